@@ -1,0 +1,80 @@
+"""The one error type users see, and the table of its codes.
+
+A module that can go wrong in its own way declares its own subclass there, which builds
+the sentence from its parts; the code must stand in CODES. Errors cross from workers to
+the client as records (JSON), so everything a user reads is in the record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+USER_ERROR = 2
+BUILD_FAILED = 1
+TOOL_FAILED = 3
+INTERRUPTED = 130
+
+# code: (exit code, what it means). Ranges: AX1xx workspace and BUILD files, AX2xx graph and labels,
+# AX3xx models and calibration data, AX4xx quantisation and compilation, AX5xx actions and checks,
+# AX9xx the tool, its store and its machine.
+CODES: dict[str, tuple[int, str]] = {
+    "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a text file an error stands; line counts from 1, 0 when only the file is known."""
+
+    file: str
+    line: int = 0
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class AxError(Exception):
+    """A mistake with a code, a sentence in the user's terms, perhaps a place and a way out."""
+
+    code = "AX900"
+
+    def __init__(self, sentence: str, *, place: Place | None = None, hint: str = "", code: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.place = place
+        self.hint = hint
+        self.code = code or type(self).code
+
+    @property
+    def exit_code(self) -> int:
+        return CODES[self.code][0]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.place}: error {self.code}: {self.sentence}" if self.place else f"error {self.code}: {self.sentence}"
+        ]
+        if self.place and self.place.text:
+            lines.append(f"  {self.place.line} | {self.place.text}")
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+    def record(self) -> dict[str, Any]:
+        place = self.place and {"file": self.place.file, "line": self.place.line, "text": self.place.text}
+        return {"code": self.code, "sentence": self.sentence, "hint": self.hint, "place": place}
+
+    @staticmethod
+    def from_record(record: dict[str, Any]) -> AxError:
+        place = Place(**record["place"]) if record.get("place") else None
+        return AxError(record["sentence"], place=place, hint=record.get("hint", ""), code=record["code"])
+
+
+class AxWarning(UserWarning):
+    """What a stage passes to `warnings.warn`; stored with its action's result and replayed on every hit."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(f"warning {code}: {sentence}")
+        self.code = code
+        self.sentence = sentence

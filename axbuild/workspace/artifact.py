@@ -1,0 +1,48 @@
+"""What actions read and write: references, made while the graph is laid out and resolved while it runs.
+
+An artifact is one blob or a tree (an ordered map of names to blobs).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ActionId = tuple[str, str]
+"""(canonical target label, action name unique in that target)"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of the workspace: (name inside the tree, path relative to the workspace root), sorted by name.
+
+    A single file (`tree` false) has one entry.
+    """
+
+    files: tuple[tuple[str, str], ...]
+    tree: bool = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """A declared output of an action; a name ending in "/" is a tree."""
+
+    action: ActionId
+    name: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The tree of everything an expansion's `result` names, known only when its children have run."""
+
+    action: ActionId
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file out of a tree artifact."""
+
+    tree: Source | Output | Result
+    name: str
+
+
+Artifact = Source | Output | Result | Entry

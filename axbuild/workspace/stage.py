@@ -1,0 +1,33 @@
+"""How a rule names the code and the results of an action, without importing either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A pure function of files, declared by a rule file and imported by workers only.
+
+    ref: "axbuild.toolchain.quant.merge:merge", or "./keras_stages.py:convert" beside a workspace's rule file.
+    outputs: file names that appear in the stage's `out` folder; a name ending in "/" is a tree (a folder).
+    float: the bytes depend on the float platform, which is then part of the key.
+    expands: the stage also writes `expansion.json`; its children are actions found while building.
+    data: package-relative data files the code reads ("axbuild/toolchain/npu/chips.toml"); part of the code digest.
+    resources: counted needs beside one cpu, such as {"memory_gb": 4}.
+    """
+
+    ref: str
+    outputs: tuple[str, ...] = ()
+    float: bool = False
+    expands: bool = False
+    data: tuple[str, ...] = ()
+    resources: dict[str, int] = field(default_factory=dict, hash=False)
+
+    @property
+    def module(self) -> str:
+        return self.ref.partition(":")[0]
+
+    @property
+    def function(self) -> str:
+        return self.ref.partition(":")[2]
