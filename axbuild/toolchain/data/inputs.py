@@ -1,0 +1,95 @@
+"""From decoded samples to what a model or a session takes in; observation, simulation and reference share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from axbuild.errors import AxError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class SampleMismatch(AxError):
+    """A sample that does not fit the input it is meant for, or that has no partner of the same name."""
+
+    code = "AX330"
+
+
+@dataclass(frozen=True)
+class InputData:
+    """How the decoded samples of one model input become its tensor.
+
+    format: "Image" (uint8 HWC pictures, still to be normalised) or "Numpy" (the input's own values, used as they are).
+    mean, std: one value a channel in the sample's channel order, or one for all; empty: 0 and 1. In pixel units.
+    """
+
+    name: str
+    format: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+def load_sample(file: Path) -> Array:
+    """One `samples/<name>.npy`: uint8 [H, W, C] of an image, or the input's own array."""
+    sample: Array = np.load(file, allow_pickle=False)
+    return sample
+
+
+def paired(folders: list[Path]) -> list[tuple[str, tuple[Path, ...]]]:
+    """(sample name, one file an input) sorted by name; `folders` are `samples/` trees, paired by file name.
+
+    Raises SampleMismatch where an input lacks a sample that another one has, or where there is none at all.
+    """
+    names = [{file.name for file in folder.iterdir() if file.suffix == ".npy"} for folder in folders]
+    for index, found in enumerate(names[1:], start=1):
+        if odd := sorted(found ^ names[0]):
+            raise SampleMismatch(
+                f"sample '{Path(odd[0]).stem}' is in the set of one input and not in that of input number {index + 1}",
+                hint="files with the same name form one sample; every input needs one of each name",
+            )
+    if not names or not names[0]:
+        raise SampleMismatch("there is no sample in the set")
+    return [(Path(name).stem, tuple(folder / name for folder in folders)) for name in sorted(names[0])]
+
+
+def tensor_input(sample: Array, data: InputData) -> Array:
+    """What the float model takes in: an image becomes float32 [1, C, H, W] = (f32(x) - mean) / std, two IEEE operations.
+
+    A Numpy sample is returned as it is, batch dimension included.
+    """
+    if data.format != "Image":
+        return sample
+    pixels = sample.astype(np.float32)
+    normal = (pixels - _channels(data.mean, sample, 0.0)) / _channels(data.std, sample, 1.0)
+    return np.ascontiguousarray(normal.transpose(2, 0, 1)[np.newaxis])
+
+
+def source_input(sample: Array, data: InputData, dtype: str, layout: str) -> Array:
+    """What a compiled model takes in, which normalises by itself: [1, H, W, C] or [1, C, H, W], uint8 or float32.
+
+    dtype: numpy's name of the session input's dtype; layout: "NHWC" or "NCHW". A Numpy sample is in the float
+    model's layout and is only transposed; raises SampleMismatch where it is not of the session's dtype.
+    """
+    if data.format == "Image":
+        batch = sample[np.newaxis].astype(dtype)
+        return np.ascontiguousarray(batch if layout == "NHWC" else batch.transpose(0, 3, 1, 2))
+    if sample.dtype != np.dtype(dtype):
+        raise SampleMismatch(
+            f"input '{data.name}' of the compiled model is {dtype} and its Numpy samples are {sample.dtype}",
+            hint="use src_dtype = 'FP32' in input_processors, or samples of format Image",
+        )
+    turned = layout == "NHWC" and sample.ndim == 4
+    return np.ascontiguousarray(sample.transpose(0, 2, 3, 1) if turned else sample)
+
+
+def _channels(values: tuple[float, ...], sample: Array, default: float) -> Array:
+    """float32 [C] of a mean or std, checked against the sample's channels."""
+    channels = sample.shape[-1]
+    settled = values or (default,)
+    if len(settled) not in (1, channels):
+        raise SampleMismatch(f"mean and std have {len(settled)} values and the samples {channels} channels")
+    return np.broadcast_to(np.asarray(settled, dtype=np.float32), (channels,))
