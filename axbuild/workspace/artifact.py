@@ -41,8 +41,19 @@ class Result:
 class Entry:
     """One file out of a tree artifact."""
 
-    tree: Source | Output | Result
+    tree: Source | Output | Result | Tree
     name: str
 
 
-Artifact = Source | Output | Result | Entry
+@dataclass(frozen=True)
+class Tree:
+    """A tree put together from other artifacts: ((prefix, artifact), ...) in the order given.
+
+    A single artifact stands under the file name `prefix`; the files of a tree artifact stand under
+    `prefix`/, or at the root where the prefix is "". Two files of one name are an error of the rule.
+    """
+
+    entries: tuple[tuple[str, Artifact], ...]
+
+
+Artifact = Source | Output | Result | Entry | Tree

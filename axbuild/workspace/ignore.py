@@ -1,0 +1,84 @@
+"""`.axbuildignore`: what walks (patterns, globs, folder sources) leave out.
+
+One pattern a line, "#" begins a comment. A pattern without "/" matches a file or folder of that name
+anywhere; one with "/" is a path from the workspace root. `*` and `?` stay within a name, `**` does
+not; a "/" at the end matches folders only. The cache, axbuild-out and hidden names are always left out.
+"""
+
+from __future__ import annotations
+
+import re
+
+from axbuild.errors import AxError, Place
+from axbuild.workspace.disk import Disk
+
+FILE_NAME = ".axbuildignore"
+OUTPUTS = "axbuild-out"
+
+
+class BadIgnoreLine(AxError):
+    code = "AX116"
+
+    def __init__(self, line: int, text: str) -> None:
+        sentence = "a pattern cannot take back what another one ignores"
+        super().__init__(sentence, place=Place(FILE_NAME, line, text), hint="drop the '!' and name less above")
+
+
+class Ignore:
+    """Answers whether a path, relative to the root, is left out of walks."""
+
+    def __init__(self, always: tuple[str, ...] = (), lines: tuple[str, ...] = ()) -> None:
+        self._always = frozenset(always) | {OUTPUTS}
+        anywhere, files = [], []
+        for number, line in enumerate(lines, 1):
+            pattern = line.strip()
+            if not pattern or pattern.startswith("#"):
+                continue
+            if pattern.startswith("!"):
+                raise BadIgnoreLine(number, line)
+            (anywhere if pattern.endswith("/") else files).append(_regex(pattern.rstrip("/")))
+        self._folders = re.compile("|".join(anywhere + files)) if anywhere or files else None
+        self._files = re.compile("|".join(files)) if files else None
+
+    def folder(self, path: str) -> bool:
+        return self._name(path) or path in self._always or bool(self._folders and self._folders.fullmatch(path))
+
+    def file(self, path: str) -> bool:
+        return self._name(path) or bool(self._files and self._files.fullmatch(path))
+
+    @staticmethod
+    def _name(path: str) -> bool:
+        return path.rpartition("/")[2].startswith(".")
+
+
+def read_ignore(disk: Disk, always: tuple[str, ...] = ()) -> Ignore:
+    """The workspace's ignore rules; `always` are folders left out besides (the cache)."""
+    if FILE_NAME not in disk.listing(""):
+        return Ignore(always)
+    return Ignore(always, tuple(disk.read(FILE_NAME).decode(errors="replace").splitlines()))
+
+
+def _regex(pattern: str) -> str:
+    body = glob_regex(pattern.removeprefix("/"))
+    return body if "/" in pattern else f"(?:.*/)?{body}"
+
+
+def glob_regex(pattern: str) -> str:
+    """A glob as a regular expression over paths: `*`, `?`, `[...]` within a name, `**/` for any folders."""
+    out, position = [], 0
+    while position < len(pattern):
+        char = pattern[position]
+        if pattern.startswith("**/", position):
+            out.append("(?:[^/]+/)*")
+            position += 3
+        elif pattern.startswith("**", position):
+            out.append(".*")
+            position += 2
+        elif char == "[" and (end := pattern.find("]", position + 2)) > 0:
+            inside = pattern[position + 1 : end].replace("\\", "\\\\")
+            out.append(f"[{'^' + inside[1:] if inside[0] in '!^' else inside}]")
+            position = end + 1
+        else:
+            out.append({"*": "[^/]*", "?": "[^/]"}.get(char) or re.escape(char))
+            position += 1
+    return "".join(out)

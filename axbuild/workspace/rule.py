@@ -1,0 +1,72 @@
+"""`@rule`: a class of attributes with an `actions` method becomes a rule; all a rule file needs is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from axbuild.workspace.attributes import (
+    Attribute,
+    Bool,
+    Choice,
+    Float,
+    Floats,
+    Int,
+    Ints,
+    List,
+    Shapes,
+    String,
+    Strings,
+)
+from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, Record, Records, Source
+from axbuild.workspace.settled import Settled
+from axbuild.workspace.stage import Stage
+
+__all__ = [
+    "DEFAULT",
+    "Attribute",
+    "Bool",
+    "Choice",
+    "Float",
+    "Floats",
+    "Int",
+    "Ints",
+    "Label",
+    "LabelMap",
+    "Labels",
+    "List",
+    "Record",
+    "Records",
+    "Rule",
+    "Settled",
+    "Shapes",
+    "Source",
+    "Stage",
+    "String",
+    "Strings",
+    "rule",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A kind of target: what may be written in its table, and the actions it lays out.
+
+    lay_out: called as `lay_out(t, plan)` with the settled attributes (`Settled`) and the target's
+    `Plan`; returns the target's provider.
+    """
+
+    name: str
+    about: str
+    attributes: dict[str, Attribute]
+    lay_out: Callable[[Settled, Any], Any]
+    module: str
+
+
+def rule(declaration: type) -> Rule:
+    """Make a rule of a class: its name, docstring, attributes in order, and `actions(self, t, plan)`."""
+    attributes = {name: value for name, value in vars(declaration).items() if isinstance(value, Attribute)}
+    about = (declaration.__doc__ or "").strip()
+    instance = declaration()
+    return Rule(declaration.__name__, about, attributes, instance.actions, declaration.__module__)
