@@ -1,0 +1,59 @@
+# Two commands for a newcomer: `make demo` and `make test`. Everything lives in .venv; nothing else is installed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+AXBUILD := $(abspath $(VENV))/bin/axbuild
+PYTEST_ARGS ?=
+
+.PHONY: demo test check docs bench fetch format lint types generated clean
+
+demo: fetch
+	cd examples/zoo && $(AXBUILD) build //mobilenet:axmodel
+	cd examples/zoo && $(AXBUILD) test //mobilenet:check //mobilenet:equal
+
+test: $(VENV)/dev.stamp fetch
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+# What CI runs: the cheap checks first, the tests last.
+check: format lint types generated
+	$(MAKE) --no-print-directory test
+
+format: $(VENV)/dev.stamp
+	$(RUN) -m ruff format --check --quiet .
+
+lint: $(VENV)/dev.stamp
+	$(RUN) -m ruff check --quiet .
+
+types: $(VENV)/dev.stamp
+	$(RUN) -m mypy
+
+# The pages made from the rules: written by `docs`, compared by `generated`.
+docs: $(VENV)/dev.stamp
+	$(RUN) -m axbuild.report.pages --write
+
+generated: $(VENV)/dev.stamp
+	$(RUN) -m axbuild.report.pages --check
+
+bench: fetch
+	$(RUN) benchmarks/mobilenet.py
+	$(RUN) benchmarks/quantisation.py
+
+fetch: $(VENV)/base.stamp
+	$(RUN) examples/zoo/tools/fetch.py
+
+# The package is installed in place with the build tools of the environment, so that these are pinned as well.
+$(VENV)/base.stamp: constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "axbuild needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) hatchling editables
+	$(PIP) --no-build-isolation --editable '.[zoo]'
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/base.stamp
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) examples/zoo/fetched examples/zoo/cache examples/zoo/axbuild-out
