@@ -19,6 +19,25 @@ INTERRUPTED = 130
 # AX3xx models and calibration data, AX4xx quantisation and compilation, AX5xx actions and checks,
 # AX9xx the tool, its store and its machine.
 CODES: dict[str, tuple[int, str]] = {
+    "AX300": (USER_ERROR, "a float model's sources hold no single ONNX file, or the file is not one"),
+    "AX301": (USER_ERROR, "external data of a model is missing, cut off, or outside the model's folder"),
+    "AX302": (USER_ERROR, "a file is ONNX and the model in it is not valid"),
+    "AX303": (USER_ERROR, "a model has types, operators, control flow or an opset that are not supported"),
+    "AX304": (USER_ERROR, "input_shapes does not fit the model, or an input has unknown dimensions"),
+    "AX305": (USER_ERROR, "the shape of a tensor does not follow from the inputs' shapes"),
+    "AX306": (TOOL_FAILED, "a rewrite changed what a model computes; this is a defect to report"),
+    "AX307": (USER_ERROR, "onnxruntime refuses to run a model"),
+    "AX308": (USER_ERROR, "a BatchNormalization could not be fused (a warning)"),
+    "AX330": (USER_ERROR, "a calibration sample does not fit its input, or has no partner of the same name"),
+    "AX400": (TOOL_FAILED, "a compiled program is damaged or contradicts itself"),
+    "AX401": (USER_ERROR, "an input of a simulation is missing, unknown, or of another shape or dtype"),
+    "AX450": (USER_ERROR, "a node of a quantised model lacks what its operator needs"),
+    "AX451": (USER_ERROR, "a constant of a quantised operator is out of range"),
+    "AX452": (USER_ERROR, "scales too far apart to requantise between"),
+    "AX453": (USER_ERROR, "an accumulator that could overflow"),
+    "AX454": (USER_ERROR, "a reduction too large to be exact"),
+    "AX455": (USER_ERROR, "shapes that a quantised operator cannot take"),
+    "AX456": (USER_ERROR, "an operator unknown to the quantised model"),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
 }
 

@@ -13,7 +13,7 @@ from axbuild.errors import AxError
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class SampleMismatch(AxError):
+class SampleMismatchError(AxError):
     """A sample that does not fit the input it is meant for, or that has no partner of the same name."""
 
     code = "AX330"
@@ -42,22 +42,22 @@ def load_sample(file: Path) -> Array:
 def paired(folders: list[Path]) -> list[tuple[str, tuple[Path, ...]]]:
     """(sample name, one file an input) sorted by name; `folders` are `samples/` trees, paired by file name.
 
-    Raises SampleMismatch where an input lacks a sample that another one has, or where there is none at all.
+    Raises SampleMismatchError where an input lacks a sample that another one has, or where there is none at all.
     """
     names = [{file.name for file in folder.iterdir() if file.suffix == ".npy"} for folder in folders]
     for index, found in enumerate(names[1:], start=1):
         if odd := sorted(found ^ names[0]):
-            raise SampleMismatch(
+            raise SampleMismatchError(
                 f"sample '{Path(odd[0]).stem}' is in the set of one input and not in that of input number {index + 1}",
                 hint="files with the same name form one sample; every input needs one of each name",
             )
     if not names or not names[0]:
-        raise SampleMismatch("there is no sample in the set")
+        raise SampleMismatchError("there is no sample in the set")
     return [(Path(name).stem, tuple(folder / name for folder in folders)) for name in sorted(names[0])]
 
 
 def tensor_input(sample: Array, data: InputData) -> Array:
-    """What the float model takes in: an image becomes float32 [1, C, H, W] = (f32(x) - mean) / std, two IEEE operations.
+    """What the float model takes in: of an image float32 [1, C, H, W] = (f32(x) - mean) / std, two IEEE operations.
 
     A Numpy sample is returned as it is, batch dimension included.
     """
@@ -72,13 +72,13 @@ def source_input(sample: Array, data: InputData, dtype: str, layout: str) -> Arr
     """What a compiled model takes in, which normalises by itself: [1, H, W, C] or [1, C, H, W], uint8 or float32.
 
     dtype: numpy's name of the session input's dtype; layout: "NHWC" or "NCHW". A Numpy sample is in the float
-    model's layout and is only transposed; raises SampleMismatch where it is not of the session's dtype.
+    model's layout and is only transposed; raises SampleMismatchError where it is not of the session's dtype.
     """
     if data.format == "Image":
         batch = sample[np.newaxis].astype(dtype)
         return np.ascontiguousarray(batch if layout == "NHWC" else batch.transpose(0, 3, 1, 2))
     if sample.dtype != np.dtype(dtype):
-        raise SampleMismatch(
+        raise SampleMismatchError(
             f"input '{data.name}' of the compiled model is {dtype} and its Numpy samples are {sample.dtype}",
             hint="use src_dtype = 'FP32' in input_processors, or samples of format Image",
         )
@@ -91,5 +91,5 @@ def _channels(values: tuple[float, ...], sample: Array, default: float) -> Array
     channels = sample.shape[-1]
     settled = values or (default,)
     if len(settled) not in (1, channels):
-        raise SampleMismatch(f"mean and std have {len(settled)} values and the samples {channels} channels")
+        raise SampleMismatchError(f"mean and std have {len(settled)} values and the samples {channels} channels")
     return np.broadcast_to(np.asarray(settled, dtype=np.float32), (channels,))

@@ -1,0 +1,135 @@
+"""Static shapes for every tensor: what the user fixes, what the batch defaults to, what follows from the operators."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+from onnx import ModelProto, TensorProto, ValueInfoProto
+
+from axbuild.errors import AxError
+
+MAX_ELEMENTS = 2**31
+"""elements of one tensor; more is a mistake in a shape, not a model for an NPU"""
+
+
+class InputShapeError(AxError):
+    """`input_shapes` does not fit the model's inputs, or leaves one with unknown dimensions."""
+
+    code = "AX304"
+
+
+class ShapeInferenceError(AxError):
+    """A shape does not follow from the inputs' shapes, or contradicts them."""
+
+    code = "AX305"
+
+
+def model_inputs(model: ModelProto) -> list[ValueInfoProto]:
+    """The graph's inputs that are not initialisers."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in weights]
+
+
+def fix_input_shapes(model: ModelProto, wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Set the inputs' shapes in place; an unknown batch (dimension 0) that nobody sets becomes 1.
+
+    Every shape the file states beyond the inputs is dropped, since it may speak of the old ones.
+    Raises InputShapeError naming the input, and the attribute to set where a dimension is left unknown.
+    """
+    inputs = {value.name: value for value in model_inputs(model)}
+    for name in wanted:
+        if name not in inputs:
+            near = difflib.get_close_matches(name, inputs, 1)
+            raise InputShapeError(
+                f"input_shapes names '{name}', and the model's inputs are {', '.join(inputs)}",
+                hint=f"did you mean '{near[0]}'?" if near else "",
+            )
+    for name, value in inputs.items():
+        _set_shape(value, _settled(name, stated_shape(value), wanted.get(name)))
+    del model.graph.input[:]
+    model.graph.input.extend(inputs.values())
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+
+
+def _settled(name: str, stated: tuple[int | str, ...] | None, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+    if wanted is not None:
+        if stated is not None and len(stated) != len(wanted):
+            raise InputShapeError(
+                f"input_shapes gives '{name}' {len(wanted)} dimensions {list(wanted)}, and the model has "
+                f"{len(stated)}: {_shown(stated)}"
+            )
+        if any(dimension < 1 for dimension in wanted) or math.prod(wanted) > MAX_ELEMENTS:
+            raise InputShapeError(f"input_shapes gives '{name}' {list(wanted)}; every dimension must be 1 or more")
+        return wanted
+    shape = tuple(1 if index == 0 and isinstance(item, str) else item for index, item in enumerate(stated or ("?",)))
+    fixed = tuple(item for item in shape if isinstance(item, int))
+    if stated is None or len(fixed) != len(shape):
+        example = ", ".join(str(item) if isinstance(item, int) else "..." for item in shape)
+        raise InputShapeError(
+            f"input '{name}' has unknown dimensions: {_shown(stated or ('?',))}",
+            hint=f'set input_shapes = {{ "{name}" = [{example}] }} on the float_model',
+        )
+    return fixed
+
+
+def stated_shape(value: ValueInfoProto) -> tuple[int | str, ...] | None:
+    """Dimensions as numbers, or as names where they are unknown ("?" without one; -1 and 0 are unknown too)."""
+    if not value.type.tensor_type.HasField("shape"):
+        return None
+    return tuple(
+        item.dim_value if item.dim_value > 0 else (item.dim_param or "?") for item in value.type.tensor_type.shape.dim
+    )
+
+
+def _shown(shape: tuple[int | str, ...]) -> str:
+    return "[" + ", ".join(str(item) for item in shape) + "]"
+
+
+def _set_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
+    value.type.tensor_type.shape.CopyFrom(onnx.helper.make_tensor_type_proto(1, shape).tensor_type.shape)
+
+
+def infer(model: ModelProto) -> ModelProto:
+    """The model with value_info for every tensor that shapes are known for; raises ShapeInferenceError on conflict."""
+    try:
+        return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        raise ShapeInferenceError(
+            f"shapes do not follow through the model: {text[:400]}",
+            hint="check input_shapes against what the model can take",
+        ) from None
+
+
+def require_static(model: ModelProto) -> None:
+    """Raise ShapeInferenceError for the first tensor, in graph order, whose shape or type is not known."""
+    known = {value.name: value for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)}
+    for node in model.graph.node:
+        for name in filter(None, node.output):
+            shape = stated_shape(known[name]) if name in known else None
+            if shape is None or not all(isinstance(item, int) for item in shape):
+                raise ShapeInferenceError(
+                    f"the shape of tensor '{name}', output of node '{node.name}' ({node.op_type}), depends on data: "
+                    f"{_shown(shape) if shape is not None else 'unknown'}",
+                    hint="every shape must follow from the inputs' shapes",
+                )
+
+
+def interface(model: ModelProto) -> dict[str, list[dict[str, Any]]]:
+    """{"inputs": [{"name", "shape", "dtype"}], "outputs": [...]} in the graph's order; dtype is numpy's name."""
+    return {
+        "inputs": [_described(value) for value in model.graph.input],
+        "outputs": [_described(value) for value in model.graph.output],
+    }
+
+
+def _described(value: ValueInfoProto) -> dict[str, Any]:
+    kind = value.type.tensor_type.elem_type
+    dtype = "float32" if kind == TensorProto.FLOAT else str(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    return {"name": value.name, "shape": list(stated_shape(value) or ()), "dtype": dtype}
