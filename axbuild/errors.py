@@ -29,7 +29,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX307": (USER_ERROR, "onnxruntime refuses to run a model"),
     "AX308": (USER_ERROR, "a BatchNormalization could not be fused (a warning)"),
     "AX330": (USER_ERROR, "a calibration sample does not fit its input, or has no partner of the same name"),
-    "AX400": (TOOL_FAILED, "a compiled program is damaged or contradicts itself"),
+    "AX400": (USER_ERROR, "a compiled program is damaged or contradicts itself"),
     "AX401": (USER_ERROR, "an input of a simulation is missing, unknown, or of another shape or dtype"),
     "AX450": (USER_ERROR, "a node of a quantised model lacks what its operator needs"),
     "AX451": (USER_ERROR, "a constant of a quantised operator is out of range"),
@@ -39,6 +39,12 @@ CODES: dict[str, tuple[int, str]] = {
     "AX455": (USER_ERROR, "shapes that a quantised operator cannot take"),
     "AX456": (USER_ERROR, "an operator unknown to the quantised model"),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
+    "AX901": (TOOL_FAILED, "the disk of the cache is full"),
+    "AX902": (TOOL_FAILED, "the cache cannot be written"),
+    "AX903": (TOOL_FAILED, "a blob of the cache is missing or corrupt; its action runs again"),
+    "AX904": (TOOL_FAILED, "rows of the result cache are damaged; their actions run again"),
+    "AX905": (TOOL_FAILED, "the cache cannot be read"),
+    "AX906": (USER_ERROR, "a file keeps changing while it is read"),
 }
 
 

@@ -1,0 +1,81 @@
+"""Runs a program job by job on real bytes: what is read and written are the program's own byte ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from axbuild.errors import AxError
+from axbuild.toolchain.npu.kernels import KERNELS
+from axbuild.toolchain.npu.program import OCM, SWAP, Job, Operand, Program, ProgramError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Step = tuple[Callable[[list[Array], list[Array], dict[str, Any]], None], list[Array], list[Array], dict[str, Any]]
+
+
+class InputError(AxError):
+    """AX401: an input of a simulation is missing, unknown, or of another shape or dtype."""
+
+    code = "AX401"
+
+
+class Machine:
+    """The memories of one program, with every job bound to its bytes; `run` may be called any number of times.
+
+    params: the linked parameter constant, as bytes-like.
+    """
+
+    def __init__(self, program: Program, params: bytes) -> None:
+        self.program = program
+        self.params = np.frombuffer(params, dtype=np.uint8)
+        for blob in program.blobs:
+            if blob.offset + blob.size > self.params.size:
+                raise ProgramError(f"Blob {blob.digest} lies outside the {self.params.size} bytes of parameters.")
+        self.memory = {name: np.zeros(max(1, program.region(name).size), np.uint8) for name in (OCM, SWAP)}
+        self.memory |= {name: np.zeros(max(1, port.bytes), np.uint8) for name, port in program.ports().items()}
+        self.steps = [self._bind(job) for job in program.jobs]
+
+    def _bind(self, job: Job) -> Step:
+        kernel = KERNELS.get(job.kernel)
+        if kernel is None or len(job.inputs) != kernel.sources or len(job.outputs) != 1:
+            raise ProgramError(f"Job {job.index} ({job.label}): '{job.kernel}' is no kernel of these operands.")
+        if missing := sorted(set(kernel.attr) - set(job.attr)):
+            raise ProgramError(f"Job {job.index} ({job.label}): attribute '{missing[0]}' is missing.")
+        return kernel.run, [self.view(o) for o in job.inputs], [self.view(o) for o in job.outputs], job.attr
+
+    def view(self, operand: Operand) -> Array:
+        if operand.blob >= 0:
+            memory, offset = self.params, self.program.blobs[operand.blob].offset + operand.begin
+        else:
+            memory, offset = self.memory[operand.region], operand.begin
+        return np.ndarray(operand.shape, operand.dtype, memory.data, offset, operand.strides)
+
+    def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """inputs and result: port name -> array of exactly the port's shape and dtype."""
+        self._take(inputs)
+        for kernel, sources, targets, attr in self.steps:
+            kernel(sources, targets, attr)
+        return {port.name: self._port(port.name).copy() for port in self.program.outputs}
+
+    def _port(self, name: str) -> Array:
+        port = self.program.ports()[name]
+        return np.ndarray(port.shape, port.dtype, self.memory[name].data)
+
+    def _take(self, inputs: dict[str, Array]) -> None:
+        wanted = {port.name: port for port in self.program.inputs}
+        for name in sorted(set(inputs) ^ set(wanted)):
+            raise InputError(f"Input '{name}' is {'missing' if name in wanted else 'not an input of the program'}.")
+        for name, port in wanted.items():
+            array = inputs[name]
+            if array.shape != port.shape or array.dtype != np.dtype(port.dtype):
+                raise InputError(
+                    f"Input '{name}' must be {port.dtype} {list(port.shape)}, got {array.dtype} {list(array.shape)}."
+                )
+            self._port(name)[...] = array
+
+
+def simulate(program: Program, params: bytes, inputs: dict[str, Array]) -> dict[str, Array]:
+    """Outputs (port name -> array) of a linked program; for many runs keep a `Machine`."""
+    return Machine(program, params).run(inputs)
