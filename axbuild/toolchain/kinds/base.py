@@ -2,26 +2,55 @@
 
 A kind instance is one operator with all its constants settled. It goes to and from an ONNX node of the
 domain `axbuild` without loss: activations are the node's first inputs, the constants of `constants()` follow
-in that order as initialisers, everything else is in `attributes()`.
+in that order as initialisers, everything else is in `attributes()`. Both come from the fields of the
+dataclass: a field annotated with `Tensor` is a constant, every other one an attribute.
 
 Shapes at this interface are ONNX's (NCHW). Boxes are in memory layout: rank-4 tensors lie in memory as NHWC,
-all others in ONNX order.
+all others in ONNX order. Inside the package geometry is written once, in ONNX order, by `needs`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
+
+from axbuild.errors import AxError
 
 if TYPE_CHECKING:
     import onnx
 
 DOMAIN = "axbuild"
+OPSET = 21
+"""opset of the default domain that every body imports; a model that holds kinds imports the same"""
+IR_VERSION = 10
+"""first version of ONNX's format whose functions have overloads"""
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, np.dtype[Any]]
+Ranges = tuple[tuple[int, int], ...]
+"""one (start, stop) an axis, in ONNX order"""
+
+
+class NodeError(AxError):
+    """A node of the domain `axbuild` whose attributes or constants are not those of its op type."""
+
+    code = "AX450"
+
+
+class ConstantError(AxError):
+    """A constant of a kind that lies outside what the integer semantics allow."""
+
+    code = "AX451"
+
+
+class ShapeError(AxError):
+    """Activations whose shapes the operator cannot take."""
+
+    code = "AX455"
 
 
 @dataclass(frozen=True)
@@ -58,10 +87,65 @@ class Rates:
     ocm_port_bytes: int
     ddr_bytes: float
 
+    @property
+    def mover_bytes(self) -> float:
+        """Bytes a cycle of one mover (cv or sdma): two of them share what the DDR gives."""
+        return self.ddr_bytes / 2
+
 
 def memory_shape(shape: Shape) -> Shape:
     """ONNX shape -> shape in memory: NCHW becomes NHWC, other ranks stay."""
     return (shape[0], shape[2], shape[3], shape[1]) if len(shape) == 4 else shape
+
+
+def onnx_ranges(box: Box) -> Ranges:
+    """Ranges of a box in ONNX order; the inverse of `memory_box`."""
+    r = box.ranges
+    return (r[0], r[3], r[1], r[2]) if len(r) == 4 else r
+
+
+def memory_box(ranges: Ranges) -> Box:
+    """Box in memory layout from ranges in ONNX order."""
+    r = ranges
+    return Box((r[0], r[2], r[3], r[1]) if len(r) == 4 else r)
+
+
+def memory_axis(axis: int, rank: int) -> int:
+    """Where ONNX axis `axis` (not negative) of a tensor of that rank lies in memory."""
+    return (0, 3, 1, 2)[axis] if rank == 4 else axis
+
+
+def whole(shape: Shape) -> Ranges:
+    """The ranges of a whole tensor."""
+    return tuple((0, size) for size in shape)
+
+
+def whole_box(shape: Shape) -> Box:
+    """The box (memory layout) of a whole tensor of an ONNX shape."""
+    return memory_box(whole(shape))
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Annotation of a kind's field that travels as an initialiser; a field of rank 0 is a Python float."""
+
+    dtype: str
+    rank: int
+
+
+@cache
+def parse_body(text: str, overload: str) -> onnx.FunctionProto:
+    """A function of domain `axbuild` from ONNX's text form, without its header line."""
+    from onnx import parser
+
+    header = f'<domain: "{DOMAIN}", opset_import: ["": {OPSET}]>'
+    function = parser.parse_function(f"{header}\n{text}")
+    function.overload = overload
+    return function
 
 
 class Kind:
@@ -73,33 +157,43 @@ class Kind:
     """name of the job in a program (npu-reference 4.6)"""
     engine: ClassVar[str]
     """engine class that runs it: "conv", "teng", "cv" or "sdma\""""
-    output_dtype: ClassVar[str] = "uint8"
-    """numpy dtype of the output"""
+    activations: ClassVar[int] = 1
+    """number of activations; 0: any number from one"""
+
+    @property
+    def output_dtype(self) -> str:
+        """numpy dtype of the output"""
+        return "uint8"
 
     def attributes(self) -> dict[str, Any]:
         """Scalars and integer lists that the node carries as ONNX attributes."""
-        raise NotImplementedError
+        values = {name: getattr(self, name) for name in attribute_types(type(self))}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def constants(self) -> dict[str, Array]:
         """Name -> array, in the order of the node's inputs after the activations."""
-        return {}
+        return {name: np.asarray(getattr(self, name), t.dtype) for name, t in constant_types(type(self)).items()}
 
     @classmethod
     def read(cls, attributes: dict[str, Any], constants: list[Array]) -> Self:
         """The inverse of `attributes` and `constants`; raises AxError on a node that is not well formed."""
-        raise NotImplementedError
+        return cls(**_read_attributes(cls, attributes), **_read_constants(cls, constants))
 
     def body(self) -> onnx.FunctionProto:
         """The definition of the arithmetic: a function of domain `axbuild`, run as it stands by stock onnxruntime."""
         raise NotImplementedError
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        """ONNX shape of the output from the ONNX shapes of the activations."""
+        """ONNX shape of the output from the ONNX shapes of the activations; raises AxError where they do not fit."""
+        raise NotImplementedError
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        """As `input_boxes`, all in ONNX order."""
         raise NotImplementedError
 
     def input_boxes(self, out: Box, *inputs: Shape) -> tuple[Box, ...]:
         """What part of each activation (memory layout, clipped to the tensor) the part `out` of the output needs."""
-        raise NotImplementedError
+        return tuple(memory_box(ranges) for ranges in self.needs(onnx_ranges(out), *inputs))
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
         """Axes of the output in memory layout along which a tile may be cut, best first; empty: one job only."""
@@ -112,3 +206,62 @@ class Kind:
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
         """Engine cycles for the part `out`, without operator overhead and without DDR time."""
         raise NotImplementedError
+
+
+def _field_types(kind: type[Kind]) -> dict[str, Any]:
+    """Name -> type of the fields in order, annotations kept."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {f.name: hints[f.name] for f in fields(cast(Any, kind))}
+
+
+def constant_types(kind: type[Kind]) -> dict[str, Tensor]:
+    """Name -> dtype and rank of the fields that travel as initialisers, in order."""
+    annotated = {name: t for name, t in _field_types(kind).items() if get_origin(t) is Annotated}
+    return {name: get_args(t)[1] for name, t in annotated.items()}
+
+
+def attribute_types(kind: type[Kind]) -> dict[str, Any]:
+    """Name -> type (int, float, str or a tuple of int) of the fields that travel as attributes, in order."""
+    return {name: t for name, t in _field_types(kind).items() if get_origin(t) is not Annotated}
+
+
+def _read_attributes(kind: type[Kind], attributes: dict[str, Any]) -> dict[str, Any]:
+    known = attribute_types(kind)
+    for name in sorted(attributes.keys() - known.keys()):
+        raise NodeError(f"{kind.op_type} has no attribute '{name}'.")
+    for name in sorted(known.keys() - attributes.keys()):
+        raise NodeError(f"{kind.op_type} lacks the attribute '{name}'.")
+    return {name: _attribute(kind, name, known[name], attributes[name]) for name in known}
+
+
+def _attribute(kind: type[Kind], name: str, expected: Any, value: Any) -> Any:
+    if get_origin(expected) is tuple:
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            items = tuple(value)
+            fits = Ellipsis in get_args(expected) or len(items) == len(get_args(expected))
+            if fits and all(isinstance(v, int | np.integer) for v in items):
+                return tuple(int(v) for v in items)
+    elif expected is int and isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    elif expected is float and isinstance(value, float | np.floating):
+        return float(value)
+    elif expected is str and isinstance(value, str):
+        return value
+    wanted = str(expected) if get_origin(expected) else expected.__name__
+    raise NodeError(f"Attribute '{name}' of {kind.op_type} must be {wanted}, not {value!r}.")
+
+
+def _read_constants(kind: type[Kind], constants: list[Array]) -> dict[str, Any]:
+    expected = constant_types(kind)
+    if len(constants) != len(expected):
+        names = ", ".join(expected) or "none"
+        raise NodeError(f"{kind.op_type} takes {len(expected)} constants ({names}), not {len(constants)}.")
+    values: dict[str, Any] = {}
+    for (name, t), array in zip(expected.items(), constants, strict=True):
+        if array.dtype != np.dtype(t.dtype) or array.ndim != t.rank:
+            raise NodeError(
+                f"Constant '{name}' of {kind.op_type} must be {t.dtype} of rank {t.rank}, "
+                f"not {array.dtype} of rank {array.ndim}."
+            )
+        values[name] = float(array) if t.rank == 0 else array
+    return values

@@ -1,0 +1,134 @@
+"""From nodes of the domain `axbuild` to kinds, and back.
+
+A model that holds kinds imports opset `OPSET` of the default domain, version 1 of `axbuild`, and has IR version
+`IR_VERSION`; each node's function stands in the model under (domain, op_type, overload).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from axbuild.errors import AxError
+from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Array, Kind, NodeError, constant_types
+from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+KINDS: dict[str, type[Kind]] = {
+    kind.op_type: kind
+    for kind in (
+        Conv, FullyConnected, MatMul,
+        Quantize, Dequantize, Requantize, Normalize,
+    )
+}  # fmt: skip
+
+
+class UnknownKindError(AxError):
+    """A node that is not one of ours."""
+
+    code = "AX456"
+
+    def __init__(self, domain: str, op_type: str, name: str) -> None:
+        super().__init__(
+            f"Node '{name}' is {domain or 'ai.onnx'}.{op_type}, which is no operator of the domain '{DOMAIN}'.",
+            hint=f"known: {', '.join(sorted(KINDS))}",
+        )
+
+
+@dataclass(frozen=True)
+class Written:
+    """A kind as ONNX: the node, its constants by the names the node reads them under, and its function."""
+
+    node: onnx.NodeProto
+    constants: dict[str, Array]
+    function: onnx.FunctionProto
+
+    @property
+    def initialisers(self) -> list[onnx.TensorProto]:
+        return [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
+
+
+def write_node(kind: Kind, inputs: Sequence[str], outputs: Sequence[str], name: str) -> Written:
+    """The node called `name` that runs `kind` on activations `inputs`; its constants are named `name`.<field>."""
+    function = kind.body()
+    constants = {f"{name}.{field}": array for field, array in kind.constants().items()}
+    node = helper.make_node(
+        kind.op_type,
+        [*inputs, *constants],
+        list(outputs),
+        name=name,
+        domain=DOMAIN,
+        overload=function.overload,
+        **kind.attributes(),
+    )
+    return Written(node, constants, function)
+
+
+def read_node(node: onnx.NodeProto | ir.Node, initialisers: Mapping[str, Array]) -> tuple[Kind, tuple[str, ...]]:
+    """(kind, names of its activations) of a node; `initialisers` holds at least its constants, by name.
+
+    Takes ONNX's protobuf or onnx_ir's node alike. Raises AxError, with the node's name in the sentence, where the
+    op type is unknown or the node is not well formed.
+    """
+    if node.domain != DOMAIN or node.op_type not in KINDS:
+        raise UnknownKindError(node.domain, node.op_type, node.name or "")
+    cls = KINDS[node.op_type]
+    inputs, attributes = _parts(node)
+    count = len(inputs) - len(constant_types(cls))
+    activations, constants = inputs[:count], inputs[count:]
+    try:
+        if count < 1 or cls.activations not in (0, count):
+            raise NodeError(f"{cls.op_type} does not take {len(inputs)} inputs.")
+        missing = [constant for constant in constants if constant not in initialisers]
+        if missing:
+            raise NodeError(f"The constant '{missing[0]}' of {cls.op_type} is no initialiser.")
+        kind = cls.read(attributes, [np.asarray(initialisers[constant]) for constant in constants])
+    except AxError as error:
+        raise AxError(f"Node '{node.name}': {error.sentence}", hint=error.hint, code=error.code) from error
+    return kind, tuple(activations)
+
+
+def _parts(node: onnx.NodeProto | ir.Node) -> tuple[list[str], dict[str, Any]]:
+    """Names of the inputs and plain attribute values."""
+    if isinstance(node, onnx.NodeProto):
+        return list(node.input), {a.name: _text(helper.get_attribute_value(a)) for a in node.attribute}
+    names = [(value.name or "") if value is not None else "" for value in node.inputs]
+    return names, {name: _text(attribute.value) for name, attribute in node.attributes.items()}
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def model_of(
+    written: Sequence[Written],
+    inputs: Sequence[onnx.ValueInfoProto],
+    outputs: Sequence[onnx.ValueInfoProto],
+    name: str,
+    value_info: Sequence[onnx.ValueInfoProto] = (),
+) -> onnx.ModelProto:
+    """A model of kinds alone, in the given order of nodes; every function once, sorted by its identifier."""
+    functions = {(w.function.name, w.function.overload): w.function for w in written}
+    graph = helper.make_graph(
+        [w.node for w in written],
+        name,
+        list(inputs),
+        list(outputs),
+        initializer=[tensor for w in written for tensor in w.initialisers],
+        value_info=list(value_info),
+    )
+    return helper.make_model(
+        graph,
+        functions=[functions[key] for key in sorted(functions)],
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
+        ir_version=IR_VERSION,
+        producer_name="axbuild",
+    )
