@@ -1,0 +1,220 @@
+"""Content-addressed files: `cas/ab/<sha256>`, read-only, written beside and renamed in.
+
+A blob's name is its SHA-256. Beside it, `cas/ab/fingerprints` holds one record a blob (digest, XXH3-128, size):
+whoever reads a blob through this class checks it against the fast fingerprint, at memory speed, and against
+SHA-256 only when that differs or is not known. So a damaged fingerprint costs time and never a blob, and a
+damaged blob is never handed out: it is removed, reported, and raised as BlobLost, which callers treat as a miss.
+`has` asks for the file alone; bytes are checked when somebody reads them.
+
+Nothing is fsynced: a blob that a power cut left short or empty fails its check and is made again, which is
+cheaper than a flush for each blob. The modification time of a blob is its last use, to the day.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat as stat_bits
+import time
+from itertools import count
+from pathlib import Path
+
+from axbuild.store.digests import (
+    Fingerprint,
+    digest_of_bytes,
+    digest_of_file,
+    fast_of_bytes,
+    fast_of_file,
+    fingerprint_of_bytes,
+    fingerprint_of_file,
+    is_digest,
+)
+from axbuild.store.faults import BlobLost, CacheUnreadable, Report, told_as_store_errors
+from axbuild.store.reflink import clone_or_copy
+
+READ_ONLY = 0o444
+USED_EVERY_SECONDS = 24 * 3600
+_RECORD_BYTES = 32 + 16 + 8
+
+
+class Blobs:
+    """The blobs below `folder`; `temporary` is a folder of this process on the same file system."""
+
+    def __init__(self, folder: Path, temporary: Path, report: Report) -> None:
+        self.folder = folder
+        self._temporary = temporary
+        self._device = temporary.stat().st_dev
+        self._report = report
+        self._names = count()
+        self._fingerprints: dict[str, dict[bytes, bytes]] = {}
+
+    def path(self, digest: str) -> Path:
+        """Where the blob stands or would stand; whoever opens it directly reads unchecked bytes."""
+        if not is_digest(digest):
+            raise ValueError(f"not a SHA-256: {digest!r}")
+        return self.folder / digest[:2] / digest
+
+    def has(self, digest: str) -> bool:
+        """Whether the file is there (its bytes are checked on reading); counts as a use."""
+        path = self.path(digest)
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            return False
+        self._mark_used(path, found)
+        return stat_bits.S_ISREG(found.st_mode)
+
+    def add_file(self, path: Path, move: bool = True) -> str:
+        """Take a finished file in and return its SHA-256; with `move` the file itself is renamed where it can be."""
+        with told_as_store_errors(self.folder):
+            as_it_is = move and self._movable(path)
+            ours = path if as_it_is else self._fresh_name()
+            if not as_it_is:
+                clone_or_copy(path, ours)
+            try:
+                fingerprint = fingerprint_of_file(ours)
+                self._rename_in(ours, fingerprint)
+            except BaseException:
+                if not as_it_is:
+                    ours.unlink(missing_ok=True)
+                raise
+        if move and not as_it_is:
+            path.unlink()
+        return fingerprint.digest
+
+    def add_bytes(self, data: bytes) -> str:
+        fingerprint = fingerprint_of_bytes(data)
+        ours = self._fresh_name()
+        with told_as_store_errors(self.folder):
+            try:
+                ours.write_bytes(data)
+                self._rename_in(ours, fingerprint)
+            except BaseException:
+                ours.unlink(missing_ok=True)
+                raise
+        return fingerprint.digest
+
+    def read_bytes(self, digest: str) -> bytes:
+        """The verified bytes of a blob; raises BlobLost."""
+        path = self.path(digest)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise self._lost(digest, "is missing") from None
+        except OSError as error:
+            raise self._unreadable(digest, error) from error
+        if self._fast(digest) != _pack(fast_of_bytes(data), len(data)) and digest_of_bytes(data) != digest:
+            raise self._corrupt(digest)
+        return data
+
+    def materialise(self, digest: str, target: Path) -> None:
+        """Put a writable copy with an inode of its own at `target`, which must not exist; raises BlobLost."""
+        if not self.verify(digest):
+            raise BlobLost(digest, "is missing or corrupt")
+        with told_as_store_errors(target.parent):
+            try:
+                clone_or_copy(self.path(digest), target)
+            except FileNotFoundError:
+                if self.path(digest).exists():
+                    raise
+                raise self._lost(digest, "is missing") from None
+
+    def verify(self, digest: str) -> bool:
+        """Whether the blob is there and whole; a corrupt one is removed and reported, as is a missing one."""
+        path = self.path(digest)
+        try:
+            fast = self._fast(digest)
+            if fast and fast == _pack(fast_of_file(path), path.stat().st_size):
+                return True
+            if digest_of_file(path) == digest:
+                self._remember(fingerprint_of_file(path))
+                return True
+        except FileNotFoundError:
+            self._lost(digest, "is missing")
+            return False
+        except OSError as error:
+            self._unreadable(digest, error)
+            return False
+        self._corrupt(digest)
+        return False
+
+    def _movable(self, path: Path) -> bool:
+        """A plain file of one name on our file system: renaming it shares no inode and moves no link."""
+        found = path.lstat()
+        return stat_bits.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_dev == self._device
+
+    def _fresh_name(self) -> Path:
+        return self._temporary / f"blob-{next(self._names)}"
+
+    def _rename_in(self, ours: Path, fingerprint: Fingerprint) -> None:
+        """Rename over whatever stands there: the bytes in hand are known to be right, the others are not."""
+        target = self.path(fingerprint.digest)
+        ours.chmod(READ_ONLY)
+        os.utime(ours)
+        try:
+            ours.rename(target)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            ours.rename(target)
+        self._remember(fingerprint)
+
+    def _mark_used(self, path: Path, found: os.stat_result) -> None:
+        if time.time() - found.st_mtime > USED_EVERY_SECONDS:
+            try:
+                os.utime(path)
+            except (PermissionError, FileNotFoundError):
+                return  # the blob of another user of a shared cache, who marks it himself; or just collected
+
+    def _lost(self, digest: str, what: str) -> BlobLost:
+        lost = BlobLost(digest, what)
+        self._report(lost.code, lost.sentence)
+        return lost
+
+    def _corrupt(self, digest: str) -> BlobLost:
+        with told_as_store_errors(self.folder):
+            self.path(digest).unlink(missing_ok=True)
+        return self._lost(digest, "was corrupt and has been removed")
+
+    def _unreadable(self, digest: str, error: OSError) -> BlobLost:
+        """A bad sector loses one blob; any other failure to read is the whole cache's and goes up."""
+        if error.errno != errno.EIO:
+            raise CacheUnreadable(self.folder, error.strerror or str(error)) from error
+        return self._corrupt(digest)
+
+    def _fast(self, digest: str) -> bytes | None:
+        """XXH3-128 and size as recorded when the blob came in; None when that is not known."""
+        raw, name = bytes.fromhex(digest), digest[:2]
+        if raw not in self._fingerprints.get(name, ()):
+            self._fingerprints[name] = self._read_shard(name)
+        return self._fingerprints[name].get(raw)
+
+    def _read_shard(self, name: str) -> dict[bytes, bytes]:
+        path = self.folder / name / "fingerprints"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        if len(data) % _RECORD_BYTES:
+            path.unlink(missing_ok=True)  # a write cut short by a full disk: what follows it would never line up
+        records = (data[at : at + _RECORD_BYTES] for at in range(0, len(data), _RECORD_BYTES))
+        return {record[:32]: record[32:] for record in records}
+
+    def _remember(self, fingerprint: Fingerprint) -> None:
+        name, raw = fingerprint.digest[:2], bytes.fromhex(fingerprint.digest)
+        packed = _pack(fingerprint.fast, fingerprint.size)
+        if name not in self._fingerprints:
+            self._fingerprints[name] = self._read_shard(name)
+        shard = self._fingerprints[name]
+        if shard.get(raw) == packed:
+            return
+        # One write of one record at the end of the file: processes never tear each other's.
+        file = os.open(self.folder / name / "fingerprints", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(file, raw + packed)
+        finally:
+            os.close(file)
+        shard[raw] = packed
+
+
+def _pack(fast: bytes, size: int) -> bytes:
+    return fast + size.to_bytes(8, "little")

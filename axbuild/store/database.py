@@ -1,0 +1,139 @@
+"""`diskcache` with a Disk that knows JSON text and nothing else.
+
+The stock Disk unpickles what a row says is a pickle, and the stock JSONDisk still unpickles keys. A cache may be
+shared, restored or tampered with, so nothing in it may choose how it is read: a row of any other mode is refused,
+values are always in the row (a planted file name is neither read nor removed), every text carries a checksum, and
+every value the name it was stored under, so that a damaged index cannot hand out another's.
+Only the client opens the database. Import this module lazily: sqlite3 and diskcache take 40 ms.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import diskcache  # type: ignore[import-untyped]  # it has neither types nor stubs
+
+from axbuild.store.digests import fast_of_bytes
+from axbuild.store.faults import CacheNotWritable, CacheUnreadable, DiskFull
+
+MODE_RAW = 1
+_CHECKSUM_CHARACTERS = 32
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH}
+_REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}
+
+
+class RefusedRow(Exception):
+    """A row that this class did not write, or that was damaged since."""
+
+
+class Damaged(Exception):
+    """The database as a whole cannot be read."""
+
+
+class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # the base class is untyped
+    """Keys are text, values are JSON text behind its XXH3-128; every other mode of a row is refused."""
+
+    def __init__(self, directory: str, **_settings: Any) -> None:
+        # Settings come out of the database too, so none of them reaches the base class.
+        super().__init__(directory)
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if not isinstance(key, str):
+            raise TypeError(f"keys are text, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        if not raw or not isinstance(key, str):
+            raise RefusedRow("its key is not text")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, None, str]:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return len(text), MODE_RAW, None, _checksum(text) + text
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
+        if mode != MODE_RAW or filename is not None or not isinstance(value, str):
+            raise RefusedRow("it is not JSON text")
+        checksum, text = value[:_CHECKSUM_CHARACTERS], value[_CHECKSUM_CHARACTERS:]
+        if checksum != _checksum(text):
+            raise RefusedRow("its checksum does not fit")
+        return json.loads(text)
+
+    def remove(self, file_path: Any) -> None:
+        """No value of ours has a file; a file name in a row is planted, and what it names is not ours to remove."""
+
+
+class Database:
+    """Text -> JSON in `folder`; never evicts (collection is ours). Raises the store's errors, Damaged, RefusedRow."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with self._told():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._cache = diskcache.Cache(
+                str(folder), disk=JsonDisk, eviction_policy="none", cull_limit=0, statistics=0, tag_index=0
+            )
+
+    def get(self, name: str) -> Any:
+        """The value, or None when there is none; raises RefusedRow."""
+        with self._told():
+            pair = self._cache.get(name, retry=True)
+        if pair is None:
+            return None
+        if not isinstance(pair, list) or len(pair) != 2 or pair[0] != name:
+            raise RefusedRow("it belongs to another name")
+        return pair[1]
+
+    def set(self, name: str, value: Any) -> None:
+        with self._told():
+            self._cache.set(name, [name, value], retry=True)
+
+    def delete(self, name: str) -> None:
+        with self._told():
+            self._cache.delete(name, retry=True)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._told(), self._cache.transact(retry=True):
+            yield
+
+    def close(self) -> None:
+        self._cache.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise self._meaning(error) from error
+        except diskcache.Timeout as error:
+            raise CacheUnreadable(self._folder, "another process keeps its database locked") from error
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise CacheNotWritable(self._folder, error.strerror or str(error)) from error
+            raise
+
+    def _meaning(self, error: sqlite3.DatabaseError) -> Exception:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        # A full disk is an I/O error when it is the shared-memory file that finds no room.
+        if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and not _free_bytes(self._folder)):
+            return DiskFull(self._folder)
+        if code in _REFUSED:
+            return CacheNotWritable(self._folder, str(error))
+        return Damaged(str(error)) if code in _DAMAGED else CacheUnreadable(self._folder, str(error))
+
+
+def _checksum(text: str) -> str:
+    return fast_of_bytes(text.encode("utf-8", "surrogatepass")).hex()
+
+
+def _free_bytes(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize

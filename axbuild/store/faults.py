@@ -1,0 +1,68 @@
+"""What can go wrong with the store, and the one place where the system's errors become sentences."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from axbuild.errors import AxError
+
+Report = Callable[[str, str], None]
+"""Takes (code, sentence) of something lost or corrupt that the store went on without."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class DiskFull(AxError):
+    code = "AX901"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"no space left while writing to the cache in {folder}; everything that had finished is kept",
+            hint="free some space, or move the cache with `dir` under [cache] in axbuild.toml",
+        )
+
+
+class CacheNotWritable(AxError):
+    code = "AX902"
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            f"the cache in {folder} cannot be written: {reason}",
+            hint="change its permissions, or choose another folder with `dir` under [cache] in axbuild.toml",
+        )
+
+
+class BlobLost(AxError):
+    """A blob that is missing or corrupt: a miss. Its file is gone when this is raised; its producer must run again."""
+
+    code = "AX903"
+
+    def __init__(self, digest: str, what: str) -> None:
+        super().__init__(f"blob {digest[:16]} of the cache {what}")
+        self.digest = digest
+
+
+class CacheUnreadable(AxError):
+    code = "AX905"
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"the cache in {folder} cannot be read: {reason}", hint="check the disk and the permissions")
+
+
+@contextmanager
+def told_as_store_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk, a read-only folder and a failing disk below `folder` into errors a user can act on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(folder) from error
+        if error.errno in _REFUSED:
+            raise CacheNotWritable(folder, error.strerror or str(error)) from error
+        if error.errno in (errno.EIO, errno.ESTALE):
+            raise CacheUnreadable(folder, error.strerror or str(error)) from error
+        raise

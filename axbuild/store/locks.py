@@ -1,0 +1,75 @@
+"""Locks between processes, held by the kernel for an open file: who dies lets go, so none is ever stale.
+
+A lock's file is removed by its holder before he lets go. Whoever then gets the lock of a removed file notices
+that the path leads elsewhere, and tries again with the new file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from axbuild.store.faults import told_as_store_errors
+
+
+class FileLock:
+    """An exclusive lock on `path`, between processes and between objects of one process; not re-entrant."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = -1
+
+    def acquire(self, block: bool = True) -> bool:
+        """Take the lock; without `block`, False at once when another holds it."""
+        flags = fcntl.LOCK_EX if block else fcntl.LOCK_EX | fcntl.LOCK_NB
+        while True:
+            file = self._open()
+            try:
+                fcntl.flock(file, flags)
+            except BlockingIOError:
+                os.close(file)
+                return False
+            except BaseException:
+                os.close(file)
+                raise
+            if self._is_at_path(file):
+                self._file = file
+                return True
+            os.close(file)
+
+    def release(self) -> None:
+        file, self._file = self._file, -1
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            os.close(file)
+
+    @property
+    def held(self) -> bool:
+        return self._file >= 0
+
+    def _open(self) -> int:
+        with told_as_store_errors(self.path.parent):
+            try:
+                return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except FileNotFoundError:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def _is_at_path(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -1,0 +1,111 @@
+"""The store of a cache folder: blobs, results, locks, and the scratch space of running builds.
+
+    cas/ab/<sha256>        blobs
+    results/               the database of action results
+    locks/<key>            one lock an action being made
+    leases/<build>         one locked file a living build
+    tmp/<build>/           what that build has under way: on the same file system, so that finishing is a rename
+    workspaces/<id>/       the state of each workspace that uses this cache
+
+A build that was killed leaves its folder in tmp/; the next one finds its lease unlocked and clears it away.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from axbuild.store.blobs import Blobs
+from axbuild.store.digests import digest_of_bytes, is_digest
+from axbuild.store.faults import Report, told_as_store_errors
+from axbuild.store.locks import FileLock
+from axbuild.store.results import Results
+
+
+@dataclass(frozen=True)
+class WorkspaceState:
+    """Where a workspace keeps what is its own (stat cache, last builds) inside a cache it may share."""
+
+    id: str
+    folder: Path
+
+
+class Store:
+    """The cache in `directory`, made if need be; `report` hears of what was lost (default: kept in `reports`)."""
+
+    def __init__(self, directory: Path, report: Report | None = None) -> None:
+        self.directory = directory.absolute()
+        self.reports: list[tuple[str, str]] = []
+        said = report or (lambda code, sentence: self.reports.append((code, sentence)))
+        self._names = count()
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        with told_as_store_errors(self.directory):
+            for part in ("cas", "locks", "leases", "tmp", "workspaces"):
+                (self.directory / part).mkdir(parents=True, exist_ok=True)
+            self._lease = FileLock(self.directory / "leases" / name)
+            self._lease.acquire()
+            self._temporary = self.directory / "tmp" / name
+            self._temporary.mkdir()
+            self._sweep()
+        self.blobs = Blobs(self.directory / "cas", self._temporary, said)
+        self.results = Results(self.directory / "results", said)
+
+    def lock(self, key: str) -> FileLock:
+        """The lock of an action's key: its holder makes the result, the others wait and take it."""
+        if not is_digest(key):
+            raise ValueError(f"not a key: {key!r}")
+        return FileLock(self.directory / "locks" / key)
+
+    def workspace(self, root: Path) -> WorkspaceState:
+        """The state of the workspace at `root`; its id is of the path, so each work tree has its own."""
+        name = digest_of_bytes(os.fsencode(root.resolve()))[:16]
+        folder = self.directory / "workspaces" / name
+        with told_as_store_errors(folder):
+            folder.mkdir(exist_ok=True)
+        return WorkspaceState(name, folder)
+
+    def scratch(self, name: str = "scratch") -> Path:
+        """A new empty folder on the store's file system; what is left in it goes when the store closes."""
+        folder = self._temporary / f"{name}-{next(self._names)}"
+        with told_as_store_errors(folder):
+            folder.mkdir()
+        return folder
+
+    def close(self) -> None:
+        self.results.close()
+        if self._lease.held:
+            _remove_tree(self._temporary)
+            self._lease.release()
+
+    def _sweep(self) -> None:
+        """Clear away what dead builds left; a lease that can be locked has no living holder."""
+        for folder in (self.directory / "tmp").iterdir():
+            lease = FileLock(self.directory / "leases" / folder.name)
+            if lease.acquire(block=False):
+                _remove_tree(folder)
+                lease.release()
+        for path in (self.directory / "leases").iterdir():
+            lease = FileLock(path)
+            if lease.acquire(block=False):
+                lease.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _remove_tree(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        import shutil  # 5 ms, and mostly there is nothing in it
+
+        shutil.rmtree(folder, ignore_errors=True)
