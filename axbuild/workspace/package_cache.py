@@ -1,0 +1,76 @@
+"""Parsed packages kept between builds, valid only for the same file, rules, defaults and code.
+
+One msgpack file: what everything depends on (a fingerprint), then for each package the fingerprint
+of its BUILD.toml and its rows, packed apart so that a build of one label unpacks one package. Each
+entry carries its checksum: a damaged one is parsed again, never believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgpack
+from xxhash import xxh3_128_digest
+
+Row = list[Any]
+"""rule, index among the file's tables of that rule, name, values, number of own values, labels"""
+
+
+def _code_fingerprint() -> bytes:
+    folder = Path(__file__).parent
+    return b"".join(xxh3_128_digest(path.read_bytes()) for path in sorted(folder.glob("*.py")))
+
+
+class PackageCache:
+    """get and put rows by package; `save` writes them back if anything changed."""
+
+    def __init__(self, path: Path, rules_digest: str, defaults: dict[str, Any]) -> None:
+        self._path = path
+        settled = json.dumps(defaults, sort_keys=True, default=str)
+        self._fingerprint = xxh3_128_digest(_code_fingerprint() + rules_digest.encode() + settled.encode())
+        self._packages: dict[str, list[bytes]] = self._read()
+        self._changed = False
+
+    def _read(self) -> dict[str, list[bytes]]:
+        try:
+            stored = msgpack.unpackb(self._path.read_bytes())
+        except (OSError, ValueError, msgpack.UnpackException):
+            return {}
+        if not isinstance(stored, list) or len(stored) != 2 or stored[0] != self._fingerprint:
+            return {}
+        return stored[1] if isinstance(stored[1], dict) else {}
+
+    def get(self, package: str, text: bytes) -> list[Row] | None:
+        """Rows of a package whose BUILD.toml holds `text`; None where they are not known."""
+        entry = self._packages.get(package)
+        if entry is None or entry[0] != xxh3_128_digest(text) or entry[1] != xxh3_128_digest(entry[0] + entry[2]):
+            return None
+        rows: list[Row] = msgpack.unpackb(entry[2])
+        return rows
+
+    def put(self, package: str, text: bytes, rows: list[Row]) -> None:
+        digest, packed = xxh3_128_digest(text), msgpack.packb(rows)
+        self._packages[package] = [digest, xxh3_128_digest(digest + packed), packed]
+        self._changed = True
+
+    def save(self) -> None:
+        """Write the cache for the next build; where the disk refuses, that build parses again."""
+        if not self._changed:
+            return
+        packed = msgpack.packb([self._fingerprint, self._packages])
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix="packages-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(packed)
+                Path(name).replace(self._path)
+            except OSError:
+                Path(name).unlink()
+                raise
+            self._changed = False

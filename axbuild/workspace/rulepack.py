@@ -1,0 +1,131 @@
+"""Rule files -> rules and stages; the standard pack and a workspace's own are loaded by the same lines.
+
+A rule file is `rules/*.py` whose name neither begins with "_" nor ends in "_stages.py" (where heavy
+imports belong: workers import those). Files are loaded by path as modules of a private package, so
+that nothing called `rules` is importable, and files may import their neighbours relatively.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import axbuild
+from axbuild.errors import AxError, Place
+from axbuild.workspace.rule import Rule
+from axbuild.workspace.stage import Stage
+
+
+class RuleFileFailed(AxError):
+    code = "AX113"
+
+
+@dataclass(frozen=True)
+class RulePack:
+    """Every rule by name, every declared stage by reference, and the digest of the files they stand in."""
+
+    rules: dict[str, Rule]
+    stages: dict[str, Stage]
+    digest: str
+    files: tuple[Path, ...]
+
+
+def standard_folder() -> Path:
+    """The standard pack: inside the package in a wheel, beside it in a checkout."""
+    package = Path(axbuild.__file__).parent
+    inside = package / "_rules"
+    return inside if inside.is_dir() else package.parent / "rules"
+
+
+def rule_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = (path for path in folder.iterdir() if path.suffix == ".py" and path.is_file())
+    return sorted(path for path in found if not path.name.startswith("_") and not path.name.endswith("_stages.py"))
+
+
+def load_rules(own: Path | None) -> RulePack:
+    """The standard rules and those of a workspace's folder `own`; a name may be declared once."""
+    rules: dict[str, Rule] = {}
+    stages: dict[str, Stage] = {}
+    digest = hashlib.sha256()
+    files: list[Path] = []
+    for folder in (standard_folder(), own):
+        if folder is None or not (found := rule_files(folder)):
+            continue
+        texts = {path: path.read_bytes() for path in sorted(folder.glob("*.py"))}
+        local = hashlib.sha256()
+        for path, text in texts.items():
+            local.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
+        digest.update(local.digest())
+        for path, module in _load_folder(folder, found, local.hexdigest()[:16], keep_bytecode=folder != own):
+            _collect(path, module, folder, rules, stages)
+        files += texts
+    return RulePack(rules, stages, digest.hexdigest(), tuple(files))
+
+
+def _load_folder(
+    folder: Path, files: list[Path], tag: str, *, keep_bytecode: bool
+) -> list[tuple[Path, ModuleType]]:
+    package = f"_axbuild_rules_{tag}"
+    if package not in sys.modules:
+        holder = ModuleType(package)
+        holder.__path__ = [str(folder)]
+        sys.modules[package] = holder
+        importlib.invalidate_caches()
+    before = sys.dont_write_bytecode
+    # A workspace's rule folder is watched: nothing may be written into it, and bytecode kept under
+    # time stamps could be older than an edit.
+    sys.dont_write_bytecode = before or not keep_bytecode
+    try:
+        return [(path, _load(f"{package}.{path.stem}", path)) for path in files]
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except SyntaxError as error:
+        place = Place(_shown(path), error.lineno or 0, (error.text or "").strip())
+        raise RuleFileFailed(f"not valid Python: {error.msg}", place=place) from error
+    except AxError:
+        raise
+    except Exception as error:  # whatever a rule file raises is its author's to read, with the line
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        place = Place(_shown(path), frames[-1].lineno or 0, frames[-1].line or "") if frames else Place(_shown(path))
+        raise RuleFileFailed(f"cannot be loaded: {type(error).__name__}: {error}", place=place) from error
+
+
+def _collect(
+    path: Path, module: ModuleType, folder: Path, rules: dict[str, Rule], stages: dict[str, Stage]
+) -> None:
+    for value in vars(module).values():
+        if isinstance(value, Rule) and value.module == module.__name__:
+            if value.name in rules:
+                raise RuleFileFailed(f"rule '{value.name}' is declared already", place=Place(_shown(path)))
+            rules[value.name] = value
+        elif isinstance(value, Stage):
+            _check_stage(value, path, folder)
+            if stages.setdefault(value.ref, value) != value:
+                sentence = f"stage {value.ref} is declared already, with other properties"
+                raise RuleFileFailed(sentence, place=Place(_shown(path)))
+
+
+def _check_stage(stage: Stage, path: Path, folder: Path) -> None:
+    module, function = stage.module, stage.function
+    if not module or not function.isidentifier():
+        raise RuleFileFailed(
+            f"stage '{stage.ref}' must read package.module:function or ./file.py:function", place=Place(_shown(path))
+        )
+    if module.startswith("./") and not (folder / module).is_file():
+        raise RuleFileFailed(f"stage {stage.ref}: there is no {module[2:]} beside this file", place=Place(_shown(path)))
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"

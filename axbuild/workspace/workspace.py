@@ -1,0 +1,84 @@
+"""A workspace: the folder that holds axbuild.toml, its settings, its rules and its packages."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from axbuild.errors import AxError
+from axbuild.workspace.disk import RealDisk
+from axbuild.workspace.ignore import Ignore, read_ignore
+from axbuild.workspace.package_cache import PackageCache
+from axbuild.workspace.packages import Packages
+from axbuild.workspace.rulepack import RulePack, load_rules
+from axbuild.workspace.settings import FILE_NAME, Settings, read_settings
+
+
+class NoWorkspace(AxError):
+    code = "AX100"
+
+    def __init__(self, start: Path) -> None:
+        hint = f"run inside a workspace, or make one with an empty {FILE_NAME} in its top folder"
+        super().__init__(f"neither {start} nor a folder above it holds {FILE_NAME}", hint=hint)
+
+
+class Workspace:
+    """Everything below one root folder, read when first asked for.
+
+    root: absolute path. cache_dir: the store's folder, absolute. state_dir: this workspace's own
+    bookkeeping inside it. id: 16 hex digits of the root's path.
+    """
+
+    def __init__(self, root: Path, settings: Settings, disk: RealDisk) -> None:
+        self.root = root
+        self.settings = settings
+        self.disk = disk
+        self.cache_dir = Path(os.path.normpath(root / settings.cache_dir))
+        self.id = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
+        self.state_dir = self.cache_dir / "workspaces" / self.id
+
+    @classmethod
+    def find(
+        cls,
+        start: Path,
+        overrides: Mapping[str, Any] | None = None,
+        config: Iterable[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> Workspace:
+        """The workspace around the folder `start`.
+
+        overrides: "section.key" -> value from the command line; config: names of [config.<name>]
+        sections to apply; environ: os.environ where none is given.
+        """
+        here = start.resolve()
+        for folder in (here, *here.parents):
+            if (folder / FILE_NAME).is_file():
+                disk = RealDisk(str(folder))
+                settings = read_settings(disk, overrides or {}, config, os.environ if environ is None else environ)
+                return cls(folder, settings, disk)
+        raise NoWorkspace(start)
+
+    def package_of(self, folder: Path) -> str:
+        """The package that `folder` is, for relative labels: its path from the root, "" for the root."""
+        relative = folder.resolve().relative_to(self.root).as_posix()
+        return "" if relative == "." else relative
+
+    @cached_property
+    def rules(self) -> RulePack:
+        return load_rules(self.root / "rules")
+
+    @cached_property
+    def ignore(self) -> Ignore:
+        inside = self.cache_dir.is_relative_to(self.root) and self.cache_dir != self.root
+        cache = (self.cache_dir.relative_to(self.root).as_posix(),) if inside else ()
+        return read_ignore(self.disk, ("cache", *cache))
+
+    @cached_property
+    def packages(self) -> Packages:
+        """The packages of this workspace, with the cache of parsed ones."""
+        cache = PackageCache(self.state_dir / "packages.msgpack", self.rules.digest, self.settings.defaults)
+        return Packages(self.disk, self.ignore, self.rules.rules, self.settings.defaults, cache)
