@@ -26,7 +26,7 @@ IR_VERSION = 10
 class UnreadableKerasModel(AxError):
     """The file is not a Keras model, or holds something this converter does not know."""
 
-    code = "AX300"
+    code = "AX303"
 
 
 @dataclass(frozen=True)
