@@ -1,0 +1,169 @@
+"""What happens in a build, as a stream of small records; everything a user sees is a fold over it.
+
+One JSON object a line in `--events FILE`: "event" names the class below in snake case, the other fields are the
+class's own. `build_started` carries the version of the format; a field is only ever added under a version.
+`at` counts seconds since the build began (its absolute time stands in `build_started`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+VERSION = 1
+STATUSES = ("executed", "cached", "up_to_date", "failed", "skipped")
+"""executed: ran now. cached: taken from a store. up_to_date: already valid in this workspace."""
+
+
+@dataclass(frozen=True)
+class BuildStarted:
+    """id: names the record of this build. time: seconds since 1970. command: build, test, ..."""
+
+    id: str
+    command: str
+    targets: tuple[str, ...]
+    time: float
+    jobs: int
+    version: int = VERSION
+
+
+@dataclass(frozen=True)
+class TargetConfigured:
+    """actions: how many of the target's actions this build needs, as far as is known while expansions are open."""
+
+    label: str
+    rule: str
+    actions: int
+    expansions: int
+
+
+@dataclass(frozen=True)
+class ActionStarted:
+    label: str
+    action: str
+    stage: str
+    at: float
+
+
+@dataclass(frozen=True)
+class ActionFinished:
+    """stage: the function's name; stage_id: the full reference. key: SHA-256 of the key record, "" if none was made.
+
+    reason: one sentence; causes: what moved in the key since the action's last result (records of `explain`).
+    outputs: name -> digest, a tree's files each by name. children: actions an expansion added, of which
+    `child_expansions` may add more. error: the record of what went wrong.
+    """
+
+    label: str
+    action: str
+    stage: str
+    stage_id: str
+    key: str
+    status: str
+    reason: str
+    at: float
+    seconds: float = 0.0
+    outputs: dict[str, Any] = field(default_factory=dict)
+    causes: tuple[dict[str, Any], ...] = ()
+    peak_memory_bytes: int = 0
+    children: int = 0
+    child_expansions: int = 0
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A warning of a stage; `replayed` when it comes from a stored result."""
+
+    label: str
+    action: str
+    stage: str
+    code: str
+    sentence: str
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """A check's verdict: `sentence` names tensor, index, both values and the limit."""
+
+    label: str
+    passed: bool
+    sentence: str
+    verdict: dict[str, Any] = field(default_factory=dict)
+
+    __test__ = False
+
+
+@dataclass(frozen=True)
+class BuildFinished:
+    """counts: status -> actions. outputs: requested target -> paths relative to the workspace. errors: in order."""
+
+    exit_code: int
+    counts: dict[str, int]
+    seconds: float
+    outputs: dict[str, list[str]]
+    errors: tuple[dict[str, Any], ...] = ()
+
+
+Event = BuildStarted | TargetConfigured | ActionStarted | ActionFinished | Diagnostic | TestResult | BuildFinished
+Listener = Callable[[Event], None]
+
+_KINDS: dict[str, type[Event]] = {
+    re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind
+    for kind in (BuildStarted, TargetConfigured, ActionStarted, ActionFinished, Diagnostic, TestResult, BuildFinished)
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+class Stream:
+    """Where events are emitted; hands each to every listener at once, in order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self.listeners = list(listeners)
+        self._begin = time.perf_counter()
+
+    def emit(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+    def now(self) -> float:
+        return round(time.perf_counter() - self._begin, 6)
+
+
+def to_line(event: Event) -> str:
+    # The fields hold JSON values already; `asdict` would copy each of them, at 30 us an event.
+    return json.dumps({"event": _NAMES[type(event)], **vars(event)}, separators=(",", ":"))
+
+
+def from_line(line: str) -> Event:
+    """The event behind a line; fields of a later minor addition are dropped, so that old readers read new files."""
+    record = json.loads(line)
+    kind = _KINDS[record.pop("event")]
+    known = {name: value for name, value in record.items() if name in kind.__dataclass_fields__}
+    for name in ("targets", "causes", "errors"):
+        if name in known:
+            known[name] = tuple(known[name])
+    return kind(**known)
+
+
+def read(path: Path) -> list[Event]:
+    """The events of a file; a last line that a killed build left incomplete is dropped."""
+    text = path.read_text(encoding="utf-8")
+    return [from_line(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+class Writer:
+    """Appends each event as a line, at once, so that a reader can follow a running build."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __call__(self, event: Event) -> None:
+        self._out.write(to_line(event) + "\n")
+        self._out.flush()
