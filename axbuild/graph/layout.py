@@ -2,10 +2,86 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
-from axbuild.graph.targets import TargetGraph
+from axbuild.graph.plan import Plan
+from axbuild.graph.targets import TargetGraph, place_of
+from axbuild.workspace.artifact import Artifact, Tree, file_name
+from axbuild.workspace.attributes import Companions
+from axbuild.workspace.packages import Target
+from axbuild.workspace.providers import Files
+from axbuild.workspace.settled import Settled
+from axbuild.workspace.sources import find_sources
+
+
+class WrongProvider(AxError):
+    code = "AX204"
 
 
 def lay_out(graph: TargetGraph) -> list[TargetActions]:
     """The actions of every target of the graph, dependencies first; reads attributes and providers only."""
-    raise NotImplementedError
+    done: dict[str, TargetActions] = {}
+    for target in graph.targets.values():
+        done[target.label] = _TargetLayout(graph, target, done).run()
+    return list(done.values())
+
+
+class _TargetLayout:
+    """One target on its way from plain values to actions; what attributes ask while they settle."""
+
+    def __init__(self, graph: TargetGraph, target: Target, done: dict[str, TargetActions]) -> None:
+        self._graph = graph
+        self._target = target
+        self._done = done
+        self._attribute = ""
+
+    def run(self) -> TargetActions:
+        target = self._target
+        workspace = self._graph.workspace
+        rule = workspace.rules.rules[target.rule]
+        settled: dict[str, Any] = {}
+        try:
+            for name, attribute in rule.attributes.items():
+                self._attribute = name
+                settled[name] = attribute.settle(target.values.get(name, attribute.default), self)
+            self._attribute = ""
+            plan = Plan(target.label, target.rule, self._done)
+            t = Settled(
+                target.label,
+                settled,
+                target.values,
+                target.given(),
+                lambda name: workspace.packages.place(target, name),
+            )
+            return plan.finished(rule.lay_out(t, plan))
+        except AxError as error:
+            if error.place is None:
+                error.place = workspace.packages.place(target, self._attribute)
+            raise
+
+    def provider(self, label: str, types: tuple[type, ...]) -> Any:
+        """The provider of a dependency, which must be of one of the types (any, if there are none)."""
+        other = self._done[label]
+        if types and not isinstance(other.provider, types):
+            wanted = " or ".join(kind.__name__ for kind in types)
+            gives = type(other.provider).__name__ if other.provider is not None else "nothing"
+            sentence = f"{self._attribute} takes {wanted}, and {label} ({other.rule}) gives {gives}"
+            rules = [rule.name for rule in self._graph.workspace.rules.rules.values() if rule.gives in types]
+            hint = f"{wanted} is what {' and '.join(rules)} targets give" if rules else ""
+            raise WrongProvider(
+                sentence, place=place_of(self._graph.workspace.packages, self._target, label), hint=hint
+            )
+        return other.provider
+
+    def sources(self, items: list[str], one_file: bool, companions: Companions | None) -> Artifact:
+        """The artifact of paths, globs and labels of plain files."""
+        workspace = self._graph.workspace
+        labels = [item for item in items if item.startswith("//")]
+        paths = [item for item in items if not item.startswith("//")]
+        found: list[Artifact] = [self.provider(label, (Files,)).files for label in labels]
+        if paths:
+            package = self._target.package
+            found.append(find_sources(workspace.disk, workspace.ignore, package, paths, one_file, companions))
+        return found[0] if len(found) == 1 else Tree(tuple((file_name(artifact), artifact) for artifact in found))

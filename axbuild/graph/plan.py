@@ -96,7 +96,7 @@ class Plan:
         """An action whose stage writes `expansion.json`; `.result` is what its children yield."""
         if not stage.expands:
             raise RuleMistake(self._label, f"expands {stage.ref}, which is not declared with expands=True")
-        return self.run(stage, name=name, params=params, **inputs)
+        return self.run(stage, name=name, params=params, preflight=False, **inputs)
 
     def preflight(
         self, stage: Stage, *, name: str = "", params: Any = None, **inputs: Input | Sequence[Input]

@@ -57,3 +57,28 @@ class Tree:
 
 
 Artifact = Source | Output | Result | Entry | Tree
+
+
+def is_tree(artifact: Artifact) -> bool:
+    """Whether an artifact is an ordered map of names to blobs rather than one blob."""
+    if isinstance(artifact, Source):
+        return artifact.tree
+    return artifact.name.endswith("/") if isinstance(artifact, Output) else not isinstance(artifact, Entry)
+
+
+def file_name(artifact: Artifact) -> str:
+    """The file name of a single artifact; "" for a tree."""
+    if is_tree(artifact):
+        return ""
+    if isinstance(artifact, Source):
+        return artifact.files[0][0]
+    return artifact.name.rpartition("/")[2] if isinstance(artifact, Output | Entry) else ""
+
+
+def as_tree(artifact: Artifact) -> Artifact:
+    """The artifact as a tree: itself, or a folder that holds the one file under its own name."""
+    if is_tree(artifact):
+        return artifact
+    if isinstance(artifact, Source):
+        return Source(artifact.files, tree=True)
+    return Tree(((file_name(artifact), artifact),))

@@ -71,7 +71,7 @@ class RealDisk:
 
     def open(self, path: str) -> BinaryIO:
         self.files.add(path)
-        return open(f"{self.root}/{path}", "rb")  # noqa: PTH123, SIM115 - the caller closes it
+        return open(f"{self.root}/{path}", "rb")  # noqa: PTH123 - the caller closes it
 
 
 def _kind_of(entry: os.DirEntry[str]) -> str | None:

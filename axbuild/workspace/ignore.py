@@ -29,15 +29,16 @@ class Ignore:
 
     def __init__(self, always: tuple[str, ...] = (), lines: tuple[str, ...] = ()) -> None:
         self._always = frozenset(always) | {OUTPUTS}
-        anywhere, files = [], []
+        folders: list[str] = []
+        files: list[str] = []
         for number, line in enumerate(lines, 1):
             pattern = line.strip()
             if not pattern or pattern.startswith("#"):
                 continue
             if pattern.startswith("!"):
                 raise BadIgnoreLine(number, line)
-            (anywhere if pattern.endswith("/") else files).append(_regex(pattern.rstrip("/")))
-        self._folders = re.compile("|".join(anywhere + files)) if anywhere or files else None
+            (folders if pattern.endswith("/") else files).append(_regex(pattern.rstrip("/")))
+        self._folders = re.compile("|".join(folders + files)) if folders or files else None
         self._files = re.compile("|".join(files)) if files else None
 
     def folder(self, path: str) -> bool:

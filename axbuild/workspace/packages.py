@@ -103,7 +103,7 @@ class Packages:
         return self._disk.listing(package).get(BUILD_FILE) == FILE
 
     def below(self, folder: str) -> list[str]:
-        """Names of the packages in and below a folder, sorted; ignored folders and workspaces inside are not entered."""
+        """Names of the packages in and below a folder, sorted; not those of ignored folders or inner workspaces."""
         found, todo = [], [folder]
         while todo:
             here = todo.pop()
@@ -238,9 +238,7 @@ def _parse_defaults(
     return found
 
 
-def _parse_table(
-    rule: Rule, table: dict[str, Any], package: str | None, text: TomlText, where: Path
-) -> dict[str, Any]:
+def _parse_table(rule: Rule, table: dict[str, Any], package: str | None, text: TomlText, where: Path) -> dict[str, Any]:
     values = {}
     for key, item in table.items():
         attribute = rule.attributes.get(key)

@@ -184,9 +184,7 @@ class Records(Attribute):
         return tuple(Record(self._settle(item, settler)) for item in value)
 
     def _settle(self, table: dict[str, Any], settler: Settler) -> dict[str, Any]:
-        return {
-            name: field.settle(table.get(name, field.default), settler) for name, field in self.fields.items()
-        }
+        return {name: field.settle(table.get(name, field.default), settler) for name, field in self.fields.items()}
 
     def schema(self) -> Schema:
         required = [name for name, field in self.fields.items() if field.required]

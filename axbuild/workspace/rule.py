@@ -53,6 +53,7 @@ __all__ = [
 class Rule:
     """A kind of target: what may be written in its table, and the actions it lays out.
 
+    gives: class of the provider, if the declaration names it (`gives = FloatModel`).
     lay_out: called as `lay_out(t, plan)` with the settled attributes (`Settled`) and the target's
     `Plan`; returns the target's provider.
     """
@@ -60,6 +61,7 @@ class Rule:
     name: str
     about: str
     attributes: dict[str, Attribute]
+    gives: type | None
     lay_out: Callable[[Settled, Any], Any]
     module: str
 
@@ -68,5 +70,5 @@ def rule(declaration: type) -> Rule:
     """Make a rule of a class: its name, docstring, attributes in order, and `actions(self, t, plan)`."""
     attributes = {name: value for name, value in vars(declaration).items() if isinstance(value, Attribute)}
     about = (declaration.__doc__ or "").strip()
-    instance = declaration()
-    return Rule(declaration.__name__, about, attributes, instance.actions, declaration.__module__)
+    gives = vars(declaration).get("gives")
+    return Rule(declaration.__name__, about, attributes, gives, declaration().actions, declaration.__module__)

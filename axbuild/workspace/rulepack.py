@@ -69,9 +69,7 @@ def load_rules(own: Path | None) -> RulePack:
     return RulePack(rules, stages, digest.hexdigest(), tuple(files))
 
 
-def _load_folder(
-    folder: Path, files: list[Path], tag: str, *, keep_bytecode: bool
-) -> list[tuple[Path, ModuleType]]:
+def _load_folder(folder: Path, files: list[Path], tag: str, *, keep_bytecode: bool) -> list[tuple[Path, ModuleType]]:
     package = f"_axbuild_rules_{tag}"
     if package not in sys.modules:
         holder = ModuleType(package)
@@ -102,9 +100,7 @@ def _load(name: str, path: Path) -> ModuleType:
         raise RuleFileFailed(f"cannot be loaded: {type(error).__name__}: {error}", place=place) from error
 
 
-def _collect(
-    path: Path, module: ModuleType, folder: Path, rules: dict[str, Rule], stages: dict[str, Stage]
-) -> None:
+def _collect(path: Path, module: ModuleType, folder: Path, rules: dict[str, Rule], stages: dict[str, Stage]) -> None:
     for value in vars(module).values():
         if isinstance(value, Rule) and value.module == module.__name__:
             if value.name in rules:

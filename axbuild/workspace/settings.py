@@ -23,7 +23,9 @@ KNOWN: dict[str, Attribute] = {
     "cache.share_float": Bool("Take float results made on another float platform.", default=False),
     "build.jobs": Int("Actions that run at once; 0 is one for each CPU.", low=0, default=0),
     "resources.cpu": Int("CPUs that actions may use; 0 is all of them.", low=0, default=0),
-    "resources.memory_gb": Int("Gigabytes of memory that actions may use; 0 is what the machine has.", low=0, default=0),
+    "resources.memory_gb": Int(
+        "Gigabytes of memory that actions may use; 0 is what the machine has.", low=0, default=0
+    ),
     "resources.gpu": Int("GPUs that actions may use.", low=0, default=0),
 }
 _SECTIONS = sorted({key.partition(".")[0] for key in KNOWN})
