@@ -131,7 +131,8 @@ def quantise(x: Array, scale: float, zero: int) -> Array:
     """uint8 codes of float32 reals: floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
     codes = np.floor(x.astype(np.float64) / np.float64(scale) + 0.5) + zero
     known = np.nan_to_num(codes, nan=float(zero), posinf=np.inf, neginf=-np.inf)
-    return np.clip(known, 0, U8).astype(np.uint8)
+    clipped: Array = np.clip(known, 0, U8)
+    return clipped.astype(np.uint8)
 
 
 def dequantise(codes: Array, scale: float, zero: int) -> Array:

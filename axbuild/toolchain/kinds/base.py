@@ -125,6 +125,12 @@ def whole_box(shape: Shape) -> Box:
     return memory_box(whole(shape))
 
 
+def aligned(out: Ranges, shape: Shape) -> Ranges:
+    """Ranges of an operand that ONNX broadcasts: axes aligned at the right, whole where its size is 1."""
+    own = out[len(out) - len(shape) :]
+    return tuple((0, 1) if size == 1 else r for r, size in zip(own, shape, strict=True))
+
+
 def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 

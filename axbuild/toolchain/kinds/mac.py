@@ -32,6 +32,7 @@ from axbuild.toolchain.kinds.base import (
     Shape,
     ShapeError,
     Tensor,
+    aligned,
     ceil_div,
     memory_axis,
     parse_body,
@@ -336,9 +337,3 @@ _MATMUL = f"""AxQuantizedMatMul <a_zero, b_zero, y_zero, lo, hi> (a, b, multipli
 {centred("left", "a", "a_zero", DOUBLE)}{centred("right", "b", "b_zero", DOUBLE)}
   acc = MatMul (left, right){requantised("acc", "multiplier")}
 }}"""
-
-
-def aligned(out: Ranges, shape: Shape) -> Ranges:
-    """Ranges of an operand that ONNX broadcasts: axes aligned at the right, whole where its size is 1."""
-    own = out[len(out) - len(shape) :]
-    return tuple((0, 1) if size == 1 else r for r, size in zip(own, shape, strict=True))

@@ -16,8 +16,13 @@ from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Array, Kind, NodeError, constant_types
+from axbuild.toolchain.kinds.binary import Add
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.reduce import GlobalAveragePool
+from axbuild.toolchain.kinds.table import ChannelTable, Softmax
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -25,7 +30,8 @@ if TYPE_CHECKING:
 KINDS: dict[str, type[Kind]] = {
     kind.op_type: kind
     for kind in (
-        Conv, FullyConnected, MatMul,
+        Conv, FullyConnected, MatMul, Add, MaxPool, AveragePool, GlobalAveragePool, ChannelTable, Softmax,
+        Reshape, Transpose, Pad, Concat,
         Quantize, Dequantize, Requantize, Normalize,
     )
 }  # fmt: skip

@@ -25,6 +25,11 @@ class Window:
                 f"{self.pads}; sizes must be positive and pads not negative."
             )
 
+    def check_pads(self) -> None:
+        """Raises ConstantError where a pad is as wide as the window, which would then see nothing but padding."""
+        if max(self.pads[0], self.pads[2]) >= self.extent(0) or max(self.pads[1], self.pads[3]) >= self.extent(1):
+            raise ConstantError(f"The pads {self.pads} of {self.what} are as wide as its window.")
+
     def extent(self, axis: int) -> int:
         """Input positions that one window spans along height (0) or width (1)."""
         return self.dilations[axis] * (self.kernel[axis] - 1) + 1
