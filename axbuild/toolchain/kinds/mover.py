@@ -227,24 +227,24 @@ class Concat(Mover):
     activations: ClassVar[int] = 0
 
     axis: int
-    inputs: int
+    count: int
     dtype: str = "uint8"
 
     def __post_init__(self) -> None:
         self._check_dtype()
-        if self.axis < 0 or self.inputs < 1:
-            raise ConstantError(f"{self.op_type} of {self.inputs} inputs on axis {self.axis} is not possible.")
+        if self.axis < 0 or self.count < 1:
+            raise ConstantError(f"{self.op_type} of {self.count} inputs on axis {self.axis} is not possible.")
 
     def body(self) -> onnx.FunctionProto:
-        names = ", ".join(f"x{i}" for i in range(self.inputs))
-        text = f"AxConcat <axis, inputs, dtype> ({names}) => (y) {{ y = Concat <axis: int = @axis> ({names}) }}"
-        return parse_body(text, f"inputs{self.inputs}")
+        names = ", ".join(f"x{i}" for i in range(self.count))
+        text = f"AxConcat <axis, count, dtype> ({names}) => (y) {{ y = Concat <axis: int = @axis> ({names}) }}"
+        return parse_body(text, f"inputs{self.count}")
 
     def output_shape(self, *inputs: Shape) -> Shape:
         first = inputs[0]
         rest = [x[: self.axis] + x[self.axis + 1 :] for x in inputs]
         same_rank = self.axis < len(first) and all(len(x) == len(first) for x in inputs)
-        if len(inputs) != self.inputs or not same_rank or any(r != rest[0] for r in rest):
+        if len(inputs) != self.count or not same_rank or any(r != rest[0] for r in rest):
             raise ShapeError(f"{self.op_type} on axis {self.axis} cannot join {', '.join(map(str, inputs))}.")
         return (*first[: self.axis], sum(x[self.axis] for x in inputs), *first[self.axis + 1 :])
 
