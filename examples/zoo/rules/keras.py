@@ -3,14 +3,14 @@
 from axbuild.workspace.providers import Files
 from axbuild.workspace.rule import Bool, Int, Source, Stage, rule
 
-CONVERT = Stage("./keras_stages.py:convert", outputs=("model/",))
+CONVERT = Stage("./keras_stages.py:convert", outputs=("model.onnx",))
 
 
 @rule
 class keras_model:
     """Convert a Keras .h5 model (layers of the MobileNet family) to ONNX with a static NCHW input of batch 1."""
 
-    src = Source("The .h5 file.", required=True)
+    src = Source("The .h5 file.", one_file=True, required=True)
     logits = Bool("End at the logits, leaving out a softmax on the last layer.", default=True)
     side = Int("Height and width of the input; 0 takes those of the file.", default=0)
 

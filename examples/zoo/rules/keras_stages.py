@@ -54,10 +54,9 @@ class Network:
 
 
 def convert(model: Path, out: Path, *, params: ConvertParams) -> None:
-    """Write model/model.onnx for the .h5 file `model`."""
-    (out / "model").mkdir()
+    """Write model.onnx for the .h5 file `model`."""
     result = to_onnx(read(model), logits=params.logits, side=params.side)
-    (out / "model" / "model.onnx").write_bytes(result.SerializeToString(deterministic=True))
+    (out / "model.onnx").write_bytes(result.SerializeToString(deterministic=True))
 
 
 def read(file: Path) -> Network:

@@ -1,0 +1,122 @@
+"""The promises about rebuilding, asserted on the event stream of the example zoo: MobileNetV2 from Keras to axmodel.
+
+One copy of the zoo is built once; each test makes an edit of its own, builds, and takes the edit back. The edits
+differ from one another, so the tests may run in any order.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from zoo_workspace import Zoo, copy_package, copy_zoo
+
+MOBILENET = ("//mobilenet:check", "//mobilenet:equal")
+BUILD_FILE = "mobilenet/BUILD.toml"
+COMPILATION = ["preflight", "partition", "split", "extract", "compile_subgraph", "fuse", "simulate"]
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    room = tmp_path_factory.mktemp("zoo")
+    zoo = Zoo(copy_zoo(room / "workspace"), room / "cache")
+    zoo.build(*MOBILENET)
+    return zoo
+
+
+def test_a_second_build_executes_nothing(zoo: Zoo) -> None:
+    outcome = zoo.build(*MOBILENET)
+    assert outcome.executed == []
+    assert set(outcome.counts) == {"up_to_date"}
+
+
+def test_a_changed_tolerance_executes_only_the_comparison(zoo: Zoo) -> None:
+    with zoo.edited(BUILD_FILE, "rtol = 1e-5", "rtol = 1e-4"):
+        assert zoo.build(*MOBILENET).executed == ["compare"]
+
+
+def test_a_changed_level_executes_only_the_comparison(zoo: Zoo) -> None:
+    with zoo.edited(BUILD_FILE, 'level = "close"\nrtol = 1e-5', 'level = "cosine"\ncosine = 0.99'):
+        assert zoo.build(*MOBILENET).executed == ["compare"]
+
+
+def test_a_comment_or_another_layout_of_a_build_file_executes_nothing(zoo: Zoo) -> None:
+    with zoo.edited(BUILD_FILE, 'level = "equal"', '# bit for bit\nlevel   =   "equal"'):
+        assert zoo.build(*MOBILENET).executed == []
+
+
+def test_touching_a_file_executes_nothing(zoo: Zoo) -> None:
+    os.utime(zoo.root / "fetched" / "photographs" / "calibration" / "chelsea_0.png")
+    os.utime(zoo.root / BUILD_FILE)
+    os.utime(zoo.root / "rules" / "keras_stages.py")
+    assert zoo.build(*MOBILENET).executed == []
+
+
+def test_another_npu_mode_reruns_no_quantisation(zoo: Zoo) -> None:
+    with zoo.edited("axbuild.toml", 'npu_mode = "NPU1"', 'npu_mode = "NPU2"'):
+        executed = zoo.build(*MOBILENET).executed
+    assert set(executed) - set(COMPILATION) == set()
+    assert "compile_subgraph" in executed
+
+
+def test_a_replaced_calibration_picture_reruns_observation_and_what_follows(zoo: Zoo) -> None:
+    file = "fetched/photographs/calibration/chelsea_0.png"
+    picture = Image.open(zoo.root / file).transpose(Image.Transpose.ROTATE_180)
+    content = io.BytesIO()
+    # A brighter picture than any there was, so that ranges move.
+    picture.point(lambda value: 255 if value > 100 else 0).save(content, "PNG")
+    with zoo.replaced(file, content.getvalue()):
+        executed = zoo.build(*MOBILENET).executed
+    assert executed[:2] == ["decode", "observe"]
+    assert "convert" not in executed
+    assert "optimize" not in executed
+    assert "quantize" in executed
+
+
+def test_a_renamed_folder_of_pictures_executes_nothing(zoo: Zoo) -> None:
+    old = zoo.root / "fetched" / "photographs"
+    old.rename(zoo.root / "fetched" / "pictures")
+    try:
+        with zoo.edited("BUILD.toml", "fetched/photographs/", "fetched/pictures/"):
+            assert zoo.build(*MOBILENET).executed == []
+    finally:
+        (zoo.root / "fetched" / "pictures").rename(old)
+
+
+def test_a_moved_package_executes_nothing(zoo: Zoo) -> None:
+    (zoo.root / "mobilenet").rename(zoo.root / "dogs")
+    try:
+        outcome = zoo.build("//dogs:check", "//dogs:equal")
+    finally:
+        (zoo.root / "dogs").rename(zoo.root / "mobilenet")
+    assert outcome.executed == []
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("toolchain/axmodel/compare.py", {"compare"}),
+        ("toolchain/quant/quantize.py", {"quantize"}),
+        ("toolchain/quant/merge.py", {"merge"}),
+        ("toolchain/npu/compile.py", {"compile_subgraph"}),
+        ("toolchain/axmodel/fuse.py", {"fuse"}),
+        ("toolchain/data/decode.py", {"decode"}),
+    ],
+)
+def test_a_comment_in_a_stage_reruns_that_stage_and_stops_there(
+    zoo: Zoo, tmp_path: Path, module: str, stages: set[str]
+) -> None:
+    package = copy_package(tmp_path / "package")
+    edited = Zoo(zoo.root, Path(zoo.environment["AXBUILD_CACHE_DIR"]), package)
+    with (package / "axbuild" / module).open("a") as file:
+        file.write("# an edit that changes no result\n")
+    assert set(edited.build(*MOBILENET).executed) == stages
+
+
+def test_an_edited_rule_of_the_workspace_reruns_its_own_stage_only(zoo: Zoo) -> None:
+    with zoo.edited("rules/keras_stages.py", "OPSET = 18", "OPSET = 18  # as it was"):
+        assert zoo.build(*MOBILENET).executed == ["convert"]
