@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,26 @@ class InputData:
     format: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+
+
+def bind(inputs: tuple[InputData, ...], names: list[str]) -> list[tuple[InputData, int]]:
+    """For each of a model's inputs `names`: its data, and which of the samples' trees it comes from.
+
+    A name "" in `inputs` serves every input that has no entry of its own. Raises SampleMismatchError.
+    """
+    position = {data.name: index for index, data in enumerate(inputs)}
+    for name in position:
+        if name and name not in names:
+            raise SampleMismatchError(f"samples are given for '{name}'; the model's inputs are {', '.join(names)}")
+    chosen = [position.get(name, position.get("")) for name in names]
+    for name, index in zip(names, chosen, strict=True):
+        if index is None:
+            raise SampleMismatchError(f"there are no samples for the model's input '{name}'")
+    return [
+        (replace(inputs[index], name=name), index)
+        for name, index in zip(names, chosen, strict=True)
+        if index is not None
+    ]
 
 
 def load_sample(file: Path) -> Array:

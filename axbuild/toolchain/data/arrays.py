@@ -1,0 +1,50 @@
+"""`.npy` files -> arrays; no pickle is ever read."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+
+from axbuild.errors import AxError
+
+SUFFIXES = (".npy",)
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+class BadArrayError(AxError):
+    """An .npy file that is damaged, holds objects, or does not fit the model's input."""
+
+    code = "AX334"
+
+
+def decode_array(content: bytes, name: str, shape: tuple[int, ...], dtype: str, tensor: str) -> np.ndarray[Any, Any]:
+    """The array of one .npy file, exactly of the model input's shape and dtype, batch dimension included."""
+    found_shape, fortran, found_dtype, data = _header(content, name)
+    if found_shape != shape or found_dtype != np.dtype(dtype):
+        raise BadArrayError(
+            f"'{name}' is {found_dtype} {list(found_shape)}, and model input '{tensor}' is {dtype} {list(shape)}",
+            hint="Numpy samples must be exactly what the model takes in, batch dimension included",
+        )
+    if len(data) != math.prod(shape) * found_dtype.itemsize:
+        raise BadArrayError(f"'{name}' is cut off: its header states {list(shape)} and {len(data)} bytes follow")
+    array = np.frombuffer(data, dtype=found_dtype).reshape(shape, order="F" if fortran else "C")
+    if not np.isfinite(array).all():
+        raise BadArrayError(f"'{name}' has values that are not finite")
+    return np.ascontiguousarray(array, dtype=np.dtype(dtype))
+
+
+def _header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], bytes]:
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADERS:
+            raise BadArrayError(f"'{name}' has version {version[0]}.{version[1]} of the .npy format")
+        shape, fortran, dtype = _HEADERS[version](stream)
+    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise BadArrayError(f"'{name}' is not an .npy file: {str(error).splitlines()[0]}") from None
+    if dtype.hasobject:
+        raise BadArrayError(f"'{name}' holds pickled objects, which are never read", hint="save a plain float32 array")
+    return shape, bool(fortran), dtype, stream.read()

@@ -1,0 +1,125 @@
+"""Stage: a calibration set as its author keeps it -> one array a sample, ready to be normalised."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from axbuild.errors import AxError, AxWarning
+from axbuild.toolchain.data import arrays, images
+from axbuild.toolchain.data.archives import Member, members
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Decoder = Callable[[bytes, str], Array]
+
+_SUFFIXES = {"Image": images.SUFFIXES, "Numpy": arrays.SUFFIXES}
+
+
+class CalibrationSetError(AxError):
+    """A set without samples, with samples of another format or of one name twice, or for an input that is not there."""
+
+    code = "AX335"
+
+
+@dataclass(frozen=True)
+class DecodeParams:
+    """input: a model input's name, "" for the only one or all alike; format: "Image" or "Numpy"; size: -1 for all."""
+
+    input: str
+    format: str
+    size: int
+    tensor_format: str
+
+
+@dataclass(frozen=True)
+class _Input:
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) -> None:
+    """`source`: a folder holding one archive or loose files. Writes samples/<name>.npy.
+
+    Image: uint8 [H, W, C] of the model's size, channels as tensor_format says. Numpy: the array as it is.
+    The first `size` samples by name; fewer where the set has fewer.
+    """
+    target = _target(interface, params)
+    decoder = _decoder(target, params)
+    folder = out / "samples"
+    folder.mkdir()
+    with members(source) as found:
+        for name, member in _chosen(found, params):
+            np.save(folder / f"{name}.npy", decoder(member.read(), member.name), allow_pickle=False)
+
+
+def _target(interface: Path, params: DecodeParams) -> _Input:
+    described = json.loads(interface.read_text(encoding="utf-8"))["inputs"]
+    inputs = [_Input(item["name"], tuple(item["shape"]), item["dtype"]) for item in described]
+    names = ", ".join(item.name for item in inputs)
+    if params.input:
+        found = [item for item in inputs if item.name == params.input]
+        if not found:
+            raise CalibrationSetError(f"calibration names the input '{params.input}'; the model's inputs are {names}")
+        return found[0]
+    if any((item.shape, item.dtype) != (inputs[0].shape, inputs[0].dtype) for item in inputs):
+        raise CalibrationSetError(
+            f"one calibration set cannot serve the inputs {names}, which differ in shape or type",
+            hint='give each its own: calibration = { "input name" = ":set" }',
+        )
+    return inputs[0]
+
+
+def _decoder(target: _Input, params: DecodeParams) -> Decoder:
+    if params.format == "Numpy":
+        return lambda content, name: arrays.decode_array(content, name, target.shape, target.dtype, target.name)
+    wanted = images.channels(params.tensor_format)
+    if len(target.shape) != 4 or target.shape[:2] != (1, wanted):
+        raise CalibrationSetError(
+            f"pictures in {params.tensor_format} need a model input of shape [1, {wanted}, height, width], "
+            f"and '{target.name}' is {list(target.shape)}",
+            hint="set tensor_format to what the model takes in, or give the data as Numpy",
+        )
+    size = (target.shape[2], target.shape[3])
+    return lambda content, name: images.decode_image(content, name, size, params.tensor_format)
+
+
+def _chosen(found: list[Member], params: DecodeParams) -> list[tuple[str, Member]]:
+    """(sample name, file) of the first `size` samples by name."""
+    own = [item for item in found if item.name.lower().endswith(_SUFFIXES[params.format])]
+    taken = {id(item) for item in own}
+    others = [item for item in found if id(item) not in taken]
+    for item in others:
+        for other, suffixes in _SUFFIXES.items():
+            if item.name.lower().endswith(suffixes):
+                raise CalibrationSetError(
+                    f"'{item.name}' is of format {other} and the set is of format {params.format}",
+                    hint="a calibration set holds samples of one format",
+                )
+    if not own:
+        raise CalibrationSetError(
+            f"the calibration set has no sample of format {params.format} among {len(found)} files"
+        )
+    if others:
+        sentence = (
+            f"{len(others)} files of a calibration set are no samples and are left out, such as '{others[0].name}'"
+        )
+        warnings.warn(AxWarning("AX336", sentence), stacklevel=2)
+    return _named(own)[: params.size if params.size >= 0 else None]
+
+
+def _named(found: list[Member]) -> list[tuple[str, Member]]:
+    """Samples by the name of their file alone, in whatever folder it stands: inputs are paired by it."""
+    named: dict[str, Member] = {}
+    for item in found:
+        name = PurePosixPath(item.name).stem
+        if name in named:
+            raise CalibrationSetError(f"'{named[name].name}' and '{item.name}' are samples of one name")
+        named[name] = item
+    return sorted(named.items())

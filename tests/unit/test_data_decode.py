@@ -1,0 +1,338 @@
+"""Calibration data: archives that cannot be trusted, pictures, arrays, and which of them are used."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import tarfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from axbuild.errors import AxWarning
+from axbuild.toolchain.data import archives
+from axbuild.toolchain.data.archives import BrokenArchiveError, UnsafeArchiveError, members
+from axbuild.toolchain.data.arrays import BadArrayError
+from axbuild.toolchain.data.decode import CalibrationSetError, DecodeParams, decode
+from axbuild.toolchain.data.images import BadImageError, decode_image
+
+PICTURES = DecodeParams("", "Image", 32, "RGB")
+ARRAYS = DecodeParams("", "Numpy", 32, "RGB")
+
+
+def png(color, size=(4, 4), mode="RGB") -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, size, color).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def npy(array) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+def tar(path: Path, files: dict[str, bytes], mode="w") -> Path:
+    with tarfile.open(path, mode) as opened:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            opened.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def room(tmp_path):
+    """A folder `source`, an interface with one input x [1, 3, 4, 4], and `run` which returns the samples by name."""
+
+    class Room:
+        source = tmp_path / "source"
+        inputs = (("x", [1, 3, 4, 4]),)
+        count = 0
+
+        def run(self, params):
+            self.count += 1
+            out = tmp_path / f"out{self.count}"
+            out.mkdir()
+            described = [{"name": name, "shape": shape, "dtype": "float32"} for name, shape in self.inputs]
+            (tmp_path / "interface.json").write_text(json.dumps({"inputs": described, "outputs": []}))
+            decode(self.source, tmp_path / "interface.json", out, params=params)
+            return {path.stem: np.load(path) for path in sorted((out / "samples").iterdir())}
+
+    Room.source.mkdir()
+    return Room()
+
+
+@pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz")])
+def test_pictures_of_a_tar_are_decoded_in_channel_order(room, name, mode):
+    tar(room.source / name, {"set/a.png": png((1, 2, 3)), "set/b.PNG": png((4, 5, 6))}, mode)
+    samples = room.run(DecodeParams("", "Image", 32, "BGR"))
+    assert list(samples) == ["a", "b"]
+    assert samples["a"].dtype == np.uint8
+    assert samples["a"].shape == (4, 4, 3)
+    assert samples["a"][0, 0].tolist() == [3, 2, 1]
+    assert samples["b"][3, 3].tolist() == [6, 5, 4]
+
+
+def test_a_zip_and_loose_files_give_the_same_samples(room):
+    with zipfile.ZipFile(room.source / "a.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("deep/er/a.png", png((9, 8, 7)))
+        opened.writestr("__MACOSX/._a.png", b"no picture")
+    zipped = room.run(PICTURES)
+    (room.source / "a.zip").unlink()
+    (room.source / "a.png").write_bytes(png((9, 8, 7)))
+    loose = room.run(PICTURES)
+    assert list(zipped) == list(loose) == ["a"]
+    assert np.array_equal(zipped["a"], loose["a"])
+
+
+def test_the_first_size_samples_by_name_are_taken_and_fewer_where_there_are_fewer(room):
+    for index in range(5):
+        (room.source / f"{index}.png").write_bytes(png((index, 0, 0)))
+    assert list(room.run(DecodeParams("", "Image", 2, "RGB"))) == ["0", "1"]
+    assert len(room.run(DecodeParams("", "Image", -1, "RGB"))) == 5
+    assert len(room.run(DecodeParams("", "Image", 32, "RGB"))) == 5
+
+
+def test_a_picture_is_resized_to_the_model_and_grey_is_one_channel(room):
+    room.inputs = (("x", [1, 1, 2, 3]),)
+    (room.source / "a.png").write_bytes(png((255, 255, 255), (30, 20)))
+    sample = room.run(DecodeParams("", "Image", 32, "GRAY"))["a"]
+    assert sample.shape == (2, 3, 1)
+    assert sample.tolist() == [[[255]] * 3] * 2
+
+
+def test_resizing_is_pillows_bilinear():
+    rng = np.random.default_rng(1)
+    picture = Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    expected = np.asarray(picture.resize((7, 5), Image.Resampling.BILINEAR))
+    assert np.array_equal(decode_image(stream.getvalue(), "a", (5, 7), "RGB"), expected)
+
+
+def test_a_picture_that_has_the_size_keeps_its_pixels():
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    assert np.array_equal(decode_image(stream.getvalue(), "a", (5, 7), "RGB"), pixels)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", png((1, 2, 3), (40, 40))[:60]], ids=["empty", "text", "cut"])
+def test_a_corrupt_picture_is_named(room, content):
+    tar(room.source / "a.tar", {"good.png": png((0, 0, 0)), "set/bad.png": content})
+    with pytest.raises(BadImageError, match=r"'set/bad\.png' is not a readable picture") as caught:
+        room.run(PICTURES)
+    assert caught.value.exit_code == 2
+
+
+def test_sixteen_bit_pictures_are_refused_instead_of_clipped(room):
+    stream = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(stream, "PNG")
+    (room.source / "a.png").write_bytes(stream.getvalue())
+    with pytest.raises(BadImageError, match="not 8 bits a channel"):
+        room.run(PICTURES)
+
+
+def test_a_picture_of_absurd_size_is_refused_before_it_is_decoded(room):
+    header = b"P6 60000 60000 255\n"
+    (room.source / "a.ppm").write_bytes(header + b"\0" * 64)
+    with pytest.raises(BadImageError, match=r"60000 x 60000 pixels|not a readable picture"):
+        room.run(PICTURES)
+
+
+def test_arrays_are_taken_as_they_are(room):
+    array = np.random.default_rng(3).standard_normal((1, 3, 4, 4), dtype=np.float32)
+    (room.source / "c.npy").write_bytes(npy(array))
+    (room.source / "f.npy").write_bytes(npy(np.asfortranarray(array)))
+    samples = room.run(ARRAYS)
+    assert np.array_equal(samples["c"], array)
+    assert np.array_equal(samples["f"], array)
+
+
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (
+            np.zeros((3, 4, 4), np.float32),
+            r"'a.npy' is float32 \[3, 4, 4\], and model input 'x' is float32 \[1, 3, 4, 4\]",
+        ),
+        (np.zeros((1, 3, 4, 4), np.float64), r"'a.npy' is float64 \[1, 3, 4, 4\], and model input 'x' is float32"),
+        (np.array({"x": 1}, dtype=object), "pickled objects"),
+        (np.full((1, 3, 4, 4), np.nan, np.float32), "not finite"),
+    ],
+    ids=["shape", "dtype", "pickle", "nan"],
+)
+def test_an_array_that_does_not_fit_is_named_with_both_shapes(room, array, sentence):
+    (room.source / "a.npy").write_bytes(npy(array))
+    with pytest.raises(BadArrayError, match=sentence) as caught:
+        room.run(ARRAYS)
+    assert caught.value.exit_code == 2
+
+
+def test_an_array_that_is_cut_off_is_named(room):
+    content = npy(np.zeros((1, 3, 4, 4), np.float32))
+    (room.source / "a.npy").write_bytes(content[:-1])
+    with pytest.raises(BadArrayError, match=r"'a\.npy' is cut off"):
+        room.run(ARRAYS)
+    (room.source / "a.npy").write_bytes(content[:20])
+    with pytest.raises(BadArrayError, match=r"'a\.npy' is not an \.npy file"):
+        room.run(ARRAYS)
+
+
+def test_an_empty_set_and_a_mixed_set_are_errors(room):
+    with pytest.raises(CalibrationSetError, match="no sample of format Image among 0 files"):
+        room.run(PICTURES)
+    (room.source / "a.png").write_bytes(png((0, 0, 0)))
+    (room.source / "b.npy").write_bytes(npy(np.zeros(1)))
+    with pytest.raises(CalibrationSetError, match=r"'b\.npy' is of format Numpy and the set is of format Image"):
+        room.run(PICTURES)
+    (room.source / "c.tar").write_bytes(b"")
+    with pytest.raises(BrokenArchiveError, match=r"c\.tar stands among 3 files"):
+        room.run(PICTURES)
+
+
+def test_files_that_are_no_samples_are_left_out_with_a_warning(room):
+    (room.source / "a.png").write_bytes(png((0, 0, 0)))
+    (room.source / "labels.txt").write_text("a 1")
+    with pytest.warns(AxWarning, match=r"AX336.*such as 'labels\.txt'"):
+        assert list(room.run(PICTURES)) == ["a"]
+
+
+def test_samples_of_one_name_are_refused(room):
+    tar(room.source / "a.tar", {"x/a.png": png((0, 0, 0)), "y/a.jpg": b""})
+    with pytest.raises(CalibrationSetError, match=r"'x/a\.png' and 'y/a\.jpg' are samples of one name"):
+        room.run(PICTURES)
+
+
+def test_pictures_need_an_input_that_can_be_one(room):
+    room.inputs = (("x", [1, 784]),)
+    (room.source / "a.png").write_bytes(png((0, 0, 0)))
+    with pytest.raises(CalibrationSetError, match=r"shape \[1, 3, height, width\], and 'x' is \[1, 784\]"):
+        room.run(PICTURES)
+
+
+def test_a_set_is_bound_to_an_input_by_name(room):
+    room.inputs = (("x", [1, 3, 4, 4]), ("y", [1, 3, 2, 2]))
+    (room.source / "a.png").write_bytes(png((0, 0, 0)))
+    assert room.run(DecodeParams("y", "Image", 32, "RGB"))["a"].shape == (2, 2, 3)
+    with pytest.raises(CalibrationSetError, match="names the input 'z'"):
+        room.run(DecodeParams("z", "Image", 32, "RGB"))
+    with pytest.raises(CalibrationSetError, match="cannot serve the inputs x, y"):
+        room.run(PICTURES)
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "x/../../a.png", "c:\\a.png", "x\\a.png", "a\n.png"])
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_members_that_lead_out_of_the_archive_are_refused(room, name, kind):
+    if kind == "tar":
+        tar(room.source / "a.tar", {name: png((0, 0, 0))})
+    else:
+        with zipfile.ZipFile(room.source / "a.zip", "w") as opened:
+            opened.writestr(zipfile.ZipInfo(name), b"")
+    with pytest.raises(UnsafeArchiveError) as caught:
+        room.run(PICTURES)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_of_a_tar_are_refused(room, kind):
+    with tarfile.open(room.source / "a.tar", "w") as opened:
+        info = tarfile.TarInfo("a.png")
+        info.type = kind
+        info.linkname = "/etc/passwd"
+        opened.addfile(info)
+    with pytest.raises(UnsafeArchiveError, match=r"'a\.png' that is a link or a device"):
+        room.run(PICTURES)
+
+
+def test_links_of_a_zip_are_refused(room):
+    with zipfile.ZipFile(room.source / "a.zip", "w") as opened:
+        info = zipfile.ZipInfo("a.png")
+        info.external_attr = 0o120777 << 16
+        opened.writestr(info, "/etc/passwd")
+    with pytest.raises(UnsafeArchiveError, match=r"'a\.png' that is a link or a device"):
+        room.run(PICTURES)
+
+
+def test_two_members_of_one_name_are_refused(room):
+    with tarfile.open(room.source / "a.tar", "w") as opened:
+        for _ in range(2):
+            opened.addfile(tarfile.TarInfo("a.png"), io.BytesIO())
+    with pytest.raises(UnsafeArchiveError, match=r"two members named 'a\.png'"):
+        room.run(PICTURES)
+
+
+def test_a_zip_bomb_is_refused_by_what_it_states(room):
+    with zipfile.ZipFile(room.source / "a.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("a.npy", b"\0" * (archives.FREE_BYTES + 1))
+    with pytest.raises(UnsafeArchiveError, match="beyond reason for its size"):
+        room.run(ARRAYS)
+
+
+def test_a_tar_that_states_an_absurd_member_is_refused_without_reading_it(room):
+    info = tarfile.TarInfo("a.npy")
+    info.size = archives.MAX_MEMBER_BYTES + 1
+    (room.source / "a.tar.gz").write_bytes(gzip.compress(info.tobuf() + b"\0" * 1024))
+    with pytest.raises(UnsafeArchiveError, match=r"member 'a\.npy' of"):
+        room.run(ARRAYS)
+
+
+def test_a_tar_header_that_asks_for_gigabytes_is_refused(room):
+    info = tarfile.TarInfo("a.npy")
+    info.type = tarfile.XHDTYPE
+    info.size = 2**33
+    (room.source / "a.tar").write_bytes(info.tobuf() + b"\0" * 1024)
+    with pytest.raises(BrokenArchiveError):
+        room.run(ARRAYS)
+
+
+def test_too_many_members_are_refused(room, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
+    tar(room.source / "a.tar", {f"{index}.png": b"" for index in range(4)})
+    with pytest.raises(UnsafeArchiveError, match="more than 3 members"):
+        room.run(PICTURES)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data(), kind=st.sampled_from(["a.tar", "a.tar.gz", "a.zip"]))
+def test_a_damaged_archive_is_an_error_or_still_gives_files(tmp_path, data, kind):
+    path = tmp_path / kind
+    files = {"a.png": png((1, 2, 3)), "b.png": png((4, 5, 6))}
+    if kind.endswith("zip"):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+            for name, content in files.items():
+                opened.writestr(name, content)
+    else:
+        tar(path, files, "w:gz" if kind.endswith("gz") else "w")
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    folder = tmp_path / "only"
+    folder.mkdir(exist_ok=True)
+    path.rename(folder / kind)
+    try:
+        with contextlib.suppress(UnsafeArchiveError, BrokenArchiveError), members(folder) as found:
+            for member in found:
+                assert len(member.read()) == member.size
+    finally:
+        (folder / kind).unlink()
+
+
+def test_two_runs_write_the_same_bytes(room, tmp_path):
+    tar(room.source / "a.tar", {"a.png": png((1, 2, 3), (9, 9))})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        room.run(PICTURES)
+        room.run(PICTURES)
+    assert (tmp_path / "out1/samples/a.npy").read_bytes() == (tmp_path / "out2/samples/a.npy").read_bytes()
