@@ -164,6 +164,8 @@ class Float(Scalar):
     def __init__(self, about: str, *, low: float | None = None, high: float | None = None, **common: Any) -> None:
         super().__init__(about, **common)
         self.low, self.high = low, high
+        # 0 and 0.0 are two texts in a key: whatever is written, a float it is.
+        self.default = None if self.default is None else float(self.default)
 
     def parse(self, value: Any, package: str | None) -> Any:
         number = float(super().parse(value, package))

@@ -1,0 +1,122 @@
+"""Paths, folders and globs of a BUILD file -> the files they mean now."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from axbuild.errors import AxError
+from axbuild.workspace.artifact import Source
+from axbuild.workspace.attributes import Companions, did_you_mean
+from axbuild.workspace.disk import FILE, FOLDER, Disk, join, kind, parent
+from axbuild.workspace.ignore import OUTPUTS, Ignore, glob_regex
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+class MissingSource(AxError):
+    code = "AX109"
+
+
+class ForbiddenSource(AxError):
+    code = "AX110"
+
+
+class NoFiles(AxError):
+    code = "AX111"
+
+
+def find_sources(
+    disk: Disk, ignore: Ignore, package: str, items: list[str], one_file: bool, companions: Companions | None
+) -> Source:
+    """The artifact that paths and globs of a package mean.
+
+    One path of a file is a single file; all else is a tree, its names counted from the deepest folder
+    that every item shares (so that moving the files together renames nothing).
+    """
+    found: dict[str, None] = {}
+    bases = []
+    for item in items:
+        base, paths = _item(disk, ignore, package, item, one_file)
+        bases.append(base)
+        found.update(dict.fromkeys(paths))
+    paths = list(found)
+    beside = [path for own in paths for path in companions(disk, own)] if companions else []
+    if not beside and len(items) == 1 and kind(disk, _inside(package, items[0])) == FILE:
+        return Source(((paths[0].rpartition("/")[2], paths[0]),))
+    base = _shared(bases)
+    start = len(base) + 1 if base else 0
+    return Source(tuple(sorted((path[start:], path) for path in {*paths, *beside})), tree=True)
+
+
+def _item(disk: Disk, ignore: Ignore, package: str, item: str, one_file: bool) -> tuple[str, list[str]]:
+    """(folder that names are counted from, paths) of one path or glob."""
+    path = _inside(package, item)
+    what = kind(disk, path)
+    if what == FILE:
+        return parent(path), [path]
+    if one_file:
+        raise _missing(disk, package, item, path) if what is None else NoFiles(f"'{item}' is a folder, not a file")
+    if what is None and not _GLOB.search(item):
+        raise _missing(disk, package, item, path)
+    base = path if what else _literal_folder(path)
+    pattern = None if what else re.compile(glob_regex(path))
+    paths = [found for found in walk(disk, ignore, base) if pattern is None or pattern.fullmatch(found)]
+    if not paths:
+        raise NoFiles(f"the folder '{item}' holds no file" if what else f"no file matches '{item}'")
+    return base, paths
+
+
+def walk(disk: Disk, ignore: Ignore, folder: str) -> list[str]:
+    """Every file below a folder that is neither ignored nor behind a linked folder, sorted."""
+    found, todo = [], [folder]
+    while todo:
+        here = todo.pop()
+        for name, what in disk.listing(here).items():
+            path = join(here, name)
+            if what == FOLDER and not ignore.folder(path):
+                todo.append(path)
+            elif what == FILE and not ignore.file(path):
+                found.append(path)
+    return sorted(found)
+
+
+def _inside(package: str, item: str) -> str:
+    if item.startswith(("/", "~")) or "\\" in item or "\0" in item:
+        raise ForbiddenSource(f"'{item}' is not a path inside the package")
+    path = os.path.normpath(join(package, item))
+    path = "" if path == "." else path
+    if path.startswith("..") or (package and path != package and not path.startswith(f"{package}/")):
+        hint = "declare a filegroup in that folder's package and name its label"
+        raise ForbiddenSource(f"'{item}' leaves the package //{package}", hint=hint)
+    if path == OUTPUTS or path.startswith(f"{OUTPUTS}/"):
+        raise ForbiddenSource(f"'{item}' is an output of a build", hint="name the label of the target that makes it")
+    return path
+
+
+def _missing(disk: Disk, package: str, item: str, path: str) -> MissingSource:
+    folder, _, name = path.rpartition("/")
+    hint = did_you_mean(name, disk.listing(folder))
+    where = f"//{package}" if package else "the workspace's root package"
+    return MissingSource(f"there is no '{item}' in {where}", hint=hint)
+
+
+def _literal_folder(pattern: str) -> str:
+    """The part of a glob before the first component that matches more than one name."""
+    parts = []
+    for part in pattern.split("/")[:-1]:
+        if _GLOB.search(part):
+            break
+        parts.append(part)
+    return "/".join(parts)
+
+
+def _shared(folders: list[str]) -> str:
+    shared = folders[0].split("/") if folders[0] else []
+    for folder in folders[1:]:
+        parts = folder.split("/") if folder else []
+        same = 0
+        while same < min(len(parts), len(shared)) and parts[same] == shared[same]:
+            same += 1
+        shared = shared[:same]
+    return "/".join(shared)

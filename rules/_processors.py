@@ -1,0 +1,107 @@
+"""Input processors: what the run-time input looks like, and what they inherit from the calibration set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axbuild.workspace.attributes import did_you_mean, shown
+from axbuild.workspace.providers import BoundSamples, QuantModel
+from axbuild.workspace.rule import DEFAULT, Choice, Floats, Record, Records, Settled, String
+
+_AUTO = "AutoColorSpace"
+_FORMATS = (_AUTO, "BGR", "RGB", "GRAY")
+
+
+class InputProcessor:
+    """The run-time form of one model input."""
+
+    tensor_name = String('Name of the model input, or "DEFAULT" for all.', default=DEFAULT)
+    tensor_format = Choice(
+        "Channel order of the model; AutoColorSpace takes the calibration set's.", _FORMATS, default=_AUTO
+    )
+    src_format = Choice("Channel order of the run-time input; AutoColorSpace is the model's.", _FORMATS, default=_AUTO)
+    src_dtype = Choice("Type of the run-time input.", ("FP32", "U8"), default="FP32")
+    src_layout = Choice("Layout of the run-time input.", ("NCHW", "NHWC"), default="NCHW")
+    mean = Floats("Subtracted at run time; the calibration set's where nothing is given.")
+    std = Floats("Divides at run time; the calibration set's where nothing is given.")
+
+
+def declared(**common: Any) -> Records:
+    """The attribute `input_processors`."""
+    about = "Layout, type and normalisation of the run-time inputs; FP32, NCHW where nothing is given."
+    return Records(about, InputProcessor, vendor="input_processors", **common)
+
+
+def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:
+    """One processor for each calibrated input, as parameters; a setting that contradicts calibration is an error."""
+    given: dict[str, Record] = {}
+    for processor in t.input_processors:
+        if processor.tensor_name in given:
+            raise t.error("input_processors", f"two input_processors are for '{processor.tensor_name}'", code="AX115")
+        given[processor.tensor_name] = processor
+    keys = list(quant.samples)
+    for name in given:
+        if name not in keys and DEFAULT not in keys and name != DEFAULT:
+            hint = did_you_mean(name, keys)
+            raise t.error(
+                "input_processors", f"input_processors names '{name}', which has no calibration set", hint=hint
+            )
+    named = sorted(given.keys() | set(keys))
+    if DEFAULT not in keys and all(key in given for key in keys):
+        if DEFAULT in given:
+            sentence = 'the input processor "DEFAULT" has no effect: every input has its own'
+            raise t.error("input_processors", sentence)
+        named = keys
+    processors = []
+    for name in sorted(named):
+        if name == DEFAULT and DEFAULT not in keys:
+            continue
+        samples = quant.samples.get(name) or quant.samples[DEFAULT]
+        processors.append(_settled(t, name, given.get(name) or given.get(DEFAULT), samples))
+    return processors
+
+
+def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples) -> dict[str, Any]:
+    tensor_format = _format(t, processor, samples)
+    for field in ("mean", "std"):
+        _agree(t, field, processor, samples)
+    return {
+        "tensor_name": name,
+        "tensor_format": tensor_format,
+        "src_format": tensor_format,
+        "src_dtype": processor.src_dtype if processor else "FP32",
+        "src_layout": processor.src_layout if processor else "NCHW",
+        "mean": list(samples.mean),
+        "std": list(samples.std),
+    }
+
+
+def _format(t: Settled, processor: Record | None, samples: BoundSamples) -> str:
+    own = processor.tensor_format if processor else _AUTO
+    if _AUTO not in (own, samples.tensor_format) and own != samples.tensor_format:
+        sentence = f"tensor_format is {own} here and {samples.tensor_format} in the calibration set"
+        raise t.error("input_processors", sentence, hint="write it in the calibration set only", code="AX115")
+    settled: str = samples.tensor_format if own == _AUTO else own
+    source = processor.src_format if processor else _AUTO
+    if source not in (_AUTO, settled):
+        sentence = (
+            f"src_format {source} with tensor_format {settled} asks for a colour conversion, which is not supported"
+        )
+        raise t.error("input_processors", sentence, hint=f"feed {settled}, or leave src_format out", code="AX119")
+    return settled
+
+
+def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples) -> None:
+    own: tuple[float, ...] = getattr(processor, field) if processor else ()
+    if not own:
+        return
+    neutral = 0.0 if field == "mean" else 1.0
+    calibrated: tuple[float, ...] = getattr(samples, field)
+    if (own if len(own) > 1 else own * max(len(calibrated), 1)) == (calibrated or (neutral,) * len(own)):
+        return
+    if samples.format == "Numpy":
+        hint = "arrays are calibrated as they are, so nothing may be normalised at run time"
+    else:
+        hint = "write it in the calibration set only"
+    sentence = f"{field} is {shown(own)} here and {shown(calibrated)} in the calibration set"
+    raise t.error("input_processors", sentence, hint=hint, code="AX115")

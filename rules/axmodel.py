@@ -1,0 +1,92 @@
+"""`axmodel`: fuse compiled subgraphs into one container, compiling them first where they are not given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.artifact import Tree
+from axbuild.workspace.attributes import shown
+from axbuild.workspace.providers import AxModel, QuantModel, Subgraphs
+from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
+
+from ._processors import declared
+from .npu_subgraph import bandwidth_attribute, compile_subgraphs, hardware_attribute, mode_attribute
+
+FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
+
+_WITH_QUANT = ("target_hardware", "npu_mode", "static_batch_sizes", "ddr_bw_limit", "input_processors")
+
+
+@rule
+class axmodel:
+    """A compiled model: partition the quantised model, compile its subgraphs for each batch, fuse them."""
+
+    gives = AxModel
+
+    quant = Label("The quantised model; or name `subgraphs`.", provides=QuantModel)
+    subgraphs = Labels("Subgraphs compiled by targets of their own, one for each batch.", provides=Subgraphs)
+    target_hardware = hardware_attribute()
+    npu_mode = mode_attribute()
+    static_batch_sizes = Ints(
+        "Batches to compile; batch 1 alone where nothing is given.", low=1, vendor="compiler.static_batch_sizes"
+    )
+    ddr_bw_limit = bandwidth_attribute()
+    input_processors = declared()
+
+    def actions(self, t: Settled, plan: Plan) -> AxModel:
+        done = self._given(t) if t.subgraphs else self._compiled(t, plan)
+        settings = done.settings
+        fused = plan.run(
+            FUSE,
+            partition=done.partition,
+            programs=done.programs,
+            params={key: settings[key] for key in ("target_hardware", "npu_mode", "batches")},
+        )
+        plan.output("compiled.axmodel", fused)
+        plan.output("quant/quant_axmodel.onnx", done.quant.model)
+        plan.output("quant/quant_axmodel.json", done.quant.records)
+        plan.output("frontend/optimized.onnx", done.quant.source.model)
+        plan.output("compiler/", done.programs)
+        return AxModel(fused.only, done.quant, settings)
+
+    def _compiled(self, t: Settled, plan: Plan) -> Subgraphs:
+        if t.quant is None:
+            raise t.error("", "this axmodel names neither 'quant' nor 'subgraphs'", code="AX107")
+        if len(set(t.static_batch_sizes)) < len(t.static_batch_sizes):
+            raise t.error("static_batch_sizes", "static_batch_sizes names a batch twice", code="AX106")
+        return compile_subgraphs(t, plan, t.quant, tuple(sorted(t.static_batch_sizes)) or (1,))
+
+    def _given(self, t: Settled) -> Subgraphs:
+        for name in ("quant", *_WITH_QUANT):
+            if t.given(name):
+                sentence = f"{name} has no effect beside 'subgraphs'"
+                raise t.error(name, sentence, hint="the subgraphs' own targets say it")
+        labels = t.plain("subgraphs")
+        first: Subgraphs = t.subgraphs[0]
+        by_batch: dict[int, Subgraphs] = {}
+        for label, other in zip(labels, t.subgraphs, strict=True):
+            _check_fit(t, labels[0], first, label, other)
+            (batch,) = other.settings["batches"]
+            if batch in by_batch:
+                raise t.error("subgraphs", f"two of the subgraphs are of batch {batch}", code="AX115")
+            by_batch[batch] = other
+        batches = tuple(sorted(by_batch))
+        if len(by_batch) == 1:
+            return first
+        programs = Tree(tuple(("", by_batch[batch].programs) for batch in batches))
+        return Subgraphs(first.quant, first.partition, programs, first.settings | {"batches": batches})
+
+
+def _check_fit(t: Settled, label: str, first: Subgraphs, other_label: str, other: Subgraphs) -> None:
+    if other.quant != first.quant:
+        raise t.error("subgraphs", f"{label} and {other_label} are of different quantised models", code="AX115")
+    mine, theirs = _comparable(first), _comparable(other)
+    for key, value in mine.items():
+        if value != theirs[key]:
+            sentence = f"{key} is {shown(value)} in {label} and {shown(theirs[key])} in {other_label}"
+            raise t.error("subgraphs", sentence, code="AX115")
+
+
+def _comparable(subgraphs: Subgraphs) -> dict[str, Any]:
+    return {key: value for key, value in subgraphs.settings.items() if key != "batches"}

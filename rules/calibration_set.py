@@ -1,0 +1,76 @@
+"""`calibration_set`: where representative data is and how it becomes a model's input; it has no actions."""
+
+from __future__ import annotations
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.artifact import as_tree
+from axbuild.workspace.providers import Samples
+from axbuild.workspace.rule import Choice, Floats, Int, Settled, Source, rule
+
+_CHANNELS = {"BGR": 3, "RGB": 3, "GRAY": 1}
+
+
+@rule
+class calibration_set:
+    """Representative data of a model's input: pictures, or arrays of exactly the input's shape and type."""
+
+    gives = Samples
+
+    src = Source(
+        "An archive (tar, tar.gz, zip), a folder, a glob, a list of paths, or a label of plain files.",
+        required=True,
+        vendor="quant.input_configs.calibration_dataset",
+    )
+    format = Choice(
+        "Image: pictures, resized bilinearly to the model's input. Numpy: .npy arrays, taken as they are.",
+        ("Image", "Numpy"),
+        default="Image",
+        vendor="quant.input_configs.calibration_format",
+    )
+    size = Int(
+        "How many samples are used, the first ones by name; -1 takes all.",
+        low=-1,
+        default=32,
+        vendor="quant.input_configs.calibration_size",
+    )
+    mean = Floats(
+        "Subtracted from each channel of a picture, in the order of tensor_format; one number serves all channels.",
+        vendor="quant.input_configs.calibration_mean",
+    )
+    std = Floats(
+        "Divides each channel after the mean was subtracted; one number serves all channels.",
+        vendor="quant.input_configs.calibration_std",
+    )
+    tensor_format = Choice(
+        "Order of the channels that the model was trained with.",
+        ("BGR", "RGB", "GRAY"),
+        default="BGR",
+        vendor="input_processors.tensor_format",
+    )
+
+    def actions(self, t: Settled, plan: Plan) -> Samples:
+        if t.size == 0:
+            raise t.error("size", "size takes a number of samples, or -1 for all, got 0", code="AX106")
+        if t.format == "Numpy":
+            for name in ("mean", "std", "tensor_format"):
+                if t.given(name):
+                    hint = "arrays are taken as they are: normalise them before they are saved"
+                    raise t.error(name, f'{name} has no effect with format "Numpy"', hint=hint)
+            return Samples(as_tree(t.src), t.format, t.size, "AutoColorSpace", (), ())
+        mean, std = normalisation(t)
+        return Samples(as_tree(t.src), t.format, t.size, t.tensor_format, mean, std)
+
+
+def normalisation(t: Settled) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std), one number a channel; both empty where nothing is normalised."""
+    channels = _CHANNELS[t.tensor_format]
+    for name in ("mean", "std"):
+        if len(getattr(t, name)) not in (0, 1, channels):
+            count = "one number" if channels == 1 else f"one number, or {channels} for tensor_format {t.tensor_format}"
+            raise t.error(name, f"{name} takes {count}, got {len(getattr(t, name))}", code="AX106")
+    if any(value <= 0 for value in t.std):
+        raise t.error("std", "std takes numbers above 0", code="AX106")
+    mean, std = t.mean or (0.0,), t.std or (1.0,)
+    if set(mean) == {0.0} and set(std) == {1.0}:
+        return (), ()
+    return tuple(mean) * (channels // len(mean)), tuple(std) * (channels // len(std))

@@ -1,0 +1,84 @@
+"""`check`: does the simulated axmodel answer as the quantised model does?"""
+
+from __future__ import annotations
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.attributes import shown
+from axbuild.workspace.providers import AxModel, BoundSamples, Samples, Verdict
+from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, LabelMap, Settled, Stage, rule
+
+from .quant_model import decode, input_data
+
+SIMULATE = Stage("axbuild.toolchain.axmodel.simulate:simulate", outputs=("outputs/",))
+REFERENCE = Stage("axbuild.toolchain.axmodel.reference:reference", outputs=("outputs/",))
+COMPARE = Stage("axbuild.toolchain.axmodel.compare:compare", outputs=("verdict.json",))
+
+_LEVEL_OF = {"rtol": "close", "atol": "close", "cosine": "cosine"}
+
+
+@rule
+class check:
+    """Compare every output of the simulated axmodel with the quantised model's; `build` and `test` judge the result."""
+
+    gives = Verdict
+
+    axmodel = Label("The axmodel.", provides=AxModel, required=True)
+    level = Choice(
+        "close: |a - b| <= atol + rtol |b|. equal: bit for bit. cosine: cosine of each output at least `cosine`.",
+        ("close", "equal", "cosine"),
+        required=True,
+    )
+    rtol = Float("Relative tolerance of level close.", low=0, default=1e-5)
+    atol = Float("Absolute tolerance of level close.", low=0, default=0.0)
+    cosine = Float("Smallest cosine of level cosine.", low=-1, high=1, default=0.999)
+    samples = LabelMap(
+        "Data to compare on, as in quant_model; the calibration data where nothing is given.", provides=Samples
+    )
+
+    def actions(self, t: Settled, plan: Plan) -> Verdict:
+        for name, level in _LEVEL_OF.items():
+            if t.given(name) and t.level != level:
+                hint = f"{name} belongs to level {shown(level)}"
+                raise t.error(name, f"{name} has no effect with level {shown(t.level)}", hint=hint)
+        bound = self._samples(t, plan)
+        samples = [data.samples for data in bound.values()]
+        inputs = input_data(bound)
+        quant = t.axmodel.quant
+        simulated = plan.run(SIMULATE, axmodel=t.axmodel.axmodel, samples=samples, params={"inputs": inputs})
+        reference = plan.run(
+            REFERENCE,
+            model=quant.model,
+            samples=samples,
+            params={"inputs": inputs, "input_processors": t.axmodel.settings["input_processors"]},
+        )
+        limits = {name: getattr(t, name) if t.level == level else 0.0 for name, level in _LEVEL_OF.items()}
+        compared = plan.run(COMPARE, simulated=simulated, reference=reference, params={"level": t.level} | limits)
+        plan.output("verdict.json", compared)
+        plan.verdict(compared)
+        return Verdict(compared.only)
+
+    def _samples(self, t: Settled, plan: Plan) -> dict[str, BoundSamples]:
+        calibrated: dict[str, BoundSamples] = t.axmodel.quant.samples
+        if not t.samples:
+            return calibrated
+        for key in t.samples:
+            if key not in calibrated and key != DEFAULT and DEFAULT not in calibrated:
+                raise t.error("samples", f"samples names '{key}', which has no calibration set")
+        bound = {}
+        for key in calibrated.keys() | t.samples.keys():
+            chosen = t.samples.get(key) or t.samples.get(DEFAULT)
+            if chosen is None:
+                if key == DEFAULT:
+                    continue
+                raise t.error("samples", f"samples has no set for the input '{key}'", code="AX106")
+            _check_form(t, calibrated.get(key) or calibrated[DEFAULT], chosen)
+            bound[key] = chosen
+        return {key: decode(plan, key, bound[key], t.axmodel.quant.source) for key in sorted(bound)}
+
+
+def _check_form(t: Settled, calibrated: BoundSamples, chosen: Samples) -> None:
+    for name in ("format", "tensor_format", "mean", "std"):
+        mine, theirs = getattr(chosen, name), getattr(calibrated, name)
+        if mine != theirs:
+            sentence = f"{name} is {shown(mine)} in the samples and {shown(theirs)} in the calibration set"
+            raise t.error("samples", sentence, code="AX115")

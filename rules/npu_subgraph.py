@@ -1,0 +1,77 @@
+"""`npu_subgraph`: partition a quantised model for a chip and compile its NPU subgraphs, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axbuild.graph.plan import Outputs, Plan
+from axbuild.workspace.providers import QuantModel, Subgraphs
+from axbuild.workspace.rule import Choice, Float, Int, Label, Settled, Stage, rule
+
+from ._processors import declared, settle
+
+PREFLIGHT = Stage("axbuild.toolchain.npu.preflight:preflight", outputs=("preflight.json",))
+PARTITION = Stage("axbuild.toolchain.npu.partition:partition", outputs=("partition/",))
+SPLIT = Stage("axbuild.toolchain.npu.split:split", expands=True)
+EXTRACT = Stage("axbuild.toolchain.npu.extract:extract", outputs=("subgraph.onnx",))
+COMPILE = Stage(
+    "axbuild.toolchain.npu.compile:compile_subgraph", outputs=("program.msgpack", "params.bin", "report.json")
+)
+
+CHIPS = ("AX650",)
+MODES = ("NPU1", "NPU2", "NPU3")
+
+
+def hardware_attribute() -> Choice:
+    return Choice("The chip to compile for.", CHIPS, default="AX650", vendor="target_hardware")
+
+
+def mode_attribute() -> Choice:
+    return Choice("How much of the chip's NPU is used.", MODES, default="NPU1", vendor="npu_mode")
+
+
+def bandwidth_attribute() -> Float:
+    return Float(
+        "Limit of the DDR bandwidth that is planned with, in GB/s; 0 is none.",
+        low=0,
+        default=0,
+        vendor="compiler.ddr_bw_limit",
+    )
+
+
+@rule
+class npu_subgraph:
+    """All NPU subgraphs of a quantised model for one batch, chip and mode; an axmodel of its own fuses them."""
+
+    gives = Subgraphs
+
+    quant = Label("The quantised model.", provides=QuantModel, required=True)
+    batch = Int("Samples that one run of a subgraph takes.", low=1, default=1)
+    target_hardware = hardware_attribute()
+    npu_mode = mode_attribute()
+    ddr_bw_limit = bandwidth_attribute()
+    input_processors = declared()
+
+    def actions(self, t: Settled, plan: Plan) -> Subgraphs:
+        done = compile_subgraphs(t, plan, t.quant, (t.batch,))
+        plan.output("compiler/", done.programs)
+        return done
+
+
+def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[int, ...]) -> Subgraphs:
+    """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel."""
+    chip = t.only("target_hardware", "npu_mode")
+    processors = settle(t, quant)
+    plan.preflight(PREFLIGHT, model=quant.source.model, params=chip)
+    partition = partitioned(plan, quant, t.target_hardware, processors)
+    split = plan.expand(
+        SPLIT,
+        partition=partition,
+        params=chip | {"batches": batches, "ddr_bw_limit": t.ddr_bw_limit},
+    )
+    settings = chip | {"batches": batches, "ddr_bw_limit": t.ddr_bw_limit, "input_processors": processors}
+    return Subgraphs(quant, partition.only, split.result, settings)
+
+
+def partitioned(plan: Plan, quant: QuantModel, chip: str, processors: list[dict[str, Any]]) -> Outputs:
+    return plan.run(PARTITION, model=quant.model, params={"target_hardware": chip, "input_processors": processors})
