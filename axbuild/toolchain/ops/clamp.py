@@ -1,0 +1,67 @@
+"""Relu and Clip: the clamp of the producer's codes, or a requantise of their own where the producer cannot."""
+
+from __future__ import annotations
+
+import math
+
+import onnx_ir as ir
+
+from axbuild.toolchain.kinds.arithmetic import multiplier_of
+from axbuild.toolchain.kinds.border import Requantize
+from axbuild.toolchain.ops.base import Bounds, Limit, Lowered, Op, Settled
+from axbuild.toolchain.ops.read import constant_input, input_of, real
+
+
+class Clamp(Op):
+    """An op that keeps a range of reals and changes nothing inside it."""
+
+    clamps = True
+
+    def lower(self, q: Settled) -> Lowered:
+        bounds = self.bounds(q.node)
+        if bounds is None:
+            raise ValueError(f"{q.node.op_type} has no bounds")
+        settled = bounds.then(q.site.bounds)
+        ratio = multiplier_of(q.x().scale / q.y.scale)
+        return q.single(Requantize(ratio, q.x().zero, q.y.zero, q.y.code(settled.lo), q.y.code(settled.hi)))
+
+
+class Relu(Clamp):
+    """max(x, 0)"""
+
+    onnx = "Relu"
+    cases = ("test_relu",)
+
+    def bounds(self, node: ir.Node) -> Bounds:
+        return Bounds(0.0, math.inf)
+
+
+def _constant_bounds(node: ir.Node) -> bool:
+    return all(input_of(node, index) is None or constant_input(node, index) is not None for index in (1, 2))
+
+
+def _bound(node: ir.Node, index: int, name: str, default: float) -> float:
+    array = constant_input(node, index)
+    return real(node, name, default) if array is None else float(array.reshape(-1)[0])
+
+
+class Clip(Clamp):
+    """min(max(x, lo), hi) with constant bounds; opsets below 11 give them as attributes."""
+
+    onnx = "Clip"
+    limits = (Limit("the bounds of Clip must be constants", _constant_bounds),)
+    cases = (
+        "test_clip",
+        "test_clip_example",
+        "test_clip_inbounds",
+        "test_clip_outbounds",
+        "test_clip_splitbounds",
+        "test_clip_min_greater_than_max",
+        "test_clip_default_min",
+        "test_clip_default_max",
+        "test_clip_default_inbounds",
+    )
+
+    def bounds(self, node: ir.Node) -> Bounds:
+        lo, hi = _bound(node, 1, "min", -math.inf), _bound(node, 2, "max", math.inf)
+        return Bounds(min(lo, hi), hi)

@@ -1,0 +1,122 @@
+"""Ops that give the same bits another shape or order."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from axbuild.toolchain.kinds.base import Shape
+from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
+from axbuild.toolchain.kinds.mover import Transpose as TransposeKind
+from axbuild.toolchain.ops.base import Bounds, Limit, Lowered, Op, Settled
+from axbuild.toolchain.ops.read import input_of, integers, is_activation, needed_input, shape_of
+
+CONSTANT_AXES = Limit("its axes must be constants", lambda n: not is_activation(input_of(n, 1)))
+
+
+def static_shape(shape: Shape, out: Shape) -> Shape:
+    """`out`, with -1 for a leading batch that stays the leading dimension, so that a batched program can set it."""
+    return (-1, *out[1:]) if shape and out and shape[0] == out[0] else out
+
+
+class Mover(Op):
+    """One input, one grid."""
+
+    def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        return (needed_input(node, 0),)
+
+
+class Reshaped(Mover):
+    """The same elements in ONNX order under the output's shape."""
+
+    def lower(self, q: Settled) -> Lowered:
+        return q.single(ReshapeKind(static_shape(shape_of(q.input(0)), shape_of(q.node.outputs[0]))), q.input(0))
+
+
+class Inert(Reshaped):
+    """Nothing at inference; swallowed by the op before it where that has no other reader."""
+
+    def bounds(self, node: ir.Node) -> Bounds:
+        return Bounds.FREE
+
+
+class Reshape(Reshaped):
+    """The same elements in ONNX order under another shape, which is static."""
+
+    onnx = "Reshape"
+    soi = (1,)
+    limits = (Limit("its shape must be a constant", lambda n: not is_activation(input_of(n, 1))),)
+    cases = (
+        "test_reshape_allowzero_reordered",
+        "test_reshape_extended_dims",
+        "test_reshape_negative_dim",
+        "test_reshape_negative_extended_dims",
+        "test_reshape_one_dim",
+        "test_reshape_reduced_dims",
+        "test_reshape_reordered_all_dims",
+        "test_reshape_reordered_last_dims",
+        "test_reshape_zero_and_negative_dim",
+        "test_reshape_zero_dim",
+    )
+
+
+class Flatten(Reshaped):
+    """Rank 2 around `axis`."""
+
+    onnx = "Flatten"
+    cases = (
+        "test_flatten_axis0",
+        "test_flatten_axis1",
+        "test_flatten_axis2",
+        "test_flatten_axis3",
+        "test_flatten_default_axis",
+    )
+
+
+class Squeeze(Reshaped):
+    """Dimensions of size 1 go."""
+
+    onnx = "Squeeze"
+    soi = (1,)
+    limits = (CONSTANT_AXES,)
+    cases = ("test_squeeze", "test_squeeze_negative_axes")
+
+
+class Unsqueeze(Reshaped):
+    """Dimensions of size 1 come."""
+
+    onnx = "Unsqueeze"
+    soi = (1,)
+    limits = (CONSTANT_AXES,)
+    cases = (
+        "test_unsqueeze_axis_0",
+        "test_unsqueeze_axis_1",
+        "test_unsqueeze_negative_axes",
+        "test_unsqueeze_two_axes",
+    )
+
+
+class Transpose(Mover):
+    """Axes in another order; without `perm` reversed."""
+
+    onnx = "Transpose"
+    cases = ("test_transpose_default", "test_transpose_all_permutations_0", "test_transpose_all_permutations_5")
+
+    def lower(self, q: Settled) -> Lowered:
+        rank = len(shape_of(q.input(0)))
+        return q.single(TransposeKind(integers(q.node, "perm", tuple(reversed(range(rank))))))
+
+
+class Identity(Inert):
+    """x"""
+
+    onnx = "Identity"
+    cases = ("test_identity",)
+
+
+class Dropout(Inert):
+    """x; the mask is of no use at inference."""
+
+    onnx = "Dropout"
+    soi = (1, 2)
+    limits = (Limit("its mask cannot be computed", lambda n: len([v for v in n.outputs if v.uses()]) <= 1),)
+    cases = ("test_dropout_default", "test_dropout_default_ratio")

@@ -1,0 +1,89 @@
+"""Constant, reflected or repeated borders."""
+
+from __future__ import annotations
+
+import math
+
+import onnx_ir as ir
+
+from axbuild.toolchain.kinds.mover import Pad as PadKind
+from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, UnsupportedError
+from axbuild.toolchain.ops.read import (
+    constant_input,
+    constant_integers,
+    input_of,
+    is_activation,
+    needed_input,
+    real,
+    shape_of,
+    text,
+)
+
+
+def _all_pads(node: ir.Node) -> tuple[int, ...]:
+    """All begins, then all ends, for every axis."""
+    rank = len(shape_of(needed_input(node, 0)))
+    given = constant_integers(node, 1, "pads") or ()
+    axes = constant_integers(node, 3, "axes")
+    named = tuple(range(rank)) if axes is None else tuple(axis % rank for axis in axes)
+    pads = [0] * (2 * rank)
+    for index, axis in enumerate(named):
+        pads[axis], pads[axis + rank] = given[index], given[index + len(named)]
+    return tuple(pads)
+
+
+def _value(node: ir.Node) -> float:
+    array = constant_input(node, 2)
+    return real(node, "value", 0.0) if array is None or array.size == 0 else float(array.reshape(-1)[0])
+
+
+def _mode(node: ir.Node) -> str:
+    return text(node, "mode", "constant")
+
+
+class Pad(Op):
+    """Elements around the tensor; the value is one of the output's codes."""
+
+    onnx = "Pad"
+    soi = (1, 3)
+    limits = (
+        Limit(
+            "its pads, value and axes must be constants",
+            lambda n: not any(is_activation(input_of(n, i)) for i in (1, 2, 3)),
+        ),
+        Limit(
+            "its mode must be constant, reflect or edge, got {mode}",
+            lambda n: _mode(n) in ("constant", "reflect", "edge"),
+            lambda n: {"mode": _mode(n)},
+        ),
+        Limit(
+            "its pads must not be negative, got {pads}",
+            lambda n: min(_all_pads(n)) >= 0,
+            lambda n: {"pads": _all_pads(n)},
+        ),
+        Limit(
+            "its value must be finite, got {value}", lambda n: math.isfinite(_value(n)), lambda n: {"value": _value(n)}
+        ),
+    )
+    cases = (
+        "test_constant_pad",
+        "test_constant_pad_axes",
+        "test_constant_pad_negative_axes",
+        "test_reflect_pad",
+        "test_edge_pad",
+    )
+
+    def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        return (needed_input(node, 0),)
+
+    def covers(self, node: ir.Node) -> tuple[float, ...]:
+        return (_value(node),) if _mode(node) == "constant" else ()
+
+    def lower(self, q: Settled) -> Lowered:
+        code, wanted = q.y.code(_value(q.node)), sum(self.covers(q.node))
+        if abs(q.y.scale * (code - q.y.zero) - wanted) > q.y.scale:
+            raise UnsupportedError(
+                f"the value {wanted} lies outside what the codes of its input can express",
+                hint="pad before the op that fixes the scale, such as Softmax",
+            )
+        return q.single(PadKind(_all_pads(q.node), _mode(q.node), code), q.input(0))

@@ -1,0 +1,147 @@
+"""Pooling over windows, and over everything."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from axbuild.toolchain.kinds.arithmetic import multiplier_of, multipliers_of
+from axbuild.toolchain.kinds.base import Array, Kind
+from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
+from axbuild.toolchain.kinds.pool import AveragePool as AveragePoolKind
+from axbuild.toolchain.kinds.pool import MaxPool as MaxPoolKind
+from axbuild.toolchain.kinds.reduce import GlobalAveragePool as GlobalAveragePoolKind
+from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled
+from axbuild.toolchain.ops.conv import EXPLICIT_PADS, TWO_DIMENSIONAL, Pads, pair, window_pads
+from axbuild.toolchain.ops.layout import static_shape
+from axbuild.toolchain.ops.read import constant_integers, integer, integers, needed_input, shape_of
+
+
+def resolved_pads(node: ir.Node) -> Pads:
+    """Pads with which the floor formula gives the node's own output size: what ceil_mode adds is in them."""
+    shape, out = shape_of(needed_input(node, 0)), shape_of(node.outputs[0])
+    begin, end = window_pads(node)[:2], list(window_pads(node)[2:])
+    kernel, strides, dilations = pair(node, "kernel_shape"), pair(node, "strides"), pair(node, "dilations")
+    for axis in (0, 1):
+        span = (out[axis + 2] - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1
+        end[axis] = max(end[axis], span - shape[axis + 2] - begin[axis])
+    return begin[0], begin[1], end[0], end[1]
+
+
+class MaxPool(Op):
+    """Largest value of each window."""
+
+    onnx = "MaxPool"
+    clamps = True
+    limits = (
+        TWO_DIMENSIONAL,
+        EXPLICIT_PADS,
+        Limit("its second output (indices) cannot be computed", lambda n: len([v for v in n.outputs if v.name]) == 1),
+    )
+    cases = (
+        "test_maxpool_2d_default",
+        "test_maxpool_2d_pads",
+        "test_maxpool_2d_strides",
+        "test_maxpool_2d_ceil",
+        "test_maxpool_2d_ceil_output_size_reduce_by_one",
+        "test_maxpool_2d_dilations",
+        "test_maxpool_2d_precomputed_pads",
+        "test_maxpool_2d_precomputed_strides",
+    )
+
+    def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        return (needed_input(node, 0),)
+
+    def lower(self, q: Settled) -> Lowered:
+        node = q.node
+        kernel, strides, dilations = pair(node, "kernel_shape"), pair(node, "strides"), pair(node, "dilations")
+        return q.single(MaxPoolKind(kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
+
+
+def _counts(node: ir.Node, axis: int) -> Array:
+    """int64 [out]: elements of each window along one spatial axis that count in the mean."""
+    size, out = shape_of(needed_input(node, 0))[axis + 2], shape_of(node.outputs[0])[axis + 2]
+    begin, end = window_pads(node)[axis], window_pads(node)[axis + 2]
+    starts = np.arange(out) * pair(node, "strides")[axis] - begin
+    stops = starts + pair(node, "kernel_shape")[axis]
+    first, last = (-begin, size + end) if integer(node, "count_include_pad", 0) else (0, size)
+    return np.minimum(stops, last) - np.maximum(starts, first)
+
+
+class AveragePool(Op):
+    """Mean of each window, with or without the padding in the count."""
+
+    onnx = "AveragePool"
+    clamps = True
+    limits = (
+        TWO_DIMENSIONAL,
+        EXPLICIT_PADS,
+        Limit("its dilations must be 1", lambda n: set(integers(n, "dilations", (1, 1))) == {1}),
+    )
+    cases = (
+        "test_averagepool_2d_default",
+        "test_averagepool_2d_pads",
+        "test_averagepool_2d_pads_count_include_pad",
+        "test_averagepool_2d_strides",
+        "test_averagepool_2d_ceil",
+        "test_averagepool_2d_ceil_last_window_starts_on_pad",
+        "test_averagepool_2d_precomputed_pads",
+        "test_averagepool_2d_precomputed_pads_count_include_pad",
+        "test_averagepool_2d_precomputed_strides",
+    )
+
+    def lower(self, q: Settled) -> Lowered:
+        counts = _counts(q.node, 0)[:, None] * _counts(q.node, 1)[None, :]
+        ratio = multipliers_of(np.float64(q.x().scale) / (np.float64(q.y.scale) * counts.astype(np.float64)))
+        kernel, strides = pair(q.node, "kernel_shape"), pair(q.node, "strides")
+        pads = resolved_pads(q.node)
+        return q.single(AveragePoolKind(ratio, q.x().zero, q.y.zero, q.lo, q.hi, kernel, strides, pads))
+
+
+class Mean(Op):
+    """The mean over height and width of a rank-4 tensor."""
+
+    clamps = True
+
+    def lower(self, q: Settled) -> Lowered:
+        shape, out = shape_of(q.input(0)), shape_of(q.node.outputs[0])
+        ratio = multiplier_of(q.x().scale / (q.y.scale * math.prod(shape[2:])))
+        kinds: list[tuple[str, Kind]] = [
+            ("mean", GlobalAveragePoolKind(ratio, q.x().zero, q.y.zero, q.lo, q.hi)),
+        ]
+        if len(out) != 4:
+            kinds.append(("", ReshapeKind(static_shape((*shape[:2], 1, 1), out))))
+        return q.chain(kinds, q.input(0))
+
+
+class GlobalAveragePool(Mean):
+    """The mean over height and width; the dimensions stay."""
+
+    onnx = "GlobalAveragePool"
+    limits = (TWO_DIMENSIONAL,)
+    cases = ("test_globalaveragepool", "test_globalaveragepool_precomputed")
+
+
+def _reduced_axes(node: ir.Node) -> tuple[int, ...]:
+    rank = len(shape_of(needed_input(node, 0)))
+    axes = constant_integers(node, 1, "axes") or (
+        () if integer(node, "noop_with_empty_axes", 0) else tuple(range(rank))
+    )
+    return tuple(sorted(axis % rank for axis in axes))
+
+
+class ReduceMean(Mean):
+    """The mean over height and width, dimensions kept or not."""
+
+    onnx = "ReduceMean"
+    soi = (1,)
+    limits = (
+        TWO_DIMENSIONAL,
+        Limit(
+            "its axes must be those of height and width (2, 3), got {axes}",
+            lambda n: _reduced_axes(n) == (2, 3),
+            lambda n: {"axes": _reduced_axes(n)},
+        ),
+    )

@@ -1,0 +1,153 @@
+"""What observation knows of each tensor, and the file it stands in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from axbuild.errors import AxError
+from axbuild.toolchain.kinds.base import Array
+from axbuild.toolchain.quant.histogram import Histogram
+
+FORMAT = "axbuild-statistics/1"
+
+
+class StatisticsError(AxError):
+    """A statistics file that is damaged, contradicts itself, or belongs to another model."""
+
+    code = "AX351"
+
+
+@dataclass(frozen=True)
+class TensorStatistics:
+    """One tensor over all samples.
+
+    minimum, maximum: exact, finite float32 values.
+    channel_minimum, channel_maximum: float32 [c]; channel_mean_sum: float64 [c], the sum of the samples' means.
+    Channels lie along axis 1 of a rank-4 tensor, along the last axis of others.
+    histogram: of every `stride`-th value of each sample.
+    """
+
+    minimum: float
+    maximum: float
+    channel_minimum: Array
+    channel_maximum: Array
+    channel_mean_sum: Array
+    histogram: Histogram
+
+    def merged(self, other: TensorStatistics) -> TensorStatistics:
+        """Both together: exact but for the sums of means, which are added in float64 in the order of the call."""
+        return TensorStatistics(
+            min(self.minimum, other.minimum),
+            max(self.maximum, other.maximum),
+            np.minimum(self.channel_minimum, other.channel_minimum),
+            np.maximum(self.channel_maximum, other.channel_maximum),
+            self.channel_mean_sum + other.channel_mean_sum,
+            self.histogram.merged(other.histogram),
+        )
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """All tensors of a model, in graph order, over `samples` samples.
+
+    The file is one msgpack map: "format": "axbuild-statistics/1"; "samples": int; "tensors": a list of maps with
+    "name" str, "minimum" and "maximum" float (float32 values), "channel_minimum" and "channel_maximum" bin
+    (little-endian float32), "channel_mean_sum" bin (little-endian float64), "exponent" and "first" int (bin k of the
+    histogram counts values in [(first + k) 2^exponent, (first + k + 1) 2^exponent)), "counts" bin (little-endian
+    int64).
+    """
+
+    samples: int
+    tensors: Mapping[str, TensorStatistics]
+
+    def merged(self, other: Statistics) -> Statistics:
+        """Both together; raises StatisticsError where they are not of one model."""
+        if list(self.tensors) != list(other.tensors):
+            odd = sorted(set(self.tensors) ^ set(other.tensors))
+            named = f": '{odd[0]}' is in one only" if odd else ": the order differs"
+            raise StatisticsError(f"two parts of the statistics do not hold the same tensors{named}")
+        tensors: dict[str, TensorStatistics] = {}
+        for name, tensor in self.tensors.items():
+            if tensor.channel_minimum.shape != other.tensors[name].channel_minimum.shape:
+                raise StatisticsError(f"two parts of the statistics give tensor '{name}' different numbers of channels")
+            tensors[name] = tensor.merged(other.tensors[name])
+        return Statistics(self.samples + other.samples, tensors)
+
+    def write(self, path: Path) -> None:
+        content = {
+            "format": FORMAT,
+            "samples": self.samples,
+            "tensors": [_packed(name, tensor) for name, tensor in self.tensors.items()],
+        }
+        path.write_bytes(msgpack.packb(content))
+
+    @staticmethod
+    def read(path: Path) -> Statistics:
+        """Raises StatisticsError on anything that is not exactly the format above."""
+        try:
+            content = msgpack.unpackb(path.read_bytes(), strict_map_key=True)
+        except (ValueError, msgpack.exceptions.UnpackException) as error:
+            raise StatisticsError(f"the statistics file is damaged: {error or type(error).__name__}") from None
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise StatisticsError(f"the statistics file is not of the format {FORMAT}")
+        samples, tensors = content.get("samples"), content.get("tensors")
+        if not isinstance(samples, int) or samples < 1 or not isinstance(tensors, list):
+            raise StatisticsError("the statistics file lacks its number of samples or its tensors")
+        read = [_unpacked(entry) for entry in tensors]
+        if len(dict(read)) != len(read):
+            raise StatisticsError("the statistics file names a tensor twice")
+        return Statistics(samples, dict(read))
+
+
+def _packed(name: str, tensor: TensorStatistics) -> dict[str, Any]:
+    return {
+        "name": name,
+        "minimum": tensor.minimum,
+        "maximum": tensor.maximum,
+        "channel_minimum": tensor.channel_minimum.astype("<f4").tobytes(),
+        "channel_maximum": tensor.channel_maximum.astype("<f4").tobytes(),
+        "channel_mean_sum": tensor.channel_mean_sum.astype("<f8").tobytes(),
+        "exponent": tensor.histogram.exponent,
+        "first": tensor.histogram.first,
+        "counts": tensor.histogram.counts.astype("<i8").tobytes(),
+    }
+
+
+def _unpacked(entry: Any) -> tuple[str, TensorStatistics]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise StatisticsError("the statistics file holds a tensor without a name")
+    name = entry["name"]
+    low, high = _finite(entry, "minimum"), _finite(entry, "maximum")
+    channels = [_array(entry, key, "<f4") for key in ("channel_minimum", "channel_maximum")]
+    means = _array(entry, "channel_mean_sum", "<f8")
+    counts = _array(entry, "counts", "<i8")
+    exponent, first = entry.get("exponent"), entry.get("first")
+    if low > high or not channels[0].size or any(array.shape != means.shape for array in channels):
+        raise StatisticsError(f"the statistics of tensor '{name}' contradict themselves")
+    if channels[0].min() != low or channels[1].max() != high or np.any(channels[0] > channels[1]):
+        raise StatisticsError(f"the channels of tensor '{name}' do not have the tensor's minimum and maximum")
+    if not isinstance(exponent, int) or not isinstance(first, int) or np.any(counts < 0) or not counts.sum():
+        raise StatisticsError(f"the histogram of tensor '{name}' is damaged")
+    return name, TensorStatistics(low, high, channels[0], channels[1], means, Histogram(exponent, first, counts))
+
+
+def _finite(entry: dict[str, Any], key: str) -> float:
+    value = entry.get(key)
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise StatisticsError(f"the {key} of tensor '{entry['name']}' is not a finite number: {value!r}")
+    return value
+
+
+def _array(entry: dict[str, Any], key: str, dtype: str) -> Array:
+    content = entry.get(key)
+    if not isinstance(content, bytes) or len(content) % np.dtype(dtype).itemsize:
+        raise StatisticsError(f"the entry {key} of tensor '{entry['name']}' is damaged")
+    array: Array = np.frombuffer(content, dtype).astype(dtype[1:])
+    return array
