@@ -10,6 +10,8 @@ CONVERT = Stage("./keras_stages.py:convert", outputs=("model.onnx",))
 class keras_model:
     """Convert a Keras .h5 model (layers of the MobileNet family) to ONNX with a static NCHW input of batch 1."""
 
+    gives = Files
+
     src = Source("The .h5 file.", one_file=True, required=True)
     logits = Bool("End at the logits, leaving out a softmax on the last layer.", default=True)
     side = Int("Height and width of the input; 0 takes those of the file.", default=0)
