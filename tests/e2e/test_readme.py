@@ -7,13 +7,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from zoo_workspace import REPOSITORY, ZOO, Zoo
 
 import axbuild
+from zoo_workspace import REPOSITORY, ZOO, Zoo
 
 README = (REPOSITORY / "README.md").read_text()
 
