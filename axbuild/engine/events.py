@@ -159,10 +159,16 @@ def read(path: Path) -> list[Event]:
 
 
 class Writer:
-    """Appends each event as a line, at once, so that a reader can follow a running build."""
+    """Appends each event as a line, at once, so that a reader can follow a running build; closes its file."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._out.close()
 
     def __call__(self, event: Event) -> None:
         self._out.write(to_line(event) + "\n")

@@ -23,7 +23,7 @@ Shape = str | dict[str, str]
 
 
 @dataclass(frozen=True)
-class Code:
+class StageCode:
     """What a stage's import closure is made of: file or module name -> SHA-256, and distribution -> version."""
 
     modules: Mapping[str, str]
@@ -52,7 +52,7 @@ def canonical(value: Any) -> str:
 
 def key_of(
     stage_id: str,
-    code: Code,
+    code: StageCode,
     params: Mapping[str, Any],
     inputs: Mapping[str, Shape | list[Shape]],
     platform: str | None,
@@ -68,7 +68,7 @@ def key_of(
 
 
 @lru_cache(maxsize=1024)
-def _code_text(code: Code) -> tuple[str, str]:
+def _code_text(code: StageCode) -> tuple[str, str]:
     return canonical(dict(code.modules)), canonical(dict(code.tools))
 
 

@@ -26,6 +26,8 @@ from axbuild.workspace.stage import Stage
 
 LOCKED_POLL_SECONDS = 0.05
 REVIVALS = 3
+WOULD_RUN = "would run"
+MAY_RUN = "may run, if an input comes out changed"
 
 
 class Scheduler:
@@ -116,10 +118,16 @@ class Scheduler:
                 self._finish(ran)
         self._skip_the_rest()
 
-    def plan(self) -> list[Node]:
-        """Look everything up and run nothing; the nodes that would run, in order."""
+    def plan(self) -> None:
+        """Look everything up and run nothing: what would run is skipped, with the reason it would run for."""
         self._settle()
-        return [self.nodes[id_] for id_ in self._queue]
+        for id_, node in self.nodes.items():
+            if node.state is State.QUEUED:
+                causes = tuple(cause.record() for cause in node.causes)
+                self._announce(id_, "skipped", f"{WOULD_RUN}: {reason(node.causes)}", causes=causes)
+            elif node.state is State.WAITING:
+                self._announce(id_, "skipped", MAY_RUN)
+            self._release(node)
 
     def _settle(self) -> None:
         while self._woken:

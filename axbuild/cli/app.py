@@ -1,0 +1,90 @@
+"""The command group, and the way from whatever went wrong to an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from axbuild.cli.common import SUBTRACT
+from axbuild.errors import INTERRUPTED, TOOL_FAILED, USER_ERROR, AxError
+
+VERBS = {
+    "build": "Build targets, reusing every result that is still valid.",
+    "test": "Build targets that have a verdict, and say which passed.",
+    "query": "List targets, what they depend on, or what depends on them.",
+    "why": "Say why each action of a target ran, or since when it is valid.",
+    "explain": "Say what an error code means.",
+    "info": "Show the workspace, its cache and settings, or a rule's attributes.",
+    "clean": "Remove outputs, or the whole cache.",
+    "completion": "Print the shell's completion script.",
+    "version": "Print the version.",
+}
+
+
+class Verbs(click.Group):
+    """Imports a verb's module when it is called: `--help` needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module = importlib.import_module(f"axbuild.cli.{name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(VERBS)}"
+            ctx.fail(f"there is no command '{args[0]}'; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+def axbuild() -> None:
+    """Build models for edge NPUs: axbuild build //mobilenet:axmodel
+
+    Targets stand in BUILD.toml files of a workspace, the folder tree below an axbuild.toml.
+    A target is named //folder:name; //folder/... is everything below a folder, and -//folder/... takes it away again.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; the process's exit code."""
+    marked = [f"{SUBTRACT}{text}" if text.startswith(("-//", "-:")) else text for text in arguments]
+    try:
+        code = axbuild.main(marked, prog_name="axbuild", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return USER_ERROR
+    except AxError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`axbuild query //... | head`); Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:  # a defect of ours: the trace goes to the user, who is asked to report it
+        traceback.print_exc()
+        print("error AX900: axbuild itself failed; this is a defect, please report the lines above", file=sys.stderr)
+        return TOOL_FAILED

@@ -1,0 +1,40 @@
+"""`axbuild clean`"""
+
+from __future__ import annotations
+
+import shutil
+
+import click
+
+from axbuild.cli.common import here
+from axbuild.engine.outputs import FOLDER, clean
+from axbuild.errors import AxError
+from axbuild.store.locks import FileLock
+
+
+class CacheInUse(AxError):
+    code = "AX951"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"a build is using the cache in {folder}; it is not removed", hint="wait until it has ended")
+
+
+@click.command("clean")
+@click.option("--cache", is_flag=True, help="Remove the cache too: the next build runs everything.")
+def command(cache: bool) -> int:
+    """Remove axbuild-out; the next build puts the same files there from the cache."""
+    workspace = here()
+    done = clean(workspace.root)
+    click.echo(f"removed {FOLDER}" if done else f"there is no {FOLDER}")
+    if cache and workspace.cache_dir.exists():
+        leases = workspace.cache_dir / "leases"
+        for path in leases.iterdir() if leases.is_dir() else ():
+            lease = FileLock(path)
+            if not lease.acquire(block=False):
+                raise CacheInUse(str(workspace.cache_dir))
+            lease.release()
+        # Only what a store makes is removed: a setting may point the cache at a folder that holds more.
+        for name in ("cas", "results", "locks", "leases", "tmp", "workspaces"):
+            shutil.rmtree(workspace.cache_dir / name, ignore_errors=True)
+        click.echo(f"removed the cache in {workspace.cache_dir}")
+    return 0

@@ -1,0 +1,34 @@
+"""`--check_reproducible`: the second build, and what it says."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from axbuild.engine.build import Report, Request
+from axbuild.engine.reproduce import NotReproducible, build_again
+from axbuild.report.lines import PlainRenderer
+from axbuild.report.style import Style
+
+
+def reproduce(request: Request, first: Report, as_json: bool) -> int:
+    """Build again and compare; the exit code."""
+    print("building again, in another folder, order and number of jobs", file=sys.stderr)
+    found = build_again(request, first, PlainRenderer(sys.stderr))
+    if found.again.exit_code:
+        for error in found.again.errors:
+            print(error, file=sys.stderr)
+        return found.again.exit_code
+    if as_json:
+        record = {
+            "actions": found.actions,
+            "files": found.files,
+            "differences": [vars(difference) for difference in found.differences],
+        }
+        print(json.dumps({"reproducible": record}))
+    if found.differences:
+        raise NotReproducible(found.differences)
+    style = Style(sys.stdout)
+    if not as_json:
+        print(f"{style('green', 'reproducible')}: {found.files} files of {found.actions} actions are the same")
+    return 0

@@ -1,0 +1,268 @@
+"""A build from request to exit code: load, lay out, run, hand over outputs, judge verdicts, record.
+
+Everything a user hears of goes through the event stream; `build_finished` is always the last event, also after an
+error or Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axbuild.engine.code import Code
+from axbuild.engine.content import File
+from axbuild.engine.events import (
+    STATUSES,
+    ActionFinished,
+    BuildFinished,
+    BuildStarted,
+    Diagnostic,
+    Event,
+    Listener,
+    Stream,
+    TargetConfigured,
+    TestResult,
+)
+from axbuild.engine.history import History
+from axbuild.engine.nodes import Goal
+from axbuild.engine.outputs import Outputs
+from axbuild.engine.platform import float_platform
+from axbuild.engine.resources import Pool, machine_cpus, machine_memory_gb
+from axbuild.engine.scheduler import Scheduler
+from axbuild.engine.workers import Workers
+from axbuild.engine.world import LocalWorld
+from axbuild.errors import BUILD_FAILED, INTERRUPTED, AxError
+from axbuild.graph.actions import TargetActions
+from axbuild.graph.layout import lay_out
+from axbuild.graph.targets import load
+from axbuild.store.faults import BlobLost
+from axbuild.store.statcache import StatCache
+from axbuild.store.store import Store
+from axbuild.workspace.artifact import ActionId, Artifact
+from axbuild.workspace.workspace import Workspace
+
+PLACING_ATTEMPTS = 3
+
+
+class BadVerdict(AxError):
+    code = "AX508"
+
+    def __init__(self, label: str, what: str) -> None:
+        super().__init__(f"{label}: its verdict cannot be judged: {what}")
+
+
+class NoTests(AxError):
+    code = "AX250"
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        super().__init__(
+            f"{' '.join(patterns)} names no target with a verdict",
+            hint="checks are tests; `axbuild build` builds the rest",
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for. tests_only: of the targets named, those that have a verdict."""
+
+    command: str
+    patterns: tuple[str, ...]
+    start: Path
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    config: tuple[str, ...] = ()
+    keep_going: bool = False
+    dry_run: bool = False
+    reverse: bool = False
+    tests_only: bool = False
+    cache_dir: Path | None = None
+    """Another store than the workspace's, and no outputs handed over: for building the same thing twice."""
+
+
+@dataclass
+class Report:
+    """What came of a build: exit code, and for each action its key and outputs."""
+
+    exit_code: int = 0
+    actions: dict[ActionId, ActionFinished] = field(default_factory=dict)
+    errors: list[AxError] = field(default_factory=list)
+
+
+def build(request: Request, *listeners: Listener) -> Report:
+    """Run a request; every listener hears every event. Raises AxError only before `build_started`."""
+    workspace = Workspace.find(request.start, request.overrides, request.config)
+    return _Build(request, workspace, listeners).run()
+
+
+class _Build:
+    def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
+        self.request, self.workspace = request, workspace
+        self.report = Report()
+        self.outputs: dict[str, list[str]] = {}
+        self.counts: Counter[str] = Counter()
+        self.stream = Stream(self._note, *listeners)
+        self.jobs = workspace.settings.jobs or machine_cpus()
+
+    def run(self) -> Report:
+        begin = time.perf_counter()
+        with ExitStack() as stack:
+            store = stack.enter_context(Store(self.request.cache_dir or self.workspace.cache_dir, self._store_said))
+            state = store.workspace(self.workspace.root)
+            history = History(state.folder / "builds")
+            id_ = history.new_id()
+            if not self.request.dry_run and self.request.cache_dir is None:
+                writer = stack.enter_context(history.writer(id_))
+                self.stream.listeners.append(writer)
+            self.stream.emit(
+                BuildStarted(id_, self.request.command, self.request.patterns, round(time.time(), 3), self.jobs)
+            )
+            try:
+                self._build(store)
+            except AxError as error:
+                self._failed(error)
+            except KeyboardInterrupt:
+                self.report.exit_code = INTERRUPTED
+            seconds = round(time.perf_counter() - begin, 3)
+            counts = {status: self.counts[status] for status in STATUSES}
+            records = tuple(error.record() for error in self.report.errors)
+            self.stream.emit(BuildFinished(self.report.exit_code, counts, seconds, self.outputs, records))
+            history.prune()
+        return self.report
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, ActionFinished):
+            id_ = event.label, event.action
+            if id_ in self.report.actions:
+                self.counts[self.report.actions[id_].status] -= 1
+            self.report.actions[id_] = event
+            self.counts[event.status] += 1
+
+    def _store_said(self, code: str, sentence: str) -> None:
+        self.stream.emit(Diagnostic("", "", "", code, sentence, False))
+
+    def _failed(self, error: AxError) -> None:
+        self.report.errors.append(error)
+        self.report.exit_code = self.report.exit_code or error.exit_code
+
+    def _build(self, store: Store) -> None:
+        graph = load(self.workspace, self.request.patterns, self.workspace.package_of(self.request.start))
+        layout = {target.label: target for target in lay_out(graph)}
+        requested = [layout[label] for label in graph.requested]
+        if self.request.tests_only:
+            requested = [target for target in requested if target.verdicts]
+            if not requested:
+                raise NoTests(self.request.patterns)
+        with self._world(store) as world:
+            scheduler = self._scheduler(world, layout)
+            goals = [_goal(scheduler, target, layout) for target in requested]
+            self._configured(scheduler, goals, layout)
+            scheduler.want(goals)
+            if self.request.dry_run:
+                self._plan(scheduler)
+                return
+            scheduler.run()
+            self._hand_over(scheduler, world, requested)
+            for error in scheduler.errors:
+                self._failed(error)
+
+    @contextmanager
+    def _world(self, store: Store) -> Iterator[LocalWorld]:
+        settings, root = self.workspace.settings, self.workspace.root
+        state = store.workspace(root)
+        stat = StatCache(state.folder / "stat.msgpack")
+        code = Code(rules=root / "rules", cache=state.folder / "code.msgpack")
+        platform = None if settings.share_float else float_platform()
+        with Workers(self.jobs, workspace=root, store=store.directory) as workers:
+            try:
+                yield LocalWorld(root, store, state, stat, code, workers, platform)
+            finally:
+                stat.save()
+                code.save()
+
+    def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> Scheduler:
+        resources = self.workspace.settings.resources
+        total = {
+            "slot": self.jobs,
+            "cpu": resources["cpu"] or max(self.jobs, machine_cpus()),
+            "memory_gb": resources["memory_gb"] or machine_memory_gb(),
+            "gpu": resources["gpu"],
+        }
+        return Scheduler(
+            (action for target in layout.values() for action in target.actions),
+            self.workspace.rules.stages,
+            world,
+            self.stream,
+            Pool(total),
+            keep_going=self.request.keep_going,
+            reverse=self.request.reverse,
+        )
+
+    def _configured(self, scheduler: Scheduler, goals: Sequence[Goal], layout: Mapping[str, TargetActions]) -> None:
+        needed = scheduler.needed(
+            (artifact for goal in goals for artifact in goal.artifacts),
+            (id_ for goal in goals for id_ in (*goal.actions, *goal.preflights)),
+        )
+        actions = Counter(label for label, _ in needed)
+        expansions = Counter(id_[0] for id_ in needed if scheduler.actions[id_].stage.expands)
+        wanted = {goal.label for goal in goals}
+        for label, target in layout.items():
+            if label in wanted or actions[label]:
+                self.stream.emit(TargetConfigured(label, target.rule, actions[label], expansions[label]))
+
+    def _plan(self, scheduler: Scheduler) -> None:
+        scheduler.plan()
+        for error in scheduler.errors:
+            self._failed(error)
+
+    def _hand_over(self, scheduler: Scheduler, world: LocalWorld, requested: Sequence[TargetActions]) -> None:
+        """Outputs and verdicts of the targets that are done; a blob found damaged here is made again."""
+        folders = Outputs(self.workspace.root, world.store.blobs, world.stat)
+        for target in requested:
+            for attempt in range(PLACING_ATTEMPTS):
+                try:
+                    self._hand_over_one(target, scheduler, world, folders)
+                    break
+                except BlobLost as lost:
+                    if attempt == PLACING_ATTEMPTS - 1:
+                        raise
+                    scheduler.revive(lost)
+                    scheduler.run()
+
+    def _hand_over_one(self, target: TargetActions, scheduler: Scheduler, world: LocalWorld, folders: Outputs) -> None:
+        contents = scheduler.contents
+        artifacts = (*target.outputs.values(), *target.verdicts)
+        if any(True for artifact in artifacts for _ in contents.pending(artifact)):
+            return
+        if self.request.cache_dir is None:
+            known = {path: contents.content(artifact) for path, artifact in target.outputs.items()}
+            self.outputs[target.label] = folders.place(target.label, known)
+        for artifact in target.verdicts:
+            self._judge(target.label, contents.content(artifact), world)
+
+    def _judge(self, label: str, content: object, world: LocalWorld) -> None:
+        if not isinstance(content, File):
+            raise BadVerdict(label, "it is a folder")
+        data = world.read(content.digest) if not content.source else (world.root / content.source).read_bytes()
+        try:
+            verdict = json.loads(data)
+            passed, sentence = verdict["passed"], str(verdict["sentence"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadVerdict(label, f"{type(error).__name__}: {error}") from None
+        self.stream.emit(TestResult(label, bool(passed), sentence, verdict))
+        if not passed:
+            self.report.exit_code = self.report.exit_code or BUILD_FAILED
+
+
+def _goal(scheduler: Scheduler, target: TargetActions, layout: Mapping[str, TargetActions]) -> Goal:
+    artifacts: tuple[Artifact, ...] = (*target.outputs.values(), *target.verdicts)
+    # A rule that hands nothing over is still asked for what it does.
+    actions = () if artifacts else tuple(action.id for action in target.actions)
+    needed = scheduler.needed(artifacts, actions)
+    labels = {label for label, _ in needed} | {target.label}
+    preflights = tuple(action.id for label in sorted(labels) for action in layout[label].actions if action.preflight)
+    return Goal(target.label, artifacts, actions, preflights)

@@ -1,0 +1,158 @@
+"""`axbuild-out/<package>/<target>/`: what a requested target hands over, as files of the user's own.
+
+Each file is a reflink or copy put there by a rename; a file that already has the right bytes is left alone. What
+an earlier build put there and this one does not is removed: the list of it stands in `axbuild-out/.axbuild/`, so
+that a file of the user's own, or the folder of a target in a sub-package, is never taken for stale.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from axbuild.engine.content import Content, File
+from axbuild.errors import AxError
+from axbuild.store.blobs import Blobs
+from axbuild.store.reflink import clone_or_copy
+from axbuild.store.statcache import StatCache
+from axbuild.workspace.label import split
+
+FOLDER = "axbuild-out"
+_OWN = ".axbuild"
+
+
+class BadOutputPath(AxError):
+    code = "AX507"
+
+    def __init__(self, label: str, path: str, why: str) -> None:
+        super().__init__(f"{label} hands over '{path}': {why}")
+
+
+class OutputsNotWritable(AxError):
+    code = "AX950"
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"the outputs in {folder} cannot be written: {reason}")
+
+
+class Outputs:
+    """The output folders of the workspace at `root`."""
+
+    def __init__(self, root: Path, blobs: Blobs, stat: StatCache) -> None:
+        self._root, self._blobs, self._stat = root, blobs, stat
+        self._names = count()
+
+    def place(self, label: str, contents: Mapping[str, Content]) -> list[str]:
+        """Make the target's folder hold exactly these; paths relative to the root. Raises BlobLost."""
+        files = dict(_flat(label, contents))
+        package, name = split(label)
+        folder = self._root / FOLDER / package / name
+        manifest = self._root / FOLDER / _OWN / package / f"{name}.json"
+        before = _listed(manifest)
+        with _told(folder):
+            _remove(folder, sorted(before - files.keys()))
+            for path, file in files.items():
+                if not self._right(folder / path, file.digest):
+                    self._put(folder / path, file)
+            if files.keys() != before:
+                self._write(manifest, json.dumps(sorted(files)))
+        return [(folder / path).relative_to(self._root).as_posix() for path in files]
+
+    def _right(self, path: Path, digest: str) -> bool:
+        if path.is_symlink() or not path.is_file():
+            return False
+        # A hard link to something else would change under our feet.
+        return path.stat().st_nlink == 1 and self._stat.unchanged(path, digest)
+
+    def _put(self, target: Path, file: File) -> None:
+        fresh = self._fresh()
+        try:
+            if file.source:
+                clone_or_copy(self._root / file.source, fresh)
+            else:
+                self._blobs.materialise(file.digest, fresh)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _write(self, target: Path, text: str) -> None:
+        fresh = self._fresh()
+        fresh.write_text(text, encoding="utf-8")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh.replace(target)
+
+    def _fresh(self) -> Path:
+        folder = self._root / FOLDER / _OWN
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"new-{os.getpid()}-{next(self._names)}"
+
+
+def clean(root: Path) -> bool:
+    """Remove every output; whether there was anything."""
+    folder = root / FOLDER
+    if not folder.exists():
+        return False
+    with _told(folder):
+        shutil.rmtree(folder)
+    return True
+
+
+def _flat(label: str, contents: Mapping[str, Content]) -> Iterator[tuple[str, File]]:
+    seen: set[str] = set()
+    folders: set[str] = set()
+    for path, content in contents.items():
+        prefix = path.rstrip("/")
+        named = {prefix: content} if isinstance(content, File) else {_under(prefix, n): f for n, f in content.items()}
+        for name, file in named.items():
+            if any(part in ("", ".", "..") for part in name.split("/")) or name.split("/")[0] == _OWN:
+                raise BadOutputPath(label, path, f"'{name}' is no path inside the target's folder")
+            if name in seen or name in folders or any(parent in seen for parent in _parents(name)):
+                raise BadOutputPath(label, path, f"another output stands at '{name}'")
+            seen.add(name)
+            folders.update(_parents(name))
+            yield name, file
+
+
+def _under(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name := name.rpartition("/")[0]:
+        yield name
+
+
+def _listed(manifest: Path) -> set[str]:
+    try:
+        names = json.loads(manifest.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+
+
+def _remove(folder: Path, paths: list[str]) -> None:
+    for path in paths:
+        if ".." in path.split("/") or path.startswith("/"):
+            continue
+        (folder / path).unlink(missing_ok=True)
+        for parent in _parents(path):
+            with suppress(OSError):  # not empty, or gone already
+                (folder / parent).rmdir()
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputsNotWritable(folder, "no space left" if full else error.strerror or str(error)) from error

@@ -1,0 +1,80 @@
+"""Building twice: the same request in a store of its own, in another order and number of jobs, every byte compared."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from axbuild.engine.build import Report, Request, build
+from axbuild.engine.events import ActionFinished, Listener
+from axbuild.errors import AxError
+from axbuild.workspace.artifact import ActionId
+
+
+class NotReproducible(AxError):
+    code = "AX509"
+
+    def __init__(self, differences: list[Difference]) -> None:
+        first, more = differences[0], len(differences) - 1
+        super().__init__(
+            f"{first.label} {first.action} gave other bytes when built again: {first.output}, "
+            f"{first.first[:12]} and then {first.second[:12]}" + (f" (and {more} more files)" if more else ""),
+            hint="a stage must depend on its inputs only: no clock, no random seed, no order of a set or a folder",
+        )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One output whose bytes differ although its action had the same key both times."""
+
+    label: str
+    action: str
+    output: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Actions compared, files among them, and what differs; `again` is the second build."""
+
+    actions: int
+    files: int
+    differences: list[Difference]
+    again: Report
+
+
+def build_again(request: Request, first: Report, *listeners: Listener) -> Comparison:
+    """Build `request` from nothing and compare with `first`. The first build's own results are not touched."""
+    jobs = 1 if request.overrides.get("build.jobs", 2) != 1 else 2
+    with tempfile.TemporaryDirectory(prefix="axbuild-again-") as folder:
+        overrides = {**request.overrides, "build.jobs": jobs}
+        again = build(replace(request, overrides=overrides, reverse=True, cache_dir=Path(folder)), *listeners)
+    return compare(first.actions, again)
+
+
+def compare(first: Mapping[ActionId, ActionFinished], again: Report) -> Comparison:
+    """Actions of equal keys must have equal outputs; an action whose inputs differ already is not blamed for it."""
+    differences: list[Difference] = []
+    actions = files = 0
+    for id_, one in first.items():
+        other = again.actions.get(id_)
+        if other is None or other.key != one.key or other.status == "failed":
+            continue
+        actions += 1
+        before, after = dict(_files(one)), dict(_files(other))
+        for name in sorted(before.keys() | after.keys()):
+            files += 1
+            if before.get(name) != after.get(name):
+                differences.append(Difference(*id_, name, before.get(name, "nothing"), after.get(name, "nothing")))
+    return Comparison(actions, files, differences, again)
+
+
+def _files(event: ActionFinished) -> Iterator[tuple[str, str]]:
+    for name, shape in event.outputs.items():
+        if isinstance(shape, str):
+            yield name, shape
+        else:
+            yield from ((f"{name}{file}", digest) for file, digest in shape.items())

@@ -1,0 +1,222 @@
+"""The scheduler's world on a real machine: the store, the workers and the files of one workspace."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axbuild.engine.content import Content, File, files_of, shape_of
+from axbuild.engine.explain import Cause
+from axbuild.engine.key import Key, Shape, StageCode, key_of
+from axbuild.engine.nodes import Found, Inputs, Lock, Ran
+from axbuild.engine.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
+from axbuild.engine.workers import Job, Outcome, Workers
+from axbuild.errors import CODES, USER_ERROR, AxError, Place
+from axbuild.graph.actions import Action
+from axbuild.store.results import ActionResult
+from axbuild.store.statcache import StatCache
+from axbuild.store.store import Store, WorkspaceState
+from axbuild.workspace.artifact import ActionId
+from axbuild.workspace.stage import Stage
+
+if TYPE_CHECKING:
+    from axbuild.engine.code import Closure, Code
+
+
+class ActionFailed(AxError):
+    """What a stage said, with the action in front; keeps the code (and so the exit code) of what it said."""
+
+    code = "AX500"
+
+    def __init__(self, action: Action, said: AxError, memory: int) -> None:
+        label, name = action.id
+        called = f"{label} {name}" if name == action.stage.function else f"{label} {name} ({action.stage.function})"
+        users_own = CODES[said.code][0] == USER_ERROR or isinstance(said, WorkerKilled)
+        peak = "" if users_own or not memory else f" (memory peak {memory / 2**20:.0f} MiB)"
+        super().__init__(f"{called}: {said.sentence}{peak}", place=said.place, hint=said.hint, code=said.code)
+        self.peak_memory_bytes = memory
+
+
+class WorkerKilled(AxError):
+    code = "AX501"
+
+    def __init__(self, number: int, seconds: float, memory: int, log: str) -> None:
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        super().__init__(
+            f"its worker was killed by {name} after {seconds:.1f} s, at a memory peak of {memory / 2**20:.0f} MiB",
+            hint=_last_line(log)
+            or ("the machine may be short of memory: try fewer --jobs" if number == signal.SIGKILL else ""),
+        )
+
+
+class SourceMissing(AxError):
+    code = "AX506"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot be read: {reason}", place=Place(path))
+
+
+@dataclass(frozen=True)
+class _Started:
+    action: Action
+    key: Key
+    inputs: Inputs
+    scratch: Path
+
+
+class LocalWorld:
+    """Sources below `root`; results in `store`, of which `state` remembers what this workspace last had."""
+
+    def __init__(
+        self,
+        root: Path,
+        store: Store,
+        state: WorkspaceState,
+        stat: StatCache,
+        code: Code,
+        workers: Workers,
+        platform: str | None,
+    ) -> None:
+        self.root, self.store, self.state, self.stat = root, store, state, stat
+        self._code, self._workers, self._platform = code, workers, platform
+        self._stage_code: dict[str, StageCode] = {}
+        self._closures: dict[str, Closure] = {}
+        self._digests: dict[str, str] = {}
+        self._started: dict[str, _Started] = {}
+
+    def digest_of(self, path: str) -> str:
+        """Read once a build: all actions see one content of a source, and `wait` refuses a result if it moved."""
+        if path not in self._digests:
+            self._digests[path] = self._read_source(path)
+        return self._digests[path]
+
+    def _read_source(self, path: str) -> str:
+        try:
+            return self.stat.digest_of(self.root / path)
+        except OSError as error:
+            raise SourceMissing(path, (error.strerror or str(error)).lower()) from None
+
+    def key(self, action: Action, inputs: Inputs) -> Key:
+        shapes: dict[str, Shape | list[Shape]] = {
+            role: [shape_of(item) for item in content] if isinstance(content, list) else shape_of(content)
+            for role, content in inputs.items()
+        }
+        stage = action.stage
+        platform = self._platform if stage.float else None
+        return key_of(stage.ref, self._code_of(stage), action.params, shapes, platform)
+
+    def _code_of(self, stage: Stage) -> StageCode:
+        if stage.ref not in self._stage_code:
+            closure = self._closures[stage.ref] = self._code.closure(stage)
+            parts = {name: digest for name, (_, digest) in (closure.modules | closure.data).items()}
+            self._stage_code[stage.ref] = StageCode(parts, closure.distributions)
+        return self._stage_code[stage.ref]
+
+    def find(self, key: str) -> Found:
+        result = self.store.results.get(key)
+        if result is None:
+            return Found(None)
+        lost = tuple(
+            Cause("blob", name, digest, "missing")
+            for name, shape in result.outputs.items()
+            for digest in ([shape] if isinstance(shape, str) else shape.values())
+            if not self.store.blobs.has(digest)
+        )
+        return Found(None, lost) if lost else Found(result)
+
+    def last(self, id_: ActionId) -> str:
+        return self.store.results.last_key(self.state.id, *id_) or ""
+
+    def record_of(self, key: str) -> dict[str, Any] | None:
+        result = self.store.results.get(key)
+        return result.key_record if result else None
+
+    def remember(self, id_: ActionId, key: str) -> None:
+        self.store.results.set_last(self.state.id, *id_, key)
+
+    def lock(self, key: str) -> Lock | None:
+        lock = self.store.lock(key)
+        return lock if lock.acquire(block=False) else None
+
+    def start(self, action: Action, key: Key, inputs: Inputs) -> None:
+        scratch = self.store.scratch()
+        started = _Started(action, key, inputs, scratch)
+        given = {
+            role: [self._given(item) for item in content] if isinstance(content, list) else self._given(content)
+            for role, content in inputs.items()
+        }
+        try:
+            paths = prepare(scratch, given, self.store.blobs, self.stat)
+        except BaseException:
+            discard(scratch)
+            raise
+        self._code_of(action.stage)
+        self._started[scratch.name] = started
+        closure = self._closures[action.stage.ref]
+        self._workers.submit(Job(scratch.name, action.stage, closure, dict(action.params), paths, scratch))
+
+    def _given(self, content: Content) -> FileInput | TreeInput:
+        if isinstance(content, File):
+            return FileInput(content.digest, self.root / content.source if content.source else None)
+        return TreeInput(
+            {name: FileInput(f.digest, self.root / f.source if f.source else None) for name, f in content.items()}
+        )
+
+    def wait(self, timeout: float | None) -> list[Ran]:
+        return [self._ended(outcome) for outcome in self._workers.wait(timeout)]
+
+    def _ended(self, outcome: Outcome) -> Ran:
+        started = self._started.pop(outcome.id)
+        id_, memory = started.action.id, outcome.peak_memory_bytes
+        try:
+            if not outcome.ok:
+                raise _said(outcome)
+            self._refuse_moved(started.inputs)
+            result = self._store(started, outcome)
+        except AxError as error:
+            failed = ActionFailed(started.action, error, memory)
+            return Ran(id_, outcome.seconds, error=failed, peak_memory_bytes=memory)
+        finally:
+            discard(started.scratch)
+        return Ran(id_, outcome.seconds, result, peak_memory_bytes=memory)
+
+    def _store(self, started: _Started, outcome: Outcome) -> ActionResult:
+        outputs = collect(started.scratch, started.action.stage, self.store.blobs)
+        result = ActionResult(
+            started.key.record,
+            outputs,
+            outcome.diagnostics,
+            outcome.seconds,
+            outcome.peak_memory_bytes,
+            self._platform if started.action.stage.float else None,
+        )
+        self.store.results.put(started.key.digest, result)
+        return result
+
+    def _refuse_moved(self, inputs: Inputs) -> None:
+        """What was read must still be what the key says, or the result would be kept under the wrong key."""
+        for content in inputs.values():
+            for item in content if isinstance(content, list) else [content]:
+                for file in files_of(item):
+                    if file.source and not self.stat.unchanged(self.root / file.source, file.digest):
+                        raise InputChanged(self.root / file.source)
+
+    def read(self, digest: str) -> bytes:
+        return self.store.blobs.read_bytes(digest)
+
+
+def _said(outcome: Outcome) -> AxError:
+    if outcome.signal is not None:
+        return WorkerKilled(outcome.signal, outcome.seconds, outcome.peak_memory_bytes, outcome.log)
+    assert outcome.error is not None
+    return AxError.from_record(outcome.error)
+
+
+def _last_line(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,23 @@
+"""Colour for plain lines, where the stream is a terminal and NO_COLOR is not set."""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def wants_colour(out: TextIO) -> bool:
+    """https://no-color.org: any value but an empty one turns colour off; so does a dumb terminal."""
+    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class Style:
+    """`style("red", text)`: the text, in that colour where `out` takes colour."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._on = wants_colour(out)
+
+    def __call__(self, name: str, text: str) -> str:
+        return f"\033[{_CODES[name]}m{text}\033[0m" if self._on and text else text
