@@ -84,6 +84,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX480": (USER_ERROR, "a compiled model is damaged, or is none"),
     "AX481": (USER_ERROR, "a compiled model is of another toolchain or backend"),
     "AX482": (USER_ERROR, "a run of a compiled model has wrong names, shapes or dtypes"),
+    "AX483": (TOOL_FAILED, "onnxruntime does not run a quantised model"),
     "AX484": (BUILD_FAILED, "the container has no place for a compiled model"),
     "AX485": (TOOL_FAILED, "programs do not belong to the partition they are fused with"),
     "AX500": (BUILD_FAILED, "an action failed"),

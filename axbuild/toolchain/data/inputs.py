@@ -33,6 +33,29 @@ class InputData:
     std: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class InputProcessor:
+    """What a compiled model does to one of its inputs before the float model's own begins.
+
+    tensor_name: the input, "DEFAULT" for every one without an entry of its own; src_dtype: "U8" or "FP32";
+    src_layout: "NHWC" or "NCHW"; mean, std: as in InputData, empty where nothing is normalised.
+    """
+
+    tensor_name: str
+    tensor_format: str
+    src_format: str
+    src_dtype: str
+    src_layout: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def processor_of(name: str, processors: tuple[InputProcessor, ...]) -> InputProcessor | None:
+    """The entry for an input, or the "DEFAULT" one."""
+    by_name = {item.tensor_name: item for item in processors}
+    return by_name.get(name, by_name.get("DEFAULT"))
+
+
 def bind(inputs: tuple[InputData, ...], names: list[str]) -> list[tuple[InputData, int]]:
     """For each of a model's inputs `names`: its data, and which of the samples' trees it comes from.
 

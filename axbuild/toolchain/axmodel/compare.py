@@ -1,0 +1,214 @@
+"""Stage: does the simulated model answer as its reference does? Writes a verdict and never fails itself."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from axbuild.toolchain.axmodel import outputs
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class CompareParams:
+    """level: "close" (|a - b| <= atol + rtol |b|), "equal" (bit for bit) or "cosine" (of each output, at least)."""
+
+    level: str
+    rtol: float = 0.0
+    atol: float = 0.0
+    cosine: float = 0.0
+
+
+@dataclass
+class Findings:
+    """What was seen so far. worst: (how far beyond its limit, record); `excess` of 0 or less is within it."""
+
+    samples: int = 0
+    elements: int = 0
+    differing: int = 0
+    failing: int = 0
+    largest: float = 0.0
+    excess: float = -math.inf
+    worst: dict[str, Any] | None = None
+    fault: str = ""
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def compare(simulated: Path, reference: Path, out: Path, *, params: CompareParams) -> None:
+    """Both: trees outputs/<sample>/<tensor>.npy of the same samples. Writes verdict.json."""
+    findings = Findings()
+    names, expected = outputs.samples(simulated), outputs.samples(reference)
+    if names != expected or not names:
+        odd = sorted(set(names) ^ set(expected))
+        findings.fault = f"sample '{odd[0]}' ran on one side only" if odd else "there is no sample to compare"
+    for sample in sorted(set(names) & set(expected)):
+        _compare_sample(sample, outputs.load(simulated, sample), outputs.load(reference, sample), params, findings)
+    text = json.dumps(verdict(findings, params), indent=1, sort_keys=True, allow_nan=False)
+    (out / "verdict.json").write_text(text + "\n", encoding="utf-8")
+
+
+def verdict(findings: Findings, params: CompareParams) -> dict[str, Any]:
+    """The content of verdict.json; numbers that JSON cannot hold are text ("nan", "inf", "-inf")."""
+    passed = not findings.fault and findings.failing == 0
+    return {
+        "passed": passed,
+        "level": params.level,
+        "sentence": findings.fault or (_passed if passed else _failed)(findings, params),
+        "worst": findings.worst,
+        "samples": findings.samples,
+        "elements": findings.elements,
+        "differing": findings.differing,
+        "failing": findings.failing,
+        "largest_difference": _number(findings.largest),
+        "outputs": findings.outputs,
+    }
+
+
+def _compare_sample(
+    sample: str, ours: dict[str, Array], theirs: dict[str, Array], params: CompareParams, findings: Findings
+) -> None:
+    findings.samples += 1
+    if odd := sorted(set(ours) ^ set(theirs)):
+        findings.fault = findings.fault or f"sample '{sample}': output '{odd[0]}' is on one side only"
+    for name in sorted(set(ours) & set(theirs)):
+        a, b = ours[name], theirs[name]
+        if a.shape != b.shape or a.dtype != b.dtype:
+            findings.fault = findings.fault or (
+                f"sample '{sample}': output '{name}' is {a.dtype} {list(a.shape)} simulated "
+                f"and {b.dtype} {list(b.shape)} in the reference"
+            )
+            continue
+        _compare_tensor((sample, name), a, b, params, findings)
+
+
+def _compare_tensor(where: tuple[str, str], a: Array, b: Array, params: CompareParams, findings: Findings) -> None:
+    same = _same_bits(a, b)
+    difference = _difference(a, b, same)
+    largest = float(difference.max(initial=0.0))
+    findings.elements += a.size
+    findings.differing += a.size - int(same.sum())
+    findings.largest = max(findings.largest, largest)
+    record = findings.outputs.setdefault(where[1], {"elements": 0, "differing": 0})
+    record["elements"] += a.size
+    record["differing"] += a.size - int(same.sum())
+    if params.level == "cosine":
+        _judge_cosine(where, a, b, params, findings)
+    else:
+        _judge_elements(where, a, b, same, difference, params, findings)
+
+
+def _same_bits(a: Array, b: Array) -> Array:
+    """Elementwise: the same bytes, so that 0.0 and -0.0 differ and a NaN is its own equal."""
+    width = a.dtype.itemsize
+    raw = [np.ascontiguousarray(item).reshape(-1).view(np.uint8).reshape(-1, width) for item in (a, b)]
+    return np.asarray((raw[0] == raw[1]).all(axis=1).reshape(a.shape))
+
+
+def _difference(a: Array, b: Array, same: Array) -> Array:
+    """|a - b| in float64; 0 where the bits agree or both are NaN, infinite where only one is a finite number."""
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(x - y)
+    agree = same | (np.isnan(x) & np.isnan(y)) | (x == y)
+    return np.where(agree, 0.0, np.where(np.isnan(difference), np.inf, difference))
+
+
+def _judge_elements(
+    where: tuple[str, str],
+    a: Array,
+    b: Array,
+    same: Array,
+    difference: Array,
+    params: CompareParams,
+    findings: Findings,
+) -> None:
+    """Levels close and equal; the worst element is the one that is furthest beyond its limit."""
+    if not a.size:
+        return
+    if params.level == "equal":
+        limit = np.zeros(a.shape)
+        failing = ~same
+    else:
+        magnitude = np.abs(np.nan_to_num(b.astype(np.float64), posinf=0.0, neginf=0.0))
+        limit = params.atol + params.rtol * magnitude
+        failing = difference > limit
+    findings.failing += int(failing.sum())
+    excess = np.where(failing, np.maximum(difference - limit, np.nextafter(0, 1)), np.minimum(difference - limit, 0.0))
+    index = int(excess.argmax())
+    if excess.flat[index] > findings.excess:
+        findings.excess = float(excess.flat[index])
+        findings.worst = _element(where, a, b, index, float(limit.flat[index]))
+
+
+def _element(where: tuple[str, str], a: Array, b: Array, flat: int, limit: float) -> dict[str, Any]:
+    return {
+        "sample": where[0],
+        "tensor": where[1],
+        "index": [int(item) for item in np.unravel_index(flat, a.shape)],
+        "simulated": _number(a.flat[flat].item()),
+        "reference": _number(b.flat[flat].item()),
+        "limit": _number(limit),
+    }
+
+
+def _judge_cosine(where: tuple[str, str], a: Array, b: Array, params: CompareParams, findings: Findings) -> None:
+    """Level cosine; an output with a value that is not finite has none, and fails."""
+    cosine = cosine_of(a, b)
+    ours, excess = (math.nan, math.inf) if cosine is None else (cosine, params.cosine - cosine)
+    findings.failing += cosine is None or excess > 0
+    record = findings.outputs[where[1]]
+    record["cosine"] = _number(ours if cosine is None else min(cosine, record.get("cosine", 1.0)))
+    if excess > findings.excess:
+        findings.excess = excess
+        findings.worst = {
+            "sample": where[0],
+            "tensor": where[1],
+            "index": [],
+            "simulated": _number(ours),
+            "reference": 1.0,
+            "limit": params.cosine,
+        }
+
+
+def cosine_of(a: Array, b: Array) -> float | None:
+    """Cosine of two tensors in float64; two zero tensors have 1, one of them 0; None where a value is not finite."""
+    x, y = a.astype(np.float64).reshape(-1), b.astype(np.float64).reshape(-1)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return None
+    lengths = float(np.sqrt((x * x).sum()) * np.sqrt((y * y).sum()))
+    if lengths == 0.0:
+        return 1.0 if not x.any() and not y.any() else 0.0
+    return max(-1.0, min(1.0, float((x * y).sum()) / lengths))
+
+
+def _passed(findings: Findings, params: CompareParams) -> str:
+    seen = f"{findings.elements} elements of {len(findings.outputs)} outputs on {findings.samples} samples"
+    if params.level == "cosine":
+        worst = findings.worst or {}
+        return f"the lowest cosine is {worst.get('simulated')}, at least {params.cosine:g} ({seen})"
+    if findings.differing == 0:
+        return f"{seen} are equal bit for bit"
+    limits = f"rtol {params.rtol:g}, atol {params.atol:g}"
+    return f"{seen} are within {limits}; the largest difference is {findings.largest:g}"
+
+
+def _failed(findings: Findings, params: CompareParams) -> str:
+    worst = findings.worst or {}
+    where = f"sample '{worst.get('sample')}', output '{worst.get('tensor')}'"
+    if params.level == "cosine":
+        return f"{where}: the cosine is {worst.get('simulated')}, below {params.cosine:g}"
+    count = f"{findings.failing} of {findings.elements} elements fail"
+    return (
+        f"{where} at {worst.get('index')}: simulated {worst.get('simulated')}, reference {worst.get('reference')}, "
+        f"limit {worst.get('limit')}; {count}"
+    )
+
+
+def _number(value: float) -> float | int | str:
+    return value if math.isfinite(value) else str(value)

@@ -1,0 +1,99 @@
+"""Stage: a partition and its compiled programs -> one container."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axbuild.errors import AxError
+from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
+from axbuild.toolchain.axmodel.write import write
+from axbuild.toolchain.npu.decode import decode
+from axbuild.toolchain.npu.program import Program, encode, link
+
+ALIGNMENT = 128
+"""bytes; where a blob may begin in the parameter constant"""
+
+
+class FuseError(AxError):
+    """Programs that do not belong to the partition they are fused with."""
+
+    code = "AX485"
+
+
+@dataclass(frozen=True)
+class FuseParams:
+    """Chip and mode are written into the container; batches: exactly those that every subgraph was compiled for."""
+
+    target_hardware: str
+    npu_mode: str
+    batches: tuple[int, ...]
+
+
+def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> None:
+    """`programs`: <subgraph>/b<N>/program.msgpack and params.bin. Writes compiled.axmodel."""
+    record = json.loads((partition / "partition.json").read_text(encoding="utf-8"))
+    constants = Constants()
+    container = Container(
+        target_hardware=params.target_hardware,
+        npu_mode=params.npu_mode,
+        inputs=tuple(_tensor(item) for item in record["inputs"]),
+        outputs=tuple(_tensor(item) for item in record["outputs"]),
+        inner=tuple(_tensor(item) for item in record.get("inner", ())),
+        subgraphs=tuple(_subgraph(item, programs, params.batches, constants) for item in record["subgraphs"]),
+        params=constants.content(),
+        sources=_digests(partition, "partition") | _digests(programs, "programs"),
+    )
+    (out / "compiled.axmodel").write_bytes(write(container))
+
+
+@dataclass
+class Constants:
+    """The parameter constant while it is put together: every blob once, in the order of its first use."""
+
+    offsets: dict[str, int] = field(default_factory=dict)
+    parts: bytearray = field(default_factory=bytearray)
+
+    def take(self, program: Program, constants: bytes) -> None:
+        """Add the blobs of a program whose own parameters are `constants`; raises FuseError where they do not fit."""
+        for blob in program.blobs:
+            content = constants[blob.offset : blob.offset + blob.size]
+            if hashlib.sha256(content).hexdigest() != blob.digest:
+                raise FuseError(f"params.bin does not hold the blob {blob.digest} that its program names")
+            if blob.digest in self.offsets:
+                continue
+            self.parts += bytes(-len(self.parts) % ALIGNMENT)
+            self.offsets[blob.digest] = len(self.parts)
+            self.parts += content
+
+    def content(self) -> bytes:
+        return bytes(self.parts)
+
+
+def _subgraph(item: dict[str, Any], programs: Path, batches: tuple[int, ...], constants: Constants) -> Subgraph:
+    name = str(item["name"])
+    linked: dict[int, bytes] = {}
+    for batch in sorted(batches):
+        folder = programs / name / f"b{batch}"
+        if not folder.is_dir():
+            raise FuseError(f"there is no compiled program of {name} at batch {batch}")
+        program = decode((folder / "program.msgpack").read_bytes())
+        if program.batch != batch or len(program.inputs) != len(item["inputs"]):
+            raise FuseError(f"the program of {name} at batch {batch} was compiled for another subgraph")
+        constants.take(program, (folder / "params.bin").read_bytes())
+        linked[batch] = encode(link(program, constants.offsets))
+    return Subgraph(name, tuple(item["inputs"]), tuple(item["outputs"]), linked)
+
+
+def _tensor(item: dict[str, Any]) -> Tensor:
+    return Tensor(item["name"], item["dtype"], tuple(item["shape"]), item.get("layout", ""), item.get("color", ""))
+
+
+def _digests(folder: Path, name: str) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        f"{name}/{path.relative_to(folder).as_posix()}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    }

@@ -1,0 +1,183 @@
+"""Container -> bytes of an `.axmodel` file; the same container is the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from onnx import ModelProto, TensorProto, helper
+
+from axbuild.errors import AxError
+from axbuild.toolchain.axmodel import wire
+from axbuild.toolchain.axmodel.container import (
+    BACKEND,
+    CHIPS,
+    COLORS,
+    DTYPES,
+    DYN_PARAMS,
+    GRAPH_TYPE,
+    IR_VERSION,
+    LAYOUTS,
+    META_BACKEND,
+    META_CHIP,
+    META_DIGEST,
+    META_EXTRA,
+    META_MODE,
+    META_SOURCES,
+    MODES,
+    NODE_TYPE,
+    OPSET,
+    PARAMS,
+    PRODUCER,
+    SHORT_DTYPES,
+    VERSION,
+    Container,
+    Subgraph,
+    Tensor,
+)
+
+
+class UnwritableError(AxError):
+    """A compiled model that the container has no place for."""
+
+    code = "AX484"
+
+
+def write(container: Container) -> bytes:
+    """The whole file; raises UnwritableError for a chip or mode without a public number."""
+    largest = max(container.batches())
+    blobs = {PARAMS: container.params, DYN_PARAMS: b""}
+    for subgraph in container.subgraphs:
+        blobs |= {subgraph.key(batch): subgraph.programs[batch] for batch in sorted(subgraph.programs)}
+    graph = helper.make_graph(
+        [_node(subgraph, container, largest) for subgraph in container.subgraphs],
+        "main",
+        [_value(tensor, largest) for tensor in container.inputs],
+        [_value(tensor, largest) for tensor in container.outputs],
+        initializer=[
+            helper.make_tensor(key, TensorProto.UINT8, [len(blobs[key])], blobs[key], raw=True) for key in blobs
+        ],
+        value_info=[
+            *(_value(tensor, largest) for tensor in container.inner),
+            *(helper.make_tensor_value_info(key, TensorProto.UINT8, [len(blobs[key])]) for key in blobs),
+        ],
+    )
+    model: ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version = IR_VERSION
+    model.producer_name = PRODUCER
+    model.doc_string = f"{PRODUCER}\n{BACKEND}"
+    for key, value in metadata(container).items():
+        model.metadata_props.add(key=key, value=value)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def metadata(container: Container) -> dict[str, str]:
+    """What stands in metadata_props; a reader makes it again and compares."""
+    return {
+        META_EXTRA: base64.b64encode(extra_data(container)).decode(),
+        META_BACKEND: BACKEND,
+        META_CHIP: container.target_hardware,
+        META_MODE: container.npu_mode,
+        META_SOURCES: _json(container.sources),
+        META_DIGEST: digest(container),
+    }
+
+
+def digest(container: Container) -> str:
+    """SHA-256 of everything a container says; damage anywhere in it shows."""
+    record = {
+        "chip": container.target_hardware,
+        "mode": container.npu_mode,
+        "tensors": [
+            [[item.name, item.dtype, item.shape, item.layout, item.color] for item in group]
+            for group in (container.inputs, container.inner, container.outputs)
+        ],
+        "subgraphs": [
+            [item.name, item.inputs, item.outputs, {str(b): _sha(item.programs[b]) for b in sorted(item.programs)}]
+            for item in container.subgraphs
+        ],
+        "params": _sha(container.params),
+        "sources": container.sources,
+    }
+    return _sha(_json(record).encode())
+
+
+def extra_data(container: Container) -> bytes:
+    """The message that tools of the vendor's world read io, subgraphs, mode and chip from (npu container, 1.3)."""
+    if container.target_hardware not in CHIPS or container.npu_mode not in MODES:
+        raise UnwritableError(
+            f"the container has no number for {container.target_hardware} in mode {container.npu_mode}; "
+            f"known are {', '.join(CHIPS)} and {', '.join(MODES)}"
+        )
+    mode, chip = MODES.index(container.npu_mode), CHIPS[container.target_hardware]
+    message: wire.Message = [(1, _io(tensor)) for tensor in (*container.inputs, *container.outputs)]
+    message.append((2, "1"))
+    message += [(3, _unit(subgraph)) for subgraph in container.subgraphs]
+    message.append((4, wire.encode([(3, mode)] if mode else [])))
+    message += [(5, chip)] if chip else []
+    return wire.encode(message)
+
+
+def _io(tensor: Tensor) -> bytes:
+    layout, color = LAYOUTS.index(tensor.layout), COLORS.index(tensor.color)
+    return wire.encode([(1, tensor.name), *([(2, layout)] if layout else []), *([(3, color)] if color else [])])
+
+
+def _unit(subgraph: Subgraph) -> bytes:
+    params = wire.encode([(1, "params"), (3, PARAMS)])
+    dynamic = wire.encode([(1, "dyn_params"), (2, 2), (10, DYN_PARAMS)])
+    units: wire.Message = [
+        (10, wire.encode([(1, subgraph.key(batch)), (2, batch), (3, params), (3, dynamic)]))
+        for batch in sorted(subgraph.programs)
+    ]
+    return wire.encode([(1, subgraph.name), *units])
+
+
+def graph_info(subgraph: Subgraph) -> dict[str, Any]:
+    """`npu_graph_info`: which initialisers hold the programs and their parameters; they are no inputs of the node."""
+    extra = [
+        {"name": "params", "type": "DotNeuInputConst", "const_data_key": PARAMS},
+        {"name": "dyn_params", "type": "DotNeuInputDynParam", "dyn_param_expr_key": DYN_PARAMS},
+    ]
+    units = [
+        {"neu_key": subgraph.key(batch), "batch": batch, "extra_inputs": extra} for batch in sorted(subgraph.programs)
+    ]
+    return {"name": subgraph.name, "type": GRAPH_TYPE, "dotneus": units}
+
+
+def outputs_info(subgraph: Subgraph, container: Container, batch: int) -> dict[str, Any]:
+    """`outputs_info`: tensor -> [dtype name, shape at the largest batch]."""
+    tensors = container.tensors()
+    return {
+        name: [SHORT_DTYPES[tensors[name].dtype], [batch * tensors[name].shape[0], *tensors[name].shape[1:]]]
+        for name in subgraph.outputs
+    }
+
+
+def _node(subgraph: Subgraph, container: Container, batch: int) -> Any:
+    return helper.make_node(
+        NODE_TYPE,
+        list(subgraph.inputs),
+        list(subgraph.outputs),
+        name=subgraph.name,
+        neu_name=subgraph.name,
+        npu_graph_info=_json(graph_info(subgraph)),
+        outputs_info=_json(outputs_info(subgraph, container, batch)),
+        version=VERSION,
+    )
+
+
+def _value(tensor: Tensor, batch: int) -> Any:
+    return helper.make_tensor_value_info(
+        tensor.name, DTYPES[tensor.dtype], [batch * tensor.shape[0], *tensor.shape[1:]]
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
