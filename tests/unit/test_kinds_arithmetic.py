@@ -1,0 +1,214 @@
+"""Multipliers, requantisation, scales, bounds of exactness, and the fixed exp."""
+
+import decimal
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from axbuild.errors import AxError
+from axbuild.toolchain.kinds import arithmetic as a
+from axbuild.toolchain.kinds.base import ConstantError
+
+RATIOS = st.floats(2.0**-60, 2.0**21, exclude_max=True, allow_nan=False)
+
+
+@given(RATIOS)
+@example(2.0**21 - 2**-32)
+@example(1.0)
+@example(2.0**-30)
+@example(math.nextafter(2.0**-30, 0))
+def test_a_multiplier_is_22_bits_within_half_a_unit_of_the_ratio(ratio):
+    m, t = a.derive(ratio)
+    assert 1 <= t <= 52
+    assert 0 <= m <= 2**22
+    if ratio >= 2.0**-30:
+        assert m >= 2**21
+    assert abs(math.ldexp(m, -t) - ratio) <= math.ldexp(0.5, -t)
+
+
+@given(RATIOS)
+def test_a_stored_multiplier_gives_its_integers_back(ratio):
+    m, t = a.derive(ratio)
+    stored = a.multiplier_of(ratio)
+    m2, t2 = a.split(stored)
+    assert 1 <= t2 <= 52
+    assert 0 <= m2 <= 2**22
+    assert math.ldexp(m2, -t2) == stored == math.ldexp(m, -t)
+
+
+@given(
+    st.integers(-(2**31) + 1, 2**31 - 1),
+    st.integers(2**21, 2**22) | st.integers(2**22 - 3, 2**22),
+    st.integers(1, 52),
+    st.integers(0, 255),
+)
+@example(2**31 - 1, 2**22 - 1, 52, 0)
+@example(2**31 - 1, 2**22, 52, 255)
+@example(-(2**31) + 1, 2**22, 51, 128)
+@example(-(2**31) + 1, 2**21 + 1, 52, 128)
+@example(2**31 - 1, 2**22 - 1, 50, 0)
+def test_float64_requantisation_is_the_integer_recipe(acc, m, t, zero):
+    expected = max(0, min(255, zero + ((acc * m + (1 << (t - 1))) >> t)))
+    assert a.requantise(np.array([acc]), math.ldexp(m, -t), zero)[0] == expected
+
+
+@pytest.mark.parametrize("t", [50, 51, 52])
+def test_requantisation_is_exact_where_the_raised_product_passes_2_53(t):
+    """acc m + 2^(t-1) beyond 2^53 is rounded to an even integer there, which must cross no multiple of 2^t."""
+    for m in (2**22, 2**22 - 1, 2**22 - 2, 2**21 + 1):
+        nearest = [k * 2**t // m + d for k in range(1, 9) for d in (-2, -1, 0, 1, 2)]
+        half = [(k * 2**t + 2 ** (t - 1)) // m + d for k in range(8) for d in (-2, -1, 0, 1, 2)]
+        acc = np.array([v for v in nearest + half + [2**31 - 1, 2**31 - 2] if abs(v) < 2**31])
+        assert acc.max() > 2**30
+        expected = [max(0, min(255, (int(v) * m + (1 << (t - 1))) >> t)) for v in acc]
+        assert a.requantise(acc, math.ldexp(m, -t), 0).tolist() == expected
+
+
+def test_ratios_that_cannot_be_requantised_are_errors():
+    for ratio in (2.0**21, math.inf, math.nan, 0.0, -1.0):
+        with pytest.raises(AxError) as error:
+            a.multiplier_of(ratio)
+        assert error.value.code == "AX452"
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, 1 + 2**-22, 2.0**21 + 1, 2.0**22, 2.0**-53, 3 * 2.0**-53])
+def test_a_multiplier_of_more_than_22_bits_is_refused(value):
+    with pytest.raises(ConstantError):
+        a.split(value)
+
+
+def test_the_larger_multiplier_of_an_add_has_22_bits_and_both_share_the_shift():
+    ma, mb, shift = a.add_multipliers(0.03, 0.011, 0.035)
+    assert 2**21 <= ma <= 2**22
+    assert ma == round(0.03 / 0.035 * 2**shift)
+    assert mb == round(0.011 / 0.035 * 2**shift)
+    assert a.add_multipliers(0.011, 0.03, 0.035) == (mb, ma, shift)
+
+
+def test_an_add_whose_inputs_hardly_count_keeps_a_shift_of_52():
+    assert a.add_multipliers(1e-30, 1e-12, 1.0) == (0, round(1e-12 * 2**52), 52)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1e-6, 1e3), st.floats(1e-6, 1e3))
+def test_scales_of_weights_keep_every_shift_and_bias_in_range(seed, sx, sy):
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(0, 1, (6, 4, 3, 3)) * 10.0 ** rng.integers(-25, 4, (6, 1, 1, 1))
+    weight[0] = 0
+    bias = rng.normal(0, 1, 6) * 10.0 ** rng.integers(-6, 4, 6)
+    sx, sy = float(np.float32(sx)), float(np.float32(sy))
+    scale, raised = a.weight_scales(weight, bias, sx, sy)
+    assert scale.dtype == np.float32
+    assert np.all(scale >= np.finfo(np.float32).tiny)
+    assert raised[0]
+    codes, steps = a.quantise_weight(weight, scale), a.quantise_bias(bias, sx, scale)
+    assert np.abs(codes.astype(int)).max() <= 127
+    assert np.abs(steps.astype(np.int64)).max() <= 2**30 + 2**7
+    for ratio in a.requantise_ratio(sx, scale, sy):
+        if ratio < 2**21:
+            assert a.derive(float(ratio))[1] <= 52
+
+
+def test_a_channel_above_the_floor_keeps_its_own_scale():
+    weight = np.array([[0.5, -1.27], [1e-20, 0.0], [0.0, -1e-20]])
+    scale, raised = a.weight_scales(weight, np.array([0.1, 0.5, 1e-9]), 0.02, 0.05)
+    assert raised.tolist() == [False, True, True]
+    assert scale[0] == np.float32(1.27 / 127)
+    assert scale[1] == np.float32(0.5 / (0.02 * 2.0**30))
+    assert scale[2] == np.float32(2.0**-30 * 0.05 / 0.02)
+    assert a.quantise_weight(weight, scale).tolist() == [[50, -127], [0, 0], [0, 0]]
+
+
+def test_weights_round_half_to_even_and_saturate():
+    codes = a.quantise_weight(np.array([[0.5, 1.5, 2.5, -0.5, 300.0, -300.0]]), np.ones(1, np.float32))
+    assert codes.tolist() == [[0, 2, 2, 0, 127, -127]]
+
+
+def test_a_bias_beyond_32_bits_names_its_channel():
+    with pytest.raises(AxError, match="channel 1") as error:
+        a.quantise_bias(np.array([0.0, 3.0]), 1.0, np.array([1.0, 1e-9], np.float32))
+    assert error.value.code == "AX453"
+
+
+def test_quantise_rounds_half_up_saturates_and_maps_nan_to_zero_code():
+    x = np.array([-0.75, -0.25, 0.25, 0.75, 1e30, -1e30, np.nan, np.inf, -np.inf], np.float32)
+    assert a.quantise(x, 0.5, 10).tolist() == [9, 10, 11, 12, 255, 0, 10, 255, 0]
+
+
+def test_normalise_table_is_the_three_steps_one_by_one():
+    table = a.normalise_table(103.939, 58.0, 0.018, 128)
+    x = np.arange(256).astype(np.float32)
+    assert table.tolist() == a.quantise((x - np.float32(103.939)) / np.float32(58), 0.018, 128).tolist()
+    assert len(set(table.tolist())) > 200
+
+
+def test_float32_chunks_are_proved_from_the_real_weights():
+    weight = np.full((2, 1036), 127, np.int8)
+    assert a.float32_chunks(weight[:, :518], 0) == ((0, 518),)
+    assert a.float32_chunks(weight[:, :519], 0) == ((0, 260), (260, 519))
+    assert a.float32_chunks(weight, 0) == ((0, 518), (518, 1036))
+    assert a.float32_chunks(weight[:, :1030], 128) == ((0, 1030),)
+    weight[1] = 1
+    weight[0, 200:] = 0
+    assert a.float32_chunks(weight, 0) == ((0, 1036),)
+
+
+def test_chunks_bound_every_channel_below_2_24():
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-127, 128, (3, 700, 3, 3)).astype(np.int8)
+    chunks = a.float32_chunks(weight, 3)
+    assert len(chunks) > 1
+    assert [start for start, _ in chunks[1:]] == [stop for _, stop in chunks[:-1]]
+    assert max(a.reach(weight[:, i:j], 3).max() for i, j in chunks) < 2**24
+
+
+def test_a_kernel_too_large_for_float32_is_an_error():
+    with pytest.raises(AxError) as error:
+        a.float32_chunks(np.full((1, 2, 23, 23), 127, np.int8), 0, "AxQuantizedConv")
+    assert error.value.code == "AX454"
+
+
+def test_accumulators_are_proved_to_stay_below_2_31():
+    weight, zero = np.full((1, 100), 127, np.int8), 0
+    largest = 2**31 - 1 - 127 * 255 * 100
+    a.check_accumulator(weight, np.array([largest], np.int32), zero, "fc")
+    a.check_accumulator(weight, np.array([-largest], np.int32), zero, "fc")
+    with pytest.raises(AxError, match="Output channel 0 of fc can reach 2147483648") as error:
+        a.check_accumulator(weight, np.array([largest + 1], np.int32), zero, "fc")
+    assert error.value.code == "AX453"
+
+
+def test_exp_is_within_1e_14_of_the_true_value():
+    x = np.concatenate([np.linspace(-700, 700, 2801), np.linspace(-1, 1, 401)])
+    with decimal.localcontext(prec=40):
+        for value, result in zip(x.tolist(), a.exp(x).tolist(), strict=True):
+            true = decimal.Decimal(value).exp()
+            assert abs(decimal.Decimal(result) - true) < true * decimal.Decimal("1e-14")
+
+
+EXP_BITS = [
+    "0x1.0000000000000p+0",
+    "0x1.5bf0a8b145763p+1",
+    "0x1.78b56362cef2bp-2",
+    "0x1.599058c8c1a90p+0",
+    "0x1.57a3afeed00a8p-30",
+    "0x1.d945df4f8ec8ep+1009",
+]
+
+
+def test_exp_has_fixed_bits():
+    values = a.exp(np.array([0.0, 1.0, -1.0, 0.3, -20.5, 700.0]))
+    assert [v.hex() for v in values.tolist()] == EXP_BITS
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.01, 0.0471, 0.3, 20.0])
+def test_softmax_table_is_the_rounded_exponential(scale):
+    s = float(np.float32(scale))
+    with decimal.localcontext(prec=40):
+        exact = [(-decimal.Decimal(s) * d).exp() * 2**24 for d in range(256)]
+    table = a.softmax_table(s)
+    assert table.dtype == np.int64
+    assert table[0] == 2**24
+    assert table.tolist() == [int(e.to_integral_value(decimal.ROUND_HALF_EVEN)) for e in exact]
