@@ -62,6 +62,10 @@ class StatCache:
         except FileNotFoundError:
             return False
 
+    def settled(self, path: Path) -> bool:
+        """Whether the record of the file can be told from any later content by its signature alone."""
+        return self._known(path) is not None
+
     def save(self) -> None:
         if self._changed:
             write_record(self._file, VERSION, self._records)
