@@ -23,8 +23,14 @@ class Concat(Op):
         "test_concat_2d_axis_0",
         "test_concat_2d_axis_1",
         "test_concat_2d_axis_negative_1",
+        "test_concat_2d_axis_negative_2",
+        "test_concat_1d_axis_negative_1",
+        "test_concat_3d_axis_0",
         "test_concat_3d_axis_1",
+        "test_concat_3d_axis_2",
+        "test_concat_3d_axis_negative_1",
         "test_concat_3d_axis_negative_2",
+        "test_concat_3d_axis_negative_3",
     )
 
     def joined(self, node: ir.Node) -> tuple[ir.Value, ...]:

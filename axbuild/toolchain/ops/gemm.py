@@ -53,6 +53,7 @@ class Gemm(Op):
         "test_gemm_default_scalar_bias",
         "test_gemm_default_single_elem_vector_bias",
         "test_gemm_default_vector_bias",
+        "test_gemm_default_zero_bias",
         "test_gemm_alpha",
         "test_gemm_beta",
         "test_gemm_transposeA",
@@ -112,7 +113,7 @@ class MatMul(Op):
             lambda n: _is_layer(n) or _two_activations(n),
         ),
     )
-    cases = ("test_matmul_2d", "test_matmul_3d", "test_matmul_4d")
+    cases = ("test_matmul_2d", "test_matmul_3d", "test_matmul_4d", "test_matmul_bcast")
 
     def bias_of(self, node: ir.Node, addend: Array) -> Array | None:
         shape = shape_of(node.outputs[0])

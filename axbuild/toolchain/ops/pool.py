@@ -16,7 +16,7 @@ from axbuild.toolchain.kinds.reduce import GlobalAveragePool as GlobalAveragePoo
 from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled
 from axbuild.toolchain.ops.conv import EXPLICIT_PADS, TWO_DIMENSIONAL, Pads, pair, window_pads
 from axbuild.toolchain.ops.layout import static_shape
-from axbuild.toolchain.ops.read import constant_integers, integer, integers, needed_input, shape_of
+from axbuild.toolchain.ops.read import constant_integers, integer, integers, is_used, needed_input, shape_of
 
 
 def resolved_pads(node: ir.Node) -> Pads:
@@ -38,7 +38,10 @@ class MaxPool(Op):
     limits = (
         TWO_DIMENSIONAL,
         EXPLICIT_PADS,
-        Limit("its second output (indices) cannot be computed", lambda n: len([v for v in n.outputs if v.name]) == 1),
+        Limit(
+            "its second output (indices) cannot be computed",
+            lambda n: not any(is_used(output) for output in n.outputs[1:]),
+        ),
     )
     cases = (
         "test_maxpool_2d_default",

@@ -42,6 +42,11 @@ def is_activation(value: ir.Value | None) -> bool:
     return value is not None and constant_of(value) is None
 
 
+def is_used(value: ir.Value) -> bool:
+    """Whether a node or the model's user reads the tensor."""
+    return bool(value.uses()) or value.is_graph_output()
+
+
 def activations_of(node: ir.Node) -> tuple[ir.Value, ...]:
     """The inputs that are computed, in the node's order, repeats included."""
     return tuple(value for value in node.inputs if value is not None and is_activation(value))

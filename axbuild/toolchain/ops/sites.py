@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.kinds.base import Array
 from axbuild.toolchain.ops.base import Bounds, Finding, Op, Site, UnsupportedError
-from axbuild.toolchain.ops.read import activations_of
+from axbuild.toolchain.ops.read import activations_of, shape_of
 from axbuild.toolchain.ops.registry import OPS, op_of
 
 
@@ -79,13 +79,16 @@ def _findings(site: Site) -> list[Finding]:
     if not activations_of(node):
         return [Finding(site.name, node.op_type, "it reads constants only; the front end should have folded it")]
     odd = _not_float(site.output, site.name, node.op_type)
+    if not odd and 0 in shape_of(site.output):
+        return [Finding(site.name, node.op_type, f"its tensor '{site.output.name}' has no elements")]
     return odd or list(op_of(node).refusals(node))
 
 
 def _not_float(value: ir.Value, node: str, op_type: str) -> list[Finding]:
-    if value.dtype in (None, ir.DataType.FLOAT):
+    if isinstance(value.type, ir.TensorType) and value.dtype == ir.DataType.FLOAT:
         return []
-    return [Finding(node or value.name or "", op_type, f"its tensor '{value.name}' is {value.dtype}, not float32")]
+    kind = value.dtype if isinstance(value.type, ir.TensorType) else "no tensor"
+    return [Finding(node or value.name or "", op_type, f"its tensor '{value.name}' is {kind}, not float32")]
 
 
 def _unknown(node: ir.Node) -> Finding:

@@ -1,0 +1,147 @@
+"""Float models through observe, merge and quantise in one call, and their quantised form run as what defines it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+from bodies import LEVELS, session
+from onnx import TensorProto, helper, numpy_helper
+from oracle import oracle
+
+from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.kinds.registry import read_node
+from axbuild.toolchain.quant.merge import MergeParams, merge
+from axbuild.toolchain.quant.observe import ObserveParams, observe
+from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
+from axbuild.toolchain.quant.statistics import Statistics
+
+Feeds = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Quantised:
+    model: onnx.ModelProto
+    records: dict
+    statistics: Statistics
+    content: bytes
+
+    def run(self, feeds: Feeds, level: str = "optimisation on") -> list[np.ndarray]:
+        return session(self.model, level).run(None, feeds)
+
+    def run_oracle(self, feeds: Feeds) -> list[np.ndarray]:
+        """The whole graph in plain Python integers; tiny tensors only."""
+        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.model.graph.initializer}
+        values = dict(feeds)
+        for node in self.model.graph.node:
+            kind, inputs = read_node(node, constants)
+            values[node.output[0]] = oracle(kind, *(values[name] for name in inputs))
+        return [values[output.name] for output in self.model.graph.output]
+
+    def kinds(self) -> list[str]:
+        """op types between the borders, in order"""
+        return [n.op_type for n in self.model.graph.node if n.op_type not in ("AxQuantizeLinear", "AxDequantizeLinear")]
+
+    def kind(self, name: str):
+        """The kind of the node called `name`."""
+        constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.model.graph.initializer}
+        return read_node(next(node for node in self.model.graph.node if node.name == name), constants)[0]
+
+    def scale(self, tensor: str) -> float:
+        return next(r[tensor]["scale"] for r in self.records.values() if tensor in r)
+
+
+def float_run(model: onnx.ModelProto, feeds: Feeds) -> list[np.ndarray]:
+    return session(model, next(iter(LEVELS))).run(None, feeds)
+
+
+def write_samples(folder: Path, arrays: Sequence[np.ndarray]) -> Path:
+    folder.mkdir(parents=True)
+    for index, array in enumerate(arrays):
+        np.save(folder / f"s{index:03}.npy", array)
+    return folder
+
+
+def quantised(model: onnx.ModelProto, samples: Sequence[Feeds]) -> Quantised:
+    """Observe on `samples`, merge, quantise with MinMax."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        path = work / "optimized.onnx"
+        onnx.save(model, path)
+        inputs = [value.name for value in model.graph.input]
+        folders = [write_samples(work / f"in{i}", [feeds[key] for feeds in samples]) for i, key in enumerate(inputs)]
+        observe(path, folders, work, params=ObserveParams(tuple(InputData(key, "Numpy") for key in inputs)))
+        merge([work / "statistics.msgpack"], work, params=MergeParams())
+        quantize(path, work / "statistics.msgpack", work, params=QuantizeParams("MinMax"))
+        content = (work / "quant_axmodel.onnx").read_bytes()
+        records = json.loads((work / "quant_axmodel.json").read_text())
+        return Quantised(onnx.load_from_string(content), records, Statistics.read(work / "statistics.msgpack"), content)
+
+
+class Net:
+    """A float model put together node by node; every node is called as its output."""
+
+    def __init__(self, *shape: int, seed: int = 0, name: str = "x") -> None:
+        self.rng = np.random.default_rng(seed)
+        self.nodes: list[onnx.NodeProto] = []
+        self.initialisers: list[onnx.TensorProto] = []
+        self.inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))]
+
+    def input(self, name: str, *shape: int) -> str:
+        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
+        return name
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        self.initialisers.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def weight(self, name: str, *shape: int, scale: float = 1.0) -> str:
+        fan = max(1, int(np.prod(shape[1:])))
+        return self.constant(name, (self.rng.normal(0, scale / fan**0.5, shape)).astype(np.float32))
+
+    def add(self, op: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def conv(self, x: str, output: str, co: int, ci: int, k: int = 1, **attributes: object) -> str:
+        group = int(attributes.get("group", 1))  # type: ignore[call-overload]  # an int wherever given
+        w, b = self.weight(f"{output}_w", co, ci // group, k, k), self.weight(f"{output}_b", co)
+        return self.add("Conv", [x, w, b], output, kernel_shape=[k, k], **attributes)
+
+    def model(self, *outputs: str, opset: int = 18) -> onnx.ModelProto:
+        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        graph = helper.make_graph(self.nodes, "net", self.inputs, ends, initializer=self.initialisers)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True)
+
+    def samples(self, count: int = 4) -> list[Feeds]:
+        return [
+            {i.name: self.rng.normal(0, 1, _shape(i)).astype(np.float32) for i in self.inputs} for _ in range(count)
+        ]
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int]:
+    return [item.dim_value for item in value.type.tensor_type.shape.dim]
+
+
+def loaded(model: onnx.ModelProto) -> ir.Model:
+    return ir.from_proto(model)
+
+
+def sqnr(reference: np.ndarray, value: np.ndarray) -> float:
+    """10 log10(signal / noise) in dB"""
+    noise = float(((reference - value) ** 2).sum())
+    return 10 * float(np.log10(float((reference**2).sum()) / max(noise, 1e-30)))
+
+
+def ort_session(content: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
