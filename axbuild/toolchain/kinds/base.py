@@ -254,7 +254,7 @@ def _attribute(kind: type[Kind], name: str, expected: Any, value: Any) -> Any:
     elif expected is str and isinstance(value, str):
         return value
     wanted = str(expected) if get_origin(expected) else expected.__name__
-    raise NodeError(f"Attribute '{name}' of {kind.op_type} must be {wanted}, not {value!r}.")
+    raise NodeError(f"Attribute '{name}' of {kind.op_type} must be {wanted}, not {repr(value)[:60]}.")
 
 
 def _read_constants(kind: type[Kind], constants: list[Array]) -> dict[str, Any]:
