@@ -88,7 +88,6 @@ CODES: dict[str, tuple[int, str]] = {
     "AX484": (BUILD_FAILED, "the container has no place for a compiled model"),
     "AX485": (TOOL_FAILED, "programs do not belong to the partition they are fused with"),
     "AX500": (BUILD_FAILED, "an action failed"),
-    "AX501": (BUILD_FAILED, "the worker of an action was killed"),
     "AX502": (BUILD_FAILED, "an expansion named children that are not allowed"),
     "AX503": (USER_ERROR, "an action needs a resource that this machine does not offer"),
     "AX504": (BUILD_FAILED, "a file that an action should have made is not there"),

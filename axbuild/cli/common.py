@@ -30,8 +30,8 @@ class Target(click.ParamType[str, str]):
         return [CompletionItem(label) for label in labels(Path.cwd(), incomplete)]
 
 
-def targets(required: bool = True) -> Callable[[Decorated], Decorated]:
-    return click.argument("targets", nargs=-1, required=required, type=Target())
+def targets() -> Callable[[Decorated], Decorated]:
+    return click.argument("targets", nargs=-1, required=True, type=Target())
 
 
 def config_option(command: Decorated) -> Decorated:

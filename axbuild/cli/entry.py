@@ -18,3 +18,7 @@ def main() -> None:
     from axbuild.cli.app import run
 
     sys.exit(run(arguments))
+
+
+if __name__ == "__main__":
+    main()

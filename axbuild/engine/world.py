@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from axbuild.engine.explain import Cause
 from axbuild.engine.key import Key, Shape, StageCode, key_of
 from axbuild.engine.nodes import Found, Inputs, Lock, Ran
 from axbuild.engine.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
-from axbuild.engine.workers import Job, Outcome, Workers
+from axbuild.engine.workers import Job, Outcome, StageKilled, StageTimedOut, Workers
 from axbuild.errors import CODES, USER_ERROR, AxError, Place
 from axbuild.graph.actions import Action
 from axbuild.store.results import ActionResult
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from axbuild.engine.code import Closure, Code
 
 
+_TELL_PEAK = (StageKilled.code, StageTimedOut.code)
+
+
 class ActionFailed(AxError):
     """What a stage said, with the action in front; keeps the code (and so the exit code) of what it said."""
 
@@ -33,25 +35,10 @@ class ActionFailed(AxError):
     def __init__(self, action: Action, said: AxError, memory: int) -> None:
         label, name = action.id
         called = f"{label} {name}" if name == action.stage.function else f"{label} {name} ({action.stage.function})"
-        users_own = CODES[said.code][0] == USER_ERROR or isinstance(said, WorkerKilled)
-        peak = "" if users_own or not memory else f" (memory peak {memory / 2**20:.0f} MiB)"
+        untold = memory and CODES[said.code][0] != USER_ERROR and said.code not in _TELL_PEAK
+        peak = f" (memory peak {memory / 2**20:.0f} MiB)" if untold else ""
         super().__init__(f"{called}: {said.sentence}{peak}", place=said.place, hint=said.hint, code=said.code)
         self.peak_memory_bytes = memory
-
-
-class WorkerKilled(AxError):
-    code = "AX501"
-
-    def __init__(self, number: int, seconds: float, memory: int, log: str) -> None:
-        try:
-            name = signal.Signals(number).name
-        except ValueError:
-            name = f"signal {number}"
-        super().__init__(
-            f"its worker was killed by {name} after {seconds:.1f} s, at a memory peak of {memory / 2**20:.0f} MiB",
-            hint=_last_line(log)
-            or ("the machine may be short of memory: try fewer --jobs" if number == signal.SIGKILL else ""),
-        )
 
 
 class SourceMissing(AxError):
@@ -175,7 +162,8 @@ class LocalWorld:
         id_, memory = started.action.id, outcome.peak_memory_bytes
         try:
             if not outcome.ok:
-                raise _said(outcome)
+                assert outcome.error is not None
+                raise AxError.from_record(outcome.error)
             self._refuse_moved(started.inputs)
             result = self._store(started, outcome)
         except AxError as error:
@@ -208,15 +196,3 @@ class LocalWorld:
 
     def read(self, digest: str) -> bytes:
         return self.store.blobs.read_bytes(digest)
-
-
-def _said(outcome: Outcome) -> AxError:
-    if outcome.signal is not None:
-        return WorkerKilled(outcome.signal, outcome.seconds, outcome.peak_memory_bytes, outcome.log)
-    assert outcome.error is not None
-    return AxError.from_record(outcome.error)
-
-
-def _last_line(log: str) -> str:
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
