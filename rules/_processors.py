@@ -29,7 +29,8 @@ class InputProcessor:
 def declared(**common: Any) -> Records:
     """The attribute `input_processors`."""
     about = "Layout, type and normalisation of the run-time inputs; FP32, NCHW where nothing is given."
-    return Records(about, InputProcessor, vendor="input_processors", **common)
+    example = [{"tensor_name": DEFAULT, "src_dtype": "U8", "src_layout": "NHWC"}]
+    return Records(about, InputProcessor, vendor="input_processors", example=example, **common)
 
 
 def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:

@@ -12,7 +12,9 @@ from axbuild.workspace.rule import Label, Settled, rule
 class alias:
     """Another label for a target: whoever names it gets that target, with its outputs and its verdict."""
 
-    actual = Label("The target that is meant.", required=True)
+    example = "latest"
+
+    actual = Label("The target that is meant.", required=True, example=":axmodel")
 
     def actions(self, t: Settled, plan: Plan) -> Any:
         plan.forward(t.plain("actual"))

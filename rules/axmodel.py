@@ -22,14 +22,20 @@ _WITH_QUANT = ("target_hardware", "npu_mode", "static_batch_sizes", "ddr_bw_limi
 class axmodel:
     """A compiled model: partition the quantised model, compile its subgraphs for each batch, fuse them."""
 
+    example = "axmodel"
     gives = AxModel
 
-    quant = Label("The quantised model; or name `subgraphs`.", provides=QuantModel)
-    subgraphs = Labels("Subgraphs compiled by targets of their own, one for each batch.", provides=Subgraphs)
+    quant = Label("The quantised model; or name `subgraphs`.", provides=QuantModel, example=":quant")
+    subgraphs = Labels(
+        "Subgraphs compiled by targets of their own, one for each batch.", provides=Subgraphs, example=[":b4"]
+    )
     target_hardware = hardware_attribute()
     npu_mode = mode_attribute()
     static_batch_sizes = Ints(
-        "Batches to compile; batch 1 alone where nothing is given.", low=1, vendor="compiler.static_batch_sizes"
+        "Batches to compile; batch 1 alone where nothing is given.",
+        low=1,
+        vendor="compiler.static_batch_sizes",
+        example=[1, 2, 4],
     )
     ddr_bw_limit = bandwidth_attribute()
     input_processors = declared()

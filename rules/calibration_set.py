@@ -14,12 +14,14 @@ _CHANNELS = {"BGR": 3, "RGB": 3, "GRAY": 1}
 class calibration_set:
     """Representative data of a model's input: pictures, or arrays of exactly the input's shape and type."""
 
+    example = "calib"
     gives = Samples
 
     src = Source(
         "An archive (tar, tar.gz, zip), a folder, a glob, a list of paths, or a label of plain files.",
         required=True,
         vendor="quant.input_configs.calibration_dataset",
+        example="imagenet-32-images.tar",
     )
     format = Choice(
         "Image: pictures, resized bilinearly to the model's input. Numpy: .npy arrays, taken as they are.",
@@ -36,10 +38,12 @@ class calibration_set:
     mean = Floats(
         "Subtracted from each channel of a picture, in the order of tensor_format; one number serves all channels.",
         vendor="quant.input_configs.calibration_mean",
+        example=[103.939, 116.779, 123.68],
     )
     std = Floats(
         "Divides each channel after the mean was subtracted; one number serves all channels.",
         vendor="quant.input_configs.calibration_std",
+        example=[58.0],
     )
     tensor_format = Choice(
         "Order of the channels that the model was trained with.",

@@ -20,19 +20,23 @@ _LEVEL_OF = {"rtol": "close", "atol": "close", "cosine": "cosine"}
 class check:
     """Compare every output of the simulated axmodel with the quantised model's; `build` and `test` judge the result."""
 
+    example = "check"
     gives = Verdict
 
-    axmodel = Label("The axmodel.", provides=AxModel, required=True)
+    axmodel = Label("The axmodel.", provides=AxModel, required=True, example=":axmodel")
     level = Choice(
         "close: |a - b| <= atol + rtol |b|. equal: bit for bit. cosine: cosine of each output at least `cosine`.",
         ("close", "equal", "cosine"),
         required=True,
+        example="close",
     )
     rtol = Float("Relative tolerance of level close.", low=0, default=1e-5)
     atol = Float("Absolute tolerance of level close.", low=0, default=0.0)
     cosine = Float("Smallest cosine of level cosine.", low=-1, high=1, default=0.999)
     samples = LabelMap(
-        "Data to compare on, as in quant_model; the calibration data where nothing is given.", provides=Samples
+        "Data to compare on, as in quant_model; the calibration data where nothing is given.",
+        provides=Samples,
+        example=":calib",
     )
 
     def actions(self, t: Settled, plan: Plan) -> Verdict:

@@ -11,9 +11,12 @@ from axbuild.workspace.rule import Settled, Source, rule
 class filegroup:
     """Plain files under one label."""
 
+    example = "pictures"
     gives = Files
 
-    srcs = Source("Paths of files and folders, globs, and labels of other plain files.", required=True)
+    srcs = Source(
+        "Paths of files and folders, globs, and labels of other plain files.", required=True, example=["pictures/*.png"]
+    )
 
     def actions(self, t: Settled, plan: Plan) -> Files:
         return Files(t.srcs)

@@ -21,6 +21,7 @@ OPTIMIZE = Stage(
 class float_model:
     """A float model: load it, give its inputs their shapes, simplify and fuse it."""
 
+    example = "float"
     gives = FloatModel
 
     src = Source(
@@ -29,8 +30,13 @@ class float_model:
         companions=external_data_files,
         required=True,
         vendor="input",
+        example="mobilenetv2.onnx",
     )
-    input_shapes = Shapes("Shapes for inputs whose shape the model leaves open, or other ones.", vendor="input_shapes")
+    input_shapes = Shapes(
+        "Shapes for inputs whose shape the model leaves open, or other ones.",
+        vendor="input_shapes",
+        example={"input": [1, 3, 224, 224]},
+    )
 
     def actions(self, t: Settled, plan: Plan) -> FloatModel:
         done = plan.run(OPTIMIZE, model=_model_folder(t), params=t.only("input_shapes"))

@@ -43,10 +43,11 @@ def bandwidth_attribute() -> Float:
 class npu_subgraph:
     """All NPU subgraphs of a quantised model for one batch, chip and mode; an axmodel of its own fuses them."""
 
+    example = "b4"
     gives = Subgraphs
 
-    quant = Label("The quantised model.", provides=QuantModel, required=True)
-    batch = Int("Samples that one run of a subgraph takes.", low=1, default=1)
+    quant = Label("The quantised model.", provides=QuantModel, required=True, example=":quant")
+    batch = Int("Samples that one run of a subgraph takes.", low=1, default=1, example=4)
     target_hardware = hardware_attribute()
     npu_mode = mode_attribute()
     ddr_bw_limit = bandwidth_attribute()

@@ -18,14 +18,16 @@ QUANTIZE = Stage("axbuild.toolchain.quant.quantize:quantize", outputs=("quant_ax
 class quant_model:
     """Quantise a float model with the ranges that calibration sets show."""
 
+    example = "quant"
     gives = QuantModel
 
-    model = Label("The float model.", provides=FloatModel, required=True)
+    model = Label("The float model.", provides=FloatModel, required=True, example=":float")
     calibration = LabelMap(
         'The calibration set, or one for each model input by name; "DEFAULT" serves the other inputs.',
         provides=Samples,
         required=True,
         vendor="quant.input_configs",
+        example=":calib",
     )
     method = Choice(
         "How observed ranges become scales.", ("MinMax",), default="MinMax", vendor="quant.calibration_method"

@@ -61,16 +61,20 @@ class Attribute:
 
     about: the sentence of the reference page. default: plain value where nothing is written; None with
     `required` false means "not given". vendor: path of the vendor's field, if it has one.
+    example: the TOML value that BUILD.example.toml shows; the default where there is none.
     """
 
     expects: ClassVar[str] = "a value"
     empty: ClassVar[Any] = None
     """the default where the declaration names none"""
 
-    def __init__(self, about: str, *, default: Any = None, required: bool = False, vendor: str = "") -> None:
+    def __init__(
+        self, about: str, *, default: Any = None, required: bool = False, vendor: str = "", example: Any = None
+    ) -> None:
         self.about = about
         self.required = required
         self.vendor = vendor
+        self.example = example
         self.default = type(self).empty if default is None and not required else default
         self.name = ""
 
@@ -261,6 +265,7 @@ class Shapes(Attribute):
     """A table of input name -> list of positive dimensions; the rule sees dict[str, tuple[int, ...]]."""
 
     expects = "a table of input name = [dimensions], each dimension a whole number of at least 1"
+    empty: ClassVar[Any] = {}  # noqa: RUF012 - nobody changes a default
 
     def parse(self, value: Any, package: str | None) -> Any:
         if not isinstance(value, dict) or not all(self._is_shape(shape) for shape in value.values()):
@@ -272,7 +277,7 @@ class Shapes(Attribute):
         return isinstance(shape, list) and all(type(size) is int and size >= 1 for size in shape)
 
     def settle(self, value: Any, settler: Settler) -> Any:
-        return {name: tuple(shape) for name, shape in (value or {}).items()}
+        return {name: tuple(shape) for name, shape in value.items()}
 
     def schema(self) -> Schema:
         shape = {"type": "array", "items": {"type": "integer", "minimum": 1}}

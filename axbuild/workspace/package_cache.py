@@ -1,8 +1,8 @@
 """Parsed packages kept between builds, valid only for the same file, rules, defaults and code.
 
-One msgpack file: what everything depends on (a fingerprint), then for each package the fingerprint
-of its BUILD.toml and its rows, packed apart so that a build of one label unpacks one package. Each
-entry carries its checksum: a damaged one is parsed again, never believed.
+One file: a checksum of the rest (a damaged cache is made anew, never believed), then in msgpack what
+everything depends on (a fingerprint) and for each package the fingerprint of its BUILD.toml and its
+rows, packed apart so that a build of one label unpacks one package.
 """
 
 from __future__ import annotations
@@ -38,24 +38,25 @@ class PackageCache:
 
     def _read(self) -> dict[str, list[bytes]]:
         try:
-            stored = msgpack.unpackb(self._path.read_bytes())
-        except (OSError, ValueError, msgpack.UnpackException):
+            stored = self._path.read_bytes()
+        except OSError:
             return {}
-        if not isinstance(stored, list) or len(stored) != 2 or stored[0] != self._fingerprint:
+        checksum, packed = stored[:16], stored[16:]
+        if checksum != xxh3_128_digest(packed):
             return {}
-        return stored[1] if isinstance(stored[1], dict) else {}
+        fingerprint, packages = msgpack.unpackb(packed)
+        return packages if fingerprint == self._fingerprint else {}
 
     def get(self, package: str, text: bytes) -> list[Row] | None:
         """Rows of a package whose BUILD.toml holds `text`; None where they are not known."""
         entry = self._packages.get(package)
-        if entry is None or entry[0] != xxh3_128_digest(text) or entry[1] != xxh3_128_digest(entry[0] + entry[2]):
+        if entry is None or entry[0] != xxh3_128_digest(text):
             return None
-        rows: list[Row] = msgpack.unpackb(entry[2])
+        rows: list[Row] = msgpack.unpackb(entry[1])
         return rows
 
     def put(self, package: str, text: bytes, rows: list[Row]) -> None:
-        digest, packed = xxh3_128_digest(text), msgpack.packb(rows)
-        self._packages[package] = [digest, xxh3_128_digest(digest + packed), packed]
+        self._packages[package] = [xxh3_128_digest(text), msgpack.packb(rows)]
         self._changed = True
 
     def save(self) -> None:
@@ -68,7 +69,7 @@ class PackageCache:
             handle, name = tempfile.mkstemp(dir=self._path.parent, prefix="packages-")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(packed)
+                    file.write(xxh3_128_digest(packed) + packed)
                 Path(name).replace(self._path)
             except OSError:
                 Path(name).unlink()

@@ -54,6 +54,7 @@ class Rule:
     """A kind of target: what may be written in its table, and the actions it lays out.
 
     gives: class of the provider, if the declaration names it (`gives = FloatModel`).
+    example: the name of the target that BUILD.example.toml shows.
     lay_out: called as `lay_out(t, plan)` with the settled attributes (`Settled`) and the target's
     `Plan`; returns the target's provider.
     """
@@ -62,6 +63,7 @@ class Rule:
     about: str
     attributes: dict[str, Attribute]
     gives: type | None
+    example: str
     lay_out: Callable[[Settled, Any], Any]
     module: str
 
@@ -71,4 +73,5 @@ def rule(declaration: type) -> Rule:
     attributes = {name: value for name, value in vars(declaration).items() if isinstance(value, Attribute)}
     about = (declaration.__doc__ or "").strip()
     gives = vars(declaration).get("gives")
-    return Rule(declaration.__name__, about, attributes, gives, declaration().actions, declaration.__module__)
+    example = vars(declaration).get("example", declaration.__name__)
+    return Rule(declaration.__name__, about, attributes, gives, example, declaration().actions, declaration.__module__)

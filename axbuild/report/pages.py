@@ -1,0 +1,142 @@
+"""Pages made from the rules: BUILD.example.toml, the rule reference and the schema that editors read.
+
+`python -m axbuild.report.pages --write` writes them, `--check` compares and exits 1 where one is stale.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from axbuild.workspace.attributes import Attribute, shown
+from axbuild.workspace.references import Records
+from axbuild.workspace.rule import Rule
+from axbuild.workspace.rulepack import load_rules, standard_folder
+from axbuild.workspace.schema import schema_of
+
+ORDER = ("float_model", "calibration_set", "quant_model", "axmodel", "npu_subgraph", "check", "filegroup", "alias")
+_WIDTH = 116
+
+Rules = dict[str, Rule]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A generated file: its path from the top of the checkout and the function that writes its text."""
+
+    name: str
+    write: Callable[[Rules], str]
+
+    @property
+    def path(self) -> Path:
+        return standard_folder().parent / self.name
+
+    def render(self) -> str:
+        rules = load_rules(None).rules
+        known = [name for name in ORDER if name in rules]
+        return self.write({name: rules[name] for name in [*known, *sorted(rules.keys() - set(known))]})
+
+
+def example(rules: Rules) -> str:
+    """Every rule with every attribute; what need not be written is commented out with its default."""
+    lines = [
+        "# Every rule of a BUILD.toml file and every attribute. Lines that begin with `#:` show the default, or an",
+        "# example where they say so. Generated from the rules by `make docs`.",
+    ]
+    for rule in rules.values():
+        lines += ["", "", *_comment(rule.about), f"[[{rule.name}]]", f"name = {shown(rule.example)}"]
+        for name, attribute in rule.attributes.items():
+            lines += ["", *_comment(attribute.about), *_setting(name, attribute)]
+    return "\n".join(lines) + "\n"
+
+
+def _setting(name: str, attribute: Attribute) -> list[str]:
+    if attribute.required or (attribute.default is None and attribute.example is not None):
+        return [f"{name} = {shown(attribute.example)}"]
+    lines = []
+    if isinstance(attribute, Records):
+        for key, field in attribute.fields.items():
+            lines += _comment(f"{key} = {shown(field.default)}: {field.about}", "#   ")
+    if attribute.example is not None:
+        lines.append(f"#: {name} = {shown(attribute.example)}  # an example; default: {_default(attribute)}")
+    else:
+        lines.append(f"#: {name} = {shown(attribute.default)}")
+    return lines
+
+
+def _default(attribute: Attribute) -> str:
+    return "none" if attribute.default is None else shown(attribute.default)
+
+
+def _comment(text: str, lead: str = "# ") -> list[str]:
+    lines, line = [], lead
+    for word in text.split():
+        if len(line) + len(word) > _WIDTH:
+            lines.append(line.rstrip())
+            line = "# " + " " * (len(lead) - 2)
+        line += word + " "
+    return [*lines, line.rstrip()]
+
+
+def reference(rules: Rules) -> str:
+    """The rule reference: a section a rule, a row an attribute."""
+    lines = [
+        "# Rules",
+        "",
+        "Generated from the rules by `make docs`; `BUILD.example.toml` shows the same as a file. Every target also has",
+        "a `name`. An attribute that a target leaves out takes the value of `[defaults.<rule>]` in its BUILD.toml, then",
+        "of `[defaults.<rule>]` in axbuild.toml, then the default below. The last column is the field of a Pulsar2",
+        "configuration file that says the same.",
+    ]
+    for rule in rules.values():
+        gives = f" Gives `{rule.gives.__name__}`." if rule.gives else ""
+        lines += ["", f"## {rule.name}", "", " ".join(rule.about.split()) + gives, ""]
+        lines += _table(rule.attributes)
+        for name, attribute in rule.attributes.items():
+            if isinstance(attribute, Records):
+                lines += ["", f"Fields of `{name}`: {attribute.summary}", "", *_table(attribute.fields)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(attributes: dict[str, Attribute]) -> list[str]:
+    rows = ["| attribute | takes | default | meaning | Pulsar2 |", "| --- | --- | --- | --- | --- |"]
+    for name, attribute in attributes.items():
+        default = "required" if attribute.required else f"`{_default(attribute)}`"
+        vendor = f"`{attribute.vendor}`" if attribute.vendor else ""
+        cells = [f"`{name}`", attribute.takes, default, attribute.about, vendor]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return rows
+
+
+def schema(rules: Rules) -> str:
+    return json.dumps(schema_of(rules), indent=2) + "\n"
+
+
+PAGES = (
+    Page("BUILD.example.toml", example),
+    Page("docs/reference/rules.md", reference),
+    Page("docs/reference/BUILD.schema.json", schema),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Write or compare every page; the exit code of the command."""
+    if arguments not in (["--write"], ["--check"]):
+        print("usage: python -m axbuild.report.pages --write | --check", file=sys.stderr)
+        return 2
+    stale = [page for page in PAGES if not page.path.is_file() or page.path.read_text() != page.render()]
+    for page in stale:
+        if arguments == ["--write"]:
+            page.path.parent.mkdir(parents=True, exist_ok=True)
+            page.path.write_text(page.render())
+            print(f"wrote {page.name}")
+        else:
+            print(f"{page.name} is not what the rules say: run `make docs`", file=sys.stderr)
+    return 1 if stale and arguments == ["--check"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
