@@ -30,7 +30,8 @@ from axbuild.toolchain.axmodel.container import (
     Subgraph,
     Tensor,
 )
-from axbuild.toolchain.axmodel.write import metadata
+from axbuild.toolchain.axmodel.write import graph_info, metadata, outputs_info
+from axbuild.toolchain.frontend.text import broken_text
 
 MAX_BATCH = 1 << 16
 MAX_RANK = 8
@@ -57,10 +58,13 @@ def read(content: bytes, name: str = "the file") -> Container:
         model.ParseFromString(content)
     except DecodeError:
         raise MalformedError(f"{name} is not an axmodel: its {len(content)} bytes do not parse as ONNX") from None
+    if field := broken_text(model):
+        raise MalformedError(f"{name} is damaged: a {field} in it is not text")
     meta = {entry.key: entry.value for entry in model.metadata_props}
     _check_backend(model, meta, name)
     try:
         container = _container(model, meta)
+        _check_nodes(model, container)
         expected = metadata(container)
     except (_Fault, AxError) as error:
         raise MalformedError(f"{name} is damaged: {error.args[0]}") from None
@@ -138,6 +142,18 @@ def _subgraph(node: NodeProto, blobs: dict[str, bytes]) -> Subgraph:
         _require(isinstance(key, str) and key in blobs, f"node '{node.name}' names a program {key!r} that is not there")
         programs[batch] = blobs[key]
     return Subgraph(node.name, tuple(node.input), tuple(node.output), programs)
+
+
+def _check_nodes(model: ModelProto, container: Container) -> None:
+    """What the nodes say beyond the names of their programs is what the rest of the file says."""
+    for node, subgraph in zip(model.graph.node, container.subgraphs, strict=True):
+        attributes = {attribute.name: attribute.s.decode(errors="replace") for attribute in node.attribute}
+        _require(
+            set(subgraph.inputs + subgraph.outputs) <= set(container.tensors()), f"'{node.name}' has a stray tensor"
+        )
+        found = [_parsed(attributes.get(key, ""), key) for key in ("npu_graph_info", "outputs_info")]
+        expected = [graph_info(subgraph), outputs_info(subgraph, container, container.batches()[-1])]
+        _require(found == expected and attributes["neu_name"] == node.name, f"node '{node.name}' contradicts its graph")
 
 
 def _tensor(value: ValueInfoProto, batch: int, kinds: dict[str, tuple[str, str]]) -> Tensor:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
 from axbuild.errors import AxError
+from axbuild.toolchain.frontend.text import broken_text
 
 SIZE_LIMIT = 2**31 - 1
 """bytes; protobuf's own limit for one message"""
@@ -81,6 +82,8 @@ def _parse(file: Path) -> ModelProto:
             f"{file.name} is not an ONNX model, or it is cut off: its {len(content)} bytes do not parse",
             hint="fetch or export the file again",
         ) from None
+    if field := broken_text(model):
+        raise NotAModelError(f"{file.name} is damaged: a {field} in it is not text")
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise NotAModelError(f"{file.name} is not an ONNX model: it holds no graph with nodes and an opset")
     return model
