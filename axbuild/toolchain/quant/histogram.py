@@ -40,10 +40,8 @@ class Histogram:
 
     def coarser(self, exponent: int) -> Histogram:
         """The same counts in bins 2^exponent wide; exponent must not be below the present one."""
-        shift = exponent - self.exponent
-        bins = (np.arange(self.first, self.first + len(self.counts)) >> shift) if shift < 63 else None
-        if bins is None:
-            bins = np.where(np.arange(self.first, self.first + len(self.counts)) < 0, -1, 0)
+        shift = min(exponent - self.exponent, 62)  # indices have 32 bits, so 62 leaves only -1 and 0
+        bins = np.arange(self.first, self.first + len(self.counts)) >> shift
         counts = np.zeros(int(bins[-1] - bins[0]) + 1, np.int64)
         np.add.at(counts, bins - bins[0], self.counts)
         return Histogram(exponent, int(bins[0]), counts)
@@ -62,6 +60,12 @@ class Histogram:
         for part in (a, b):
             counts[part.first - first : part.first - first + len(part.counts)] += part.counts
         return Histogram(exponent, first, counts)
+
+
+def well_formed(exponent: int, first: int, counts: Array) -> bool:
+    """Whether three numbers from a file could be a histogram's."""
+    sizes = 0 < len(counts) <= BINS and FINEST <= exponent <= 128 and abs(first) <= 2**DIGITS
+    return bool(sizes and counts.min() >= 0 and counts[0] and counts[-1])
 
 
 def _finest(low: float, high: float) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.kinds.base import Array
-from axbuild.toolchain.quant.histogram import Histogram
+from axbuild.toolchain.quant.histogram import Histogram, well_formed
 
 FORMAT = "axbuild-statistics/1"
 
@@ -131,10 +131,12 @@ def _unpacked(entry: Any) -> tuple[str, TensorStatistics]:
     exponent, first = entry.get("exponent"), entry.get("first")
     if low > high or not channels[0].size or any(array.shape != means.shape for array in channels):
         raise StatisticsError(f"the statistics of tensor '{name}' contradict themselves")
-    if channels[0].min() != low or channels[1].max() != high or np.any(channels[0] > channels[1]):
+    if float(channels[0].min()) != low or float(channels[1].max()) != high or np.any(channels[0] > channels[1]):
         raise StatisticsError(f"the channels of tensor '{name}' do not have the tensor's minimum and maximum")
-    if not isinstance(exponent, int) or not isinstance(first, int) or np.any(counts < 0) or not counts.sum():
+    if not isinstance(exponent, int) or not isinstance(first, int) or not well_formed(exponent, first, counts):
         raise StatisticsError(f"the histogram of tensor '{name}' is damaged")
+    if not np.isfinite(means).all():
+        raise StatisticsError(f"the means of tensor '{name}' are not finite")
     return name, TensorStatistics(low, high, channels[0], channels[1], means, Histogram(exponent, first, counts))
 
 

@@ -1,0 +1,132 @@
+"""Observation: exact ranges of the float model's own tensors, one sample at a time."""
+
+import numpy as np
+import onnx
+import pytest
+from quantised import Net, float_run, loaded, write_samples
+
+from axbuild.toolchain.data.inputs import InputData, SampleMismatchError
+from axbuild.toolchain.ops.base import UnsupportedError
+from axbuild.toolchain.quant.observe import ObserveParams, observe
+from axbuild.toolchain.quant.observer import NotFiniteError
+from axbuild.toolchain.quant.scheme import measured
+from axbuild.toolchain.quant.statistics import Statistics
+
+
+def net() -> onnx.ModelProto:
+    n = Net(1, 3, 8, 8)
+    n.conv("x", "c", 4, 3, 3, pads=[1] * 4)
+    n.add("Relu", ["c"], "r")
+    n.add("GlobalAveragePool", ["r"], "g")
+    n.add("Flatten", ["g"], "f")
+    n.add("Gemm", ["f", n.weight("w", 5, 4), n.weight("b", 5)], "y", transB=1)
+    return n.model("y")
+
+
+def run(tmp_path, model, folders, *inputs) -> Statistics:
+    onnx.save(model, tmp_path / "optimized.onnx")
+    observe(tmp_path / "optimized.onnx", folders, tmp_path, params=ObserveParams(inputs))
+    return Statistics.read(tmp_path / "statistics.msgpack")
+
+
+def exposed(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.graph.output.extend(onnx.helper.make_tensor_value_info(name, 1, None) for name in names)
+    return copy
+
+
+def test_only_tensors_that_decide_a_scale_are_measured():
+    assert measured(loaded(net()).graph) == ("x", "r", "g", "y")
+
+
+def test_ranges_are_those_of_the_float_model_behind_the_stated_preprocessing(tmp_path):
+    rng = np.random.default_rng(2)
+    pictures = [rng.integers(0, 256, (8, 8, 3), np.uint8) for _ in range(5)]
+    mean, std = (103.939, 116.779, 123.68), (58.0, 57.0, 59.0)
+    folder = write_samples(tmp_path / "samples", pictures)
+    statistics = run(tmp_path, net(), [folder], InputData("", "Image", mean, std))
+    normal = [(p.astype(np.float32) - np.float32(mean)) / np.float32(std) for p in pictures]
+    feeds = [{"x": n.transpose(2, 0, 1)[None]} for n in normal]
+    outputs = [float_run(exposed(net(), ["r", "g"]), feed) for feed in feeds]
+    assert statistics.samples == 5
+    assert list(statistics.tensors) == ["x", "r", "g", "y"]
+    for name, values in {
+        "x": [feed["x"] for feed in feeds],
+        "y": [output[0] for output in outputs],
+        "r": [output[1] for output in outputs],
+        "g": [output[2] for output in outputs],
+    }.items():
+        stacked = np.concatenate(values)
+        axes = (0, 2, 3) if stacked.ndim == 4 else 0
+        np.testing.assert_allclose(
+            statistics.tensors[name].channel_minimum, stacked.min(axis=axes), rtol=1e-5, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            statistics.tensors[name].channel_maximum, stacked.max(axis=axes), rtol=1e-5, atol=1e-6
+        )
+    assert statistics.tensors["x"].minimum == min(feed["x"].min() for feed in feeds)
+
+
+def test_observing_twice_gives_the_same_bytes(tmp_path):
+    folder = write_samples(tmp_path / "samples", [f["x"] for f in Net(1, 3, 8, 8).samples(3)])
+    run(tmp_path, net(), [folder], InputData("x", "Numpy"))
+    first = (tmp_path / "statistics.msgpack").read_bytes()
+    run(tmp_path, net(), [folder], InputData("x", "Numpy"))
+    assert (tmp_path / "statistics.msgpack").read_bytes() == first
+
+
+def two_inputs() -> onnx.ModelProto:
+    n = Net(1, 4, name="a")
+    n.input("b", 1, 4)
+    n.add("Add", ["a", "b"], "y")
+    return n.model("y")
+
+
+def test_samples_of_several_inputs_are_paired_by_name(tmp_path):
+    a = write_samples(tmp_path / "a", [np.full((1, 4), v, np.float32) for v in (1, 2)])
+    b = write_samples(tmp_path / "b", [np.full((1, 4), v, np.float32) for v in (10, 20)])
+    statistics = run(tmp_path, two_inputs(), [b, a], InputData("b", "Numpy"), InputData("a", "Numpy"))
+    assert (statistics.tensors["y"].minimum, statistics.tensors["y"].maximum) == (11, 22)
+
+
+def test_default_samples_serve_every_input_without_its_own(tmp_path):
+    a = write_samples(tmp_path / "a", [np.full((1, 4), v, np.float32) for v in (1, 2)])
+    statistics = run(tmp_path, two_inputs(), [a], InputData("", "Numpy"))
+    assert (statistics.tensors["y"].minimum, statistics.tensors["y"].maximum) == (2, 4)
+
+
+def test_an_input_without_samples_is_named(tmp_path):
+    a = write_samples(tmp_path / "a", [np.zeros((1, 4), np.float32)])
+    with pytest.raises(SampleMismatchError, match="'b'"):
+        run(tmp_path, two_inputs(), [a], InputData("a", "Numpy"))
+
+
+@pytest.mark.parametrize("sample", [np.zeros((1, 3, 8, 9), np.float32), np.zeros((1, 3, 8, 8), np.float64)])
+def test_a_sample_of_another_shape_or_dtype_is_refused_with_both(tmp_path, sample):
+    folder = write_samples(tmp_path / "samples", [sample])
+    with pytest.raises(SampleMismatchError, match=r"'s000' is .* 'x' takes float32 \[1, 3, 8, 8\]"):
+        run(tmp_path, net(), [folder], InputData("x", "Numpy"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_tensor_that_is_not_finite_is_named_with_its_sample(tmp_path, value):
+    good, bad = np.zeros((1, 3, 8, 8), np.float32), np.zeros((1, 3, 8, 8), np.float32)
+    bad[0, 1, 2, 3] = value
+    folder = write_samples(tmp_path / "samples", [good, bad])
+    with pytest.raises(NotFiniteError, match="tensor 'x' of the float model is not finite for sample 's001'"):
+        run(tmp_path, net(), [folder], InputData("x", "Numpy"))
+
+
+def test_an_overflow_inside_the_model_is_named(tmp_path):
+    folder = write_samples(tmp_path / "samples", [np.full((1, 3, 8, 8), 3e38, np.float32)])
+    with pytest.raises(NotFiniteError, match="tensor 'r' of the float model"):
+        run(tmp_path, net(), [folder], InputData("x", "Numpy"))
+
+
+def test_an_unsupported_operator_is_refused_before_the_model_runs(tmp_path):
+    n = Net(1, 4)
+    n.add("Cos", ["x"], "y")
+    folder = write_samples(tmp_path / "samples", [])
+    with pytest.raises(UnsupportedError, match=r"node 'y' \(Cos\): the operator Cos cannot be quantised"):
+        run(tmp_path, n.model("y"), [folder], InputData("x", "Numpy"))
