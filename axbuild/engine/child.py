@@ -21,8 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine.guard import Finder, Refused, Walls, own_file
+from axbuild.engine.guard import Finder, Refused, Walls
 from axbuild.engine.params import ParamsMismatch, params_of
+from axbuild.engine.preload import View
 
 PR_SET_PDEATHSIG = 1
 EXPANSION = "expansion.json"
@@ -53,16 +54,15 @@ def become_worker(log: int, parent: int) -> None:
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
 
 
-def run(job: Mapping[str, Any], closure: Mapping[str, Any], finder: Finder, forbidden: list[str]) -> dict[str, Any]:
+def run(job: Mapping[str, Any], view: View, finder: Finder) -> dict[str, Any]:
     """Run the job; whatever the stage does comes back as a record."""
     scratch = Path(job["scratch"])
     _settle(scratch)
-    declared = [path for path, _ in (*closure["modules"].values(), *closure["data"].values())]
-    sys.addaudithook(Walls(str(scratch), forbidden, declared).hook())
+    sys.addaudithook(Walls(str(scratch), view.readable).judge)
     diagnostics: list[dict[str, str]] = []
     begin = time.perf_counter()
     with _recorded(diagnostics):
-        error = _attempt(job, closure, finder, scratch / "out")
+        error = _attempt(job, view, finder, scratch / "out")
     seconds = time.perf_counter() - begin
     sys.stdout.flush()
     return {"error": error, "diagnostics": diagnostics, "seconds": seconds}
@@ -82,7 +82,7 @@ def _settle(scratch: Path) -> None:
         sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]  # what the parent found holds no longer
 
 
-def _attempt(job: Mapping[str, Any], closure: Mapping[str, Any], finder: Finder, out: Path) -> dict[str, Any] | None:
+def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> dict[str, Any] | None:
     name = job["function"]
     try:
         module = importlib.import_module(job["module"])
@@ -95,7 +95,7 @@ def _attempt(job: Mapping[str, Any], closure: Mapping[str, Any], finder: Finder,
     # Every way in which a stage can end is reported by the process that runs it; none may end the parent.
     except BaseException as error:
         traceback.print_exc()
-        return _record(error, name, closure, finder)
+        return _record(error, name, view, finder)
     return None
 
 
@@ -137,11 +137,11 @@ def _recorded(diagnostics: list[dict[str, str]]) -> Any:
         yield
 
 
-def _record(error: BaseException, name: str, closure: Mapping[str, Any], finder: Finder) -> dict[str, Any]:
+def _record(error: BaseException, name: str, view: View, finder: Finder) -> dict[str, Any]:
     """The error as a record: an AxError's own, or a sentence that names the stage."""
     if _is_ours(type(error), "AxError"):
         return dict(error.record())  # type: ignore[attr-defined]  # the class of the closure's own axbuild.errors
-    place = _place(error, closure)
+    place = _place(error, view)
     match error:
         case Refused():
             hint = "declare the file as an input of the action or, if it ships with the stage, in Stage.data"
@@ -154,9 +154,9 @@ def _record(error: BaseException, name: str, closure: Mapping[str, Any], finder:
         case ParamsMismatch() | _Misfit():
             return _made("AX558", f"stage '{name}': {error}", "rule and stage must agree; see Stage", None)
         case MemoryError():
-            return _made("AX550", f"stage '{name}' ran out of memory", _trace(error, closure), place)
+            return _made("AX550", f"stage '{name}' ran out of memory", _trace(error, view), place)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return _made("AX550", f"stage '{name}' failed: {what}", _trace(error, closure), place)
+    return _made("AX550", f"stage '{name}' failed: {what}", _trace(error, view), place)
 
 
 def _refused(error: ImportError, finder: Finder) -> str:
@@ -172,21 +172,20 @@ def _is_ours(kind: type, name: str) -> bool:
     return any(base.__name__ == name and base.__module__ == "axbuild.errors" for base in kind.__mro__)
 
 
-def _own_frames(error: BaseException, closure: Mapping[str, Any]) -> list[traceback.FrameSummary]:
-    shown = {own_file(module, path) for module, (path, _) in closure["modules"].items()}
-    return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in shown]
+def _own_frames(error: BaseException, view: View) -> list[traceback.FrameSummary]:
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in view.own_files]
 
 
-def _place(error: BaseException, closure: Mapping[str, Any]) -> dict[str, Any] | None:
-    frames = _own_frames(error, closure)
+def _place(error: BaseException, view: View) -> dict[str, Any] | None:
+    frames = _own_frames(error, view)
     if not frames:
         return None
     last = frames[-1]
     return {"file": last.filename, "line": last.lineno or 0, "text": (last.line or "").strip()}
 
 
-def _trace(error: BaseException, closure: Mapping[str, Any]) -> str:
-    frames = _own_frames(error, closure)[-_TRACE_FRAMES:]
+def _trace(error: BaseException, view: View) -> str:
+    frames = _own_frames(error, view)[-_TRACE_FRAMES:]
     return "raised " + " <- ".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(frames))
 
 

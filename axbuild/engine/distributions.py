@@ -19,7 +19,7 @@ from axbuild.store.statcache import signature_of
 PYTHON = "python"
 ABSENT = "absent"
 
-_REQUIRED = re.compile(r"Requires-Dist:\s*([A-Za-z0-9][A-Za-z0-9._-]*)([^;]*)(;.*)?$", re.MULTILINE)
+_REQUIRED = re.compile(r"Requires-Dist:\s*([A-Za-z0-9][A-Za-z0-9._-]*)([^;\n]*)(;.*)?$", re.MULTILINE)
 
 
 class NoDistribution(AxError):

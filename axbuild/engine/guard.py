@@ -12,7 +12,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -96,12 +96,14 @@ class _Loader(importlib.abc.InspectLoader):
 
 
 def hide(names: Iterable[str]) -> dict[str, ModuleType]:
-    """Take modules out of sys.modules, and out of their packages; gives what `show` puts back."""
-    hidden = {}
-    for name in list(names):
-        module = hidden[name] = sys.modules.pop(name)
+    """Take modules out of sys.modules, and out of the packages that stay; gives what `show` puts back.
+
+    Whoever drops that lets the modules die, which in a fork means to copy most of what they hold.
+    """
+    hidden = {name: sys.modules.pop(name) for name in names}
+    for name, module in hidden.items():
         package, _, child = name.rpartition(".")
-        if getattr(sys.modules.get(package), child, None) is module:
+        if package in sys.modules and getattr(sys.modules[package], child, None) is module:
             delattr(sys.modules[package], child)
     return hidden
 
@@ -146,21 +148,22 @@ _PYTHON = sorted({sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_p
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
+def readable(forbidden: Iterable[str], declared: Iterable[str]) -> dict[str, bool]:
+    """Folders and files by real path with a verdict: the system's and Python's own may be read, and the declared."""
+    verdicts = {os.path.realpath(path): True for path in _SYSTEM}
+    verdicts |= {os.path.realpath(path): False for path in forbidden}
+    return verdicts | {os.path.realpath(path): True for path in (*_PYTHON, *declared)}
+
+
 class Walls:
     """Which paths a stage may open: the nearest ancestor with a verdict decides, and without one it may not."""
 
-    def __init__(self, scratch: str, forbidden: Iterable[str], declared: Iterable[str]) -> None:
+    def __init__(self, scratch: str, verdicts: Mapping[str, bool]) -> None:
         self._scratch = os.path.realpath(scratch)
-        self._readable = {os.path.realpath(path): True for path in (*_SYSTEM, *_PYTHON)}
-        self._readable |= {os.path.realpath(path): False for path in forbidden if path}
-        self._readable |= {os.path.realpath(path): True for path in _PYTHON}
-        self._readable |= {os.path.realpath(path): True for path in (scratch, *declared)}
+        self._readable = {**verdicts, self._scratch: True}
 
-    def hook(self) -> Callable[[str, tuple[Any, ...]], None]:
-        """For sys.addaudithook; there is no way to take it out again."""
-        return self._judge
-
-    def _judge(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def judge(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """For sys.addaudithook, from which there is no way back; raises Refused."""
         if event == "open":
             path, mode, flags = arguments
             writes = flags & _WRITING if isinstance(flags, int) else any(letter in (mode or "") for letter in "wax+")

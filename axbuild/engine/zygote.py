@@ -9,7 +9,6 @@ Out: {"started": id, "pid"} and {"done": id, ...}. When the socket closes, every
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import os
 import select
@@ -20,23 +19,17 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 if __name__ == "__main__":  # run as a script: its own package is beside it, and nowhere else
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from axbuild.engine import child
-from axbuild.engine.guard import FIRST_PARTY, Finder, hide, own_file, show
+from axbuild.engine.preload import CodeChanged, Preload, View
 
 LOG_TAIL_BYTES = 16384
 _RECEIVE_BYTES = 1 << 16
-
-
-class CodeChanged(Exception):
-    """A file of a stage's code or data is no longer what the action's key says."""
 
 
 @dataclass
@@ -51,113 +44,10 @@ class Child:
     ending: str = ""
 
 
-class Codes:
-    """First-party modules: verified, compiled once, and loaded so that a fork starts with them."""
-
-    def __init__(self) -> None:
-        self.closures: dict[int, dict[str, Any]] = {}
-        self.finder = Finder()
-        self._compiled: dict[tuple[str, str], CodeType] = {}
-        self._data: dict[str, tuple[list[int], str]] = {}
-        self._loaded: dict[str, str] = {}
-        self._ready: set[int] = set()
-        self._preloaded: set[tuple[str, tuple[str, ...]]] = set()
-
-    def ready(self, number: int) -> dict[str, Any]:
-        """The closure, its code compiled and what it imports loaded; raises CodeChanged."""
-        closure = self.closures[number]
-        for path, digest in closure["data"].values():
-            self._verify_data(path, digest)
-        if number not in self._ready:
-            self._preload(closure)
-            self._load(closure)
-            gc.freeze()
-            self._ready.add(number)
-        return closure
-
-    def enter(self, closure: dict[str, Any]) -> None:
-        """In the child: leave nothing in sight but the closure's own modules and tools."""
-        self.finder.code = self._code_of(closure)
-        self.finder.tops = frozenset(closure["tops"])
-        self.finder.refused.clear()
-        hide(self._strangers(closure))
-
-    def _strangers(self, closure: dict[str, Any]) -> list[str]:
-        tops, modules = self.finder.tops, closure["modules"]
-        known = {top for one in self.closures.values() for top in one["tops"]}
-        packages = {name[:at] for name in modules for at, letter in enumerate(name) if letter == "."}
-        return [
-            name
-            for name in sys.modules
-            if ((top := name.partition(".")[0]) in FIRST_PARTY and name not in modules and name not in packages)
-            or (top in known and top not in tops)
-        ]
-
-    def _preload(self, closure: dict[str, Any]) -> None:
-        """Import third-party modules, each seeing only what its own distribution requires: order changes nothing."""
-        for module, names, tops in closure["imports"]:
-            if (module, tuple(names)) in self._preloaded:
-                continue
-            self.finder.tops = frozenset(tops)
-            known = {top for one in self.closures.values() for top in one["tops"]} - self.finder.tops
-            hidden = hide([name for name in sys.modules if name.partition(".")[0] in known])
-            # A module that cannot be imported fails in the stage that needs it, where the error can be told.
-            with suppress(Exception):
-                loaded = importlib.import_module(module)
-                for name in names:
-                    if not hasattr(loaded, name):
-                        importlib.import_module(f"{module}.{name}")
-            show(hidden)
-            self._preloaded.add((module, tuple(names)))
-
-    def _load(self, closure: dict[str, Any]) -> None:
-        """Import axbuild's own stage; a workspace's code runs in children only."""
-        code = self._code_of(closure)
-        if any(self._loaded.get(name, digest) != digest for name, (_, digest) in closure["modules"].items()):
-            hide([name for name in sys.modules if name.partition(".")[0] in FIRST_PARTY])
-            self._loaded.clear()
-        if not closure["module"].startswith("axbuild."):
-            return
-        self.finder.code, self.finder.tops = code, frozenset(closure["tops"])
-        with suppress(Exception):  # as above: the child meets the same error
-            importlib.import_module(closure["module"])
-        self._loaded |= {name: digest for name, (_, digest) in closure["modules"].items()}
-
-    def _code_of(self, closure: dict[str, Any]) -> dict[str, tuple[str, CodeType]]:
-        return {name: (path, self._compile(name, path, digest)) for name, (path, digest) in closure["modules"].items()}
-
-    def _compile(self, name: str, path: str, digest: str) -> CodeType:
-        if (name, digest) not in self._compiled:
-            source = _verified(path, digest)
-            self._compiled[name, digest] = compile(source, own_file(name, path), "exec", dont_inherit=True)
-        return self._compiled[name, digest]
-
-    def _verify_data(self, path: str, digest: str) -> None:
-        try:
-            found = os.stat(path)  # noqa: PTH116  # text, and asked for each action
-        except OSError:
-            raise CodeChanged(path) from None
-        signature = [found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns]
-        if self._data.get(path) != (signature, digest):
-            _verified(path, digest)
-            self._data[path] = (signature, digest)
-
-
-def _verified(path: str, digest: str) -> bytes:
-    try:
-        data = Path(path).read_bytes()
-    except OSError:
-        raise CodeChanged(path) from None
-    if sha256(data).hexdigest() != digest:
-        raise CodeChanged(path)
-    return data
-
-
 class Zygote:
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
-        self.codes = Codes()
-        self.forbidden: list[str] = []
+        self.code = Preload()
         self.jobs = 1
         self.waiting: deque[dict[str, Any]] = deque()
         self.children: dict[int, Child] = {}
@@ -204,12 +94,12 @@ class Zygote:
         if "job" in message:
             self.waiting.append(message["job"])
         elif "closure" in message:
-            self.codes.closures[message["n"]] = message["closure"]
+            self.code.closures[message["n"]] = message["closure"]
         elif "cancel" in message:
             self._cancel(message["cancel"])
         else:
             self.jobs = message["jobs"]
-            self.forbidden = [message["workspace"], message["store"]]
+            self.code.forbidden = (message["workspace"], message["store"])
 
     def _cancel(self, name: str) -> None:
         for job in [job for job in self.waiting if job["id"] == name]:
@@ -222,7 +112,7 @@ class Zygote:
 
     def _start(self, job: dict[str, Any]) -> None:
         try:
-            closure = self.codes.ready(job["n"])
+            view = self.code.view(job["n"])
         except CodeChanged as changed:
             self._tell(done=job["id"], ending="changed", path=str(changed))
             return
@@ -236,7 +126,7 @@ class Zygote:
         pid = os.fork()
         if pid == 0:
             try:
-                self._be_child(job, closure, report, log, parent)
+                self._be_child(job, view, report, log, parent)
             finally:
                 os._exit(1)
         timeout = job["timeout"]
@@ -246,11 +136,11 @@ class Zygote:
         self._poll.register(handle, select.POLLIN)
         self._tell(started=job["id"], pid=pid)
 
-    def _be_child(self, job: dict[str, Any], closure: dict[str, Any], report: int, log: int, parent: int) -> None:
+    def _be_child(self, job: dict[str, Any], view: View, report: int, log: int, parent: int) -> None:
         self.channel.close()
         child.become_worker(log, parent)
-        self.codes.enter(closure)
-        child.write_report(report, child.run(job, closure, self.codes.finder, self.forbidden))
+        self.code.enter(view)
+        child.write_report(report, child.run(job, view, self.code.finder))
         os._exit(0)
 
     def _reap(self, one: Child) -> None:
@@ -319,7 +209,7 @@ def main() -> None:
     zygote = Zygote(channel)
     for name in [name for name in sys.modules if name.partition(".")[0] == "axbuild"]:
         del sys.modules[name]
-    sys.meta_path[:] = [zygote.codes.finder]
+    sys.meta_path[:] = [zygote.code.finder]
     gc.disable()
     zygote.serve()
 
