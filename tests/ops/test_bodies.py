@@ -44,6 +44,9 @@ def test_the_cases_of_split_reductions_are_split():
     assert overloads["Conv split in two"] == "split2"
     assert overloads["Conv split unevenly"] == "split3"
     assert overloads["Conv split inside groups"] == "groups_split2"
+    assert overloads["Conv kernel of 23 x 23"] == "groups_halves_split1"
+    assert overloads["Conv weights in halves"] == "halves_split1"
+    assert overloads["Conv weights in halves, split"] == "halves_split2"
     assert overloads["FullyConnected sum just below 2^24"] == ""
     assert overloads["FullyConnected sum just above 2^24"] == "split2"
 

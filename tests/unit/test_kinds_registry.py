@@ -198,6 +198,13 @@ def test_an_average_over_too_many_codes_is_refused():
     assert error.value.code == "AX454"
 
 
+def test_a_kernel_beyond_what_halved_weights_can_sum_is_refused():
+    kind = conv((1, 1, 70, 70), x_zero=0, fill=127)
+    with pytest.raises(AxError, match="single input channel") as error:
+        kind.body()
+    assert error.value.code == "AX454"
+
+
 def test_every_code_of_the_kinds_is_in_the_table_with_exit_code_2():
     assert [CODES[f"AX45{i}"][0] for i in range(7)] == [USER_ERROR] * 7
 

@@ -2,7 +2,8 @@
 
 The products are summed by onnxruntime's float32 kernels, which is exact while the partial sums stay below 2^24:
 `float32_chunks` proves it from the weights, else cuts the reduction into ranges that pass, and the body sums
-each range by itself and the ranges in float64. ConvInteger and MatMulInteger are no alternative: they saturate
+each range by itself and the ranges in float64. Where a kernel is so large that a single channel does not pass, the
+weights are cut as well, into 16 high + low. ConvInteger and MatMulInteger are no alternative: they saturate
 on processors without VNNI.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from axbuild.toolchain.kinds.arithmetic import (
     ACCUMULATOR_LIMIT,
+    FLOAT32_EXACT,
     U8,
     AccumulatorError,
     check_accumulator,
@@ -104,16 +106,24 @@ class Conv(Kind):
         return self.group > 1 and self.weight.shape[1] == 1
 
     @cached_property
+    def halved(self) -> bool:
+        """Whether one input channel alone passes float32's exact integers, so that the weights too must be cut."""
+        channels = np.abs(self.weight.astype(np.int64)).sum(axis=(2, 3))
+        return bool(channels.max() * max(self.x_zero, U8 - self.x_zero) >= FLOAT32_EXACT)
+
+    @cached_property
     def chunks(self) -> tuple[tuple[int, int], ...]:
         """Ranges of the input channels of a group in which float32 sums are exact; one range in the common case."""
-        return float32_chunks(self.weight, self.x_zero, f"{self.op_type} with weight {self.weight.shape}")
+        parts = np.maximum(np.abs(self.weight >> 4), self.weight & 15) if self.halved else self.weight
+        return float32_chunks(parts, self.x_zero, f"{self.op_type} with weight {self.weight.shape}")
 
     def body(self) -> onnx.FunctionProto:
         count = len(self.chunks)
-        if count == 1:
+        if count == 1 and not self.halved:
             return parse_body(_conv_text(_ONE_CONV), "")
         cut = _CUT_GROUPS if self.group > 1 else _CUT_CHANNELS
-        return parse_body(_conv_text(_split_conv(count, cut)), f"{'groups_' if self.group > 1 else ''}split{count}")
+        overload = f"{'groups_' if self.group > 1 else ''}{'halves_' if self.halved else ''}split{count}"
+        return parse_body(_conv_text(_split_conv(count, cut, _HALF_CONVS if self.halved else _PART_CONV)), overload)
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -169,7 +179,29 @@ _CUT_GROUPS = """
   {parts} = Split <axis = 2, num_outputs = {count}> (grouped)"""
 
 
-def _split_conv(count: int, cut: str) -> str:
+_PART_CONV = f"""
+  wf{{i}} = Cast <to = {FLOAT}> (w{{i}})
+  f{{i}} = {_CONV} (x{{i}}, wf{{i}})
+  d{{i}} = Cast <to = {DOUBLE}> (f{{i}})"""
+
+# w = 16 high + low with high -8..7 and low 0..15: products an eighth as large, summed apart.
+_HALF_CONVS = f"""
+  wf{{i}} = Cast <to = {FLOAT}> (w{{i}})
+  sixteen{{i}} = Constant <value = float {{{{16.0}}}}> ()
+  ratio{{i}} = Div (wf{{i}}, sixteen{{i}})
+  high{{i}} = Floor (ratio{{i}})
+  multiple{{i}} = Mul (high{{i}}, sixteen{{i}})
+  low{{i}} = Sub (wf{{i}}, multiple{{i}})
+  fh{{i}} = {_CONV} (x{{i}}, high{{i}})
+  fl{{i}} = {_CONV} (x{{i}}, low{{i}})
+  dh{{i}} = Cast <to = {DOUBLE}> (fh{{i}})
+  dl{{i}} = Cast <to = {DOUBLE}> (fl{{i}})
+  weight{{i}} = Constant <value = double {{{{16.0}}}}> ()
+  dw{{i}} = Mul (dh{{i}}, weight{{i}})
+  d{{i}} = Add (dw{{i}}, dl{{i}})"""
+
+
+def _split_conv(count: int, cut: str, part: str) -> str:
     def joined(stem: str) -> str:
         return ", ".join(f"{stem}{i}" for i in range(count))
 
@@ -177,11 +209,7 @@ def _split_conv(count: int, cut: str) -> str:
     if cut is _CUT_GROUPS:
         lines += [f"\n  x{i} = Reshape (p{i}, by_channel)" for i in range(count)]
     lines.append(f"\n  {joined('w')} = Split <axis = 1, num_outputs = {count}> (weight)")
-    for i in range(count):
-        lines.append(f"""
-  wf{i} = Cast <to = {FLOAT}> (w{i})
-  f{i} = {_CONV} (x{i}, wf{i})
-  d{i} = Cast <to = {DOUBLE}> (f{i})""")
+    lines += [part.format(i=i) for i in range(count)]
     return "".join(lines) + f"\n  sum = Sum ({joined('d')})"
 
 
