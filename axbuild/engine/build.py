@@ -197,7 +197,7 @@ class _Build:
             self.workspace.rules.stages,
             world,
             self.stream,
-            Pool(total),
+            Pool(total, each={"slot": 1, "cpu": 1}),
             keep_going=self.request.keep_going,
             reverse=self.request.reverse,
         )

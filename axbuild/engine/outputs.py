@@ -54,8 +54,8 @@ class Outputs:
         package, name = split(label)
         folder = self._root / FOLDER / package / name
         manifest = self._root / FOLDER / _OWN / package / f"{name}.json"
-        before = _listed(manifest)
         with _told(folder):
+            before = _listed(manifest)
             _remove(folder, sorted(before - files.keys()))
             for path, file in files.items():
                 if not self._right(folder / path, file.digest):

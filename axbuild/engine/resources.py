@@ -21,13 +21,17 @@ class NoSuchResource(AxError):
 
 @dataclass
 class Pool:
-    """Total and used counts. A need above the total is cut to it: such an action runs with nothing beside it."""
+    """Total and used counts; `each` is what every action holds.
+
+    A need above the total is cut to it: such an action runs with nothing beside it.
+    """
 
     total: dict[str, int]
+    each: dict[str, int] = field(default_factory=lambda: {"cpu": 1})
     used: dict[str, int] = field(default_factory=dict)
 
     def need_of(self, label: str, stage: str, extra: Mapping[str, int]) -> dict[str, int]:
-        need = {"cpu": 1, **extra}
+        need = {**self.each, **extra}
         for name, count in need.items():
             if count and not self.total.get(name):
                 raise NoSuchResource(label, stage, name, count)

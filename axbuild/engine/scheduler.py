@@ -106,7 +106,15 @@ class Scheduler:
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until everything wanted is done, or has failed, or cannot be done."""
+        """Until everything wanted is done, or has failed, or cannot be done; locks are let go of however it ends."""
+        try:
+            self._walk()
+        finally:
+            for node in self.nodes.values():
+                self._release(node)
+        self._skip_the_rest()
+
+    def _walk(self) -> None:
         while True:
             self._settle()
             contended = self._launch()
@@ -116,7 +124,6 @@ class Scheduler:
                 break
             for ran in self._world.wait(LOCKED_POLL_SECONDS if contended else None):
                 self._finish(ran)
-        self._skip_the_rest()
 
     def plan(self) -> None:
         """Look everything up and run nothing: what would run is skipped, with the reason it would run for."""
@@ -326,14 +333,15 @@ class Scheduler:
             causes=tuple(cause.record() for cause in node.causes),
             error=error.record(),
         )
-        if id_ in self._gate:
-            self._gate.discard(id_)
-            self._drop_goals_of(id_)
+        stopped = {preflight for preflight in self._gate if id_ in self.needed((), [preflight])}
+        if stopped:
+            self._gate -= stopped
+            self._drop_goals_of(stopped)
         self._wake(id_)
 
-    def _drop_goals_of(self, preflight: ActionId) -> None:
-        """With --keep_going: what only targets of a failed preflight need is not worth starting."""
-        self._goals = [goal for goal in self._goals if preflight not in goal.preflights]
+    def _drop_goals_of(self, preflights: set[ActionId]) -> None:
+        """With --keep_going: what only targets of a preflight that cannot pass need is not worth starting."""
+        self._goals = [goal for goal in self._goals if not preflights & set(goal.preflights)]
         wanted = self.needed(
             (artifact for goal in self._goals for artifact in goal.artifacts),
             (id_ for goal in self._goals for id_ in (*goal.actions, *goal.preflights)),

@@ -96,7 +96,7 @@ class limit:
 '''
 
 STAGES = {
-    "strip": '''
+    "strip": """
 import warnings
 from pathlib import Path
 
@@ -109,8 +109,8 @@ def strip(text: Path, out: Path) -> None:
     if any("odd" in line for line in kept):
         warnings.warn(AxWarning("AX300", "the text is odd"), stacklevel=1)
     (out / "text").write_text("\\n".join(kept))
-''',
-    "shout": '''
+""",
+    "shout": """
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,15 +131,15 @@ def shout(text: Path, out: Path, *, params: ShoutParams) -> None:
     if "quiet" in words:
         raise TooQuiet("the word 'quiet' cannot be shouted", hint="take another word")
     (out / "text").write_text(words.upper() + params.mark)
-''',
-    "join": '''
+""",
+    "join": """
 from pathlib import Path
 
 
 def join(parts: list[Path], out: Path) -> None:
     (out / "text").write_text(" ".join(part.read_text() for part in parts))
-''',
-    "split": '''
+""",
+    "split": """
 import json
 from pathlib import Path
 
@@ -150,8 +150,8 @@ def split(text: Path, out: Path) -> None:
     children = [{"name": word, "params": {"mark": word}, **one} for word in words]
     result = {f"{word}.txt": f"child:{word}/text" for word in words}
     (out / "expansion.json").write_text(json.dumps({"children": children, "result": result}))
-''',
-    "look": '''
+""",
+    "look": """
 from pathlib import Path
 
 from axbuild.errors import AxError
@@ -166,8 +166,8 @@ def look(parts: list[Path], out: Path) -> None:
         if "ugly" in part.read_text():
             raise Ugly("an ugly word")
     (out / "seen.json").write_text("{}")
-''',
-    "measure": '''
+""",
+    "measure": """
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,7 +182,7 @@ def measure(text: Path, out: Path, *, params: MeasureParams) -> None:
     found = len(text.read_text())
     sentence = f"{found} letters, limit {params.most}"
     (out / "verdict.json").write_text(json.dumps({"passed": found <= params.most, "sentence": sentence}))
-''',
+""",
 }
 
 BUILD = """

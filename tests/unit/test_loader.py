@@ -11,7 +11,7 @@ from axbuild.workspace.rule import Choice, Int, Label, String, rule
 
 
 @rule
-class model:
+class model:  # noqa: N801 - as users write it
     """A model."""
 
     src = String("Where it comes from.", required=True)
@@ -22,7 +22,7 @@ class model:
 
 
 @rule
-class quant_model:
+class quant_model:  # noqa: N801 - as users write it
     """A quantised model."""
 
     model = Label("The model to quantise.", required=True)
@@ -189,12 +189,9 @@ def test_a_folder_whose_name_cannot_be_in_a_label_is_refused():
 
 
 def test_walks_leave_out_ignored_hidden_and_foreign_folders():
-    files = dict.fromkeys(
-        ["BUILD.toml", "a/BUILD.toml", "a/b/BUILD.toml", "old/BUILD.toml", "x/old/BUILD.toml", "x/skip/BUILD.toml"]
-        + ["cache/BUILD.toml", "axbuild-out/BUILD.toml", ".git/BUILD.toml", "x/cache/BUILD.toml"]
-        + ["inner/axbuild.toml", "inner/BUILD.toml", "inner/deep/BUILD.toml"],
-        "",
-    )
+    packages_here = ["", "a/", "a/b/", "old/", "x/old/", "x/skip/", "x/cache/", "inner/", "inner/deep/"]
+    files = {f"{folder}BUILD.toml": "" for folder in [*packages_here, "cache/", "axbuild-out/", ".git/"]}
+    files["inner/axbuild.toml"] = ""
     files[".axbuildignore"] = "# kept elsewhere\nold\n/x/skip/\n"
     found = packages(files)
     assert found.below("") == ["", "a", "a/b", "x/cache"]

@@ -278,9 +278,7 @@ def expanding(world):
     world.sources = {"list": b"x y", "t/x": b"xx", "t/y": b"yy", "t/z": b"zz"}
     tree = Source((("x", "t/x"), ("y", "t/y"), ("z", "t/z")), tree=True)
     upper_stage = world.stage("m.upper:upper", upper, outputs=("out",))
-    split = action(
-        "split", world.stage("m.split:split", splitter, expands=True), text=source("list"), tree=tree
-    )
+    split = action("split", world.stage("m.split:split", splitter, expands=True), text=source("list"), tree=tree)
     fuse = action("fuse", world.stage("m.fuse:fuse", joined, outputs=("out",)), tree=Result(split.id))
     return [split, fuse], (upper_stage,)
 

@@ -1,0 +1,126 @@
+"""Builds that are interrupted, killed, side by side, or whose inputs move under them."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tiny_workspace import Tiny
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """`shout` takes a second."""
+    tiny = Tiny(tmp_path / "ws")
+    tiny.edit("rules/shout_stages.py", "words = ", "import time; time.sleep(1.0); words = ")
+    return tiny
+
+
+def wait_for(condition, what, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"no {what} in {seconds} s"
+        time.sleep(0.02)
+
+
+def running_event(path: Path, stage: str) -> bool:
+    lines = path.read_text().splitlines() if path.exists() else []
+    return any(e["event"] == "action_started" and e["stage"] == stage for e in map(json.loads, lines))
+
+
+def children_of(pid: int) -> list[int]:
+    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in done.stdout.split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_ends_with_130_and_leaves_nothing(slow, tmp_path, number):
+    events = tmp_path / "events"
+    client = slow.start("build", "//p:both", "--events", str(events))
+    wait_for(lambda: running_event(events, "shout"), "running action")
+    zygotes = children_of(client.pid)
+    client.send_signal(number)
+    out, err = client.communicate(timeout=20)
+    assert client.returncode == 130, err
+    assert "interrupted" in out
+    assert json.loads(events.read_text().splitlines()[-1])["exit_code"] == 130
+    assert list((slow.root / "cache/tmp").iterdir()) == []
+    assert list((slow.root / "cache/locks").iterdir()) == []
+    for pid in zygotes:
+        wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists(), "end of the zygote")
+    again = slow.build()
+    assert sorted(again.executed) == ["join", "look", "shout"], "what had finished is kept, the rest runs"
+
+
+def test_a_client_killed_by_sigkill_loses_nothing_that_had_finished(slow, tmp_path):
+    events = tmp_path / "events"
+    client = slow.start("build", "//p:both", "--events", str(events))
+    wait_for(lambda: running_event(events, "shout"), "running action")
+    zygotes = children_of(client.pid)
+    client.kill()
+    client.communicate()
+    for pid in zygotes:
+        wait_for(lambda pid=pid: not Path(f"/proc/{pid}").exists(), "end of the zygote")
+    again = slow.build()
+    assert (again.code, sorted(again.executed)) == (0, ["join", "look", "shout"])
+    assert list((slow.root / "cache/tmp").iterdir()) == []
+
+
+def test_two_builds_at_once_run_each_action_once(slow, tmp_path):
+    events = [tmp_path / "one", tmp_path / "two"]
+    clients = [slow.start("build", "//p:both", "--events", str(path)) for path in events]
+    assert [client.communicate(timeout=30) and client.returncode for client in clients] == [0, 0]
+    ran = [
+        event["stage"]
+        for path in events
+        for event in map(json.loads, path.read_text().splitlines())
+        if event["event"] == "action_finished" and event["status"] == "executed"
+    ]
+    assert ran.count("shout") == 1
+    assert ran.count("join") == 1
+    assert slow.read("axbuild-out/p/both/text") == "HELLO! my world"
+
+
+def test_an_input_that_changes_while_its_action_runs_is_an_error_and_never_a_result(tmp_path):
+    tiny = Tiny(tmp_path / "ws")
+    tiny.edit("rules/strip_stages.py", "lines = ", "import time; time.sleep(1.0); lines = ")
+    events = tmp_path / "events"
+    client = tiny.start("build", "//p:a", "--events", str(events))
+    wait_for(lambda: running_event(events, "strip"), "running action")
+    tiny.write("p/a.txt", "changed meanwhile")
+    _, err = client.communicate(timeout=20)
+    assert client.returncode == 1
+    assert "error AX560: //p:a strip: " in err
+    assert "a.txt changed while the build ran" in err
+    done = tiny.build("//p:a")
+    assert (done.code, done.executed) == (0, ["strip"])
+    assert tiny.read("axbuild-out/p/a/text") == "changed meanwhile"
+
+
+def test_outputs_that_cannot_be_made_exit_3(tmp_path):
+    tiny = Tiny(tmp_path / "ws")
+    tiny.write("axbuild-out", "a file where the folder should be")
+    done = tiny.build()
+    assert (done.code, "error AX950: the outputs in " in done.err) == (3, True)
+
+
+def test_jobs_bound_what_runs_at_once(tmp_path):
+    tiny = Tiny(tmp_path / "ws")
+    tiny.edit("rules/strip_stages.py", "lines = ", "import time; time.sleep(0.4); lines = ")
+
+    def most_at_once(jobs: str) -> int:
+        done = tiny.build("//p:a", "//p:b", "--jobs", jobs)
+        assert done.code == 0
+        now = most = 0
+        for event in done.events:
+            now += (event["event"] == "action_started") - (event["event"] == "action_finished")
+            most = max(most, now)
+        return most
+
+    assert most_at_once("2") == 2
+    tiny.write("p/a.txt", "x")
+    tiny.write("p/b.txt", "y")
+    assert most_at_once("1") == 1
