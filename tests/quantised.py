@@ -99,7 +99,9 @@ class Net:
         return name
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        self.initialisers.append(numpy_helper.from_array(np.asarray(array), name))
+        array = np.asarray(array)
+        array = array.astype(np.float32) if array.dtype == np.float64 else array
+        self.initialisers.append(numpy_helper.from_array(array, name))
         return name
 
     def weight(self, name: str, *shape: int, scale: float = 1.0) -> str:

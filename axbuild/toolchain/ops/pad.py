@@ -78,10 +78,11 @@ class Pad(Op):
         return (_value(node),) if _mode(node) == "constant" else ()
 
     def lower(self, q: Settled) -> Lowered:
-        code, wanted = q.y.code(_value(q.node)), sum(self.covers(q.node))
-        if abs(q.y.scale * (code - q.y.zero) - wanted) > q.y.scale:
-            raise UnsupportedError(
-                f"the value {wanted} lies outside what the codes of its input can express",
-                hint="pad before the op that fixes the scale, such as Softmax",
-            )
+        code = q.y.code(_value(q.node))
+        for wanted in self.covers(q.node):
+            if abs(q.y.scale * (code - q.y.zero) - wanted) > q.y.scale:
+                raise UnsupportedError(
+                    f"the value {wanted} lies outside what the codes of its input can express",
+                    hint="pad before the op that fixes the scale, such as Softmax",
+                )
         return q.single(PadKind(_all_pads(q.node), _mode(q.node), code), q.input(0))
