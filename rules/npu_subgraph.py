@@ -10,12 +10,19 @@ from axbuild.workspace.rule import Choice, Float, Int, Label, Settled, Stage, ru
 
 from ._processors import declared, settle
 
-PREFLIGHT = Stage("axbuild.toolchain.npu.preflight:preflight", outputs=("preflight.json",))
-PARTITION = Stage("axbuild.toolchain.npu.partition:partition", outputs=("partition/",))
+_PRESETS = "axbuild/toolchain/npu/chips.toml"
+PREFLIGHT = Stage(
+    "axbuild.toolchain.npu.preflight:preflight",
+    outputs=("preflight.json",),
+    data=(_PRESETS, "axbuild/toolchain/npu/ops.toml"),
+)
+PARTITION = Stage("axbuild.toolchain.npu.partition:partition", outputs=("partition/",), data=(_PRESETS,))
 SPLIT = Stage("axbuild.toolchain.npu.split:split", expands=True)
 EXTRACT = Stage("axbuild.toolchain.npu.extract:extract", outputs=("subgraph.onnx",))
 COMPILE = Stage(
-    "axbuild.toolchain.npu.compile:compile_subgraph", outputs=("program.msgpack", "params.bin", "report.json")
+    "axbuild.toolchain.npu.compile:compile_subgraph",
+    outputs=("program.msgpack", "params.bin", "report.json"),
+    data=(_PRESETS,),
 )
 
 CHIPS = ("AX650",)

@@ -30,7 +30,12 @@ from axbuild.toolchain.npu.program import (
 )
 
 MAX_CYCLES = 1 << 48
-KINDS = frozenset("copy conv dwconv fc matmul eltwise lut pool reduce norm softmax quant layout barrier".split())
+KINDS = frozenset(
+    (
+        *("copy", "conv", "dwconv", "fc", "matmul", "eltwise", "lut"),
+        *("pool", "reduce", "norm", "softmax", "quant", "layout", "barrier"),
+    )
+)
 CNAMES = frozenset(("", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"))
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

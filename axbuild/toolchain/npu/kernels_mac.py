@@ -27,7 +27,7 @@ SAFE_DEPTH = EXACT_FLOAT32 // (128 * 255)
 
 @dataclass(frozen=True)
 class Weights:
-    """values: float32 [co, kh * kw * ci / groups]; bias: float64 [co]; multiplier: float64 [co] = m 2^-t, t: int [co]."""
+    """values: float32 [co, kh * kw * ci / groups]; bias, multiplier = m 2^-t: float64 [co]; shift = t: int [co]."""
 
     values: Array
     bias: Array
@@ -92,7 +92,8 @@ def conv(sources: list[Array], targets: list[Array], attr: Attr) -> None:
     x, blocks = sources
     y = targets[0]
     weights = unpack(blocks, y.shape[3], attr["block"])
-    groups, finish, exact = attr["groups"], Finish(weights, attr), weights.fits_float32(attr["x_zero"])
+    groups: int = attr["groups"]
+    finish, exact = Finish(weights, attr), weights.fits_float32(attr["x_zero"])
     ci, co = x.shape[3] // groups, y.shape[3] // groups
     matrices = [weights.values[g * co : (g + 1) * co].T for g in range(groups)]
     padded = centre(x, attr) if attr["kernel"] != (1, 1) or any(attr["pads"]) else x

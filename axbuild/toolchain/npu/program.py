@@ -110,7 +110,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of the program; the region of the same name holds it in C order. shape: ONNX, batch included."""
+    """An input or output; the region of the same name holds it in C order. shape: ONNX, batch included."""
 
     name: str
     dtype: str

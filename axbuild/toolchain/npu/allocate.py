@@ -1,0 +1,49 @@
+"""Addresses in one memory: first fit over the gaps, in units that every operand may start at."""
+
+from __future__ import annotations
+
+from bisect import insort
+from itertools import pairwise
+
+from axbuild.errors import AxError
+
+ALIGNMENT = 128
+
+
+class OcmError(AxError):
+    """AX404: an operator that does not fit the on-chip memory however small its tiles are."""
+
+    code = "AX404"
+
+
+class Arena:
+    """The bytes begin..end of a memory. `peak`: one past the highest byte that was ever in use."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        self.begin = -(-begin // ALIGNMENT) * ALIGNMENT
+        self.end = end
+        self.peak = self.begin
+        self.used: list[tuple[int, int]] = []
+
+    def take(self, size: int) -> int | None:
+        """Address of `size` free bytes, or None; the lowest gap that holds them."""
+        size = max(1, -(-size // ALIGNMENT)) * ALIGNMENT
+        at = self.begin
+        for start, stop in self.used:
+            if start - at >= size:
+                break
+            at = stop
+        if at + size > self.end:
+            return None
+        insort(self.used, (at, at + size))
+        self.peak = max(self.peak, at + size)
+        return at
+
+    def give_back(self, address: int) -> None:
+        """Frees what `take` returned."""
+        self.used = [piece for piece in self.used if piece[0] != address]
+
+    def largest_gap(self) -> int:
+        """Bytes of the largest piece that `take` could return."""
+        edges = [(self.begin, self.begin), *self.used, (self.end, self.end)]
+        return max(after[0] - before[1] for before, after in pairwise(edges))

@@ -1,0 +1,129 @@
+"""Chips of the reference NPU: presets read from `chips.toml`, where every figure is explained."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from axbuild.errors import AxError
+from axbuild.toolchain.kinds.base import Kind, Rates
+
+ENGINE_CLASSES = ("conv", "teng", "cv", "sdma")
+MOVERS = ("cv", "sdma")
+
+
+class ChipError(AxError):
+    """AX402: a chip or npu_mode that the reference NPU has no preset for."""
+
+    code = "AX402"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """name as in traces: class and a number that counts over the chip; engine_class: one of ENGINE_CLASSES."""
+
+    name: str
+    engine_class: str
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One preset: a chip in one npu_mode. Rates are those of the whole mode; per-engine figures divide them."""
+
+    name: str
+    npu_mode: str
+    clock_mhz: int
+    engines: tuple[Engine, ...]
+    rates: Rates
+    ocm_bytes: int
+    prefetch_share: float
+    op_overhead: int
+    ddr_bytes: float
+    error_percent: float
+
+    @property
+    def param_bytes(self) -> int:
+        """The part of the on-chip memory that holds parameters."""
+        return int(self.ocm_bytes * self.prefetch_share) // 128 * 128
+
+    def count(self, engine_class: str) -> int:
+        return sum(engine.engine_class == engine_class for engine in self.engines)
+
+    def engine_class(self, kind: Kind) -> str:
+        """The class that runs a kind; a chip without a layout engine moves with sdma."""
+        return kind.engine if self.count(kind.engine) else "sdma"
+
+    def job_rates(self, engine_class: str) -> Rates:
+        """What one engine of the class does: its own lanes, and its share of the on-chip ports."""
+        engines = max(1, self.count(engine_class))
+        return replace(
+            self.rates,
+            convs=1,
+            teng_elements=max(1, self.rates.teng_elements // max(1, self.count("teng"))),
+            ocm_port_bytes=max(1, self.rates.ocm_port_bytes // engines),
+        )
+
+
+def chip_names() -> tuple[str, ...]:
+    """Everything `target_hardware` may name, presets and aliases, sorted."""
+    data = _presets()
+    return tuple(sorted({*data["aliases"], *(name for name, table in data.items() if "modes" in table)}))
+
+
+def canonical_name(target_hardware: str) -> str:
+    """The preset's name; ChipError where there is none."""
+    data = _presets()
+    name: str = data["aliases"].get(target_hardware, target_hardware)
+    if name in data["without_figures"]:
+        raise ChipError(f"The reference NPU cannot stand in for {name}: {data['without_figures'][name]}.")
+    if name not in data or "modes" not in data[name]:
+        raise ChipError(f"There is no chip '{target_hardware}'.", hint=f"known: {', '.join(chip_names())}")
+    return name
+
+
+def chip_of(target_hardware: str, npu_mode: str, ddr_bw_limit: float = 0) -> Chip:
+    """The preset; ddr_bw_limit in GB/s (0: none) lowers the DDR rate. ChipError where there is none."""
+    data, name = _presets(), canonical_name(target_hardware)
+    modes = data[name]["modes"]
+    if npu_mode not in modes:
+        raise ChipError(f"{name} has no npu_mode '{npu_mode}'.", hint=f"known: {', '.join(modes)}")
+    return _chip(name, npu_mode, {**data[name], **modes[npu_mode]}, ddr_bw_limit)
+
+
+def _chip(name: str, npu_mode: str, preset: dict[str, Any], ddr_bw_limit: float) -> Chip:
+    groups = preset["groups"]
+    ddr = preset["ddr_bytes"]
+    if ddr_bw_limit:
+        ddr = min(ddr, ddr_bw_limit * 1000 / preset["clock_mhz"])
+    classes = [c for _ in range(groups) for c in ENGINE_CLASSES for _ in range(preset["engines"][c])]
+    return Chip(
+        name=name,
+        npu_mode=npu_mode,
+        clock_mhz=preset["clock_mhz"],
+        engines=tuple(Engine(f"{c}{i}", c) for i, c in enumerate(classes)),
+        rates=Rates(
+            convs=groups * preset["engines"]["conv"],
+            mac_ci=preset["mac_ci"],
+            mac_co=preset["mac_co"],
+            mac_px=preset["mac_px"],
+            dw_channels=preset["dw_channels"],
+            dw_pixels=preset["dw_pixels"],
+            efficiency=preset["efficiency"],
+            teng_elements=groups * preset["teng_elements"],
+            ocm_port_bytes=preset["ocm_port_bytes"],
+            ddr_bytes=preset["ddr_bytes"],
+        ),
+        ocm_bytes=preset["ocm_bytes"],
+        prefetch_share=preset["prefetch_share"],
+        op_overhead=preset["op_overhead"],
+        ddr_bytes=ddr,
+        error_percent=preset["error_percent"],
+    )
+
+
+@cache
+def _presets() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("chips.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,105 @@
+"""The compile stage: one subgraph at one batch on one chip -> its program, its constants, and an estimate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axbuild.toolchain.npu.chips import Chip, chip_of
+from axbuild.toolchain.npu.emit import Tiling, emit
+from axbuild.toolchain.npu.net import Net, net_of, read_model
+from axbuild.toolchain.npu.program import OCM, SWAP, Blob, Port, Program, Region, encode
+from axbuild.toolchain.npu.schedule import schedule
+from axbuild.toolchain.npu.verify import verify
+
+
+@dataclass(frozen=True)
+class CompileParams:
+    """ddr_bw_limit: GB/s, 0 for none."""
+
+    target_hardware: str
+    npu_mode: str
+    batch: int = 1
+    ddr_bw_limit: float = 0.0
+
+
+def compile_subgraph(subgraph: Path, out: Path, *, params: CompileParams) -> None:
+    """Writes program.msgpack (symbolic: offsets are those of params.bin), params.bin and report.json."""
+    chip = chip_of(params.target_hardware, params.npu_mode, params.ddr_bw_limit)
+    net = net_of(read_model(subgraph), params.batch)
+    program, constants = compile_net(net, chip, params.batch)
+    (out / "program.msgpack").write_bytes(encode(program))
+    (out / "params.bin").write_bytes(constants)
+    (out / "report.json").write_text(json.dumps(report(program, net, chip), indent=1, sort_keys=True) + "\n")
+
+
+def compile_net(net: Net, chip: Chip, batch: int = 1, tiling: Tiling | None = None) -> tuple[Program, bytes]:
+    """A verified program and the constants it refers to, one blob after another."""
+    emission = emit(net, chip, tiling)
+    jobs = schedule(emission.drafts, chip)
+    blobs, offset = [], 0
+    for data in emission.blobs:
+        blobs.append(Blob(hashlib.sha256(data).hexdigest(), offset, len(data)))
+        offset += len(data)
+    program = Program(
+        chip=chip.name,
+        npu_mode=chip.npu_mode,
+        batch=batch,
+        clock_mhz=chip.clock_mhz,
+        engines=tuple(engine.name for engine in chip.engines),
+        regions=(Region(OCM, "ocm", chip.ocm_bytes), Region(SWAP, "ddr", emission.swap_bytes)),
+        blobs=tuple(blobs),
+        inputs=_ports(net, net.inputs),
+        outputs=_ports(net, net.outputs),
+        jobs=jobs,
+        max_cycle=max((job.start + job.duration for job in jobs), default=0),
+        macs=net.macs(),
+    )
+    verify(program)
+    return program, b"".join(emission.blobs)
+
+
+def _ports(net: Net, names: tuple[str, ...]) -> tuple[Port, ...]:
+    return tuple(Port(name, net.tensors[name].dtype, net.tensors[name].shape) for name in names)
+
+
+def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
+    """What `report.json` holds: figures of an estimate, and a row an operator. cycles of a row: of its jobs, summed."""
+    error = chip.error_percent
+    return {
+        "estimate": True,
+        "note": "cycles of the reference NPU's cost model, not of a chip; "
+        + (f"within {error:g} % of the published figures it was compared with" if error >= 0 else "never compared"),
+        "calibration_error_percent": error,
+        "chip": program.chip,
+        "npu_mode": program.npu_mode,
+        "batch": program.batch,
+        "clock_mhz": program.clock_mhz,
+        "max_cycle": program.max_cycle,
+        "macs": program.macs,
+        "params_bytes": sum(blob.size for blob in program.blobs),
+        "swap_bytes": program.region(SWAP).size,
+        "jobs": len(program.jobs),
+        "busy_cycles": {
+            engine: sum(job.duration for job in program.jobs if job.engine == engine) for engine in program.engines
+        },
+        "ops": _rows(program, net),
+    }
+
+
+def _rows(program: Program, net: Net) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {
+        op.name: {"name": op.name, "op_type": op.kind.op_type, "macs": 0, "jobs": 0, "cycles": 0, "ddr_bytes": 0}
+        for op in net.ops
+    }
+    for op, macs in net.op_macs():
+        rows[op.name]["macs"] = macs
+    for job in program.jobs:
+        if job.op in rows:
+            row = rows[job.op]
+            row["jobs"] += 1
+            row["ddr_bytes" if job.cname else "cycles"] += job.outputs[0].bytes if job.cname else job.duration
+    return list(rows.values())

@@ -1,0 +1,110 @@
+"""What stands between a run-time input and the float model's own: dequantise, normalise, transpose.
+
+The run-time input holds raw values x (uint8 pictures, or the same as float32) in its own layout. The model's input is
+(f32(x) - mean) / std an element of the channel axis, or f32(x) where nothing is normalised, then moved to NCHW; each
+step is one float32 operation. Where a U8 picture feeds a Quantize, all of it together has 256 cases a channel and
+becomes one table, computed by these same operations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from axbuild.errors import AxError
+from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.kinds.arithmetic import normalise_table
+from axbuild.toolchain.kinds.base import Array, Kind, Shape
+from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize
+from axbuild.toolchain.kinds.mover import Transpose
+from axbuild.toolchain.kinds.table import ChannelTable
+
+NHWC_TO_NCHW = (0, 3, 1, 2)
+DTYPES = {"U8": "uint8", "FP32": "float32"}
+
+
+class ProcessorError(AxError):
+    """AX407: an input processor that does not fit the input it is meant for."""
+
+    code = "AX407"
+
+
+class Source:
+    """One run-time input. shape: ONNX shape of the model's own input; dtype, layout: of the run-time input."""
+
+    def __init__(self, name: str, shape: Shape, processor: InputProcessor | None) -> None:
+        self.name = name
+        self.shape = shape
+        self.processor = processor
+        self.dtype = _dtype(name, processor)
+        self.image = len(shape) == 4
+        self.layout = (processor.src_layout if processor else "NCHW") if self.image else ""
+        self.color = processor.tensor_format if processor and self.image and shape[1] in (1, 3) else ""
+        self._check()
+
+    @property
+    def source_shape(self) -> Shape:
+        """Shape of the run-time input."""
+        n, *rest = self.shape
+        return (n, *rest[1:], rest[0]) if self.layout == "NHWC" else self.shape
+
+    def _check(self) -> None:
+        p = self.processor
+        if p is None:
+            return
+        if p.src_layout not in ("NCHW", "NHWC"):
+            raise ProcessorError(f"Input '{self.name}': src_layout must be NCHW or NHWC, got '{p.src_layout}'.")
+        if p.tensor_name == self.name and p.src_layout == "NHWC" and not self.image:
+            raise ProcessorError(f"Input '{self.name}': src_layout NHWC needs rank 4, the input is {list(self.shape)}.")
+        if p.src_format != p.tensor_format:
+            raise ProcessorError(
+                f"Input '{self.name}': src_format {p.src_format} differs from tensor_format {p.tensor_format}; colour "
+                "conversion is not built in.",
+                hint="give the samples and the model one channel order",
+            )
+        self._check_normalisation(p)
+
+    def _check_normalisation(self, p: InputProcessor) -> None:
+        for name, values in (("mean", p.mean), ("std", p.std)):
+            if values and (len(self.shape) < 2 or len(values) not in (1, self.shape[1])):
+                raise ProcessorError(
+                    f"Input '{self.name}': {name} has {len(values)} values, the input's shape is {list(self.shape)}."
+                )
+        if not all(np.isfinite(value) and np.float32(value) > 0 for value in p.std):
+            raise ProcessorError(f"Input '{self.name}': every std must be a positive number.")
+
+    def normalisation(self) -> tuple[Array, Array] | None:
+        """float32 [c] mean and std; None where nothing is normalised."""
+        p = self.processor
+        if p is None or not (p.mean or p.std):
+            return None
+        mean, std = (np.asarray(v or (d,), np.float32) for v, d in ((p.mean, 0.0), (p.std, 1.0)))
+        channels = (self.shape[1],)
+        return np.broadcast_to(mean, channels).copy(), np.broadcast_to(std, channels).copy()
+
+    def reals(self) -> list[Kind]:
+        """Kinds that make the model's float32 input of the run-time input, in order."""
+        kinds: list[Kind] = []
+        if self.layout == "NHWC":
+            kinds.append(Transpose(NHWC_TO_NCHW, self.dtype))
+        if (normal := self.normalisation()) is not None:
+            kinds.append(Normalize(normal[0], normal[1], 1))
+        elif self.dtype == "uint8":
+            kinds.append(Dequantize(1.0, 0))
+        return kinds
+
+    def codes(self, quantize: Quantize) -> list[Kind] | None:
+        """Kinds that make a Quantize's codes straight from a U8 picture; None where a table cannot."""
+        if self.dtype != "uint8" or not self.image:
+            return None
+        mean, std = self.normalisation() or (np.zeros(self.shape[1], np.float32), np.ones(self.shape[1], np.float32))
+        rows = [normalise_table(m, s, quantize.scale, quantize.zero) for m, s in zip(mean, std, strict=True)]
+        move: list[Kind] = [Transpose(NHWC_TO_NCHW, "uint8")] if self.layout == "NHWC" else []
+        return [*move, ChannelTable(np.stack(rows), 1)]
+
+
+def _dtype(name: str, processor: InputProcessor | None) -> str:
+    if processor is None:
+        return "float32"
+    if processor.src_dtype not in DTYPES:
+        raise ProcessorError(f"Input '{name}': src_dtype must be U8 or FP32, got '{processor.src_dtype}'.")
+    return DTYPES[processor.src_dtype]

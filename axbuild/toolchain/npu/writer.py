@@ -1,0 +1,87 @@
+"""Writes jobs down in issue order: operands from storages and parts, dependencies from hazards, costs from the chip."""
+
+from __future__ import annotations
+
+from axbuild.toolchain.kinds.base import Box
+from axbuild.toolchain.npu.chips import MOVERS, Chip
+from axbuild.toolchain.npu.draft import Access, Draft, Hazards, Storage
+from axbuild.toolchain.npu.lower.jobs import Part, Work
+from axbuild.toolchain.npu.lower.tile import Steps, tiles
+from axbuild.toolchain.npu.program import ITEM_BYTES
+
+COPY_BYTES = 64 << 10
+"""Bytes of one copy job at most (one row of its box at least), so that an urgent copy waits for a short one only."""
+
+
+class Writer:
+    """drafts: what has been written down. position: number of the operator a job serves."""
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+        self.drafts: list[Draft] = []
+        self.hazards = Hazards()
+        self.movers = tuple(c for c in MOVERS if chip.count(c))
+
+    def copy(self, source: Storage, target: Storage, box: Box, cname: str, position: int, op: str) -> None:
+        """Moves a box between the DDR and the chip, in pieces."""
+        for piece in tiles(box, _piece_steps(box, ITEM_BYTES[source.dtype])):
+            size = piece.elements * ITEM_BYTES[source.dtype]
+            reads, write = [Access(source, Part(piece))], Access(target, Part(piece))
+            self.drafts.append(
+                Draft(
+                    index=len(self.drafts),
+                    label=f"{cname[:3]}{source.tensor}{_slices(piece)}_{position}",
+                    op=op,
+                    position=position,
+                    engine_classes=self.movers,
+                    kind="copy",
+                    kernel="move",
+                    cname=cname,
+                    inputs=(reads[0].operand(),),
+                    outputs=(write.operand(),),
+                    deps=self.hazards.add(reads, [write]),
+                    cycles=size / self.chip.rates.mover_bytes,
+                    ddr_bytes=size,
+                )
+            )
+
+    def work(
+        self, work: Work, reads: list[Access], target: Storage, op: str, position: int, engine_class: str, cycles: float
+    ) -> None:
+        """One job that computes."""
+        write = Access(target, work.target)
+        self.drafts.append(
+            Draft(
+                index=len(self.drafts),
+                label=f"{op}{_slices(work.target.box)}",
+                op=op,
+                position=position,
+                engine_classes=(engine_class,),
+                kind=work.kind,
+                kernel=work.kernel,
+                cname="",
+                inputs=tuple(access.operand() for access in reads),
+                outputs=(write.operand(),),
+                deps=self.hazards.add(reads, [write]),
+                cycles=cycles,
+                ddr_bytes=0,
+                attr=work.attr,
+            )
+        )
+
+
+def _piece_steps(box: Box, item_bytes: int) -> Steps:
+    """Cuts along the first axes until a piece is small enough."""
+    steps: Steps = {}
+    size = box.elements * item_bytes
+    for axis, extent in enumerate(box.shape):
+        if size <= COPY_BYTES:
+            break
+        step = max(1, extent * COPY_BYTES // size)
+        steps[axis] = step
+        size = -(-size // extent) * step
+    return steps
+
+
+def _slices(box: Box) -> str:
+    return "[" + ",".join(f"{start}:{stop}" for start, stop in box.ranges) + "]"
