@@ -1,0 +1,87 @@
+"""Nets of kinds and chips made for tests of the compiler and the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.registry import Written, model_of, write_node
+from axbuild.toolchain.npu.chips import Chip, chip_of
+from axbuild.toolchain.npu.compile import compile_net
+from axbuild.toolchain.npu.lower.jobs import grain
+from axbuild.toolchain.npu.net import Net, net_of
+from axbuild.toolchain.npu.program import Program
+from axbuild.toolchain.npu.simulator import simulate
+
+Arrays = dict[str, np.ndarray]
+
+
+def chip(ocm_bytes: int = 0, mode: str = "NPU1") -> Chip:
+    preset = chip_of("AX650", mode)
+    return replace(preset, ocm_bytes=ocm_bytes) if ocm_bytes else preset
+
+
+def port(name: str, dtype: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape))
+
+
+class Chain:
+    """A model of kinds put together by hand; tensors are named by the caller."""
+
+    def __init__(self) -> None:
+        self.written: list[Written] = []
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.dtypes: dict[str, str] = {}
+        self.inputs: list[str] = []
+
+    def input(self, name: str, shape: Sequence[int], dtype: str = "uint8") -> str:
+        self.inputs.append(name)
+        self.shapes[name], self.dtypes[name] = tuple(shape), dtype
+        return name
+
+    def add(self, kind: Kind, *inputs: str, name: str = "") -> str:
+        output = name or f"t{len(self.written)}"
+        self.written.append(write_node(kind, inputs, [output], f"op_{len(self.written)}"))
+        self.shapes[output] = kind.output_shape(*(self.shapes[i] for i in inputs))
+        self.dtypes[output] = kind.output_dtype
+        return output
+
+    def model(self, *outputs: str) -> onnx.ModelProto:
+        ports = [[port(n, self.dtypes[n], self.shapes[n]) for n in names] for names in (self.inputs, outputs)]
+        return model_of(self.written, *ports, "chain")
+
+
+def compiled(model: onnx.ModelProto, on: Chip | None = None, batch: int = 1, tiling=None) -> tuple[Program, bytes]:
+    return compile_net(net_of(model, batch), on or chip(), batch, tiling)
+
+
+def run(model: onnx.ModelProto, feeds: Arrays, on: Chip | None = None, batch: int = 1, tiling=None) -> Arrays:
+    program, params = compiled(model, on, batch, tiling)
+    return simulate(program, params, feeds)
+
+
+def random_tiling(net: Net, seed: int):
+    """Odd tile extents on random axes, at the grain that constants allow."""
+    rng = np.random.default_rng(seed)
+
+    def tiling(op, cutter):
+        shape = [stop - start for start, stop in _whole(net, op)]
+        steps = {}
+        for axis in cutter.axes:
+            unit = grain(op.kind, cutter.site, axis)
+            if rng.random() < 0.6:
+                steps[axis] = int(rng.integers(1, max(2, shape[axis] // unit + 1))) * unit
+        return steps
+
+    return tiling
+
+
+def _whole(net: Net, op):
+    from axbuild.toolchain.kinds.base import whole_box
+
+    return whole_box(net.tensors[op.output].shape).ranges
