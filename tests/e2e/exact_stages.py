@@ -1,0 +1,120 @@
+"""Runs every exact stage of a model in this process, from statistics to simulated outputs, and prints the digests.
+
+    python exact_stages.py OPTIMIZED_ONNX STATISTICS SAMPLES OUT
+
+One JSON object: "features", what numpy, its OpenBLAS and the C library use of the processor's instruction sets here;
+"digests", SHA-256 of every file that a stage wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from axbuild.engine.params import params_of
+
+PROCESSOR = {
+    "tensor_name": "DEFAULT",
+    "tensor_format": "GRAY",
+    "src_format": "GRAY",
+    "src_dtype": "U8",
+    "src_layout": "NHWC",
+    "mean": [127.5],
+    "std": [127.5],
+}
+INPUTS = [{"name": "", "format": "Image", "mean": [127.5], "std": [127.5]}]
+CHIP = {"target_hardware": "AX650", "npu_mode": "NPU1"}
+
+
+class Runner:
+    def __init__(self, room: Path) -> None:
+        self.room = room
+
+    def run(self, ref: str, name: str, params: dict[str, Any], **inputs: Path | list[Path]) -> Path:
+        """The folder of a stage's outputs."""
+        module, _, function = ref.partition(":")
+        stage = getattr(importlib.import_module(module), function)
+        out = self.room / name
+        out.mkdir(parents=True)
+        stage(**inputs, out=out, **params_of(stage, params))
+        return out
+
+    def expand(self, folder: Path, inputs: dict[str, Path]) -> Path:
+        """Runs the children of an expansion, which stand in an order that serves them; the tree of its result."""
+        expansion = json.loads((folder / "expansion.json").read_text())
+        done: dict[str, Path] = {}
+
+        def found(reference: Any) -> Any:
+            if isinstance(reference, list):
+                return [found(item) for item in reference]
+            sort, _, rest = reference.partition(":")
+            head, _, tail = rest.partition("/")
+            start = inputs[head] if sort == "input" else done[head]
+            return start / tail if tail else start
+
+        waiting = list(expansion["children"])
+        while waiting:
+            child = waiting.pop(0)
+            try:
+                given = {role: found(reference) for role, reference in child["inputs"].items()}
+            except KeyError:
+                waiting.append(child)
+                continue
+            done[child["name"]] = self.run(child["stage"], f"children/{child['name']}", child["params"], **given)
+        result = self.room / "result"
+        for name, reference in expansion["result"].items():
+            (result / name).parent.mkdir(parents=True, exist_ok=True)
+            (result / name).write_bytes(found(reference).read_bytes())
+        return result
+
+
+def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> None:
+    runner = Runner(room)
+    toolchain = "axbuild.toolchain"
+    merged = runner.run(f"{toolchain}.quant.merge:merge", "merge", {}, parts=[statistics]) / "statistics.msgpack"
+    quant = runner.run(
+        f"{toolchain}.quant.quantize:quantize", "quantize", {"method": "MinMax"}, model=optimized, statistics=merged
+    )
+    model = quant / "quant_axmodel.onnx"
+    settings = {"target_hardware": "AX650", "input_processors": [PROCESSOR]}
+    parts = runner.run(f"{toolchain}.npu.partition:partition", "partition", settings, model=model) / "partition"
+    settings = CHIP | {"batches": [1, 2], "ddr_bw_limit": 0.0}
+    split = runner.run(f"{toolchain}.npu.split:split", "split", settings, partition=parts)
+    programs = runner.expand(split, {"partition": parts})
+    settings = CHIP | {"batches": [1, 2]}
+    fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=parts, programs=programs)
+    settings = {"inputs": INPUTS}
+    container = fused / "compiled.axmodel"
+    runner.run(f"{toolchain}.axmodel.simulate:simulate", "simulate", settings, axmodel=container, samples=[samples])
+    settings = {"inputs": INPUTS, "input_processors": [PROCESSOR]}
+    runner.run(f"{toolchain}.axmodel.reference:reference", "reference", settings, model=model, samples=[samples])
+
+
+def features() -> dict[str, Any]:
+    from numpy._core import _multiarray_umath as core
+
+    return {
+        "numpy": sorted(name for name, active in core.__cpu_features__.items() if active),
+        "openblas": os.environ.get("OPENBLAS_CORETYPE", "detected"),
+        "glibc": os.environ.get("GLIBC_TUNABLES", "detected"),
+    }
+
+
+def main() -> None:
+    optimized, statistics, samples, room = (Path(argument).absolute() for argument in sys.argv[1:])
+    run_all(optimized, statistics, samples, room)
+    digests = {
+        file.relative_to(room).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(room.rglob("*"))
+        if file.is_file()
+    }
+    print(json.dumps({"features": features(), "digests": digests}))
+
+
+if __name__ == "__main__":
+    main()
