@@ -96,8 +96,11 @@ class Database:
             self._cache.set(name, [name, value], retry=True)
 
     def delete(self, name: str) -> None:
-        with self._told():
-            self._cache.delete(name, retry=True)
+        try:
+            with self._told():
+                self._cache.delete(name, retry=True)
+        except RefusedRow as refused:
+            raise Damaged(str(refused)) from refused
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -121,7 +124,9 @@ class Database:
             raise
 
     def _meaning(self, error: sqlite3.DatabaseError) -> Exception:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if not hasattr(error, "sqlite_errorcode"):
+            return RefusedRow("it is not UTF-8 text")  # the one error that Python's own layer finds in a row
+        code = error.sqlite_errorcode & 0xFF
         # A full disk is an I/O error when it is the shared-memory file that finds no room.
         if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and not _free_bytes(self._folder)):
             return DiskFull(self._folder)

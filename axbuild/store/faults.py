@@ -13,7 +13,7 @@ Report = Callable[[str, str], None]
 """Takes (code, sentence) of something lost or corrupt that the store went on without."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
 class DiskFull(AxError):

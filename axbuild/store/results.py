@@ -77,10 +77,11 @@ class Results:
         from axbuild.store.database import Damaged, RefusedRow
 
         try:
-            return self._opened().get(name)
-        except RefusedRow as refused:
-            self._report(LOST_ROW, f"a row of the result cache was refused ({refused}); its action runs again")
-            self._opened().delete(name)
+            try:
+                return self._opened().get(name)
+            except RefusedRow as refused:
+                self._report(LOST_ROW, f"a row of the result cache was refused ({refused}); its action runs again")
+                self._opened().delete(name)
         except Damaged as damaged:
             self._start_anew(damaged)
         return None
