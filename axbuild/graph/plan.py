@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -89,7 +90,10 @@ class Plan:
             raise RuleMistake(self._label, f"lays out two actions called '{own}'")
         action = (self._label, own)
         settled = {role: self._input(role, value) for role, value in inputs.items()}
-        self._actions[own] = Action(action, stage, plain(params) or {}, settled, preflight)
+        try:
+            self._actions[own] = Action(action, stage, plain(params) or {}, settled, preflight)
+        except _NotJson as error:
+            raise RuleMistake(self._label, f"passes {error} as a parameter, which JSON cannot hold") from None
         return Outputs(action, stage)
 
     def expand(self, stage: Stage, *, name: str = "", params: Any = None, **inputs: Input | Sequence[Input]) -> Outputs:
@@ -108,11 +112,11 @@ class Plan:
         """Hand a file over as axbuild-out/<package>/<target>/<path>; a tree's path ends in "/"."""
         if path in self._outputs:
             raise RuleMistake(self._label, f"hands over two outputs called '{path}'")
-        self._outputs[path] = artifact.only if isinstance(artifact, Outputs) else artifact
+        self._outputs[path] = self._artifact(f"output '{path}'", artifact)
 
     def verdict(self, artifact: Input) -> None:
         """A `verdict.json` that decides whether this target passes."""
-        self._verdicts.append(artifact.only if isinstance(artifact, Outputs) else artifact)
+        self._verdicts.append(self._artifact("a verdict", artifact))
 
     def forward(self, label: str) -> None:
         """Hand over what another target (one that this target's attributes name) hands over."""
@@ -128,13 +132,20 @@ class Plan:
         )
 
     def _input(self, role: str, value: Input | Sequence[Input]) -> Artifact | tuple[Artifact, ...]:
+        if isinstance(value, list | tuple):
+            return tuple(self._artifact(f"input '{role}'", item) for item in value)
+        return self._artifact(f"input '{role}'", value)
+
+    def _artifact(self, what: str, value: Any) -> Artifact:
         if isinstance(value, Outputs):
             return value.only
         if isinstance(value, _ARTIFACTS):
             return value
-        if isinstance(value, list | tuple):
-            return tuple(item.only if isinstance(item, Outputs) else item for item in value)
-        raise RuleMistake(self._label, f"passes {type(value).__name__} as input '{role}', which is no artifact")
+        raise RuleMistake(self._label, f"passes {type(value).__name__} as {what}, which is no artifact")
+
+
+class _NotJson(Exception):
+    pass
 
 
 def plain(value: Any) -> Any:
@@ -147,4 +158,6 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return value
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise _NotJson(str(value) if isinstance(value, float) else type(value).__name__)

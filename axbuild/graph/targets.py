@@ -66,7 +66,7 @@ def expand(packages: Packages, patterns: tuple[Pattern, ...]) -> tuple[str, ...]
 def _matching(packages: Packages, pattern: Pattern) -> list[str]:
     if not pattern.recursive and pattern.name:
         label = f"//{pattern.package}:{pattern.name}"
-        return [_target(packages, label, None, []).label]
+        return [_target(packages, label, None, ()).label]
     names = packages.below(pattern.package) if pattern.recursive else [pattern.package]
     labels = [target.label for name in names for target in packages.targets(name).values()]
     if not labels:
@@ -81,7 +81,7 @@ def _closure(packages: Packages, requested: tuple[str, ...]) -> dict[str, Target
     for root in requested:
         if root in done:
             continue
-        first = _target(packages, root, None, [])
+        first = _target(packages, root, None, ())
         open_labels[root] = None
         stack = [(first, iter(first.labels))]
         while stack:
@@ -95,25 +95,31 @@ def _closure(packages: Packages, requested: tuple[str, ...]) -> dict[str, Target
                 trail = [*open_labels, label]
                 raise Cycle(trail[trail.index(label) :], place_of(packages, target, label))
             elif label not in done:
-                following = _target(packages, label, target, list(open_labels))
+                following = _target(packages, label, target, open_labels)
                 open_labels[label] = None
                 stack.append((following, iter(following.labels)))
     return done
 
 
-def _target(packages: Packages, label: str, reader: Target | None, path: list[str]) -> Target:
+def _target(packages: Packages, label: str, reader: Target | None, path: Iterable[str]) -> Target:
     package, name = split(label)
-    trail = f" (needed by {' -> '.join(path)})" if path else ""
-    place = place_of(packages, reader, label) if reader else None
     try:
         known = packages.targets(package)
     except NoPackage as error:
-        raise NoTarget(f"there is no target {label}: {error.sentence}{trail}", place=place, hint=error.hint) from None
+        raise _missing(packages, f"{label}: {error.sentence}", label, reader, path, error.hint) from None
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '//{package}:{close[0]}'?" if close else _targets_of(package, known)
-        raise NoTarget(f"there is no target {label}{trail}", place=place, hint=hint)
+        raise _missing(packages, label, label, reader, path, hint)
     return known[name]
+
+
+def _missing(
+    packages: Packages, what: str, label: str, reader: Target | None, path: Iterable[str], hint: str
+) -> NoTarget:
+    trail = f" (needed by {' -> '.join(path)})" if reader else ""
+    place = place_of(packages, reader, label) if reader else None
+    return NoTarget(f"there is no target {what}{trail}", place=place, hint=hint)
 
 
 def _targets_of(package: str, known: dict[str, Target]) -> str:

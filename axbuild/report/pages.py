@@ -87,8 +87,8 @@ def reference(rules: Rules) -> str:
         "# Rules",
         "",
         "Generated from the rules by `make docs`; `BUILD.example.toml` shows the same as a file. Every target also has",
-        "a `name`. An attribute that a target leaves out takes the value of `[defaults.<rule>]` in its BUILD.toml, then",
-        "of `[defaults.<rule>]` in axbuild.toml, then the default below. The last column is the field of a Pulsar2",
+        "a `name`. An attribute that a target leaves out takes the value of `[defaults.<rule>]` in BUILD.toml, else",
+        "of `[defaults.<rule>]` in axbuild.toml, else the default below. The last column is the field of a Pulsar2",
         "configuration file that says the same.",
     ]
     for rule in rules.values():

@@ -54,7 +54,8 @@ class Summary:
                 lines += [f"  {path}" for path in paths[:MOST_PATHS]]
                 if len(paths) > MOST_PATHS:
                     lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
-        lines.append(self._counts(style, end))
+        if any(end.counts.values()) or not end.errors:
+            lines.append(self._counts(style, end))
         return "\n".join(lines)
 
     def untold(self) -> list[AxError]:

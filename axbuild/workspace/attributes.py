@@ -265,7 +265,7 @@ class Shapes(Attribute):
     """A table of input name -> list of positive dimensions; the rule sees dict[str, tuple[int, ...]]."""
 
     expects = "a table of input name = [dimensions], each dimension a whole number of at least 1"
-    empty: ClassVar[Any] = {}  # noqa: RUF012 - nobody changes a default
+    empty: ClassVar[Any] = {}
 
     def parse(self, value: Any, package: str | None) -> Any:
         if not isinstance(value, dict) or not all(self._is_shape(shape) for shape in value.values()):

@@ -60,7 +60,7 @@ class NoPackage(AxError):
     code = "AX201"
 
     def __init__(self, package: str, known: list[str]) -> None:
-        hint = did_you_mean(f"//{package}", [f"//{name}" for name in known])
+        hint = did_you_mean(f"//{package}", [f"//{name}" for name in known if name])
         super().__init__(f"there is no package //{package}: {join(package, BUILD_FILE)} does not exist", hint=hint)
 
 
