@@ -38,22 +38,31 @@ def random_inputs(model: ModelProto) -> Tensors:
 
 def run(model: ModelProto, inputs: Tensors, names: Iterable[str] = ()) -> Tensors:
     """The model's outputs and the tensors `names`, by onnxruntime at its basic level on one thread."""
-    wanted = ModelProto()
-    wanted.CopyFrom(model)
-    known = {value.name for value in model.graph.output}
-    for name in sorted(set(names) - known):
-        wanted.graph.output.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    content = _with_outputs(model, sorted(set(names)))
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(wanted.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         outputs = [value.name for value in session.get_outputs()]
         return dict(zip(outputs, session.run(outputs, inputs), strict=True))
     except _ORT_ERRORS as error:
         raise NotRunnableError(f"onnxruntime does not run the model: {' '.join(str(error).split())[:400]}") from None
+
+
+def _with_outputs(model: ModelProto, names: list[str]) -> bytes:
+    """The model's bytes with the tensors `names` as outputs beside its own; the model is left as it was."""
+    own = len(model.graph.output)
+    known = {value.name for value in model.graph.output}
+    for name in names:
+        if name not in known:
+            model.graph.output.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    try:
+        return bytes(model.SerializeToString())
+    finally:
+        del model.graph.output[own:]
 
 
 def compare(rewrite: str, tolerance: float, before: Tensors, after: Tensors) -> None:

@@ -15,7 +15,6 @@ def fold(model: ir.Model) -> None:
 
     Only onnxscript's folding runs, not its rewrites: these rename nodes and would lose what layers are selected by.
     """
-    common.InlinePass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     fold_constants(
         model,

@@ -39,7 +39,8 @@ def batch_norm_map(node: ir.Node) -> tuple[Array, Array] | NoMatch:
     if any(array is None for array in arrays):
         return NoMatch("BatchNormalization has coefficients that are not constant")
     gamma, beta, mean, var = (array.astype(np.float64) for array in arrays if array is not None)
-    factor = gamma / np.sqrt(var + node.attributes.get_float("epsilon", 1e-5))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = gamma / np.sqrt(var + node.attributes.get_float("epsilon", 1e-5))
     if not np.isfinite(factor).all():
         return NoMatch("BatchNormalization has a negative variance")
     return factor, beta - mean * factor

@@ -170,7 +170,7 @@ def _check_operators(model: ModelProto) -> None:
         if (node.domain, node.op_type) in local:
             continue
         if node.domain not in ("", "ai.onnx") or node.op_type not in known:
-            near = difflib.get_close_matches(node.op_type, known, 1)
+            near = difflib.get_close_matches(node.op_type, known, 1) if not node.domain else []
             domain = f" of domain '{node.domain}'" if node.domain else ""
             raise UnsupportedModelError(
                 f"node '{name}' has the operator {node.op_type}{domain}, which ONNX does not define",
@@ -187,10 +187,18 @@ def _check_operators(model: ModelProto) -> None:
 
 
 def _check_valid(model: ModelProto, name: str) -> None:
+    """ONNX's checker, less its demand that inputs and outputs state a shape: inference knows better."""
+    values = (value.type.tensor_type for value in (*model.graph.input, *model.graph.output))
+    shapeless = [tensor for tensor in values if not tensor.HasField("shape")]
+    for tensor in shapeless:
+        tensor.shape.SetInParent()
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InvalidModelError(f"{name} is not a valid ONNX model: {_first_lines(str(error))}") from None
+    finally:
+        for tensor in shapeless:
+            tensor.ClearField("shape")
 
 
 def _first_lines(text: str) -> str:
@@ -220,4 +228,7 @@ def _check_types(model: ModelProto) -> None:
 
 
 def _type_name(kind: int) -> str:
-    return str(TensorProto.DataType.Name(kind)).lower() if kind else "not a tensor"
+    if not kind:
+        return "not a tensor"
+    names = {number: name.lower() for name, number in TensorProto.DataType.items()}
+    return str(names.get(kind, f"of the unknown type {kind}"))

@@ -16,6 +16,10 @@ MAX_ELEMENTS = 2**31
 """elements of one tensor; more is a mistake in a shape, not a model for an NPU"""
 
 
+SMALL = 4096
+"""elements of an initialiser that shape inference sees with its values"""
+
+
 class InputShapeError(AxError):
     """`input_shapes` does not fit the model's inputs, or leaves one with unknown dimensions."""
 
@@ -64,8 +68,10 @@ def _settled(name: str, stated: tuple[int | str, ...] | None, wanted: tuple[int,
                 f"input_shapes gives '{name}' {len(wanted)} dimensions {list(wanted)}, and the model has "
                 f"{len(stated)}: {_shown(stated)}"
             )
-        if any(dimension < 1 for dimension in wanted) or math.prod(wanted) > MAX_ELEMENTS:
+        if any(dimension < 1 for dimension in wanted):
             raise InputShapeError(f"input_shapes gives '{name}' {list(wanted)}; every dimension must be 1 or more")
+        if math.prod(wanted) > MAX_ELEMENTS:
+            raise InputShapeError(f"input_shapes gives '{name}' {list(wanted)}, more than {MAX_ELEMENTS} elements")
         return wanted
     shape = tuple(1 if index == 0 and isinstance(item, str) else item for index, item in enumerate(stated or ("?",)))
     fixed = tuple(item for item in shape if isinstance(item, int))
@@ -95,16 +101,43 @@ def _set_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
     value.type.tensor_type.shape.CopyFrom(onnx.helper.make_tensor_type_proto(1, shape).tensor_type.shape)
 
 
-def infer(model: ModelProto) -> ModelProto:
-    """The model with value_info for every tensor that shapes are known for; raises ShapeInferenceError on conflict."""
+def infer(model: ModelProto) -> None:
+    """Add value_info for every tensor whose shape is known, in place; raises ShapeInferenceError on conflict.
+
+    Inference copies the model back and forth, so weights take part by their types only; what a shape may be computed
+    from is small.
+    """
+    light = _without_weights(model)
     try:
-        return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
         raise ShapeInferenceError(
             f"shapes do not follow through the model: {text[:400]}",
             hint="check input_shapes against what the model can take",
         ) from None
+    weights = {tensor.name for tensor in model.graph.initializer}
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(value for value in inferred.graph.value_info if value.name not in weights)
+    del model.graph.output[:]
+    model.graph.output.extend(inferred.graph.output)
+
+
+def _without_weights(model: ModelProto) -> ModelProto:
+    """The same graph with every initialiser above SMALL elements as an input of its type and shape."""
+    light = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    graph = light.graph
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    graph.value_info.extend(model.graph.value_info)
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) <= SMALL:
+            graph.initializer.append(tensor)
+        else:
+            graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    return light
 
 
 def require_static(model: ModelProto) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import onnx
-from onnx import ModelProto, version_converter
+from onnx import ModelProto, inliner, version_converter
 
 from axbuild.toolchain.frontend.load import UnsupportedModelError
 
@@ -14,7 +14,9 @@ IR_VERSION = 10
 
 
 def to_opset(model: ModelProto) -> ModelProto:
-    """The model at opset 18 or the later one it has, without opset imports that no node uses."""
+    """The model at opset 18 or the later one it has, its functions inlined, without other opset imports."""
+    if model.functions:
+        model = inliner.inline_local_functions(model, convert_version=True)
     version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if version < OPSET:
         try:
@@ -25,9 +27,7 @@ def to_opset(model: ModelProto) -> ModelProto:
                 hint=f"export it with opset {OPSET}",
             ) from None
         version = OPSET
-    used = {node.domain for node in model.graph.node} | {function.domain for function in model.functions}
-    kept = [entry for entry in model.opset_import if entry.domain in used - {"", "ai.onnx"}]
     del model.opset_import[:]
-    model.opset_import.extend([onnx.helper.make_opsetid("", version), *kept])
+    model.opset_import.append(onnx.helper.make_opsetid("", version))
     model.ir_version = IR_VERSION
     return model

@@ -1,0 +1,67 @@
+"""Small float models for the front end's tests, and how to compare two of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx import helper, numpy_helper
+
+from axbuild.toolchain.frontend import check, shapes
+from axbuild.toolchain.frontend.load import load
+from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
+
+rng = np.random.default_rng(0)
+node = helper.make_node
+
+
+def normal(*shape):
+    return np.random.default_rng(shape).standard_normal(shape, dtype=np.float32)
+
+
+def model(nodes, weights=None, *, inputs=(("x", [1, 3, 8, 8]),), outputs=("y",), opset=18, kind=onnx.TensorProto.FLOAT):
+    """A model of those nodes; weights: name -> array, stored as initialisers."""
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in inputs],
+        [helper.make_tensor_value_info(name, kind, None) for name in outputs],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in (weights or {}).items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def with_shapes(proto):
+    """The model with every tensor's shape, as rewrites see it."""
+    shapes.infer(proto)
+    return ir.serde.deserialize_model(proto)
+
+
+def place(proto, folder: Path) -> Path:
+    """A folder that holds the model, as the front end's stage takes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(proto.SerializeToString())
+    return folder
+
+
+def optimized(proto, folder: Path, **input_shapes):
+    """The optimised model of a model, through the stage."""
+    out = folder / "out"
+    out.mkdir(parents=True)
+    optimize(place(proto, folder / "in"), out, params=OptimizeParams(input_shapes))
+    return onnx.load(out / "optimized.onnx")
+
+
+def op_types(proto):
+    return [item.op_type for item in proto.graph.node]
+
+
+def assert_same_results(before, after, tolerance=1e-4):
+    """Both compute the same on the same random input, relative to the largest magnitude of each output."""
+    inputs = check.random_inputs(after)
+    check.compare("the test", tolerance, check.run(before, inputs), check.run(after, inputs))
+
+
+__all__ = ["load"]

@@ -1,0 +1,332 @@
+"""Each rewrite: what it makes, that it computes the same, and why it leaves other graphs alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from axbuild.toolchain.frontend import check
+from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
+from axbuild.toolchain.frontend.check import TransformationError
+from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
+from axbuild.toolchain.frontend.fuse_affine import FuseAffine
+from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
+from axbuild.toolchain.frontend.fuse_pad import FusePad
+from axbuild.toolchain.frontend.lower_sum import LowerSum
+from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
+from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.rewrite import ORIGINS, NoMatch, Rewrite, apply, insert
+from axbuild.toolchain.frontend.shapes import infer
+from axbuild.toolchain.frontend.to_reshape import ToReshape
+from frontend_world import assert_same_results, model, node, normal, with_shapes
+
+
+def rewritten(rewrite, proto):
+    """(the model after the rewrite, its outcome)."""
+    graph = with_shapes(proto)
+    outcome = apply(rewrite, graph)
+    after = ir.serde.serialize_model(graph)
+    infer(after)
+    return after, outcome
+
+
+def describe(proto):
+    return [(item.op_type, item.name) for item in proto.graph.node]
+
+
+def attributes(item):
+    return {attribute.name: onnx_value(attribute) for attribute in item.attribute}
+
+
+def onnx_value(attribute):
+    return list(attribute.ints) or attribute.i
+
+
+def origins(item):
+    return [json.loads(entry.value) for entry in item.metadata_props if entry.key == ORIGINS]
+
+
+def conv(**attributes):
+    return node("Conv", ["x", "w"], ["c"], name="conv", **attributes)
+
+
+def batch_norm(source="c", target="y", extra=(), **attributes):
+    operands = [source, "gamma", "beta", "mean", "var"]
+    return node("BatchNormalization", operands, [target, *extra], name="bn", **attributes)
+
+
+W = {"w": normal(4, 3, 3, 3)}
+BN = {"gamma": normal(4), "beta": normal(4) + 1, "mean": normal(4), "var": normal(4) ** 2 + np.float32(0.1)}
+
+
+def test_batch_norm_goes_into_the_convolution():
+    before = model([conv(), batch_norm(epsilon=1e-3)], W | BN)
+    after, outcome = rewritten(FuseBatchNorm(), before)
+    assert describe(after) == [("Conv", "conv")]
+    assert outcome.tensors == ["y"]
+    assert origins(after.graph.node[0]) == [["conv", "bn"]]
+    assert_same_results(before, after)
+
+
+def test_batch_norm_goes_into_a_convolution_with_bias_and_groups():
+    weights = {"w": normal(6, 1, 3, 3), "b": normal(6)}
+    bn = {name: np.concatenate([array, array[:2]]) for name, array in BN.items()}
+    nodes = [node("Conv", ["x", "w", "b"], ["c"], name="conv", group=3, strides=[2, 2]), batch_norm()]
+    before = model(nodes, weights | bn)
+    after, _ = rewritten(FuseBatchNorm(), before)
+    assert describe(after) == [("Conv", "conv")]
+    assert attributes(after.graph.node[0]) == {"group": 3, "strides": [2, 2]}
+    assert_same_results(before, after)
+
+
+def test_batch_norm_goes_into_a_gemm():
+    weights = {"w": normal(4, 8), "b": normal(4)} | BN
+    nodes = [node("Gemm", ["x", "w", "b"], ["c"], name="fc", transB=1), batch_norm()]
+    before = model(nodes, weights, inputs=(("x", [2, 8]),))
+    after, _ = rewritten(FuseBatchNorm(), before)
+    assert describe(after) == [("Gemm", "fc")]
+    assert_same_results(before, after)
+
+
+def test_a_shared_weight_is_folded_for_each_reader_alone():
+    nodes = [
+        conv(),
+        batch_norm(target="a"),
+        node("Conv", ["x", "w"], ["b"], name="other"),
+        node("Add", ["a", "b"], ["y"], name="add"),
+    ]
+    before = model(nodes, W | BN)
+    after, _ = rewritten(FuseBatchNorm(), before)
+    assert describe(after) == [("Conv", "conv"), ("Conv", "other"), ("Add", "add")]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "reason"),
+    [
+        ([node("Relu", ["x"], ["c"]), batch_norm()], "input of BatchNormalization is not a Conv or Gemm"),
+        ([conv(), batch_norm(target="b"), node("Add", ["b", "c"], ["y"])], "Conv output has another reader"),
+        ([conv(), batch_norm(extra=("m2", "v2"), training_mode=1)], "BatchNormalization is in training mode"),
+        ([node("Conv", ["x", "v"], ["c"]), batch_norm()], "Conv weights are not constant"),
+        (
+            [conv(), node("BatchNormalization", ["c", "v1", "beta", "mean", "var"], ["y"], name="bn")],
+            "BatchNormalization has coefficients that are not constant",
+        ),
+    ],
+)
+def test_batch_norm_stays_with_a_reason(nodes, reason):
+    proto = model(nodes, W | BN, inputs=(("x", [1, 3, 8, 8]), ("v", [4, 3, 3, 3]), ("v1", [4])))
+    if reason.startswith("input"):
+        proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
+    after, outcome = rewritten(FuseBatchNorm(), proto)
+    assert outcome.reasons["bn"] == reason
+    assert describe(after) == [(item.op_type, item.name) for item in nodes]
+
+
+def test_batch_norm_of_a_convolution_that_is_an_output_stays():
+    proto = model([conv(), batch_norm()], W | BN, outputs=("y", "c"))
+    _, outcome = rewritten(FuseBatchNorm(), proto)
+    assert outcome.reasons == {"bn": "Conv output has another reader"}
+
+
+def test_a_negative_variance_is_not_folded_into_nothing():
+    _, outcome = rewritten(FuseBatchNorm(), model([conv(), batch_norm()], W | BN | {"var": -np.ones(4, np.float32)}))
+    assert outcome.reasons == {"bn": "BatchNormalization has a negative variance"}
+
+
+def test_a_lone_batch_norm_becomes_a_depthwise_convolution():
+    before = model([batch_norm("x")], BN, inputs=(("x", [1, 4, 5, 5]),))
+    after, _ = rewritten(BatchNormToConv(), before)
+    assert describe(after) == [("Conv", "bn")]
+    assert attributes(after.graph.node[0]) == {"group": 4, "kernel_shape": [1, 1]}
+    assert_same_results(before, after)
+    _, outcome = rewritten(BatchNormToConv(), model([batch_norm("x")], BN, inputs=(("x", [2, 4]),)))
+    assert outcome.reasons == {"bn": "BatchNormalization is not over a tensor of rank 4"}
+
+
+@pytest.mark.parametrize("op_type", ["Mul", "Add", "Sub", "Div"])
+@pytest.mark.parametrize("shape", [(4, 1, 1), (1, 4, 1, 1), (), (1,)])
+def test_a_constant_of_each_channel_goes_into_the_convolution(op_type, shape):
+    before = model([conv(), node(op_type, ["c", "k"], ["y"], name="scale")], W | {"k": normal(*shape) + np.float32(3)})
+    after, _ = rewritten(FuseAffine(), before)
+    assert describe(after) == [("Conv", "conv")]
+    assert_same_results(before, after)
+
+
+def test_a_chain_of_constants_goes_in_whole():
+    nodes = [conv(), node("Mul", ["k", "c"], ["m"], name="mul"), node("Add", ["m", "k"], ["y"], name="add")]
+    before = model(nodes, W | {"k": normal(4, 1, 1)})
+    after, _ = rewritten(FuseAffine(), before)
+    assert describe(after) == [("Conv", "conv")]
+    assert origins(after.graph.node[0]) == [["conv", "mul", "add"]]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "constant", "reason"),
+    [
+        (["c", "k"], normal(6), "the constant of Sub is not one value a channel"),
+        (["c", "k"], normal(1, 4, 6, 6), "the constant of Sub is not one value a channel"),
+        (["k", "c"], normal(4, 1, 1), "Sub takes from a constant"),
+        (["c", "c"], normal(1), "Sub has no constant operand"),
+    ],
+)
+def test_other_constants_stay_with_a_reason(inputs, constant, reason):
+    before = model([conv(), node("Sub", inputs, ["y"], name="sub")], W | {"k": constant})
+    _, outcome = rewritten(FuseAffine(), before)
+    assert outcome.reasons == {"sub": reason}
+
+
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize("op_type", ["Conv", "MaxPool", "AveragePool"])
+def test_auto_pad_becomes_the_pads_it_means(mode, size, op_type):
+    settled = {"auto_pad": mode, "strides": [2, 3]}
+    if op_type == "Conv":
+        nodes = [node("Conv", ["x", "w"], ["y"], name="n", **settled)]
+    else:
+        nodes = [node(op_type, ["x"], ["y"], name="n", kernel_shape=[3, 2], **settled)]
+    before = model(nodes, W, inputs=(("x", [1, 3, size, size]),))
+    after, _ = rewritten(ExplicitPads(), before)
+    assert "auto_pad" not in attributes(after.graph.node[0])
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def pad(amounts, fill=0.0, **attributes):
+    weights = W | {"p": np.array(amounts), "f": np.float32(fill)}
+    before = node("Pad", ["x", "p", "f"], ["z"], name="pad", **attributes)
+    return model([before, node("Conv", ["z", "w"], ["y"], name="conv", pads=[1, 0, 0, 1])], weights)
+
+
+def test_zero_padding_goes_into_the_convolution():
+    before = pad([0, 0, 1, 2, 0, 0, 3, 4])
+    after, _ = rewritten(FusePad(), before)
+    assert describe(after) == [("Conv", "conv")]
+    assert attributes(after.graph.node[0])["pads"] == [2, 2, 3, 5]
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("proto", "reason"),
+    [
+        (pad([0, 0, 1, 1, 0, 0, 1, 1], 0.5), "Pad fills with another value than zero"),
+        (pad([0, 0, 1, 1, 0, 0, 1, 1], mode="reflect"), "Pad repeats pixels"),
+        (pad([0, 0, -1, 0, 0, 0, 1, 1]), "Pad crops, or pads the batch or the channels"),
+        (pad([1, 0, 0, 0, 0, 0, 1, 1]), "Pad crops, or pads the batch or the channels"),
+    ],
+)
+def test_other_padding_stays_with_a_reason(proto, reason):
+    _, outcome = rewritten(FusePad(), proto)
+    assert outcome.reasons == {"conv": reason}
+
+
+@pytest.mark.parametrize("bias", [None, (), (4,), (1, 4), (1,)])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_every_gemm_takes_one_form(bias, transposed):
+    weights = {"w": normal(4, 8) if transposed else normal(8, 4)}
+    names = ["x", "w"]
+    if bias is not None:
+        weights["b"] = normal(*bias)
+        names.append("b")
+    before = model(
+        [node("Gemm", names, ["y"], name="fc", alpha=0.5, beta=2.0, transB=transposed)],
+        weights,
+        inputs=(("x", [3, 8]),),
+    )
+    after, _ = rewritten(NormalizeGemm(), before)
+    (gemm,) = after.graph.node
+    assert (gemm.name, attributes(gemm)) == ("fc", {"transB": 1})
+    assert [list(tensor.dims) for tensor in after.graph.initializer if tensor.name in gemm.input] == [[4, 8], [4]]
+    assert_same_results(before, after)
+
+
+def test_a_matmul_of_a_matrix_and_a_constant_becomes_a_gemm():
+    before = model([node("MatMul", ["x", "w"], ["y"], name="mm")], {"w": normal(8, 4)}, inputs=(("x", [3, 8]),))
+    after, _ = rewritten(NormalizeGemm(), before)
+    assert describe(after) == [("Gemm", "mm")]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (node("MatMul", ["x3", "w"], ["y"], name="n"), "the first operand of MatMul is not of rank 2"),
+        (node("MatMul", ["w", "x"], ["y"], name="n"), "the second operand of MatMul is not a constant matrix"),
+        (node("Gemm", ["x", "w", "rows"], ["y"], name="n"), "the third operand of Gemm differs from row to row"),
+        (node("Gemm", ["x", "w", "v"], ["y"], name="n"), "the third operand of Gemm is not constant"),
+        (node("Gemm", ["x", "w"], ["y"], name="n", transA=1), "Gemm transposes its first operand"),
+    ],
+)
+def test_other_products_stay_with_a_reason(given, reason):
+    weights = {"w": normal(8, 8), "rows": normal(8, 8)}
+    proto = model([given], weights, inputs=(("x", [8, 8]), ("x3", [2, 8, 8]), ("v", [8])))
+    _, outcome = rewritten(NormalizeGemm(), proto)
+    assert outcome.reasons == {"n": reason}
+
+
+def test_a_sum_of_three_is_two_additions():
+    before = model([node("Sum", ["x", "k", "x"], ["y"], name="sum")], {"k": normal(3, 1, 1)})
+    after, _ = rewritten(LowerSum(), before)
+    assert describe(after) == [("Add", "sum.1"), ("Add", "sum")]
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("axes", [[2, 3], [-1, -2]])
+def test_a_mean_over_height_and_width_is_global_pooling(keep, axes):
+    before = model([node("ReduceMean", ["x", "a"], ["y"], name="mean", keepdims=keep)], {"a": np.array(axes)})
+    after, _ = rewritten(MeanToPool(), before)
+    assert describe(after)[0] == ("GlobalAveragePool", "mean")
+    assert len(after.graph.node) == 2 - keep
+    assert_same_results(before, after, tolerance=1e-5)
+
+
+def test_other_means_stay_with_a_reason():
+    before = model([node("ReduceMean", ["x", "a"], ["y"], name="mean")], {"a": np.array([1])})
+    _, outcome = rewritten(MeanToPool(), before)
+    assert outcome.reasons == {"mean": "ReduceMean is not over height and width"}
+
+
+@pytest.mark.parametrize(
+    ("op_type", "shape", "result"), [("Squeeze", [2, 3, 1], [-1, 3]), ("Unsqueeze", [2, 3], [-1, 3, 1])]
+)
+def test_squeeze_and_unsqueeze_are_reshapes(op_type, shape, result):
+    before = model([node(op_type, ["x", "a"], ["y"], name="n")], {"a": np.array([2])}, inputs=(("x", shape),))
+    after, _ = rewritten(ToReshape(), before)
+    assert describe(after) == [("Reshape", "n")]
+    assert [list(np.frombuffer(t.raw_data, np.int64)) for t in after.graph.initializer if t.name == "n.shape"] == [
+        result
+    ]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+class DoubleRelu(Rewrite[bool]):
+    """Relu(x) -> Relu(x + x): wrong, and looks the same to every shape."""
+
+    op = ("Relu",)
+
+    def match(self, relu):
+        source = relu.inputs[0].producer()
+        return NoMatch("done") if source is not None and source.op_type == "Add" else True
+
+    def replace(self, relu, found):
+        doubled = insert(relu, "Add", [relu.inputs[0], relu.inputs[0]], {}, name="double")
+        return insert(relu, "Relu", [doubled], {}, name=relu.name)
+
+
+def test_a_rewrite_that_changes_the_result_is_caught_by_name_and_tensor():
+    before = model([node("Relu", ["x"], ["y"], name="act")])
+    after, outcome = rewritten(DoubleRelu(), before)
+    inputs = check.random_inputs(before)
+    with pytest.raises(TransformationError, match=r"DoubleRelu changed tensor 'y' by .*, more than") as caught:
+        check.compare("DoubleRelu", 0.1, check.run(before, inputs, outcome.tensors), check.run(after, inputs, ["y"]))
+    assert caught.value.exit_code == 3
+
+
+def test_a_rewrite_that_makes_values_infinite_is_caught():
+    with pytest.raises(TransformationError, match="R changed which values of tensor 'y' are finite"):
+        check.compare("R", 1.0, {"y": np.array([1.0])}, {"y": np.array([np.inf])})
+    check.compare("R", 0.0, {"y": np.array([np.nan, np.inf])}, {"y": np.array([np.nan, np.inf])})

@@ -1,0 +1,98 @@
+"""Shapes: what the user fixes, what the batch becomes, and what is left unknown."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from axbuild.toolchain.frontend.check import NotRunnableError
+from axbuild.toolchain.frontend.shapes import InputShapeError, ShapeInferenceError
+from frontend_world import model, node, normal, optimized
+
+
+def conv(shape):
+    nodes = [node("Conv", ["x", "w"], ["c"], name="conv", pads=[1, 1, 1, 1]), node("Relu", ["c"], ["y"])]
+    return model(nodes, {"w": normal(4, 3, 3, 3)}, inputs=(("x", shape),))
+
+
+def shapes_of(proto):
+    values = (*proto.graph.input, *proto.graph.value_info, *proto.graph.output)
+    return {value.name: [item.dim_value for item in value.type.tensor_type.shape.dim] for value in values}
+
+
+def test_every_tensor_has_a_static_shape(tmp_path):
+    proto = optimized(conv([1, 3, 8, 6]), tmp_path)
+    assert shapes_of(proto) == {"x": [1, 3, 8, 6], "c": [1, 4, 8, 6], "y": [1, 4, 8, 6]}
+
+
+@pytest.mark.parametrize("batch", ["N", None, -1, 0, "batch_size"])
+def test_an_unknown_batch_becomes_one(tmp_path, batch):
+    assert shapes_of(optimized(conv([batch, 3, 8, 8]), tmp_path))["y"] == [1, 4, 8, 8]
+
+
+def test_input_shapes_fix_what_the_model_leaves_open(tmp_path):
+    assert shapes_of(optimized(conv(["N", 3, "?", None]), tmp_path, x=(1, 3, 10, 12)))["y"] == [1, 4, 10, 12]
+
+
+def test_input_shapes_change_what_the_model_states(tmp_path):
+    proto = conv([1, 3, 8, 8])
+    proto.graph.value_info.append(proto.graph.output[0])
+    assert shapes_of(optimized(proto, tmp_path, x=(2, 3, 4, 4)))["c"] == [2, 4, 4, 4]
+
+
+def test_interface_describes_inputs_and_outputs(tmp_path):
+    optimized(conv([1, 3, 8, 6]), tmp_path)
+    assert json.loads((tmp_path / "out/interface.json").read_text()) == {
+        "inputs": [{"name": "x", "shape": [1, 3, 8, 6], "dtype": "float32"}],
+        "outputs": [{"name": "y", "shape": [1, 4, 8, 6], "dtype": "float32"}],
+    }
+
+
+def test_an_unknown_dimension_names_the_input_and_the_attribute_to_set(tmp_path):
+    with pytest.raises(InputShapeError) as caught:
+        optimized(conv(["N", 3, "height", None]), tmp_path)
+    assert caught.value.sentence == "input 'x' has unknown dimensions: [N, 3, height, ?]"
+    assert caught.value.hint == 'set input_shapes = { "x" = [1, 3, ..., ...] } on the float_model'
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ({"z": (1, 3, 8, 8)}, "input_shapes names 'z', and the model's inputs are x"),
+        ({"x": (1, 3, 8)}, r"gives 'x' 3 dimensions \[1, 3, 8\], and the model has 4"),
+        ({"x": (1, 3, 0, 8)}, "every dimension must be 1 or more"),
+        ({"x": (1, 3, 2**20, 2**20)}, "more than 2147483648 elements"),
+    ],
+)
+def test_input_shapes_that_do_not_fit_are_errors(tmp_path, wanted, sentence):
+    with pytest.raises(InputShapeError, match=sentence):
+        optimized(conv([1, 3, 8, 8]), tmp_path, **wanted)
+
+
+def test_a_shape_the_operators_cannot_take_is_an_error(tmp_path):
+    with pytest.raises(NotRunnableError, match=r"onnxruntime does not run the model: .*'conv'") as caught:
+        optimized(conv([1, 3, 8, 8]), tmp_path, x=(1, 5, 8, 8))
+    assert caught.value.exit_code == 2
+
+
+def test_a_shape_that_depends_on_data_names_the_tensor_and_the_node(tmp_path):
+    proto = model([node("NonZero", ["x"], ["n"], name="find"), node("Cast", ["n"], ["y"], to=1)])
+    with pytest.raises(ShapeInferenceError, match=r"tensor 'n', output of node 'find' \(NonZero\), depends on data"):
+        optimized(proto, tmp_path)
+
+
+def test_shapes_computed_in_the_graph_are_folded(tmp_path):
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "zero"], ["n"]),
+        node("Unsqueeze", ["n", "axis"], ["n1"]),
+        node("Concat", ["n1", "minus"], ["shape"], axis=0),
+        node("Reshape", ["x", "shape"], ["y"]),
+    ]
+    weights = {"zero": np.int64(0), "axis": np.array([0]), "minus": np.array([-1])}
+    proto = optimized(model(nodes, weights, inputs=(("x", ["N", 3, 4, 4]),)), tmp_path)
+    assert [item.op_type for item in proto.graph.node] == ["Reshape"]
+    assert shapes_of(proto)["y"] == [1, 48]
