@@ -164,6 +164,19 @@ def test_names_that_are_taken_get_a_number():
     assert np.abs(result.run(samples[0])[0] - expected).max() < result.scale("x") + result.scale("y")
 
 
+def test_constants_make_way_for_tensors_of_their_name():
+    n = Net(1, 3, 4, 4)
+    n.conv("x", "c.weight", 3, 3)
+    n.nodes[0].name = "c"
+    n.add("Relu", ["c.weight"], "y")
+    n.add("Add", ["c.weight", "y"], "z")
+    samples = n.samples()
+    result = quantised(n.model("z"), samples)
+    onnx.checker.check_model(result.model)
+    assert {i.name for i in result.model.graph.initializer} >= {"c.weight_1", "c.bias"}
+    assert result.run(samples[0])[0].shape == (1, 3, 4, 4)
+
+
 def test_an_input_nobody_reads_stays_an_input():
     n = Net(1, 4)
     n.input("idle", 1, 2)

@@ -41,11 +41,19 @@ class Emission:
         return name
 
     def add(self, kind: Kind, inputs: list[str], output: str, name: str, origins: list[str]) -> None:
-        written = write_node(kind, inputs, [output], name)
+        written = self.renamed(write_node(kind, inputs, [output], name))
         if origins:
             entry = written.node.metadata_props.add()
             entry.key, entry.value = ORIGINS, json.dumps(origins)
         self.written.append(written)
+
+    def renamed(self, written: Written) -> Written:
+        """The same with other names for constants whose names a tensor has."""
+        names = {name: self.free(name) for name in written.constants}
+        for index, name in enumerate(written.node.input):
+            written.node.input[index] = names.get(name, name)
+        constants = {names[name]: array for name, array in written.constants.items()}
+        return Written(written.node, constants, written.function)
 
     def describe(self, name: str, shape: Shape, grid: Grid | None) -> None:
         info = helper.make_tensor_value_info(name, TensorProto.UINT8, shape)

@@ -2,7 +2,7 @@
 
 Each record has the vendor's fields: "bit_width"; "policy", seven booleans; "state"; "quant_min", "quant_max"; "hash",
 an integer that names the record, and "dominator", the hash of the record that decides its scale. Beyond them it has
-"scale" and "zero_point" (lists for values a channel) and, on weights, "raised_channels": those whose scale the floor
+"scale" (a list for values a channel) and "zero_point", and on weights "raised_channels": those whose scale the floor
 of the integer semantics lifted.
 
 States: ACTIVATED decides its own scale; OVERLAPPED follows its dominator; BAKED is a weight, PASSIVE_BAKED a constant
@@ -120,10 +120,15 @@ def _constant(node: ir.Node, index: int, value: ir.Value, baked: Baked | None) -
         "hash": own,
         "dominator": own,
         "scale": [float(scale) for scale in baked.scale],
-        "zero_point": [0] * len(baked.scale),
+        "zero_point": 0,
     }
     return record if baked.passive else {**record, "raised_channels": list(baked.raised)}
 
 
 def write_records(records: dict[str, dict[str, Record]], path: Path) -> None:
-    path.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    """One record a line, so that two files can be told apart line by line."""
+    nodes = []
+    for node, tensors in records.items():
+        lines = [f"  {json.dumps(tensor)}: {json.dumps(record)}" for tensor, record in tensors.items()]
+        nodes.append(f" {json.dumps(node)}: {{\n" + ",\n".join(lines) + "\n }")
+    path.write_text("{\n" + ",\n".join(nodes) + "\n}\n", encoding="utf-8")
