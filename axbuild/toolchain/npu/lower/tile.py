@@ -9,7 +9,7 @@ import heapq
 import itertools
 from collections.abc import Iterator
 
-from axbuild.toolchain.kinds.base import Box, Kind, Rates, memory_shape
+from axbuild.toolchain.kinds.base import Box, Kind, Rates
 from axbuild.toolchain.npu.lower.jobs import Site, cut_axes, grain, job_cycles
 
 JOB_COST = 50.0
@@ -31,14 +31,16 @@ def tiles(box: Box, steps: Steps) -> list[Box]:
     return [Box(ranges) for ranges in itertools.product(*pieces)]
 
 
-def even_step(extent: int, parts: int, unit: int) -> int:
-    """Extent of a tile, a multiple of `unit`, that cuts `extent` into at most `parts` tiles."""
-    units = -(-extent // unit)
-    return max(1, -(-units // parts)) * unit
-
-
-def whole(kind: Kind, site: Site) -> Box:
-    return Box(tuple((0, size) for size in memory_shape(site.output)))
+def grid(box: Box, parts: dict[int, int], units: dict[int, int]) -> list[Box]:
+    """`box` cut into parts[axis] pieces of about equal extent, at multiples of units[axis] from its start."""
+    pieces = []
+    for axis, (start, stop) in enumerate(box.ranges):
+        unit = units.get(axis, 1)
+        count = -(-(stop - start) // unit)
+        wanted = min(parts.get(axis, 1), count)
+        edges = [min(start + i * count // wanted * unit, stop) for i in range(wanted + 1)]
+        pieces.append(list(itertools.pairwise(edges)))
+    return [Box(ranges) for ranges in itertools.product(*pieces)]
 
 
 class Cutter:
@@ -57,17 +59,19 @@ class Cutter:
 
     def spread(self, box: Box) -> list[Box]:
         """Parts of `box` that keep all engines busy for the shortest time."""
-        return min((tiles(box, steps) for steps in self._candidates(box)), key=self._cost)
+        units = {axis: grain(self.kind, self.site, axis) for axis in self.axes}
+        return min((grid(box, parts, units) for parts in self._candidates()), key=self._cost)
 
-    def _candidates(self, box: Box) -> Iterator[Steps]:
+    def _candidates(self) -> Iterator[dict[int, int]]:
+        """One job; or one or two jobs an engine, cut along one axis or two."""
         yield {}
-        for axis in self.axes:
-            start, stop = box.ranges[axis]
-            unit = grain(self.kind, self.site, axis)
-            for parts in sorted({self.engines, 2 * self.engines} - {1}):
-                step = even_step(stop - start, parts, unit)
-                if step < stop - start:
-                    yield {axis: step}
+        for count in sorted({self.engines, 2 * self.engines} - {1}):
+            for first in (n for n in range(1, count + 1) if count % n == 0):
+                if first == count:
+                    yield from ({axis: count} for axis in self.axes)
+                elif first > 1:
+                    for a, b in itertools.combinations(self.axes, 2):
+                        yield {a: first, b: count // first}
 
     def _cost(self, parts: list[Box]) -> float:
         """Cycles until the last engine is done, longest part first to the engine that is free first."""
