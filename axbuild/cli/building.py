@@ -97,7 +97,9 @@ def run(command: str, options: Options) -> int:
     if options.as_json:
         print(json.dumps(summary.record()))
     else:
-        print(summary.text(sys.stdout))
+        text = summary.text(sys.stdout)
+        if text:
+            print(text)
     if options.check_reproducible and report.exit_code == 0 and not options.dry_run:
         from axbuild.cli.reproducing import reproduce
 

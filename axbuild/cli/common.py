@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from axbuild.workspace.workspace import Workspace
+if TYPE_CHECKING:
+    from axbuild.workspace.workspace import Workspace
 
 SUBTRACT = "\0"
 """Put before `-//...` on the way in, so that click takes it for an argument and not for an option."""
@@ -52,4 +53,6 @@ def json_option(command: Decorated) -> Decorated:
 
 def here(config: tuple[str, ...] = ()) -> Workspace:
     """The workspace around the current folder."""
+    from axbuild.workspace.workspace import Workspace  # `--help` needs none
+
     return Workspace.find(Path.cwd(), {}, config)

@@ -21,5 +21,8 @@ def command(ctx: click.Context, shell: str) -> int:
     """
     kind = get_completion_class(shell)
     assert kind is not None
+    if shell == "bash":
+        # bash would break a label into words at its colon.
+        click.echo("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}")
     click.echo(kind(ctx.find_root().command, {}, "axbuild", VARIABLE).source())
     return 0

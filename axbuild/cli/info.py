@@ -48,7 +48,7 @@ def command(rule: str | None, as_json: bool, config: tuple[str, ...]) -> int:
         print(json.dumps(facts))
     else:
         for name, value in facts.items():
-            print(f"{name + ':':<16} {_text(value)}")
+            print(f"{name.replace('_', ' ') + ':':<16} {_text(name, value)}")
     return 0
 
 
@@ -59,12 +59,12 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
         "workspace": str(workspace.root),
         "outputs": str(workspace.root / FOLDER),
         "cache": str(workspace.cache_dir),
-        "cache bytes": _size(workspace),
+        "cache_bytes": _size(workspace),
         "jobs": settings.jobs or machine_cpus(),
         "cpu": settings.resources["cpu"] or machine_cpus(),
         "memory_gb": settings.resources["memory_gb"] or machine_memory_gb(),
         "gpu": settings.resources["gpu"],
-        "float platform": "shared" if settings.share_float else float_platform(),
+        "float_platform": "shared" if settings.share_float else float_platform(),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}",
         "rules": sorted(workspace.rules.rules),
     }
@@ -75,7 +75,9 @@ def _size(workspace: Workspace) -> int:
     return sum(path.stat().st_size for path in folder.glob("*/*")) if folder.is_dir() else 0
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
+    if name == "cache_bytes":
+        return f"{value:,}"
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

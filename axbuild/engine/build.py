@@ -116,8 +116,7 @@ class _Build:
             history = History(state.folder / "builds")
             id_ = history.new_id()
             if not self.request.dry_run and self.request.cache_dir is None:
-                writer = stack.enter_context(history.writer(id_))
-                self.stream.listeners.append(writer)
+                self.stream.listeners.append(stack.enter_context(history.recorded(id_)))
             self.stream.emit(
                 BuildStarted(id_, self.request.command, self.request.patterns, round(time.time(), 3), self.jobs)
             )
@@ -131,7 +130,6 @@ class _Build:
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
             self.stream.emit(BuildFinished(self.report.exit_code, counts, seconds, self.outputs, records))
-            history.prune()
         return self.report
 
     def _note(self, event: Event) -> None:

@@ -1,19 +1,25 @@
-"""Records of the last builds: each one's event stream, in the workspace's state folder; what `why` reads."""
+"""Records of the last builds: each one's event stream, in the workspace's state folder; what `why` reads.
+
+A build that made nothing is recorded under another ending and kept for a shorter while: thirty of them in a row must
+not push out the build that tells since when a result is valid. One that came to no action at all is not kept.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from axbuild.engine.events import ActionFinished, BuildFinished, BuildStarted, Event, Writer, read
+from axbuild.engine.events import ActionFinished, BuildFinished, BuildStarted, Event, Listener, Writer, read
 from axbuild.workspace.artifact import ActionId
 
 KEPT = 30
+KEPT_IDLE = 3
+_ENDING, _IDLE_ENDING = ".jsonl", ".idle.jsonl"
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,36 @@ class History:
         """Sorts by time; two builds at once get two."""
         return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}-{os.getpid()}"
 
-    def writer(self, id_: str) -> Writer:
+    @contextmanager
+    def recorded(self, id_: str) -> Iterator[Listener]:
+        """Records the events it hears; on leaving, puts the record where it belongs and drops old ones."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        return Writer((self._folder / f"{id_}.jsonl").open("w", encoding="utf-8"))
+        path = self._folder / f"{id_}{_ENDING}"
+        statuses: set[str] = set()
+        try:
+            with path.open("w", encoding="utf-8") as file:
+                write = Writer(file)
 
-    def prune(self) -> None:
-        for record in list(self.newest_first())[KEPT:]:
-            with suppress(FileNotFoundError):  # another build prunes as well
-                record.path.unlink()
+                def listen(event: Event) -> None:
+                    if isinstance(event, ActionFinished):
+                        statuses.add(event.status)
+                    write(event)
+
+                yield listen
+        finally:
+            if not statuses:
+                path.unlink()
+            elif statuses == {"up_to_date"}:
+                path.rename(self._folder / f"{id_}{_IDLE_ENDING}")
+            self._prune()
+
+    def _prune(self) -> None:
+        records = list(self.newest_first())
+        idle = [record for record in records if record.path.name.endswith(_IDLE_ENDING)]
+        full = [record for record in records if not record.path.name.endswith(_IDLE_ENDING)]
+        for record in (*idle[KEPT_IDLE:], *full[KEPT:]):
+            record.path.unlink(missing_ok=True)
 
     def newest_first(self) -> Iterator[Record]:
-        paths = self._folder.glob("*.jsonl") if self._folder.is_dir() else ()
-        return (Record(path.stem, path) for path in sorted(paths, reverse=True))
+        paths = self._folder.glob(f"*{_ENDING}") if self._folder.is_dir() else ()
+        return (Record(path.name.partition(".")[0], path) for path in sorted(paths, reverse=True))

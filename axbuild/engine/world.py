@@ -95,7 +95,11 @@ class LocalWorld:
         }
         stage = action.stage
         platform = self._platform if stage.float else None
-        return key_of(stage.ref, self._code_of(stage), action.params, shapes, platform)
+        try:
+            code = self._code_of(stage)
+        except AxError as error:
+            raise ActionFailed(action, error, 0) from error
+        return key_of(stage.ref, code, action.params, shapes, platform)
 
     def _code_of(self, stage: Stage) -> StageCode:
         if stage.ref not in self._stage_code:
