@@ -83,6 +83,6 @@ def test_exact_stages_give_the_same_bytes_without_the_new_instruction_sets(zoo: 
     masked = run_masked([*map(str, inputs), str(tmp_path / "masked")], MASKS)
     print("instruction sets in use:", plain["features"])
     print("instruction sets left when masked:", masked["features"])
-    assert not {"X86_V3", "X86_V4", "AVX2", "FMA3"} & set(masked["features"]["numpy"])
+    assert not set(MASKS["NPY_DISABLE_CPU_FEATURES"].split()) & set(masked["features"]["numpy"])
     assert len(plain["digests"]) > 60
     assert plain["digests"] == masked["digests"]

@@ -1,13 +1,14 @@
 """The promises about rebuilding, asserted on the event stream of the example zoo: MobileNetV2 from Keras to axmodel.
 
-One copy of the zoo is built once; each test makes an edit of its own, builds, and takes the edit back. The edits
-differ from one another, so the tests may run in any order.
+One copy of the zoo is built once, by a copy of axbuild, which nobody edits meanwhile; each test makes an edit of its
+own, builds, and takes the edit back. The edits differ from one another, so the tests may run in any order.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ COMPILATION = ["preflight", "partition", "split", "extract", "compile_subgraph",
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
     room = tmp_path_factory.mktemp("zoo")
-    zoo = Zoo(copy_zoo(room / "workspace"), room / "cache")
+    zoo = Zoo(copy_zoo(room / "workspace"), room / "cache", copy_package(room / "package"))
     zoo.build(*MOBILENET)
     return zoo
 
@@ -110,7 +111,7 @@ def test_a_moved_package_executes_nothing(zoo: Zoo) -> None:
 def test_a_comment_in_a_stage_reruns_that_stage_and_stops_there(
     zoo: Zoo, tmp_path: Path, module: str, stages: set[str]
 ) -> None:
-    package = copy_package(tmp_path / "package")
+    package = shutil.copytree(zoo.package, tmp_path / "package")
     edited = Zoo(zoo.root, Path(zoo.environment["AXBUILD_CACHE_DIR"]), package)
     with (package / "axbuild" / module).open("a") as file:
         file.write("# an edit that changes no result\n")
