@@ -1,0 +1,127 @@
+"""Rule files: which are loaded, under which names, and what is said about a broken one."""
+
+import subprocess
+import sys
+
+import pytest
+
+from axbuild.errors import AxError
+from axbuild.workspace.rulepack import load_rules
+
+RULE = '''
+from axbuild.workspace.rule import Int, Stage, rule
+
+from .shared import COMMON
+
+HALF = Stage("./half_stages.py:half", outputs=("half.txt",), float=True)
+
+
+@rule
+class half:
+    """Halves a file."""
+
+    times = Int("How often.", default=COMMON)
+
+    def actions(self, t, plan):
+        return None
+'''
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "half.py").write_text(RULE)
+    (rules / "shared.py").write_text("COMMON = 7\n")
+    (rules / "half_stages.py").write_text("import a_heavy_thing_that_is_not_installed\n")
+    (rules / "_private.py").write_text("1 / 0\n")
+    return rules
+
+
+def failure(folder):
+    with pytest.raises(AxError) as raised:
+        load_rules(folder)
+    assert raised.value.exit_code == 2
+    return str(raised.value)
+
+
+def test_own_rules_stand_beside_the_standard_ones(folder):
+    pack = load_rules(folder)
+    assert {"half", "float_model", "calibration_set", "quant_model", "npu_subgraph", "axmodel", "check"} < set(
+        pack.rules
+    )
+    assert pack.rules["half"].about == "Halves a file."
+    assert pack.rules["half"].attributes["times"].default == 7
+    assert pack.stages["./half_stages.py:half"].float
+    assert pack.stages["axbuild.toolchain.quant.merge:merge"].outputs == ("statistics.msgpack",)
+
+
+def test_loading_writes_nothing_into_a_watched_folder(folder):
+    before = sorted(folder.iterdir())
+    load_rules(folder)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_an_edit_of_any_rule_file_changes_the_digest_and_the_rules(folder):
+    first = load_rules(folder)
+    assert load_rules(folder).digest == first.digest
+    (folder / "shared.py").write_text("COMMON = 8\n")
+    second = load_rules(folder)
+    assert second.digest != first.digest
+    assert second.rules["half"].attributes["times"].default == 8
+
+
+def test_without_own_rules_only_the_standard_ones_are_there(tmp_path):
+    assert load_rules(None).digest == load_rules(tmp_path / "rules").digest
+
+
+def test_nothing_called_rules_becomes_importable(folder):
+    load_rules(folder)
+    assert not [name for name in sys.modules if name == "half" or name.startswith("rules.")]
+
+
+def test_a_rule_named_like_a_standard_one_is_refused(folder):
+    (folder / "half.py").write_text(RULE.replace("class half", "class quant_model"))
+    assert failure(folder) == "rules/half.py: error AX113: rule 'quant_model' is declared already"
+
+
+def test_broken_rule_files_are_named_with_the_line(folder):
+    (folder / "half.py").write_text("x = 1\ndef f(:\n")
+    assert failure(folder) == "rules/half.py:2: error AX113: not valid Python: invalid syntax\n  2 | def f(:"
+    (folder / "half.py").write_text("x = 1\ny = {}['gone']\n")
+    assert failure(folder) == "rules/half.py:2: error AX113: cannot be loaded: KeyError: 'gone'\n  2 | y = {}['gone']"
+    (folder / "half.py").write_text("import nothing_like_this\n")
+    assert failure(folder) == (
+        "rules/half.py:1: error AX113: cannot be loaded: ModuleNotFoundError: No module named 'nothing_like_this'\n"
+        "  1 | import nothing_like_this"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ref", "sentence"),
+    [
+        ("half", "stage 'half' must read package.module:function or ./file.py:function"),
+        ("a.b:", "stage 'a.b:' must read package.module:function or ./file.py:function"),
+        ("./gone.py:f", "stage ./gone.py:f: there is no gone.py beside this file"),
+    ],
+)
+def test_a_stage_that_cannot_be_found_is_named(folder, ref, sentence):
+    (folder / "half.py").write_text(RULE.replace("./half_stages.py:half", ref))
+    assert failure(folder) == f"rules/half.py: error AX113: {sentence}"
+
+
+def test_two_declarations_of_one_stage_must_agree(folder):
+    (folder / "other.py").write_text(RULE.replace("class half", "class other").replace(", float=True", ""))
+    assert failure(folder) == (
+        "rules/other.py: error AX113: stage ./half_stages.py:half is declared already, with other properties"
+    )
+
+
+def test_the_standard_rules_load_without_a_heavy_module():
+    code = (
+        "import sys; from axbuild.workspace.rulepack import load_rules; load_rules(None); import axbuild.graph.layout\n"
+        "heavy = 'numpy onnx onnxruntime onnx_ir torch networkx jsonschema diskcache rich click PIL'.split()\n"
+        "print([name for name in heavy if name in sys.modules], 'axbuild.toolchain' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "[] False"

@@ -1,0 +1,208 @@
+"""Paths, folders and globs of a package, and the data files that belong to an ONNX model."""
+
+import random
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from axbuild.errors import AxError
+from axbuild.workspace.artifact import Source
+from axbuild.workspace.disk import MemoryDisk, RealDisk
+from axbuild.workspace.external_data import external_data_files
+from axbuild.workspace.ignore import Ignore
+from axbuild.workspace.sources import find_sources
+
+FILES = {
+    "m/net.onnx": "",
+    "m/net.data": "",
+    "m/pics/a.png": "",
+    "m/pics/b.png": "",
+    "m/pics/b.jpg": "",
+    "m/pics/deep/c.png": "",
+    "m/pics/.hidden.png": "",
+    "m/pics/.git/d.png": "",
+    "m/pics/skip/e.png": "",
+    "m/odd[1].txt": "",
+    "n/x.png": "",
+    "axbuild-out/m/x.bin": "",
+}
+
+
+def find(*items, one_file=False, companions=None, package="m"):
+    return find_sources(MemoryDisk(FILES), Ignore((), ("skip",)), package, list(items), one_file, companions)
+
+
+def names(source):
+    assert source.tree
+    return [name for name, _ in source.files]
+
+
+def test_a_file_is_a_single_artifact():
+    assert find("net.onnx") == Source((("net.onnx", "m/net.onnx"),))
+    assert find("./pics/a.png") == Source((("a.png", "m/pics/a.png"),))
+    assert find("odd[1].txt") == Source((("odd[1].txt", "m/odd[1].txt"),))
+
+
+def test_a_folder_is_a_tree_of_everything_in_it_but_what_is_ignored():
+    found = find("pics")
+    assert names(found) == ["a.png", "b.jpg", "b.png", "deep/c.png"]
+    assert found.files[3][1] == "m/pics/deep/c.png"
+
+
+def test_a_glob_is_a_tree_even_of_one_file():
+    assert names(find("pics/*.png")) == ["a.png", "b.png"]
+    assert names(find("pics/**/*.png")) == ["a.png", "b.png", "deep/c.png"]
+    assert names(find("pics/?.jpg")) == ["b.jpg"]
+    assert names(find("pics/[ab].png")) == ["a.png", "b.png"]
+    assert names(find("**/c.png")) == ["pics/deep/c.png"]
+    assert names(find("p*/*.jpg")) == ["pics/b.jpg"]
+
+
+def test_names_in_a_list_are_counted_from_the_folder_that_all_share():
+    assert names(find("pics/a.png", "pics/deep/*")) == ["a.png", "deep/c.png"]
+    assert names(find("pics/*.png", "net.onnx")) == ["net.onnx", "pics/a.png", "pics/b.png"]
+    assert names(find("pics/a.png", "pics/*.png")) == ["a.png", "b.png"]
+
+
+def test_moving_the_files_together_renames_nothing():
+    moved = {path.replace("m/pics", "other/place/of"): text for path, text in FILES.items()}
+    there = find_sources(MemoryDisk(moved), Ignore((), ("skip",)), "other", ["place/of/*.png"], False, None)
+    assert names(there) == names(find("pics/*.png"))
+
+
+def test_the_root_package_reaches_every_folder():
+    assert names(find("n/*.png", package="")) == ["x.png"]
+    assert find("m/net.onnx", package="") == Source((("net.onnx", "m/net.onnx"),))
+
+
+MISTAKES = [
+    (("nett.onnx",), {}, "AX109: there is no 'nett.onnx' in //m\n  hint: did you mean 'net.onnx'?"),
+    (("nett.onnx",), {"one_file": True}, "AX109: there is no 'nett.onnx' in //m\n  hint: did you mean 'net.onnx'?"),
+    (("nothing",), {"package": ""}, "AX109: there is no 'nothing' in the workspace's root package"),
+    (("pics",), {"one_file": True}, "AX111: 'pics' is a folder, not a file"),
+    (("*.tar",), {}, "AX111: no file matches '*.tar'"),
+    (("pics/skip",), {}, None),
+    (("../n/x.png",), {}, "AX110: '../n/x.png' leaves the package //m\n"
+                          "  hint: declare a filegroup in that folder's package and name its label"),
+    (("pics/../../n",), {}, "AX110: 'pics/../../n' leaves the package //m\n"
+                            "  hint: declare a filegroup in that folder's package and name its label"),
+    (("/etc/passwd",), {}, "AX110: '/etc/passwd' is not a path inside the package"),
+    (("~/x",), {}, "AX110: '~/x' is not a path inside the package"),
+    (("a\\b",), {}, "AX110: 'a\\b' is not a path inside the package"),
+    (("axbuild-out/m/x.bin",), {"package": ""}, "AX110: 'axbuild-out/m/x.bin' is an output of a build\n"
+                                                "  hint: name the label of the target that makes it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("items", "how", "message"), MISTAKES)
+def test_a_path_that_means_nothing_is_refused(items, how, message):
+    if message is None:
+        assert names(find(*items, **how)) == ["e.png"]
+        return
+    with pytest.raises(AxError) as raised:
+        find(*items, **how)
+    assert str(raised.value) == f"error {message}"
+    assert raised.value.exit_code == 2
+
+
+def test_linked_folders_are_not_walked_into(tmp_path):
+    (tmp_path / "m" / "pics").mkdir(parents=True)
+    (tmp_path / "m" / "pics" / "a.png").touch()
+    (tmp_path / "m" / "pics" / "loop").symlink_to(tmp_path / "m")
+    (tmp_path / "m" / "pics" / "b.png").symlink_to(tmp_path / "m" / "pics" / "a.png")
+    (tmp_path / "m" / "pics" / "gone.png").symlink_to(tmp_path / "nowhere")
+    disk = RealDisk(str(tmp_path))
+    assert names(find_sources(disk, Ignore(), "m", ["**/*.png"], False, None)) == ["pics/a.png", "pics/b.png"]
+
+
+def tensor(name, location):
+    made = numpy_helper.from_array(np.zeros(4, np.float32), name)
+    made.ClearField("raw_data")
+    made.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", "16")):
+        made.external_data.add(key=key, value=value)
+    return made
+
+
+def model(*initializers, nodes=(), functions=()):
+    graph = helper.make_graph(list(nodes), "g", [], [], initializer=list(initializers))
+    made = helper.make_model(graph, functions=list(functions), doc_string="text " * 3000)
+    return made.SerializeToString()
+
+
+def data_of(content, *others):
+    disk = MemoryDisk({"m/sub/net.onnx": content, **dict.fromkeys(others, "")})
+    return external_data_files(disk, "m/sub/net.onnx")
+
+
+def test_a_model_with_its_weights_inside_has_no_data_files():
+    big = numpy_helper.from_array(np.random.default_rng(0).normal(size=100_000).astype(np.float32), "w")
+    assert data_of(model(big)) == []
+
+
+def test_data_files_are_found_wherever_a_tensor_can_stand():
+    constant = helper.make_node("Constant", [], ["c"], value=tensor("c", "in_node.data"))
+    branch = helper.make_graph([], "then", [], [], initializer=[tensor("t", "in_branch.data")])
+    choice = helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
+    inner = helper.make_node("Constant", [], ["c"], value=tensor("c", "deep/in_function.data"))
+    function = helper.make_function("d", "f", [], ["c"], [inner], [helper.make_opsetid("", 18)])
+    big = numpy_helper.from_array(np.zeros(50_000, np.float32), "w")
+    content = model(big, tensor("a", "a.data"), tensor("b", "./a.data"), nodes=[constant, choice], functions=[function])
+    found = ["a.data", "deep/in_function.data", "in_branch.data", "in_node.data"]
+    assert data_of(content, *(f"m/sub/{name}" for name in found)) == [f"m/sub/{name}" for name in found]
+
+
+@pytest.mark.parametrize("location", ["../up.data", "/abs.data", "a/../../up.data", "", "C:\\x.data", "..\\up.data"])
+def test_a_data_file_outside_the_models_folder_is_refused(location):
+    with pytest.raises(AxError) as raised:
+        data_of(model(tensor("a", location)), "m/up.data")
+    assert str(raised.value) == (
+        f"error AX118: m/sub/net.onnx keeps weights in '{location}', which is not a path inside the model's folder"
+    )
+
+
+def test_a_missing_data_file_is_named():
+    with pytest.raises(AxError) as raised:
+        data_of(model(tensor("a", "w.data")))
+    assert str(raised.value) == "error AX118: m/sub/net.onnx keeps weights in 'w.data', and there is no such file"
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a model at all", b"\x00" * 100, b"\x3a\xff\xff\xff\xff\x0f", b"\xff" * 50]
+)
+def test_a_file_that_is_no_model_is_refused(content):
+    with pytest.raises(AxError, match=r"AX112: m/sub/net\.onnx is not a readable ONNX model: "):
+        data_of(content)
+
+
+def test_a_cut_or_damaged_model_is_read_or_refused_but_never_hangs():
+    content = model(tensor("a", "w.data"), nodes=[helper.make_node("Relu", ["x"], ["y"])])[15_000:]
+    whole = model(tensor("a", "w.data"))
+    rng = random.Random(0)
+    for _ in range(300):
+        damaged = bytearray(whole if rng.random() < 0.5 else content)
+        for _ in range(rng.randint(1, 4)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        try:
+            assert set(data_of(bytes(damaged[: rng.randrange(len(damaged))]), "m/sub/w.data")) <= {"m/sub/w.data"}
+        except AxError as error:
+            assert error.code in {"AX112", "AX118"}
+
+
+def test_data_files_come_along_in_a_tree():
+    disk = MemoryDisk({"m/net.onnx": model(tensor("a", "w/all.data")), "m/w/all.data": ""})
+    found = find_sources(disk, Ignore(), "m", ["net.onnx"], True, external_data_files)
+    assert found == Source((("net.onnx", "m/net.onnx"), ("w/all.data", "m/w/all.data")), tree=True)
+
+
+def test_onnxs_own_external_data_is_found(tmp_path):
+    weights = numpy_helper.from_array(np.arange(1000, dtype=np.float32), "w")
+    node = helper.make_node("Identity", ["w"], ["y"])
+    output = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1000])
+    made = helper.make_model(helper.make_graph([node], "g", [], [output], initializer=[weights]))
+    (tmp_path / "m").mkdir()
+    onnx.save_model(made, tmp_path / "m" / "net.onnx", save_as_external_data=True, location="net.data")
+    assert external_data_files(RealDisk(str(tmp_path)), "m/net.onnx") == ["m/net.data"]
