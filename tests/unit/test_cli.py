@@ -1,0 +1,218 @@
+"""Verbs, their mistakes and their exit codes, in this process; whole texts where a user reads them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from axbuild.cli.app import VERBS, run
+from axbuild.cli.completing import labels
+from axbuild.errors import AxError
+
+BUILD = """
+[[filegroup]]
+name = "pictures"
+srcs = ["*.png"]
+
+[[alias]]
+name = "photos"
+actual = ":pictures"
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    (tmp_path / "axbuild.toml").write_text("[config.ci.build]\njobs = 1\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/BUILD.toml").write_text(BUILD)
+    (tmp_path / "data/a.png").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_verb_has_help(capsys):
+    for verb in VERBS:
+        assert run([verb, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"Usage: axbuild {verb} ")
+        assert "Show this message" in shown
+
+
+def test_the_command_line_lists_its_verbs(capsys):
+    assert run(["-h"]) == 0
+    shown = capsys.readouterr().out
+    assert [verb for verb in VERBS if f"\n  {verb} " not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["buidl"], "there is no command 'buidl'; did you mean 'build'?"),
+        (["build"], "Missing argument 'TARGETS...'"),
+        (["build", "//data", "--keepgoing"], "No such option '--keepgoing'"),
+        (["build", "//data", "-j", "0"], "0 is not in the range x>=1"),
+        (
+            ["build", "//data:photo"],
+            "error AX202: there is no target //data:photo\n  hint: did you mean '//data:photos'?",
+        ),
+        (["build", "//data:"], "error AX200: '//data:' is not a label"),
+        (
+            ["build", "//data:all", "--events", "/none/x"],
+            "error AX251: --events: /none/x cannot be written: No such file",
+        ),
+        (
+            ["build", "//data:all", "--config", "cii"],
+            "error AX102: unknown configuration 'cii'\n  hint: did you mean 'ci'?",
+        ),
+        (["test", "//..."], "error AX250: //... names no target with a verdict"),
+        (["why", "//data:photos"], "error AX254: no build of //data:photos is on record in this workspace"),
+        (["query", "dep(//data:photos)"], "error AX253: 'dep(//data:photos)' is no query: there is no function 'dep'"),
+        (["query", "deps(//a,//b)"], "it has too many arguments"),
+        (["query", "deps()"], "it has an empty argument"),
+        (["explain", "AX1"], "error AX252: there is no error code 'AX1'"),
+        (["info", "filegroups"], "error AX255: there is no rule 'filegroups'\n  hint: did you mean 'filegroup'?"),
+        (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
+    ],
+)
+def test_a_mistake_on_the_command_line_exits_2_and_says_what_to_do(workspace, capsys, arguments, told):
+    assert run(arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_outside_a_workspace_every_verb_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for verb in (["build", "//x"], ["query", "//x"], ["why", "//x"], ["info"], ["clean"]):
+        assert run(verb) == 2
+        assert "error AX100" in capsys.readouterr().err
+
+
+def test_a_defect_of_ours_exits_3_with_its_trace(workspace, monkeypatch, capsys):
+    def broken(*_):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("axbuild.workspace.workspace.Workspace.find", broken)
+    assert run(["info"]) == 3
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError: ours" in told
+    assert told.splitlines()[-1].startswith("error AX900: axbuild itself failed")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["//..."], ["//data:pictures", "//data:photos"]),
+        (["//...", "-//data:photos"], ["//data:pictures"]),
+        (["deps(//data:photos)"], ["//data:pictures", "//data:photos"]),
+        (["deps", "//data:pictures"], ["//data:pictures"]),
+        (["rdeps(//data:pictures)"], ["//data:pictures", "//data:photos"]),
+        (["rdeps(//data:all, //data:photos)"], ["//data:photos"]),
+    ],
+)
+def test_queries(workspace, capsys, words, found):
+    assert run(["query", *words]) == 0
+    assert capsys.readouterr().out.split() == found
+
+
+def test_a_query_for_programs(workspace, capsys):
+    run(["query", "//data:photos", "--json"])
+    assert json.loads(capsys.readouterr().out) == [{"label": "//data:photos", "rule": "alias"}]
+
+
+def test_plain_files_are_handed_over_without_running_anything(workspace, capsys):
+    assert run(["build", "//data:photos"]) == 0
+    assert "done: 0 built, 0 reused" in capsys.readouterr().out
+
+
+def test_info_for_people_and_programs(workspace, capsys):
+    assert run(["info", "--config", "ci"]) == 0
+    assert "jobs:            1\n" in capsys.readouterr().out
+    run(["info", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["workspace"] == str(workspace)
+    assert "filegroup" in facts["rules"]
+    assert run(["info", "filegroup"]) == 0
+    assert "srcs (required)" in capsys.readouterr().out
+
+
+def test_an_error_code_is_explained(capsys):
+    assert run(["explain", "ax104"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "AX104: a rule has no such attribute",
+        "exit code 2: a mistake in the input",
+    ]
+    assert run(["explain"]) == 0
+    assert "AX509  exit 1  building again gave other bytes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("", ["//data", "//data:"]),
+        ("//d", ["//data", "//data:"]),
+        ("//data:", ["//data:photos", "//data:pictures"]),
+        ("//x", []),
+    ],
+)
+def test_labels_are_completed(workspace, typed, offered):
+    assert labels(workspace, typed) == offered
+
+
+def test_completion_reports_no_errors(workspace):
+    (workspace / "data/BUILD.toml").write_text("not toml")
+    assert labels(workspace, "//data:") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_call_axbuild(capsys, shell):
+    assert run(["completion", shell]) == 0
+    assert "_AXBUILD_COMPLETE" in capsys.readouterr().out
+
+
+def test_clean_takes_outputs_and_on_request_the_cache(workspace, capsys):
+    run(["build", "//data:pictures"])
+    (workspace / "cache/mine").write_text("mine")
+    assert run(["clean", "--cache"]) == 0
+    assert [path.name for path in (workspace / "cache").iterdir()] == ["mine"]
+    assert "removed the cache" in capsys.readouterr().out
+
+
+def test_clean_leaves_a_cache_that_a_build_is_using(workspace, capsys):
+    from axbuild.store.store import Store
+
+    with Store(workspace / "cache"):
+        assert run(["clean", "--cache"]) == 3
+    assert "error AX951" in capsys.readouterr().err
+    assert (workspace / "cache/cas").is_dir()
+
+
+def test_errors_carry_their_own_exit_code(workspace, monkeypatch, capsys):
+    def full(*_):
+        raise AxError("no space", code="AX901")
+
+    monkeypatch.setattr("axbuild.workspace.workspace.Workspace.find", full)
+    assert run(["build", "//data"]) == 3
+
+
+HEAVY = ("torch", "onnx", "numpy", "onnxruntime", "networkx", "jsonschema", "rich", "importlib.metadata", "asyncio")
+PROBE = """
+import sys
+from axbuild.cli.entry import main
+sys.argv[0] = "axbuild"
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print([name for name in {heavy!r} if name in sys.modules], "click" in sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "click"),
+    [(["--help"], True), (["query", "//..."], True), (["build", "//data:pictures"], True), (["version"], False)],
+)
+def test_light_commands_import_nothing_heavy(workspace, arguments, click):
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=HEAVY), *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines()[-1] == f"[] {click}"

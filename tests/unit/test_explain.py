@@ -1,0 +1,73 @@
+import pytest
+
+from axbuild.engine.explain import Cause, diff, reason, sentence
+
+BEFORE = {
+    "stage": "m:f",
+    "code": {"m": "1" * 64, "m.helper": "2" * 64},
+    "tools": {"numpy": "2.4.6"},
+    "params": {"rtol": 1e-5, "processors": [{"mean": [1, 2], "name": "x"}]},
+    "inputs": {"model": "a" * 64, "samples": [{"x.npy": "b" * 64, "y.npy": "c" * 64}]},
+    "platform": None,
+}
+
+
+def after(**changed):
+    return diff(BEFORE, BEFORE | changed, {"model": "//m:float optimize", "samples[0]/x.npy": "data/x.npy"})
+
+
+def test_equal_records_have_no_causes():
+    assert after() == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"inputs": {**BEFORE["inputs"], "model": "d" * 64}},
+            "//m:float optimize (input model) changed: aaaaaaaaaaaa -> dddddddddddd",
+        ),
+        (
+            {"inputs": {**BEFORE["inputs"], "samples": [{"x.npy": "e" * 64, "y.npy": "c" * 64}]}},
+            "data/x.npy (input samples[0]/x.npy) changed: bbbbbbbbbbbb -> eeeeeeeeeeee",
+        ),
+        (
+            {"inputs": {**BEFORE["inputs"], "samples": [{"x.npy": "b" * 64}]}},
+            "input samples[0]/y.npy went away",
+        ),
+        ({"params": BEFORE["params"] | {"rtol": 1e-4}}, "parameter rtol: 1e-05 -> 0.0001"),
+        (
+            {"params": BEFORE["params"] | {"processors": [{"mean": [1, 3], "name": "x"}]}},
+            "parameter processors[0].mean: [1, 2] -> [1, 3]",
+        ),
+        ({"params": {"processors": BEFORE["params"]["processors"]}}, "parameter rtol: 1e-05 -> not set"),
+        (
+            {"code": BEFORE["code"] | {"m.helper": "3" * 64}},
+            "code m.helper changed: 222222222222 -> 333333333333",
+        ),
+        ({"code": BEFORE["code"] | {"m.new": "3" * 64}}, "code m.new joined the stage's imports"),
+        ({"tools": {"numpy": "2.4.7"}}, "tool numpy: 2.4.6 -> 2.4.7"),
+        ({"tools": {}}, "tool numpy: 2.4.6 -> not used"),
+        ({"platform": "x86_64 v3 cpu"}, "float platform: any -> x86_64 v3 cpu"),
+        ({"stage": "m:g"}, "stage: m:f -> m:g"),
+    ],
+)
+def test_one_moved_part_is_one_sentence(changed, told):
+    assert [sentence(cause) for cause in after(**changed)] == [told]
+
+
+def test_causes_that_are_no_part_of_a_key():
+    assert sentence(Cause("blob", "out", "f" * 64, "missing")) == "stored output out (ffffffffffff) is missing"
+    assert sentence(Cause("result")) == "the stored result is gone"
+    assert sentence(Cause("first")) == "never built in this workspace"
+
+
+def test_a_reason_names_the_first_causes_and_counts_the_others():
+    causes = tuple(Cause("tool", f"t{i}", "1", "2") for i in range(5))
+    assert reason(causes) == "tool t0: 1 -> 2; tool t1: 1 -> 2; tool t2: 1 -> 2; and 2 more"
+
+
+def test_long_values_are_cut():
+    told = sentence(Cause("parameter", "list", list(range(100)), None))
+    assert told.endswith("... -> not set")
+    assert len(told) < 100

@@ -1,0 +1,111 @@
+import pytest
+
+from axbuild.engine.content import File
+from axbuild.engine.outputs import BadOutputPath, Outputs, OutputsNotWritable, clean
+from axbuild.store.faults import BlobLost
+from axbuild.store.statcache import StatCache
+from axbuild.store.store import Store
+
+LABEL = "//pkg:t"
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "cache") as store:
+        yield store
+
+
+@pytest.fixture
+def place(store, tmp_path):
+    outputs = Outputs(tmp_path, store.blobs, StatCache(tmp_path / "stat"))
+    return lambda contents, label=LABEL: outputs.place(label, contents)
+
+
+def below(folder):
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files_and_trees_stand_where_they_are_declared(store, place, tmp_path):
+    one, two = File(store.blobs.add_bytes(b"one")), File(store.blobs.add_bytes(b"two"))
+    paths = place({"compiled.axmodel": one, "compiler/": {"b1/report.json": two}})
+    assert paths == ["axbuild-out/pkg/t/compiled.axmodel", "axbuild-out/pkg/t/compiler/b1/report.json"]
+    assert below(tmp_path / "axbuild-out/pkg/t") == {"compiled.axmodel": "one", "compiler/b1/report.json": "two"}
+
+
+def test_a_source_is_copied(place, tmp_path):
+    (tmp_path / "a.txt").write_text("source")
+    place({"a.txt": File("0" * 64, "a.txt")})
+    assert below(tmp_path / "axbuild-out/pkg/t") == {"a.txt": "source"}
+
+
+def test_what_an_earlier_build_put_there_is_removed_and_nothing_else(store, place, tmp_path):
+    blob = File(store.blobs.add_bytes(b"x"))
+    place({"old/deep/x": blob, "kept": blob})
+    place({"x": blob}, "//pkg/t:sub")
+    (tmp_path / "axbuild-out/pkg/t/mine").write_text("mine")
+    place({"kept": blob})
+    assert below(tmp_path / "axbuild-out/pkg/t") == {"kept": "x", "mine": "mine", "sub/x": "x"}
+    assert not (tmp_path / "axbuild-out/pkg/t/old").exists()
+
+
+def test_a_file_that_is_right_is_left_alone_and_a_wrong_one_replaced(store, place, tmp_path):
+    blob = File(store.blobs.add_bytes(b"right"))
+    place({"x": blob})
+    path = tmp_path / "axbuild-out/pkg/t/x"
+    inode = path.stat().st_ino
+    place({"x": blob})
+    assert path.stat().st_ino == inode
+    path.write_text("wrong")
+    place({"x": blob})
+    assert path.read_text() == "right"
+
+
+def test_a_file_may_become_a_folder_and_a_folder_a_file(store, place, tmp_path):
+    blob = File(store.blobs.add_bytes(b"x"))
+    folder = tmp_path / "axbuild-out/pkg/t"
+    place({"a": blob})
+    place({"a/b": blob})
+    assert below(folder) == {"a/b": "x"}
+    place({"a": blob})
+    assert below(folder) == {"a": "x"}
+
+
+def test_a_link_in_the_way_is_replaced_and_what_it_leads_to_left(store, place, tmp_path):
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    folder = tmp_path / "axbuild-out/pkg/t"
+    folder.mkdir(parents=True)
+    (folder / "x").symlink_to(target)
+    place({"x": File(store.blobs.add_bytes(b"x"))})
+    assert (below(folder), target.read_text()) == ({"x": "x"}, "precious")
+
+
+def test_a_lost_blob_is_told_to_the_caller(place):
+    with pytest.raises(BlobLost):
+        place({"x": File("ab" * 32)})
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a//b", "a/../b", "."])
+def test_a_path_that_leaves_the_folder_is_refused(store, place, name):
+    with pytest.raises(BadOutputPath):
+        place({name: File(store.blobs.add_bytes(b"x"))})
+
+
+def test_two_outputs_at_one_place_are_refused(store, place):
+    blob = File(store.blobs.add_bytes(b"x"))
+    for contents in ({"a": blob, "a/b": blob}, {"a/b": blob, "a": blob}, {"a/": {"b": blob}, "a/b": blob}):
+        with pytest.raises(BadOutputPath, match="another output stands at"):
+            place(contents)
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(store, place, tmp_path):
+    (tmp_path / "axbuild-out").write_text("a file")
+    with pytest.raises(OutputsNotWritable, match="axbuild-out/pkg/t cannot be written"):
+        place({"x": File(store.blobs.add_bytes(b"x"))})
+
+
+def test_clean_removes_every_output(store, place, tmp_path):
+    assert clean(tmp_path) is False
+    place({"x": File(store.blobs.add_bytes(b"x"))})
+    assert clean(tmp_path) is True
+    assert not (tmp_path / "axbuild-out").exists()

@@ -1,0 +1,183 @@
+"""What a build looks like: every renderer is fed events and nothing else."""
+
+import io
+
+import pytest
+
+from axbuild.engine.events import (
+    ActionFinished,
+    ActionStarted,
+    BuildFinished,
+    BuildStarted,
+    Diagnostic,
+    TargetConfigured,
+    TestResult,
+)
+from axbuild.report.board import Board
+from axbuild.report.lines import Lines, PlainRenderer, duration
+from axbuild.report.live import LiveRenderer
+from axbuild.report.style import Style
+from axbuild.report.summary import Summary
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def finished(action, status="executed", **fields):
+    reason = fields.pop("reason", "")
+    return ActionFinished("//m:x", action, action, f"t:{action}", "k", status, reason, 1.0, **fields)
+
+
+def ended(code=0, **counts):
+    every = dict.fromkeys(("executed", "cached", "up_to_date", "failed", "skipped"), 0) | counts
+    return BuildFinished(code, every, 1.25, {"//m:x": ["axbuild-out/m/x/a", "axbuild-out/m/x/b"]})
+
+
+BEGIN = [BuildStarted("b", "build", ("//m:x",), 0.0, 2), TargetConfigured("//m:x", "axmodel", 3, 1)]
+
+
+def lines_of(*events, **settings):
+    out = io.StringIO()
+    renderer = PlainRenderer(out, lambda style: Lines(style, **settings))
+    for event in (*BEGIN, *events):
+        renderer(event)
+    return out.getvalue().splitlines()
+
+
+def test_a_total_is_a_least_number_while_an_expansion_is_open():
+    split = finished("split", seconds=0.25, outputs={"expansion.json": "d"}, children=4)
+    assert lines_of(finished("a", seconds=0.004), split, finished("split/one", seconds=75)) == [
+        "[1/at least 3] //m:x a 4 ms",
+        "[2/7] //m:x split 0.2 s",
+        "[3/7] //m:x split/one 1 min 15 s",
+    ]
+
+
+def test_children_that_expand_keep_the_total_open():
+    board = Board()
+    for event in (*BEGIN, finished("s", outputs={"expansion.json": "d"}, children=2, child_expansions=1)):
+        board(event)
+    assert board.progress() == "[1/at least 5]"
+    board(finished("s/c", outputs={"expansion.json": "d"}, children=1))
+    assert board.progress() == "[2/6]"
+
+
+def test_an_action_that_runs_twice_counts_once():
+    board = Board()
+    for event in (*BEGIN, finished("a", "up_to_date"), finished("a")):
+        board(event)
+    assert board.done == 1
+
+
+def test_reused_results_have_no_line_but_their_warnings_do():
+    warned = Diagnostic("//m:x", "a", "a", "AX308", "not fused", True)
+    assert lines_of(warned, finished("a", "up_to_date")) == ["//m:x a: warning AX308: not fused"]
+
+
+def test_a_failure_has_its_whole_error():
+    record = {"code": "AX500", "sentence": "//m:x a: it broke", "hint": "mend it", "place": None}
+    assert lines_of(finished("a", "failed", error=record)) == [
+        "[1/at least 3] //m:x a failed",
+        "error AX500: //m:x a: it broke",
+        "  hint: mend it",
+    ]
+
+
+def test_explain_tells_every_cause_below_its_action():
+    cause = {"what": "parameter", "name": "rtol", "old": 1, "new": 2, "where": ""}
+    event = finished("a", causes=(cause,))
+    assert lines_of(event) == ["[1/at least 3] //m:x a 0 ms"]
+    assert lines_of(event, explain=True)[1:] == ["    parameter rtol: 1 -> 2"]
+
+
+def test_a_dry_run_tells_what_would_run():
+    event = finished("a", "skipped", reason="would run: because")
+    assert lines_of(event, dry_run=True) == ["//m:x a would run: because"]
+    assert lines_of(event) == []
+
+
+def test_verdicts_have_their_sentence():
+    assert lines_of(TestResult("//m:x", False, "y[3] is 1, limit 0")) == ["FAILED //m:x: y[3] is 1, limit 0"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0004, "0 ms"), (0.0996, "100 ms"), (0.1, "0.1 s"), (59.94, "59.9 s"), (125, "2 min 5 s")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def summary_of(*events):
+    summary = Summary()
+    for event in (*BEGIN, *events):
+        summary(event)
+    return summary
+
+
+def test_the_summary_counts_and_names_the_files():
+    text = summary_of(ended(executed=2, cached=1, up_to_date=4)).text(io.StringIO())
+    assert text.splitlines() == [
+        "//m:x",
+        "  axbuild-out/m/x/a",
+        "  axbuild-out/m/x/b",
+        "done: 2 built, 5 reused (1 from the cache) in 1.2 s",
+    ]
+
+
+def test_the_summary_of_a_failed_and_of_an_interrupted_build():
+    tests = (TestResult("//m:x", True, ""), TestResult("//m:y", False, ""))
+    failed = summary_of(*tests, ended(1, executed=1, failed=1, skipped=2)).text(io.StringIO())
+    assert failed.endswith("failed: 1 built, 0 reused, 1 failed, 2 skipped, 1 of 2 checks passed in 1.2 s")
+    assert "interrupted: 1 built" in summary_of(ended(130, executed=1)).text(io.StringIO())
+
+
+def test_errors_of_the_request_are_told_once():
+    record = {"code": "AX202", "sentence": "there is no target //m:y", "hint": "", "place": None}
+    told = {"code": "AX500", "sentence": "it broke", "hint": "", "place": None}
+    end = BuildFinished(
+        2, dict.fromkeys(("executed", "cached", "up_to_date", "failed", "skipped"), 0), 0.1, {}, (record, told)
+    )
+    summary = summary_of(finished("a", "failed", reason="it broke", error=told), end)
+    assert [str(error) for error in summary.untold()] == ["error AX202: there is no target //m:y"]
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])
+def test_no_color_turns_colour_off(monkeypatch, variable, coloured):
+    monkeypatch.setenv("NO_COLOR", variable)
+    monkeypatch.setenv("TERM", "xterm")
+    assert Style(Terminal())("red", "x") == ("\033[31mx\033[0m" if coloured else "x")
+    assert Style(io.StringIO())("red", "x") == "x"
+
+
+@pytest.mark.parametrize(("term", "fits"), [("xterm", True), ("dumb", False)])
+def test_the_live_display_needs_a_terminal_that_moves_its_cursor(monkeypatch, term, fits):
+    monkeypatch.setenv("TERM", term)
+    assert LiveRenderer.fits(Terminal()) is fits
+    assert LiveRenderer.fits(io.StringIO()) is False
+
+
+def test_the_live_display_shows_what_runs_and_leaves_only_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    out = Terminal()
+    renderer = LiveRenderer(out)
+    for event in (*BEGIN, ActionStarted("//m:x", "slow", "slow", 0.0), ActionStarted("//m:x", "other", "other", 0.0)):
+        renderer(event)
+    shown = renderer._render().plain
+    assert shown.startswith("[0/at least 3] 2 running, ")
+    assert "\n  //m:x slow " in shown
+    renderer(finished("slow", seconds=2))
+    renderer(ended(executed=1))
+    assert "[1/at least 3] //m:x slow 2.0 s" in out.getvalue()
+    assert out.getvalue().endswith("\x1b[?25h") or "\x1b[2K" in out.getvalue().rpartition("slow 2.0 s")[2]
+
+
+def test_the_live_display_does_not_start_for_a_build_that_runs_nothing():
+    out = Terminal()
+    renderer = LiveRenderer(out)
+    for event in (*BEGIN, finished("a", "up_to_date"), ended(up_to_date=1)):
+        renderer(event)
+    assert out.getvalue() == ""
