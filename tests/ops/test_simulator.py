@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bodies import LEVELS, run_body
+from bodies import LEVELS, run_body, session
 from kind_cases import CASES, Case
-from npu_world import Chain, random_tiling, run
+from nets import Body
+from npu_world import Chain, chip, compiled, random_tiling, run
 from oracle import oracle
 
+from axbuild.toolchain.kinds.arithmetic import multiplier_of, softmax_table
+from axbuild.toolchain.kinds.mac import FullyConnected
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.table import Softmax
 from axbuild.toolchain.npu.net import net_of
 
-SMALL = 40 << 10
+SMALL = 26 << 10
 
 
 def one_kind(case: Case):
@@ -44,3 +50,74 @@ def test_no_tiling_changes_a_bit(case):
     expected = run(model, feeds(case))["y"]
     for seed in range(4):
         same(run(model, feeds(case), tiling=random_tiling(net_of(model), seed))["y"], expected)
+
+
+def small_net(seed: int):
+    """A random net with a branch, a join, both poolings, padding, a flattening, and a softmax at the end."""
+    rng = np.random.default_rng(seed)
+    body = Body(seed)
+    size = int(rng.integers(9, 15))
+    x = body._made(body.input("input_0", (1, 3, size, size)), 0)
+    x = body.conv(x, int(rng.choice([33, 40])), 3, int(rng.integers(1, 3)))
+    channels = body.shapes[x][1]
+    y = body.conv(body.conv(x, channels, 3, group=channels), channels, linear=True)
+    x = body.plus(x, y, zero=0)
+    x = body._made(body.add(Pad((0, 0, 1, 0, 0, 0, 0, 2), "constant", 7, "uint8"), x), 0)
+    p = body._made(body.add(MaxPool((3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 0, 255), x), 0)
+    q = body.conv(x, 64, 3, 2)
+    x = body._made(body.add(Concat(1, 2, "uint8"), p, q), 0)
+    x = body._made(body.add(Transpose((0, 1, 3, 2), "uint8"), x), 0)
+    x = body.conv(x, 20)
+    _, c, h, w = body.shapes[x]
+    h, w = (h - 2) // 3 + 1, (w - 2) // 3 + 1
+    kind = AveragePool(np.full((h, w), multiplier_of(0.3)), 0, 5, 0, 255, (2, 2), (3, 3), (0, 0, 0, 0))
+    x = body.add(kind, x)
+    flat = body.add(Reshape((-1, c * h * w), "uint8"), x)
+    weight = rng.integers(-127, 128, (70, c * h * w)).astype(np.int8)
+    codes = body.add(FullyConnected(weight, *body._bias(70, weight.shape[1]), 5, 120, 0, 255), flat)
+    soft = body.add(Softmax(softmax_table(0.05), 1), codes, name="output_0")
+    return body.model(soft, flat), body.shapes["input_0"]
+
+
+def by_bodies(model, feeds):
+    names = [output.name for output in model.graph.output]
+    return dict(zip(names, session(model, "optimisation off").run(None, feeds), strict=True))
+
+
+def stacked(rows):
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_nets_equal_their_bodies_at_any_memory_size_tiling_and_batch(seed):
+    model, shape = small_net(seed)
+    rng = np.random.default_rng(seed + 100)
+    samples = [{"input_0": rng.integers(0, 256, shape).astype(np.uint8)} for _ in range(3)]
+    expected = [by_bodies(model, sample) for sample in samples]
+    for batch in (1, 3):
+        want = stacked(expected[:batch])
+        for ocm_bytes in (0, SMALL, 2 * SMALL):
+            for tiling in (None, random_tiling(net_of(model, batch), seed)):
+                found = run(model, stacked(samples[:batch]), chip(ocm_bytes), batch, tiling)
+                for name in want:
+                    same(found[name], want[name])
+
+
+@pytest.mark.parametrize("mode", ["NPU1", "NPU2", "NPU3"])
+def test_the_number_of_cores_changes_no_bit(mode):
+    model, shape = small_net(11)
+    feed = {"input_0": np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)}
+    want = by_bodies(model, feed)
+    found = run(model, feed, chip(mode=mode))
+    for name in want:
+        same(found[name], want[name])
+
+
+def test_maps_that_do_not_fit_are_swapped_and_come_back_unchanged():
+    model, _ = small_net(3)
+    program, _ = compiled(model, chip(SMALL))
+    names = {job.cname for job in program.jobs}
+    assert {"st:ddr_swap", "ld:ddr_swap"} <= names
+    assert program.region("ddr_swap").size > 0
+    roomy, _ = compiled(model)
+    assert roomy.region("ddr_swap").size == 0

@@ -16,18 +16,23 @@ class OcmError(AxError):
     code = "AX404"
 
 
+def aligned(size: int) -> int:
+    """The bytes that `size` bytes take, at least one unit."""
+    return max(1, -(-size // ALIGNMENT)) * ALIGNMENT
+
+
 class Arena:
     """The bytes begin..end of a memory. `peak`: one past the highest byte that was ever in use."""
 
     def __init__(self, begin: int, end: int) -> None:
-        self.begin = -(-begin // ALIGNMENT) * ALIGNMENT
+        self.begin = -(-begin // ALIGNMENT) * ALIGNMENT  # not `aligned`, which never gives 0
         self.end = end
         self.peak = self.begin
         self.used: list[tuple[int, int]] = []
 
     def take(self, size: int) -> int | None:
         """Address of `size` free bytes, or None; the lowest gap that holds them."""
-        size = max(1, -(-size // ALIGNMENT)) * ALIGNMENT
+        size = aligned(size)
         at = self.begin
         for start, stop in self.used:
             if start - at >= size:

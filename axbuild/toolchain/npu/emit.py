@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import whole_box
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
+from axbuild.toolchain.npu.allocate import OcmError, aligned
 from axbuild.toolchain.npu.chips import Chip
 from axbuild.toolchain.npu.draft import Access, Draft, Storage
 from axbuild.toolchain.npu.lower.jobs import Site, Work, transposed, works_of
@@ -62,11 +63,11 @@ class Emitter:
         self.net = net
         self.chip = chip
         self.tiling = tiling
-        self.memory = Memory(chip.ocm_bytes, chip.param_bytes)
         self.writer = Writer(chip)
         self.blobs: dict[bytes, int] = {}
         self.outputs = {name: Port(name, net.tensors[name].dtype, net.tensors[name].shape) for name in net.outputs}
         self.pieces = [self._pieces(position, op) for position, op in enumerate(net.ops)]
+        self.memory = Memory(chip.ocm_bytes, self._param_bytes())
         self.prefetcher = Prefetcher(self.memory.params, [p for ps in self.pieces for p in ps], self._load_piece)
         self.places: dict[str, Place] = {}
         self.readers: dict[str, list[int]] = {name: [] for name in net.tensors}
@@ -96,6 +97,18 @@ class Emitter:
     def _blob(self, pack: Pack) -> int:
         """Number of the pack's bytes among the blobs; equal constants are one blob."""
         return self.blobs.setdefault(pack.data.tobytes(), len(self.blobs))
+
+    def _param_bytes(self) -> int:
+        """Room for parameters: the chip's share, or what the largest piece needs."""
+        largest = max((p for pieces in self.pieces for p in pieces), key=lambda piece: piece.bytes, default=None)
+        if largest is None or aligned(largest.bytes) <= self.chip.param_bytes:
+            return self.chip.param_bytes
+        if aligned(largest.bytes) >= self.chip.ocm_bytes:
+            raise OcmError(
+                f"The constants of '{largest.op}' come in pieces of {largest.bytes} bytes or more; {self.chip.name} "
+                f"{self.chip.npu_mode} has {self.chip.ocm_bytes} bytes on chip."
+            )
+        return aligned(largest.bytes)
 
     def _load_piece(self, piece: Piece, storage: Storage) -> None:
         self.writer.copy(piece.source(), storage, piece.box, "ld:param", piece.position, piece.op)

@@ -72,10 +72,7 @@ class Prefetcher:
         if piece.storage is None:
             self.ahead()
         if piece.storage is None:
-            raise OcmError(
-                f"The constants of '{piece.op}' come in pieces of {piece.bytes} bytes or more; the on-chip memory has "
-                f"{self.arena.end - self.arena.begin} bytes for parameters."
-            )
+            raise OcmError(f"There is no room on chip for {piece.bytes} bytes of constants of '{piece.op}'.")
         return piece.storage
 
     def done(self, piece: Piece) -> None:

@@ -19,6 +19,8 @@ from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.kinds.table import ChannelTable
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
+COLORS = ("BGR", "RGB", "GRAY")
+"""Channel orders that a picture's input says of itself; others, such as those of arrays, say nothing"""
 DTYPES = {"U8": "uint8", "FP32": "float32"}
 
 
@@ -38,7 +40,8 @@ class Source:
         self.dtype = _dtype(name, processor)
         self.image = len(shape) == 4
         self.layout = (processor.src_layout if processor else "NCHW") if self.image else ""
-        self.color = processor.tensor_format if processor and self.image and shape[1] in (1, 3) else ""
+        coloured = processor is not None and self.image and processor.tensor_format in COLORS
+        self.color = processor.tensor_format if processor and coloured and shape[1] in (1, 3) else ""
         self._check()
 
     @property

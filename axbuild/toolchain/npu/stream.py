@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from axbuild.toolchain.kinds.base import Box, whole_box
-from axbuild.toolchain.npu.allocate import ALIGNMENT, OcmError
+from axbuild.toolchain.npu.allocate import ALIGNMENT, OcmError, aligned
 from axbuild.toolchain.npu.draft import Storage, packed_strides
 from axbuild.toolchain.npu.lower.jobs import works_of
 from axbuild.toolchain.npu.lower.tile import Steps, tiles
@@ -118,20 +118,22 @@ class Stream:
         return True
 
     def _try(self, depth: int) -> Plan | None:
+        """A plan with `depth` slots a tensor in the largest gap: the fixed tiling's where there is one and it fits."""
         weigh = self._streamed()
-        budget = self.memory.maps.largest_gap() // depth - len(weigh) * ALIGNMENT
-        cutter = self.task.cutter
-        if self.emitter.tiling:
-            steps: Steps | None = self.emitter.tiling(self.task.op, cutter)
-        else:
-            steps = cutter.streamed(self.whole, budget, weigh)
-        if steps is None:
-            return None
+        gap = self.memory.maps.largest_gap()
+        fixed = self.emitter.tiling(self.task.op, self.task.cutter) if self.emitter.tiling else None
+        chosen = self.task.cutter.streamed(self.whole, gap // depth - len(weigh) * ALIGNMENT, weigh)
+        for steps in (fixed, chosen):
+            if steps is not None:
+                sizes = self._sizes(steps, weigh)
+                if sum(aligned(size) for size in sizes.values()) * depth <= gap:
+                    return Plan(steps, depth, sizes)
+        return None
+
+    def _sizes(self, steps: Steps, weigh: list[int]) -> dict[int, int]:
+        """Bytes of the largest tile of each tensor."""
         parts = [part for piece in self.task.pieces for part in self._parts(piece, steps)]
-        largest = [max(cutter.bytes(part, [number]) for part in parts) for number in weigh]
-        if sum(-(-size // ALIGNMENT) * ALIGNMENT for size in largest) * depth > self.memory.maps.largest_gap():
-            return None
-        return Plan(steps, depth, dict(zip(weigh, largest, strict=True)))
+        return {number: max(self.task.cutter.bytes(part, [number]) for part in parts) for number in weigh}
 
     def _slots(self, number: int, plan: Plan) -> Slots:
         place = [*self.inputs, self.out][number]
