@@ -1,53 +1,16 @@
 """Every op of the registry against ONNX's own node cases: close in float, equal to the oracle in integers."""
 
-import importlib
-
 import numpy as np
-import onnx
-import onnx.backend.test.case.node as node_cases
 import pytest
 from bodies import LEVELS
-from onnx import numpy_helper
+from node_cases import OTHERS, OWN, settled
 from quantised import float_run, loaded, quantised
 
 from axbuild.toolchain.kinds.arithmetic import dequantise, quantise
-from axbuild.toolchain.ops.registry import OPS
 from axbuild.toolchain.ops.sites import unsupported
 
-COMPUTED = {"Add": 2, "MatMul": 2, "Concat": 9}
-"""inputs that stay activations; those of other ops but the first become constants"""
 TINY = 3000
 """elements and products that the oracle gets through in a moment"""
-
-
-def _collected():
-    for name in OPS:
-        importlib.import_module(f"{node_cases.__name__}.{name.lower()}")
-    return {case.name: case for case in node_cases._NodeTestCases}
-
-
-COLLECTED = _collected()
-OWN = [(op, name) for op in OPS.values() for name in op.cases]
-OTHERS = [
-    (op, name)
-    for op in OPS.values()
-    for name, case in COLLECTED.items()
-    if name not in op.cases and [node.op_type for node in case.model.graph.node] == [op.onnx]
-]
-
-
-def settled(name: str):
-    """(model whose further inputs are initialisers, feeds, expected outputs) of a node case."""
-    case = COLLECTED[name]
-    model = onnx.ModelProto()
-    model.CopyFrom(case.model)
-    graph = model.graph
-    arrays = dict(zip([value.name for value in graph.input], case.data_sets[0][0], strict=True))
-    for value in list(graph.input)[COMPUTED.get(graph.node[0].op_type, 1) :]:
-        graph.initializer.append(numpy_helper.from_array(np.asarray(arrays.pop(value.name)), value.name))
-        graph.input.remove(value)
-    graph.node[0].name = "node"
-    return model, arrays, case.data_sets[0][1]
 
 
 def snapped(result, feeds):
