@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from axbuild.workspace.attributes import did_you_mean, shown
+from axbuild.errors import AxError
+from axbuild.workspace.attributes import shown
 from axbuild.workspace.providers import BoundSamples, QuantModel
 from axbuild.workspace.rule import DEFAULT, Choice, Floats, Record, Records, Settled, String
 
@@ -40,26 +41,26 @@ def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:
         if processor.tensor_name in given:
             raise t.error("input_processors", f"two input_processors are for '{processor.tensor_name}'", code="AX115")
         given[processor.tensor_name] = processor
-    keys = list(quant.samples)
-    for name in given:
-        if name not in keys and DEFAULT not in keys and name != DEFAULT:
-            hint = did_you_mean(name, keys)
-            raise t.error(
-                "input_processors", f"input_processors names '{name}', which has no calibration set", hint=hint
-            )
-    named = sorted(given.keys() | set(keys))
-    if DEFAULT not in keys and all(key in given for key in keys):
-        if DEFAULT in given:
+    calibrated = quant.samples
+    if DEFAULT in calibrated:
+        names = {*calibrated, *given}
+    else:
+        names = set(calibrated)
+        for name in given.keys() - names - {DEFAULT}:
+            raise not_calibrated(t, "input_processors", name, quant)
+        if DEFAULT in given and names <= given.keys():
             sentence = 'the input processor "DEFAULT" has no effect: every input has its own'
             raise t.error("input_processors", sentence)
-        named = keys
-    processors = []
-    for name in sorted(named):
-        if name == DEFAULT and DEFAULT not in keys:
-            continue
-        samples = quant.samples.get(name) or quant.samples[DEFAULT]
-        processors.append(_settled(t, name, given.get(name) or given.get(DEFAULT), samples))
-    return processors
+    return [
+        _settled(t, name, given.get(name) or given.get(DEFAULT), calibrated.get(name) or calibrated[DEFAULT])
+        for name in sorted(names)
+    ]
+
+
+def not_calibrated(t: Settled, attribute: str, name: str, quant: QuantModel) -> AxError:
+    """The error about an input's name that the quantised model's calibration does not know."""
+    hint = f"the calibrated inputs are: {', '.join(quant.samples)}"
+    return t.error(attribute, f"{attribute} names '{name}', which has no calibration set", hint=hint, code="AX115")
 
 
 def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples) -> dict[str, Any]:

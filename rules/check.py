@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import AxModel, BoundSamples, Samples, Verdict
+from axbuild.workspace.providers import AxModel, BoundSamples, QuantModel, Samples, Verdict
 from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, LabelMap, Settled, Stage, rule
 
+from ._processors import not_calibrated
 from .quant_model import decode, input_data
 
 SIMULATE = Stage("axbuild.toolchain.axmodel.simulate:simulate", outputs=("outputs/",))
@@ -62,22 +63,21 @@ class check:
         return Verdict(compared.only)
 
     def _samples(self, t: Settled, plan: Plan) -> dict[str, BoundSamples]:
-        calibrated: dict[str, BoundSamples] = t.axmodel.quant.samples
+        quant: QuantModel = t.axmodel.quant
         if not t.samples:
-            return calibrated
-        for key in t.samples:
-            if key not in calibrated and key != DEFAULT and DEFAULT not in calibrated:
-                raise t.error("samples", f"samples names '{key}', which has no calibration set")
-        bound = {}
-        for key in calibrated.keys() | t.samples.keys():
-            chosen = t.samples.get(key) or t.samples.get(DEFAULT)
-            if chosen is None:
-                if key == DEFAULT:
-                    continue
+            return quant.samples
+        for key in t.samples.keys() - quant.samples.keys() - {DEFAULT}:
+            if DEFAULT not in quant.samples:
+                raise not_calibrated(t, "samples", key, quant)
+        chosen: dict[str, Samples] = {}
+        for key in sorted(quant.samples.keys() | t.samples.keys()):
+            found = t.samples.get(key) or t.samples.get(DEFAULT)
+            if found is None and key != DEFAULT:
                 raise t.error("samples", f"samples has no set for the input '{key}'", code="AX106")
-            _check_form(t, calibrated.get(key) or calibrated[DEFAULT], chosen)
-            bound[key] = chosen
-        return {key: decode(plan, key, bound[key], t.axmodel.quant.source) for key in sorted(bound)}
+            if found is not None and (key != DEFAULT or DEFAULT in quant.samples):
+                _check_form(t, quant.samples.get(key) or quant.samples[DEFAULT], found)
+                chosen[key] = found
+        return {key: decode(plan, key, samples, quant.source) for key, samples in chosen.items()}
 
 
 def _check_form(t: Settled, calibrated: BoundSamples, chosen: Samples) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.plan import Plan
-from axbuild.graph.targets import TargetGraph, place_of
+from axbuild.graph.targets import TargetGraph
 from axbuild.workspace.artifact import Artifact, Tree, file_name
 from axbuild.workspace.attributes import Companions
 from axbuild.workspace.packages import Target
@@ -70,9 +70,7 @@ class _TargetLayout:
             sentence = f"{self._attribute} takes {wanted}, and {label} ({other.rule}) gives {gives}"
             rules = [rule.name for rule in self._graph.workspace.rules.rules.values() if rule.gives in types]
             hint = f"{wanted} is what {' and '.join(rules)} targets give" if rules else ""
-            raise WrongProvider(
-                sentence, place=place_of(self._graph.workspace.packages, self._target, label), hint=hint
-            )
+            raise WrongProvider(sentence, hint=hint)
         return other.provider
 
     def sources(self, items: list[str], one_file: bool, companions: Companions | None) -> Artifact:

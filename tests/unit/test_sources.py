@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import Source
 from axbuild.workspace.disk import MemoryDisk, RealDisk
-from axbuild.workspace.external_data import external_data_files
+from axbuild.workspace.external_data import BadExternalData, NotOnnx, external_data_files
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.sources import find_sources
 
@@ -187,9 +187,10 @@ def test_a_cut_or_damaged_model_is_read_or_refused_but_never_hangs():
         for _ in range(rng.randint(1, 4)):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         try:
-            assert set(data_of(bytes(damaged[: rng.randrange(len(damaged))]), "m/sub/w.data")) <= {"m/sub/w.data"}
-        except AxError as error:
-            assert error.code in {"AX112", "AX118"}
+            found = data_of(bytes(damaged[: rng.randrange(len(damaged))]), "m/sub/w.data")
+        except (NotOnnx, BadExternalData):
+            continue
+        assert set(found) <= {"m/sub/w.data"}
 
 
 def test_data_files_come_along_in_a_tree():

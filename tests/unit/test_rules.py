@@ -1,0 +1,433 @@
+"""The standard rules: the actions they lay out, what they share, and every setting that would have no effect."""
+
+import dataclasses
+import importlib
+import inspect
+import typing
+
+import onnx
+import pytest
+from onnx import helper
+
+from axbuild.errors import AxError
+from axbuild.graph.layout import lay_out
+from axbuild.graph.targets import load
+from axbuild.workspace.artifact import Output, Result, Source, Tree
+from axbuild.workspace.workspace import Workspace
+
+CHAIN = """
+[[float_model]]
+name = "float"
+src = "net.onnx"
+
+[[calibration_set]]
+name = "calib"
+src = "samples.tar"
+tensor_format = "RGB"
+mean = [127.5]
+std = [127.5, 127.5, 127.0]
+
+[[quant_model]]
+name = "quant"
+model = ":float"
+calibration = ":calib"
+"""
+AXMODEL = """
+[[axmodel]]
+name = "axmodel"
+quant = ":quant"
+"""
+CHECK = """
+[[check]]
+name = "check"
+axmodel = ":axmodel"
+level = "close"
+"""
+
+
+def empty_model():
+    return helper.make_model(helper.make_graph([], "g", [], [])).SerializeToString()
+
+
+@pytest.fixture
+def lay(tmp_path):
+    """Lay out //m:all of a BUILD.toml; answers {(target name, action name): action} and the targets by name."""
+
+    def build(text):
+        (tmp_path / "m").mkdir(exist_ok=True)
+        (tmp_path / "axbuild.toml").touch()
+        for name in ("net.onnx", "net.pb"):
+            (tmp_path / "m" / name).write_bytes(empty_model())
+        for name in ("samples.tar", "a.npy"):
+            (tmp_path / "m" / name).write_bytes(b"x")
+        (tmp_path / "m" / "BUILD.toml").write_text(text)
+        laid = lay_out(load(Workspace.find(tmp_path, environ={}), ["//m:all"]))
+        targets = {target.label.partition(":")[2]: target for target in laid}
+        actions = {(name, action.id[1]): action for name, target in targets.items() for action in target.actions}
+        return actions, targets
+
+    return build
+
+
+def out(target, action, name):
+    return Output((f"//m:{target}", action), name)
+
+
+def test_the_whole_chain_is_laid_out(lay):
+    actions, targets = lay(CHAIN + AXMODEL + CHECK)
+    assert list(actions) == [
+        ("float", "optimize"),
+        ("quant", "decode"),
+        ("quant", "observe"),
+        ("quant", "merge"),
+        ("quant", "quantize"),
+        ("axmodel", "preflight"),
+        ("axmodel", "partition"),
+        ("axmodel", "split"),
+        ("axmodel", "fuse"),
+        ("check", "simulate"),
+        ("check", "reference"),
+        ("check", "compare"),
+    ]
+    assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
+    assert actions["quant", "decode"].inputs == {
+        "source": Source((("samples.tar", "m/samples.tar"),), tree=True),
+        "interface": out("float", "optimize", "interface.json"),
+    }
+    assert actions["quant", "decode"].params == {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"}
+    inputs = [{"name": "", "format": "Image", "mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}]
+    assert actions["quant", "observe"].params == {"inputs": inputs}
+    assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
+    assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
+    assert actions["quant", "quantize"].params == {"method": "MinMax"}
+    chip = {"target_hardware": "AX650", "npu_mode": "NPU1"}
+    assert actions["axmodel", "preflight"].params == chip
+    assert actions["axmodel", "split"].params == chip | {"batches": [1], "ddr_bw_limit": 0.0}
+    assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
+    assert actions["check", "compare"].params == {"level": "close", "rtol": 1e-5, "atol": 0.0, "cosine": 0.0}
+    assert actions["check", "simulate"].params == {"inputs": inputs}
+    assert targets["check"].verdicts == (out("check", "compare", "verdict.json"),)
+    assert list(targets["axmodel"].outputs) == [
+        "compiled.axmodel",
+        "quant/quant_axmodel.onnx",
+        "quant/quant_axmodel.json",
+        "frontend/optimized.onnx",
+        "compiler/",
+    ]
+
+
+def test_only_the_preflight_is_one(lay):
+    actions, _ = lay(CHAIN + AXMODEL + CHECK)
+    assert [name for name, action in actions.items() if action.preflight] == [("axmodel", "preflight")]
+
+
+def test_a_processor_inherits_from_the_calibration_set(lay):
+    actions, _ = lay(CHAIN + AXMODEL + 'input_processors = [{ src_dtype = "U8", src_layout = "NHWC" }]\n')
+    assert actions["axmodel", "partition"].params["input_processors"] == [
+        {
+            "tensor_name": "DEFAULT",
+            "tensor_format": "RGB",
+            "src_format": "RGB",
+            "src_dtype": "U8",
+            "src_layout": "NHWC",
+            "mean": [127.5, 127.5, 127.5],
+            "std": [127.5, 127.5, 127.0],
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "input_processors = []",
+        'input_processors = [{ tensor_name = "DEFAULT" }]',
+        'input_processors = [{ tensor_format = "RGB", src_format = "RGB", mean = [127.5] }]',
+        'input_processors = [{ src_format = "AutoColorSpace", std = [127.5, 127.5, 127.0] }]',
+    ],
+)
+def test_what_says_the_same_is_the_same_action(lay, written):
+    bare, _ = lay(CHAIN + AXMODEL)
+    actions, _ = lay(CHAIN + AXMODEL + written + "\n")
+    assert actions["axmodel", "partition"].params == bare["axmodel", "partition"].params
+
+
+def test_neutral_normalisation_is_none(lay):
+    plain = CHAIN.replace("mean = [127.5]", "").replace("std = [127.5, 127.5, 127.0]", "")
+    neutral = CHAIN.replace("[127.5]", "[0, 0, 0]").replace("[127.5, 127.5, 127.0]", "[1]")
+    for text in (plain, neutral):
+        actions, _ = lay(text)
+        assert actions["quant", "observe"].params["inputs"][0]["mean"] == []
+        assert actions["quant", "observe"].params["inputs"][0]["std"] == []
+
+
+TWO_INPUTS = (
+    CHAIN.replace('calibration = ":calib"', 'calibration = { a = ":calib", b = ":arrays" }')
+    + """
+[[calibration_set]]
+name = "arrays"
+src = "a.npy"
+format = "Numpy"
+size = -1
+"""
+)
+
+
+def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(lay):
+    actions, _ = lay(TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "b", src_layout = "NHWC" }]\n' + CHECK)
+    assert actions["quant", "decode_b"].params == {
+        "input": "b",
+        "format": "Numpy",
+        "size": -1,
+        "tensor_format": "AutoColorSpace",
+    }
+    assert [data["name"] for data in actions["quant", "observe"].params["inputs"]] == ["a", "b"]
+    processors = actions["axmodel", "partition"].params["input_processors"]
+    assert [(one["tensor_name"], one["src_layout"], one["mean"]) for one in processors] == [
+        ("a", "NCHW", [127.5, 127.5, 127.5]),
+        ("b", "NHWC", []),
+    ]
+    assert len(actions["check", "simulate"].inputs["samples"]) == 2
+
+
+def test_batches_are_split_and_fused_in_order(lay):
+    actions, _ = lay(CHAIN + AXMODEL + "static_batch_sizes = [4, 1, 2]\n")
+    assert actions["axmodel", "split"].params["batches"] == [1, 2, 4]
+    assert actions["axmodel", "fuse"].params["batches"] == [1, 2, 4]
+    assert "batches" not in actions["axmodel", "partition"].params
+
+
+BY_HAND = """
+[[npu_subgraph]]
+name = "b1"
+quant = ":quant"
+
+[[npu_subgraph]]
+name = "b4"
+quant = ":quant"
+batch = 4
+
+[[axmodel]]
+name = "by_hand"
+subgraphs = [":b4", ":b1"]
+"""
+
+
+def test_subgraphs_spelled_out_are_the_same_actions(lay):
+    actions, targets = lay(CHAIN + AXMODEL + "static_batch_sizes = [1, 4]\n" + BY_HAND)
+    whole, hand = actions["axmodel", "fuse"], actions["by_hand", "fuse"]
+    assert hand.params == whole.params
+    assert hand.inputs["programs"] == Tree((("", Result(("//m:b1", "split"))), ("", Result(("//m:b4", "split")))))
+    for name in ("partition", "split", "preflight"):
+        assert actions["b4", name].stage == actions["axmodel", name].stage
+    assert actions["b4", "partition"].params == actions["axmodel", "partition"].params
+    assert actions["b4", "split"].params == actions["axmodel", "split"].params | {"batches": [4]}
+    assert list(targets["by_hand"].outputs) == list(targets["axmodel"].outputs)
+
+
+def test_a_check_on_other_samples_decodes_them_as_calibration_did(lay):
+    others = '[[calibration_set]]\nname = "others"\nsrc = "a.npy"\nsize = -1\ntensor_format = "RGB"\n'
+    others += "mean = [127.5]\nstd = [127.5, 127.5, 127.0]\n"
+    actions, _ = lay(CHAIN + AXMODEL + others + CHECK + 'samples = ":others"\n')
+    assert actions["check", "decode"].params == actions["quant", "decode"].params | {"size": -1}
+    assert actions["check", "simulate"].inputs["samples"] == (out("check", "decode", "samples/"),)
+    assert actions["check", "reference"].inputs["samples"] == (out("check", "decode", "samples/"),)
+
+
+def test_a_limit_of_another_level_is_in_nobodys_parameters(lay):
+    settings = "[defaults.check]\nrtol = 1e-3\n"
+    text = CHAIN + AXMODEL + CHECK.replace("close", "cosine") + "cosine = 0.99\n"
+    for head in ("", settings):
+        actions, _ = lay(head + text)
+        assert actions["check", "compare"].params == {"level": "cosine", "rtol": 0.0, "atol": 0.0, "cosine": 0.99}
+
+
+def test_a_float_model_of_a_made_file_stands_in_a_folder(lay):
+    text = '[[filegroup]]\nname = "files"\nsrcs = ["net.onnx"]\n' + CHAIN.replace('"net.onnx"', '":files"')
+    actions, _ = lay(text)
+    assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
+
+
+def test_a_filegroup_joins_files_and_other_groups(lay):
+    text = '[[filegroup]]\nname = "a"\nsrcs = ["a.npy"]\n[[filegroup]]\nname = "b"\nsrcs = [":a", "net.onnx"]\n'
+    _, targets = lay(text)
+    assert targets["b"].provider.files == Tree(
+        (("a.npy", Source((("a.npy", "m/a.npy"),))), ("net.onnx", Source((("net.onnx", "m/net.onnx"),))))
+    )
+
+
+def test_an_alias_of_a_check_fails_with_it(lay):
+    _, targets = lay(CHAIN + AXMODEL + CHECK + '[[alias]]\nname = "gate"\nactual = ":check"\n')
+    assert targets["gate"].verdicts == targets["check"].verdicts
+    assert targets["gate"].outputs == targets["check"].outputs
+
+
+NUMPY = CHAIN.replace('tensor_format = "RGB"', 'format = "Numpy"').replace("mean = [127.5]\n", "")
+NUMPY = NUMPY.replace("std = [127.5, 127.5, 127.0]\n", "")
+
+MISTAKES = {
+    "rtol with equal": (
+        CHAIN + AXMODEL + CHECK.replace("close", "equal") + "rtol = 1e-4\n",
+        'm/BUILD.toml:26: error AX114: rtol has no effect with level "equal"\n'
+        '  26 | rtol = 1e-4\n  hint: rtol belongs to level "close"',
+    ),
+    "cosine with close": (
+        CHAIN + AXMODEL + CHECK + "cosine = 0.9\n",
+        'm/BUILD.toml:26: error AX114: cosine has no effect with level "close"\n'
+        '  26 | cosine = 0.9\n  hint: cosine belongs to level "cosine"',
+    ),
+    "mean with Numpy": (
+        NUMPY.replace('format = "Numpy"', 'format = "Numpy"\nmean = [1]'),
+        'm/BUILD.toml:10: error AX114: mean has no effect with format "Numpy"\n'
+        "  10 | mean = [1]\n  hint: arrays are taken as they are: normalise them before they are saved",
+    ),
+    "tensor_format with Numpy": (
+        NUMPY.replace('format = "Numpy"', 'format = "Numpy"\ntensor_format = "BGR"'),
+        'm/BUILD.toml:10: error AX114: tensor_format has no effect with format "Numpy"\n'
+        '  10 | tensor_format = "BGR"\n  hint: arrays are taken as they are: normalise them before they are saved',
+    ),
+    "size zero": (
+        CHAIN.replace("mean", "size = 0\nmean"),
+        "m/BUILD.toml:10: error AX106: size takes a number of samples, or -1 for all, got 0\n  10 | size = 0",
+    ),
+    "two means for three channels": (
+        CHAIN.replace("[127.5]", "[1, 2]"),
+        "m/BUILD.toml:10: error AX106: mean takes one number, or 3 for tensor_format RGB, got 2\n  10 | mean = [1, 2]",
+    ),
+    "three means for one channel": (
+        CHAIN.replace("RGB", "GRAY").replace("[127.5]", "[1, 2, 3]"),
+        "m/BUILD.toml:10: error AX106: mean takes one number, got 3\n  10 | mean = [1, 2, 3]",
+    ),
+    "std of zero": (
+        CHAIN.replace("127.0", "0"),
+        "m/BUILD.toml:11: error AX106: std takes numbers above 0\n  11 | std = [127.5, 127.5, 0]",
+    ),
+    "another colour order": (
+        CHAIN + AXMODEL + 'input_processors = [{ tensor_format = "BGR" }]\n',
+        "m/BUILD.toml:21: error AX115: tensor_format is BGR here and RGB in the calibration set\n"
+        '  21 | input_processors = [{ tensor_format = "BGR" }]\n  hint: write it in the calibration set only',
+    ),
+    "a colour conversion": (
+        CHAIN + AXMODEL + 'input_processors = [{ src_format = "BGR" }]\n',
+        "m/BUILD.toml:21: error AX119: src_format BGR with tensor_format RGB asks for a colour conversion, which is "
+        'not supported\n  21 | input_processors = [{ src_format = "BGR" }]\n  hint: feed RGB, or leave src_format out',
+    ),
+    "another mean": (
+        CHAIN + AXMODEL + "input_processors = [{ mean = [0] }]\n",
+        "m/BUILD.toml:21: error AX115: mean is [0.0] here and [127.5, 127.5, 127.5] in the calibration set\n"
+        "  21 | input_processors = [{ mean = [0] }]\n  hint: write it in the calibration set only",
+    ),
+    "a mean at run time over arrays": (
+        NUMPY + AXMODEL + "input_processors = [{ mean = [1] }]\n",
+        "m/BUILD.toml:19: error AX115: mean is [1.0] here and [] in the calibration set\n"
+        "  19 | input_processors = [{ mean = [1] }]\n"
+        "  hint: arrays are calibrated as they are, so nothing may be normalised at run time",
+    ),
+    "two processors for one input": (
+        CHAIN + AXMODEL + "input_processors = [{}, {}]\n",
+        "m/BUILD.toml:21: error AX115: two input_processors are for 'DEFAULT'\n  21 | input_processors = [{}, {}]",
+    ),
+    "a processor of no input": (
+        TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "c" }]\n',
+        "m/BUILD.toml:27: error AX115: input_processors names 'c', which has no calibration set\n"
+        '  27 | input_processors = [{ tensor_name = "c" }]\n  hint: the calibrated inputs are: a, b',
+    ),
+    "a default processor that serves nothing": (
+        TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "a" }, { tensor_name = "b" }, {}]\n',
+        'm/BUILD.toml:27: error AX114: the input processor "DEFAULT" has no effect: every input has its own\n'
+        '  27 | input_processors = [{ tensor_name = "a" }, { tensor_name = "b" }, {}]',
+    ),
+    "neither quant nor subgraphs": (
+        '[[axmodel]]\nname = "x"\n',
+        "m/BUILD.toml:1: error AX107: this axmodel names neither 'quant' nor 'subgraphs'\n  1 | [[axmodel]]",
+    ),
+    "a mode beside subgraphs": (
+        CHAIN + BY_HAND + 'npu_mode = "NPU2"\n',
+        "m/BUILD.toml:30: error AX114: npu_mode has no effect beside 'subgraphs'\n"
+        "  30 | npu_mode = \"NPU2\"\n  hint: the subgraphs' own targets say it",
+    ),
+    "subgraphs of different modes": (
+        CHAIN + BY_HAND.replace("batch = 4", 'batch = 4\nnpu_mode = "NPU2"'),
+        'm/BUILD.toml:30: error AX115: npu_mode is "NPU2" in //m:b4 and "NPU1" in //m:b1\n'
+        '  30 | subgraphs = [":b4", ":b1"]',
+    ),
+    "subgraphs of one batch": (
+        CHAIN + BY_HAND.replace("batch = 4\n", ""),
+        "m/BUILD.toml:28: error AX115: two of the subgraphs are of batch 1\n  28 | subgraphs = [\":b4\", \":b1\"]",
+    ),
+    "a batch twice": (
+        CHAIN + AXMODEL + "static_batch_sizes = [1, 1]\n",
+        "m/BUILD.toml:21: error AX106: static_batch_sizes names a batch twice\n  21 | static_batch_sizes = [1, 1]",
+    ),
+    "other samples in another form": (
+        CHAIN + AXMODEL + '[[calibration_set]]\nname = "others"\nsrc = "a.npy"\n' + CHECK + 'samples = ":others"\n',
+        'm/BUILD.toml:29: error AX115: tensor_format is "BGR" in the samples and "RGB" in the calibration set\n'
+        '  29 | samples = ":others"',
+    ),
+    "samples for no input": (
+        TWO_INPUTS + AXMODEL + CHECK + 'samples = { c = ":calib" }\n',
+        "m/BUILD.toml:32: error AX115: samples names 'c', which has no calibration set\n"
+        "  32 | samples = { c = \":calib\" }\n  hint: the calibrated inputs are: a, b",
+    ),
+    "samples for some inputs": (
+        TWO_INPUTS + AXMODEL + CHECK + 'samples = { a = ":calib" }\n',
+        "m/BUILD.toml:32: error AX106: samples has no set for the input 'b'\n  32 | samples = { a = \":calib\" }",
+    ),
+    "a float model of an archive": (
+        CHAIN.replace("net.onnx", "samples.tar"),
+        "m/BUILD.toml:4: error AX112: m/samples.tar is not a readable ONNX model: it ends too early\n"
+        '  4 | src = "samples.tar"',
+    ),
+    "a float model under another name": (
+        CHAIN.replace("net.onnx", "net.pb"),
+        "m/BUILD.toml:4: error AX106: src takes one ONNX model: no file ends in .onnx\n  4 | src = \"net.pb\"",
+    ),
+    "a calibration set of nothing": (
+        CHAIN.replace("samples.tar", "*.png"),
+        "m/BUILD.toml:8: error AX111: no file matches '*.png'\n  8 | src = \"*.png\"",
+    ),
+    "a float model where a calibration set belongs": (
+        CHAIN.replace('calibration = ":calib"', 'calibration = ":float"'),
+        "m/BUILD.toml:16: error AX204: calibration takes Samples, and //m:float (float_model) gives FloatModel\n"
+        "  16 | calibration = \":float\"\n  hint: Samples is what calibration_set targets give",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_setting_that_cannot_be_obeyed_is_an_error_with_its_line(lay, text, message):
+    with pytest.raises(AxError) as raised:
+        lay(text)
+    assert str(raised.value) == message
+    assert raised.value.exit_code == 2
+
+
+EVERYTHING = TWO_INPUTS + AXMODEL + "input_processors = [{ tensor_name = 'b' }]\n" + CHECK
+
+
+def fits(value, annotation):
+    """Whether a plain parameter is what the worker can build `annotation` from."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        return value.keys() == hints.keys() and all(fits(value[name], hints[name]) for name in hints)
+    if origin is tuple:
+        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(item, arguments[1]) for item in value.values())
+    return isinstance(value, annotation) and not (annotation is int and isinstance(value, bool))
+
+
+@pytest.mark.parametrize("stage", ["optimize", "decode_b", "observe", "merge", "quantize", "preflight", "partition",
+                                   "split", "fuse", "simulate", "reference", "compare"])  # fmt: skip
+def test_a_stage_takes_what_its_rule_passes(lay, stage):
+    actions, _ = lay(EVERYTHING)
+    action = next(action for (_, name), action in actions.items() if name == stage)
+    function = getattr(importlib.import_module(action.stage.module), action.stage.function)
+    signature = inspect.signature(function)
+    assert {*action.inputs, "out", "params"} == signature.parameters.keys()
+    assert fits(action.params, typing.get_type_hints(function)["params"])
+
+
+def test_the_model_of_these_tests_is_one():
+    assert onnx.load_from_string(empty_model()).graph.name == "g"
