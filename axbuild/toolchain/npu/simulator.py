@@ -15,6 +15,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Step = tuple[Callable[[list[Array], list[Array], dict[str, Any]], None], list[Array], list[Array], dict[str, Any]]
 
 
+_MISFITS = (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, MemoryError)
+"""what numpy raises where a damaged program gives a kernel shapes or constants that contradict each other"""
+
+
 class InputError(AxError):
     """AX401: an input of a simulation is missing, unknown, or of another shape or dtype."""
 
@@ -55,8 +59,13 @@ class Machine:
     def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
         """inputs and result: port name -> array of exactly the port's shape and dtype."""
         self._take(inputs)
-        for kernel, sources, targets, attr in self.steps:
-            kernel(sources, targets, attr)
+        for job, (kernel, sources, targets, attr) in zip(self.program.jobs, self.steps, strict=True):
+            try:
+                kernel(sources, targets, attr)
+            except _MISFITS as error:
+                raise ProgramError(
+                    f"Job {job.index} ({job.label}): the operands and attributes do not fit '{job.kernel}'."
+                ) from error
         return {port.name: self._port(port.name).copy() for port in self.program.outputs}
 
     def _port(self, name: str) -> Array:
