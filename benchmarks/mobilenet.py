@@ -269,7 +269,8 @@ def measure_trivial(folder: Path) -> dict[str, float]:
         (folder / "BUILD.toml").write_text(f'[[trivial]]\nname = "many"\ncount = {count}\n')
         return workspace.build("//:many", "--jobs", "1")[0]
 
-    few, many = (median_of(lambda count=count: cold(count), 3) for count in (1, 1 + TRIVIAL_ACTIONS))  # type: ignore[misc]
+    few = median_of(lambda: cold(1), 3)
+    many = median_of(lambda: cold(1 + TRIVIAL_ACTIONS), 3)
     return {"trivial_action_s": (many - few) / TRIVIAL_ACTIONS}
 
 
