@@ -10,10 +10,8 @@ import onnx_ir as ir
 from onnx import helper, numpy_helper
 
 from axbuild.toolchain.frontend import check, shapes
-from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 
-rng = np.random.default_rng(0)
 node = helper.make_node
 
 
@@ -62,6 +60,3 @@ def assert_same_results(before, after, tolerance=1e-4):
     """Both compute the same on the same random input, relative to the largest magnitude of each output."""
     inputs = check.random_inputs(after)
     check.compare("the test", tolerance, check.run(before, inputs), check.run(after, inputs))
-
-
-__all__ = ["load"]

@@ -78,8 +78,14 @@ def simplify(model: ModelProto, input_shapes: Mapping[str, tuple[int, ...]]) -> 
     expected = check.run(model, inputs)
     model = _folded(to_opset(model))
     check.compare("conversion and constant folding", FOLD_TOLERANCE, expected, check.run(model, inputs))
+    graph = ir.serde.deserialize_model(model)
     for rewrite in REWRITES:
-        model = _rewritten(model, rewrite, inputs)
+        outcome = apply(rewrite, graph)
+        if isinstance(rewrite, FuseBatchNorm):
+            _warn_left(outcome)
+        if outcome.tensors:
+            model = _checked(rewrite, outcome, model, graph, inputs)
+            graph = ir.serde.deserialize_model(model)
     return _finished(model)
 
 
@@ -94,19 +100,16 @@ def _folded(model: ModelProto) -> ModelProto:
     return after
 
 
-def _rewritten(model: ModelProto, rewrite: Rewrite[Any], inputs: check.Tensors) -> ModelProto:
-    graph = ir.serde.deserialize_model(model)
-    outcome = apply(rewrite, graph)
-    if isinstance(rewrite, FuseBatchNorm):
-        _warn_left(outcome)
-    if not outcome.tensors:
-        return model
+def _checked(
+    rewrite: Rewrite[Any], outcome: Outcome, before: ModelProto, graph: ir.Model, inputs: check.Tensors
+) -> ModelProto:
+    """The rewritten `graph` with its shapes, after every tensor it computes otherwise was compared with `before`."""
     sweep(graph)
     after = ir.serde.serialize_model(graph)
     shapes.infer(after)
     left = {name for node in after.graph.node for name in node.output}
     names = [name for name in outcome.tensors if name in left]
-    values_before, values_after = check.run(model, inputs, names), check.run(after, inputs, names)
+    values_before, values_after = check.run(before, inputs, names), check.run(after, inputs, names)
     check.compare(type(rewrite).__name__, rewrite.tolerance, values_before, values_after)
     return after
 

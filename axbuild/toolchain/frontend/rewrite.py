@@ -109,10 +109,7 @@ def only_reader(value: ir.Value) -> bool:
 
 def initializer(graph: ir.Graph, array: Array, like: str) -> ir.Value:
     """A new initialiser named `like`, with a number where that name is taken."""
-    taken = {value.name for node in graph for value in node.outputs} | set(graph.initializers)
-    name, count = like, 1
-    while name in taken:
-        name, count = f"{like}_{count}", count + 1
+    name = _free_name(graph, like)
     tensor = ir.tensor(np.ascontiguousarray(array), name=name)
     value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
@@ -132,8 +129,19 @@ def insert(
     node = ir.node(op_type, inputs, attributes, name=name)
     if len(names := [item for origin in origins for item in origins_of(origin)]) > 1:
         node.metadata_props[ORIGINS] = json.dumps(list(dict.fromkeys(names)))
-    graph_of(before).insert_before(before, node)
+    graph = graph_of(before)
+    node.outputs[0].name = _free_name(graph, f"{name}.out")
+    graph.insert_before(before, node)
     return node.outputs[0]
+
+
+def _free_name(graph: ir.Graph, like: str) -> str:
+    taken = {value.name for node in graph for value in node.outputs} | set(graph.initializers)
+    taken |= {value.name for value in graph.inputs}
+    name, count = like, 1
+    while name in taken:
+        name, count = f"{like}_{count}", count + 1
+    return name
 
 
 def graph_of(node: ir.Node) -> ir.Graph:
