@@ -11,7 +11,7 @@ from axbuild.toolchain.kinds.binary import Add
 from axbuild.toolchain.kinds.border import Dequantize
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
-from axbuild.toolchain.kinds.pool import MaxPool
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import GlobalAveragePool
 from axbuild.toolchain.kinds.table import ChannelTable
 
@@ -50,6 +50,13 @@ class Body(Chain):
         kind = Add(self.zeros[a], self.zeros[b], zero, *add_multipliers(0.02, 0.03, 0.04), 0, 255)
         return self._made(self.add(kind, a, b), zero)
 
+    def average(self, x: str) -> str:
+        """2 x 2 at stride 2."""
+        _, _, h, w = self.shapes[x]
+        multiplier = np.full((h // 2, w // 2), multiplier_of(0.25))
+        zero = self.zeros[x]
+        return self._made(self.add(AveragePool(multiplier, zero, zero, 0, 255, (2, 2), (2, 2), (0, 0, 0, 0)), x), zero)
+
     def head(self, x: str, classes: int) -> onnx.ModelProto:
         area = self.shapes[x][2] * self.shapes[x][3]
         pooled = self.add(GlobalAveragePool(multiplier_of(1.0 / area), self.zeros[x], 0, 0, 255), x)
@@ -83,7 +90,7 @@ def inverted_residual(body: Body, x: str, expand: int, channels: int, stride: in
 
 
 def resnet18d(size: int = 224, classes: int = 1000) -> onnx.ModelProto:
-    """ResNet-18-D: three-convolution stem; the shortcut's average pooling stands as a 2 x 2 grouped convolution."""
+    """ResNet-18-D: three-convolution stem, average pooling before the convolutions of the shortcuts."""
     body = Body()
     x = body.picture(size)
     for channels, stride in ((32, 2), (32, 1), (64, 1)):
@@ -92,7 +99,7 @@ def resnet18d(size: int = 224, classes: int = 1000) -> onnx.ModelProto:
     for channels, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
         y = body.conv(body.conv(x, channels, 3, stride), channels, 3, linear=True)
         if body.shapes[x] != body.shapes[y]:
-            x = body.conv(x, channels, 1, stride, linear=True)
+            x = body.conv(body.average(x) if stride > 1 else x, channels, linear=True)
         x = body.plus(x, y, zero=0)
     return body.head(x, classes)
 

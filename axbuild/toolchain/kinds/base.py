@@ -86,11 +86,8 @@ class Rates:
     teng_elements: int
     ocm_port_bytes: int
     ddr_bytes: float
-
-    @property
-    def mover_bytes(self) -> float:
-        """Bytes a cycle of one mover (cv or sdma): two of them share what the DDR gives."""
-        return self.ddr_bytes / 2
+    mover_bytes: float
+    """bytes a cycle of one mover (cv or sdma); together they get no more than `ddr_bytes` to and from the DDR"""
 
 
 def memory_shape(shape: Shape) -> Shape:

@@ -115,6 +115,7 @@ def _chip(name: str, npu_mode: str, preset: dict[str, Any], ddr_bw_limit: float)
             teng_elements=groups * preset["teng_elements"],
             ocm_port_bytes=preset["ocm_port_bytes"],
             ddr_bytes=preset["ddr_bytes"],
+            mover_bytes=preset["mover_bytes"],
         ),
         ocm_bytes=preset["ocm_bytes"],
         prefetch_share=preset["prefetch_share"],

@@ -84,7 +84,8 @@ def requantise(acc: Array, m: int, t: int, attr: Attr) -> Array:
     """One multiplier for all: clamp(y_zero + floor(acc m 2^-t + 0.5)); acc: integers in float64, |acc| < 2^31."""
     real = np.floor(acc * np.ldexp(float(m), -t) + 0.5)
     real += attr["y_zero"]
-    return np.clip(real, attr["lo"], attr["hi"]).astype(np.uint8)
+    codes: Array = np.clip(real, attr["lo"], attr["hi"]).astype(np.uint8)
+    return codes
 
 
 def conv(sources: list[Array], targets: list[Array], attr: Attr) -> None:
