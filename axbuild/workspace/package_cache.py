@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +63,12 @@ class PackageCache:
         if not self._changed:
             return
         packed = msgpack.packb([self._fingerprint, self._packages])
+        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix="packages-")
             try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(xxh3_128_digest(packed) + packed)
-                Path(name).replace(self._path)
-            except OSError:
-                Path(name).unlink()
-                raise
+                beside.write_bytes(xxh3_128_digest(packed) + packed)
+                beside.replace(self._path)
+            finally:
+                beside.unlink(missing_ok=True)
             self._changed = False
