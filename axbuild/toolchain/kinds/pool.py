@@ -83,12 +83,15 @@ class MaxPool(_Pool):
 
 
 # Padding takes part as code 0, which never wins over a code: onnxruntime refuses pads as wide as the kernel, which
-# dilated windows and a resolved ceil_mode can have.
+# dilated windows and a resolved ceil_mode can have. Pad gets bounds for all four axes: with its input `axes`,
+# onnxruntime's transpose optimiser makes an invalid graph of a pool between two transposes.
 _MAX_POOL = f"""AxMaxPool <kernel, strides, pads, dilations, lo, hi> (x) => (y) {{
-  bounds = Constant <value_ints: ints = @pads> ()
+  plane_bounds = Constant <value_ints: ints = @pads> ()
+  begins, ends = Split <axis = 0, num_outputs = 2> (plane_bounds)
+  whole = Constant <value = int64[2] {{0, 0}}> ()
+  bounds = Concat <axis = 0> (whole, begins, whole, ends)
   nothing = Constant <value = uint8 {{0}}> ()
-  axes = Constant <value = int64[2] {{2, 3}}> ()
-  padded = Pad (x, bounds, nothing, axes)
+  padded = Pad (x, bounds, nothing)
   largest = MaxPool <kernel_shape: ints = @kernel, strides: ints = @strides, dilations: ints = @dilations> (padded)
   {scalar("lo_u", "lo", UINT8)}{scalar("hi_u", "hi", UINT8)}
   y = Clip (largest, lo_u, hi_u)
