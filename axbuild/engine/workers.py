@@ -100,6 +100,13 @@ class StageEnded(AxError):
         )
 
 
+class StageNotStarted(AxError):
+    code = "AX556"
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(f"no process could be made for stage '{stage}': {reason}", hint="build with fewer --jobs")
+
+
 class CodeChanged(AxError):
     code = "AX555"
 
@@ -150,7 +157,7 @@ class Workers:
         try:
             self._send({"job": self._record(job)})
         except ConnectionError:
-            self._bury()
+            self._drain()
 
     def wait(self, timeout: float | None = None) -> list[Outcome]:
         """The outcomes that have come in, at least one; empty after `timeout` seconds or when nothing runs."""
@@ -277,6 +284,11 @@ class Workers:
         for line in lines:
             self._hear(json.loads(line))
 
+    def _drain(self) -> None:
+        """Hear what a zygote that no longer listens said before its end."""
+        while self._channel is not None:
+            self._receive()
+
     def _hear(self, message: dict[str, Any]) -> None:
         if "started" in message:
             self._running[message["started"]] = (time.monotonic(), message["pid"])
@@ -321,6 +333,8 @@ def _outcome(job: Job, message: dict[str, Any]) -> Outcome:
     name = job.stage.function
     if message["ending"] in ("changed", "syntax"):
         return Outcome(job.id, False, CodeChanged(name, message["path"]).record())
+    if message["ending"] == "unstarted":
+        return Outcome(job.id, False, StageNotStarted(name, message["path"]).record())
     if "pid" not in message:
         return Outcome(job.id, False, Cancelled(name).record())
     report, peak, elapsed = message["report"], message["peak_memory_bytes"], message["elapsed"]

@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,22 +119,34 @@ class Zygote:
         except SyntaxError as error:
             self._tell(done=job["id"], ending="syntax", path=str(error.filename))
             return
-        began = time.monotonic()
-        report = os.memfd_create("report")
-        log = os.memfd_create("log")
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._be_child(job, view, report, log, parent)
-            finally:
-                os._exit(1)
-        timeout = job["timeout"]
-        handle = os.pidfd_open(pid)
-        deadline = began + timeout if timeout is not None else None
-        self.children[handle] = Child(job, pid, handle, report, log, began, deadline)
-        self._poll.register(handle, select.POLLIN)
-        self._tell(started=job["id"], pid=pid)
+        try:
+            one = self._fork(job, view)
+        except OSError as error:  # no memory, process or descriptor left: this action fails, not those that run
+            self._tell(done=job["id"], ending="unstarted", path=str(error))
+            return
+        self.children[one.handle] = one
+        self._poll.register(one.handle, select.POLLIN)
+        self._tell(started=job["id"], pid=one.pid)
+
+    def _fork(self, job: dict[str, Any], view: View) -> Child:
+        """The child that runs the job; raises OSError and leaves nothing behind then."""
+        began, parent, timeout = time.monotonic(), os.getpid(), job["timeout"]
+        with ExitStack() as undo:
+            report = os.memfd_create("report")
+            undo.callback(os.close, report)
+            log = os.memfd_create("log")
+            undo.callback(os.close, log)
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self._be_child(job, view, report, log, parent)
+                finally:
+                    os._exit(1)
+            undo.callback(os.waitpid, pid, 0)
+            undo.callback(os.kill, pid, signal.SIGKILL)
+            handle = os.pidfd_open(pid)
+            undo.pop_all()
+        return Child(job, pid, handle, report, log, began, None if timeout is None else began + timeout)
 
     def _be_child(self, job: dict[str, Any], view: View, report: int, log: int, parent: int) -> None:
         self.channel.close()
@@ -144,9 +156,10 @@ class Zygote:
         os._exit(0)
 
     def _reap(self, one: Child) -> None:
-        _, status, usage = os.wait4(one.pid, 0)
+        # Whatever it started goes first: until it is waited for, its group's number is nobody else's.
         with suppress(ProcessLookupError):
             os.killpg(one.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(one.pid, 0)
         self._poll.unregister(one.handle)
         del self.children[one.handle]
         os.close(one.handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -263,6 +264,36 @@ def test_a_zygote_that_dies_fails_its_jobs_and_is_replaced(own_bench):
     assert AxError.from_record(outcome.error).exit_code == 3
     assert gone([pid])
     assert own_bench.text("say", {"text": "again"}) == "again"
+
+
+def test_what_had_finished_before_a_zygote_died_is_not_lost(own_bench):
+    job = own_bench.job("say", {"text": "done"})
+    own_bench.workers.submit(job)
+    while not (job.scratch / "out" / "o").exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    own_bench.workers._process.kill()
+    own_bench.workers._process.wait()
+    lost = own_bench.job("say")
+    own_bench.workers.submit(lost)
+    ended = {outcome.id: outcome.ok for outcome in own_bench.workers.wait(30)}
+    assert ended == {job.id: True, lost.id: False}
+
+
+def test_a_process_that_cannot_be_made_fails_its_action_alone(own_bench):
+    assert own_bench.text("say", {"text": "x"}) == "x"
+    pid = own_bench.workers._process.pid
+    limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    slow = own_bench.job("sleep", {"number": 60})
+    own_bench.workers.submit(slow)
+    assert own_bench.workers.wait(0.3) == []
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limit[1]))
+    outcome = own_bench.run("say")
+    assert outcome.error["code"] == "AX556"
+    assert "no process could be made for stage 'say'" in outcome.error["sentence"]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+    assert own_bench.text("say", {"text": "again"}) == "again"
+    assert slow.id in own_bench.workers._running
 
 
 def test_an_interpreter_that_cannot_start_is_told(own_bench):
