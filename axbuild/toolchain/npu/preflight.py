@@ -31,10 +31,17 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     """model: optimized.onnx. Writes preflight.json; raises LimitError (or ChipError) with every refused node."""
     chip = chip_of(params.target_hardware, params.npu_mode)
     graph = ir.from_proto(read_model(model))
-    refused = [f"{finding.node}: {finding.sentence}" for finding in unsupported(graph)]
-    refused += [f"{node.name}: {reason}" for node in graph.graph for reason in refusals(node, chip.name)]
+    refused: dict[str, list[str]] = {}
+    for finding in unsupported(graph):
+        refused.setdefault(finding.node, []).append(finding.sentence)
+    # What cannot be quantised is no question for the chip any more.
+    asked = [node for node in graph.graph if (node.name or "") not in refused]
+    for node in asked:
+        for reason in refusals(node, chip.name):
+            refused.setdefault(node.name or "", []).append(reason)
     if refused:
         count = f"{len(refused)} operators do" if len(refused) > 1 else "1 operator does"
-        raise LimitError(f"{count} not fit the NPU of {chip.name}: {'; '.join(dict.fromkeys(refused))}.")
+        sentences = "; ".join(f"{name}: {', '.join(dict.fromkeys(reasons))}" for name, reasons in refused.items())
+        raise LimitError(f"{count} not fit the NPU of {chip.name}: {sentences}")
     record = {"chip": chip.name, "npu_mode": chip.npu_mode, "nodes": len(graph.graph), "refused": []}
     (out / "preflight.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,239 @@
+"""From a quantised model to subgraphs: pre-processing built in, canonical names, and what stops a model early."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from bodies import session
+from npu_world import Chain
+from onnx import helper, numpy_helper
+
+from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.kinds.border import Dequantize, Quantize
+from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
+from axbuild.toolchain.npu.decode import decode
+from axbuild.toolchain.npu.extract import ExtractParams, extract
+from axbuild.toolchain.npu.net import NetError, net_of, read_model
+from axbuild.toolchain.npu.partition import PartitionError, PartitionParams, partition
+from axbuild.toolchain.npu.preflight import LimitError, PreflightParams, preflight
+from axbuild.toolchain.npu.preprocess import ProcessorError
+from axbuild.toolchain.npu.simulator import simulate
+from axbuild.toolchain.npu.split import SplitParams, split
+
+PICTURE = InputProcessor("DEFAULT", "BGR", "BGR", "U8", "NHWC", (103.939, 116.779, 123.68), (58.0, 57.0, 56.0))
+
+
+def quantised(names: tuple[str, str, str] = ("image", "codes", "y")) -> onnx.ModelProto:
+    """Quantise and dequantise a 3-channel picture."""
+    chain = Chain()
+    image, codes, y = names
+    x = chain.input(image, (1, 3, 5, 4), "float32")
+    return chain.model(
+        chain.add(Dequantize(0.25, 9), chain.add(Quantize(float(np.float32(0.02)), 117), x, name=codes), name=y)
+    )
+
+
+def partitioned(tmp_path, model: onnx.ModelProto, *processors: InputProcessor):
+    file, out = tmp_path / "quant.onnx", tmp_path / "out"
+    out.mkdir()
+    file.write_bytes(model.SerializeToString())
+    partition(file, out, params=PartitionParams("AX650", processors))
+    folder = out / "partition"
+    return json.loads((folder / "partition.json").read_text()), folder
+
+
+def ops(folder) -> list[str]:
+    return [node.op_type for node in read_model(folder / "subgraph_npu_0.onnx").graph.node]
+
+
+def simulated(folder, feeds):
+    out = folder.parent / "compiled"
+    out.mkdir()
+    compile_subgraph(folder / "subgraph_npu_0.onnx", out, params=CompileParams("AX650", "NPU1"))
+    program = decode((out / "program.msgpack").read_bytes())
+    return simulate(program, (out / "params.bin").read_bytes(), feeds)
+
+
+def source(processor: InputProcessor) -> np.ndarray:
+    """Every value of a byte in every channel, in the processor's layout and dtype."""
+    rng = np.random.default_rng(0)
+    raw = rng.integers(0, 256, (1, 3, 5, 4)).astype(np.uint8 if processor.src_dtype == "U8" else np.float32)
+    return raw if processor.src_layout == "NCHW" else np.ascontiguousarray(raw.transpose(0, 2, 3, 1))
+
+
+def stated(x: np.ndarray, processor: InputProcessor) -> np.ndarray:
+    """The pre-processing as it is documented, in numpy."""
+    planes = x.astype(np.float32)
+    planes = planes.transpose(0, 3, 1, 2) if processor.src_layout == "NHWC" else planes
+    if not processor.mean:
+        return planes
+    mean, std = (np.asarray(v, np.float32).reshape(1, -1, 1, 1) for v in (processor.mean, processor.std))
+    return (planes - mean) / std
+
+
+VARIANTS = {
+    "a picture is one table": (PICTURE, ["AxTranspose", "AxQuantizedNormalize", "AxDequantizeLinear"]),
+    "planes need no transposing": (
+        replace(PICTURE, src_layout="NCHW"), ["AxQuantizedNormalize", "AxDequantizeLinear"],
+    ),
+    "one mean for all channels": (
+        replace(PICTURE, mean=(120.0,), std=(60.0,)), ["AxTranspose", "AxQuantizedNormalize", "AxDequantizeLinear"],
+    ),
+    "bytes without normalisation": (
+        replace(PICTURE, mean=(), std=()), ["AxTranspose", "AxQuantizedNormalize", "AxDequantizeLinear"],
+    ),
+    "raw floats": (
+        replace(PICTURE, src_dtype="FP32"), ["AxTranspose", "AxNormalize", "AxQuantizeLinear", "AxDequantizeLinear"],
+    ),
+    "the model's own input": (
+        replace(PICTURE, src_dtype="FP32", src_layout="NCHW", mean=(), std=()),
+        ["AxQuantizeLinear", "AxDequantizeLinear"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_pre_processing_is_built_in_and_exact(tmp_path, name):
+    processor, expected = VARIANTS[name]
+    model = quantised()
+    record, folder = partitioned(tmp_path, model, processor)
+    assert ops(folder) == expected
+    x = source(processor)
+    assert record["inputs"] == [
+        {"name": "image", "shape": list(x.shape), "dtype": x.dtype.name, "layout": processor.src_layout, "color": "BGR"}
+    ]
+    (want,) = session(model, "optimisation off").run(None, {"image": stated(x, processor)})
+    found = simulated(folder, {"input_0": x})
+    assert found["output_0"].tobytes() == want.tobytes()
+
+
+def test_names_of_the_model_do_not_enter_the_subgraph(tmp_path):
+    files = []
+    for i, names in enumerate([("image", "codes", "y"), ("a", "b", "c")]):
+        place = tmp_path / str(i)
+        place.mkdir()
+        record, folder = partitioned(place, quantised(names), PICTURE)
+        assert record["subgraphs"] == [
+            {
+                "name": "subgraph_npu_0",
+                "file": "subgraph_npu_0.onnx",
+                "inputs": [names[0]],
+                "outputs": [names[2]],
+            }
+        ]
+        files.append((folder / "subgraph_npu_0.onnx").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_the_entry_of_an_input_goes_before_the_default(tmp_path):
+    own = replace(PICTURE, tensor_name="image", src_layout="NCHW")
+    record, _ = partitioned(tmp_path, quantised(), PICTURE, own)
+    assert record["inputs"][0]["layout"] == "NCHW"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "sentence"),
+    [
+        ({"tensor_name": "picture"}, PartitionError, "'picture', which is no input"),
+        ({"src_format": "RGB"}, ProcessorError, "src_format RGB differs from tensor_format BGR"),
+        ({"mean": (1.0, 2.0)}, ProcessorError, "mean has 2 values"),
+        ({"std": (1.0, 0.0, 1.0)}, ProcessorError, "every std must be a positive number"),
+        ({"src_dtype": "U16"}, ProcessorError, "src_dtype must be U8 or FP32, got 'U16'"),
+        ({"src_layout": "NHCW"}, ProcessorError, "src_layout must be NCHW or NHWC, got 'NHCW'"),
+    ],
+)
+def test_a_processor_that_does_not_fit_is_refused(tmp_path, change, error, sentence):
+    with pytest.raises(error) as caught:
+        partitioned(tmp_path, quantised(), replace(PICTURE, **change))
+    assert sentence in caught.value.sentence
+    assert caught.value.exit_code == 2
+
+
+def test_split_lays_out_one_compilation_for_each_batch(tmp_path):
+    _, folder = partitioned(tmp_path, quantised(), PICTURE)
+    split(folder, tmp_path, params=SplitParams("AX650", "NPU2", (1, 4), 3.5))
+    record = json.loads((tmp_path / "expansion.json").read_text())
+    assert [child["name"] for child in record["children"]] == ["extract_0", "compile_0_b1", "compile_0_b4"]
+    assert record["children"][2]["params"] == {
+        "target_hardware": "AX650", "npu_mode": "NPU2", "batch": 4, "ddr_bw_limit": 3.5,
+    }  # fmt: skip
+    assert record["children"][2]["inputs"] == {"subgraph": "child:extract_0/subgraph.onnx"}
+    assert record["result"]["subgraph_npu_0/b4/params.bin"] == "child:compile_0_b4/params.bin"
+    assert len(record["result"]) == 6
+    extract(folder, tmp_path, params=ExtractParams("subgraph_npu_0"))
+    assert (tmp_path / "subgraph.onnx").read_bytes() == (folder / "subgraph_npu_0.onnx").read_bytes()
+
+
+def test_the_report_is_an_estimate_and_says_so(tmp_path):
+    _, folder = partitioned(tmp_path, quantised(), PICTURE)
+    compile_subgraph(folder / "subgraph_npu_0.onnx", tmp_path, params=CompileParams("AX650", "NPU1", 2, 0.0))
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["estimate"] is True
+    assert report["calibration_error_percent"] > 0
+    assert (report["batch"], report["macs"], report["max_cycle"] > 2000) == (2, 0, True)
+    rows = [(row["name"], row["jobs"] > 0) for row in report["ops"]]
+    assert rows == [("op_0:AxTranspose", False), ("op_1:AxQuantizedNormalize", True), ("op_2:AxDequantizeLinear", True)]
+    assert sum(row["ddr_bytes"] for row in report["ops"]) >= 2 * 60 * 5 + 768
+
+
+def test_a_model_that_mixes_its_samples_is_refused_at_a_batch():
+    from axbuild.toolchain.kinds.mover import Reshape
+
+    chain = Chain()
+    x = chain.input("x", (1, 6))
+    model = chain.model(chain.add(Reshape((-1, 3), "uint8"), x))
+    net_of(model, 1)
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    with pytest.raises(NetError, match="mixes samples"):
+        net_of(model, 2)
+
+
+def test_bytes_that_are_no_model_are_refused(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"\xff\xff not a model")
+    with pytest.raises(NetError, match=r"x\.onnx is no ONNX file"):
+        read_model(tmp_path / "x.onnx")
+
+
+def float_model(*nodes: onnx.NodeProto) -> onnx.ModelProto:
+    info = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4, 8, 8]) for n in ("x", "y")]
+    weight = numpy_helper.from_array(np.zeros((4, 4, 1, 1), np.float32), "w")
+    graph = helper.make_graph(list(nodes), "g", info[:1], info[1:], initializer=[weight])
+    return onnx.shape_inference.infer_shapes(helper.make_model(graph, ir_version=10))
+
+
+def checked(tmp_path, *nodes: onnx.NodeProto) -> dict:
+    file = tmp_path / "optimized.onnx"
+    file.write_bytes(float_model(*nodes).SerializeToString())
+    preflight(file, tmp_path, params=PreflightParams("AX650", "NPU1"))
+    return json.loads((tmp_path / "preflight.json").read_text())
+
+
+def test_preflight_accepts_what_the_chip_takes(tmp_path):
+    record = checked(tmp_path, helper.make_node("Conv", ["x", "w"], ["y"], "c", kernel_shape=[1, 1]))
+    assert record == {"chip": "AX650", "nodes": 1, "npu_mode": "NPU1", "refused": []}
+
+
+def test_preflight_names_every_refused_node(tmp_path):
+    pool = helper.make_node(
+        "AveragePool", ["x"], ["a"], "pool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=0
+    )
+    dilated = helper.make_node(
+        "MaxPool", ["a"], ["y"], "wide", kernel_shape=[3, 3], pads=[2, 2, 2, 2], dilations=[2, 2]
+    )
+    with pytest.raises(LimitError) as caught:
+        checked(tmp_path, pool, dilated)
+    assert caught.value.sentence == (
+        "2 operators do not fit the NPU of AX650: pool: a padded average must count its padding "
+        "(count_include_pad = 1), got 0; wide: dilations must be 1, got 2"
+    )
+    assert caught.value.exit_code == 2
+
+
+def test_preflight_names_operators_that_do_not_exist(tmp_path):
+    with pytest.raises(LimitError, match="1 operator does not fit the NPU of AX650: odd: ") as caught:
+        checked(tmp_path, helper.make_node("Det", ["x"], ["y"], "odd"))
+    assert "Det" in caught.value.sentence
