@@ -8,7 +8,7 @@ from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.plan import Plan
 from axbuild.graph.targets import TargetGraph
-from axbuild.workspace.artifact import Artifact, Tree, file_name
+from axbuild.workspace.artifact import Artifact, Tree, file_name, is_tree
 from axbuild.workspace.attributes import Companions
 from axbuild.workspace.packages import Target
 from axbuild.workspace.providers import Files
@@ -82,4 +82,6 @@ class _TargetLayout:
         if paths:
             package = self._target.package
             found.append(find_sources(workspace.disk, workspace.ignore, package, paths, one_file, companions))
+        if one_file and companions is None and is_tree(found[0]):
+            raise WrongProvider(f"{self._attribute} takes one file, and {items[0]} is a folder of files")
         return found[0] if len(found) == 1 else Tree(tuple((file_name(artifact), artifact) for artifact in found))

@@ -76,10 +76,6 @@ class Attribute:
         self.vendor = vendor
         self.example = example
         self.default = type(self).empty if default is None and not required else default
-        self.name = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
 
     def parse(self, value: Any, package: str | None) -> Any:
         """The plain value of a TOML value written in `package`; WrongValue where it does not fit."""

@@ -8,22 +8,39 @@ find unchanged. Paths are relative to the workspace root with "/" ("" is the roo
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, Protocol
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import BinaryIO, NamedTuple, Protocol
+
+from axbuild.errors import AxError, Place
 
 FILE, FOLDER, LINKED_FOLDER = "file", "folder", "linked folder"
 
+BUILD_FILE = "BUILD.toml"
+"""what makes a folder a package"""
+
+
+class Unreadable(AxError):
+    code = "AX117"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot be read: {reason}", place=Place(path or "."))
+
 
 class Disk(Protocol):
+    """The files of a workspace; Unreadable where the system refuses one."""
+
     def listing(self, folder: str) -> dict[str, str]:
         """Names of a folder's entries -> FILE, FOLDER or LINKED_FOLDER; empty where there is no such folder."""
         ...
 
     def read(self, path: str) -> bytes:
-        """A file's bytes; OSError where it cannot be read."""
+        """A file's bytes."""
         ...
 
     def open(self, path: str) -> BinaryIO:
-        """A file to read from in parts; OSError where it cannot be read."""
+        """A file to read from in parts."""
         ...
 
 
@@ -43,42 +60,94 @@ def kind(disk: Disk, path: str) -> str | None:
     return disk.listing(folder).get(name)
 
 
+class Seen(NamedTuple):
+    """What was looked at, so that an unchanged one can be told: signature before the look (None: nothing was there),
+    its time, and the SHA-256 of the bytes or of the listing (None: not all of it was read)."""
+
+    signature: tuple[int, int, int, int] | None
+    taken_ns: int
+    digest: bytes | None
+
+
+def look(path: str) -> tuple[int, int, int, int] | None:
+    """The signature of what the path leads to: mtime_ns, size, inode, ctime_ns."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - thousands of times a build
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns
+
+
+def scan(folder: str) -> dict[str, str]:
+    """Names of a folder's entries -> their kind; empty where there is no such folder."""
+    try:
+        with os.scandir(folder or ".") as entries:
+            return {entry.name: found for entry in entries if (found := _kind_of(entry))}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def digest_of_listing(names: Mapping[str, str]) -> bytes:
+    """SHA-256 of names and kinds; bytecode that Python keeps beside code is nothing to a build."""
+    lines = [f"{name}\0{names[name]}\n" for name in sorted(names) if name != "__pycache__"]
+    return sha256(os.fsencode("".join(lines))).digest()
+
+
 class RealDisk:
     """The file system below one folder; remembers what it read and listed."""
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.files: set[str] = set()
+        self.files: dict[str, Seen] = {}
         self.folders: dict[str, dict[str, str]] = {}
+        self._listed: dict[str, tuple[tuple[int, int, int, int] | None, int]] = {}
 
     def listing(self, folder: str) -> dict[str, str]:
         known = self.folders.get(folder)
         if known is None:
-            known = self.folders[folder] = self._scan(folder)
+            full = f"{self.root}/{folder}"
+            self._listed[folder] = look(full), time.time_ns()
+            try:
+                known = self.folders[folder] = scan(full)
+            except OSError as error:
+                raise _unreadable(folder, error) from error
         return known
 
-    def _scan(self, folder: str) -> dict[str, str]:
-        try:
-            with os.scandir(f"{self.root}/{folder}") as entries:
-                return {entry.name: found for entry in entries if (found := _kind_of(entry))}
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
+    def listings(self) -> dict[str, Seen]:
+        """Every folder listed so far, as it was then."""
+        return {folder: Seen(*self._listed[folder], digest_of_listing(names)) for folder, names in self.folders.items()}
 
     def read(self, path: str) -> bytes:
-        self.files.add(path)
-        with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 - thousands of reads a build
-            return file.read()
+        full = f"{self.root}/{path}"
+        signature, taken_ns = look(full), time.time_ns()
+        try:
+            with open(full, "rb") as file:  # noqa: PTH123 - thousands of reads a build
+                data = file.read()
+        except OSError as error:
+            self.files[path] = Seen(signature, taken_ns, None)
+            raise _unreadable(path, error) from error
+        self.files[path] = Seen(signature, taken_ns, sha256(data).digest())
+        return data
 
     def open(self, path: str) -> BinaryIO:
-        self.files.add(path)
-        return open(f"{self.root}/{path}", "rb")  # noqa: PTH123 - the caller closes it
+        full = f"{self.root}/{path}"
+        self.files.setdefault(path, Seen(look(full), time.time_ns(), None))
+        try:
+            return open(full, "rb")  # noqa: PTH123 - the caller closes it
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> Unreadable:
+    return Unreadable(path, (error.strerror or str(error)).lower())
 
 
 def _kind_of(entry: os.DirEntry[str]) -> str | None:
     if entry.is_symlink():
-        if entry.is_dir():
-            return LINKED_FOLDER
-        return FILE if entry.is_file() else None
+        try:
+            return LINKED_FOLDER if entry.is_dir() else FILE if entry.is_file() else None
+        except OSError:  # a link that leads to itself, or through a folder that is closed to us
+            return None
     if entry.is_dir():
         return FOLDER
     return FILE if entry.is_file() else None
@@ -101,7 +170,7 @@ class MemoryDisk:
 
     def read(self, path: str) -> bytes:
         if path not in self.contents:
-            raise FileNotFoundError(path)
+            raise Unreadable(path, "no such file or directory")
         return self.contents[path]
 
     def open(self, path: str) -> BinaryIO:

@@ -8,15 +8,13 @@ from typing import Any
 
 from axbuild.errors import AxError, Place
 from axbuild.workspace.attributes import WrongValue, did_you_mean, shown
-from axbuild.workspace.disk import FILE, FOLDER, Disk, join
+from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, Disk, join
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.label import BadLabel, canonical, is_name
 from axbuild.workspace.package_cache import PackageCache, Row
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
-from axbuild.workspace.toml_text import InvalidToml, Path, TomlText, Unreadable, place_in, read_text
-
-BUILD_FILE = "BUILD.toml"
+from axbuild.workspace.toml_text import InvalidToml, Path, TomlText, place_in, read_text
 
 
 class UnknownRule(AxError):
@@ -147,10 +145,7 @@ class Packages:
 
     def _load(self, package: str) -> dict[str, Target]:
         file = join(package, BUILD_FILE)
-        try:
-            raw = self._disk.read(file)
-        except OSError as error:
-            raise Unreadable(file, (error.strerror or str(error)).lower()) from None
+        raw = self._disk.read(file)
         rows = self._cache.get(package, raw) if self._cache else None
         if rows is None:
             rows = self._parse(package, TomlText.of(file, read_text(self._disk, file)))

@@ -69,9 +69,23 @@ class Rule:
 
 
 def rule(declaration: type) -> Rule:
-    """Make a rule of a class: its name, docstring, attributes in order, and `actions(self, t, plan)`."""
-    attributes = {name: value for name, value in vars(declaration).items() if isinstance(value, Attribute)}
+    """Make a rule of a class: its name, docstring, attributes in order, and `actions(self, t, plan)`.
+
+    Attributes of base classes come first. TypeError where the class cannot be a rule.
+    """
+    name = declaration.__name__
+    attributes = {
+        key: value
+        for base in reversed(declaration.__mro__)
+        for key, value in vars(base).items()
+        if isinstance(value, Attribute)
+    }
+    for key in attributes:
+        if key == "name" or hasattr(Settled, key):
+            raise TypeError(f"rule {name} cannot have an attribute called '{key}': every target has one already")
+    actions = getattr(declaration(), "actions", None)
+    if not callable(actions):
+        raise TypeError(f"rule {name} lacks its method actions(self, t, plan)")
     about = (declaration.__doc__ or "").strip()
-    gives = vars(declaration).get("gives")
-    example = vars(declaration).get("example", declaration.__name__)
-    return Rule(declaration.__name__, about, attributes, gives, example, declaration().actions, declaration.__module__)
+    gives, example = getattr(declaration, "gives", None), getattr(declaration, "example", name)
+    return Rule(name, about, attributes, gives, example, actions, declaration.__module__)

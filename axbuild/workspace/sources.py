@@ -8,7 +8,7 @@ import re
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import Source
 from axbuild.workspace.attributes import Companions, did_you_mean
-from axbuild.workspace.disk import FILE, FOLDER, Disk, join, kind, parent
+from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join, kind, parent
 from axbuild.workspace.ignore import OUTPUTS, Ignore, glob_regex
 
 _GLOB = re.compile(r"[*?\[]")
@@ -41,6 +41,7 @@ def find_sources(
         bases.append(base)
         found.update(dict.fromkeys(paths))
     paths = list(found)
+    _check_names(paths)
     beside = [path for own in paths for path in companions(disk, own)] if companions else []
     if not beside and len(items) == 1 and kind(disk, _inside(package, items[0])) == FILE:
         return Source(((paths[0].rpartition("/")[2], paths[0]),))
@@ -49,10 +50,20 @@ def find_sources(
     return Source(tuple(sorted((path[start:], path) for path in {*paths, *beside})), tree=True)
 
 
+def _check_names(paths: list[str]) -> None:
+    """Names go into keys and records, which are UTF-8."""
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ForbiddenSource(f"the name of the file {path!a} is not UTF-8") from None
+
+
 def _item(disk: Disk, ignore: Ignore, package: str, item: str, one_file: bool) -> tuple[str, list[str]]:
     """(folder that names are counted from, paths) of one path or glob."""
     path = _inside(package, item)
     what = kind(disk, path)
+    _check_package(disk, package, item, path if what in (FOLDER, LINKED_FOLDER) else parent(path))
     if what == FILE:
         return parent(path), [path]
     if one_file:
@@ -68,11 +79,14 @@ def _item(disk: Disk, ignore: Ignore, package: str, item: str, one_file: bool) -
 
 
 def walk(disk: Disk, ignore: Ignore, folder: str) -> list[str]:
-    """Every file below a folder that is neither ignored nor behind a linked folder, sorted."""
+    """Every file below a folder that is not ignored, behind a linked folder, or in a package below; sorted."""
     found, todo = [], [folder]
     while todo:
         here = todo.pop()
-        for name, what in disk.listing(here).items():
+        listing = disk.listing(here)
+        if here != folder and listing.get(BUILD_FILE) == FILE:
+            continue
+        for name, what in listing.items():
             path = join(here, name)
             if what == FOLDER and not ignore.folder(path):
                 todo.append(path)
@@ -92,6 +106,15 @@ def _inside(package: str, item: str) -> str:
     if path == OUTPUTS or path.startswith(f"{OUTPUTS}/"):
         raise ForbiddenSource(f"'{item}' is an output of a build", hint="name the label of the target that makes it")
     return path
+
+
+def _check_package(disk: Disk, package: str, item: str, folder: str) -> None:
+    """A path may not lead into a package below: its files are that package's to offer."""
+    while folder != package and folder:
+        if disk.listing(folder).get(BUILD_FILE) == FILE:
+            hint = f"declare a filegroup in //{folder} and name its label"
+            raise ForbiddenSource(f"'{item}' belongs to the package //{folder}", hint=hint)
+        folder = parent(folder)
 
 
 def _missing(disk: Disk, package: str, item: str, path: str) -> MissingSource:

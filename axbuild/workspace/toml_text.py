@@ -14,7 +14,7 @@ from typing import Any
 import rtoml
 
 from axbuild.errors import AxError, Place
-from axbuild.workspace.disk import Disk
+from axbuild.workspace.disk import Disk, Unreadable
 
 _AT = re.compile(r"(.*) at line (\d+) column (\d+)\Z", re.DOTALL)
 _KEY_PART = r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
@@ -34,13 +34,6 @@ class InvalidToml(AxError):
 
     def __init__(self, reason: str, place: Place) -> None:
         super().__init__(f"not valid TOML: {reason}", place=place)
-
-
-class Unreadable(AxError):
-    code = "AX117"
-
-    def __init__(self, file: str, reason: str) -> None:
-        super().__init__(f"cannot be read: {reason}", place=Place(file))
 
 
 @dataclass(frozen=True)
@@ -73,8 +66,6 @@ class TomlText:
 def read_text(disk: Disk, file: str) -> str:
     try:
         return disk.read(file).decode()
-    except OSError as error:
-        raise Unreadable(file, (error.strerror or str(error)).lower()) from None
     except UnicodeDecodeError as error:
         raise Unreadable(file, f"byte {error.start} is not UTF-8") from None
 

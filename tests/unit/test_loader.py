@@ -3,7 +3,7 @@
 import pytest
 
 from axbuild.errors import AxError
-from axbuild.workspace.disk import MemoryDisk
+from axbuild.workspace.disk import MemoryDisk, RealDisk
 from axbuild.workspace.ignore import Ignore, read_ignore
 from axbuild.workspace.package_cache import PackageCache
 from axbuild.workspace.packages import Packages
@@ -172,6 +172,28 @@ def test_a_file_that_is_not_utf8_is_named():
     with pytest.raises(AxError) as raised:
         packages({"m/BUILD.toml": b"# \xff\n"}).targets("m")
     assert str(raised.value) == "m/BUILD.toml: error AX117: cannot be read: byte 2 is not UTF-8"
+
+
+def test_what_the_system_refuses_to_show_is_named(tmp_path, monkeypatch):
+    def refuse(path, *mode):
+        raise PermissionError(13, "Permission denied", path)
+
+    disk = RealDisk(str(tmp_path))
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(AxError) as folder:
+        disk.listing("m")
+    assert str(folder.value) == "m: error AX117: cannot be read: permission denied"
+    monkeypatch.setattr("builtins.open", refuse)
+    for read in (disk.read, disk.open):
+        with pytest.raises(AxError) as file:
+            read("m/BUILD.toml")
+        assert str(file.value) == "m/BUILD.toml: error AX117: cannot be read: permission denied"
+        assert file.value.exit_code == 2
+
+
+def test_a_link_that_leads_to_itself_is_not_there(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert RealDisk(str(tmp_path)).listing("") == {}
 
 
 def test_a_package_without_a_file_is_named_with_its_neighbour():

@@ -97,6 +97,27 @@ def test_broken_rule_files_are_named_with_the_line(folder):
     )
 
 
+def test_attributes_of_a_base_class_come_first(folder):
+    base = "class Common:\n    size = Int('How large.', default=1)\n\n\n@rule\nclass half(Common):"
+    (folder / "half.py").write_text(RULE.replace("@rule\nclass half:", base))
+    assert list(load_rules(folder).rules["half"].attributes) == ["size", "times"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("times =", "name ="), "rule half cannot have an attribute called 'name': every target has one already"),
+        (("times =", "given ="), "rule half cannot have an attribute called 'given': every target has one already"),
+        (("def actions", "def action"), "rule half lacks its method actions(self, t, plan)"),
+    ],
+)
+def test_a_class_that_cannot_be_a_rule_is_named(folder, change, sentence):
+    (folder / "half.py").write_text(RULE.replace(*change))
+    message = failure(folder)
+    assert message.startswith("rules/half.py:")
+    assert f"error AX113: cannot be loaded: TypeError: {sentence}" in message
+
+
 @pytest.mark.parametrize(
     ("ref", "sentence"),
     [

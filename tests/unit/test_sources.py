@@ -25,6 +25,8 @@ FILES = {
     "m/pics/.git/d.png": "",
     "m/pics/skip/e.png": "",
     "m/odd[1].txt": "",
+    "m/inner/BUILD.toml": "",
+    "m/inner/f.png": "",
     "n/x.png": "",
     "axbuild-out/m/x.bin": "",
 }
@@ -88,6 +90,13 @@ MISTAKES = [
                           "  hint: declare a filegroup in that folder's package and name its label"),
     (("pics/../../n",), {}, "AX110: 'pics/../../n' leaves the package //m\n"
                             "  hint: declare a filegroup in that folder's package and name its label"),
+    (("inner/f.png",), {}, "AX110: 'inner/f.png' belongs to the package //m/inner\n"
+                           "  hint: declare a filegroup in //m/inner and name its label"),
+    (("inner",), {}, "AX110: 'inner' belongs to the package //m/inner\n"
+                     "  hint: declare a filegroup in //m/inner and name its label"),
+    (("inner/*.png",), {}, "AX110: 'inner/*.png' belongs to the package //m/inner\n"
+                           "  hint: declare a filegroup in //m/inner and name its label"),
+    (("**/f.png",), {}, "AX111: no file matches '**/f.png'"),
     (("/etc/passwd",), {}, "AX110: '/etc/passwd' is not a path inside the package"),
     (("~/x",), {}, "AX110: '~/x' is not a path inside the package"),
     (("a\\b",), {}, "AX110: 'a\\b' is not a path inside the package"),
@@ -105,6 +114,14 @@ def test_a_path_that_means_nothing_is_refused(items, how, message):
         find(*items, **how)
     assert str(raised.value) == f"error {message}"
     assert raised.value.exit_code == 2
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / b"caf\xe9.png".decode(errors="surrogateescape")).touch()
+    with pytest.raises(AxError) as raised:
+        find_sources(RealDisk(str(tmp_path)), Ignore(), "m", ["*.png"], False, None)
+    assert str(raised.value) == r"error AX110: the name of the file 'm/caf\udce9.png' is not UTF-8"
 
 
 def test_linked_folders_are_not_walked_into(tmp_path):
