@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import importlib
 import json
 import os
@@ -155,6 +156,9 @@ def _record(error: BaseException, name: str, view: View, finder: Finder) -> dict
             return _made("AX553", f"stage '{name}': {error}", "", None)
         case ParamsMismatch() | _Misfit():
             return _made("AX558", f"stage '{name}': {error}", "rule and stage must agree; see Stage", None)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            hint = "free some space, or move the cache with `dir` under [cache] in axbuild.toml"
+            return _made("AX901", f"no space left on the disk while stage '{name}' ran", hint, None)
         case MemoryError():
             return _made("AX550", f"stage '{name}' ran out of memory", _trace(error, view), place)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -109,6 +109,12 @@ def test_any_other_error_names_the_stage_and_the_line(bench):
     assert outcome.log.startswith("about to crash\nTraceback")
 
 
+def test_a_disk_that_is_full_for_a_stage_is_no_fault_of_the_stage(bench):
+    outcome = bench.run("reach", {"text": "raise OSError(28, 'No space left on device')"})
+    assert outcome.error["code"] == "AX901"
+    assert AxError.from_record(outcome.error).exit_code == 3
+
+
 def test_a_stage_that_ends_its_process_has_failed(bench):
     assert bench.run("leave").error["sentence"] == "stage 'leave' failed: SystemExit: enough"
     outcome = bench.run("vanish")
