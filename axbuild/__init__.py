@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# `typing` takes as long to import as the rest of a build that has nothing to do; checkers know this name.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from axbuild.toolchain.axmodel.session import InferenceSession
 
 __all__ = ["InferenceSession", "__version__"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from axbuild.cli.common import SUBTRACT
+from axbuild.engine.snapshot import Found
 from axbuild.errors import INTERRUPTED, TOOL_FAILED, USER_ERROR, AxError
 
 VERBS = {
@@ -65,11 +66,11 @@ def axbuild() -> None:
     """
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run a command line; the process's exit code."""
+def run(arguments: Sequence[str], found: Found | None = None) -> int:
+    """Run a command line, of which `found` is what its snapshot says; the process's exit code."""
     marked = [f"{SUBTRACT}{text}" if text.startswith(("-//", "-:")) else text for text in arguments]
     try:
-        code = axbuild.main(marked, prog_name="axbuild", standalone_mode=False)
+        code = axbuild.main(marked, prog_name="axbuild", standalone_mode=False, obj=found)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()

@@ -14,8 +14,10 @@ from typing import Any, NoReturn
 import click
 
 from axbuild.cli.common import Decorated, config_option, jobs_option, json_option, targets
+from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
 from axbuild.engine.events import Listener, Writer
+from axbuild.engine.snapshot import Found
 from axbuild.errors import AxError
 from axbuild.report.lines import Lines, PlainRenderer
 from axbuild.report.live import LiveRenderer
@@ -74,6 +76,7 @@ def build_options(command: Decorated) -> Decorated:
 
 def run(command: str, options: Options) -> int:
     """One build with its display; the exit code."""
+    found = None if options.dry_run else click.get_current_context().find_object(Found)
     request = Request(
         command,
         options.targets,
@@ -83,15 +86,18 @@ def run(command: str, options: Options) -> int:
         keep_going=options.keep_going,
         dry_run=options.dry_run,
         tests_only=command == "test",
+        watch=found is not None,
     )
-    summary = Summary()
+    summary, replay = Summary(), Replay()
     with ExitStack() as stack, _terminated_as_interrupt():
         renderer = _renderer(options)
         stack.callback(renderer.close)
-        listeners: list[Listener] = [renderer, summary]
+        listeners: list[Listener] = [renderer, summary, replay]
         if options.events:
             listeners.append(stack.enter_context(_events_file(options.events)))
         report = build(request, *listeners)
+    if found is not None and report.watched is not None:
+        keep_answer(found, replay, report.watched, len(report.actions))
     for error in summary.untold():
         print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
     if options.as_json:

@@ -35,6 +35,7 @@ from axbuild.engine.outputs import Outputs
 from axbuild.engine.platform import float_platform
 from axbuild.engine.resources import Pool, machine_cpus, machine_memory_gb
 from axbuild.engine.scheduler import Scheduler
+from axbuild.engine.watch import Watched, watch
 from axbuild.engine.workers import Workers
 from axbuild.engine.world import LocalWorld
 from axbuild.errors import BUILD_FAILED, INTERRUPTED, AxError
@@ -80,6 +81,8 @@ class Request:
     dry_run: bool = False
     reverse: bool = False
     tests_only: bool = False
+    watch: bool = False
+    """Gather what a snapshot of the build needs."""
     cache_dir: Path | None = None
     """Another store than the workspace's, and no outputs handed over: for building the same thing twice."""
 
@@ -91,6 +94,8 @@ class Report:
     exit_code: int = 0
     actions: dict[ActionId, ActionFinished] = field(default_factory=dict)
     errors: list[AxError] = field(default_factory=list)
+    watched: Watched | None = None
+    """What the answer rests on; None where that cannot be told, or something failed."""
 
 
 def build(request: Request, *listeners: Listener) -> Report:
@@ -107,6 +112,7 @@ class _Build:
         self.counts: Counter[str] = Counter()
         self.stream = Stream(self._note, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
+        self.began_ns = time.time_ns()
 
     def run(self) -> Report:
         begin = time.perf_counter()
@@ -164,9 +170,19 @@ class _Build:
                 self._plan(scheduler)
                 return
             scheduler.run()
-            self._hand_over(scheduler, world, requested)
+            placed = self._hand_over(scheduler, world, requested)
             for error in scheduler.errors:
                 self._failed(error)
+            if self.request.watch and not self.report.exit_code:
+                self._watch(scheduler, world, goals, placed)
+
+    def _watch(self, scheduler: Scheduler, world: LocalWorld, goals: Sequence[Goal], placed: Outputs) -> None:
+        found = watch(
+            self.workspace, world.code, world.stat, scheduler, goals, world.sources, placed.seen, self.began_ns
+        )
+        found.keys = tuple(dict.fromkeys(event.key for event in self.report.actions.values()))
+        found.state, found.jobs = world.state.folder, self.jobs
+        self.report.watched = None if found.doubt else found
 
     @contextmanager
     def _world(self, store: Store) -> Iterator[LocalWorld]:
@@ -217,7 +233,7 @@ class _Build:
         for error in scheduler.errors:
             self._failed(error)
 
-    def _hand_over(self, scheduler: Scheduler, world: LocalWorld, requested: Sequence[TargetActions]) -> None:
+    def _hand_over(self, scheduler: Scheduler, world: LocalWorld, requested: Sequence[TargetActions]) -> Outputs:
         """Outputs and verdicts of the targets that are done; a blob found damaged here is made again."""
         folders = Outputs(self.workspace.root, world.store.blobs, world.stat)
         for target in requested:
@@ -230,6 +246,7 @@ class _Build:
                         raise
                     scheduler.revive(lost)
                     scheduler.run()
+        return folders
 
     def _hand_over_one(self, target: TargetActions, scheduler: Scheduler, world: LocalWorld, folders: Outputs) -> None:
         contents = scheduler.contents

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,7 @@ from axbuild.engine.imports import Import, imports_of
 from axbuild.errors import AxError, Place
 from axbuild.store.records import read_record, write_record
 from axbuild.store.statcache import has_settled, signature_of
+from axbuild.workspace.disk import Seen, look
 from axbuild.workspace.stage import Stage
 
 VERSION = 1
@@ -93,12 +95,14 @@ class Code:
         if rules is not None:
             self._folders[RULES] = str(rules)
         self._cache = cache
+        self._opened_ns = time.time_ns()
         kept = (read_record(cache, VERSION) if cache else None) or {"files": {}, "installed": None}
         self._kept: dict[str, Any] = kept["files"]
         self._kept_installed = kept["installed"]
         self._changed = False
         self._installed: Installed | None = None
         self._listings: dict[str, frozenset[str]] = {}
+        self._listed: list[tuple[str, Seen]] = []
         self._files: dict[tuple[str, str], _File] = {}
         self._paths: dict[str, str | None] = {}
         self._tools: dict[frozenset[str], Tools] = {}
@@ -117,6 +121,17 @@ class Code:
             installed = self._installed.record() if self._installed else self._kept_installed
             write_record(self._cache, VERSION, {"files": self._kept, "installed": installed})
             self._changed = False
+
+    def seen(self) -> Iterator[tuple[str, Seen, bool]]:
+        """Every file and folder that closures rest on: absolute path, what it was, whether it is a folder."""
+        for path, module in self._files:
+            signature, taken_ns, digest, _ = self._kept[f"{module}:{path}"]
+            yield path, Seen(tuple(signature), taken_ns, bytes.fromhex(digest)), False
+        for folder, seen in self._listed:
+            yield folder, seen, True
+        if self._installed is not None:
+            for folder, *signature in self._installed.record()["signature"]:
+                yield folder, Seen(tuple(signature), self._opened_ns, None), True
 
     def _find(self, stage: Stage) -> Closure:
         module = self._module_of(stage)
@@ -193,6 +208,7 @@ class Code:
 
     def _listing(self, folder: str) -> frozenset[str]:
         if folder not in self._listings:
+            self._listed.append((folder, Seen(look(folder), time.time_ns(), None)))
             try:
                 self._listings[folder] = frozenset(os.listdir(folder))  # noqa: PTH208  # names, not paths
             except (FileNotFoundError, NotADirectoryError):

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -20,7 +21,8 @@ from axbuild.engine.content import Content, File
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.reflink import clone_or_copy
-from axbuild.store.statcache import StatCache
+from axbuild.store.statcache import StatCache, signature_of
+from axbuild.workspace.disk import Seen
 from axbuild.workspace.label import split
 
 FOLDER = "axbuild-out"
@@ -47,6 +49,8 @@ class Outputs:
     def __init__(self, root: Path, blobs: Blobs, stat: StatCache) -> None:
         self._root, self._blobs, self._stat = root, blobs, stat
         self._names = count()
+        self.seen: dict[str, Seen] = {}
+        """every file in place, by its path from the root, with a signature that stands for its bytes"""
 
     def place(self, label: str, contents: Mapping[str, Content]) -> list[str]:
         """Make the target's folder hold exactly these; paths relative to the root. Raises BlobLost."""
@@ -60,6 +64,7 @@ class Outputs:
             for path, file in files.items():
                 if not self._right(folder / path, file.digest):
                     self._put(folder / path, file)
+                self._note(folder / path, file.digest)
             if files.keys() != before:
                 self._write(manifest, json.dumps(sorted(files)))
         return [(folder / path).relative_to(self._root).as_posix() for path in files]
@@ -69,6 +74,13 @@ class Outputs:
             return False
         # A hard link to something else would change under our feet.
         return path.stat().st_nlink == 1 and self._stat.unchanged(path, digest)
+
+    def _note(self, path: Path, digest: str) -> None:
+        record = self._stat.record(path)
+        if record is None or record[2] != digest:
+            # Put there just now: far too young to be told from a later content by its signature alone.
+            record = signature_of(path), time.time_ns(), digest
+        self.seen[path.relative_to(self._root).as_posix()] = Seen(record[0], record[1], bytes.fromhex(digest))
 
     def _put(self, target: Path, file: File) -> None:
         fresh = self._fresh()

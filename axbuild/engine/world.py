@@ -70,7 +70,7 @@ class LocalWorld:
         platform: str | None,
     ) -> None:
         self.root, self.store, self.state, self.stat = root, store, state, stat
-        self._code, self._workers, self._platform = code, workers, platform
+        self.code, self._workers, self._platform = code, workers, platform
         self._stage_code: dict[str, StageCode] = {}
         self._closures: dict[str, Closure] = {}
         self._digests: dict[str, str] = {}
@@ -81,6 +81,11 @@ class LocalWorld:
         if path not in self._digests:
             self._digests[path] = self._read_source(path)
         return self._digests[path]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Every source asked about in this build -> its SHA-256."""
+        return self._digests
 
     def _read_source(self, path: str) -> str:
         try:
@@ -103,7 +108,7 @@ class LocalWorld:
 
     def _code_of(self, stage: Stage) -> StageCode:
         if stage.ref not in self._stage_code:
-            closure = self._closures[stage.ref] = self._code.closure(stage)
+            closure = self._closures[stage.ref] = self.code.closure(stage)
             parts = {name: digest for name, (_, digest) in (closure.modules | closure.data).items()}
             self._stage_code[stage.ref] = StageCode(parts, closure.distributions)
         return self._stage_code[stage.ref]

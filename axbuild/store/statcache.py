@@ -62,6 +62,14 @@ class StatCache:
         except FileNotFoundError:
             return False
 
+    def record(self, path: Path) -> tuple[Signature, int, str] | None:
+        """(signature, when it was taken, SHA-256) as last read, None for a file that was never asked about."""
+        found = self._records.get(str(path))
+        if found is None:
+            return None
+        mtime, size, inode, ctime, taken_ns, digest = found
+        return (int(mtime), int(size), int(inode), int(ctime)), int(taken_ns), str(digest)
+
     def settled(self, path: Path) -> bool:
         """Whether the record of the file can be told from any later content by its signature alone."""
         return self._known(path) is not None

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
+import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
 import axbuild
 from axbuild.errors import AxError, Place
+from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.stage import Stage
 
@@ -33,6 +35,8 @@ class RulePack:
     stages: dict[str, Stage]
     digest: str
     files: tuple[Path, ...]
+    seen: dict[Path, Seen] = field(default_factory=dict)
+    """files and folders of rules as they were when they were read"""
 
 
 def standard_folder() -> Path:
@@ -55,10 +59,18 @@ def load_rules(own: Path | None) -> RulePack:
     stages: dict[str, Stage] = {}
     digest = hashlib.sha256()
     files: list[Path] = []
+    seen: dict[Path, Seen] = {}
     for folder in (standard_folder(), own):
-        if folder is None or not (found := rule_files(folder)):
+        if folder is None:
             continue
-        texts = {path: path.read_bytes() for path in sorted(folder.glob("*.py"))}
+        seen[folder] = Seen(look(str(folder)), time.time_ns(), digest_of_listing(scan(str(folder))))
+        if not (found := rule_files(folder)):
+            continue
+        texts: dict[Path, bytes] = {}
+        for path in sorted(folder.glob("*.py")):
+            before, taken_ns = look(str(path)), time.time_ns()
+            texts[path] = path.read_bytes()
+            seen[path] = Seen(before, taken_ns, hashlib.sha256(texts[path]).digest())
         local = hashlib.sha256()
         for path, text in texts.items():
             local.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
@@ -66,7 +78,7 @@ def load_rules(own: Path | None) -> RulePack:
         for path, module in _load_folder(folder, found, local.hexdigest()[:16], keep_bytecode=folder != own):
             _collect(path, module, folder, rules, stages)
         files += texts
-    return RulePack(rules, stages, digest.hexdigest(), tuple(files))
+    return RulePack(rules, stages, digest.hexdigest(), tuple(files), seen)
 
 
 def _load_folder(folder: Path, files: list[Path], tag: str, *, keep_bytecode: bool) -> list[tuple[Path, ModuleType]]:

@@ -1,0 +1,171 @@
+"""What a finished build looked at and made, gathered for its snapshot.
+
+Every signature here was taken before the look it stands for, so that an edit made while the build ran differs from
+it. What was not looked at in a way that says so (axbuild's own modules) must have been at rest before the build began.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axbuild.engine import snapshot as form
+from axbuild.engine.code import Code
+from axbuild.engine.nodes import Goal
+from axbuild.engine.scheduler import Scheduler, inputs_of
+from axbuild.store.statcache import StatCache, has_settled
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree
+from axbuild.workspace.disk import Seen, look
+from axbuild.workspace.workspace import Workspace
+
+
+@dataclass
+class Watched:
+    """The paths of a snapshot by text, and the graph of what depends on them.
+
+    doubt: something could not be told; there must be no snapshot. graph: see `graph_of`.
+    """
+
+    paths: dict[str, tuple[int, Seen]] = field(default_factory=dict)
+    doubt: bool = False
+    graph: dict[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    state: Path = Path()
+    jobs: int = 1
+
+    def add(self, path: str, role: int, seen: Seen, kind: int = form.FILE) -> None:
+        """The first look at a path counts, save that what was read to lay out the graph stays so."""
+        if path not in self.paths:
+            self.paths[path] = (role | (kind if seen.signature else form.ABSENT), seen)
+        elif role == form.LOADED and self.paths[path][0] & form.ROLES == form.SOURCE:
+            flags, first = self.paths[path]
+            self.paths[path] = (flags & ~form.ROLES | role, first)
+
+    def encoded(self, texts: dict[str, bytes], cold: bytes) -> form.Snapshot:
+        stats: list[int] = []
+        digests, flags = bytearray(), bytearray()
+        for flag, seen in self.paths.values():
+            young = seen.signature is not None and not has_settled(seen.signature, seen.taken_ns)
+            stats += seen.signature or (0, 0, 0, 0)
+            digests += seen.digest or form.UNKNOWN
+            flags.append(flag | (form.YOUNG if young else 0))
+        return form.Snapshot(list(self.paths), stats, bytes(digests), bytes(flags), texts, cold)
+
+
+def watch(
+    workspace: Workspace,
+    code: Code,
+    stat: StatCache,
+    scheduler: Scheduler,
+    goals: Iterable[Goal],
+    sources: Mapping[str, str],
+    outputs: Mapping[str, Seen],
+    began_ns: int,
+) -> Watched:
+    """sources: path -> SHA-256 as the build used it. outputs: path of each file handed over -> what it is.
+
+    Paths of the workspace are relative to its root, others absolute.
+    """
+    found = Watched()
+    _loaded(found, workspace)
+    for path, digest in sources.items():
+        record = stat.record(workspace.root / path)
+        if record is None or record[2] != digest:
+            found.doubt = True
+        else:
+            found.add(path, form.SOURCE, Seen(record[0], record[1], bytes.fromhex(digest)))
+    for path, seen in outputs.items():
+        found.add(path, form.OUTPUT, seen)
+    for text, seen, kind in code.seen():
+        found.add(_relative(workspace.root, text), form.LOADED, seen, form.LISTING if kind else form.FILE)
+    _own_modules(found, workspace.root, began_ns)
+    found.graph = graph_of(scheduler, goals)
+    return found
+
+
+def _loaded(found: Watched, workspace: Workspace) -> None:
+    for path, seen in workspace.disk.files.items():
+        found.add(path, form.LOADED, seen)
+    for folder, seen in workspace.disk.listings().items():
+        found.add(folder or ".", form.LOADED, seen, form.LISTING)
+    for file, seen in workspace.rules.seen.items():
+        kind = form.FILE if file.suffix == ".py" else form.LISTING
+        found.add(_relative(workspace.root, str(file)), form.LOADED, seen, kind)
+
+
+def _relative(root: Path, text: str) -> str:
+    return text.removeprefix(f"{root}/")
+
+
+def _own_modules(found: Watched, root: Path, began_ns: int) -> None:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and (name == "axbuild" or name.startswith("axbuild.")):
+            signature = look(file)
+            if signature is None or not has_settled(signature, began_ns):
+                found.doubt = True
+            found.add(_relative(root, file), form.LOADED, Seen(signature, began_ns, None))
+
+
+def graph_of(scheduler: Scheduler, goals: Iterable[Goal]) -> dict[str, Any]:
+    """Plain lists, by number, for msgpack: what a changed source or output reaches.
+
+    actions: [label, name, key, numbers of the actions it waits for, sources, preflight]; targets: [label, actions its
+    artifacts come from, sources among them]. A child waits for its expansion, whatever it reads.
+    """
+    numbers = {id_: number for number, id_ in enumerate(scheduler.nodes)}
+    actions = []
+    for id_, node in scheduler.nodes.items():
+        owners, sources = _reached(inputs_of(node.action), numbers)
+        parent = numbers.get((id_[0], id_[1].rpartition("/")[0]))
+        waits = owners if parent is None else [*owners, parent]
+        actions.append([*id_, node.key.digest if node.key else "", waits, sources, node.action.preflight])
+    targets = []
+    for goal in goals:
+        owners, sources = _reached(goal.artifacts, numbers)
+        owners += [numbers[id_] for id_ in goal.actions if id_ in numbers]
+        targets.append([goal.label, owners, sources])
+    return {"actions": actions, "targets": targets}
+
+
+def _reached(artifacts: Iterable[Artifact], numbers: Mapping[ActionId, int]) -> tuple[list[int], list[str]]:
+    owners: list[int] = []
+    sources: list[str] = []
+    for artifact in artifacts:
+        for part in _parts(artifact):
+            if isinstance(part, Source):
+                sources += [path for _, path in part.files]
+            elif part.action in numbers:
+                owners.append(numbers[part.action])
+    return owners, sources
+
+
+def _parts(artifact: Artifact) -> Iterator[Source | Output | Result]:
+    match artifact:
+        case Entry(tree, _):
+            yield from _parts(tree)
+        case Tree(entries):
+            for _, part in entries:
+                yield from _parts(part)
+        case _:
+            yield artifact
+
+
+def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) -> None:
+    """Write the snapshot, and first of all the list of the keys it covers, for whoever collects the store."""
+    import msgpack
+
+    keys = watched.state / "snapshots" / f"{identity}.keys"
+    beside = keys.with_name(f".{keys.name}.{os.getpid()}")
+    try:
+        keys.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text("\n".join(["axbuild-snapshot-keys/1", path, *watched.keys, ""]), encoding="utf-8")
+        beside.replace(keys)
+    except OSError:
+        return  # a cache that cannot be written keeps no snapshot: nothing would protect what it covers
+    texts["keys"] = os.fsencode(keys)
+    form.write(path, watched.encoded(texts, msgpack.packb(watched.graph)))
