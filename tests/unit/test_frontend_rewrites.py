@@ -10,7 +10,7 @@ import pytest
 
 from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
-from axbuild.toolchain.frontend.check import TransformationError
+from axbuild.toolchain.frontend.check import NotFiniteError, TransformationError
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
@@ -327,6 +327,9 @@ def test_a_rewrite_that_changes_the_result_is_caught_by_name_and_tensor():
 
 
 def test_a_rewrite_that_makes_values_infinite_is_caught():
-    with pytest.raises(TransformationError, match="R changed which values of tensor 'y' are finite"):
+    with pytest.raises(TransformationError, match="R made values of tensor 'y' that are not finite"):
         check.compare("R", 1.0, {"y": np.array([1.0])}, {"y": np.array([np.inf])})
+    with pytest.raises(NotFiniteError, match="tensor 'y' of the model has values that are not finite") as caught:
+        check.compare("R", 1.0, {"y": np.array([np.inf, 1.0])}, {"y": np.array([np.nan, 1.0])})
+    assert caught.value.exit_code == 2
     check.compare("R", 0.0, {"y": np.array([np.nan, np.inf])}, {"y": np.array([np.nan, np.inf])})

@@ -64,7 +64,7 @@ def test_an_unknown_dimension_names_the_input_and_the_attribute_to_set(tmp_path)
         ({"z": (1, 3, 8, 8)}, "input_shapes names 'z', and the model's inputs are x"),
         ({"x": (1, 3, 8)}, r"gives 'x' 3 dimensions \[1, 3, 8\], and the model has 4"),
         ({"x": (1, 3, 0, 8)}, "every dimension must be 1 or more"),
-        ({"x": (1, 3, 2**20, 2**20)}, "more than 2147483648 elements"),
+        ({"x": (1, 3, 2**20, 2**20)}, "more than 268435456 elements"),
     ],
 )
 def test_input_shapes_that_do_not_fit_are_errors(tmp_path, wanted, sentence):
@@ -96,3 +96,19 @@ def test_shapes_computed_in_the_graph_are_folded(tmp_path):
     proto = optimized(model(nodes, weights, inputs=(("x", ["N", 3, 4, 4]),)), tmp_path)
     assert [item.op_type for item in proto.graph.node] == ["Reshape"]
     assert shapes_of(proto)["y"] == [1, 48]
+
+
+def test_a_tensor_of_absurd_size_is_named_before_anything_runs(tmp_path):
+    pads = np.array([0, 0, 0, 0, 0, 0, 2**28, 2**10])
+    proto = model([node("Pad", ["x", "p"], ["a"]), node("Relu", ["a"], ["y"])], {"p": pads})
+    with pytest.raises(ShapeInferenceError, match=r"tensor 'a' has the shape \[1, 3, 268435464, 1032\], larger than"):
+        optimized(proto, tmp_path)
+
+
+def test_a_shape_that_contradicts_an_operator_names_its_node(tmp_path):
+    nodes = [node("Reshape", ["x", "s"], ["a"], name="turn"), node("Relu", ["a"], ["y"])]
+    proto = model(nodes, {"s": np.array([-1, 7])})
+    with pytest.raises(ShapeInferenceError) as caught:
+        optimized(proto, tmp_path)
+    assert caught.value.sentence.startswith("shapes do not follow through the model: node 'turn' (Reshape): ")
+    assert "Relu" not in caught.value.sentence

@@ -23,6 +23,12 @@ class TransformationError(AxError):
     code = "AX306"
 
 
+class NotFiniteError(AxError):
+    """A model computes infinities or NaN in ways that no rewrite can keep."""
+
+    code = "AX309"
+
+
 class NotRunnableError(AxError):
     """onnxruntime refuses the model, which is valid by ONNX's own checker."""
 
@@ -75,10 +81,13 @@ def compare(rewrite: str, tolerance: float, before: Tensors, after: Tensors) -> 
             )
         finite = np.isfinite(old)
         limit = tolerance * float(np.abs(old[finite]).max(initial=0.0))
-        if not np.array_equal(finite, np.isfinite(new)) or not np.array_equal(
-            old[~finite], new[~finite], equal_nan=True
-        ):
-            raise TransformationError(f"{rewrite} changed which values of tensor '{name}' are finite")
+        if not np.array_equal(old[~finite], new[~finite], equal_nan=True):
+            raise NotFiniteError(
+                f"tensor '{name}' of the model has values that are not finite, and not always the same ones",
+                hint="the weights may be damaged, or too large for float32",
+            )
+        if not np.isfinite(new[finite]).all():
+            raise TransformationError(f"{rewrite} made values of tensor '{name}' that are not finite")
         difference = np.abs(old[finite].astype(np.float64) - new[finite])
         if difference.size and difference.max() > limit:
             raise TransformationError(

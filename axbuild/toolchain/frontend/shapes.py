@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,8 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 
-MAX_ELEMENTS = 2**31
-"""elements of one tensor; more is a mistake in a shape, not a model for an NPU"""
+MAX_ELEMENTS = 2**28
+"""elements of one tensor, and a quarter of what all activations may have; more is a mistake, not a model for an NPU"""
 
 
 SMALL = 4096
@@ -111,9 +112,8 @@ def infer(model: ModelProto) -> None:
     try:
         inferred = onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        text = " ".join(str(error).split())
         raise ShapeInferenceError(
-            f"shapes do not follow through the model: {text[:400]}",
+            f"shapes do not follow through the model: {_first_fault(str(error))}",
             hint="check input_shapes against what the model can take",
         ) from None
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -121,6 +121,16 @@ def infer(model: ModelProto) -> None:
     model.graph.value_info.extend(value for value in inferred.graph.value_info if value.name not in weights)
     del model.graph.output[:]
     model.graph.output.extend(inferred.graph.output)
+
+
+_FAULT = re.compile(r"\(op_type:(\w+), node name: (.*?)\): (?:\[\w+\] )?(.*?)(?= \(op_type:|$)")
+
+
+def _first_fault(text: str) -> str:
+    """The first node that ONNX complains of; the others only follow from it."""
+    line = " ".join(text.split())
+    found = _FAULT.search(line)
+    return f"node '{found[2]}' ({found[1]}): {found[3]}" if found else line[:200]
 
 
 def _without_weights(model: ModelProto) -> ModelProto:
@@ -138,6 +148,20 @@ def _without_weights(model: ModelProto) -> ModelProto:
         else:
             graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
     return light
+
+
+def require_reasonable(model: ModelProto) -> None:
+    """Raise ShapeInferenceError where a known shape, or all of them together, has too many elements to be meant."""
+    total = 0
+    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        shape = stated_shape(value) or ()
+        elements = math.prod(item for item in shape if isinstance(item, int))
+        total += elements
+        if elements > MAX_ELEMENTS or total > 4 * MAX_ELEMENTS:
+            raise ShapeInferenceError(
+                f"tensor '{value.name}' has the shape {_shown(shape)}, larger than any that is meant to run on an NPU",
+                hint="check input_shapes, and the pads and shapes in the model",
+            )
 
 
 def require_static(model: ModelProto) -> None:
