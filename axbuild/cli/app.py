@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -81,10 +80,6 @@ def run(arguments: Sequence[str], found: Found | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone (`axbuild query //... | head`); Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception:  # a defect of ours: the trace goes to the user, who is asked to report it
         traceback.print_exc()
         print("error AX900: axbuild itself failed; this is a defect, please report the lines above", file=sys.stderr)

@@ -21,7 +21,7 @@ from axbuild.engine.snapshot import Found
 from axbuild.errors import AxError
 from axbuild.report.lines import Lines, PlainRenderer
 from axbuild.report.live import LiveRenderer
-from axbuild.report.style import Style
+from axbuild.report.style import Style, quiet_pipes
 from axbuild.report.summary import Summary
 
 
@@ -98,19 +98,21 @@ def run(command: str, options: Options) -> int:
         report = build(request, *listeners)
     if found is not None and report.watched is not None:
         keep_answer(found, replay, report.watched, len(report.actions))
-    for error in summary.untold():
-        print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
-    if options.as_json:
-        print(json.dumps(summary.record()))
-    else:
-        text = summary.text(sys.stdout)
-        if text:
-            print(text)
+    with quiet_pipes():
+        _tell(summary, options.as_json)
     if options.check_reproducible and report.exit_code == 0 and not options.dry_run:
         from axbuild.cli.reproducing import reproduce
 
         return reproduce(request, report, options.as_json)
     return report.exit_code
+
+
+def _tell(summary: Summary, as_json: bool) -> None:
+    for error in summary.untold():
+        print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
+    text = json.dumps(summary.record()) if as_json else summary.text(sys.stdout)
+    if text:
+        print(text, flush=True)
 
 
 def _renderer(options: Options) -> PlainRenderer | LiveRenderer:
@@ -129,6 +131,8 @@ def _events_file(path: str) -> Iterator[Listener]:
         raise EventsNotWritable(path, error.strerror or str(error)) from None
     with Writer(file) as writer:
         yield writer
+    if writer.failed is not None:
+        raise EventsNotWritable(path, writer.failed.strerror or str(writer.failed)) from writer.failed
 
 
 @contextmanager

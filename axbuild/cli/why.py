@@ -12,10 +12,9 @@ import click
 
 from axbuild.cli.common import config_option, json_option, targets
 from axbuild.engine.build import Request, build
-from axbuild.engine.events import ActionFinished, Event
+from axbuild.engine.events import WOULD_RUN, ActionFinished, Event
 from axbuild.engine.explain import Cause, sentence
 from axbuild.engine.history import History
-from axbuild.engine.scheduler import WOULD_RUN
 from axbuild.engine.why import Reason, Why, why
 from axbuild.graph.targets import load
 from axbuild.report.style import Style

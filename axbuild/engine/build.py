@@ -124,7 +124,14 @@ class _Build:
             if not self.request.dry_run and self.request.cache_dir is None:
                 self.stream.listeners.append(stack.enter_context(history.recorded(id_)))
             self.stream.emit(
-                BuildStarted(id_, self.request.command, self.request.patterns, round(time.time(), 3), self.jobs)
+                BuildStarted(
+                    id_,
+                    self.request.command,
+                    self.request.patterns,
+                    round(time.time(), 3),
+                    self.jobs,
+                    dry_run=self.request.dry_run,
+                )
             )
             try:
                 self._build(store)
@@ -170,9 +177,9 @@ class _Build:
                 self._plan(scheduler)
                 return
             scheduler.run()
-            placed = self._hand_over(scheduler, world, requested)
             for error in scheduler.errors:
                 self._failed(error)
+            placed = self._hand_over(scheduler, world, requested)
             if self.request.watch and not self.report.exit_code:
                 self._watch(scheduler, world, goals, placed)
 
@@ -237,16 +244,26 @@ class _Build:
         """Outputs and verdicts of the targets that are done; a blob found damaged here is made again."""
         folders = Outputs(self.workspace.root, world.store.blobs, world.stat)
         for target in requested:
-            for attempt in range(PLACING_ATTEMPTS):
-                try:
-                    self._hand_over_one(target, scheduler, world, folders)
-                    break
-                except BlobLost as lost:
-                    if attempt == PLACING_ATTEMPTS - 1:
-                        raise
-                    scheduler.revive(lost)
-                    scheduler.run()
+            try:
+                self._hand_over_surely(target, scheduler, world, folders)
+            except AxError as error:
+                self._failed(error)
         return folders
+
+    def _hand_over_surely(
+        self, target: TargetActions, scheduler: Scheduler, world: LocalWorld, folders: Outputs
+    ) -> None:
+        for _ in range(PLACING_ATTEMPTS):
+            try:
+                self._hand_over_one(target, scheduler, world, folders)
+                return
+            except BlobLost as lost:
+                told = len(scheduler.errors)
+                scheduler.revive(lost)
+                scheduler.run()
+                for error in scheduler.errors[told:]:
+                    self._failed(error)
+        self._hand_over_one(target, scheduler, world, folders)
 
     def _hand_over_one(self, target: TargetActions, scheduler: Scheduler, world: LocalWorld, folders: Outputs) -> None:
         contents = scheduler.contents

@@ -19,6 +19,10 @@ VERSION = 1
 STATUSES = ("executed", "cached", "up_to_date", "failed", "skipped")
 """executed: ran now. cached: taken from a store. up_to_date: already valid in this workspace."""
 
+WOULD_RUN = "would run"
+MAY_RUN = "may run, if an input comes out changed"
+"""How the reason of a skipped action begins in a dry run."""
+
 
 @dataclass(frozen=True)
 class BuildStarted:
@@ -30,6 +34,7 @@ class BuildStarted:
     time: float
     jobs: int
     version: int = VERSION
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,17 +164,28 @@ def read(path: Path) -> list[Event]:
 
 
 class Writer:
-    """Appends each event as a line, at once, so that a reader can follow a running build; closes its file."""
+    """Appends each event as a line, at once, so that a reader can follow a running build; closes its file.
+
+    A disk that takes no more ends the record and not the build: `failed` then holds why.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self.failed: OSError | None = None
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._out.close()
+        self._attempt(self._out.close)
 
     def __call__(self, event: Event) -> None:
-        self._out.write(to_line(event) + "\n")
-        self._out.flush()
+        if self.failed is None:
+            self._attempt(lambda: self._out.write(to_line(event) + "\n"))
+            self._attempt(self._out.flush)
+
+    def _attempt(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self.failed = self.failed or error

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from axbuild.engine.events import ActionFinished, BuildFinished, BuildStarted, Event, Listener, Writer, read
+from axbuild.store.faults import told_as_store_errors
 from axbuild.workspace.artifact import ActionId
 
 KEPT = 30
@@ -60,25 +61,26 @@ class History:
     @contextmanager
     def recorded(self, id_: str) -> Iterator[Listener]:
         """Records the events it hears; on leaving, puts the record where it belongs and drops old ones."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{id_}{_ENDING}"
         statuses: set[str] = set()
-        try:
-            with path.open("w", encoding="utf-8") as file:
-                write = Writer(file)
+        with told_as_store_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("w", encoding="utf-8")
+        with Writer(file) as write:
 
-                def listen(event: Event) -> None:
-                    if isinstance(event, ActionFinished):
-                        statuses.add(event.status)
-                    write(event)
+            def listen(event: Event) -> None:
+                if isinstance(event, ActionFinished):
+                    statuses.add(event.status)
+                write(event)
 
+            try:
                 yield listen
-        finally:
-            if not statuses:
-                path.unlink()
-            elif statuses == {"up_to_date"}:
-                path.rename(self._folder / f"{id_}{_IDLE_ENDING}")
-            self._prune()
+            finally:
+                if not statuses:
+                    path.unlink()
+                elif statuses == {"up_to_date"}:
+                    path.rename(self._folder / f"{id_}{_IDLE_ENDING}")
+                self._prune()
 
     def _prune(self) -> None:
         records = list(self.newest_first())

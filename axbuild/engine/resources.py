@@ -37,6 +37,10 @@ class Pool:
                 raise NoSuchResource(label, stage, name, count)
         return {name: min(count, self.total[name]) for name, count in need.items() if count}
 
+    def has_room(self) -> bool:
+        """Whether an action without needs of its own would fit."""
+        return all(self.used.get(name, 0) + count <= self.total[name] for name, count in self.each.items())
+
     def take(self, need: Mapping[str, int]) -> bool:
         if any(self.used.get(name, 0) + count > self.total[name] for name, count in need.items()):
             return False

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from axbuild.engine.content import Contents, known_names
-from axbuild.engine.events import ActionFinished, ActionStarted, Diagnostic, Stream
-from axbuild.engine.expansion import FILE, read_expansion
+from axbuild.engine.events import MAY_RUN, WOULD_RUN, ActionFinished, ActionStarted, Diagnostic, Stream
+from axbuild.engine.expansion import FILE, Expansion, read_expansion
 from axbuild.engine.explain import Cause, diff, reason
 from axbuild.engine.nodes import Completed, Goal, Node, Ran, Result, State, World
 from axbuild.engine.resources import Pool
@@ -26,8 +26,6 @@ from axbuild.workspace.stage import Stage
 
 LOCKED_POLL_SECONDS = 0.05
 REVIVALS = 3
-WOULD_RUN = "would run"
-MAY_RUN = "may run, if an input comes out changed"
 
 
 class Scheduler:
@@ -56,6 +54,7 @@ class Scheduler:
         self._early: set[ActionId] = set()
         self._woken: deque[ActionId] = deque()
         self._queue: deque[ActionId] = deque()
+        self._gated: list[ActionId] = []
         self._running: set[ActionId] = set()
         self._waiting_for: defaultdict[ActionId, list[ActionId]] = defaultdict(list)
         self._in_flight: dict[str, ActionId] = {}
@@ -142,17 +141,20 @@ class Scheduler:
             node = self.nodes[id_]
             if node.state is not State.WAITING or node.dropped:
                 continue
-            blockers = list(dict.fromkeys(b for part in inputs_of(node.action) for b in self.contents.pending(part)))
-            for blocker in blockers:
-                self._demand(blocker)
-                self._waiting_for[blocker].append(id_)
-            if not blockers:
-                try:
-                    self._evaluate(id_, node)
-                except BlobLost as lost:
-                    self.revive(lost, for_node=id_)
-                except AxError as error:
-                    self._fail(id_, error)
+            try:
+                self._advance(id_, node)
+            except BlobLost as lost:
+                self.revive(lost, for_node=id_)
+            except AxError as error:
+                self._fail(id_, error)
+
+    def _advance(self, id_: ActionId, node: Node) -> None:
+        blockers = list(dict.fromkeys(b for part in inputs_of(node.action) for b in self.contents.pending(part)))
+        for blocker in blockers:
+            self._demand(blocker)
+            self._waiting_for[blocker].append(id_)
+        if not blockers:
+            self._evaluate(id_, node)
 
     def _evaluate(self, id_: ActionId, node: Node) -> None:
         """All inputs are known: make the key, take a stored result or queue the action."""
@@ -204,28 +206,29 @@ class Scheduler:
 
     def _launch(self) -> bool:
         """Start what may run and fits; whether something waits for another build's lock."""
-        if self.errors and not self._keep_going:
-            self._queue.clear()
-            return False
-        contended, left = False, deque[ActionId]()
-        queue = deque(reversed(self._queue)) if self._reverse else self._queue
-        self._queue = deque()
-        while queue:
-            id_ = queue.popleft()
+        if not self._gate:
+            self._queue.extendleft(reversed(self._gated))
+            self._gated.clear()
+        contended, left = False, list[ActionId]()
+        # Looks no further than there is room: the queue may be thousands long, and this runs after every action.
+        while self._queue and self._pool.has_room() and (self._keep_going or not self.errors):
+            id_ = self._queue.pop() if self._reverse else self._queue.popleft()
             node = self.nodes[id_]
             if node.dropped or node.state is not State.QUEUED:
                 continue
-            if (self._gate and not self._is_early(id_)) or not self._pool.take(node.need):
+            if self._gate and not self._is_early(id_):
+                self._gated.append(id_)
+            elif not self._pool.take(node.need):
                 left.append(id_)
-                continue
-            if not self._begin(id_, node):
+            elif not self._begin(id_, node):
                 self._pool.give_back(node.need)
                 if node.state is State.QUEUED:
                     contended = True
                     left.append(id_)
-            if self.errors and not self._keep_going:
-                break
-        self._queue = (deque(reversed(left)) if self._reverse else left) + self._queue
+        if self._reverse:
+            self._queue.extend(reversed(left))
+        else:
+            self._queue.extendleft(reversed(left))
         return contended
 
     def _is_early(self, id_: ActionId) -> bool:
@@ -275,10 +278,10 @@ class Scheduler:
             self._fail(ran.id, error, ran.seconds, ran.peak_memory_bytes)
 
     def _complete(self, id_: ActionId, node: Node, result: Result, status: str, seconds: float) -> None:
-        children = self._expand(node, result) if node.action.stage.expands else {}
+        expansion = self._expand(node, result) if node.action.stage.expands else Expansion((), {})
         assert node.key is not None
         node.state = State.DONE
-        self.done[id_] = Completed(result.outputs, children)
+        self.done[id_] = Completed(result.outputs, expansion.result)
         if status != "up_to_date":
             self._world.remember(id_, node.key.digest)
         self._release(node)
@@ -294,30 +297,22 @@ class Scheduler:
             causes=() if status == "up_to_date" else tuple(cause.record() for cause in node.causes),
             peak_memory_bytes=result.peak_memory_bytes if status == "executed" else 0,
             outputs=dict(result.outputs),
-            children=sum(self._is_child(other, id_) for other in self.actions) if stage.expands else 0,
-            child_expansions=sum(
-                self._is_child(other, id_) and action.stage.expands for other, action in self.actions.items()
-            )
-            if stage.expands
-            else 0,
+            children=len(expansion.children),
+            child_expansions=sum(child.stage.expands for child in expansion.children),
         )
         self._gate.discard(id_)
         self._wake(id_)
         if stage.expands:
             self._demand_goals()
 
-    @staticmethod
-    def _is_child(id_: ActionId, parent: ActionId) -> bool:
-        return id_[0] == parent[0] and id_[1].rpartition("/")[0] == parent[1]
-
-    def _expand(self, node: Node, result: Result) -> dict[str, Artifact]:
+    def _expand(self, node: Node, result: Result) -> Expansion:
         digest = result.outputs.get(FILE)
         data = self._world.read(digest) if isinstance(digest, str) else b""
         expansion = read_expansion(node.action, data, self._stages)
         for child in expansion.children:
             if child.id not in self.nodes:
                 self.actions[child.id] = child
-        return expansion.result
+        return expansion
 
     def _fail(self, id_: ActionId, error: AxError, seconds: float = 0.0, peak_memory_bytes: int = 0) -> None:
         node = self.nodes[id_]

@@ -14,6 +14,7 @@ from axbuild.engine.sandbox import FileInput, InputChanged, TreeInput, collect, 
 from axbuild.engine.workers import Job, Outcome, StageKilled, StageTimedOut, Workers
 from axbuild.errors import CODES, USER_ERROR, AxError, Place
 from axbuild.graph.actions import Action
+from axbuild.store.faults import BlobLost
 from axbuild.store.results import ActionResult
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, WorkspaceState
@@ -148,8 +149,10 @@ class LocalWorld:
         }
         try:
             paths = prepare(scratch, given, self.store.blobs, self.stat)
-        except BaseException:
+        except BaseException as error:
             discard(scratch)
+            if isinstance(error, AxError) and not isinstance(error, BlobLost):
+                raise ActionFailed(action, error, 0) from error
             raise
         self._code_of(action.stage)
         self._started[scratch.name] = started

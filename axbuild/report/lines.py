@@ -9,7 +9,7 @@ from axbuild.engine.events import ActionFinished, Diagnostic, Event, TestResult
 from axbuild.engine.explain import Cause, sentence
 from axbuild.errors import AxError
 from axbuild.report.board import Board
-from axbuild.report.style import Style
+from axbuild.report.style import Style, quiet_pipes
 
 
 def duration(seconds: float) -> str:
@@ -71,7 +71,8 @@ class PlainRenderer:
     def __call__(self, event: Event) -> None:
         self._board(event)
         for line in self._lines.of(event, self._board):
-            print(line, file=self._out, flush=True)
+            with quiet_pipes():
+                print(line, file=self._out, flush=True)
 
     def close(self) -> None:
-        self._out.flush()
+        """Nothing to put away; the live display has."""

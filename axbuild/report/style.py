@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -21,3 +24,14 @@ class Style:
 
     def __call__(self, name: str, text: str) -> str:
         return f"\033[{_CODES[name]}m{text}\033[0m" if self._on and text else text
+
+
+@contextmanager
+def quiet_pipes() -> Iterator[None]:
+    """Whoever read our output has gone (`axbuild build ... | head`): say no more, and go on with the work."""
+    try:
+        yield
+    except BrokenPipeError:
+        silent = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(silent, stream.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from axbuild.engine.events import (
+    WOULD_RUN,
     ActionFinished,
     BuildFinished,
     BuildStarted,
@@ -12,6 +13,7 @@ from axbuild.engine.events import (
     TestResult,
 )
 from axbuild.errors import INTERRUPTED, AxError
+from axbuild.report.board import Board
 from axbuild.report.lines import duration
 from axbuild.report.style import Style
 
@@ -26,11 +28,12 @@ class Summary:
         self.told: set[str] = set()
         self.failed: list[ActionFinished] = []
         self.planned: list[ActionFinished] = []
-        self.open_expansions = 0
+        self._board = Board()
         self.started: BuildStarted | None = None
         self.finished: BuildFinished | None = None
 
     def __call__(self, event: Event) -> None:
+        self._board(event)
         match event:
             case BuildStarted():
                 self.started = event
@@ -39,6 +42,8 @@ class Summary:
             case ActionFinished(status="failed"):
                 self.failed.append(event)
                 self.told.add(event.reason)
+            case ActionFinished(status="skipped"):
+                self.planned.append(event)
             case BuildFinished():
                 self.finished = event
 
@@ -49,19 +54,33 @@ class Summary:
             return ""
         lines: list[str] = []
         for label, paths in end.outputs.items():
-            if paths:
+            if paths and self.command != "test":
                 lines.append(style("bold", label))
                 lines += [f"  {path}" for path in paths[:MOST_PATHS]]
                 if len(paths) > MOST_PATHS:
                     lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
         if any(end.counts.values()) or not end.errors:
-            lines.append(self._counts(style, end))
+            lines.append(self._plan(end) if self.started and self.started.dry_run else self._counts(style, end))
         return "\n".join(lines)
 
     def untold(self) -> list[AxError]:
         """Errors that stand in no action's line: of the request, the BUILD files, the store."""
         records = self.finished.errors if self.finished else ()
         return [AxError.from_record(record) for record in records if record["sentence"] not in self.told]
+
+    @property
+    def command(self) -> str:
+        return self.started.command if self.started else ""
+
+    def _plan(self, end: BuildFinished) -> str:
+        would = sum(event.reason.startswith(WOULD_RUN) for event in self.planned)
+        least = "at least " if self._board.open_expansions > 0 else ""
+        more = len(self.planned) - would
+        parts = [f"would run {least}{would}"]
+        if more:
+            parts.append(f"may run {least}{more} more, as far as inputs come out changed")
+        parts.append(f"{end.counts['up_to_date'] + end.counts['cached']} reused")
+        return "dry run: " + ", ".join(parts)
 
     def _counts(self, style: Style, end: BuildFinished) -> str:
         counts = end.counts
