@@ -38,6 +38,7 @@ generated: $(VENV)/dev.stamp
 
 bench: fetch
 	$(RUN) benchmarks/mobilenet.py
+	cd examples/zoo && $(AXBUILD) build //mobilenet:axmodel //digits:axmodel
 	$(RUN) benchmarks/quantisation.py
 
 fetch: $(VENV)/base.stamp
