@@ -1,4 +1,4 @@
-"""Pages made from the rules: BUILD.example.toml, the rule reference and the schema that editors read.
+"""Pages made from rules and operators: BUILD.example.toml, the references and the schema that editors read.
 
 `python -m axbuild.report.pages --write` writes them, `--check` compares and exits 1 where one is stale.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from axbuild.report.operators import operators
 from axbuild.workspace.attributes import Attribute, shown
 from axbuild.workspace.references import Records
 from axbuild.workspace.rule import Rule
@@ -119,6 +120,7 @@ PAGES = (
     Page("BUILD.example.toml", example),
     Page("docs/reference/rules.md", reference),
     Page("docs/reference/BUILD.schema.json", schema),
+    Page("docs/reference/operators.md", lambda rules: operators()),
 )
 
 

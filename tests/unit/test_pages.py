@@ -14,7 +14,7 @@ from axbuild.report.pages import PAGES, main
 from axbuild.workspace.rulepack import load_rules, standard_folder
 from axbuild.workspace.workspace import Workspace
 
-EXAMPLE, REFERENCE, SCHEMA = PAGES
+EXAMPLE, REFERENCE, SCHEMA, OPERATORS = PAGES
 TOP = standard_folder().parent
 OPTIONAL = re.compile(r"#: (.*?)(?:  # an example.*)?\n")
 
@@ -100,3 +100,11 @@ def test_the_reference_has_a_row_for_every_attribute():
         for name, attribute in rule.attributes.items():
             assert f"| `{name}` |" in section
             assert attribute.about.replace("|", "\\|") in section
+
+
+def test_the_operator_page_states_the_very_sentences_of_the_errors():
+    from axbuild.toolchain.ops.registry import OPS
+
+    text = OPERATORS.render()
+    assert all(f"[{name}](" in text for name in OPS)
+    assert all(limit.sentence in text for op in OPS.values() for limit in op.limits)

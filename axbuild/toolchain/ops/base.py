@@ -42,18 +42,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Limit:
-    """A sentence that holds for every node that is accepted, and the check of it.
+    """A sentence that holds of every node that is accepted, the check of it, and what a node has instead.
 
-    The sentence may use {node} (its name), {op} and the names that `values` yields.
+    The sentence goes into the error a user reads and into the table of operators alike.
     """
 
     sentence: str
     holds: Callable[[ir.Node], bool]
-    values: Callable[[ir.Node], dict[str, object]] = lambda node: {}
+    found: Callable[[ir.Node], object] | None = None
 
     def finding(self, node: ir.Node) -> Finding:
-        sentence = self.sentence.format(node=node.name, op=node.op_type, **self.values(node))
-        return Finding(node.name or "", node.op_type, sentence)
+        found = f", got {self.found(node)}" if self.found else ""
+        return Finding(node.name or "", node.op_type, self.sentence + found)
 
 
 @dataclass(frozen=True)

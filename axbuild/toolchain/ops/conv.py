@@ -42,13 +42,11 @@ def pair(node: ir.Node, name: str) -> tuple[int, int]:
     return first, second
 
 
-TWO_DIMENSIONAL = Limit(
-    "its input must have rank 4 (NCHW), got rank {rank}", lambda n: rank(n) == 4, lambda n: {"rank": rank(n)}
-)
+TWO_DIMENSIONAL = Limit("its input must have rank 4 (NCHW)", lambda n: rank(n) == 4, lambda n: f"rank {rank(n)}")
 EXPLICIT_PADS = Limit(
-    "auto_pad must be resolved into pads, got {auto_pad}",
+    "auto_pad must be resolved into pads",
     explicit_pads,
-    lambda n: {"auto_pad": text(n, "auto_pad", "NOTSET")},
+    lambda n: text(n, "auto_pad", "NOTSET"),
 )
 
 
