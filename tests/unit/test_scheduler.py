@@ -1,12 +1,12 @@
 import json
 
 import pytest
-from memory_world import Build, MemoryWorld, action, out, source
 
 from axbuild.engine.events import Diagnostic
 from axbuild.engine.nodes import Goal
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import Entry, Result, Source, Tree
+from memory_world import Build, MemoryWorld, action, out, source
 
 
 class Broken(AxError):
