@@ -17,6 +17,7 @@ from axbuild.cli.common import Decorated, config_option, jobs_option, json_optio
 from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
 from axbuild.engine.events import Listener, Writer
+from axbuild.engine.partial import part_of
 from axbuild.engine.snapshot import Found
 from axbuild.errors import AxError
 from axbuild.report.lines import Lines, PlainRenderer
@@ -87,6 +88,7 @@ def run(command: str, options: Options) -> int:
         dry_run=options.dry_run,
         tests_only=command == "test",
         watch=found is not None,
+        part=part_of(found) if found else None,
     )
     summary, replay = Summary(), Replay()
     with ExitStack() as stack, _terminated_as_interrupt():
@@ -96,10 +98,10 @@ def run(command: str, options: Options) -> int:
         if options.events:
             listeners.append(stack.enter_context(_events_file(options.events)))
         report = build(request, *listeners)
-    if found is not None and report.watched is not None:
-        keep_answer(found, replay, report.watched, len(report.actions))
-    with quiet_pipes():
-        _tell(summary, options.as_json)
+        if found is not None and report.watched is not None:
+            keep_answer(found, replay, report.watched)
+        with quiet_pipes():
+            _tell(summary, options.as_json)
     if options.check_reproducible and report.exit_code == 0 and not options.dry_run:
         from axbuild.cli.reproducing import reproduce
 
