@@ -1,0 +1,102 @@
+"""Every stage of the model wing, one after another, on a model of a test: from a float ONNX graph to a verdict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from axbuild.toolchain.axmodel.compare import CompareParams, compare
+from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
+from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, reference, run
+from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
+from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
+from axbuild.toolchain.npu.extract import ExtractParams, extract
+from axbuild.toolchain.npu.partition import PartitionParams, partition
+from axbuild.toolchain.quant.observe import ObserveParams, observe
+from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
+from frontend_world import optimized
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What one run left behind."""
+
+    folder: Path
+    inputs: tuple[InputData, ...]
+    samples: list[Path]
+
+    @property
+    def axmodel(self) -> Path:
+        return self.folder / "fused/compiled.axmodel"
+
+    def verdict(self, level="equal"):
+        return json.loads((self.folder / level / "verdict.json").read_text())
+
+    def reference_outputs(self, *, optimized: bool):
+        """Sample name -> outputs of the bodies under onnxruntime."""
+        session = open_session((self.folder / "quant/quant_axmodel.onnx").read_bytes(), optimized=optimized)
+        chosen = bind(self.inputs, [item.name for item in session.get_inputs()])
+        return {
+            name: run(session, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen})
+            for name, files in paired(self.samples)
+        }
+
+
+def place(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    return folder / name
+
+
+def run_chain(
+    proto, folder: Path, samples, *, images=(), source="FP32", layout="NCHW", mean=(), std=(), batches=(1,)
+) -> Chain:
+    """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`."""
+    optimized(proto, folder / "float")
+    model = folder / "float/out/optimized.onnx"
+    folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
+    inputs = tuple(InputData(name, "Image" if name in images else "Numpy", mean, std) for name in samples)
+    observe(model, folders, place(folder, "observed"), params=ObserveParams(inputs))
+    statistics = folder / "observed/statistics.msgpack"
+    quantize(model, statistics, place(folder, "quant"), params=QuantizeParams("MinMax"))
+    quant = folder / "quant/quant_axmodel.onnx"
+    processors = (InputProcessor("DEFAULT", "RGB", "RGB", source, layout, mean, std),)
+    partition(quant, place(folder, "cut"), params=PartitionParams("AX650", processors))
+    programs = _compiled(folder, batches)
+    fuse(folder / "cut/partition", programs, place(folder, "fused"), params=FuseParams("AX650", "NPU1", batches))
+    axmodel = folder / "fused/compiled.axmodel"
+    simulate(axmodel, folders, place(folder, "simulated"), params=SimulateParams(inputs))
+    reference(quant, folders, place(folder, "reference"), params=ReferenceParams(inputs, processors))
+    for level in (CompareParams("equal"), CompareParams("close", rtol=1e-5), CompareParams("cosine", cosine=0.999)):
+        trees = (folder / "simulated/outputs", folder / "reference/outputs")
+        compare(*trees, place(folder, level.level), params=level)
+    return Chain(folder, inputs, folders)
+
+
+def _laid(folder: Path, name: str, arrays) -> Path:
+    (folder / "samples" / name).mkdir(parents=True)
+    for number, array in enumerate(arrays):
+        np.save(folder / "samples" / name / f"{number:03}.npy", array)
+    return folder / "samples" / name
+
+
+def _compiled(folder: Path, batches) -> Path:
+    record = json.loads((folder / "cut/partition/partition.json").read_text())
+    for item in record["subgraphs"]:
+        extract(folder / "cut/partition", place(folder, "extracted"), params=ExtractParams(item["name"]))
+        for batch in batches:
+            out = folder / "programs" / item["name"] / f"b{batch}"
+            out.mkdir(parents=True)
+            params = CompileParams("AX650", "NPU1", batch)
+            compile_subgraph(folder / "extracted/subgraph.onnx", out, params=params)
+    return folder / "programs"
+
+
+def float_outputs(proto, feed):
+    """The float model's own outputs by onnxruntime."""
+    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, feed)
