@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from bodies import LEVELS, run_body, session
 from kind_cases import CASES, Case
-from nets import Body
+from nets import Body, mobilenet_v2
 from npu_world import Chain, chip, compiled, random_tiling, run
 from oracle import oracle
 
-from axbuild.toolchain.kinds.arithmetic import multiplier_of, softmax_table
-from axbuild.toolchain.kinds.mac import FullyConnected
+from axbuild.toolchain.kinds.arithmetic import multiplier_of, multipliers_of, softmax_table
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.table import Softmax
-from axbuild.toolchain.npu.net import net_of
+from axbuild.toolchain.npu.batch import can_unroll, unrolled
+from axbuild.toolchain.npu.compile import compile_batch, compile_net
+from axbuild.toolchain.npu.net import at_batch, net_of
+from axbuild.toolchain.npu.simulator import simulate
 
 SMALL = 26 << 10
 
@@ -121,3 +124,64 @@ def test_maps_that_do_not_fit_are_swapped_and_come_back_unchanged():
     assert program.region("ddr_swap").size > 0
     roomy, _ = compiled(model)
     assert roomy.region("ddr_swap").size == 0
+
+
+@pytest.mark.parametrize("ocm_bytes", [0, SMALL])
+def test_running_early_operators_sample_by_sample_changes_no_bit(ocm_bytes):
+    model, shape = small_net(21)
+    rng = np.random.default_rng(3)
+    samples = [{"input_0": rng.integers(0, 256, shape).astype(np.uint8)} for _ in range(2)]
+    want = stacked([by_bodies(model, sample) for sample in samples])
+    one = net_of(model)
+    many = at_batch(one, 2)
+    last = next(i for i, op in enumerate(many.ops) if op.output in many.outputs)
+    for cut in range(1, last + 1):
+        assert can_unroll(one, many, cut, 2)
+        program, params = compile_net(unrolled(one, many, cut, 2), chip(ocm_bytes), 2)
+        found = simulate(program, params, stacked(samples))
+        for name in want:
+            same(found[name], want[name])
+
+
+def test_a_batch_takes_fewer_cycles_a_sample_than_its_samples_one_by_one():
+    one = net_of(mobilenet_v2())
+    single = compile_batch(one, one, chip(), 1)[0].max_cycle
+    several = compile_batch(one, at_batch(one, 4), chip(), 4)[0].max_cycle
+    assert several < 0.9 * 4 * single
+
+
+def test_an_operator_that_moves_the_batch_axis_is_not_unrolled():
+    chain = Chain()
+    x = chain.input("x", (1, 1, 4))
+    y = chain.add(Transpose((1, 0, 2), "uint8"), x)
+    one = net_of(chain.model(chain.add(Transpose((1, 0, 2), "uint8"), y)))
+    assert not can_unroll(one, at_batch(one, 3), 1, 3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_convolutions_equal_their_bodies_however_they_are_cut(seed):
+    """Strides, dilations, uneven pads, groups and depth multipliers, near-dead channels, deep reductions."""
+    rng = np.random.default_rng(seed)
+    group, per_in, per_out = ((1, 700, 40), (1, 5, 70), (40, 1, 1), (3, 7, 32), (20, 1, 2), (2, 16, 48))[seed % 6]
+    kernel = tuple(int(k) for k in rng.integers(1, 4, 2))
+    co, size = group * per_out, 11
+    shifts = np.where(rng.random(co) < 0.1, 2.0**-30, rng.uniform(0.2, 2.0, co) / (per_in * 40))
+    kind = Conv(
+        rng.integers(-127, 128, (co, per_in, *kernel)).astype(np.int8),
+        rng.integers(-(1 << 20), 1 << 20, co).astype(np.int32),
+        multipliers_of(shifts),
+        int(rng.integers(0, 256)),
+        int(rng.integers(0, 256)),
+        int(rng.integers(0, 40)),
+        int(rng.integers(200, 256)),
+        tuple(int(s) for s in rng.integers(1, 3, 2)),
+        tuple(int(p) for p in rng.integers(0, 2, 4)),
+        tuple(int(d) for d in rng.integers(1, 3, 2)),
+        group,
+    )
+    chain = Chain()
+    model = chain.model(chain.add(kind, chain.input("x", (1, group * per_in, size, size)), name="y"))
+    x = rng.integers(0, 256, (1, group * per_in, size, size)).astype(np.uint8)
+    want = run_body(kind, x)
+    for tiling in (None, random_tiling(net_of(model), seed), random_tiling(net_of(model), seed + 50)):
+        same(run(model, {"x": x}, tiling=tiling)["y"], want)

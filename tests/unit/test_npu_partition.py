@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,6 +16,8 @@ from onnx import helper, numpy_helper
 
 from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
+from axbuild.toolchain.kinds.mover import Transpose
+from axbuild.toolchain.npu import limits
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.decode import decode
 from axbuild.toolchain.npu.extract import ExtractParams, extract
@@ -23,6 +27,7 @@ from axbuild.toolchain.npu.preflight import LimitError, PreflightParams, preflig
 from axbuild.toolchain.npu.preprocess import ProcessorError
 from axbuild.toolchain.npu.simulator import simulate
 from axbuild.toolchain.npu.split import SplitParams, split
+from axbuild.toolchain.ops.registry import OPS
 
 PICTURE = InputProcessor("DEFAULT", "BGR", "BGR", "U8", "NHWC", (103.939, 116.779, 123.68), (58.0, 57.0, 56.0))
 
@@ -181,13 +186,11 @@ def test_the_report_is_an_estimate_and_says_so(tmp_path):
 
 
 def test_a_model_that_mixes_its_samples_is_refused_at_a_batch():
-    from axbuild.toolchain.kinds.mover import Reshape
-
     chain = Chain()
     x = chain.input("x", (1, 6))
-    model = chain.model(chain.add(Reshape((-1, 3), "uint8"), x))
-    net_of(model, 1)
-    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    flipped = chain.add(Transpose((1, 0), "uint8"), x)
+    model = chain.model(flipped)
+    assert net_of(model, 1).tensors[flipped].shape == (6, 1)
     with pytest.raises(NetError, match="mixes samples"):
         net_of(model, 2)
 
@@ -237,3 +240,9 @@ def test_preflight_names_operators_that_do_not_exist(tmp_path):
     with pytest.raises(LimitError, match="1 operator does not fit the NPU of AX650: odd: ") as caught:
         checked(tmp_path, helper.make_node("Det", ["x"], ["y"], "odd"))
     assert "Det" in caught.value.sentence
+
+
+def test_every_operator_that_can_be_quantised_has_an_entry_for_the_chip():
+    table = tomllib.loads((Path(limits.__file__).with_name("ops.toml")).read_text())
+    assert sorted(set(OPS) - {name for name, row in table.items() if "AX650" in row["chips"]}) == []
+    assert sorted(set(table) - set(OPS)) == []

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from axbuild.toolchain.npu.batch import base_name, can_unroll, cuts_of, unrolled
 from axbuild.toolchain.npu.chips import Chip, chip_of
-from axbuild.toolchain.npu.emit import Tiling, emit
-from axbuild.toolchain.npu.net import Net, net_of, read_model
+from axbuild.toolchain.npu.emit import Emission, Tiling, emit
+from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.program import OCM, SWAP, Blob, Port, Program, Region, encode
 from axbuild.toolchain.npu.schedule import schedule
 from axbuild.toolchain.npu.verify import verify
@@ -29,8 +30,9 @@ class CompileParams:
 def compile_subgraph(subgraph: Path, out: Path, *, params: CompileParams) -> None:
     """Writes program.msgpack (symbolic: offsets are those of params.bin), params.bin and report.json."""
     chip = chip_of(params.target_hardware, params.npu_mode, params.ddr_bw_limit)
-    net = net_of(read_model(subgraph), params.batch)
-    program, constants = compile_net(net, chip, params.batch)
+    one = net_of(read_model(subgraph))
+    net = at_batch(one, params.batch)
+    program, constants = compile_batch(one, net, chip, params.batch)
     (out / "program.msgpack").write_bytes(encode(program))
     (out / "params.bin").write_bytes(constants)
     (out / "report.json").write_text(json.dumps(report(program, net, chip), indent=1, sort_keys=True) + "\n")
@@ -38,7 +40,18 @@ def compile_subgraph(subgraph: Path, out: Path, *, params: CompileParams) -> Non
 
 def compile_net(net: Net, chip: Chip, batch: int = 1, tiling: Tiling | None = None) -> tuple[Program, bytes]:
     """A verified program and the constants it refers to, one blob after another."""
-    emission = emit(net, chip, tiling)
+    return assemble(net, emit(net, chip, tiling), chip, batch)
+
+
+def compile_batch(one: Net, many: Net, chip: Chip, batch: int) -> tuple[Program, bytes]:
+    """As `compile_net`, all samples together or the early operators one by one, whichever takes fewer cycles."""
+    cuts = [cut for cut in cuts_of(many, chip) if can_unroll(one, many, cut, batch)] if batch > 1 else []
+    candidates = [many, *(unrolled(one, many, cut, batch) for cut in cuts)]
+    return min((compile_net(net, chip, batch) for net in candidates), key=lambda result: result[0].max_cycle)
+
+
+def assemble(net: Net, emission: Emission, chip: Chip, batch: int) -> tuple[Program, bytes]:
+    """Schedules what was emitted, and proves the program sound."""
     jobs = schedule(emission.drafts, chip)
     blobs, offset = [], 0
     for data in emission.blobs:
@@ -98,8 +111,8 @@ def _rows(program: Program, net: Net) -> list[dict[str, Any]]:
     for op, macs in net.op_macs():
         rows[op.name]["macs"] = macs
     for job in program.jobs:
-        if job.op in rows:
-            row = rows[job.op]
+        if base_name(job.op) in rows:
+            row = rows[base_name(job.op)]
             row["jobs"] += 1
             row["ddr_bytes" if job.cname else "cycles"] += job.outputs[0].bytes if job.cname else job.duration
     return list(rows.values())

@@ -65,6 +65,7 @@ class Emitter:
         self.tiling = tiling
         self.writer = Writer(chip)
         self.blobs: dict[bytes, int] = {}
+        self.packs: dict[int, Pack | None] = {}
         self.outputs = {name: Port(name, net.tensors[name].dtype, net.tensors[name].shape) for name in net.outputs}
         self.pieces = [self._pieces(position, op) for position, op in enumerate(net.ops)]
         self.memory = Memory(chip.ocm_bytes, self._param_bytes())
@@ -78,6 +79,7 @@ class Emitter:
     def run(self) -> Emission:
         for name in self.net.inputs:
             self._settle_input(name)
+        self._prepare_wholes()
         for position, op in enumerate(self.net.ops):
             self.prefetcher.ahead()
             if not self._settle_view(position, op):
@@ -89,7 +91,10 @@ class Emitter:
     # Constants ------------------------------------------------------------------------------------------------
 
     def _pieces(self, position: int, op: Op) -> list[Piece]:
-        pack = pack_of(op.kind, self.chip.rates.mac_co, len(self.net.tensors[op.output].shape))
+        key = id(op.kind)
+        if key not in self.packs:
+            self.packs[key] = pack_of(op.kind, self.chip.rates.mac_co, len(self.net.tensors[op.output].shape))
+        pack = self.packs[key]
         if pack is None:
             return []
         return pieces_of(op.name, position, pack, self._blob(pack), self.chip.param_bytes // 4)
@@ -125,6 +130,26 @@ class Emitter:
         if name in self.outputs:
             self.store(place, name, 0, name)
         self._release_unread(place.home)
+        for part, (whole, number) in self.net.parts.items():
+            if whole == name:
+                own = place_of(part, self.net.tensors[part].shape, tensor.dtype)
+                own.home.far = Far(name, number * own.home.bytes, name)
+                own.far_strides = place.far_strides
+                self._settle(part, own)
+
+    def _prepare_wholes(self) -> None:
+        """A home for each tensor that is made part by part, and a place in it for each part."""
+        for part, (whole, number) in self.net.parts.items():
+            if whole in self.net.inputs:
+                continue
+            if whole not in self.places:
+                tensor = self.net.tensors[whole]
+                self._settle(whole, place_of(whole, tensor.shape, tensor.dtype))
+            tensor = self.net.tensors[part]
+            own = place_of(part, tensor.shape, tensor.dtype)
+            own.offset, own.home = number * own.home.bytes, self.places[whole].home
+            own.home.unwritten += 1
+            self._settle(part, own)
 
     def _settle(self, name: str, place: Place) -> None:
         place.home.uses = sorted(place.home.uses + self.readers[name])
@@ -134,6 +159,8 @@ class Emitter:
 
     def _settle_view(self, position: int, op: Op) -> bool:
         """Whether the output is only another view of the input's bytes, settled as such."""
+        if op.output in self.net.parts:
+            return False
         kind, source = op.kind, self.places[op.inputs[0]]
         tensor = self.net.tensors[op.output]
         at_port = source.home.far is not None and source.home.far.region in self.net.inputs
@@ -144,7 +171,7 @@ class Emitter:
             place.far_strides = tuple(source.far_strides[axis] for axis in transposed(kind))
         elif isinstance(kind, Transpose | Reshape) and not at_port and kind.is_view(*self.net.shapes(op.inputs)):
             place = place_of(op.output, tensor.shape, tensor.dtype)
-            place.home = source.home
+            place.home, place.offset = source.home, source.offset
         else:
             return False
         self._settle(op.output, place)
@@ -158,7 +185,7 @@ class Emitter:
         self._release_unread(home)
 
     def _release_unread(self, home: Home) -> None:
-        if not home.uses and home in self.memory.homes:
+        if not home.uses and not home.unwritten and home in self.memory.homes:
             self.memory.release(home)
 
     def store(self, place: Place, name: str, position: int, op: str) -> None:
@@ -180,16 +207,24 @@ class Emitter:
 
     def _run(self, task: Task) -> None:
         op = task.op
-        tensor = self.net.tensors[op.output]
-        out = place_of(op.output, tensor.shape, tensor.dtype)
         far_inputs = self._bring_near(task)
-        near_output = self._make_room(task, out.home, spill=out.home.bytes)
-        self._settle(op.output, out)
+        out = self._output(op)
+        near_output = out.home.near is not None
+        if not near_output and out.home.far is None:
+            near_output = self._make_room(task, out.home, spill=out.home.bytes)
         if far_inputs or not near_output:
             Stream(self, task, out).run()
         else:
             self._run_on_chip(task, out)
+        out.home.unwritten -= op.output in self.net.parts
         self._release_unread(out.home)
+
+    def _output(self, op: Op) -> Place:
+        """Where the output goes: its part of a home that is there already, or a home of its own."""
+        if op.output not in self.net.parts:
+            tensor = self.net.tensors[op.output]
+            self._settle(op.output, place_of(op.output, tensor.shape, tensor.dtype))
+        return self.places[op.output]
 
     def _run_on_chip(self, task: Task, out: Place) -> None:
         whole = whole_box(task.site.output)
@@ -238,7 +273,7 @@ class Emitter:
             place = self.places[name]
             if place.home.near is not None:
                 continue
-            if self.memory.take_near(place.home):
+            if not place.home.unwritten and place.home.bytes == place.bytes and self.memory.take_near(place.home):
                 self.load(place, task)
             else:
                 left.append(name)

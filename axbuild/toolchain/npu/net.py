@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
@@ -43,12 +43,16 @@ class Op:
 
 @dataclass(frozen=True)
 class Net:
-    """inputs, outputs: names; tensors: every activation by name; ops: in an order in which they may run."""
+    """inputs, outputs: names; tensors: every activation by name; ops: in an order in which they may run.
+
+    parts: tensors that are part n of another, cut into equal parts along axis 0 (see `batch`).
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     tensors: dict[str, Tensor]
     ops: tuple[Op, ...]
+    parts: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def shapes(self, names: tuple[str, ...]) -> tuple[Shape, ...]:
         return tuple(self.tensors[name].shape for name in names)
@@ -78,45 +82,54 @@ def net_of(model: onnx.ModelProto, batch: int = 1) -> Net:
     """The operators of a model of kinds, for `batch` times its own leading dimension."""
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    tensors = {info.name: _tensor(info, batch) for info in graph.input}
+    inputs = [_tensor(info) for info in graph.input]
     ops = []
     for node in graph.node:
         kind, activations = read_node(node, constants)
-        if unknown := [name for name in activations if name not in tensors]:
-            raise NetError(f"Node '{node.name}' reads '{unknown[0]}' before anything writes it.")
-        tensors[node.output[0]] = _output(node, kind, [tensors[name] for name in activations])
-        ops.append(Op(node.name, kind, tuple(activations), node.output[0]))
-    net = Net(tuple(i.name for i in graph.input), tuple(o.name for o in graph.output), tensors, tuple(ops))
-    _check_outputs(net, graph, batch)
-    return net
+        ops.append(Op(node.name, kind, activations, node.output[0]))
+    net = _with_shapes(inputs, tuple(output.name for output in graph.output), tuple(ops))
+    return at_batch(net, batch) if batch > 1 else net
 
 
-def _output(node: onnx.NodeProto, kind: Kind, inputs: list[Tensor]) -> Tensor:
+def at_batch(net: Net, batch: int) -> Net:
+    """The same operators on `batch` times the leading dimension; NetError where the outputs do not follow."""
+    tensors = [net.tensors[name] for name in net.inputs]
+    inputs = [Tensor(t.name, t.dtype, (t.shape[0] * batch, *t.shape[1:])) for t in tensors]
+    many = _with_shapes(inputs, net.outputs, net.ops)
+    for name in net.outputs:
+        own, found = net.tensors[name].shape, many.tensors[name].shape
+        if found != (own[0] * batch, *own[1:]):
+            raise NetError(
+                f"Output '{name}' is {list(own)}, but {list(found)} at batch {batch}: an operator mixes samples.",
+                hint="build this subgraph at batch 1 only",
+            )
+    return many
+
+
+def _with_shapes(inputs: list[Tensor], outputs: tuple[str, ...], ops: tuple[Op, ...]) -> Net:
+    tensors = {tensor.name: tensor for tensor in inputs}
+    for op in ops:
+        if unknown := [name for name in op.inputs if name not in tensors]:
+            raise NetError(f"Node '{op.name}' reads '{unknown[0]}' before anything writes it.")
+        tensors[op.output] = _output(op, [tensors[name].shape for name in op.inputs])
+    if unknown := [name for name in outputs if name not in tensors]:
+        raise NetError(f"Nothing writes the output '{unknown[0]}'.")
+    return Net(tuple(tensor.name for tensor in inputs), outputs, tensors, ops)
+
+
+def _output(op: Op, inputs: list[Shape]) -> Tensor:
     try:
-        shape = kind.output_shape(*(tensor.shape for tensor in inputs))
+        shape = op.kind.output_shape(*inputs)
     except AxError as error:
-        raise AxError(f"Node '{node.name}': {error.sentence}", hint=error.hint, code=error.code) from error
-    return Tensor(node.output[0], kind.output_dtype, shape)
+        raise AxError(f"Node '{op.name}': {error.sentence}", hint=error.hint, code=error.code) from error
+    return Tensor(op.output, op.kind.output_dtype, shape)
 
 
-def _tensor(info: onnx.ValueInfoProto, batch: int) -> Tensor:
+def _tensor(info: onnx.ValueInfoProto) -> Tensor:
     dims = tuple(d.dim_value for d in info.type.tensor_type.shape.dim)
     if not dims or min(dims) < 1:
         raise NetError(f"Input '{info.name}' must have a static shape of rank 1 or more, got {list(dims)}.")
     dtype = helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type).name
     if dtype not in ("uint8", "float32"):
         raise NetError(f"Input '{info.name}' must be uint8 or float32, got {dtype}.")
-    return Tensor(info.name, dtype, (dims[0] * batch, *dims[1:]))
-
-
-def _check_outputs(net: Net, graph: onnx.GraphProto, batch: int) -> None:
-    for info in graph.output:
-        if info.name not in net.tensors:
-            raise NetError(f"Nothing writes the output '{info.name}'.")
-        own = tuple(d.dim_value for d in info.type.tensor_type.shape.dim)
-        if own and net.tensors[info.name].shape != (own[0] * batch, *own[1:]):
-            found = list(net.tensors[info.name].shape)
-            raise NetError(
-                f"Output '{info.name}' has shape {list(own)}, but {found} at batch {batch}: an operator mixes samples.",
-                hint="build this subgraph at batch 1 only",
-            )
+    return Tensor(info.name, dtype, dims)

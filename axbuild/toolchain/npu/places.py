@@ -23,7 +23,8 @@ class Far:
 class Home:
     """The bytes of one activation, shared by all tensors that are views of it.
 
-    near: address on chip; uses: numbers of the operators that have yet to read it, ascending.
+    near: address on chip; uses: numbers of the operators that have yet to read it, ascending; unwritten: parts that
+    are still to come, where it is made part by part.
     """
 
     name: str
@@ -31,18 +32,25 @@ class Home:
     near: int | None = None
     far: Far | None = None
     uses: list[int] = field(default_factory=list)
+    unwritten: int = 0
 
 
 @dataclass(eq=False)
 class Place:
-    """One tensor in its home. shape: memory layout; far_strides: bytes, of the far copy (ports have their own)."""
+    """One tensor in its home, from byte `offset` on. shape: memory layout; far_strides: bytes, of the far copy (ports
+    have their own)."""
 
     home: Home
     shape: Shape
     dtype: str
     far_strides: tuple[int, ...]
+    offset: int = 0
     _near: Storage | None = None
     _far: Storage | None = None
+
+    @property
+    def bytes(self) -> int:
+        return self.box().elements * ITEM_BYTES[self.dtype]
 
     def box(self) -> Box:
         """All of it."""
@@ -50,9 +58,9 @@ class Place:
 
     def near(self) -> Storage | None:
         """The tensor on chip; the same object as long as it stays there."""
-        begin = self.home.near
-        if begin is None:
+        if self.home.near is None:
             return None
+        begin = self.home.near + self.offset
         if self._near is None or self._near.begin != begin:
             strides = packed_strides(self.shape, self.dtype)
             self._near = Storage(self.home.name, OCM, begin, strides, self.dtype, (0,) * len(self.shape))
@@ -62,9 +70,10 @@ class Place:
         far = self.home.far
         if far is None:
             return None
-        if self._far is None or (self._far.region, self._far.begin) != (far.region, far.begin):
+        begin = far.begin + self.offset
+        if self._far is None or (self._far.region, self._far.begin) != (far.region, begin):
             origin = (0,) * len(self.shape)
-            self._far = Storage(far.tensor, far.region, far.begin, self.far_strides, self.dtype, origin)
+            self._far = Storage(far.tensor, far.region, begin, self.far_strides, self.dtype, origin)
         return self._far
 
 
@@ -105,7 +114,7 @@ class Memory:
 
     def victim(self, keep: set[int]) -> Home | None:
         """The home on chip whose next reader is farthest away; keep: ids of homes that must stay."""
-        candidates = [home for home in self.homes if home.near is not None and id(home) not in keep]
+        candidates = [h for h in self.homes if h.near is not None and not h.unwritten and id(h) not in keep]
         return max(candidates, key=lambda home: home.uses[0], default=None)
 
 

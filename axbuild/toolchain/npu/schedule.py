@@ -33,7 +33,7 @@ class Scheduler:
         self.ready: dict[str, list[tuple[int, int]]] = {engine.engine_class: [] for engine in chip.engines}
         self.waiting = [len(draft.deps) for draft in drafts]
         self.followers: list[list[int]] = [[] for _ in drafts]
-        self.set_up: set[tuple[str, str]] = set()
+        self.set_up: set[tuple[int, str]] = set()
         self.ddr_free = 0.0
         self.slots: list[Slot | None] = [None] * len(drafts)
         self.running: list[tuple[int, int, Engine]] = []
@@ -90,8 +90,8 @@ class Scheduler:
         if draft.ddr_bytes:
             self.ddr_free = max(self.ddr_free, now) + draft.ddr_bytes / self.chip.ddr_bytes
             end = max(end, self.ddr_free)
-        elif (draft.op, engine.name) not in self.set_up:
-            self.set_up.add((draft.op, engine.name))
+        elif (draft.position, engine.name) not in self.set_up:
+            self.set_up.add((draft.position, engine.name))
             end += self.chip.op_overhead
         duration = max(1, math.ceil(end - now))
         self.slots[index] = Slot(engine.name, now, duration)

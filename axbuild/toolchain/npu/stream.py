@@ -69,7 +69,7 @@ class Stream:
     def run(self) -> None:
         plan = self._plan()
         slots = {number: self._slots(number, plan) for number in plan.sizes}
-        if self.out.home.near is None and self.out.home.uses:
+        if self.out.home.near is None and self.out.home.far is None and self.out.home.uses:
             self.memory.take_far(self.out.home)
         for piece in self.task.pieces:
             for part in self._parts(piece, plan.steps):
@@ -108,10 +108,10 @@ class Stream:
         victim = self.memory.victim(own)
         if victim is not None:
             self.emitter.evict(victim, self.task)
-        elif self.out.home.near is not None:
+        elif self.out.home.near is not None and not self.out.home.unwritten:
             self.memory.drop_near(self.out.home)
         else:
-            near = next((place.home for place in self.inputs if place.home.near is not None), None)
+            near = next((p.home for p in self.inputs if p.home.near is not None and not p.home.unwritten), None)
             if near is None:
                 return False
             self.emitter.evict(near, self.task)

@@ -1,0 +1,84 @@
+"""How a batch runs: early operators sample by sample, where maps are large; late ones together, where weights are.
+
+A net is unrolled at a cut: every operator before it stands once for each sample, named `<op>#<n>`, on tensors
+`<tensor>#<n>`; those that later operators read are parts of one whole tensor, side by side along axis 0.
+"""
+
+from __future__ import annotations
+
+from axbuild.toolchain.kinds.base import Box, memory_shape
+from axbuild.toolchain.npu.chips import Chip
+from axbuild.toolchain.npu.net import Net, Op, Tensor
+from axbuild.toolchain.npu.program import ITEM_BYTES
+
+ROOM = 0.9
+"""share of the room for maps that an operator's maps may take; the rest is lost between them"""
+WAITING = 0.125
+"""share of that room that what waits at a cut may take"""
+
+
+def base_name(op: str) -> str:
+    """The operator that an unrolled one stands for."""
+    return op.partition("#")[0]
+
+
+def cuts_of(net: Net, chip: Chip) -> list[int]:
+    """Where to unroll, worth trying: from where on all maps of a whole batch fit on chip, and the first place behind
+    it where little waits for the other samples."""
+    room = ROOM * (chip.ocm_bytes - chip.param_bytes)
+    first = max((i + 1 for i, op in enumerate(net.ops) if _map_bytes(net, op) > room), default=0)
+    last = next((i for i, op in enumerate(net.ops) if op.output in net.outputs), len(net.ops))
+    narrow = next((cut for cut in range(first, last) if _waiting_bytes(net, cut) <= WAITING * room), last)
+    return sorted({min(first, last), narrow}) if first else []
+
+
+def _waiting_bytes(net: Net, cut: int) -> int:
+    """Bytes that operators before a cut leave to those behind it."""
+    made = {op.output for op in net.ops[:cut]}
+    return sum(_bytes(net.tensors[name]) for name in {n for op in net.ops[cut:] for n in op.inputs if n in made})
+
+
+def _map_bytes(net: Net, op: Op) -> int:
+    return sum(_bytes(net.tensors[name]) for name in {*op.inputs, op.output})
+
+
+def _bytes(tensor: Tensor) -> int:
+    size = ITEM_BYTES[tensor.dtype]
+    for extent in tensor.shape:
+        size *= extent
+    return size
+
+
+def can_unroll(one: Net, many: Net, cut: int, batch: int) -> bool:
+    """Whether each sample of the operators before the cut depends on that sample of their inputs alone."""
+    names = {name for op in many.ops[:cut] for name in (*op.inputs, op.output)}
+    if any(many.tensors[n].shape != (batch * one.tensors[n].shape[0], *one.tensors[n].shape[1:]) for n in names):
+        return False
+    return all(_keeps_samples(one, many, op) for op in many.ops[:cut])
+
+
+def _keeps_samples(one: Net, many: Net, op: Op) -> bool:
+    size = one.tensors[op.output].shape[0]
+    shape = memory_shape(many.tensors[op.output].shape)
+    part = Box(((size, 2 * size), *((0, n) for n in shape[1:])))
+    boxes = op.kind.input_boxes(part, *many.shapes(op.inputs))
+    wanted = [one.tensors[name].shape[0] for name in op.inputs]
+    return all(box.ranges[0] == (n, 2 * n) for box, n in zip(boxes, wanted, strict=True))
+
+
+def unrolled(one: Net, many: Net, cut: int, batch: int) -> Net:
+    """`many` with the operators before `cut` sample by sample; one: the same net at batch 1."""
+    made = {op.output for op in many.ops[:cut]}
+    crossing = {name for op in many.ops[cut:] for name in op.inputs if name in made}
+    read = {name for op in many.ops[:cut] for name in op.inputs}
+    tensors = {name: t for name, t in many.tensors.items() if name not in made or name in crossing}
+    parts: dict[str, tuple[str, int]] = {}
+    ops = []
+    for n in range(batch):
+        for name in sorted(made | read):
+            tensors[f"{name}#{n}"] = Tensor(f"{name}#{n}", one.tensors[name].dtype, one.tensors[name].shape)
+            if name in crossing or name in many.inputs:
+                parts[f"{name}#{n}"] = (name, n)
+        for op in many.ops[:cut]:
+            ops.append(Op(f"{op.name}#{n}", op.kind, tuple(f"{i}#{n}" for i in op.inputs), f"{op.output}#{n}"))
+    return Net(many.inputs, many.outputs, tensors, (*ops, *many.ops[cut:]), parts)
