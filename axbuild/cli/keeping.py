@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from axbuild.engine import snapshot as form
 from axbuild.engine.events import (
@@ -31,9 +32,6 @@ class Replay:
     def __init__(self) -> None:
         self.started: BuildStarted | None = None
         self.finished: BuildFinished | None = None
-        self.requested: list[str] = []
-        self.told: list[Diagnostic | TestResult] = []
-        self._diagnostics: dict[Diagnostic, None] = {}
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -41,20 +39,18 @@ class Replay:
                 self.started = event
             case BuildFinished():
                 self.finished = event
-            case Diagnostic() if event.label:
-                self._diagnostics[Diagnostic(**{**vars(event), "replayed": True})] = None
-            case TestResult():
-                self.told.append(event)
 
-    def events(self, requested: Iterable[str], actions: int) -> list[Event]:
+    def events(self, graph: Mapping[str, Any]) -> list[Event]:
         """The events of the build with nothing to do: one line a requested target, not one an action."""
         start, end = self.started, self.finished
         assert start is not None
         assert end is not None
-        counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": actions}
+        counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": len(graph["actions"])}
         began = BuildStarted(form.BUILD_ID.decode(), start.command, start.targets, _SECONDS, 0)
-        targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label in requested]
-        return [began, *self._diagnostics, *targets, *self.told, BuildFinished(0, counts, _SECONDS, end.outputs)]
+        said = [Diagnostic(*one) for one in graph["diagnostics"]]
+        targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label, *_ in graph["targets"]]
+        tests = [TestResult(*one) for one in graph["tests"]]
+        return [began, *said, *targets, *tests, BuildFinished(0, counts, _SECONDS, end.outputs)]
 
 
 def texts_of(events: list[Event], jobs: int) -> dict[str, bytes]:
@@ -85,7 +81,6 @@ def _marked(text: str) -> bytes:
     return start.replace(str(_SECONDS), form.SECONDS.decode()).encode()
 
 
-def keep_answer(found: form.Found, replay: Replay, watched: Watched, counted: int) -> None:
+def keep_answer(found: form.Found, replay: Replay, watched: Watched) -> None:
     """Write the snapshot of a build that has succeeded."""
-    events = replay.events([label for label, *_ in watched.graph["targets"]], counted)
-    keep(found.file, found.identity, watched, texts_of(events, watched.jobs))
+    keep(found.file, found.identity, watched, texts_of(replay.events(watched.graph), watched.jobs))

@@ -32,6 +32,7 @@ from axbuild.engine.events import (
 from axbuild.engine.history import History
 from axbuild.engine.nodes import Goal
 from axbuild.engine.outputs import Outputs
+from axbuild.engine.partial import Part
 from axbuild.engine.platform import float_platform
 from axbuild.engine.resources import Pool, machine_cpus, machine_memory_gb
 from axbuild.engine.scheduler import Scheduler
@@ -83,6 +84,8 @@ class Request:
     tests_only: bool = False
     watch: bool = False
     """Gather what a snapshot of the build needs."""
+    part: Part | None = None
+    """Build only this much of it; of the rest a snapshot says that it is valid."""
     cache_dir: Path | None = None
     """Another store than the workspace's, and no outputs handed over: for building the same thing twice."""
 
@@ -110,6 +113,7 @@ class _Build:
         self.report = Report()
         self.outputs: dict[str, list[str]] = {}
         self.counts: Counter[str] = Counter()
+        self.said: list[Diagnostic | TestResult] = []
         self.stream = Stream(self._note, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
         self.began_ns = time.time_ns()
@@ -142,7 +146,10 @@ class _Build:
             seconds = round(time.perf_counter() - begin, 3)
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
-            self.stream.emit(BuildFinished(self.report.exit_code, counts, seconds, self.outputs, records))
+            self.stream.emit(BuildFinished(self.report.exit_code, counts, seconds, self._all_outputs(), records))
+            if self.request.part and not self.report.exit_code:
+                self.request.part.mend(self.report.actions, self.report.watched)
+                self.report.watched = None
         return self.report
 
     def _note(self, event: Event) -> None:
@@ -152,6 +159,15 @@ class _Build:
                 self.counts[self.report.actions[id_].status] -= 1
             self.report.actions[id_] = event
             self.counts[event.status] += 1
+        elif isinstance(event, Diagnostic | TestResult):
+            self.said.append(event)
+
+    def _all_outputs(self) -> dict[str, list[str]]:
+        part = self.request.part
+        if part is None:
+            return self.outputs
+        kept = {label: paths for label, paths in part.outputs.items() if label not in part.labels}
+        return {label: paths for label in part.outputs if (paths := self.outputs.get(label, kept.get(label)))}
 
     def _store_said(self, code: str, sentence: str) -> None:
         self.stream.emit(Diagnostic("", "", "", code, sentence, False))
@@ -161,7 +177,9 @@ class _Build:
         self.report.exit_code = self.report.exit_code or error.exit_code
 
     def _build(self, store: Store) -> None:
-        graph = load(self.workspace, self.request.patterns, self.workspace.package_of(self.request.start))
+        part = self.request.part
+        patterns = part.labels if part else self.request.patterns
+        graph = load(self.workspace, patterns, self.workspace.package_of(self.request.start))
         layout = {target.label: target for target in lay_out(graph)}
         requested = [layout[label] for label in graph.requested]
         if self.request.tests_only:
@@ -182,14 +200,28 @@ class _Build:
             placed = self._hand_over(scheduler, world, requested)
             if self.request.watch and not self.report.exit_code:
                 self._watch(scheduler, world, goals, placed)
+            if part:
+                self._tell_of_the_rest(part)
 
     def _watch(self, scheduler: Scheduler, world: LocalWorld, goals: Sequence[Goal], placed: Outputs) -> None:
+        code, stat = world.code, world.stat
         found = watch(
-            self.workspace, world.code, world.stat, scheduler, goals, world.sources, placed.seen, self.began_ns
+            self.workspace, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns
         )
-        found.keys = tuple(dict.fromkeys(event.key for event in self.report.actions.values()))
         found.state, found.jobs = world.state.folder, self.jobs
+        found.graph["diagnostics"] = [
+            [one.label, one.action, one.stage, one.code, one.sentence, True]
+            for one in self.said
+            if isinstance(one, Diagnostic) and one.label
+        ]
+        tests = [one for one in self.said if isinstance(one, TestResult)]
+        found.graph["tests"] = [[one.label, one.passed, one.sentence, one.verdict] for one in tests]
         self.report.watched = None if found.doubt else found
+
+    def _tell_of_the_rest(self, part: Part) -> None:
+        for event in part.said:
+            self.stream.emit(event)
+        self.counts["up_to_date"] += part.elsewhere
 
     @contextmanager
     def _world(self, store: Store) -> Iterator[LocalWorld]:

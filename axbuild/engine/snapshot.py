@@ -108,7 +108,7 @@ def identity(words: Words, folder: str) -> str:
 
 def _boot() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123  # no pathlib here
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read()
     except OSError:
         return ""
@@ -116,7 +116,7 @@ def _boot() -> str:
 
 def root_of(folder: str) -> str:
     """The workspace around a folder, or ""."""
-    while not os.path.isfile(f"{folder}/{SETTINGS_FILE}"):  # noqa: PTH113  # no pathlib here
+    while not os.path.isfile(f"{folder}/{SETTINGS_FILE}"):
         if folder in ("/", ""):
             return ""
         folder = folder.rpartition("/")[0] or "/"
@@ -135,19 +135,34 @@ class Snapshot:
         self,
         paths: list[str],
         stats: list[int],
-        digests: bytes,
-        flags: bytes,
+        digests: bytearray,
+        flags: bytearray,
         texts: dict[str, bytes],
         cold: bytes,
     ) -> None:
         self.paths, self.stats, self.digests, self.flags = paths, stats, digests, flags
         self.texts, self.cold = texts, cold
 
-    def encode(self, order: str = "little") -> bytes:
+    def put(self, number: int, flags: int, signature: Signature, digest: bytes | bytearray) -> None:
+        """Replace what is known of one path."""
+        self.stats[number * _SIGNATURE : (number + 1) * _SIGNATURE] = signature
+        self.digests[number * _DIGEST : (number + 1) * _DIGEST] = digest
+        self.flags[number] = flags
+
+    def encode(self) -> bytes:
+        from struct import pack
+
         names = "\0".join(self.texts).encode()
-        stats = b"".join([value.to_bytes(8, "little", signed=True) for value in self.stats])
-        sections = [os.fsencode("\0".join(self.paths)), stats, self.digests, self.flags, self.cold, names]
-        sections += self.texts.values()
+        stats = pack(f"{len(self.stats)}q", *self.stats)
+        sections: list[bytes | bytearray] = [
+            os.fsencode("\0".join(self.paths)),
+            stats,
+            self.digests,
+            self.flags,
+            self.cold,
+            names,
+        ]
+        sections.extend(self.texts.values())
         head = [len(sections), *(len(section) for section in sections)]
         body = b"".join([*(length.to_bytes(8, "little") for length in head), *sections])
         return MAGIC + bytes(xxhash.xxh3_128_digest(body)) + body
@@ -170,8 +185,8 @@ class Snapshot:
         return Snapshot(
             os.fsdecode(bytes(paths)).split("\0"),
             stats.cast("q").tolist(),
-            bytes(digests),
-            bytes(flags),
+            bytearray(digests),
+            bytearray(flags),
             {name: bytes(text) for name, text in zip(texts, sections[6:], strict=True)},
             bytes(cold),
         )
@@ -209,7 +224,7 @@ def look(arguments: Sequence[str]) -> Found | None:
     if words is None or OFF in os.environ:
         return None
     try:
-        folder = os.getcwd()  # noqa: PTH109  # no pathlib here
+        folder = os.getcwd()
     except OSError:
         return None
     root = root_of(folder)
@@ -217,7 +232,7 @@ def look(arguments: Sequence[str]) -> Found | None:
         return None
     found = Found(words, root, identity(words, folder), began)
     try:
-        with open(found.file, "rb") as file:  # noqa: PTH123  # no pathlib here
+        with open(found.file, "rb") as file:
             found.snapshot = Snapshot.decode(file.read())
     except OSError:
         return found
@@ -233,7 +248,7 @@ def _is_alive(snapshot: Snapshot) -> bool:
     """Whether the store still keeps what the snapshot covers: who collects it unlinks the list of its keys first."""
     path = os.fsdecode(snapshot.texts["keys"])
     try:
-        if time.time() - os.stat(path).st_mtime > USED_EVERY_SECONDS:  # noqa: PTH116  # no pathlib here
+        if time.time() - os.stat(path).st_mtime > USED_EVERY_SECONDS:
             os.utime(path)
     except OSError:
         return False
@@ -295,7 +310,7 @@ def _settle(found: Found, snapshot: Snapshot, number: int) -> None:
 
 
 def _signature(path: str, own: bool) -> Signature:
-    now = os.lstat(path) if own else os.stat(path)  # noqa: PTH116  # no pathlib here
+    now = os.lstat(path) if own else os.stat(path)
     if own and (now.st_nlink != 1 or now.st_mode & _TYPE != _PLAIN):
         raise OSError("an output must be a file of its own")
     return now.st_mtime_ns, now.st_size, now.st_ino, now.st_ctime_ns
@@ -330,7 +345,7 @@ def answer(found: Found) -> int:
     if found.words.events:
         jobs = str(found.words.jobs).encode() if found.words.jobs else texts["jobs"]
         events = texts["events"].replace(BUILD_ID, id_).replace(TIME, started).replace(JOBS, jobs)
-        with open(found.words.events, "wb") as file:  # noqa: PTH123  # no pathlib here
+        with open(found.words.events, "wb") as file:
             file.write(events.replace(SECONDS, f"{time.perf_counter() - found.began:.6f}".encode()))
     _write(2, texts["stderr coloured" if _coloured(2) else "stderr"])
     seconds = time.perf_counter() - found.began
@@ -357,26 +372,28 @@ def _write(stream: int, data: bytes) -> None:
 
 def renew(found: Found, snapshot: Snapshot) -> None:
     """Write down the signatures that have come of age, so that the next look has no digest to make."""
-    flags = bytearray(snapshot.flags)
-    for number in found.fresh:
-        snapshot.stats[number * _SIGNATURE : (number + 1) * _SIGNATURE] = found.fresh[number]
-        flags[number] |= YOUNG
-    for number in found.aged:
-        flags[number] &= ~YOUNG & 0xFF
-    snapshot.flags = bytes(flags)
+    freshen(found, snapshot)
     write(found.file, snapshot)
+
+
+def freshen(found: Found, snapshot: Snapshot) -> None:
+    """Put the signatures of now in place of those that changed without their content."""
+    aged = set(found.aged)
+    for number, signature in found.fresh.items():
+        flags = snapshot.flags[number] & ~YOUNG | (0 if number in aged else YOUNG)
+        snapshot.put(number, flags, signature, snapshot.digests[number * _DIGEST : (number + 1) * _DIGEST])
 
 
 def write(path: str, snapshot: Snapshot) -> None:
     """Replace the file at once; a disk that refuses leaves the next build without a snapshot, and that is all."""
     beside = f"{path}.{os.getpid()}"
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120  # no pathlib here
-        with open(beside, "wb") as file:  # noqa: PTH123
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(beside, "wb") as file:
             file.write(snapshot.encode())
-        os.replace(beside, path)  # noqa: PTH105
+        os.replace(beside, path)
     except OSError:
         try:
-            os.unlink(beside)  # noqa: PTH108
+            os.unlink(beside)
         except OSError:
             return

@@ -22,6 +22,8 @@ from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result
 from axbuild.workspace.disk import Seen, look
 from axbuild.workspace.workspace import Workspace
 
+KEYS_FORMAT = "axbuild-snapshot-keys/1"
+
 
 @dataclass
 class Watched:
@@ -33,7 +35,6 @@ class Watched:
     paths: dict[str, tuple[int, Seen]] = field(default_factory=dict)
     doubt: bool = False
     graph: dict[str, Any] = field(default_factory=dict)
-    keys: tuple[str, ...] = ()
     state: Path = Path()
     jobs: int = 1
 
@@ -49,11 +50,16 @@ class Watched:
         stats: list[int] = []
         digests, flags = bytearray(), bytearray()
         for flag, seen in self.paths.values():
-            young = seen.signature is not None and not has_settled(seen.signature, seen.taken_ns)
             stats += seen.signature or (0, 0, 0, 0)
             digests += seen.digest or form.UNKNOWN
-            flags.append(flag | (form.YOUNG if young else 0))
-        return form.Snapshot(list(self.paths), stats, bytes(digests), bytes(flags), texts, cold)
+            flags.append(flag | young(seen))
+        return form.Snapshot(list(self.paths), stats, digests, flags, texts, cold)
+
+
+def young(seen: Seen) -> int:
+    """The flag of a signature that may come to stand for another content too."""
+    old = seen.signature is None or has_settled(seen.signature, seen.taken_ns)
+    return 0 if old else form.YOUNG
 
 
 def watch(
@@ -64,9 +70,11 @@ def watch(
     goals: Iterable[Goal],
     sources: Mapping[str, str],
     outputs: Mapping[str, Seen],
+    placed: Mapping[str, list[str]],
     began_ns: int,
 ) -> Watched:
-    """sources: path -> SHA-256 as the build used it. outputs: path of each file handed over -> what it is.
+    """sources: path -> SHA-256 as the build used it. outputs: path of each file handed over -> what it is. placed:
+    requested label -> those of its own.
 
     Paths of the workspace are relative to its root, others absolute.
     """
@@ -83,7 +91,7 @@ def watch(
     for text, seen, kind in code.seen():
         found.add(_relative(workspace.root, text), form.LOADED, seen, form.LISTING if kind else form.FILE)
     _own_modules(found, workspace.root, began_ns)
-    found.graph = graph_of(scheduler, goals)
+    found.graph = graph_of(scheduler, goals, placed, found.paths)
     return found
 
 
@@ -111,24 +119,31 @@ def _own_modules(found: Watched, root: Path, began_ns: int) -> None:
             found.add(_relative(root, file), form.LOADED, Seen(signature, began_ns, None))
 
 
-def graph_of(scheduler: Scheduler, goals: Iterable[Goal]) -> dict[str, Any]:
+def graph_of(
+    scheduler: Scheduler, goals: Iterable[Goal], placed: Mapping[str, list[str]], paths_of: Iterable[str]
+) -> dict[str, Any]:
     """Plain lists, by number, for msgpack: what a changed source or output reaches.
 
-    actions: [label, name, key, numbers of the actions it waits for, sources, preflight]; targets: [label, actions its
-    artifacts come from, sources among them]. A child waits for its expansion, whatever it reads.
+    actions: [label, name, key, numbers of the actions it waits for, of the sources it reads, preflight]; targets:
+    [label, numbers of the actions its artifacts come from, of sources among them, of the files handed over]. A child
+    waits for its expansion, whatever it reads. Sources and files are numbered as in the snapshot's paths.
     """
     numbers = {id_: number for number, id_ in enumerate(scheduler.nodes)}
+    paths = {path: number for number, path in enumerate(paths_of)}
     actions = []
     for id_, node in scheduler.nodes.items():
         owners, sources = _reached(inputs_of(node.action), numbers)
         parent = numbers.get((id_[0], id_[1].rpartition("/")[0]))
         waits = owners if parent is None else [*owners, parent]
-        actions.append([*id_, node.key.digest if node.key else "", waits, sources, node.action.preflight])
+        actions.append(
+            [*id_, node.key.digest if node.key else "", waits, [paths[p] for p in sources], node.action.preflight]
+        )
     targets = []
     for goal in goals:
         owners, sources = _reached(goal.artifacts, numbers)
         owners += [numbers[id_] for id_ in goal.actions if id_ in numbers]
-        targets.append([goal.label, owners, sources])
+        files = [paths[path] for path in placed[goal.label]]
+        targets.append([goal.label, owners, [paths[path] for path in sources], files])
     return {"actions": actions, "targets": targets}
 
 
@@ -159,13 +174,20 @@ def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) ->
     """Write the snapshot, and first of all the list of the keys it covers, for whoever collects the store."""
     import msgpack
 
-    keys = watched.state / "snapshots" / f"{identity}.keys"
-    beside = keys.with_name(f".{keys.name}.{os.getpid()}")
+    file = watched.state / "snapshots" / f"{identity}.keys"
+    texts["keys"] = os.fsencode(file)
+    if write_keys(file, path, dict.fromkeys(action[2] for action in watched.graph["actions"])):
+        form.write(path, watched.encoded(texts, msgpack.packb(watched.graph)))
+
+
+def write_keys(file: Path, path: str, keys: Iterable[str]) -> bool:
+    """Say which keys the snapshot at `path` covers. False where the cache cannot be written: there must be no snapshot
+    then, since nothing would protect what it covers from collection."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        keys.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text("\n".join(["axbuild-snapshot-keys/1", path, *watched.keys, ""]), encoding="utf-8")
-        beside.replace(keys)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text("\n".join([KEYS_FORMAT, path, *keys, ""]), encoding="utf-8")
+        beside.replace(file)
     except OSError:
-        return  # a cache that cannot be written keeps no snapshot: nothing would protect what it covers
-    texts["keys"] = os.fsencode(keys)
-    form.write(path, watched.encoded(texts, msgpack.packb(watched.graph)))
+        return False
+    return True
