@@ -364,27 +364,25 @@ class Scheduler:
 
     def revive(self, lost: BlobLost, for_node: ActionId | None = None) -> None:
         """A blob that a stored result names is gone: run what made it again, then whoever asked for it."""
-        makers = [id_ for id_, completed in self.done.items() if lost.digest in set(_digests(completed))]
-        if for_node is not None and for_node not in makers:
-            self._rewait(for_node, makers)
-        for id_ in makers or ([for_node] if for_node else []):
-            node = self.nodes[id_]
-            node.revived += 1
-            if node.revived > REVIVALS:
-                self._fail(id_, lost)
-                continue
-            node.distrust = (Cause("blob", _output_of(self.done.get(id_), lost.digest), lost.digest, "lost"),)
-            self.done.pop(id_, None)
-            self._release(node)
-            node.state = State.WAITING
-            self._woken.append(id_)
+        for id_ in [id_ for id_, completed in self.done.items() if lost.digest in set(_digests(completed))]:
+            completed = self.done.pop(id_)
+            self._again(id_, lost, (Cause("blob", _output_of(completed, lost.digest), lost.digest, "lost"),))
+        if for_node is not None and for_node in self.nodes and for_node not in self._woken:
+            waits = any(True for part in inputs_of(self.actions[for_node]) for _ in self.contents.pending(part))
+            # What it asked for is an input that is being made again, or the children it had itself named.
+            itself = () if waits else (Cause("blob", FILE, lost.digest, "lost"),)
+            self._again(for_node, lost, itself if self.actions[for_node].stage.expands else ())
 
-    def _rewait(self, id_: ActionId, makers: list[ActionId]) -> None:
+    def _again(self, id_: ActionId, lost: BlobLost, distrust: tuple[Cause, ...]) -> None:
         node = self.nodes[id_]
-        node.state = State.WAITING
+        node.revived += 1
+        if node.revived > REVIVALS:
+            self._fail(id_, lost)
+            return
+        node.distrust = node.distrust or distrust
         self._release(node)
-        for maker in makers[:1]:
-            self._waiting_for[maker].append(id_)
+        node.state = State.WAITING
+        self._woken.append(id_)
 
     # -- what did not run -----------------------------------------------------------------------
 
@@ -420,9 +418,7 @@ def _digests(completed: Completed) -> Iterator[str]:
         yield from [shape] if isinstance(shape, str) else shape.values()
 
 
-def _output_of(completed: Completed | None, digest: str) -> str:
-    if completed is None:
-        return FILE
+def _output_of(completed: Completed, digest: str) -> str:
     for name, shape in completed.outputs.items():
         if shape == digest or (isinstance(shape, dict) and digest in shape.values()):
             return name

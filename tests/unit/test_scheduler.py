@@ -5,6 +5,7 @@ import pytest
 from axbuild.engine.events import Diagnostic
 from axbuild.engine.nodes import Goal
 from axbuild.errors import AxError
+from axbuild.store.faults import BlobLost
 from axbuild.workspace.artifact import Entry, Result, Source, Tree
 from memory_world import Build, MemoryWorld, action, out, source
 
@@ -131,6 +132,60 @@ def test_a_blob_lost_while_building_is_made_again_and_the_build_goes_on(world, c
     again = Build(world, chain, [out("join")])
     assert again.executed == ["upper", "join"]
     assert content(world, again, "join") == b"A-c"
+
+
+def test_two_readers_of_a_lost_blob_wait_for_one_remake(world):
+    stage = world.stage("m.upper:upper", upper, outputs=("out",))
+    make = action("make", stage, text=source("a.txt"))
+    readers = [action(name, world.stage(f"m.{name}:upper", upper, outputs=("out",)), text=out("make")) for name in "xy"]
+    first = Build(world, [make, *readers], [out("x"), out("y")])
+    lost = first.scheduler.done[make.id].outputs["out"]
+    world.code = {"m.x": "1", "m.y": "1"}
+    start, looked = world.start, []
+
+    def lose_then_start(running, key, inputs):
+        if not looked:
+            del world.blobs[lost]
+        looked.append(running.id)
+        start(running, key, inputs)
+
+    world.start = lose_then_start
+    again = Build(world, [make, *readers], [out("x"), out("y")])
+    assert again.executed == ["make", "x", "y"]
+    assert again.reasons["make"] == f"stored output out ({lost[:12]}) is lost"
+    assert {again.reasons["x"], again.reasons["y"]} == {"code m.x changed: 0 -> 1", "code m.y changed: 0 -> 1"}
+
+
+def test_an_expansion_whose_children_file_is_lost_runs_again(world, expanding):
+    actions, stages = expanding
+    Build(world, actions, [out("fuse")], stages=stages)
+    read, lost = world.read, []
+
+    def lose_once(digest_):
+        if not lost and world.blobs[digest_].startswith(b'{"children"'):
+            lost.append(digest_)
+            del world.blobs[digest_]
+        return read(digest_)
+
+    world.read = lose_once
+    again = Build(world, actions, [out("fuse")], stages=stages)
+    assert again.executed == ["split"]
+    assert again.reasons["split"] == f"stored output expansion.json ({lost[0][:12]}) is lost"
+
+
+def test_a_blob_that_is_lost_again_and_again_ends_the_build(world, chain):
+    Build(world, chain, [out("upper")])
+    world.code["m.upper"] = "1"
+
+    def always_lost(running, key, inputs):
+        raise BlobLost(first, "is missing")
+
+    first = world.results[world.last(("//t", "strip"))].outputs["out"]
+    start = world.start
+    world.start = lambda running, *rest: (always_lost if running.id[1] == "upper" else start)(running, *rest)
+    build = Build(world, chain, [out("upper")])
+    assert "failed" in build.status.values()
+    assert build.scheduler.errors[0].sentence == f"blob {first[:16]} of the cache is missing"
 
 
 def test_equal_keys_in_flight_run_once(world):
