@@ -13,8 +13,10 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import axbuild
 from axbuild.errors import AxError, Place
@@ -75,27 +77,41 @@ def load_rules(own: Path | None) -> RulePack:
         for path, text in texts.items():
             local.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
         digest.update(local.digest())
-        for path, module in _load_folder(folder, found, local.hexdigest()[:16], keep_bytecode=folder != own):
+        for path, module in _load_folder(folder, found, local.hexdigest()[:16], texts):
             _collect(path, module, folder, rules, stages)
         files += texts
     return RulePack(rules, stages, digest.hexdigest(), tuple(files), seen)
 
 
-def _load_folder(folder: Path, files: list[Path], tag: str, *, keep_bytecode: bool) -> list[tuple[Path, ModuleType]]:
+def _load_folder(folder: Path, files: list[Path], tag: str, texts: dict[Path, bytes]) -> list[tuple[Path, ModuleType]]:
     package = f"_axbuild_rules_{tag}"
     if package not in sys.modules:
         holder = ModuleType(package)
         holder.__path__ = [str(folder)]
         sys.modules[package] = holder
-        importlib.invalidate_caches()
-    before = sys.dont_write_bytecode
-    # A workspace's rule folder is watched: nothing may be written into it, and bytecode kept under
-    # time stamps could be older than an edit.
-    sys.dont_write_bytecode = before or not keep_bytecode
+    finder = _ReadFiles(package, texts)
+    sys.meta_path.insert(0, finder)
     try:
         return [(path, _load(f"{package}.{path.stem}", path)) for path in files]
     finally:
-        sys.dont_write_bytecode = before
+        sys.meta_path.remove(finder)
+
+
+class _ReadFiles(SourceFileLoader):
+    """Serves exactly the bytes that were hashed: bytecode kept under time stamps could be older than an edit."""
+
+    def __init__(self, package: str, texts: dict[Path, bytes]) -> None:
+        super().__init__(package, "")
+        self._files = {f"{package}.{path.stem}": (str(path), text) for path, text in texts.items()}
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        if fullname not in self._files:
+            return None
+        return spec_from_file_location(fullname, self._files[fullname][0], loader=self)
+
+    def get_code(self, fullname: str) -> CodeType:
+        path, text = self._files[fullname]
+        return compile(text, path, "exec", dont_inherit=True)
 
 
 def _load(name: str, path: Path) -> ModuleType:

@@ -1,5 +1,7 @@
 """Rule files: which are loaded, under which names, and what is said about a broken one."""
 
+import os
+import py_compile
 import subprocess
 import sys
 
@@ -69,6 +71,15 @@ def test_an_edit_of_any_rule_file_changes_the_digest_and_the_rules(folder):
     second = load_rules(folder)
     assert second.digest != first.digest
     assert second.rules["half"].attributes["times"].default == 8
+
+
+def test_stale_bytecode_beside_a_rule_file_is_never_run(folder):
+    shared = folder / "shared.py"
+    py_compile.compile(str(shared), doraise=True)
+    stat = shared.stat()
+    shared.write_text("COMMON = 9\n")  # as long as before, and dated as before: bytecode by time stamps looks fresh
+    os.utime(shared, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert load_rules(folder).rules["half"].attributes["times"].default == 9
 
 
 def test_without_own_rules_only_the_standard_ones_are_there(tmp_path):
