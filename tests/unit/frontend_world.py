@@ -13,6 +13,8 @@ from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 
 node = helper.make_node
+LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+"""network topologies that the onnx wheel carries"""
 
 
 def normal(*shape):
@@ -60,3 +62,21 @@ def assert_same_results(before, after, tolerance=1e-4):
     """Both compute the same on the same random input, relative to the largest magnitude of each output."""
     inputs = check.random_inputs(after)
     check.compare("the test", tolerance, check.run(before, inputs), check.run(after, inputs))
+
+
+def with_random_weights(proto):
+    """The light models make all weights by ConstantOfShape of one value; random ones let a wrong rewrite show."""
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    kept = []
+    for index, item in enumerate(proto.graph.node):
+        if item.op_type != "ConstantOfShape":
+            kept.append(item)
+            continue
+        shape = tuple(int(size) for size in weights[item.input[0]])
+        array = np.random.default_rng(index).standard_normal(shape, dtype=np.float32)
+        scaled = array / np.sqrt(max(1, np.prod(shape[1:]))) if len(shape) > 1 else np.abs(array) + 0.5
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(scaled, np.float32), item.output[0]))
+    del proto.graph.node[:]
+    proto.graph.node.extend(kept)
+    proto.ir_version = 10
+    return proto

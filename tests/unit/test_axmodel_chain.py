@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 import axbuild
@@ -10,7 +11,7 @@ from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.compare import cosine_of
 from axbuild.toolchain.data.inputs import load_sample, paired, tensor_input
 from chain_world import float_outputs, run_chain
-from frontend_world import model, node, normal
+from frontend_world import LIGHT, model, node, normal, with_random_weights
 
 
 def residual_net():
@@ -84,7 +85,7 @@ def residual(tmp_path_factory):
 
 def test_a_residual_net_is_equal_bit_for_bit_at_every_batch(residual):
     verdict = residual.verdict("equal")
-    assert verdict["sentence"] == "200 elements of 2 outputs on 20 samples are equal bit for bit"
+    assert verdict["sentence"] == "200 elements of 2 outputs on 20 samples: equal bit for bit"
     assert verdict["passed"] is True
     assert residual.verdict("close")["passed"] is True
     assert residual.verdict("cosine")["passed"] is True
@@ -157,6 +158,16 @@ def test_two_inputs_are_paired_and_equal_bit_for_bit(tmp_path):
     chain = run_chain(two_inputs(), tmp_path, samples, batches=(1, 2))
     assert chain.verdict()["passed"] is True
     assert mean_cosine(chain, two_inputs(), "y") > 0.99
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "shufflenet"])
+def test_a_published_topology_is_equal_bit_for_bit(tmp_path, name):
+    proto = with_random_weights(onnx.load(LIGHT / f"light_{name}.onnx"))
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    (source,) = (value.name for value in proto.graph.input if value.name not in weights)
+    settings = {"mean": (120.0,) * 3, "std": (58.0,) * 3, "source": "U8", "layout": "NHWC"}
+    chain = run_chain(proto, tmp_path, {source: pictures(2, 224)}, images=(source,), **settings)
+    assert chain.verdict()["sentence"] == "2000 elements of 1 output on 2 samples: equal bit for bit"
 
 
 def test_two_builds_of_one_model_are_byte_identical(tmp_path):

@@ -50,7 +50,7 @@ def judge(tmp_path):
 def test_equal_outputs_pass_at_every_level(judge):
     verdict = judge({"a": {"y": [1, 2]}, "b": {"y": [3, NAN]}}, {"a": {"y": [1, 2]}, "b": {"y": [3, NAN]}}, EQUAL)
     assert verdict["passed"] is True
-    assert verdict["sentence"] == "4 elements of 1 outputs on 2 samples are equal bit for bit"
+    assert verdict["sentence"] == "4 elements of 1 output on 2 samples: equal bit for bit"
     assert (verdict["elements"], verdict["differing"], verdict["failing"]) == (4, 0, 0)
 
 
@@ -62,7 +62,7 @@ def test_the_sentence_names_sample_tensor_index_both_values_and_the_limit(judge)
     )
     assert verdict["passed"] is False
     assert verdict["sentence"] == (
-        "sample 'b', output 'y' at [0, 1]: simulated 2.5, reference 2.0, limit 0.2; 1 of 6 elements fail"
+        "sample 'b', output 'y' at [0, 1]: simulated 2.5, reference 2.0, limit 0.2; 1 of 6 elements failed"
     )
     assert verdict["worst"] == {
         "sample": "b",

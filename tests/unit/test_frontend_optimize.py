@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,9 +12,7 @@ from onnx import numpy_helper
 
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend.rewrite import ORIGINS
-from frontend_world import assert_same_results, model, node, normal, op_types, optimized
-
-LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+from frontend_world import LIGHT, assert_same_results, model, node, normal, op_types, optimized, with_random_weights
 
 
 def test_nodes_get_unique_names_and_keep_those_they_have(tmp_path):
@@ -149,25 +146,6 @@ def test_two_runs_give_the_same_bytes(tmp_path):
         optimized(onnx.load(name), tmp_path / str(index))
     for file in ("optimized.onnx", "interface.json"):
         assert (tmp_path / "0/out" / file).read_bytes() == (tmp_path / "1/out" / file).read_bytes()
-
-
-def with_random_weights(proto):
-    """The light models make all weights by ConstantOfShape of one value; give each node random ones, so that a wrong
-    rewrite shows."""
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    kept = []
-    for index, item in enumerate(proto.graph.node):
-        if item.op_type != "ConstantOfShape":
-            kept.append(item)
-            continue
-        shape = tuple(int(size) for size in weights[item.input[0]])
-        array = np.random.default_rng(index).standard_normal(shape, dtype=np.float32)
-        scaled = array / np.sqrt(max(1, np.prod(shape[1:]))) if len(shape) > 1 else np.abs(array) + 0.5
-        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(scaled, np.float32), item.output[0]))
-    del proto.graph.node[:]
-    proto.graph.node.extend(kept)
-    proto.ir_version = 10
-    return proto
 
 
 @pytest.mark.parametrize("name", ["squeezenet", "shufflenet", "inception_v1"])

@@ -181,21 +181,23 @@ def cosine_of(a: Array, b: Array) -> float | None:
     x, y = a.astype(np.float64).reshape(-1), b.astype(np.float64).reshape(-1)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
-    lengths = float(np.sqrt((x * x).sum()) * np.sqrt((y * y).sum()))
+    # Exact sums: the order of additions, and with it the last bit, is the instruction set's own in numpy.
+    lengths = math.sqrt(math.fsum(x * x)) * math.sqrt(math.fsum(y * y))
     if lengths == 0.0:
         return 1.0 if not x.any() and not y.any() else 0.0
-    return max(-1.0, min(1.0, float((x * y).sum()) / lengths))
+    return max(-1.0, min(1.0, math.fsum(x * y) / lengths))
 
 
 def _passed(findings: Findings, params: CompareParams) -> str:
-    seen = f"{findings.elements} elements of {len(findings.outputs)} outputs on {findings.samples} samples"
+    outputs_seen, samples = _count(len(findings.outputs), "output"), _count(findings.samples, "sample")
+    seen = f"{_count(findings.elements, 'element')} of {outputs_seen} on {samples}"
     if params.level == "cosine":
         worst = findings.worst or {}
         return f"the lowest cosine is {worst.get('simulated')}, at least {params.cosine:g} ({seen})"
     if findings.differing == 0:
-        return f"{seen} are equal bit for bit"
+        return f"{seen}: equal bit for bit"
     limits = f"rtol {params.rtol:g}, atol {params.atol:g}"
-    return f"{seen} are within {limits}; the largest difference is {findings.largest:g}"
+    return f"{seen}: within {limits}; the largest difference is {findings.largest:g}"
 
 
 def _failed(findings: Findings, params: CompareParams) -> str:
@@ -203,11 +205,15 @@ def _failed(findings: Findings, params: CompareParams) -> str:
     where = f"sample '{worst.get('sample')}', output '{worst.get('tensor')}'"
     if params.level == "cosine":
         return f"{where}: the cosine is {worst.get('simulated')}, below {params.cosine:g}"
-    count = f"{findings.failing} of {findings.elements} elements fail"
+    count = f"{findings.failing} of {_count(findings.elements, 'element')} failed"
     return (
         f"{where} at {worst.get('index')}: simulated {worst.get('simulated')}, reference {worst.get('reference')}, "
         f"limit {worst.get('limit')}; {count}"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _number(value: float) -> float | int | str:
