@@ -298,7 +298,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # One thread, as in workers; numpy's OpenBLAS asks only when it is loaded, so the script starts again with the answer.
+    # One thread, as in workers; OpenBLAS asks only while it is loaded, so the script starts again with the answer.
     if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"OPENBLAS_NUM_THREADS": "1"})
     main()

@@ -11,9 +11,12 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
+import axbuild
 from zoo_workspace import Zoo, copy_package, copy_zoo
 
 MOBILENET = ("//mobilenet:check", "//mobilenet:equal")
@@ -121,3 +124,31 @@ def test_a_comment_in_a_stage_reruns_that_stage_and_stops_there(
 def test_an_edited_rule_of_the_workspace_reruns_its_own_stage_only(zoo: Zoo) -> None:
     with zoo.edited("rules/keras_stages.py", "OPSET = 18", "OPSET = 18  # as it was"):
         assert zoo.build(*MOBILENET).executed == ["convert"]
+
+
+PICTURES = {"mobilenet": ("photographs/evaluation", 160), "digits": ("digits/calibration", 28)}
+
+
+@pytest.mark.parametrize("model", PICTURES)
+@pytest.mark.parametrize("optimised", [False, True], ids=["as it stands", "optimised"])
+def test_simulator_and_quantised_model_differ_in_no_element(zoo: Zoo, model: str, optimised: bool) -> None:
+    """Behind the stated pre-processing: NHWC codes to (x - 127.5) / 127.5 in NCHW, in float32."""
+    zoo.build(f"//{model}:axmodel")
+    folder = zoo.root / "axbuild-out" / model / "axmodel"
+    options = onnxruntime.SessionOptions()
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    body = onnxruntime.InferenceSession(
+        str(folder / "quant" / "quant_axmodel.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    simulator = axbuild.InferenceSession(folder / "compiled.axmodel")
+    place, side = PICTURES[model]
+    files = sorted((zoo.root / "fetched" / place).iterdir())
+    assert len(files) >= 20
+    for file in files:
+        picture = np.asarray(Image.open(file).resize((side, side))).reshape(1, side, side, -1)
+        codes = (picture.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+        (simulated,) = simulator.run(None, {simulator.get_inputs()[0].name: picture})
+        (expected,) = body.run(None, {body.get_inputs()[0].name: codes.transpose(0, 3, 1, 2)})
+        np.testing.assert_array_equal(simulated, expected)
