@@ -111,13 +111,16 @@ class Scheduler:
         finally:
             for node in self.nodes.values():
                 self._release(node)
+        left = [id_ for id_, node in self.nodes.items() if node.state is not State.DONE]
+        if left and not self.errors:
+            raise AssertionError(f"the scheduler stopped before {left[0]} was done")
         self._skip_the_rest()
 
     def _walk(self) -> None:
         while True:
             self._settle()
             contended = self._launch()
-            if self._woken:
+            if self._woken or (self._gated and not self._gate):
                 continue
             if not self._running and not contended:
                 break

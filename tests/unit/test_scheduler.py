@@ -255,6 +255,27 @@ def test_preflights_run_before_everything_they_do_not_need(world, chain):
     assert set(build.started[2:]) == {"slow", "upper", "join"}
 
 
+def test_a_preflight_that_another_build_has_just_made_opens_the_gate(world, chain):
+    check = action("check", world.stage("m.c:check", upper, outputs=("out",)), text=out("strip"), preflight=True)
+    goal = Goal("//t", (out("join"),), preflights=(check.id,))
+    slow = action("slow", world.stage("m.s:slow", strip, outputs=("out",)), text=source("b.txt"))
+    Build(world, [*chain, slow, check], [goal, Goal("//t:s", (out("slow"),))])
+    key = world.lasts[check.id]
+    stored = world.results.pop(key)
+    del world.results[world.lasts[slow.id]]
+    lock = world.lock
+
+    def lock_late(wanted):
+        if wanted == key:
+            world.results[key] = stored  # between the first look and the lock
+        return lock(wanted)
+
+    world.lock = lock_late
+    again = Build(world, [*chain, slow, check], [Goal("//t:s", (out("slow"),)), goal])
+    assert again.executed == ["slow"]
+    assert again.status["join"] == "up_to_date"
+
+
 def test_a_failed_preflight_drops_its_own_goal_only(world, chain):
     check = action("check", world.stage("m.c:check", broken, outputs=("out",)), text=out("strip"), preflight=True)
     slow = action("slow", chain[1].stage, text=source("b.txt"))
