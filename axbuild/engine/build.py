@@ -166,8 +166,8 @@ class _Build:
         part = self.request.part
         if part is None:
             return self.outputs
-        kept = {label: paths for label, paths in part.outputs.items() if label not in part.labels}
-        return {label: paths for label in part.outputs if (paths := self.outputs.get(label, kept.get(label)))}
+        known = {label: paths for label, paths in part.outputs.items() if label not in part.labels} | self.outputs
+        return {label: known[label] for label in part.outputs if label in known}
 
     def _store_said(self, code: str, sentence: str) -> None:
         self.stream.emit(Diagnostic("", "", "", code, sentence, False))

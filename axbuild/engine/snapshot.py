@@ -36,6 +36,8 @@ YOUNG = 16
 """its signature was too young to stand for one content"""
 KINDS, ROLES = 3, 12
 
+YOUNG_NS = 2_000_000_000
+"""as in the stat cache, which is too heavy to import"""
 USED_EVERY_SECONDS = 24 * 3600
 _DIGEST, _SIGNATURE = 32, 4
 _TYPE, _PLAIN = 0o170000, 0o100000
@@ -317,7 +319,7 @@ def _signature(path: str, own: bool) -> Signature:
 
 
 def _settled(signature: Signature, taken_ns: int) -> bool:
-    return max(signature[0], signature[3]) < taken_ns - 2_000_000_000
+    return max(signature[0], signature[3]) < taken_ns - YOUNG_NS
 
 
 def _digest_of(path: str, kind: int) -> bytes:
