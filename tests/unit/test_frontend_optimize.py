@@ -12,6 +12,7 @@ from onnx import numpy_helper
 
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend.rewrite import ORIGINS
+from axbuild.toolchain.frontend.shapes import ShapeInferenceError
 from frontend_world import LIGHT, assert_same_results, model, node, normal, op_types, optimized, with_random_weights
 
 
@@ -39,6 +40,20 @@ def test_identities_dropouts_and_dead_nodes_go(tmp_path):
         ("Relu", "kept", "x", "y")
     ]
     assert not proto.graph.initializer
+
+
+def test_two_outputs_of_one_value_keep_their_names(tmp_path):
+    nodes = [node("Relu", ["x"], ["r"]), node("Identity", ["r"], ["y"]), node("Identity", ["r"], ["z"])]
+    before = model(nodes, outputs=("y", "z"))
+    after = optimized(before, tmp_path)
+    assert [value.name for value in after.graph.output] == ["y", "z"]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def test_an_output_that_no_input_reaches_is_named(tmp_path):
+    nodes = [node("Relu", ["x"], ["y"]), node("Sqrt", ["k"], ["z"])]
+    with pytest.raises(ShapeInferenceError, match="output 'z' does not depend on any input"):
+        optimized(model(nodes, {"k": np.ones(3, np.float32)}, outputs=("y", "z")), tmp_path)
 
 
 def test_constant_nodes_become_initialisers_and_constant_work_is_done_once(tmp_path):

@@ -15,6 +15,7 @@ def fold(model: ir.Model) -> None:
 
     Only onnxscript's folding runs, not its rewrites: these rename nodes and would lose what layers are selected by.
     """
+    outputs = [value.name for value in model.graph.outputs]
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     fold_constants(
         model,
@@ -28,7 +29,21 @@ def fold(model: ir.Model) -> None:
         if node.op_type == "Dropout" and not (len(node.outputs) > 1 and node.outputs[1].uses()):
             _bypass(model.graph, node)
     common.IdentityEliminationPass()(model)
+    for index, name in enumerate(outputs):
+        _keep_output(model.graph, index, name or "")
     sweep(model)
+
+
+def _keep_output(graph: ir.Graph, index: int, name: str) -> None:
+    """Where folding made two outputs one value, the one that lost its name gets it back on a node of its own."""
+    value = graph.outputs[index]
+    if value.name == name:
+        return
+    node = ir.Node("", "Identity", [value], num_outputs=1, name=f"{name}.output")
+    node.outputs[0].name = name
+    node.outputs[0].shape, node.outputs[0].type = value.shape, value.type
+    graph.append(node)
+    graph.outputs[index] = node.outputs[0]
 
 
 def sweep(model: ir.Model) -> None:

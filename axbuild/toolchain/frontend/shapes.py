@@ -165,8 +165,12 @@ def require_reasonable(model: ModelProto) -> None:
 
 
 def require_static(model: ModelProto) -> None:
-    """Raise ShapeInferenceError for the first tensor, in graph order, whose shape or type is not known."""
+    """Raise ShapeInferenceError for an output that is a constant, or the first tensor whose shape is not known."""
     known = {value.name: value for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)}
+    made = {name for node in model.graph.node for name in node.output}
+    for value in model.graph.output:
+        if value.name not in made:
+            raise ShapeInferenceError(f"output '{value.name}' does not depend on any input")
     for node in model.graph.node:
         for name in filter(None, node.output):
             shape = stated_shape(known[name]) if name in known else None
