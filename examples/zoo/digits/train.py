@@ -1,9 +1,9 @@
 """Train the digits net and write digits.onnx: python examples/zoo/digits/train.py (after `make fetch`).
 
 A MobileNetV2-style net of about 30,000 parameters: a stride-2 stem, five inverted residual blocks with ReLU6, a
-pooled linear head. It needs the extra `train` (torch) plus `onnx` and `onnxscript`, takes about a minute on one
-core, and always uses one thread and one seed. The committed digits.onnx came from this script; another processor
-or torch version may end in other last bits.
+pooled linear head. It needs torch besides axbuild (`pip install torch==2.13.0`), takes about a minute on one core,
+and always uses one thread and one seed. The committed digits.onnx came from this script; another processor or torch
+version may end in other last bits.
 """
 
 from __future__ import annotations
