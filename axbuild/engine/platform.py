@@ -7,7 +7,7 @@ use of fused multiply-adds differs, within one they do not.
 
 from __future__ import annotations
 
-import platform as machine
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 @lru_cache(maxsize=1)
 def _architecture() -> str:
-    name = machine.machine() or "unknown"
+    name = os.uname().machine or "unknown"
     try:
         text = _CPUINFO.read_text()
     except OSError:
