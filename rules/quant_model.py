@@ -8,7 +8,7 @@ from axbuild.graph.plan import Plan
 from axbuild.workspace.providers import BoundSamples, FloatModel, QuantModel, Samples
 from axbuild.workspace.rule import DEFAULT, Choice, Label, LabelMap, Settled, Stage, rule
 
-DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",))
+DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 OBSERVE = Stage("axbuild.toolchain.quant.observe:observe", float=True, outputs=("statistics.msgpack",))
 MERGE = Stage("axbuild.toolchain.quant.merge:merge", outputs=("statistics.msgpack",))
 QUANTIZE = Stage("axbuild.toolchain.quant.quantize:quantize", outputs=("quant_axmodel.onnx", "quant_axmodel.json"))

@@ -7,6 +7,7 @@ error or Ctrl-C.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 from axbuild.engine.code import Code
 from axbuild.engine.content import File
+from axbuild.engine.critical import critical_path
 from axbuild.engine.events import (
     STATUSES,
     ActionFinished,
@@ -112,6 +114,7 @@ class _Build:
         self.request, self.workspace = request, workspace
         self.report = Report()
         self.outputs: dict[str, list[str]] = {}
+        self.longest: tuple[dict[str, Any], ...] = ()
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
         self.stream = Stream(self._note, *listeners)
@@ -121,20 +124,22 @@ class _Build:
     def run(self) -> Report:
         begin = time.perf_counter()
         with ExitStack() as stack:
-            store = stack.enter_context(Store(self.request.cache_dir or self.workspace.cache_dir, self._store_said))
+            store = stack.enter_context(self._opened())
             state = store.workspace(self.workspace.root)
-            history = History(state.folder / "builds")
-            id_ = history.new_id()
+            number = 0
             if not self.request.dry_run and self.request.cache_dir is None:
-                self.stream.listeners.append(stack.enter_context(history.recorded(id_)))
+                recording = stack.enter_context(History(state.folder / "builds").recorded())
+                self.stream.listeners.append(recording)
+                number = recording.number
             self.stream.emit(
                 BuildStarted(
-                    id_,
+                    new_id(),
                     self.request.command,
                     self.request.patterns,
                     round(time.time(), 3),
                     self.jobs,
                     dry_run=self.request.dry_run,
+                    number=number,
                 )
             )
             try:
@@ -143,14 +148,37 @@ class _Build:
                 self._failed(error)
             except KeyboardInterrupt:
                 self.report.exit_code = INTERRUPTED
+            self._collect(store)
             seconds = round(time.perf_counter() - begin, 3)
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
-            self.stream.emit(BuildFinished(self.report.exit_code, counts, seconds, self._all_outputs(), records))
+            self.stream.emit(
+                BuildFinished(self.report.exit_code, counts, seconds, self._all_outputs(), records, self.longest)
+            )
             if self.request.part and not self.report.exit_code:
                 self.request.part.mend(self.report.actions, self.report.watched)
                 self.report.watched = None
         return self.report
+
+    def _opened(self) -> Store:
+        if self.request.cache_dir is not None:
+            return Store(self.request.cache_dir, self._store_said)
+        return Store(self.workspace.cache_dir, self._store_said, self.workspace.read_from)
+
+    def _collect(self, store: Store) -> None:
+        """Keep the cache within its limits, where something was added; what goes wrong here fails no build."""
+        if not self.counts["executed"] or self.request.cache_dir is not None or self.report.exit_code == INTERRUPTED:
+            return
+        from axbuild.store.gc import Limits, collect_if_due, warning
+
+        settings = self.workspace.settings
+        try:
+            done = collect_if_due(store, Limits.of(settings.cache_size_gb, settings.cache_max_age_days))
+        except AxError as error:
+            self._store_said(error.code, error.sentence)
+            return
+        if done is not None and done.over_bytes:
+            self._store_said(*warning(done))
 
     def _note(self, event: Event) -> None:
         if isinstance(event, ActionFinished):
@@ -194,7 +222,10 @@ class _Build:
             if self.request.dry_run:
                 self._plan(scheduler)
                 return
-            scheduler.run()
+            try:
+                scheduler.run()
+            finally:
+                self.longest = critical_path(self.report.actions, scheduler.needs_of)
             for error in scheduler.errors:
                 self._failed(error)
             placed = self._hand_over(scheduler, world, requested)
@@ -320,6 +351,11 @@ class _Build:
         self.stream.emit(TestResult(label, bool(passed), sentence, verdict))
         if not passed:
             self.report.exit_code = self.report.exit_code or BUILD_FAILED
+
+
+def new_id() -> str:
+    """Sorts by time; two builds at once get two."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}-{os.getpid()}"
 
 
 def _goal(scheduler: Scheduler, target: TargetActions, layout: Mapping[str, TargetActions]) -> Goal:

@@ -194,6 +194,7 @@ class LocalWorld:
             outcome.seconds,
             outcome.peak_memory_bytes,
             self._platform if started.action.stage.float else None,
+            started.action.stage.intermediate,
         )
         self.store.results.put(started.key.digest, result)
         return result

@@ -7,7 +7,11 @@ damaged blob is never handed out: it is removed, reported, and raised as BlobLos
 `has` asks for the file alone; bytes are checked when somebody reads them.
 
 Nothing is fsynced: a blob that a power cut left short or empty fails its check and is made again, which is
-cheaper than a flush for each blob. The modification time of a blob is its last use, to the day.
+cheaper than a flush for each blob. The modification time of a blob is its last use, to ten minutes: collection
+counts on that (see `gc`).
+
+Behind it there may be a second cache that is read and never written (`beyond`): what only that has counts as there,
+and is taken over, checked by SHA-256, when its bytes are asked for.
 """
 
 from __future__ import annotations
@@ -33,15 +37,22 @@ from axbuild.store.faults import BlobLost, CacheUnreadable, Report, told_as_stor
 from axbuild.store.reflink import clone_or_copy
 
 READ_ONLY = 0o444
-USED_EVERY_SECONDS = 24 * 3600
+USED_EVERY_SECONDS = 600
 _RECORD_BYTES = 32 + 16 + 8
 
 
 class Blobs:
-    """The blobs below `folder`; `temporary` is a folder of this process on the same file system."""
+    """The blobs below `folder`; `temporary` is a folder of this process on the same file system.
 
-    def __init__(self, folder: Path, temporary: Path, report: Report) -> None:
+    used: digests that this process asked for or made. added_bytes: what it brought in. beyond: the folder of blobs of
+    a cache to read from.
+    """
+
+    def __init__(self, folder: Path, temporary: Path, report: Report, beyond: Path | None = None) -> None:
         self.folder = folder
+        self.used: set[str] = set()
+        self.added_bytes = 0
+        self._beyond = beyond
         self._temporary = temporary
         self._device = temporary.stat().st_dev
         self._report = report
@@ -57,10 +68,11 @@ class Blobs:
     def has(self, digest: str) -> bool:
         """Whether the file is there (its bytes are checked on reading); counts as a use."""
         path = self.path(digest)
+        self.used.add(digest)
         try:
             found = path.lstat()
         except FileNotFoundError:
-            return False
+            return self._is_beyond(digest)
         self._mark_used(path, found)
         return stat_bits.S_ISREG(found.st_mode)
 
@@ -100,6 +112,8 @@ class Blobs:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
+            if self._take_over(digest):
+                return self.read_bytes(digest)
             raise self._lost(digest, "is missing") from None
         except OSError as error:
             raise self._unreadable(digest, error) from error
@@ -130,6 +144,8 @@ class Blobs:
                 self._remember(fingerprint_of_file(path))
                 return True
         except FileNotFoundError:
+            if self._take_over(digest):
+                return True
             self._lost(digest, "is missing")
             return False
         except OSError as error:
@@ -137,6 +153,38 @@ class Blobs:
             return False
         self._corrupt(digest)
         return False
+
+    def _is_beyond(self, digest: str) -> bool:
+        if self._beyond is None:
+            return False
+        try:
+            return stat_bits.S_ISREG((self._beyond / digest[:2] / digest).lstat().st_mode)
+        except OSError:
+            return False
+
+    def _take_over(self, digest: str) -> bool:
+        """Copy a blob of the cache beyond into ours; whether ours has it now, whole."""
+        if self._beyond is None:
+            return False
+        ours = self._fresh_name()
+        with told_as_store_errors(self.folder):
+            try:
+                try:
+                    clone_or_copy(self._beyond / digest[:2] / digest, ours)
+                except FileNotFoundError:
+                    return False
+                except OSError as error:
+                    if error.errno in (errno.EACCES, errno.EIO, errno.ESTALE):
+                        return False  # what cannot be read there is made here
+                    raise
+                fingerprint = fingerprint_of_file(ours)
+                if fingerprint.digest != digest:
+                    self._report(BlobLost.code, f"blob {digest[:16]} of the cache to read from is corrupt; left alone")
+                    return False
+                self._rename_in(ours, fingerprint)
+                return True
+            finally:
+                ours.unlink(missing_ok=True)
 
     def _movable(self, path: Path) -> bool:
         """A plain file of one name on our file system: renaming it shares no inode and moves no link."""
@@ -156,13 +204,16 @@ class Blobs:
         except FileNotFoundError:
             target.parent.mkdir(parents=True, exist_ok=True)
             ours.rename(target)
+        self.used.add(fingerprint.digest)
+        self.added_bytes += fingerprint.size
         self._remember(fingerprint)
 
     def _mark_used(self, path: Path, found: os.stat_result) -> None:
-        if time.time() - found.st_mtime > USED_EVERY_SECONDS:
+        # A use in the future is a clock that was set back: it would outlast every other.
+        if not -1 <= time.time() - found.st_mtime <= USED_EVERY_SECONDS:
             try:
                 os.utime(path)
-            except (PermissionError, FileNotFoundError):
+            except OSError:
                 return  # the blob of another user of a shared cache, who marks it himself; or just collected
 
     def _lost(self, digest: str, what: str) -> BlobLost:
@@ -198,6 +249,19 @@ class Blobs:
             path.unlink(missing_ok=True)  # a write cut short by a full disk: what follows it would never line up
         records = (data[at : at + _RECORD_BYTES] for at in range(0, len(data), _RECORD_BYTES))
         return {record[:32]: record[32:] for record in records}
+
+    def tidy_fingerprints(self, name: str) -> None:
+        """Drop the records of blobs that are gone. A record that another process adds meanwhile may be lost with
+        them, which costs one reading of its blob."""
+        there = {path.name for path in (self.folder / name).iterdir()}
+        shard = self._fingerprints[name] = {
+            raw: packed for raw, packed in self._read_shard(name).items() if raw.hex() in there
+        }
+        path = self.folder / name / "fingerprints"
+        beside = self._fresh_name()
+        with told_as_store_errors(self.folder):
+            beside.write_bytes(b"".join(raw + packed for raw, packed in shard.items()))
+            beside.replace(path)
 
     def _remember(self, fingerprint: Fingerprint) -> None:
         name, raw = fingerprint.digest[:2], bytes.fromhex(fingerprint.digest)

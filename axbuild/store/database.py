@@ -13,24 +13,19 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import diskcache  # type: ignore[import-untyped]  # it has neither types nor stubs
 
-from axbuild.store.digests import fast_of_bytes
 from axbuild.store.faults import CacheNotWritable, CacheUnreadable, DiskFull
+from axbuild.store.rows import FILE, MODE_RAW, RefusedRow, checksum, text_of, value_of
 
-MODE_RAW = 1
-_CHECKSUM_CHARACTERS = 32
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH}
+_WAIT_SECONDS = 60.0
 _REFUSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}
-
-
-class RefusedRow(Exception):
-    """A row that this class did not write, or that was damaged since."""
 
 
 class Damaged(Exception):
@@ -56,15 +51,10 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # the base class is untyp
 
     def store(self, value: Any, read: bool, key: Any = None) -> tuple[int, int, None, str]:
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-        return len(text), MODE_RAW, None, _checksum(text) + text
+        return len(text), MODE_RAW, None, checksum(text) + text
 
     def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> Any:
-        if mode != MODE_RAW or filename is not None or not isinstance(value, str):
-            raise RefusedRow("it is not JSON text")
-        checksum, text = value[:_CHECKSUM_CHARACTERS], value[_CHECKSUM_CHARACTERS:]
-        if checksum != _checksum(text):
-            raise RefusedRow("its checksum does not fit")
-        return json.loads(text)
+        return text_of(mode, filename, value)
 
     def remove(self, file_path: Any) -> None:
         """No value of ours has a file; a file name in a row is planted, and what it names is not ours to remove."""
@@ -84,12 +74,8 @@ class Database:
     def get(self, name: str) -> Any:
         """The value, or None when there is none; raises RefusedRow."""
         with self._told():
-            pair = self._cache.get(name, retry=True)
-        if pair is None:
-            return None
-        if not isinstance(pair, list) or len(pair) != 2 or pair[0] != name:
-            raise RefusedRow("it belongs to another name")
-        return pair[1]
+            text = self._cache.get(name, retry=True)
+        return None if text is None else value_of(name, text)
 
     def set(self, name: str, value: Any) -> None:
         with self._told():
@@ -101,6 +87,12 @@ class Database:
                 self._cache.delete(name, retry=True)
         except RefusedRow as refused:
             raise Damaged(str(refused)) from refused
+
+    def delete_rows(self, numbers: Iterable[int]) -> None:
+        """Delete rows by number, whatever stands in them: a refused key can be named no other way."""
+        file = self._folder / FILE
+        with self._told(), closing(sqlite3.connect(file, timeout=_WAIT_SECONDS)) as connection, connection:
+            connection.executemany("DELETE FROM Cache WHERE rowid = ?", ((number,) for number in numbers))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -133,10 +125,6 @@ class Database:
         if code in _REFUSED:
             return CacheNotWritable(self._folder, str(error))
         return Damaged(str(error)) if code in _DAMAGED else CacheUnreadable(self._folder, str(error))
-
-
-def _checksum(text: str) -> str:
-    return fast_of_bytes(text.encode("utf-8", "surrogatepass")).hex()
 
 
 def _free_bytes(folder: Path) -> int:

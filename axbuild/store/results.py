@@ -5,7 +5,7 @@ Both outlive the blobs they name, so that `why` can compare with a result whose 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from axbuild.store.faults import Report
 
 if TYPE_CHECKING:
-    from axbuild.store.database import Damaged, Database
+    from axbuild.store.database import Database
+    from axbuild.store.rows import Rows
 
 LOST_ROW = "AX904"
+NOTHING_BEYOND = "AX909"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class ActionResult:
     """key_record: the parts of the action's key. outputs: name -> SHA-256, or file -> SHA-256 for a tree.
 
     diagnostics: {"code", "sentence"} in the order they were given. platform: the float platform that made it.
+    intermediate: its outputs are cheap to make again and go first when the cache is full.
     """
 
     key_record: dict[str, Any]
@@ -32,24 +35,32 @@ class ActionResult:
     seconds: float = 0.0
     peak_memory_bytes: int = 0
     platform: Any = None
+    intermediate: bool = False
 
 
 _FIELDS = {field.name for field in fields(ActionResult)}
 
 
 class Results:
-    """The database in `folder`, opened at the first question; damaged rows are misses, reported."""
+    """The database in `folder`, opened at the first question; damaged rows are misses, reported.
 
-    def __init__(self, folder: Path, report: Report) -> None:
+    beyond: the same of a cache to read from; a result that only that has is written down here when it is taken.
+    """
+
+    def __init__(self, folder: Path, report: Report, beyond: Path | None = None) -> None:
         self._folder = folder
         self._report = report
         self._database: Database | None = None
+        self._beyond_folder = beyond
+        self._beyond: Rows | None = None
 
     def get(self, key: str) -> ActionResult | None:
-        record = self._read(f"result/{key}")
-        if not isinstance(record, dict) or set(record) != _FIELDS:
-            return None  # nothing, or written by another version of axbuild
-        return ActionResult(**{**record, "diagnostics": tuple(record["diagnostics"])})
+        found = result_of(self._read(f"result/{key}"))
+        if found is None and self._beyond_folder is not None:
+            found = self._get_beyond(key)
+            if found is not None:
+                self.put(key, found)
+        return found
 
     def put(self, key: str, result: ActionResult) -> None:
         self._write(f"result/{key}", asdict(result))
@@ -68,13 +79,51 @@ class Results:
         with self._opened().transaction():
             yield
 
+    def rows(self) -> Rows:
+        """All rows as they lie, for reading; raises NoRows."""
+        from axbuild.store.rows import Rows
+
+        return Rows(self._folder)
+
+    def exist(self) -> bool:
+        """Whether there is a database at all, readable or not."""
+        return any(self._folder.glob("*.db"))
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Delete rows by number."""
+        self._opened().delete_rows(numbers)
+
+    def put_aside(self, why: str) -> None:
+        """Begin anew, and keep the damaged database beside the new one."""
+        self._start_anew(why)
+
     def close(self) -> None:
         if self._database is not None:
             self._database.close()
             self._database = None
+        if self._beyond is not None:
+            self._beyond.close()
+            self._beyond = None
+
+    def _get_beyond(self, key: str) -> ActionResult | None:
+        """A result of the cache to read from; what cannot be read there is a miss, and nothing of it is repaired."""
+        from axbuild.store.rows import NoRows, RefusedRow, Rows
+
+        assert self._beyond_folder is not None
+        try:
+            if self._beyond is None:
+                self._beyond = Rows(self._beyond_folder)
+            return result_of(self._beyond.get(f"result/{key}"))
+        except RefusedRow as refused:
+            self._report(LOST_ROW, f"a row of the cache to read from was refused ({refused}); its action runs")
+        except NoRows as error:
+            self._beyond_folder = None
+            self._report(NOTHING_BEYOND, f"the cache to read from has no results that can be read: {error}")
+        return None
 
     def _read(self, name: str) -> Any:
-        from axbuild.store.database import Damaged, RefusedRow
+        from axbuild.store.database import Damaged
+        from axbuild.store.rows import RefusedRow
 
         try:
             try:
@@ -83,7 +132,7 @@ class Results:
                 self._report(LOST_ROW, f"a row of the result cache was refused ({refused}); its action runs again")
                 self._opened().delete(name)
         except Damaged as damaged:
-            self._start_anew(damaged)
+            self._start_anew(str(damaged))
         return None
 
     def _write(self, name: str, value: Any) -> None:
@@ -92,10 +141,10 @@ class Results:
         try:
             self._opened().set(name, value)
         except Damaged as damaged:
-            self._start_anew(damaged)
+            self._start_anew(str(damaged))
             self._opened().set(name, value)
 
-    def _start_anew(self, damaged: Damaged) -> None:
+    def _start_anew(self, damaged: str) -> None:
         """What sqlite cannot read is put aside as a whole: every result in it can be made again."""
         self.close()
         aside = _free_name(self._folder)
@@ -109,9 +158,25 @@ class Results:
             try:
                 self._database = Database(self._folder)
             except Damaged as damaged:
-                self._start_anew(damaged)
+                self._start_anew(str(damaged))
                 self._database = Database(self._folder)
         return self._database
+
+
+def result_of(record: Any) -> ActionResult | None:
+    """The result in a row's value; None for nothing, or what another version of axbuild wrote."""
+    if not isinstance(record, dict) or set(record) != _FIELDS:
+        return None
+    return ActionResult(**{**record, "diagnostics": tuple(record["diagnostics"])})
+
+
+def digests_of(outputs: Mapping[str, str | Mapping[str, str]]) -> Iterator[str]:
+    """Every blob that outputs name."""
+    for shape in outputs.values():
+        if isinstance(shape, str):
+            yield shape
+        else:
+            yield from shape.values()
 
 
 def _last(workspace_id: str, label: str, action: str) -> str:

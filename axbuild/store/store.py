@@ -5,7 +5,8 @@
     locks/<key>            one lock an action being made
     leases/<build>         one locked file a living build
     tmp/<build>/           what that build has under way: on the same file system, so that finishing is a rename
-    workspaces/<id>/       the state of each workspace that uses this cache
+    workspaces/<id>/       the state of each workspace that uses this cache; `root` in it is its path
+    collected              when the cache was last collected, and how large it is since
 
 A build that was killed leaves its folder in tmp/; the next one finds its lease unlocked and clears it away.
 """
@@ -19,11 +20,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_bytes, is_digest
 from axbuild.store.faults import Report, told_as_store_errors
 from axbuild.store.locks import FileLock
 from axbuild.store.results import Results
+
+ROOT = "root"
+
+
+class ReadsFromItself(AxError):
+    code = "AX909"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"read_from under [cache] names the cache itself, {folder}", hint="name another cache, or none"
+        )
 
 
 @dataclass(frozen=True)
@@ -35,10 +48,16 @@ class WorkspaceState:
 
 
 class Store:
-    """The cache in `directory`, made if need be; `report` hears of what was lost (default: kept in `reports`)."""
+    """The cache in `directory`, made if need be; `report` hears of what was lost (default: kept in `reports`).
 
-    def __init__(self, directory: Path, report: Report | None = None) -> None:
+    read_from: another cache, whose results count as well; nothing is ever written there.
+    """
+
+    def __init__(self, directory: Path, report: Report | None = None, read_from: Path | None = None) -> None:
         self.directory = directory.absolute()
+        beyond = None if read_from is None else read_from.absolute()
+        if beyond == self.directory:
+            raise ReadsFromItself(beyond)
         self.reports: list[tuple[str, str]] = []
         said = report or (lambda code, sentence: self.reports.append((code, sentence)))
         self._names = count()
@@ -51,8 +70,8 @@ class Store:
             self._temporary = self.directory / "tmp" / name
             self._temporary.mkdir()
             self._sweep()
-        self.blobs = Blobs(self.directory / "cas", self._temporary, said)
-        self.results = Results(self.directory / "results", said)
+        self.blobs = Blobs(self.directory / "cas", self._temporary, said, beyond and beyond / "cas")
+        self.results = Results(self.directory / "results", said, beyond and beyond / "results")
 
     def lock(self, key: str) -> FileLock:
         """The lock of an action's key: its holder makes the result, the others wait and take it."""
@@ -65,8 +84,26 @@ class Store:
         name = digest_of_bytes(os.fsencode(root.resolve()))[:16]
         folder = self.directory / "workspaces" / name
         with told_as_store_errors(folder):
-            folder.mkdir(exist_ok=True)
+            if not (folder / ROOT).exists():
+                folder.mkdir(exist_ok=True)
+                (folder / ROOT).write_bytes(os.fsencode(root.resolve()))
         return WorkspaceState(name, folder)
+
+    def others_began(self) -> float | None:
+        """When the oldest other build that is under way opened the cache (seconds since 1970); None where none is."""
+        began = None
+        for path in (self.directory / "leases").iterdir():
+            lease = FileLock(path)
+            if path == self._lease.path or lease.acquire(block=False):
+                if path != self._lease.path:
+                    lease.release()
+                continue
+            try:
+                opened = path.stat().st_mtime
+            except FileNotFoundError:
+                continue
+            began = opened if began is None else min(began, opened)
+        return began
 
     def scratch(self, name: str = "scratch") -> Path:
         """A new empty folder on the store's file system; what is left in it goes when the store closes."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from axbuild.errors import AxError, Place
-from axbuild.workspace.attributes import Attribute, Bool, Int, String, WrongValue, did_you_mean
+from axbuild.workspace.attributes import Attribute, Bool, Float, Int, String, WrongValue, did_you_mean
 from axbuild.workspace.disk import Disk
 from axbuild.workspace.toml_text import TomlText
 
@@ -21,6 +21,11 @@ PREFIX = "AXBUILD_"
 KNOWN: dict[str, Attribute] = {
     "cache.dir": String("Folder of the store, from the workspace root.", default="cache"),
     "cache.share_float": Bool("Take float results made on another float platform.", default=False),
+    "cache.read_from": String("Another cache to take results from; nothing is ever written there.", default=""),
+    "cache.size_gb": Float("Gigabytes (10^9 bytes) of results to keep; 0 is no limit.", low=0, default=20),
+    "cache.max_age_days": Float(
+        "Days after which a result that no build has used is removed; 0 is never.", low=0, default=30
+    ),
     "build.jobs": Int("Actions that run at once; 0 is one for each CPU.", low=0, default=0),
     "resources.cpu": Int("CPUs that actions may use; 0 is all of them.", low=0, default=0),
     "resources.memory_gb": Int(
@@ -54,6 +59,9 @@ class Settings:
 
     cache_dir: str
     share_float: bool
+    cache_read_from: str
+    cache_size_gb: float
+    cache_max_age_days: float
     jobs: int
     resources: dict[str, int]
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -82,6 +90,9 @@ def read_settings(
     return Settings(
         cache_dir=values["cache.dir"],
         share_float=values["cache.share_float"],
+        cache_read_from=values["cache.read_from"],
+        cache_size_gb=values["cache.size_gb"],
+        cache_max_age_days=values["cache.max_age_days"],
         jobs=values["build.jobs"],
         resources=resources,
         defaults=defaults,
@@ -145,4 +156,9 @@ def _typed(known: Attribute, value: str) -> Any:
         return {"1": True, "true": True, "0": False, "false": False}.get(value.lower(), value)
     if isinstance(known, Int):
         return int(value) if value.isascii() and value.isdigit() else value
+    if isinstance(known, Float):
+        try:
+            return float(value)
+        except ValueError:
+            return value
     return value

@@ -15,6 +15,7 @@ class Stage:
     expands: the stage also writes `expansion.json`; its children are actions found while building.
     data: package-relative data files the code reads ("axbuild/toolchain/npu/chips.toml"); part of the code digest.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
+    intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
     """
 
     ref: str
@@ -23,6 +24,7 @@ class Stage:
     expands: bool = False
     data: tuple[str, ...] = ()
     resources: dict[str, int] = field(default_factory=dict, hash=False)
+    intermediate: bool = False
 
     @property
     def module(self) -> str:

@@ -29,7 +29,8 @@ class NoWorkspace(AxError):
 class Workspace:
     """Everything below one root folder, read when first asked for.
 
-    root: absolute path. cache_dir: the store's folder, absolute. state_dir: this workspace's own
+    root: absolute path. cache_dir: the store's folder, absolute. read_from: another one to take results from, or
+    None. state_dir: this workspace's own
     bookkeeping inside it. id: 16 hex digits of the root's path.
     """
 
@@ -38,6 +39,8 @@ class Workspace:
         self.settings = settings
         self.disk = disk
         self.cache_dir = Path(os.path.normpath(root / settings.cache_dir))
+        beyond = settings.cache_read_from
+        self.read_from = Path(os.path.normpath(root / beyond)) if beyond else None
         self.id = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
         self.state_dir = self.cache_dir / "workspaces" / self.id
 

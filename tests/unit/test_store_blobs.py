@@ -159,15 +159,23 @@ def test_fingerprints_are_found_again_once_a_cut_file_was_thrown_away(store):
     assert fingerprints.stat().st_size == 56
 
 
-def test_use_is_marked_once_a_day(store):
+def test_use_is_marked_once_in_ten_minutes(store):
     store.blobs.add_bytes(DATA)
     path, now = store.blobs.path(DIGEST), time.time()
     os.utime(path, (now - 3 * 86400, now - 3 * 86400))
     store.blobs.has(DIGEST)
     assert path.stat().st_mtime > now - 60
-    os.utime(path, (now - 3600, now - 3600))
+    os.utime(path, (now - 300, now - 300))
     store.blobs.has(DIGEST)
-    assert path.stat().st_mtime < now - 3000
+    assert path.stat().st_mtime < now - 200
+
+
+def test_a_use_in_the_future_does_not_outlast_all_others(store):
+    store.blobs.add_bytes(DATA)
+    path, now = store.blobs.path(DIGEST), time.time()
+    os.utime(path, (now + 9e8, now + 9e8))
+    store.blobs.has(DIGEST)
+    assert path.stat().st_mtime < now + 60
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "AB" * 32, "ab" * 31, "", "zz" * 32])
