@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from typing import Any
+from zlib import compress
 
 from axbuild.engine import snapshot as form
 from axbuild.engine.events import (
@@ -78,7 +79,7 @@ class _Terminal(io.StringIO):
 def _marked(text: str) -> bytes:
     start = text.replace(f'"time":{_SECONDS}', f'"time":{form.TIME.decode()}', 1)
     start = start.replace('"jobs":0', f'"jobs":{form.JOBS.decode()}', 1)
-    return start.replace(str(_SECONDS), form.SECONDS.decode()).encode()
+    return compress(start.replace(str(_SECONDS), form.SECONDS.decode()).encode(), 1)
 
 
 def keep_answer(found: form.Found, replay: Replay, watched: Watched) -> None:

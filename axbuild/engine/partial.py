@@ -43,6 +43,11 @@ class Part:
     _numbers: set[int]
     _dirty: set[int]
 
+    @property
+    def surely_runs(self) -> bool:
+        """Whether a source changed that an action reads (and not outputs alone)."""
+        return bool(self._dirty)
+
     def mend(self, actions: Mapping[ActionId, ActionFinished], watched: Watched | None) -> None:
         """Bring the snapshot up to date after a build of the part that succeeded; None: it is not to be trusted."""
         snapshot = self._found.snapshot

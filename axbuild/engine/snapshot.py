@@ -346,17 +346,24 @@ def answer(found: Found) -> int:
     started = f"{time.time():.3f}".encode()
     if found.words.events:
         jobs = str(found.words.jobs).encode() if found.words.jobs else texts["jobs"]
-        events = texts["events"].replace(BUILD_ID, id_).replace(TIME, started).replace(JOBS, jobs)
+        events = _unpacked(texts["events"]).replace(BUILD_ID, id_).replace(TIME, started).replace(JOBS, jobs)
         with open(found.words.events, "wb") as file:
             file.write(events.replace(SECONDS, f"{time.perf_counter() - found.began:.6f}".encode()))
     _write(2, texts["stderr coloured" if _coloured(2) else "stderr"])
     seconds = time.perf_counter() - found.began
     if found.words.as_json:
-        _write(1, texts["json"].replace(BUILD_ID, id_).replace(SECONDS, f"{seconds:.3f}".encode()))
+        _write(1, _unpacked(texts["json"]).replace(BUILD_ID, id_).replace(SECONDS, f"{seconds:.3f}".encode()))
     else:
         text = texts["stdout coloured" if _coloured(1) else "stdout"]
         _write(1, text.replace(SECONDS, _duration(seconds)))
     return 0
+
+
+def _unpacked(text: bytes) -> bytes:
+    """The texts for programs are long, seldom asked for, and stored compressed."""
+    from zlib import decompress
+
+    return decompress(text)
 
 
 def _duration(seconds: float) -> bytes:

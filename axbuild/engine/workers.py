@@ -149,6 +149,11 @@ class Workers:
         self._closures: dict[tuple[str, str], int] = {}
         self._done: deque[Outcome] = deque()
 
+    def warm(self) -> None:
+        """Start the zygote now, beside what the client still has to do: a job is sure to come."""
+        if self._channel is None:
+            self._start()
+
     def submit(self, job: Job) -> None:
         """Hand a job over; its outcome comes out of `wait`."""
         if job.id in self._jobs:
