@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from axbuild.workspace.disk import Seen, look
 from axbuild.workspace.workspace import Workspace
 
 KEYS_FORMAT = "axbuild-snapshot-keys/1"
+KEPT = 50
+"""Requests that are remembered, a snapshot each."""
 
 
 @dataclass
@@ -178,6 +181,19 @@ def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) ->
     texts["keys"] = os.fsencode(file)
     if write_keys(file, path, dict.fromkeys(action[2] for action in watched.graph["actions"])):
         form.write(path, watched.encoded(texts, msgpack.packb(watched.graph)))
+        prune(Path(path).parent, file.parent)
+
+
+def prune(snapshots: Path, keys: Path) -> None:
+    """Keep the newest snapshots, and the lists of keys of those alone."""
+    with suppress(OSError):  # another build prunes as well
+        files = sorted(snapshots.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        for file in files[KEPT:]:
+            file.unlink()
+        kept = {file.name for file in files[:KEPT]}
+        for file in keys.glob("*.keys"):
+            if file.stem not in kept:
+                file.unlink()
 
 
 def write_keys(file: Path, path: str, keys: Iterable[str]) -> bool:
