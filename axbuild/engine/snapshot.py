@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 MAGIC = b"axbuild-snapshot/1\n"
 SETTINGS_FILE = "axbuild.toml"
-FOLDER = "axbuild-out/.axbuild/snapshots"
+FOLDER = "axbuild-out/.axbuild/.snapshots"
+"""Hidden, as no package can be: the lists of outputs stand beside it, by package"""
 OFF = "_AXBUILD_NO_SNAPSHOT"
 """an environment variable of tests: look at nothing, write nothing"""
 
