@@ -36,5 +36,8 @@ def command(cache: bool) -> int:
         # Only what a store makes is removed: a setting may point the cache at a folder that holds more.
         for name in ("cas", "results", "locks", "leases", "tmp", "workspaces"):
             shutil.rmtree(workspace.cache_dir / name, ignore_errors=True)
+        for path in workspace.cache_dir.glob("results.damaged-*"):
+            shutil.rmtree(path, ignore_errors=True)
+        (workspace.cache_dir / "collected").unlink(missing_ok=True)
         click.echo(f"removed the cache in {workspace.cache_dir}")
     return 0

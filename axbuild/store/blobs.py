@@ -250,6 +250,15 @@ class Blobs:
         records = (data[at : at + _RECORD_BYTES] for at in range(0, len(data), _RECORD_BYTES))
         return {record[:32]: record[32:] for record in records}
 
+    def fingerprint_is_wrong(self, found: Fingerprint) -> bool:
+        """Whether another fingerprint is on record for a blob than the one it has."""
+        return self._fast(found.digest) not in (None, _pack(found.fast, found.size))
+
+    def note(self, found: Fingerprint) -> None:
+        """Record the fingerprint of a blob that was read and is right."""
+        with told_as_store_errors(self.folder):
+            self._remember(found)
+
     def tidy_fingerprints(self, name: str) -> None:
         """Drop the records of blobs that are gone. A record that another process adds meanwhile may be lost with
         them, which costs one reading of its blob."""
