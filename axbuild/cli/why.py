@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,14 @@ import click
 
 from axbuild.cli.common import config_option, json_option, targets
 from axbuild.engine.build import Request, build
-from axbuild.engine.events import WOULD_RUN, ActionFinished, Event
-from axbuild.engine.explain import Cause, sentence
+from axbuild.engine.events import ActionFinished, Event
 from axbuild.engine.history import History
-from axbuild.engine.why import Reason, Why, why
+from axbuild.engine.made import Made
+from axbuild.engine.why import Why, why
 from axbuild.graph.targets import load
-from axbuild.report.style import Style
+from axbuild.report.reasons import why_text
+from axbuild.report.style import quiet_pipes
 from axbuild.workspace.workspace import Workspace
-
-_SAID = {"executed": "ran", "cached": "from the cache", "up_to_date": "valid", "failed": "failed", "skipped": "skipped"}
 
 
 @click.command("why")
@@ -39,10 +37,8 @@ def command(targets: tuple[str, ...], as_json: bool, config: tuple[str, ...]) ->
     graph = load(workspace, targets, workspace.package_of(start))
     found = why(History(workspace.state_dir / "builds"), targets, set(graph.requested), set(graph.targets))
     pending = _pending(targets, start, config)
-    if as_json:
-        print(json.dumps(_record(found, pending)))
-    else:
-        _print(found, pending)
+    with quiet_pipes():
+        print(json.dumps(_record(found, pending)) if as_json else why_text(found, pending, sys.stdout))
     return 0
 
 
@@ -52,51 +48,12 @@ def _pending(patterns: tuple[str, ...], start: Path, config: tuple[str, ...]) ->
     return [event for event in events if isinstance(event, ActionFinished) and event.status in ("skipped", "failed")]
 
 
-def _print(found: Why, pending: list[ActionFinished]) -> None:
-    style = Style(sys.stdout)
-    print(f"last built {_clock(found.time)} by {style('bold', found.command)}")
-    rows = [(f"{reason.event.label} {reason.event.action}", reason) for reason in found.reasons]
-    width = min(60, max((len(name) for name, _ in rows), default=0))
-    for name, reason in rows:
-        first, *rest = _told(reason, found.oldest)
-        word = _SAID[reason.event.status]
-        colour = {"executed": "cyan", "failed": "red"}.get(reason.event.status, "dim")
-        print(f"  {name:<{width}}  {style(colour, f'{word:<14}')}  {first}".rstrip())
-        for line in rest:
-            print(f"  {'':<{width}}  {'':<14}  {line}")
-    would = [event for event in pending if event.status == "failed" or event.reason.startswith(WOULD_RUN)]
-    if would:
-        print("edited since then; a build now would run")
-        for event in would:
-            text = "; ".join(_causes(event)) if event.status == "skipped" else event.reason
-            print(f"  {f'{event.label} {event.action}':<{width}}  {text}")
-        if len(pending) > len(would):
-            print(f"  and at most {len(pending) - len(would)} more, as far as their inputs come out changed")
-
-
-def _told(reason: Reason, oldest: float) -> list[str]:
-    event = reason.event
-    if event.status == "up_to_date":
-        return [f"since {_clock(reason.since)}" if reason.since else f"since before {_clock(oldest)}"]
-    if event.status in ("executed", "cached"):
-        return _causes(event) or [""]
-    return [event.reason]
-
-
-def _causes(event: ActionFinished) -> list[str]:
-    return [sentence(Cause(**cause)) for cause in event.causes]
-
-
-def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
 def _record(found: Why, pending: list[ActionFinished]) -> dict[str, Any]:
     return {
-        "build": found.record.id,
-        "time": found.time,
-        "command": found.command,
-        "actions": [_action(reason.event) | {"valid_since": reason.since} for reason in found.reasons],
+        "build": found.record.number,
+        "time": found.record.time,
+        "command": found.record.command,
+        "actions": [_action(reason.event) | {"valid_since": _since(reason.since)} for reason in found.reasons],
         "pending": [_action(event) for event in pending],
     }
 
@@ -111,3 +68,7 @@ def _action(event: ActionFinished) -> dict[str, Any]:
         "reason": event.reason,
         "causes": list(event.causes),
     }
+
+
+def _since(made: Made | None) -> dict[str, int] | None:
+    return None if made is None else {"build": made.build, "time": made.time}

@@ -142,8 +142,12 @@ class _Build:
                     number=number,
                 )
             )
+            root, jobs = self.workspace.root, self.jobs
+            workers = stack.enter_context(Workers(jobs, workspace=root, store=store.directory))
+            if self.request.part and self.request.part.surely_runs:
+                workers.warm()
             try:
-                self._build(store)
+                self._build(store, workers)
             except AxError as error:
                 self._failed(error)
             except KeyboardInterrupt:
@@ -204,7 +208,7 @@ class _Build:
         self.report.errors.append(error)
         self.report.exit_code = self.report.exit_code or error.exit_code
 
-    def _build(self, store: Store) -> None:
+    def _build(self, store: Store, workers: Workers) -> None:
         part = self.request.part
         patterns = part.labels if part else self.request.patterns
         graph = load(self.workspace, patterns, self.workspace.package_of(self.request.start))
@@ -214,7 +218,7 @@ class _Build:
             requested = [target for target in requested if target.verdicts]
             if not requested:
                 raise NoTests(self.request.patterns)
-        with self._world(store) as world:
+        with self._world(store, workers) as world:
             scheduler = self._scheduler(world, layout)
             goals = [_goal(scheduler, target, layout) for target in requested]
             self._configured(scheduler, goals, layout)
@@ -246,7 +250,7 @@ class _Build:
             if isinstance(one, Diagnostic) and one.label
         ]
         tests = [one for one in self.said if isinstance(one, TestResult)]
-        found.graph["tests"] = [[one.label, one.passed, one.sentence, one.verdict] for one in tests]
+        found.graph["tests"] = [[one.label, one.passed, one.sentence, one.verdict, True] for one in tests]
         self.report.watched = None if found.doubt else found
 
     def _tell_of_the_rest(self, part: Part) -> None:
@@ -255,18 +259,17 @@ class _Build:
         self.counts["up_to_date"] += part.elsewhere
 
     @contextmanager
-    def _world(self, store: Store) -> Iterator[LocalWorld]:
+    def _world(self, store: Store, workers: Workers) -> Iterator[LocalWorld]:
         settings, root = self.workspace.settings, self.workspace.root
         state = store.workspace(root)
         stat = StatCache(state.folder / "stat.msgpack")
         code = Code(rules=root / "rules", cache=state.folder / "code.msgpack")
         platform = None if settings.share_float else float_platform()
-        with Workers(self.jobs, workspace=root, store=store.directory) as workers:
-            try:
-                yield LocalWorld(root, store, state, stat, code, workers, platform)
-            finally:
-                stat.save()
-                code.save()
+        try:
+            yield LocalWorld(root, store, state, stat, code, workers, platform)
+        finally:
+            stat.save()
+            code.save()
 
     def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> Scheduler:
         resources = self.workspace.settings.resources

@@ -162,7 +162,9 @@ def said(artifact: Artifact) -> str:
 def known_names(role: str, artifact: Artifact) -> dict[str, str]:
     """role, or role/file -> what the user knows it by (for `why`)."""
     if isinstance(artifact, Source) and artifact.tree:
-        return {f"{role}/{name}": path for name, path in artifact.files}
+        folders = {path.removesuffix(f"/{name}") for name, path in artifact.files[:1]}
+        # The folder stands for files that are not there any more.
+        return {f"{role}/{name}": path for name, path in artifact.files} | dict.fromkeys([role], "".join(folders))
     if isinstance(artifact, Tree):
         return {}
     return {role: said(artifact)}

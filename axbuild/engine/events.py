@@ -26,7 +26,10 @@ MAY_RUN = "may run, if an input comes out changed"
 
 @dataclass(frozen=True)
 class BuildStarted:
-    """id: names the record of this build. time: seconds since 1970. command: build, test, ..."""
+    """id: this build's own. time: seconds since 1970. command: build, test, ...
+
+    number: names its record in this workspace, for `why` and `diff`; 0 for a build that leaves none.
+    """
 
     id: str
     command: str
@@ -35,6 +38,7 @@ class BuildStarted:
     jobs: int
     version: int = VERSION
     dry_run: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,25 +99,37 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class TestResult:
-    """A check's verdict: `sentence` names tensor, index, both values and the limit."""
+    """A check's verdict: `sentence` names tensor, index, both values and the limit.
+
+    cached: no action of its own ran for it. seconds: how long those took that did. built: False where it came to no
+    verdict, since an action it needs failed; `sentence` then says which.
+    """
 
     label: str
     passed: bool
     sentence: str
     verdict: dict[str, Any] = field(default_factory=dict)
+    cached: bool = False
+    seconds: float = 0.0
+    built: bool = True
 
     __test__ = False
 
 
 @dataclass(frozen=True)
 class BuildFinished:
-    """counts: status -> actions. outputs: requested target -> paths relative to the workspace. errors: in order."""
+    """counts: status -> actions. outputs: requested target -> paths relative to the workspace. errors: in order.
+
+    critical_path: of the actions that ran, the chain whose every link needed the one before it and that took longest;
+    {"label", "action", "seconds"} each. More workers could not have made the build shorter than it.
+    """
 
     exit_code: int
     counts: dict[str, int]
     seconds: float
     outputs: dict[str, list[str]]
     errors: tuple[dict[str, Any], ...] = ()
+    critical_path: tuple[dict[str, Any], ...] = ()
 
 
 Event = BuildStarted | TargetConfigured | ActionStarted | ActionFinished | Diagnostic | TestResult | BuildFinished
@@ -141,6 +157,11 @@ class Stream:
         return round(time.perf_counter() - self._begin, 6)
 
 
+def kind_of(event: Event) -> str:
+    """The name of the event's class in a line."""
+    return _NAMES[type(event)]
+
+
 def to_line(event: Event) -> str:
     # The fields hold JSON values already; `asdict` would copy each of them, at 30 us an event.
     return json.dumps({"event": _NAMES[type(event)], **vars(event)}, separators=(",", ":"))
@@ -151,7 +172,7 @@ def from_line(line: str) -> Event:
     record = json.loads(line)
     kind = _KINDS[record.pop("event")]
     known = {name: value for name, value in record.items() if name in kind.__dataclass_fields__}
-    for name in ("targets", "causes", "errors"):
+    for name in ("targets", "causes", "errors", "critical_path"):
         if name in known:
             known[name] = tuple(known[name])
     return kind(**known)
@@ -180,9 +201,13 @@ class Writer:
         self._attempt(self._out.close)
 
     def __call__(self, event: Event) -> None:
+        self.line(to_line(event))
+
+    def line(self, text: str, *, flush: bool = True) -> None:
         if self.failed is None:
-            self._attempt(lambda: self._out.write(to_line(event) + "\n"))
-            self._attempt(self._out.flush)
+            self._attempt(lambda: self._out.write(text + "\n"))
+            if flush:
+                self._attempt(self._out.flush)
 
     def _attempt(self, write: Callable[[], object]) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +56,10 @@ def _moved(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterato
 def _files(old: Mapping[str, Any], new: Mapping[str, Any], names: Names) -> Iterator[Cause]:
     before, after = dict(_leaves(old)), dict(_leaves(new))
     for cause in _moved("file", before, after):
-        role = cause.name.partition("/")[0]
-        yield Cause("file", cause.name, cause.old, cause.new, names.get(cause.name) or names.get(role, ""))
+        role, _, file = cause.name.partition("/")
+        holder = names.get(role, "")
+        where = names.get(cause.name) or (f"{file} in {holder}" if file and holder else holder)
+        yield Cause("file", cause.name, cause.old, cause.new, where)
 
 
 def _leaves(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -79,6 +82,12 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
     return {name: value} if name else {}
 
 
+def is_first(cause: Cause) -> bool:
+    """Whether nothing else of the build explains it: an input that another action made has causes of its own."""
+    # Such an input is known by a label, and no path of a workspace has an empty part.
+    return cause.what != "file" or "//" not in cause.where
+
+
 def short(digest: Any) -> str:
     return "nothing" if digest is None else str(digest)[:12]
 
@@ -88,7 +97,7 @@ def sentence(cause: Cause) -> str:
     old, new = cause.old, cause.new
     match cause.what:
         case "file":
-            called = f"{cause.where} (input {cause.name})" if cause.where else f"input {cause.name}"
+            called = cause.where or f"input {cause.name}"
             if old is None or new is None:
                 return f"{called} {'appeared' if old is None else 'went away'}"
             return f"{called} changed: {short(old)} -> {short(new)}"
@@ -113,7 +122,8 @@ def sentence(cause: Cause) -> str:
 
 
 def _value(value: Any) -> str:
-    text = "not set" if value is None else repr(value)
+    """As a BUILD file would spell it."""
+    text = "not set" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -80,6 +80,13 @@ class Scheduler:
                 left += self._reached(inputs_of(self.actions[id_]))
         return found
 
+    def needs_of(self, id_: ActionId) -> Iterator[ActionId]:
+        """What an action directly waits for; a child, for its expansion too."""
+        yield from self._reached(inputs_of(self.actions[id_]))
+        parent = id_[0], id_[1].rpartition("/")[0]
+        if parent in self.actions:
+            yield parent
+
     def _reached(self, artifacts: Iterable[Artifact]) -> Iterator[ActionId]:
         everything = Contents({}, self._world.digest_of)
         for artifact in artifacts:

@@ -71,5 +71,5 @@ def test_an_entry_that_an_expansion_does_not_yield_is_named(contents, done):
 def test_artifacts_in_a_users_words():
     assert said(SINGLE) == "p/x"
     assert said(Entry(Output(A, "many/"), "f")) == "f in many/ of //t a"
-    assert known_names("data", FOLDER) == {"data/x": "p/x", "data/y/z": "p/y/z"}
+    assert known_names("data", FOLDER) == {"data": "p", "data/x": "p/x", "data/y/z": "p/y/z"}
     assert known_names("model", Output(A, "one")) == {"model": "one of //t a"}

@@ -75,7 +75,7 @@ def test_an_output_that_came_out_unchanged_stops_the_rebuild(world, chain):
     world.sources["a.txt"] = b"a # a comment"
     again = Build(world, chain, [out("join")])
     assert again.status == {"strip": "executed", "upper": "up_to_date", "join": "up_to_date"}
-    assert again.reasons["strip"].startswith("a.txt (input text) changed: ca978112ca1b -> ")
+    assert again.reasons["strip"].startswith("a.txt changed: ca978112ca1b -> ")
 
 
 def test_a_parameter_reruns_its_action_only_and_is_named(world, chain):
@@ -83,7 +83,7 @@ def test_a_parameter_reruns_its_action_only_and_is_named(world, chain):
     chain[2].params["by"] = "+"
     again = Build(world, chain, [out("join")])
     assert again.executed == ["join"]
-    assert again.reasons["join"] == "parameter by: '-' -> '+'"
+    assert again.reasons["join"] == 'parameter by: "-" -> "+"'
 
 
 def test_code_of_a_stage_reruns_that_stage_and_not_its_neighbours(world, chain):
