@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from stat import S_ISREG
 
 from axbuild.engine.content import Content, File
 from axbuild.errors import AxError
@@ -49,6 +50,7 @@ class Outputs:
     def __init__(self, root: Path, blobs: Blobs, stat: StatCache) -> None:
         self._root, self._blobs, self._stat = root, blobs, stat
         self._names = count()
+        self._swept = False
         self.seen: dict[str, Seen] = {}
         """every file in place, by its path from the root, with a signature that stands for its bytes"""
 
@@ -56,31 +58,37 @@ class Outputs:
         """Make the target's folder hold exactly these; paths relative to the root. Raises BlobLost."""
         files = dict(_flat(label, contents))
         package, name = split(label)
-        folder = self._root / FOLDER / package / name
-        manifest = self._root / FOLDER / _OWN / package / f"{name}.json"
-        with _told(folder):
+        # Text, not Path: a build of everything asks this of every output, mostly to find it as it should be.
+        own = "/".join(part for part in (FOLDER, package, name) if part)
+        folder = f"{self._root}/{own}"
+        manifest = "/".join(part for part in (str(self._root), FOLDER, _OWN, package, f"{name}.json") if part)
+        with _told(Path(folder)):
             before = _listed(manifest)
-            _remove(folder, sorted(before - files.keys()))
+            if stale := before - files.keys():
+                _remove(Path(folder), sorted(stale))
             for path, file in files.items():
-                if not self._right(folder / path, file.digest):
-                    self._put(folder / path, file)
-                self._note(folder / path, file.digest)
+                full = f"{folder}/{path}"
+                if not self._right(full, file.digest):
+                    self._put(Path(full), file)
+                self.seen[f"{own}/{path}"] = self._look(full, file.digest)
             if files.keys() != before:
-                self._write(manifest, json.dumps(sorted(files)))
-        return [(folder / path).relative_to(self._root).as_posix() for path in files]
+                self._write(Path(manifest), json.dumps(sorted(files)))
+        return [f"{own}/{path}" for path in files]
 
-    def _right(self, path: Path, digest: str) -> bool:
-        if path.is_symlink() or not path.is_file():
+    def _right(self, path: str, digest: str) -> bool:
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
             return False
         # A hard link to something else would change under our feet.
-        return path.stat().st_nlink == 1 and self._stat.unchanged(path, digest)
+        return S_ISREG(found.st_mode) and found.st_nlink == 1 and self._stat.unchanged(path, digest)
 
-    def _note(self, path: Path, digest: str) -> None:
+    def _look(self, path: str, digest: str) -> Seen:
         record = self._stat.record(path)
         if record is None or record[2] != digest:
             # Put there just now: far too young to be told from a later content by its signature alone.
             record = signature_of(path), time.time_ns(), digest
-        self.seen[path.relative_to(self._root).as_posix()] = Seen(record[0], record[1], bytes.fromhex(digest))
+        return Seen(record[0], record[1], bytes.fromhex(digest))
 
     def _put(self, target: Path, file: File) -> None:
         fresh = self._fresh()
@@ -104,8 +112,19 @@ class Outputs:
 
     def _fresh(self) -> Path:
         folder = self._root / FOLDER / _OWN
-        folder.mkdir(parents=True, exist_ok=True)
+        if not self._swept:
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+            self._swept = True
         return folder / f"new-{os.getpid()}-{next(self._names)}"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed builds were about to put in place."""
+    for path in folder.glob("new-*"):
+        pid = path.name.split("-")[1]
+        if not Path(f"/proc/{pid}").exists() and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+            path.unlink(missing_ok=True)
 
 
 def clean(root: Path) -> bool:
@@ -143,9 +162,10 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _listed(manifest: Path) -> set[str]:
+def _listed(manifest: str) -> set[str]:
     try:
-        names = json.loads(manifest.read_text(encoding="utf-8"))
+        with open(manifest, "rb") as file:  # noqa: PTH123  # text, as above
+            names = json.loads(file.read())
     except (FileNotFoundError, ValueError):
         return set()
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()

@@ -90,7 +90,7 @@ class LocalWorld:
 
     def _read_source(self, path: str) -> str:
         try:
-            return self.stat.digest_of(self.root / path)
+            return self.stat.digest_of(f"{self.root}/{path}")
         except OSError as error:
             raise SourceMissing(path, (error.strerror or str(error)).lower()) from None
 
