@@ -8,34 +8,38 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import click
 
-from axbuild.cli.common import Decorated, config_option, jobs_option, json_option, targets
+from axbuild.cli.common import Decorated, config_option, here, jobs_option, json_option, targets
 from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
-from axbuild.engine.events import Listener, Writer
+from axbuild.engine.events import Event, Listener, Writer
+from axbuild.engine.history import History
+from axbuild.engine.made import Made
 from axbuild.engine.partial import part_of
 from axbuild.engine.snapshot import Found
 from axbuild.errors import AxError
-from axbuild.report.lines import Lines, PlainRenderer
+from axbuild.report.lines import Lines, PlainRenderer, Wanted
 from axbuild.report.live import LiveRenderer
 from axbuild.report.style import Style, quiet_pipes
 from axbuild.report.summary import Summary
+from axbuild.workspace.artifact import ActionId
 
 
-class EventsNotWritable(AxError):
+class FileNotWritable(AxError):
     code = "AX251"
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"--events: {path} cannot be written: {reason}")
+    def __init__(self, flag: str, path: str, reason: str) -> None:
+        super().__init__(f"{flag}: {path} cannot be written: {reason}")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The flags of `build` and `test`, as click gives them."""
+    """The flags of `build` and `test`, as click gives them; `test` has the last two."""
 
     targets: tuple[str, ...]
     keep_going: bool
@@ -46,6 +50,11 @@ class Options:
     explain: bool
     check_reproducible: bool
     config: tuple[str, ...]
+    quiet: bool
+    verbose: bool
+    profile: str | None
+    test_output: str = "errors"
+    junit: str | None = None
 
 
 def build_options(command: Decorated) -> Decorated:
@@ -59,7 +68,13 @@ def build_options(command: Decorated) -> Decorated:
                 "--dry_run", "--dry-run", "-n", is_flag=True, help="Say what would run, and why; run nothing."
             ),
             jobs_option,
-            click.option("--explain", is_flag=True, help="Say of each action that runs which part of its key moved."),
+            click.option(
+                "--explain", is_flag=True, help="Say of each action why it runs, or since when its result is valid."
+            ),
+            click.option("--quiet", "-q", is_flag=True, help="Say only what fails."),
+            click.option(
+                "--verbose", "-v", is_flag=True, help="Tell of reused actions and of memory too; cut no list short."
+            ),
             click.option(
                 "--check_reproducible",
                 "--check-reproducible",
@@ -67,6 +82,11 @@ def build_options(command: Decorated) -> Decorated:
                 help="Build again from nothing, in another folder, order and number of jobs; compare every byte.",
             ),
             click.option("--events", metavar="FILE", help="Write the build's events there, one JSON object a line."),
+            click.option(
+                "--profile",
+                metavar="FILE",
+                help="Write a trace for chrome://tracing and ui.perfetto.dev: a lane a worker, and the critical path.",
+            ),
             json_option,
             config_option,
         )
@@ -90,18 +110,28 @@ def run(command: str, options: Options) -> int:
         watch=found is not None,
         part=part_of(found) if found else None,
     )
-    summary, replay = Summary(), Replay()
+    if options.quiet and options.verbose:
+        raise click.UsageError("--quiet and --verbose contradict each other")
+    summary, replay = Summary(whole=options.verbose), Replay()
     with ExitStack() as stack, _terminated_as_interrupt():
         renderer = _renderer(options)
         stack.callback(renderer.close)
         listeners: list[Listener] = [renderer, summary, replay]
         if options.events:
             listeners.append(stack.enter_context(_events_file(options.events)))
+        if options.profile:
+            from axbuild.report.trace import Trace
+
+            listeners.append(stack.enter_context(_written("--profile", options.profile, Trace())))
+        if options.junit:
+            from axbuild.report.junit import JUnit
+
+            listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
         report = build(request, *listeners)
         if found is not None and report.watched is not None:
             keep_answer(found, replay, report.watched)
         with quiet_pipes():
-            _tell(summary, options.as_json)
+            _tell(summary, options)
     if options.check_reproducible and report.exit_code == 0 and not options.dry_run:
         from axbuild.cli.reproducing import reproduce
 
@@ -109,20 +139,60 @@ def run(command: str, options: Options) -> int:
     return report.exit_code
 
 
-def _tell(summary: Summary, as_json: bool) -> None:
+def _tell(summary: Summary, options: Options) -> None:
     for error in summary.untold():
         print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
-    text = json.dumps(summary.record()) if as_json else summary.text(sys.stdout)
-    if text:
+    text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
+    if text and (options.as_json or not options.quiet):
         print(text, flush=True)
 
 
 def _renderer(options: Options) -> PlainRenderer | LiveRenderer:
+    made = partial(_made, options.config)
+    wanted = Wanted(
+        quiet=options.quiet,
+        verbose=options.verbose,
+        explain=options.explain,
+        dry_run=options.dry_run,
+        tests=options.test_output,
+        since=made() if options.explain else {},
+    )
+
     def lines(style: Style) -> Lines:
-        return Lines(style, explain=options.explain, dry_run=options.dry_run)
+        return Lines(style, wanted)
 
     # Progress goes to stderr, so that stdout holds the result alone.
-    return LiveRenderer(sys.stderr, lines) if LiveRenderer.fits(sys.stderr) else PlainRenderer(sys.stderr, lines)
+    if LiveRenderer.fits(sys.stderr) and not options.quiet:
+        return LiveRenderer(sys.stderr, lines, made)
+    return PlainRenderer(sys.stderr, lines)
+
+
+def _made(config: tuple[str, ...]) -> dict[ActionId, Made]:
+    """What is remembered of earlier builds."""
+    return History(here(config).state_dir / "builds").made()
+
+
+class _Report(Protocol):
+    def __call__(self, event: Event) -> None: ...
+
+    def text(self) -> str: ...
+
+
+@contextmanager
+def _written(flag: str, path: str, report: _Report) -> Iterator[Listener]:
+    """A listener whose text is the file, written when the build is over; a path that cannot be is an error before."""
+    try:
+        file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115  closed below, after the build
+    except OSError as error:
+        raise FileNotWritable(flag, path, error.strerror or str(error)) from None
+    try:
+        yield report
+    finally:
+        try:
+            with file:
+                file.write(report.text())
+        except OSError as error:
+            raise FileNotWritable(flag, path, error.strerror or str(error)) from error
 
 
 @contextmanager
@@ -130,11 +200,11 @@ def _events_file(path: str) -> Iterator[Listener]:
     try:
         file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115  # Writer closes it
     except OSError as error:
-        raise EventsNotWritable(path, error.strerror or str(error)) from None
+        raise FileNotWritable("--events", path, error.strerror or str(error)) from None
     with Writer(file) as writer:
         yield writer
     if writer.failed is not None:
-        raise EventsNotWritable(path, writer.failed.strerror or str(writer.failed)) from writer.failed
+        raise FileNotWritable("--events", path, writer.failed.strerror or str(writer.failed)) from writer.failed
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from axbuild.engine.events import (
     to_line,
 )
 from axbuild.engine.watch import Watched, keep
-from axbuild.report.lines import PlainRenderer, duration
+from axbuild.report.lines import PlainRenderer
+from axbuild.report.style import duration
 from axbuild.report.summary import Summary
 
 # Stands for the seconds, which are known only then; no build takes so long.

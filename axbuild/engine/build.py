@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,7 @@ from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store
 from axbuild.workspace.artifact import ActionId, Artifact
+from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
 
 PLACING_ATTEMPTS = 3
@@ -213,7 +214,7 @@ class _Build:
         patterns = part.labels if part else self.request.patterns
         graph = load(self.workspace, patterns, self.workspace.package_of(self.request.start))
         layout = {target.label: target for target in lay_out(graph)}
-        requested = [layout[label] for label in graph.requested]
+        requested = [layout[label] for label in _without_suites(graph.requested, layout)]
         if self.request.tests_only:
             requested = [target for target in requested if target.verdicts]
             if not requested:
@@ -335,14 +336,25 @@ class _Build:
         contents = scheduler.contents
         artifacts = (*target.outputs.values(), *target.verdicts)
         if any(True for artifact in artifacts for _ in contents.pending(artifact)):
+            if target.verdicts:
+                self._unjudged(target.label, artifacts, scheduler)
             return
         if self.request.cache_dir is None:
             known = {path: contents.content(artifact) for path, artifact in target.outputs.items()}
             self.outputs[target.label] = folders.place(target.label, known)
         for artifact in target.verdicts:
-            self._judge(target.label, contents.content(artifact), world)
+            self._judge(target.label, contents.content(artifact), world, scheduler.ran_for(artifact))
 
-    def _judge(self, label: str, content: object, world: LocalWorld) -> None:
+    def _unjudged(self, label: str, artifacts: Sequence[Artifact], scheduler: Scheduler) -> None:
+        """A check that came to no verdict is told as one that has not passed, with what kept it from it."""
+        failed = sorted(id_ for id_ in scheduler.needed(artifacts) if self._status(id_) == "failed")
+        why = f"needs {' '.join(failed[0])}, which failed" if failed else "the build ended before"
+        self.stream.emit(TestResult(label, False, why, built=False))
+
+    def _status(self, id_: ActionId) -> str:
+        return self.report.actions[id_].status if id_ in self.report.actions else ""
+
+    def _judge(self, label: str, content: object, world: LocalWorld, ids: Collection[ActionId]) -> None:
         if not isinstance(content, File):
             raise BadVerdict(label, "it is a folder")
         data = world.read(content.digest) if not content.source else (world.root / content.source).read_bytes()
@@ -351,9 +363,20 @@ class _Build:
             passed, sentence = verdict["passed"], str(verdict["sentence"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadVerdict(label, f"{type(error).__name__}: {error}") from None
-        self.stream.emit(TestResult(label, bool(passed), sentence, verdict))
+        ran = [self.report.actions[id_].seconds for id_ in ids if self._status(id_) == "executed"]
+        seconds = round(sum(ran, 0.0), 6)
+        self.stream.emit(TestResult(label, bool(passed), sentence, verdict, cached=not ran, seconds=seconds))
         if not passed:
             self.report.exit_code = self.report.exit_code or BUILD_FAILED
+
+
+def _without_suites(requested: Iterable[str], layout: Mapping[str, TargetActions]) -> tuple[str, ...]:
+    """The labels with each suite's checks in its place."""
+    found: dict[str, None] = {}
+    for label in requested:
+        provider = layout[label].provider
+        found.update(dict.fromkeys(provider.labels if isinstance(provider, Tests) else [label]))
+    return tuple(found)
 
 
 def new_id() -> str:

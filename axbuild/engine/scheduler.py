@@ -87,6 +87,11 @@ class Scheduler:
         if parent in self.actions:
             yield parent
 
+    def ran_for(self, artifact: Artifact) -> list[ActionId]:
+        """The actions of the target whose action makes the artifact, as far as the artifact needs them."""
+        owners = {label for label, _ in self._reached([artifact])}
+        return [id_ for id_ in self.needed([artifact]) if id_[0] in owners]
+
     def _reached(self, artifacts: Iterable[Artifact]) -> Iterator[ActionId]:
         everything = Contents({}, self._world.digest_of)
         for artifact in artifacts:

@@ -47,7 +47,7 @@ SECONDS, BUILD_ID, TIME, JOBS = b"@86d1-seconds@", b"@86d1-id@", b"@86d1-time@",
 """stand in the stored texts for what differs from run to run"""
 
 VERBS = ("build", "test")
-SWITCHES = frozenset(("-k", "--keep_going", "--keep-going", "--explain"))
+SWITCHES = frozenset(("-k", "--keep_going", "--keep-going"))
 """flags that change nothing about a build with nothing to do"""
 
 Signature = tuple[int, ...]
@@ -56,7 +56,7 @@ Signature = tuple[int, ...]
 class Words:
     """A command line whose answer may stand in a snapshot, taken apart without click."""
 
-    __slots__ = ("as_json", "configs", "events", "jobs", "targets", "verb")
+    __slots__ = ("as_json", "configs", "events", "jobs", "quiet", "targets", "verb")
 
     def __init__(self, verb: str) -> None:
         self.verb = verb
@@ -65,6 +65,7 @@ class Words:
         self.events = ""
         self.jobs = 0
         self.as_json = False
+        self.quiet = False
 
 
 def parse(arguments: Sequence[str]) -> Words | None:
@@ -78,6 +79,8 @@ def parse(arguments: Sequence[str]) -> Words | None:
             words.targets.append(word)
         elif word == "--json":
             words.as_json = True
+        elif word in ("-q", "--quiet"):
+            words.quiet = True
         elif word not in SWITCHES and not _valued(words, word, rest):
             return None
     return words if words.targets else None
@@ -350,11 +353,12 @@ def answer(found: Found) -> int:
         events = _unpacked(texts["events"]).replace(BUILD_ID, id_).replace(TIME, started).replace(JOBS, jobs)
         with open(found.words.events, "wb") as file:
             file.write(events.replace(SECONDS, f"{time.perf_counter() - found.began:.6f}".encode()))
-    _write(2, texts["stderr coloured" if _coloured(2) else "stderr"])
+    if not found.words.quiet:
+        _write(2, texts["stderr coloured" if _coloured(2) else "stderr"])
     seconds = time.perf_counter() - found.began
     if found.words.as_json:
         _write(1, _unpacked(texts["json"]).replace(BUILD_ID, id_).replace(SECONDS, f"{seconds:.3f}".encode()))
-    else:
+    elif not found.words.quiet:
         text = texts["stdout coloured" if _coloured(1) else "stdout"]
         _write(1, text.replace(SECONDS, _duration(seconds)))
     return 0

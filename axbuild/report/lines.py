@@ -2,58 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TextIO
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TextIO
 
 from axbuild.engine.events import ActionFinished, Diagnostic, Event, TestResult
 from axbuild.engine.explain import Cause, sentence
+from axbuild.engine.made import Made
 from axbuild.errors import AxError
 from axbuild.report.board import Board
-from axbuild.report.style import Style, quiet_pipes
+from axbuild.report.style import Style, clock, duration, quiet_pipes
+from axbuild.workspace.artifact import ActionId
+
+TEST_OUTPUTS = ("errors", "all", "summary")
 
 
-def duration(seconds: float) -> str:
-    """3 ms, 4.2 s, 2 min 5 s."""
-    if seconds < 0.1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+@dataclass(frozen=True)
+class Wanted:
+    """How much to say. tests: `errors` tells of a check that fails all there is, `all` of each, `summary` of none.
+
+    since: for `explain`, where the results come from that are still valid.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+    explain: bool = False
+    dry_run: bool = False
+    tests: str = "errors"
+    since: Mapping[ActionId, Made] = field(default_factory=dict)
 
 
 class Lines:
     """What ran, failed or warned, as it happens; results that were reused are only counted (see the summary)."""
 
-    def __init__(self, style: Style, *, explain: bool = False, dry_run: bool = False) -> None:
-        self._style, self._explain, self._dry_run = style, explain, dry_run
+    def __init__(self, style: Style, wanted: Wanted = Wanted()) -> None:
+        self._style, self._wanted = style, wanted
 
     def of(self, event: Event, board: Board) -> Iterator[str]:
         """The lines of an event; `board` has folded it already."""
-        style = self._style
+        style, wanted = self._style, self._wanted
         match event:
-            case ActionFinished(status="executed"):
-                yield f"{style('dim', board.progress())} {_name(event)} {style('dim', duration(event.seconds))}"
-                yield from self._causes(event)
             case ActionFinished(status="failed"):
                 yield f"{style('dim', board.progress())} {_name(event)} {style('red', 'failed')}"
                 if event.error:
                     yield style("red", str(AxError.from_record(event.error)))
-            case ActionFinished(status="skipped") if self._dry_run:
-                yield f"{_name(event)} {style('dim', event.reason)}"
-            case ActionFinished(status="cached") if self._explain:
-                yield f"{_name(event)} {style('dim', 'from the cache')}"
-                yield from self._causes(event)
-            case Diagnostic():
+            case ActionFinished(status="skipped"):
+                if wanted.dry_run or wanted.verbose:
+                    yield f"{_name(event)} {style('dim', event.reason)}"
+            case ActionFinished() if not wanted.quiet:
+                yield from self._ended(event, board)
+            case Diagnostic() if not wanted.quiet:
                 where = f"{event.label} {event.action}: " if event.label else ""
                 yield f"{where}{style('yellow', f'warning {event.code}')}: {event.sentence}"
-            case TestResult():
-                mark = style("green", "PASSED") if event.passed else style("red", "FAILED")
-                yield f"{mark} {event.label}: {event.sentence}"
+            case TestResult() if not (wanted.quiet and event.passed):
+                yield from self._test(event)
 
-    def _causes(self, event: ActionFinished) -> Iterator[str]:
-        if self._explain:
+    def _ended(self, event: ActionFinished, board: Board) -> Iterator[str]:
+        style, wanted = self._style, self._wanted
+        if event.status == "executed":
+            memory = f", {event.peak_memory_bytes / 2**20:.0f} MiB" if wanted.verbose else ""
+            took = style("dim", f"{duration(event.seconds)}{memory}")
+            yield f"{style('dim', board.progress())} {_name(event)} {took}"
+        elif wanted.explain or wanted.verbose:
+            word = "from the cache" if event.status == "cached" else f"valid {self._since(event)}".rstrip()
+            yield f"{style('dim', board.progress())} {_name(event)} {style('dim', word)}"
+        if wanted.explain:
             for cause in event.causes:
                 yield f"    {sentence(Cause(**cause))}"
+
+    def _since(self, event: ActionFinished) -> str:
+        made = self._wanted.since.get((event.label, event.action))
+        return f"since build {made.build}, {clock(made.time)}" if made else ""
+
+    def _test(self, event: TestResult) -> Iterator[str]:
+        style, wanted = self._style, self._wanted
+        if event.passed and wanted.tests == "summary":
+            return
+        mark = style("green", "PASSED") if event.passed else style("red", "FAILED" if event.built else "NOT RUN")
+        how = " (cached)" if event.cached else f" in {duration(event.seconds)}" if event.built else ""
+        yield f"{mark} {event.label}{style('dim', how)}: {event.sentence}"
+        if wanted.tests == "all" or (not event.passed and wanted.tests == "errors"):
+            yield from (f"    {line}" for line in details(event.verdict))
+
+
+def details(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """A verdict's numbers, less those that its sentence says."""
+    for name, value in sorted(verdict.items()):
+        if name in ("passed", "sentence") or value is None:
+            continue
+        if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values()):
+            for key, item in sorted(value.items()):
+                yield f"{name} {key}: {_pairs(item)}"
+        else:
+            yield f"{name}: {_pairs(value) if isinstance(value, dict) else value}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _name(event: ActionFinished) -> str:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from axbuild.engine.events import ActionStarted, BuildFinished, Event
+from axbuild.engine.made import Made
 from axbuild.report.board import Board
-from axbuild.report.lines import Lines, duration
-from axbuild.report.style import Style, wants_colour
+from axbuild.report.forecast import Forecast
+from axbuild.report.lines import Lines
+from axbuild.report.style import Style, duration, wants_colour
+from axbuild.workspace.artifact import ActionId
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -26,9 +29,15 @@ MOST_ROWS = 12
 class LiveRenderer:
     """Lines above, running actions below; leaves only the lines behind."""
 
-    def __init__(self, out: TextIO, lines: Callable[[Style], Lines] = Lines) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        lines: Callable[[Style], Lines] = Lines,
+        made: Callable[[], Mapping[ActionId, Made]] = dict,
+    ) -> None:
         self._out = out
         self._lines = lines(Style(out))
+        self._made, self._forecast = made, Forecast()
         self._board = Board()
         self._began = time.perf_counter()
         self._live: Live | None = None
@@ -40,6 +49,7 @@ class LiveRenderer:
 
     def __call__(self, event: Event) -> None:
         self._board(event)
+        self._forecast(event)
         if isinstance(event, ActionStarted) and self._live is None:
             self._start()
         for line in self._lines.of(event, self._board):
@@ -65,6 +75,7 @@ class LiveRenderer:
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._forecast.remember(self._made())
         self._live.start()
 
     def _print(self, line: str) -> None:
@@ -85,12 +96,27 @@ class LiveRenderer:
         text.append(f" {len(board.running)} running")
         if board.failed:
             text.append(f", {board.failed} failed", "red")
-        text.append(f", {duration(now)}", "dim")
+        left = self._forecast.seconds_left(board, now)
+        text.append(f", {duration(now)}{f', about {_rough(left)} left' if left is not None else ''}", "dim")
         rows = sorted(board.running.values(), key=lambda event: event.at)
-        for event in rows[:MOST_ROWS]:
-            text.append(f"\n  {event.label} ")
+        shown = rows[: self._room()]
+        for event in shown:
+            # The clock comes first: it is what a narrow terminal must not cut off.
+            text.append(f"\n  {duration(max(0.0, now - event.at)):>8}  ", "dim")
+            text.append(f"{event.label} ")
             text.append(event.action, "cyan")
-            text.append(f" {duration(max(0.0, now - event.at))}", "dim")
-        if len(rows) > MOST_ROWS:
-            text.append(f"\n  and {len(rows) - MOST_ROWS} more", "dim")
+        if len(rows) > len(shown):
+            text.append(f"\n  and {len(rows) - len(shown)} more", "dim")
         return text
+
+    def _room(self) -> int:
+        """Rows for running actions, so that the whole display stays on the screen."""
+        height = self._live.console.height if self._live is not None else MOST_ROWS
+        return max(1, min(MOST_ROWS, height - 3))
+
+
+def _rough(seconds: float) -> str:
+    """As exact as an estimate may look: whole seconds, and from a minute on tens of them."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    return duration(round(seconds, -1))

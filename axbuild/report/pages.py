@@ -18,7 +18,17 @@ from axbuild.workspace.rule import Rule
 from axbuild.workspace.rulepack import load_rules, standard_folder
 from axbuild.workspace.schema import schema_of
 
-ORDER = ("float_model", "calibration_set", "quant_model", "axmodel", "npu_subgraph", "check", "filegroup", "alias")
+ORDER = (
+    "float_model",
+    "calibration_set",
+    "quant_model",
+    "axmodel",
+    "npu_subgraph",
+    "check",
+    "test_suite",
+    "filegroup",
+    "alias",
+)
 _WIDTH = 116
 
 Rules = dict[str, Rule]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
@@ -14,8 +13,7 @@ from axbuild.engine.explain import Cause, is_first, sentence
 from axbuild.engine.history import Record
 from axbuild.engine.made import Made
 from axbuild.engine.why import Reason, Why
-from axbuild.report.lines import duration
-from axbuild.report.style import Style
+from axbuild.report.style import Style, clock, duration
 
 MOST_CAUSES = 6
 _LONGEST_NAME = 32
@@ -28,10 +26,6 @@ _WORDS = {
 }
 _COLOURS = {"executed": "cyan", "cached": "cyan", "failed": "red", "up_to_date": "dim", "skipped": "dim"}
 _ENDED = {0: "done", 1: "failed", 2: "bad input", 3: "broken", 130: "interrupted"}
-
-
-def clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def since(made: Made) -> str:

@@ -1,9 +1,10 @@
-"""Colour for plain lines, where the stream is a terminal and NO_COLOR is not set."""
+"""How things are written: colour where the stream is a terminal and NO_COLOR is not set, durations, dates."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -24,6 +25,20 @@ class Style:
 
     def __call__(self, name: str, text: str) -> str:
         return f"\033[{_CODES[name]}m{text}\033[0m" if self._on and text else text
+
+
+def duration(seconds: float) -> str:
+    """3 ms, 4.2 s, 2 min 5 s."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def clock(seconds: float) -> str:
+    """Local date and time of seconds since 1970."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 @contextmanager

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import Any, TextIO, TypeVar
 
 from axbuild.engine.events import (
     WOULD_RUN,
     ActionFinished,
     BuildFinished,
     BuildStarted,
+    Diagnostic,
     Event,
     TestResult,
 )
+from axbuild.engine.outputs import FOLDER
 from axbuild.errors import INTERRUPTED, AxError
 from axbuild.report.board import Board
-from axbuild.report.lines import duration
-from axbuild.report.style import Style
+from axbuild.report.style import Style, duration
+
+Item = TypeVar("Item")
 
 MOST_PATHS = 12
+MOST_TARGETS = 20
+MOST_LINKS = 5
+MOST_NAMES = 10
+_LINK_SECONDS = 0.05
+"""links of the critical path that are shorter have no name in its line"""
 
 
 class Summary:
-    """Folds a build; `text` for people, `record` for `--json`."""
+    """Folds a build; `text` for people, `record` for `--json`. whole: cut nothing short."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
+        self.warnings = 0
         self.tests: list[TestResult] = []
         self.told: set[str] = set()
         self.failed: list[ActionFinished] = []
@@ -37,6 +48,8 @@ class Summary:
         match event:
             case BuildStarted():
                 self.started = event
+            case Diagnostic():
+                self.warnings += 1
             case TestResult():
                 self.tests.append(event)
             case ActionFinished(status="failed"):
@@ -48,20 +61,55 @@ class Summary:
                 self.finished = event
 
     def text(self, out: TextIO) -> str:
-        """Files by target, errors that no action's line has told, and the counts."""
+        """Files by target, what failed, the counts, and what took longest."""
         style, end = Style(out), self.finished
         if end is None:
             return ""
         lines: list[str] = []
-        for label, paths in end.outputs.items():
-            if paths and self.command != "test":
-                lines.append(style("bold", label))
-                lines += [f"  {path}" for path in paths[:MOST_PATHS]]
-                if len(paths) > MOST_PATHS:
-                    lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
+        if self.command != "test":
+            lines += self._files(style, end)
+        lines += self._failed(style)
         if any(end.counts.values()) or not end.errors:
             lines.append(self._plan(end) if self.started and self.started.dry_run else self._counts(style, end))
+        lines += self._longest(style, end)
         return "\n".join(lines)
+
+    def _files(self, style: Style, end: BuildFinished) -> list[str]:
+        lines: list[str] = []
+        outputs = {label: paths for label, paths in end.outputs.items() if paths}
+        for label, paths in self._some(list(outputs.items()), MOST_TARGETS):
+            lines.append(style("bold", label))
+            lines += [f"  {path}" for path in self._some(paths, MOST_PATHS)]
+            if len(paths) > MOST_PATHS and not self._whole:
+                lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
+        if len(outputs) > MOST_TARGETS and not self._whole:
+            lines.append(style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {FOLDER}/"))
+        return lines
+
+    def _some(self, items: Sequence[Item], most: int) -> Sequence[Item]:
+        return items if self._whole else items[:most]
+
+    def _failed(self, style: Style) -> list[str]:
+        """Names again, where they are several or may have scrolled away."""
+        names = [f"{event.label} {event.action}" for event in self.failed]
+        names += [test.label for test in self.tests if not test.passed]
+        if len(names) < 2:
+            return []
+        more = [f"  and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES and not self._whole else []
+        return [style("red", "failed"), *(f"  {name}" for name in self._some(names, MOST_NAMES)), *more]
+
+    def _longest(self, style: Style, end: BuildFinished) -> list[str]:
+        """The critical path, where there is one to speak of."""
+        path = end.critical_path
+        if len(path) < 2:
+            return []
+        named = sorted(path, key=lambda link: -link["seconds"])
+        named = [link for link in named if link["seconds"] >= _LINK_SECONDS]
+        chosen = [link for link in path if link in self._some(named, MOST_LINKS)]
+        total = sum(link["seconds"] for link in path)
+        links = ", ".join(f"{link['label']} {link['action']} {duration(link['seconds'])}" for link in chosen)
+        said = f"critical path: {len(path)} actions, {duration(total)}"
+        return [style("dim", f"{said}, of it {links}" if links else said)]
 
     def untold(self) -> list[AxError]:
         """Errors that stand in no action's line: of the request, the BUILD files, the store."""
@@ -95,6 +143,8 @@ class Summary:
         if self.tests:
             passed = sum(test.passed for test in self.tests)
             parts.append(f"{passed} of {len(self.tests)} checks passed")
+        if self.warnings:
+            parts.append(style("yellow", f"{self.warnings} warning{'s' if self.warnings > 1 else ''}"))
         ended = {0: style("green", "done"), INTERRUPTED: style("yellow", "interrupted")}
         return f"{ended.get(end.exit_code, style('red', 'failed'))}: {', '.join(parts)} in {duration(end.seconds)}"
 
@@ -102,14 +152,18 @@ class Summary:
         end = self.finished
         if end is None:
             return {}
-        tests = [{"label": test.label, "passed": test.passed, "sentence": test.sentence} for test in self.tests]
-        build = self.started.id if self.started else ""
+        tests = [
+            {name: getattr(test, name) for name in ("label", "passed", "sentence", "cached", "built", "seconds")}
+            for test in self.tests
+        ]
         return {
-            "build": build,
+            "build": self.started.id if self.started else "",
+            "number": self.started.number if self.started else 0,
             "exit_code": end.exit_code,
             "seconds": end.seconds,
             "counts": end.counts,
             "outputs": end.outputs,
             "tests": tests,
             "errors": list(end.errors),
+            "critical_path": list(end.critical_path),
         }

@@ -12,6 +12,7 @@ from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, Disk, join
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.label import BadLabel, canonical, is_name
 from axbuild.workspace.package_cache import PackageCache, Row
+from axbuild.workspace.references import Labels
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
 from axbuild.workspace.toml_text import InvalidToml, Path, TomlText, place_in, read_text
@@ -177,7 +178,20 @@ class Packages:
                     raise DuplicateName(f"//{package}:{row[2]}", first, text.place((rule_name, index, "name")))
                 seen[row[2]] = (rule_name, index, "name")
                 rows.append(row)
+        for row in rows:
+            self._name_the_rest(package, row, rows)
         return rows
+
+    def _name_the_rest(self, package: str, row: Row, rows: list[Row]) -> None:
+        """Where an empty list stands for the package's targets of a kind, put their labels there."""
+        for key, attribute in self.rules[row[0]].attributes.items():
+            if isinstance(attribute, Labels) and attribute.rest_of_package and not row[3].get(key):
+                row[3][key] = [
+                    f"//{package}:{other[2]}"
+                    for other in rows
+                    if self.rules[other[0]].gives is attribute.rest_of_package and other is not row
+                ]
+                row[5].extend(label for label in row[3][key] if label not in row[5])
 
     def _row(
         self, package: str, text: TomlText, rule: Rule, index: int, table: dict[str, Any], defaults: dict[str, Any]

@@ -80,3 +80,11 @@ class Verdict:
     """`verdict.json` of a check: {"passed", "sentence", ...}; always produced, judged by `build` and `test`."""
 
     verdict: Artifact
+
+
+@dataclass(frozen=True)
+class Tests:
+    """A suite: the labels of targets that have a verdict."""
+
+    __test__ = False
+    labels: tuple[str, ...]

@@ -37,14 +37,25 @@ class Label(Attribute):
 
 
 class Labels(Attribute):
-    """A list of labels; the rule sees a tuple of providers."""
+    """A list of labels; the rule sees a tuple of providers.
+
+    rest_of_package: an empty list stands for all targets of the package whose rules give this.
+    """
 
     expects = "a list of labels"
     empty: ClassVar[Any] = ()
 
-    def __init__(self, about: str, *, provides: type | tuple[type, ...] = (), **common: Any) -> None:
+    def __init__(
+        self,
+        about: str,
+        *,
+        provides: type | tuple[type, ...] = (),
+        rest_of_package: type | None = None,
+        **common: Any,
+    ) -> None:
         super().__init__(about, **common)
         self.provides = provides if isinstance(provides, tuple) else (provides,)
+        self.rest_of_package = rest_of_package
 
     def parse(self, value: Any, package: str | None) -> Any:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

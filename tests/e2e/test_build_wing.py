@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 
@@ -142,10 +143,10 @@ def test_a_damaged_blob_of_an_output_is_made_again(built):
 
 def test_a_failing_verdict_ends_build_and_test_with_1_and_its_sentence(tiny):
     tiny.edit("p/BUILD.toml", "most = 40", "most = 3")
-    for verb in ("build", "test"):
+    for verb, how in (("build", r" in \d+ ms"), ("test", r" \(cached\)")):
         done = tiny.run(verb, "//p:short")
         assert done.code == 1
-        assert "FAILED //p:short: 15 letters, limit 3" in done.err
+        assert re.search(f"^FAILED //p:short{how}: 15 letters, limit 3$", done.err, re.MULTILINE)
         assert done.of("test_result")[0]["passed"] is False
     assert done.executed == [], "a verdict is a result like any other"
     tiny.edit("p/BUILD.toml", "most = 3", "most = 30")
@@ -277,7 +278,10 @@ def test_json_prints_one_object(tiny):
     record = json.loads(done.out)
     assert record["exit_code"] == 0
     assert record["counts"]["executed"] == 6
-    assert record["tests"] == [{"label": "//p:short", "passed": True, "sentence": "15 letters, limit 40"}]
+    (test,) = record["tests"]
+    assert test.pop("seconds") > 0
+    told = {"label": "//p:short", "passed": True, "sentence": "15 letters, limit 40", "cached": False, "built": True}
+    assert test == told
 
 
 def test_events_have_the_fields_that_tools_read(tiny):

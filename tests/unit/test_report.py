@@ -1,6 +1,9 @@
 """What a build looks like: every renderer is fed events and nothing else."""
 
 import io
+import re
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -13,10 +16,12 @@ from axbuild.engine.events import (
     TargetConfigured,
     TestResult,
 )
+from axbuild.engine.made import Made
 from axbuild.report.board import Board
-from axbuild.report.lines import Lines, PlainRenderer, duration
+from axbuild.report.forecast import Forecast
+from axbuild.report.lines import Lines, PlainRenderer, Wanted
 from axbuild.report.live import LiveRenderer
-from axbuild.report.style import Style
+from axbuild.report.style import Style, duration
 from axbuild.report.summary import Summary
 
 
@@ -40,7 +45,7 @@ BEGIN = [BuildStarted("b", "build", ("//m:x",), 0.0, 2), TargetConfigured("//m:x
 
 def lines_of(*events, **settings):
     out = io.StringIO()
-    renderer = PlainRenderer(out, lambda style: Lines(style, **settings))
+    renderer = PlainRenderer(out, lambda style: Lines(style, Wanted(**settings)))
     for event in (*BEGIN, *events):
         renderer(event)
     return out.getvalue().splitlines()
@@ -99,7 +104,9 @@ def test_a_dry_run_tells_what_would_run():
 
 
 def test_verdicts_have_their_sentence():
-    assert lines_of(TestResult("//m:x", False, "y[3] is 1, limit 0")) == ["FAILED //m:x: y[3] is 1, limit 0"]
+    assert lines_of(TestResult("//m:x", False, "y[3] is 1, limit 0", seconds=0.25)) == [
+        "FAILED //m:x in 0.2 s: y[3] is 1, limit 0"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +175,7 @@ def test_the_live_display_shows_what_runs_and_leaves_only_lines(monkeypatch):
         renderer(event)
     shown = renderer._render().plain
     assert shown.startswith("[0/at least 3] 2 running, ")
-    assert "\n  //m:x slow " in shown
+    assert re.search(r"\n +\S+ m?s  //m:x slow\n", shown)
     renderer(finished("slow", seconds=2))
     renderer(ended(executed=1))
     assert "[1/at least 3] //m:x slow 2.0 s" in out.getvalue()
@@ -181,3 +188,112 @@ def test_the_live_display_does_not_start_for_a_build_that_runs_nothing():
     for event in (*BEGIN, finished("a", "up_to_date"), ended(up_to_date=1)):
         renderer(event)
     assert out.getvalue() == ""
+
+
+def test_a_check_that_was_not_judged_says_what_kept_it_from_it():
+    event = TestResult("//m:x", False, "needs //m:q quantize, which failed", built=False)
+    assert lines_of(event) == ["NOT RUN //m:x: needs //m:q quantize, which failed"]
+
+
+@pytest.mark.parametrize(
+    ("tests", "passing", "failing"),
+    [("errors", 1, 3), ("all", 3, 3), ("summary", 0, 1)],
+)
+def test_how_much_is_told_of_checks(tests, passing, failing):
+    verdict = {"passed": True, "sentence": "fine", "elements": 10, "outputs": {"y": {"differing": 1, "cosine": 0.5}}}
+    good = TestResult("//m:x", True, "fine", verdict, cached=True)
+    bad = TestResult("//m:y", False, "y[3] is 1, limit 0", verdict)
+    assert len(lines_of(good, tests=tests)) == passing
+    told = lines_of(bad, tests=tests)
+    assert len(told) == failing
+    assert told[0].startswith("FAILED //m:y in 0 ms: y[3] is 1, limit 0")
+    assert told[1:] in ([], ["    elements: 10", "    outputs y: differing 1, cosine 0.5"])
+    assert lines_of(good) == ["PASSED //m:x (cached): fine"]
+
+
+def test_quiet_says_only_what_fails():
+    warned = Diagnostic("//m:x", "a", "a", "AX308", "not fused", False)
+    record = {"code": "AX500", "sentence": "it broke", "hint": "", "place": None}
+    good, bad = TestResult("//m:x", True, "fine"), TestResult("//m:y", False, "bad", cached=True)
+    told = lines_of(finished("a"), warned, good, bad, finished("b", "failed", error=record), quiet=True)
+    assert told == ["FAILED //m:y (cached): bad", "[2/at least 3] //m:x b failed", "error AX500: it broke"]
+
+
+def test_verbose_tells_of_memory_and_of_what_was_reused():
+    ran = finished("a", seconds=1.5, peak_memory_bytes=3 * 2**20)
+    assert lines_of(ran, finished("b", "cached"), finished("c", "up_to_date"), verbose=True) == [
+        "[1/at least 3] //m:x a 1.5 s, 3 MiB",
+        "[2/at least 3] //m:x b from the cache",
+        "[3/at least 3] //m:x c valid",
+    ]
+
+
+def test_explain_tells_since_when_a_result_is_valid(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    since = {("//m:x", "c"): Made("//m:x", "c", 12, 1_795_395_834, 2.0)}
+    told = lines_of(finished("c", "up_to_date"), explain=True, since=since)
+    assert told == ["[1/at least 3] //m:x c valid since build 12, 2026-11-23 01:03:54"]
+
+
+def test_the_summary_names_the_critical_path_and_the_warnings():
+    path = tuple({"label": "//m:x", "action": name, "seconds": s} for name, s in (("a", 1.0), ("b", 0.01), ("c", 0.5)))
+    warned = Diagnostic("//m:x", "a", "a", "AX308", "not fused", False)
+    end = replace(ended(executed=3), outputs={}, critical_path=path)
+    assert summary_of(warned, end).text(io.StringIO()).splitlines() == [
+        "done: 3 built, 0 reused, 1 warning in 1.2 s",
+        "critical path: 3 actions, 1.5 s, of it //m:x a 1.0 s, //m:x c 0.5 s",
+    ]
+
+
+def test_a_long_summary_is_cut_save_when_everything_is_asked_for():
+    outputs = {f"//m:t{i}": [f"axbuild-out/m/t{i}/{j}" for j in range(15)] for i in range(100)}
+    end = replace(ended(executed=2), outputs=outputs)
+    told = summary_of(end).text(io.StringIO()).splitlines()
+    assert len(told) == 20 * (1 + 12 + 1) + 2
+    assert told[-2:] == ["and 80 more targets, all below axbuild-out/", "done: 2 built, 0 reused in 1.2 s"]
+    whole = Summary(whole=True)
+    for event in (*BEGIN, end):
+        whole(event)
+    assert len(whole.text(io.StringIO()).splitlines()) == 100 * 16 + 1
+
+
+def test_several_failures_are_named_together_at_the_end():
+    record = {"code": "AX500", "sentence": "it broke", "hint": "", "place": None}
+    broken = [finished(f"a{i}", "failed", reason="it broke", error=record) for i in range(12)]
+    told = summary_of(*broken, TestResult("//m:y", False, "bad"), ended(1, failed=12)).text(io.StringIO()).splitlines()
+    assert told[3:5] == ["failed", "  //m:x a0"]
+    assert told[-2:] == ["  and 3 more", "failed: 0 built, 0 reused, 12 failed, 0 of 1 checks passed in 1.2 s"]
+
+
+def board_of(*events):
+    board, forecast = Board(), Forecast()
+    forecast.remember({("//m:x", name): Made("//m:x", name, 1, 0, s) for name, s in (("a", 4.0), ("b", 6.0))})
+    for event in events:
+        board(event)
+        forecast(event)
+    return board, forecast
+
+
+def test_the_time_left_comes_from_how_long_actions_took_before():
+    begin = (BuildStarted("b", "build", ("//m:x",), 0.0, 1), TargetConfigured("//m:x", "axmodel", 2, 0))
+    board, forecast = board_of(*begin, ActionStarted("//m:x", "a", "a", 0.0))
+    assert forecast.seconds_left(board, 1.0) == pytest.approx(9.0)
+    assert forecast.seconds_left(board, 60.0) == pytest.approx(6.0), "an overdue action counts as nearly done"
+    board, forecast = board_of(*begin, finished("a", seconds=4.0), ActionStarted("//m:x", "b", "b", 4.0))
+    assert forecast.seconds_left(board, 5.0) == pytest.approx(5.0)
+
+
+def test_actions_without_a_history_count_as_the_average_of_this_build():
+    begin = (BuildStarted("b", "build", ("//m:n",), 0.0, 2), TargetConfigured("//m:n", "axmodel", 5, 0))
+    board, forecast = board_of(*begin)
+    assert forecast.seconds_left(board, 0.1) is None
+    done = ActionFinished("//m:n", "c", "c", "t:c", "k", "executed", "", 3.0, 3.0)
+    board, forecast = board_of(*begin, done)
+    assert forecast.seconds_left(board, 3.0) == pytest.approx(4 * 3.0 / 2)
+
+
+def test_a_history_of_actions_that_are_gone_does_not_count():
+    begin = (BuildStarted("b", "build", ("//m:x",), 0.0, 1), TargetConfigured("//m:x", "axmodel", 1, 0))
+    board, forecast = board_of(*begin)
+    assert forecast.seconds_left(board, 0.0) == pytest.approx(5.0), "one of two, of 4 s and 6 s"

@@ -66,7 +66,7 @@ def stored(root, *, settled=True, known=True, graph=None, verb="build"):
         "build //a -j4",
         "build -j 4 //a",
         "build --jobs=4 --keep_going //a",
-        "build -k --explain //a --json",
+        "build -k -q //a --json",
     ],
 )
 def test_flags_that_change_nothing_about_the_answer_do_not_enter_its_name(line):
