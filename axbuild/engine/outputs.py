@@ -28,6 +28,7 @@ from axbuild.workspace.label import split
 
 FOLDER = "axbuild-out"
 _OWN = ".axbuild"
+_ABANDONED_SECONDS = 10.0
 
 
 class BadOutputPath(AxError):
@@ -120,11 +121,22 @@ class Outputs:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed builds were about to put in place."""
+    """Remove what killed builds were about to put in place; a file still being written, by a process of another
+    machine too, is younger."""
     for path in folder.glob("new-*"):
-        pid = path.name.split("-")[1]
-        if not Path(f"/proc/{pid}").exists() and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS and not _lives(int(path.name.split("-")[1])):
+                path.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def clean(root: Path) -> bool:

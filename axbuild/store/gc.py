@@ -82,7 +82,10 @@ class Blob:
 
 @dataclass(frozen=True)
 class Snapshot:
+    """path: the list of its keys. file: the snapshot itself."""
+
     path: Path
+    file: Path
     used: float
     keys: tuple[str, ...]
 
@@ -212,6 +215,8 @@ def plan(store: Store, limits: Limits, last: Last | None = None) -> Plan:
     if limits.size_bytes is not None and plan.left_bytes > limits.size_bytes:
         _by_size(plan, free, living, limits.size_bytes)
     plan.leftovers = list(_leftovers(store, now, oldest))
+    for folder in {snapshot.file.parent for snapshot in living}:
+        plan.leftovers += [path for path in folder.glob("*.[0-9]*") if path.stat().st_mtime < now - _TEMPORARY_SECONDS]
     return plan
 
 
@@ -246,7 +251,7 @@ def _snapshots(store: Store, plan: Plan, oldest: float, now: float) -> list[Snap
         elif used < oldest:
             plan.snapshots.append((path, "not used for too long"))
         else:
-            living.append(Snapshot(path, used, keys))
+            living.append(Snapshot(path, Path(lines[1]), used, keys))
     return sorted(living, key=lambda snapshot: -snapshot.used)
 
 
@@ -380,7 +385,6 @@ def _carry_out(store: Store, plan: Plan, deadline: float) -> bool:
             path.unlink(missing_ok=True)
     if plan.rows:
         store.results.forget(plan.rows)
-    _sweep_locks(store)
     for shard in {blob.digest[:2] for blob, _ in plan.blobs}:
         store.blobs.tidy_fingerprints(shard)
     return done
@@ -398,11 +402,3 @@ def _remove(store: Store, blob: Blob) -> bool:
     except PermissionError:
         return False  # another user's, who collects it himself
     return True
-
-
-def _sweep_locks(store: Store) -> None:
-    """A lock's file that can be locked was left by a killed build."""
-    for path in (store.directory / "locks").iterdir():
-        lock = FileLock(path)
-        if is_digest(path.name) and lock.acquire(block=False):
-            lock.release()

@@ -119,16 +119,16 @@ class Store:
             self._lease.release()
 
     def _sweep(self) -> None:
-        """Clear away what dead builds left; a lease that can be locked has no living holder."""
+        """Clear away what dead builds left; a lease or lock that can be taken has no living holder."""
         for folder in (self.directory / "tmp").iterdir():
             lease = FileLock(self.directory / "leases" / folder.name)
             if lease.acquire(block=False):
                 _remove_tree(folder)
                 lease.release()
-        for path in (self.directory / "leases").iterdir():
-            lease = FileLock(path)
-            if lease.acquire(block=False):
-                lease.release()
+        for path in (*(self.directory / "leases").iterdir(), *(self.directory / "locks").iterdir()):
+            lock = FileLock(path)
+            if lock.acquire(block=False):
+                lock.release()
 
     def __enter__(self) -> Self:
         return self

@@ -141,13 +141,15 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def play(spaces: Workspaces, number: int, seconds: float) -> Round:
+def play(spaces: Workspaces, number: int) -> Round:
     pick, hit, calm = spaces.pick, spaces.hit, spaces.calm
     round_ = Round(number, pick.choice(VICTIMS))
     spaces.edit()
+    began = time.monotonic()
     undisturbed = calm.run("build", "//...", "--jobs", "2")
+    seconds = time.monotonic() - began
     need = executed(undisturbed.events)
-    log, finished = spaces.folder / "killed.jsonl", set[tuple[str, str]]()
+    log, finished, told = spaces.folder / "killed.jsonl", set[tuple[str, str]](), {}
     for attempt in range(2 if pick.random() < TWICE else 1):
         victim = round_.victim if not attempt else pick.choice(VICTIMS)
         who, events = killed_build(hit, victim, pick.uniform(0.0, seconds), log)
@@ -156,6 +158,7 @@ def play(spaces: Workspaces, number: int, seconds: float) -> Round:
         if twice:
             round_.wrong.append(f"ran although it had finished: {sorted(twice)}")
         finished |= executed(events)
+        told |= statuses(events)
         if not who:
             break
     round_.ended = not round_.killed
@@ -163,7 +166,7 @@ def play(spaces: Workspaces, number: int, seconds: float) -> Round:
     if checked.code:
         round_.wrong.append(f"the store is damaged: {checked.out}{checked.err}")
     after = hit.run("build", "//...", "--jobs", "2")
-    compare(round_, need, finished, after, undisturbed)
+    compare(round_, need, finished, told, after, undisturbed)
     if files(hit.root / "axbuild-out") != files(calm.root / "axbuild-out"):
         round_.wrong.append("the outputs are not those of the undisturbed build")
     left = [*(hit.root / "cache/tmp").iterdir(), *(hit.root / "cache/leases").iterdir()]
@@ -173,9 +176,9 @@ def play(spaces: Workspaces, number: int, seconds: float) -> Round:
     return round_
 
 
-def compare(round_: Round, need: Ran, finished: Ran, after, undisturbed) -> None:
+def compare(round_: Round, need: Ran, finished: Ran, told: dict, after, undisturbed) -> None:
     """What ran after the kill against what an undisturbed build ran and the log does not say finished."""
-    ran, ended = executed(after.events), statuses(after.events)
+    ran, ended = executed(after.events), told | statuses(after.events)
     round_.before, round_.after = len(finished), len(ran)
     if after.code != undisturbed.code:
         round_.wrong.append(f"exit code {after.code}, undisturbed {undisturbed.code}: {after.err}")
@@ -187,19 +190,18 @@ def compare(round_: Round, need: Ran, finished: Ran, after, undisturbed) -> None
     # A result that was in the store when the kill came, and whose event was not yet in the log.
     round_.untold = sum(ended.get(id_) in ("cached", "up_to_date") for id_ in missing)
     if round_.untold < len(missing):
-        round_.wrong.append(f"did not run: {sorted(missing)}")
+        became = {id_: ended.get(id_) for id_ in sorted(missing)}
+        round_.wrong.append(f"did not run: {became}; said {after.out}{after.err}")
 
 
 def run(rounds: int, seed: int, folder: Path, say=lambda round_: None) -> list[Round]:
     """All rounds, in workspaces below `folder`."""
     spaces = Workspaces(folder, random.Random(seed))
     spaces.calm.run("build", "//...", "--jobs", "2")
-    began = time.monotonic()
     spaces.hit.run("build", "//...", "--jobs", "2")
-    seconds = time.monotonic() - began
     played = []
     for number in range(rounds):
-        played.append(play(spaces, number, seconds))
+        played.append(play(spaces, number))
         say(played[-1])
     return played
 

@@ -331,7 +331,6 @@ def test_records_go_when_their_day_is_past_and_no_workspace_has_them(cache, monk
 
 
 def test_what_killed_processes_left_is_cleared_away(cache):
-    (cache.folder / "locks" / ("ab" * 32)).write_text("")
     torn, young = cache.state.folder / ".stat.msgpack.123", cache.state.folder / ".code.msgpack.456"
     aside = cache.folder / "results.damaged-1"
     torn.write_text("half")
@@ -341,7 +340,13 @@ def test_what_killed_processes_left_is_cleared_away(cache):
     os.utime(aside, (NOW - 40 * DAY, NOW - 40 * DAY))
     collect(cache.store, limits(days=30))
     assert [path.exists() for path in (torn, young, aside)] == [False, True, False]
-    assert list((cache.folder / "locks").iterdir()) == []
+
+
+def test_the_lock_of_a_killed_build_is_cleared_away_by_the_next(cache):
+    (cache.folder / "locks" / ("ab" * 32)).write_text("")
+    with cache.store.lock("cd" * 32):
+        cache.reopen()
+        assert [path.name for path in (cache.folder / "locks").iterdir()] == ["cd" * 32]
 
 
 def test_the_state_of_a_work_tree_that_is_no_more_is_dropped_when_it_is_old(cache):
