@@ -331,7 +331,7 @@ def _digest_of(path: str, kind: int) -> bytes:
     if kind == LISTING:
         from axbuild.workspace.disk import digest_of_listing, scan
 
-        return digest_of_listing(scan(path))
+        return digest_of_listing(scan(path), path == ".")
     from pathlib import Path
 
     from axbuild.store.digests import digest_of_file

@@ -42,12 +42,14 @@ class Watched:
     jobs: int = 1
 
     def add(self, path: str, role: int, seen: Seen, kind: int = form.FILE) -> None:
-        """The first look at a path counts, save that what was read to lay out the graph stays so."""
+        """The first look at a path counts, and what was read to lay out the graph stays so; a later look may know the
+        digest of what the first did not read whole."""
         if path not in self.paths:
             self.paths[path] = (role | (kind if seen.signature else form.ABSENT), seen)
-        elif role == form.LOADED and self.paths[path][0] & form.ROLES == form.SOURCE:
-            flags, first = self.paths[path]
-            self.paths[path] = (flags & ~form.ROLES | role, first)
+            return
+        flags, first = self.paths[path]
+        if first.digest is None and first.signature == seen.signature:
+            self.paths[path] = flags, first._replace(digest=seen.digest)
 
     def encoded(self, texts: dict[str, bytes], cold: bytes) -> form.Snapshot:
         stats: list[int] = []

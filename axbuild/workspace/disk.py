@@ -60,6 +60,9 @@ def kind(disk: Disk, path: str) -> str | None:
     return disk.listing(folder).get(name)
 
 
+_HIDDEN_THAT_COUNT = (".axbuildignore",)
+
+
 class Seen(NamedTuple):
     """What was looked at, so that an unchanged one can be told: signature before the look (None: nothing was there),
     its time, and the SHA-256 of the bytes or of the listing (None: not all of it was read)."""
@@ -87,9 +90,12 @@ def scan(folder: str) -> dict[str, str]:
         return {}
 
 
-def digest_of_listing(names: Mapping[str, str]) -> bytes:
-    """SHA-256 of names and kinds; bytecode that Python keeps beside code is nothing to a build."""
-    lines = [f"{name}\0{names[name]}\n" for name in sorted(names) if name != "__pycache__"]
+def digest_of_listing(names: Mapping[str, str], root: bool = False) -> bytes:
+    """SHA-256 of names and kinds, without those that no walk ever sees: hidden ones, bytecode that Python keeps beside
+    code and, in the workspace's root, what axbuild itself writes. A hidden file that is a source stands for itself."""
+    seen = [name for name in sorted(names) if name[0] != "." or name in _HIDDEN_THAT_COUNT]
+    unseen = ("__pycache__", "axbuild-out", "cache") if root else ("__pycache__",)
+    lines = [f"{name}\0{names[name]}\n" for name in seen if name not in unseen]
     return sha256(os.fsencode("".join(lines))).digest()
 
 
@@ -115,7 +121,10 @@ class RealDisk:
 
     def listings(self) -> dict[str, Seen]:
         """Every folder listed so far, as it was then."""
-        return {folder: Seen(*self._listed[folder], digest_of_listing(names)) for folder, names in self.folders.items()}
+        return {
+            folder: Seen(*self._listed[folder], digest_of_listing(names, not folder))
+            for folder, names in self.folders.items()
+        }
 
     def read(self, path: str) -> bytes:
         full = f"{self.root}/{path}"

@@ -76,6 +76,9 @@ class InlineWorkers:
     def __init__(self, jobs: int, **_folders: Any) -> None:
         self.done: list[Outcome] = []
 
+    def warm(self) -> None:
+        """There is nothing to start."""
+
     def submit(self, job: Job) -> None:
         path, _ = job.closure.modules[job.closure.module]
         space: dict[str, Any] = {"__name__": job.closure.module}
@@ -153,6 +156,7 @@ class Twin:
             self.taken["partial" if partial else "full"] += 1
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 code = app.run(command, found)
+            assert "Traceback" not in out.getvalue(), out.getvalue()
         lines = events.read_text().splitlines() if events.exists() else []
         return {"exit code": code, "out": self.files()} | _seen([json.loads(line) for line in lines])
 

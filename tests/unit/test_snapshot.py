@@ -187,6 +187,25 @@ def test_a_file_that_was_not_read_whole_is_in_doubt_once_it_is_touched(root):
     assert changed(command) == ["p/source"]
 
 
+def test_names_that_no_walk_sees_are_no_change(root):
+    command = stored(root)
+    for name in ("p/.source.swp", "p/.git/config", "p/__pycache__/x.pyc"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("")
+    assert changed(command) == []
+    (root / "p/.axbuildignore").write_text("")
+    assert changed(command) == ["p"]
+
+
+def test_a_later_look_tells_the_digest_of_what_was_not_read_whole():
+    found, signature = Watched(), (1, 2, 3, 4)
+    found.add("model.onnx", LOADED, Seen(signature, 10, None))
+    found.add("model.onnx", SOURCE, Seen(signature, 20, b"d" * 32))
+    assert found.paths == {"model.onnx": (LOADED, Seen(signature, 10, b"d" * 32))}
+    found.add("model.onnx", SOURCE, Seen((5, 6, 7, 8), 30, b"e" * 32))
+    assert found.paths["model.onnx"][1].digest == b"d" * 32
+
+
 def test_a_young_file_is_told_by_its_bytes_until_it_comes_of_age(root, monkeypatch):
     command = stored(root, settled=False)
     found = snapshot.look(command)
