@@ -13,6 +13,7 @@ USAGE_VERSION = (["version"], ["--version"])
 
 def main() -> None:
     """The console script `axbuild`."""
+    _open_streams()
     arguments = sys.argv[1:]
     if arguments in USAGE_VERSION:
         from axbuild import __version__
@@ -29,6 +30,14 @@ def main() -> None:
     from axbuild.cli.app import run
 
     sys.exit(run(arguments, found))
+
+
+def _open_streams() -> None:
+    """Give a stream that the caller closed (`>&-`) an end: else the next file opened would be taken for it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115  open until the process ends
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from axbuild.workspace.label import Pattern, parse_patterns, split
 from axbuild.workspace.packages import NoPackage, Packages, Target
 from axbuild.workspace.workspace import Workspace
 
+_SHOWN_LABELS = 20
+
 
 class NoTarget(AxError):
     code = "AX202"
@@ -20,7 +22,7 @@ class Cycle(AxError):
     code = "AX203"
 
     def __init__(self, path: list[str], place: Place) -> None:
-        super().__init__(f"{path[0]} depends on itself: {' -> '.join(path)}", place=place)
+        super().__init__(f"{path[0]} depends on itself: {_trail(path)}", place=place)
 
 
 class NothingMatches(AxError):
@@ -117,9 +119,14 @@ def _target(packages: Packages, label: str, reader: Target | None, path: Iterabl
 def _missing(
     packages: Packages, what: str, label: str, reader: Target | None, path: Iterable[str], hint: str
 ) -> NoTarget:
-    trail = f" (needed by {' -> '.join(path)})" if reader else ""
+    trail = f" (needed by {_trail(list(path))})" if reader else ""
     place = place_of(packages, reader, label) if reader else None
     return NoTarget(f"there is no target {what}{trail}", place=place, hint=hint)
+
+
+def _trail(path: list[str]) -> str:
+    shown = path if len(path) <= _SHOWN_LABELS else [*path[: _SHOWN_LABELS - 3], "...", *path[-2:]]
+    return " -> ".join(shown)
 
 
 def _targets_of(package: str, known: dict[str, Target]) -> str:

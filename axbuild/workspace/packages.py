@@ -29,7 +29,7 @@ class UnknownAttribute(AxError):
     code = "AX104"
 
     def __init__(self, rule: Rule, key: str, place: Place) -> None:
-        hint = did_you_mean(key, [*rule.attributes, "name"])
+        hint = did_you_mean(key, [*rule.attributes, "name"]) if key != "name" else "each target has its own name"
         super().__init__(f"{rule.name} has no attribute '{key}'", place=place, hint=hint)
 
 

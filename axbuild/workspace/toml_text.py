@@ -25,6 +25,9 @@ _TOKEN = re.compile(
     r'"""(?:[^\\]|\\.)*?"""+|' r"'''.*?'''+|" r'"(?:[^"\\\n]|\\.)*"|' r"'[^'\n]*'|#[^\n]*|[\[\]{}\n]", re.DOTALL
 )
 
+_LONG_NUMBER = re.compile(r"[0-9a-fA-F_]{16}")
+_SHOWN_CHARACTERS = 160
+
 Path = tuple[str | int, ...]
 """keys and array indices from the top of the file"""
 
@@ -52,11 +55,14 @@ class TomlText:
     @staticmethod
     def of(file: str, text: str) -> TomlText:
         try:
-            return TomlText(file, text, rtoml.loads(text))
+            read = TomlText(file, text, rtoml.loads(text))
         except rtoml.TomlParsingError as error:
             match = _AT.match(str(error))
             line = int(match[2]) if match else 0
             raise InvalidToml(match[1] if match else str(error), place_at(file, text, line)) from None
+        if _LONG_NUMBER.search(text) and (path := _too_large(read.data, ())) is not None:
+            raise InvalidToml("a whole number must fit in 64 bits", read.place(path))
+        return read
 
     def place(self, path: Path) -> Place:
         """Where the value at `path` is written; the nearest enclosing key where it has no line of its own."""
@@ -65,9 +71,11 @@ class TomlText:
 
 def read_text(disk: Disk, file: str) -> str:
     try:
-        return disk.read(file).decode()
+        data = disk.read(file)
+        return data.decode()
     except UnicodeDecodeError as error:
-        raise Unreadable(file, f"byte {error.start} is not UTF-8") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unreadable(file, f"byte {error.start}, in line {line}, is not UTF-8") from None
 
 
 def place_in(file: str, text: str, path: Path) -> Place:
@@ -81,8 +89,22 @@ def place_in(file: str, text: str, path: Path) -> Place:
 
 
 def place_at(file: str, text: str, line: int) -> Place:
-    found = text.splitlines()[line - 1 : line] if line else []
-    return Place(file, line, found[0].strip() if found else "")
+    found = text.split("\n")[line - 1 : line] if line else []
+    return Place(file, line, _shown(found[0].strip()) if found else "")
+
+
+def _shown(line: str) -> str:
+    """A line as a terminal can show it: what is no character is escaped, what is endless is cut."""
+    cut = line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}..."
+    return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in cut)
+
+
+def _too_large(value: Any, path: Path) -> Path | None:
+    """Where a whole number stands that TOML does not allow and no record of ours can hold."""
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**63 else path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, item in items if (found := _too_large(item, (*path, key))) is not None), None)
 
 
 def _lines(text: str) -> dict[Path, int]:
@@ -94,9 +116,8 @@ def _lines(text: str) -> dict[Path, int]:
     while position < len(text):
         if header := _HEADER.match(text, position):
             table = _enter(_parts(header[2]), header[1] == "[[", counts)
-            lines.setdefault(table, line)
-            if header[1] == "[[":
-                lines.setdefault(table[:-1], line)
+            for depth in range(1, len(table) + 1):
+                lines.setdefault(table[:depth], line)
             end = header.end()
         elif key := _KEY.match(text, position):
             path = table

@@ -11,11 +11,11 @@ from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.workspace.disk import RealDisk
-from axbuild.workspace.ignore import Ignore, read_ignore
+from axbuild.workspace.ignore import OUTPUTS, Ignore, read_ignore
 from axbuild.workspace.package_cache import PackageCache
 from axbuild.workspace.packages import Packages
 from axbuild.workspace.rulepack import RulePack, load_rules
-from axbuild.workspace.settings import FILE_NAME, Settings, read_settings
+from axbuild.workspace.settings import FILE_NAME, Settings, WrongSetting, read_settings
 
 
 class NoWorkspace(AxError):
@@ -38,7 +38,7 @@ class Workspace:
         self.root = root
         self.settings = settings
         self.disk = disk
-        self.cache_dir = Path(os.path.normpath(root / settings.cache_dir))
+        self.cache_dir = _cache_folder(root, settings.cache_dir)
         beyond = settings.cache_read_from
         self.read_from = Path(os.path.normpath(root / beyond)) if beyond else None
         self.id = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
@@ -85,3 +85,25 @@ class Workspace:
         """The packages of this workspace, with the cache of parsed ones."""
         cache = PackageCache(self.state_dir / "packages.msgpack", self.rules.digest, self.settings.defaults)
         return Packages(self.disk, self.ignore, self.rules.rules, self.settings.defaults, cache)
+
+
+def _cache_folder(root: Path, setting: str) -> Path:
+    """The store's folder: one of its own, so that neither build nor `clean` ever touches a file of the user's."""
+    folder = Path(os.path.normpath(root / setting))
+    if root.is_relative_to(folder):
+        raise WrongSetting("cache.dir", f"takes a folder of its own, and '{setting}' holds the workspace")
+    if folder.is_relative_to(root / OUTPUTS):
+        raise WrongSetting("cache.dir", f"takes a folder of its own, and '{setting}' is for outputs")
+    if not (folder / "cas").is_dir() and (others := _entries(folder)):
+        sentence = f"takes a folder of its own, and {folder} holds other files, such as '{min(others)}'"
+        hint = "name a new or empty folder with `dir` under [cache] in axbuild.toml, or in AXBUILD_CACHE_DIR"
+        raise WrongSetting("cache.dir", sentence, hint)
+    return folder
+
+
+def _entries(folder: Path) -> list[str]:
+    """What stands in a folder besides hidden files; nothing where it is none or cannot be read."""
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208  one call, no Path
+    except OSError:
+        return []

@@ -216,3 +216,11 @@ def test_light_commands_import_nothing_heavy(workspace, arguments, click):
         [sys.executable, "-c", PROBE.format(heavy=HEAVY), *arguments], capture_output=True, text=True, check=True
     )
     assert done.stderr.splitlines()[-1] == f"[] {click}"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_stops_no_build(workspace, closed):
+    command = f"{sys.executable} -m axbuild.cli.entry build //... {closed}"
+    for _ in range(2):  # the second one is answered by the snapshot
+        done = subprocess.run(["bash", "-c", command], cwd=workspace, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")

@@ -171,7 +171,7 @@ def test_a_mistake_in_the_settings_defaults_names_the_settings_file():
 def test_a_file_that_is_not_utf8_is_named():
     with pytest.raises(AxError) as raised:
         packages({"m/BUILD.toml": b"# \xff\n"}).targets("m")
-    assert str(raised.value) == "m/BUILD.toml: error AX117: cannot be read: byte 2 is not UTF-8"
+    assert str(raised.value) == "m/BUILD.toml: error AX117: cannot be read: byte 2, in line 1, is not UTF-8"
 
 
 def test_what_the_system_refuses_to_show_is_named(tmp_path, monkeypatch):

@@ -171,3 +171,48 @@ z = 1
 )
 def test_the_line_of_a_value_is_found_behind_strings_and_brackets(path, line):
     assert TomlText.of("f.toml", TRICKY).place(path).line == line
+
+
+@pytest.mark.parametrize("setting", ["", ".", "..", "axbuild-out", "axbuild-out/cache"])
+def test_the_cache_never_stands_around_the_workspace_or_among_outputs(tmp_path, setting):
+    (tmp_path / "axbuild.toml").write_text(f"[cache]\ndir = '{setting}'\n")
+    with pytest.raises(AxError, match=r"AX103: cache\.dir takes a folder of its own"):
+        Workspace.find(tmp_path)
+
+
+def test_a_folder_that_holds_other_files_is_not_taken_for_the_cache(tmp_path):
+    (tmp_path / "axbuild.toml").write_text("[cache]\ndir = 'pictures'\n")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / ".gitkeep").touch()
+    assert Workspace.find(tmp_path).cache_dir == pictures
+    (pictures / "a.png").touch()
+    with pytest.raises(AxError, match=r"AX103: cache.dir takes .* and .*/pictures holds other files, such as 'a.png'"):
+        Workspace.find(tmp_path)
+    (pictures / "cas").mkdir()  # what a store makes first
+    assert Workspace.find(tmp_path).cache_dir == pictures
+
+
+def test_a_whole_number_beyond_64_bits_is_no_toml():
+    with pytest.raises(AxError) as caught:
+        TomlText.of("BUILD.toml", "[[a]]\nx = 1\ny = [1, 99999999999999999999]\n")
+    assert str(caught.value) == (
+        "BUILD.toml:3: error AX101: not valid TOML: a whole number must fit in 64 bits\n"
+        "  3 | y = [1, 99999999999999999999]"
+    )
+    assert TomlText.of("BUILD.toml", "x = [9223372036854775807, -9223372036854775808]").data["x"][0] == 2**63 - 1
+
+
+def test_a_line_is_shown_as_a_terminal_can_show_it():
+    with pytest.raises(AxError) as caught:
+        TomlText.of("BUILD.toml", f"x = 'a\x1b[31m{'b' * 1000}\n")
+    assert caught.value.place.text == "x = 'a\\x1b[31m" + "b" * 149 + "..."
+
+
+def test_text_that_is_not_utf8_is_told_with_its_line():
+    with pytest.raises(AxError, match="cannot be read: byte 8, in line 2, is not UTF-8"):
+        TomlText.read(MemoryDisk({"BUILD.toml": b"x = 1\n# \xfc\n"}), "BUILD.toml")
+
+
+def test_a_dotted_header_has_a_line():
+    assert TomlText.of("BUILD.toml", "y = 1\n[[x.z]]\nname = 'n'\n").place(("x",)).line == 2

@@ -129,6 +129,14 @@ def test_a_missing_package_is_named_with_the_path_to_it(workspace_of):
     )
 
 
+def test_of_a_long_cycle_the_ends_are_named(workspace_of):
+    names = [f"t{i}" for i in range(40)]
+    needs = {name: [f":{other}"] for name, other in zip(names, [*names[1:], "t0"], strict=True)}
+    told = failure(workspace_of(a=targets(*names, **needs)), "//a:t0").splitlines()[0]
+    assert told.endswith("//a:t15 -> //a:t16 -> ... -> //a:t39 -> //a:t0")
+    assert told.count("->") == 19
+
+
 def test_a_cycle_is_named_whole(workspace_of):
     workspace = workspace_of(
         a=targets("top", "x", top=[":x"], x=["//b:y"]), b=targets("y", y=["//b:z"]) + targets("z", z=["//a:x"])
