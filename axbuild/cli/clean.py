@@ -7,7 +7,8 @@ import shutil
 import click
 
 from axbuild.cli.common import here
-from axbuild.engine.outputs import FOLDER, clean
+from axbuild.engine.claims import FOLDER
+from axbuild.engine.outputs import clean
 from axbuild.errors import AxError
 from axbuild.store.locks import FileLock
 

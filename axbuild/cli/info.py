@@ -11,7 +11,7 @@ import click
 
 from axbuild import __version__
 from axbuild.cli.common import config_option, here, json_option
-from axbuild.engine.outputs import FOLDER
+from axbuild.engine.claims import FOLDER
 from axbuild.engine.platform import float_platform
 from axbuild.engine.resources import machine_cpus, machine_memory_gb
 from axbuild.errors import AxError

@@ -2,7 +2,7 @@
 
 Each file is a reflink or copy put there by a rename; a file that already has the right bytes is left alone. What
 an earlier build put there and this one does not is removed: the list of it stands in `axbuild-out/.axbuild/`, so
-that a file of the user's own, or the folder of a target in a sub-package, is never taken for stale.
+that a file of the user's own, or one of a target in a sub-package, is never taken for stale.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 
+from axbuild.engine.claims import FOLDER, OWN, listed, manifest_of, owner_of, owners_below
 from axbuild.engine.content import Content, File
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
@@ -26,8 +27,6 @@ from axbuild.store.statcache import StatCache, signature_of
 from axbuild.workspace.disk import Seen
 from axbuild.workspace.label import split
 
-FOLDER = "axbuild-out"
-_OWN = ".axbuild"
 _ABANDONED_SECONDS = 10.0
 
 
@@ -52,6 +51,7 @@ class Outputs:
         self._root, self._blobs, self._stat = root, blobs, stat
         self._names = count()
         self._swept = False
+        self._whose: dict[str, str] = {}
         self.seen: dict[str, Seen] = {}
         """every file in place, by its path from the root, with a signature that stands for its bytes"""
 
@@ -62,14 +62,18 @@ class Outputs:
         # Text, not Path: a build of everything asks this of every output, mostly to find it as it should be.
         own = "/".join(part for part in (FOLDER, package, name) if part)
         folder = f"{self._root}/{own}"
-        manifest = "/".join(part for part in (str(self._root), FOLDER, _OWN, package, f"{name}.json") if part)
+        manifest = manifest_of(self._root, label)
         with _told(Path(folder)):
-            before = _listed(manifest)
+            before = listed(manifest)
             if stale := before - files.keys():
-                _remove(Path(folder), sorted(stale))
+                kept = [path for path in sorted(stale) if not owner_of(self._root, self._below(own, path), label)]
+                _remove(Path(folder), kept)
             for path, file in files.items():
                 full = f"{folder}/{path}"
+                if (other := self._whose.setdefault(full, label)) != label:
+                    raise BadOutputPath(label, path, f"{other} hands over the same file; rename one of the two")
                 if not self._right(full, file.digest):
+                    self._make_way(label, path, self._below(own, path))
                     self._put(Path(full), file)
                 self.seen[f"{own}/{path}"] = self._look(full, file.digest)
             if files.keys() != before:
@@ -91,6 +95,25 @@ class Outputs:
             record = signature_of(path), time.time_ns(), digest
         return Seen(record[0], record[1], bytes.fromhex(digest))
 
+    @staticmethod
+    def _below(own: str, path: str) -> str:
+        return f"{own}/{path}".removeprefix(f"{FOLDER}/")
+
+    def _make_way(self, label: str, path: str, place: str) -> None:
+        """A folder where the file goes, or a file where its folder goes, is removed unless another target's is lost."""
+        target = self._root / FOLDER / place
+        if target.is_dir() and not target.is_symlink():
+            for other in owners_below(self._root, place, label):
+                raise BadOutputPath(
+                    label, path, f"{other} has its files in a folder of that name; rename one of the two"
+                )
+            shutil.rmtree(target)
+        for parent in _parents(place):
+            if (self._root / FOLDER / parent).is_file():
+                if other := owner_of(self._root, parent, label):
+                    raise BadOutputPath(label, path, f"{other} hands over the file {parent}; rename one of the two")
+                (self._root / FOLDER / parent).unlink()
+
     def _put(self, target: Path, file: File) -> None:
         fresh = self._fresh()
         try:
@@ -99,8 +122,6 @@ class Outputs:
             else:
                 self._blobs.materialise(file.digest, fresh)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
             fresh.replace(target)
         finally:
             fresh.unlink(missing_ok=True)
@@ -112,7 +133,7 @@ class Outputs:
         fresh.replace(target)
 
     def _fresh(self) -> Path:
-        folder = self._root / FOLDER / _OWN
+        folder = self._root / FOLDER / OWN
         if not self._swept:
             folder.mkdir(parents=True, exist_ok=True)
             _sweep(folder)
@@ -156,7 +177,7 @@ def _flat(label: str, contents: Mapping[str, Content]) -> Iterator[tuple[str, Fi
         prefix = path.rstrip("/")
         named = {prefix: content} if isinstance(content, File) else {_under(prefix, n): f for n, f in content.items()}
         for name, file in named.items():
-            if any(part in ("", ".", "..") for part in name.split("/")) or name.split("/")[0] == _OWN:
+            if any(part in ("", ".", "..") for part in name.split("/")) or name.split("/")[0] == OWN:
                 raise BadOutputPath(label, path, f"'{name}' is no path inside the target's folder")
             if name in seen or name in folders or any(parent in seen for parent in _parents(name)):
                 raise BadOutputPath(label, path, f"another output stands at '{name}'")
@@ -172,15 +193,6 @@ def _under(prefix: str, name: str) -> str:
 def _parents(name: str) -> Iterator[str]:
     while name := name.rpartition("/")[0]:
         yield name
-
-
-def _listed(manifest: str) -> set[str]:
-    try:
-        with open(manifest, "rb") as file:  # noqa: PTH123  # text, as above
-            names = json.loads(file.read())
-    except (FileNotFoundError, ValueError):
-        return set()
-    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
 def _remove(folder: Path, paths: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO, TypeVar
 
+from axbuild.engine.claims import FOLDER
 from axbuild.engine.events import (
     WOULD_RUN,
     ActionFinished,
@@ -14,7 +15,6 @@ from axbuild.engine.events import (
     Event,
     TestResult,
 )
-from axbuild.engine.outputs import FOLDER
 from axbuild.errors import INTERRUPTED, AxError
 from axbuild.report.board import Board
 from axbuild.report.style import Style, duration

@@ -109,3 +109,58 @@ def test_clean_removes_every_output(store, place, tmp_path):
     place({"x": File(store.blobs.add_bytes(b"x"))})
     assert clean(tmp_path) is True
     assert not (tmp_path / "axbuild-out").exists()
+
+
+@pytest.fixture
+def fresh(store, tmp_path):
+    """Each call is a build of its own."""
+    stat = StatCache(tmp_path / "stat")
+    return lambda label, contents: Outputs(tmp_path, store.blobs, stat).place(label, contents)
+
+
+def test_a_stale_file_that_a_target_of_a_sub_package_has_taken_over_stays(store, fresh, tmp_path):
+    one, two = File(store.blobs.add_bytes(b"one")), File(store.blobs.add_bytes(b"two"))
+    fresh("//a:b", {"x/t": one, "own": one})
+    fresh("//a/b:x", {"t": two})
+    fresh("//a:b", {"y": one})
+    assert below(tmp_path / "axbuild-out/a/b") == {"x/t": "two", "y": "one"}
+    fresh("//a/b:x", {"other": two})
+    assert below(tmp_path / "axbuild-out/a/b") == {"x/other": "two", "y": "one"}
+
+
+def test_the_root_packages_targets_share_folders_with_packages_too(store, fresh, tmp_path):
+    one, two = File(store.blobs.add_bytes(b"one")), File(store.blobs.add_bytes(b"two"))
+    fresh("//:b", {"x/t": one})
+    fresh("//b:x", {"t": two})
+    fresh("//:b", {"y": one})
+    assert below(tmp_path / "axbuild-out/b") == {"x/t": "two", "y": "one"}
+
+
+def test_two_targets_of_one_build_cannot_hand_over_the_same_file(store, place):
+    blob = File(store.blobs.add_bytes(b"x"))
+    place({"x/t": blob}, "//a:b")
+    with pytest.raises(BadOutputPath) as caught:
+        place({"t": blob}, "//a/b:x")
+    assert caught.value.sentence == "//a/b:x hands over 't': //a:b hands over the same file; rename one of the two"
+
+
+def test_a_file_never_replaces_another_targets_folder_nor_a_folder_its_file(store, fresh, tmp_path):
+    one, two = File(store.blobs.add_bytes(b"one")), File(store.blobs.add_bytes(b"two"))
+    fresh("//a/b:x", {"deep/t": two})
+    with pytest.raises(BadOutputPath, match="//a/b:x has its files in a folder of that name"):
+        fresh("//a:b", {"x": one})
+    assert below(tmp_path / "axbuild-out").items() >= {"a/b/x/deep/t": "two"}.items()
+    fresh("//c:d", {"x": one})
+    with pytest.raises(BadOutputPath, match="//c:d hands over the file c/d/x"):
+        fresh("//c/d:x", {"t": two})
+    assert (tmp_path / "axbuild-out/c/d/x").read_text() == "one"
+
+
+def test_what_nobody_claims_makes_way(store, fresh, tmp_path):
+    one = File(store.blobs.add_bytes(b"one"))
+    fresh("//a:b", {"x/deep": one, "y": one})
+    fresh("//a:b", {"x": one, "y/deep": one})
+    assert below(tmp_path / "axbuild-out/a/b") == {"x": "one", "y/deep": "one"}
+    (tmp_path / "axbuild-out/c").write_text("in the way")
+    fresh("//c:d", {"x": one})
+    assert below(tmp_path / "axbuild-out/c") == {"d/x": "one"}
