@@ -109,10 +109,13 @@ class Outputs:
                 )
             shutil.rmtree(target)
         for parent in _parents(place):
-            if (self._root / FOLDER / parent).is_file():
+            here = self._root / FOLDER / parent
+            if here.is_symlink():  # somebody's folder is behind it, and nothing is written there
+                here.unlink()
+            elif here.is_file():
                 if other := owner_of(self._root, parent, label):
                     raise BadOutputPath(label, path, f"{other} hands over the file {parent}; rename one of the two")
-                (self._root / FOLDER / parent).unlink()
+                here.unlink()
 
     def _put(self, target: Path, file: File) -> None:
         fresh = self._fresh()
@@ -198,6 +201,8 @@ def _parents(name: str) -> Iterator[str]:
 def _remove(folder: Path, paths: list[str]) -> None:
     for path in paths:
         if ".." in path.split("/") or path.startswith("/"):
+            continue
+        if any((folder / parent).is_symlink() for parent in _parents(path)):
             continue
         (folder / path).unlink(missing_ok=True)
         for parent in _parents(path):

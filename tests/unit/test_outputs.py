@@ -164,3 +164,20 @@ def test_what_nobody_claims_makes_way(store, fresh, tmp_path):
     (tmp_path / "axbuild-out/c").write_text("in the way")
     fresh("//c:d", {"x": one})
     assert below(tmp_path / "axbuild-out/c") == {"d/x": "one"}
+
+
+def test_nothing_is_written_or_removed_behind_a_link(store, place, tmp_path):
+    one, two = File(store.blobs.add_bytes(b"one")), File(store.blobs.add_bytes(b"two"))
+    place({"quant/x": one, "other/y": one})
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("quant", "other"):
+        folder = tmp_path / "axbuild-out/pkg/t" / name
+        next(folder.iterdir()).unlink()
+        folder.rmdir()
+        folder.symlink_to(mine)
+    (mine / "x").write_text("my x")
+    (mine / "y").write_text("my y")
+    place({"quant/x": two})
+    assert below(mine) == {"x": "my x", "y": "my y"}
+    assert (tmp_path / "axbuild-out/pkg/t/quant/x").read_text() == "two"
