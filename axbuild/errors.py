@@ -130,6 +130,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX910": (TOOL_FAILED, "another process is collecting the cache"),
     "AX950": (TOOL_FAILED, "the outputs cannot be written"),
     "AX951": (TOOL_FAILED, "the cache is in use"),
+    "AX952": (TOOL_FAILED, "what there is to say cannot be written"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 import traceback
@@ -27,6 +28,17 @@ VERBS = {
     "completion": "Print the shell's completion script.",
     "version": "Print the version.",
 }
+
+
+# A write to a stream names no file. The store and the outputs tell of their own disk before it comes to this.
+_STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+class Unsaid(AxError):
+    code = "AX952"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the standard output cannot be written: {reason}")
 
 
 class Verbs(click.Group):
@@ -83,7 +95,12 @@ def run(arguments: Sequence[str], found: Found | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception:  # a defect of ours: the trace goes to the user, who is asked to report it
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _STREAM_FAILURES:
+            unsaid = Unsaid(error.strerror)
+            print(unsaid, file=sys.stderr)
+            return unsaid.exit_code
+        # A defect of ours: the trace goes to the user, who is asked to report it.
         traceback.print_exc()
         print("error AX900: axbuild itself failed; this is a defect, please report the lines above", file=sys.stderr)
         return TOOL_FAILED

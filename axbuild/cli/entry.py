@@ -23,13 +23,23 @@ def main() -> None:
     # The client lives for one command and what it makes lives as long: to look for garbage costs a tenth of it.
     gc.disable()
     found = snapshot.look(arguments)
-    if found is not None and found.is_answer:
-        snapshot.answer(found)
+    if found is not None and found.is_answer and _answered(found):
         # Nothing is open or buffered, and to take the interpreter down by the book would cost a tenth of the build.
         os._exit(0)
     from axbuild.cli.app import run
 
     sys.exit(run(arguments, found))
+
+
+def _answered(found: snapshot.Found) -> bool:
+    """Whether all could be said; what cannot be written is told by the whole way, which has the sentences for it."""
+    try:
+        snapshot.answer(found)
+    except BrokenPipeError:  # whoever read has gone
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _open_streams() -> None:

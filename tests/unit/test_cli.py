@@ -224,3 +224,27 @@ def test_a_closed_stream_stops_no_build(workspace, closed):
     for _ in range(2):  # the second one is answered by the snapshot
         done = subprocess.run(["bash", "-c", command], cwd=workspace, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("verb", ["build", "build --json", "query", "info"])
+def test_output_on_a_full_disk_is_told_and_no_defect(workspace, verb):
+    words = verb if verb == "info" else f"{verb} //..."
+    for _ in range(2):  # the second build is answered by the snapshot
+        run(["build", "//..."])
+        command = f"{sys.executable} -m axbuild.cli.entry {words} >/dev/full"
+        done = subprocess.run(["bash", "-c", command], cwd=workspace, capture_output=True, text=True, check=False)
+        assert done.returncode == 3
+        assert done.stderr.endswith("error AX952: the standard output cannot be written: No space left on device\n")
+        assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_gone_and_a_full_events_file_on_the_second_build(workspace):
+    base = [sys.executable, "-m", "axbuild.cli.entry", "build", "//..."]
+    for _ in range(2):
+        subprocess.run(base, cwd=workspace, capture_output=True, check=True)
+    piped = f"set -o pipefail; {' '.join(base)} | true"
+    gone = subprocess.run(["bash", "-c", piped], cwd=workspace, capture_output=True, text=True, check=False)
+    assert (gone.returncode, gone.stderr) == (0, "")
+    full = subprocess.run([*base, "--events", "/dev/full"], cwd=workspace, capture_output=True, text=True, check=False)
+    assert full.returncode == 2
+    assert "error AX251: --events: /dev/full cannot be written: No space left on device" in full.stderr
