@@ -105,7 +105,7 @@ def _action(page: Page, event: ActionFinished, width: int, told: tuple[str, list
         page.add("", head=head)
         return
     indent = len(name) + len(word) + 2
-    page.add(causes[0], head=f"{head}  ", indent=indent)
+    page.add(causes[0], head=f"{head}  ", indent=indent, colour="dim" if event.status == "up_to_date" else "")
     for cause in causes[1:]:
         page.add(cause, indent=indent)
 
@@ -114,7 +114,7 @@ def _told(reason: Reason, oldest: Record) -> tuple[str, list[str]]:
     event = reason.event
     if event.status == "up_to_date":
         made = reason.since
-        return f"valid {since(made) if made else f'since before build {oldest.number}, {clock(oldest.time)}'}", []
+        return "valid", [since(made) if made else f"since before build {oldest.number}, {clock(oldest.time)}"]
     word = _WORDS[event.status]
     return (word, _causes(event)) if event.status in ("executed", "cached") else (word, [event.reason])
 
@@ -230,10 +230,14 @@ def _outcome(record: Record) -> str:
     counts = ", ".join(_counted(end.counts))
     tests = [event for event in record.events if isinstance(event, TestResult)]
     failed = sum(not test.passed for test in tests)
-    parts = [counts or "nothing to do", f"{failed} of {len(tests)} checks failed" if failed else ""]
-    said = ", ".join(part for part in parts if part)
-    first = f": {end.errors[0]['sentence']}" if end.errors else ""
-    return f"{_ENDED.get(end.exit_code, 'failed')} in {duration(end.seconds)}, {said}{first}"
+    parts = [
+        counts or ("" if end.errors else "nothing to do"),
+        f"{failed} of {len(tests)} checks failed" if failed else "",
+    ]
+    said = ", ".join(
+        part for part in (f"{_ENDED.get(end.exit_code, 'failed')} in {duration(end.seconds)}", *parts) if part
+    )
+    return f"{said}: {end.errors[0]['sentence']}" if end.errors else said
 
 
 def _counted(counts: dict[str, int]) -> Iterator[str]:

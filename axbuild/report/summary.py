@@ -25,8 +25,8 @@ MOST_PATHS = 12
 MOST_TARGETS = 20
 MOST_LINKS = 5
 MOST_NAMES = 10
-_LINK_SECONDS = 0.05
-"""links of the critical path that are shorter have no name in its line"""
+_PATH_SECONDS, _SHARE = 0.5, 0.05
+"""how long a critical path must be to be told of, and which share of it a link to be named"""
 
 
 class Summary:
@@ -99,17 +99,18 @@ class Summary:
         return [style("red", "failed"), *(f"  {name}" for name in self._some(names, MOST_NAMES)), *more]
 
     def _longest(self, style: Style, end: BuildFinished) -> list[str]:
-        """The critical path, where there is one to speak of."""
+        """The critical path, where there is one to speak of: what to make faster, or to cut in parts."""
         path = end.critical_path
-        if len(path) < 2:
-            return []
-        named = sorted(path, key=lambda link: -link["seconds"])
-        named = [link for link in named if link["seconds"] >= _LINK_SECONDS]
-        chosen = [link for link in path if link in self._some(named, MOST_LINKS)]
         total = sum(link["seconds"] for link in path)
-        links = ", ".join(f"{link['label']} {link['action']} {duration(link['seconds'])}" for link in chosen)
-        said = f"critical path: {len(path)} actions, {duration(total)}"
-        return [style("dim", f"{said}, of it {links}" if links else said)]
+        if len(path) < 2 or total < _PATH_SECONDS:
+            return []
+        slow = sorted((link for link in path if link["seconds"] >= _SHARE * total), key=lambda link: -link["seconds"])
+        shown = self._some(slow, MOST_LINKS)
+        head = f"critical path: {duration(total)} in {len(path)} actions"
+        lines = [
+            f"  {duration(link['seconds']):>8}  {link['label']} {link['action']}" for link in path if link in shown
+        ]
+        return [style("dim", line) for line in (f"{head}, the slowest of them" if lines else head, *lines)]
 
     def untold(self) -> list[AxError]:
         """Errors that stand in no action's line: of the request, the BUILD files, the store."""

@@ -242,8 +242,12 @@ def test_the_summary_names_the_critical_path_and_the_warnings():
     end = replace(ended(executed=3), outputs={}, critical_path=path)
     assert summary_of(warned, end).text(io.StringIO()).splitlines() == [
         "done: 3 built, 0 reused, 1 warning in 1.2 s",
-        "critical path: 3 actions, 1.5 s, of it //m:x a 1.0 s, //m:x c 0.5 s",
+        "critical path: 1.5 s in 3 actions, the slowest of them",
+        "     1.0 s  //m:x a",
+        "     0.5 s  //m:x c",
     ]
+    short = replace(end, critical_path=tuple(link | {"seconds": 0.01} for link in path))
+    assert "critical path" not in summary_of(short).text(io.StringIO())
 
 
 def test_a_long_summary_is_cut_save_when_everything_is_asked_for():
