@@ -56,6 +56,12 @@ class check:
             samples=samples,
             params={"inputs": inputs, "input_processors": t.axmodel.settings["input_processors"]},
         )
+        for processor in t.axmodel.settings["input_processors"]:
+            data = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
+            if data is not None and data.format == "Numpy" and processor["src_dtype"] == "U8":
+                sentence = f"the axmodel takes U8 for '{processor['tensor_name']}', and its samples are float arrays"
+                hint = 'compare an axmodel with src_dtype = "FP32", or use samples of format Image'
+                raise t.error("axmodel", sentence, hint=hint, code="AX115")
         limits = {name: getattr(t, name) if t.level == level else 0.0 for name, level in _LEVEL_OF.items()}
         compared = plan.run(COMPARE, simulated=simulated, reference=reference, params={"level": t.level} | limits)
         plan.output("verdict.json", compared)

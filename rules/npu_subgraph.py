@@ -70,7 +70,9 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
     """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel."""
     chip = t.only("target_hardware", "npu_mode")
     processors = settle(t, quant)
-    plan.preflight(PREFLIGHT, model=quant.source.model, params=chip)
+    declared = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
+    early = chip | {"input_processors": processors, "declared": declared}
+    plan.preflight(PREFLIGHT, model=quant.source.model, params=early)
     partition = partitioned(plan, quant, t.target_hardware, processors)
     split = plan.expand(
         SPLIT,

@@ -1,18 +1,16 @@
-"""The command group, and the way from whatever went wrong to an exit code."""
+"""The command group."""
 
 from __future__ import annotations
 
-import errno
 import importlib
-import sys
-import traceback
 from collections.abc import Sequence
 
 import click
 
 from axbuild.cli.common import SUBTRACT
+from axbuild.cli.ending import ended
 from axbuild.engine.snapshot import Found
-from axbuild.errors import INTERRUPTED, TOOL_FAILED, USER_ERROR, AxError
+from axbuild.errors import USER_ERROR
 
 VERBS = {
     "build": "Build targets, reusing every result that is still valid.",
@@ -28,17 +26,6 @@ VERBS = {
     "completion": "Print the shell's completion script.",
     "version": "Print the version.",
 }
-
-
-# A write to a stream names no file. The store and the outputs tell of their own disk before it comes to this.
-_STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-
-class Unsaid(AxError):
-    code = "AX952"
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the standard output cannot be written: {reason}")
 
 
 class Verbs(click.Group):
@@ -83,24 +70,15 @@ def axbuild() -> None:
 def run(arguments: Sequence[str], found: Found | None = None) -> int:
     """Run a command line, of which `found` is what its snapshot says; the process's exit code."""
     marked = [f"{SUBTRACT}{text}" if text.startswith(("-//", "-:")) else text for text in arguments]
+    return ended(lambda: _run(marked, found))
+
+
+def _run(arguments: Sequence[str], found: Found | None) -> int:
     try:
-        code = axbuild.main(marked, prog_name="axbuild", standalone_mode=False, obj=found)
+        code = axbuild.main(arguments, prog_name="axbuild", standalone_mode=False, obj=found)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()
         return USER_ERROR
-    except AxError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno in _STREAM_FAILURES:
-            unsaid = Unsaid(error.strerror)
-            print(unsaid, file=sys.stderr)
-            return unsaid.exit_code
-        # A defect of ours: the trace goes to the user, who is asked to report it.
-        traceback.print_exc()
-        print("error AX900: axbuild itself failed; this is a defect, please report the lines above", file=sys.stderr)
-        return TOOL_FAILED
+    except click.Abort:
+        raise KeyboardInterrupt from None

@@ -94,16 +94,17 @@ def _cache_folder(root: Path, setting: str) -> Path:
         raise WrongSetting("cache.dir", f"takes a folder of its own, and '{setting}' holds the workspace")
     if folder.is_relative_to(root / OUTPUTS):
         raise WrongSetting("cache.dir", f"takes a folder of its own, and '{setting}' is for outputs")
-    if not (folder / "cas").is_dir() and (others := _entries(folder)):
+    # A store makes `cas` first; before that, a query has kept what it read in `workspaces`.
+    if not (folder / "cas").is_dir() and (others := _entries(folder) - {"workspaces"}):
         sentence = f"takes a folder of its own, and {folder} holds other files, such as '{min(others)}'"
         hint = "name a new or empty folder with `dir` under [cache] in axbuild.toml, or in AXBUILD_CACHE_DIR"
         raise WrongSetting("cache.dir", sentence, hint)
     return folder
 
 
-def _entries(folder: Path) -> list[str]:
+def _entries(folder: Path) -> set[str]:
     """What stands in a folder besides hidden files; nothing where it is none or cannot be read."""
     try:
-        return [name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208  one call, no Path
+        return {name for name in os.listdir(folder) if not name.startswith(".")}  # noqa: PTH208  one call, no Path
     except OSError:
-        return []
+        return set()

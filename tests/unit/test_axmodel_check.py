@@ -212,6 +212,8 @@ def test_a_default_entry_serves_the_inputs_without_one_of_their_own():
         bind(inputs[1:], ["a", "b"])
     with pytest.raises(SampleMismatchError, match="samples are given for 'b'; the model's inputs are a"):
         bind(inputs, ["a"])
+    with pytest.raises(SampleMismatchError, match='samples for "DEFAULT" have no effect'):
+        bind((InputData("", "Image"), InputData("a", "Image")), ["a"])
 
 
 def test_samples_of_several_inputs_are_paired_by_name(tmp_path):

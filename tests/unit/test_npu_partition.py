@@ -22,8 +22,8 @@ from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.decode import decode
 from axbuild.toolchain.npu.extract import ExtractParams, extract
 from axbuild.toolchain.npu.net import NetError, net_of, read_model
-from axbuild.toolchain.npu.partition import PartitionError, PartitionParams, partition
-from axbuild.toolchain.npu.preflight import LimitError, PreflightParams, preflight
+from axbuild.toolchain.npu.partition import PartitionParams, partition
+from axbuild.toolchain.npu.preflight import Declared, LimitError, PreflightParams, preflight
 from axbuild.toolchain.npu.preprocess import ProcessorError
 from axbuild.toolchain.npu.simulator import simulate
 from axbuild.toolchain.npu.split import SplitParams, split
@@ -143,7 +143,7 @@ def test_the_entry_of_an_input_goes_before_the_default(tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"tensor_name": "picture"}, PartitionError, "'picture', which is no input"),
+        ({"tensor_name": "picture"}, ProcessorError, "'picture', which is no input"),
         ({"src_format": "RGB"}, ProcessorError, "src_format RGB differs from tensor_format BGR"),
         ({"mean": (1.0, 2.0)}, ProcessorError, "mean has 2 values"),
         ({"std": (1.0, 0.0, 1.0)}, ProcessorError, "every std must be a positive number"),
@@ -201,8 +201,8 @@ def test_bytes_that_are_no_model_are_refused(tmp_path):
         read_model(tmp_path / "x.onnx")
 
 
-def float_model(*nodes: onnx.NodeProto) -> onnx.ModelProto:
-    info = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4, 8, 8]) for n in ("x", "y")]
+def float_model(*nodes: onnx.NodeProto, shape=(1, 4, 8, 8)) -> onnx.ModelProto:
+    info = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, list(shape)) for n in ("x", "y")]
     weight = numpy_helper.from_array(np.zeros((4, 4, 1, 1), np.float32), "w")
     graph = helper.make_graph(list(nodes), "g", info[:1], info[1:], initializer=[weight])
     return onnx.shape_inference.infer_shapes(helper.make_model(graph, ir_version=10))
@@ -234,6 +234,25 @@ def test_preflight_names_every_refused_node(tmp_path):
         "(count_include_pad = 1), got 0; wide: dilations must be 1, got 2"
     )
     assert caught.value.exit_code == 2
+
+
+def early(tmp_path, *declared: Declared, **change) -> None:
+    file = tmp_path / "optimized.onnx"
+    relu = helper.make_node("Relu", ["x"], ["y"], "r")
+    file.write_bytes(float_model(relu, shape=change.pop("shape", [1, 3, 8, 8])).SerializeToString())
+    processor = replace(PICTURE, **{"tensor_name": "DEFAULT", **change})
+    preflight(file, tmp_path, params=PreflightParams("AX650", "NPU1", (processor,), declared))
+
+
+def test_preflight_refuses_processors_that_fit_no_input(tmp_path):
+    early(tmp_path, Declared("DEFAULT", "NHWC"))
+    with pytest.raises(ProcessorError, match="for 'z', which is no input of the model"):
+        early(tmp_path, tensor_name="z")
+    with pytest.raises(ProcessorError, match="mean has 2 values"):
+        early(tmp_path, mean=(1.0, 2.0))
+    flat = r"src_layout NHWC has no effect: it is for inputs of rank 4, and 'x' is \[1, 20\]"
+    with pytest.raises(ProcessorError, match=flat):
+        early(tmp_path, Declared("DEFAULT", "NHWC"), shape=[1, 20], mean=(), std=())
 
 
 def test_preflight_names_operators_that_do_not_exist(tmp_path):

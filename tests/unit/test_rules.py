@@ -101,7 +101,9 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
     assert actions["quant", "quantize"].params == {"method": "MinMax"}
     chip = {"target_hardware": "AX650", "npu_mode": "NPU1"}
-    assert actions["axmodel", "preflight"].params == chip
+    processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
+    processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
+    assert actions["axmodel", "preflight"].params == chip | {"input_processors": [processor], "declared": []}
     assert actions["axmodel", "split"].params == chip | {"batches": [1], "ddr_bw_limit": 0.0}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
     assert actions["check", "compare"].params == {"level": "close", "rtol": 1e-5, "atol": 0.0, "cosine": 0.0}
@@ -188,6 +190,20 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         ("b", "NHWC", []),
     ]
     assert len(actions["check", "simulate"].inputs["samples"]) == 2
+
+
+def test_the_preflight_is_told_what_was_written_of_the_inputs(lay):
+    actions, _ = lay(TWO_INPUTS + AXMODEL + 'input_processors = [{ src_layout = "NHWC" }]\n')
+    params = actions["axmodel", "preflight"].params
+    assert params["declared"] == [{"tensor_name": "DEFAULT", "src_layout": "NHWC"}]
+    assert params["input_processors"] == actions["axmodel", "partition"].params["input_processors"]
+
+
+def test_a_check_that_would_feed_arrays_to_an_input_of_bytes_is_refused(lay):
+    with pytest.raises(AxError) as caught:
+        lay(TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "b", src_dtype = "U8" }]\n' + CHECK)
+    assert "error AX115: the axmodel takes U8 for 'b', and its samples are float arrays" in str(caught.value)
+    lay(TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "a", src_dtype = "U8" }]\n' + CHECK)
 
 
 def test_batches_are_split_and_fused_in_order(lay):

@@ -186,6 +186,8 @@ def test_a_folder_that_holds_other_files_is_not_taken_for_the_cache(tmp_path):
     pictures.mkdir()
     (pictures / ".gitkeep").touch()
     assert Workspace.find(tmp_path).cache_dir == pictures
+    (pictures / "workspaces").mkdir()  # what a query makes
+    assert Workspace.find(tmp_path).cache_dir == pictures
     (pictures / "a.png").touch()
     with pytest.raises(AxError, match=r"AX103: cache.dir takes .* and .*/pictures holds other files, such as 'a.png'"):
         Workspace.find(tmp_path)

@@ -66,6 +66,8 @@ def bind(inputs: tuple[InputData, ...], names: list[str]) -> list[tuple[InputDat
         if name and name not in names:
             raise SampleMismatchError(f"samples are given for '{name}'; the model's inputs are {', '.join(names)}")
     chosen = [position.get(name, position.get("")) for name in names]
+    if "" in position and position[""] not in chosen:
+        raise SampleMismatchError('samples for "DEFAULT" have no effect: every input of the model has its own')
     for name, index in zip(names, chosen, strict=True):
         if index is None:
             raise SampleMismatchError(f"there are no samples for the model's input '{name}'")

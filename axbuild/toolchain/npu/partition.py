@@ -20,14 +20,14 @@ import onnx
 from onnx import helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.data.inputs import InputProcessor, processor_of
+from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Quantize
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
 from axbuild.toolchain.npu.chips import canonical_name
 from axbuild.toolchain.npu.lower.jobs import can_lower
 from axbuild.toolchain.npu.net import Net, Tensor, net_of, read_model
-from axbuild.toolchain.npu.preprocess import Source
+from axbuild.toolchain.npu.preprocess import Source, sources_of
 
 SUBGRAPH = "subgraph_npu_0"
 
@@ -51,25 +51,13 @@ def partition(model: Path, out: Path, *, params: PartitionParams) -> None:
     for op in net.ops:
         if not can_lower(op.kind):
             raise PartitionError(f"Operator '{op.name}' ({op.kind.op_type}) does not run on the NPU of {chip}.")
-    _check_processors(net, params.input_processors)
-    sources = [
-        Source(name, net.tensors[name].shape, processor_of(name, params.input_processors)) for name in net.inputs
-    ]
+    sources = sources_of({name: net.tensors[name].shape for name in net.inputs}, params.input_processors)
     folder = out / "partition"
     folder.mkdir()
     canonical = Canonical(net, sources).model()
     (folder / f"{SUBGRAPH}.onnx").write_bytes(canonical.SerializeToString(deterministic=True))
     record = json.dumps(_record(net, sources, chip), indent=1, sort_keys=True)
     (folder / "partition.json").write_text(record + "\n", encoding="utf-8")
-
-
-def _check_processors(net: Net, processors: tuple[InputProcessor, ...]) -> None:
-    for processor in processors:
-        if processor.tensor_name not in ("DEFAULT", *net.inputs):
-            raise PartitionError(
-                f"An input processor is for '{processor.tensor_name}', which is no input of the model.",
-                hint=f"inputs: {', '.join(net.inputs)}",
-            )
 
 
 def _record(net: Net, sources: list[Source], chip: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ becomes one table, computed by these same operations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.data.inputs import InputProcessor, processor_of
 from axbuild.toolchain.kinds.arithmetic import normalise_table
 from axbuild.toolchain.kinds.base import Array, Kind, Shape
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize
@@ -56,8 +58,6 @@ class Source:
             return
         if p.src_layout not in ("NCHW", "NHWC"):
             raise ProcessorError(f"Input '{self.name}': src_layout must be NCHW or NHWC, got '{p.src_layout}'.")
-        if p.tensor_name == self.name and p.src_layout == "NHWC" and not self.image:
-            raise ProcessorError(f"Input '{self.name}': src_layout NHWC needs rank 4, the input is {list(self.shape)}.")
         if p.src_format != p.tensor_format:
             raise ProcessorError(
                 f"Input '{self.name}': src_format {p.src_format} differs from tensor_format {p.tensor_format}; colour "
@@ -103,6 +103,17 @@ class Source:
         rows = [normalise_table(m, s, quantize.scale, quantize.zero) for m, s in zip(mean, std, strict=True)]
         move: list[Kind] = [Transpose(NHWC_TO_NCHW, "uint8")] if self.layout == "NHWC" else []
         return [*move, ChannelTable(np.stack(rows), 1)]
+
+
+def sources_of(inputs: Mapping[str, Shape], processors: tuple[InputProcessor, ...]) -> list[Source]:
+    """The run-time form of each of a model's inputs (name -> ONNX shape); raises ProcessorError where none fits."""
+    for processor in processors:
+        if processor.tensor_name not in ("DEFAULT", *inputs):
+            raise ProcessorError(
+                f"An input processor is for '{processor.tensor_name}', which is no input of the model.",
+                hint=f"inputs: {', '.join(inputs)}",
+            )
+    return [Source(name, shape, processor_of(name, processors)) for name, shape in inputs.items()]
 
 
 def _dtype(name: str, processor: InputProcessor | None) -> str:
