@@ -65,8 +65,8 @@ class Record:
     @cached_property
     def events(self) -> list[Event]:
         # A build that is running, or was killed, leaves a last line that is not whole.
-        text = self.path.read_text(encoding="utf-8")
-        return [_event_of(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        return [event for line in text[: text.rfind("\n") + 1].splitlines() for event in _events_of(line)]
 
     @property
     def started(self) -> BuildStarted | None:
@@ -98,13 +98,14 @@ class Recording:
         self.number = number
         self._writer, self._made = writer, made
         self._bytes = 0
+        self._began = int(time.time())
         self.statuses: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, ActionFinished):
             self.statuses.add(event.status)
             if event.status in ("executed", "cached"):
-                self._made.add(Made(event.label, event.action, self.number, int(time.time()), event.seconds))
+                self._made.add(Made(event.label, event.action, self.number, self._began, event.seconds))
             if self._bytes > RECORD_BYTES and event.status != "failed":
                 return
         line = _line_of(event)
@@ -208,8 +209,11 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _event_of(line: str) -> Event:
-    if line.startswith("["):
-        label, action, stage, stage_id, key = json.loads(line)
-        return ActionFinished(label, action, stage, stage_id, key, "up_to_date", "", 0.0)
-    return from_line(line)
+def _events_of(line: str) -> Iterator[Event]:
+    """The line's event; none where the disk has damaged it, which costs a reason in a text and never a result."""
+    with suppress(ValueError, KeyError, TypeError):
+        if line.startswith("["):
+            label, action, stage, stage_id, key = json.loads(line)
+            yield ActionFinished(label, action, stage, stage_id, key, "up_to_date", "", 0.0)
+        else:
+            yield from_line(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -133,7 +132,7 @@ def _bytes(digests: Iterable[str], sizes: Mapping[str, int]) -> int:
 def _work_trees(store: Store) -> Iterable[WorkTree]:
     for folder in (store.directory / "workspaces").iterdir():
         try:
-            root = os.fsdecode((folder / ROOT).read_bytes())
+            root = (folder / ROOT).read_bytes().decode("utf-8", "replace")
         except OSError:
             root = ""
         used = max((path.stat().st_mtime for path in folder.glob("**/*")), default=folder.stat().st_mtime)

@@ -84,9 +84,10 @@ class Store:
         name = digest_of_bytes(os.fsencode(root.resolve()))[:16]
         folder = self.directory / "workspaces" / name
         with told_as_store_errors(folder):
-            if not (folder / ROOT).exists():
+            path = os.fsencode(root.resolve())
+            if _content(folder / ROOT) != path:
                 folder.mkdir(exist_ok=True)
-                (folder / ROOT).write_bytes(os.fsencode(root.resolve()))
+                (folder / ROOT).write_bytes(path)
         return WorkspaceState(name, folder)
 
     def others_began(self) -> float | None:
@@ -137,6 +138,13 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _remove_tree(folder: Path) -> None:
