@@ -1,0 +1,42 @@
+"""The way from whatever went wrong to an exit code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+
+from axbuild.errors import INTERRUPTED, TOOL_FAILED, AxError
+
+# A write to a stream names no file. The store and the outputs tell of their own disk before it comes to this.
+_STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+class Unsaid(AxError):
+    code = "AX952"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the standard output cannot be written: {reason}")
+
+
+def ended(command: Callable[[], int]) -> int:
+    """Run a command; the process's exit code, and on stderr what a user should know of its failure."""
+    try:
+        return command()
+    except AxError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _STREAM_FAILURES:
+            unsaid = Unsaid(error.strerror or str(error))
+            print(unsaid, file=sys.stderr)
+            return unsaid.exit_code
+        import traceback
+
+        # A defect of ours: the trace goes to the user, who is asked to report it.
+        traceback.print_exc()
+        print("error AX900: axbuild itself failed; this is a defect, please report the lines above", file=sys.stderr)
+        return TOOL_FAILED
