@@ -347,6 +347,9 @@ def test_a_cache_that_is_always_full_costs_time_and_never_a_result(tmp_path):
         build_at_once(*trees, **tiny_cache)
         for tree in trees:
             assert tree.read("axbuild-out/p/both/text") == f"HELLO! my world of {'x' * 4 * number}"
+    # While two build, what either may count on stays; the next one alone collects.
+    trees[0].write("p/b.txt", "my world alone")
+    assert trees[0].build(*TARGETS, **tiny_cache).code == 0
     first = hashlib.sha256(b"HELLO! my world of ").hexdigest()
     assert not (tmp_path / "cache/cas" / first[:2] / first).exists(), "it was collected"
 
