@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from axbuild.cli.building import Options, build_options, run
+from axbuild.cli.building import build_options, run
+from axbuild.cli.running import Options
 
 
 @click.command("build")

@@ -26,9 +26,21 @@ def main() -> None:
     if found is not None and found.is_answer and _answered(found):
         # Nothing is open or buffered, and to take the interpreter down by the book would cost a tenth of the build.
         os._exit(0)
+    sys.exit(_plain(found) if found is not None else _whole(arguments))
+
+
+def _plain(found: snapshot.Found) -> int:
+    """A build or test whose flags are all known without click, which is a tenth of a small build."""
+    from axbuild.cli.ending import ended
+    from axbuild.cli.running import run, settled
+
+    return ended(lambda: run(found.words.verb, settled(found.words), found))
+
+
+def _whole(arguments: list[str]) -> int:
     from axbuild.cli.app import run
 
-    sys.exit(run(arguments, found))
+    return run(arguments)
 
 
 def _answered(found: snapshot.Found) -> bool:

@@ -47,8 +47,7 @@ SECONDS, BUILD_ID, TIME, JOBS = b"@86d1-seconds@", b"@86d1-id@", b"@86d1-time@",
 """stand in the stored texts for what differs from run to run"""
 
 VERBS = ("build", "test")
-SWITCHES = frozenset(("-k", "--keep_going", "--keep-going"))
-"""flags that change nothing about a build with nothing to do"""
+KEEP_GOING = ("-k", "--keep_going", "--keep-going")
 
 Signature = tuple[int, ...]
 
@@ -56,7 +55,7 @@ Signature = tuple[int, ...]
 class Words:
     """A command line whose answer may stand in a snapshot, taken apart without click."""
 
-    __slots__ = ("as_json", "configs", "events", "jobs", "quiet", "targets", "verb")
+    __slots__ = ("as_json", "configs", "events", "jobs", "keep_going", "quiet", "targets", "verb")
 
     def __init__(self, verb: str) -> None:
         self.verb = verb
@@ -65,6 +64,7 @@ class Words:
         self.events = ""
         self.jobs = 0
         self.as_json = False
+        self.keep_going = False
         self.quiet = False
 
 
@@ -81,7 +81,9 @@ def parse(arguments: Sequence[str]) -> Words | None:
             words.as_json = True
         elif word in ("-q", "--quiet"):
             words.quiet = True
-        elif word not in SWITCHES and not _valued(words, word, rest):
+        elif word in KEEP_GOING:
+            words.keep_going = True
+        elif not _valued(words, word, rest):
             return None
     return words if words.targets else None
 
@@ -106,6 +108,7 @@ def identity(words: Words, folder: str) -> str:
     machine = os.uname()
     parts = [
         *(sys.version, sys.executable, machine.nodename, machine.machine, _boot(), folder, words.verb),
+        "colour" if _may_colour() else "plain",
         *("", *words.targets, "", *words.configs, ""),
         *sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("AXBUILD_")),
     ]
@@ -375,8 +378,13 @@ def _duration(seconds: float) -> bytes:
     return f"{seconds * 1000:.0f} ms".encode() if seconds < 0.1 else f"{seconds:.1f} s".encode()
 
 
+def _may_colour() -> bool:
+    """The rest is the stream's: as in `report.style`, which rendered the texts."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def _coloured(stream: int) -> bool:
-    return os.isatty(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return os.isatty(stream) and _may_colour()
 
 
 def _write(stream: int, data: bytes) -> None:

@@ -1,0 +1,197 @@
+"""A build with its displays; click is not imported here, since a plain `build` or `test` is read without it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from axbuild.cli.keeping import Replay, keep_answer
+from axbuild.engine.build import Request, build
+from axbuild.engine.events import Event, Listener, Writer
+from axbuild.engine.history import History
+from axbuild.engine.made import Made
+from axbuild.engine.partial import part_of
+from axbuild.engine.snapshot import Found, Words
+from axbuild.errors import AxError
+from axbuild.report.lines import Lines, PlainRenderer, Wanted
+from axbuild.report.live import LiveRenderer
+from axbuild.report.style import Style, quiet_pipes
+from axbuild.report.summary import Summary
+from axbuild.workspace.artifact import ActionId
+from axbuild.workspace.workspace import Workspace
+
+
+class FileNotWritable(AxError):
+    code = "AX251"
+
+    def __init__(self, flag: str, path: str, reason: str) -> None:
+        super().__init__(f"{flag}: {path} cannot be written: {reason}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags of `build` and `test`, by the names that click gives them; `test` has the last two."""
+
+    targets: tuple[str, ...]
+    keep_going: bool
+    dry_run: bool
+    jobs: int | None
+    events: str | None
+    as_json: bool
+    explain: bool
+    check_reproducible: bool
+    config: tuple[str, ...]
+    quiet: bool
+    verbose: bool
+    profile: str | None
+    test_output: str = "errors"
+    junit: str | None = None
+
+
+def settled(words: Words) -> Options:
+    """The options of a command line that was taken apart without click."""
+    return Options(
+        targets=tuple(words.targets),
+        keep_going=words.keep_going,
+        dry_run=False,
+        jobs=words.jobs or None,
+        events=words.events or None,
+        as_json=words.as_json,
+        explain=False,
+        check_reproducible=False,
+        config=tuple(words.configs),
+        quiet=words.quiet,
+        verbose=False,
+        profile=None,
+    )
+
+
+def run(command: str, options: Options, found: Found | None = None) -> int:
+    """One build with its display, of which `found` is what its snapshot says; the exit code."""
+    found = None if options.dry_run else found
+    request = Request(
+        command,
+        options.targets,
+        Path.cwd(),
+        overrides={"build.jobs": options.jobs} if options.jobs else {},
+        config=options.config,
+        keep_going=options.keep_going,
+        dry_run=options.dry_run,
+        tests_only=command == "test",
+        watch=found is not None,
+        part=part_of(found) if found else None,
+    )
+    summary, replay = Summary(whole=options.verbose), Replay()
+    with ExitStack() as stack, _terminated_as_interrupt():
+        renderer = _renderer(options)
+        stack.callback(renderer.close)
+        listeners: list[Listener] = [renderer, summary, replay]
+        if options.events:
+            listeners.append(stack.enter_context(_events_file(options.events)))
+        if options.profile:
+            from axbuild.report.trace import Trace
+
+            listeners.append(stack.enter_context(_written("--profile", options.profile, Trace())))
+        if options.junit:
+            from axbuild.report.junit import JUnit
+
+            listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
+        report = build(request, *listeners)
+        if found is not None and report.watched is not None:
+            keep_answer(found, replay, report.watched)
+        with quiet_pipes():
+            _tell(summary, options)
+    if options.check_reproducible and report.exit_code == 0 and not options.dry_run:
+        from axbuild.cli.reproducing import reproduce
+
+        return reproduce(request, report, options.as_json)
+    return report.exit_code
+
+
+def _tell(summary: Summary, options: Options) -> None:
+    for error in summary.untold():
+        print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
+    text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
+    if text and (options.as_json or not options.quiet):
+        print(text, flush=True)
+
+
+def _renderer(options: Options) -> PlainRenderer | LiveRenderer:
+    made = partial(_made, options.config)
+    wanted = Wanted(
+        quiet=options.quiet,
+        verbose=options.verbose,
+        explain=options.explain,
+        dry_run=options.dry_run,
+        tests=options.test_output,
+        since=made() if options.explain else {},
+    )
+
+    def lines(style: Style) -> Lines:
+        return Lines(style, wanted)
+
+    # Progress goes to stderr, so that stdout holds the result alone.
+    if LiveRenderer.fits(sys.stderr) and not options.quiet:
+        return LiveRenderer(sys.stderr, lines, made)
+    return PlainRenderer(sys.stderr, lines)
+
+
+def _made(config: tuple[str, ...]) -> dict[ActionId, Made]:
+    """What is remembered of earlier builds."""
+    return History(Workspace.find(Path.cwd(), {}, config).state_dir / "builds").made()
+
+
+class _Report(Protocol):
+    def __call__(self, event: Event) -> None: ...
+
+    def text(self) -> str: ...
+
+
+@contextmanager
+def _written(flag: str, path: str, report: _Report) -> Iterator[Listener]:
+    """A listener whose text is the file, written when the build is over; a path that cannot be is an error before."""
+    try:
+        file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115  closed below, after the build
+    except OSError as error:
+        raise FileNotWritable(flag, path, error.strerror or str(error)) from None
+    try:
+        yield report
+    finally:
+        try:
+            with file:
+                file.write(report.text())
+        except OSError as error:
+            raise FileNotWritable(flag, path, error.strerror or str(error)) from error
+
+
+@contextmanager
+def _events_file(path: str) -> Iterator[Listener]:
+    try:
+        file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115  # Writer closes it
+    except OSError as error:
+        raise FileNotWritable("--events", path, error.strerror or str(error)) from None
+    with Writer(file) as writer:
+        yield writer
+    if writer.failed is not None:
+        raise FileNotWritable("--events", path, writer.failed.strerror or str(writer.failed)) from writer.failed
+
+
+@contextmanager
+def _terminated_as_interrupt() -> Iterator[None]:
+    """`kill` of the client ends the build as Ctrl-C does: workers gone, nothing half-written, 130."""
+
+    def interrupt(_number: int, _frame: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
