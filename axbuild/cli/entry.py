@@ -8,6 +8,10 @@ import sys
 
 from axbuild.engine import snapshot
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 USAGE_VERSION = (["version"], ["--version"])
 
 
@@ -26,7 +30,19 @@ def main() -> None:
     if found is not None and found.is_answer and _answered(found):
         # Nothing is open or buffered, and to take the interpreter down by the book would cost a tenth of the build.
         os._exit(0)
-    sys.exit(_plain(found) if found is not None else _whole(arguments))
+    if found is None:
+        sys.exit(_whole(arguments))
+    _leave(_plain(found))
+
+
+def _leave(code: int) -> NoReturn:
+    """End without taking every object down: all files are closed, and a large graph would take seconds."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)  # Python's own way has its words for a stream that cannot be written
+    os._exit(code)
 
 
 def _plain(found: snapshot.Found) -> int:

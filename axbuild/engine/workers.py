@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from axbuild.errors import AxError
 from axbuild.workspace.stage import Stage
 
 if TYPE_CHECKING:
+    import socket
     import subprocess
 
 EXPANSION = "expansion.json"
@@ -250,6 +250,7 @@ class Workers:
         self._channel.sendall(json.dumps(message).encode() + b"\n")
 
     def _start(self) -> None:
+        import socket
         import subprocess
 
         ours, theirs = socket.socketpair()
