@@ -196,8 +196,10 @@ def test_errors_carry_their_own_exit_code(workspace, monkeypatch, capsys):
 
 HEAVY = ("torch", "onnx", "numpy", "onnxruntime", "networkx", "jsonschema", "rich", "importlib.metadata", "asyncio")
 PROBE = """
+import os
 import sys
 from axbuild.cli.entry import main
+os._exit = sys.exit
 sys.argv[0] = "axbuild"
 try:
     main()
