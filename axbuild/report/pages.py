@@ -17,6 +17,7 @@ from axbuild.workspace.references import Records
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.rulepack import load_rules, standard_folder
 from axbuild.workspace.schema import schema_of
+from axbuild.workspace.settings import KNOWN, PREFIX
 
 ORDER = (
     "float_model",
@@ -126,10 +127,29 @@ def schema(rules: Rules) -> str:
     return json.dumps(schema_of(rules), indent=2) + "\n"
 
 
+def settings(rules: Rules) -> str:
+    """The reference of axbuild.toml: a row a setting."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from the settings by `make docs`. They stand in `axbuild.toml` under the section before the point;",
+        "an environment variable stands over the file, the command line over both. `[config.<name>.<section>]` holds",
+        "settings that only `--config <name>` applies, `[defaults.<rule>]` defaults of a rule's attributes.",
+        "",
+        "| setting | environment variable | takes | default | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for key, known in KNOWN.items():
+        variable = PREFIX + key.upper().replace(".", "_")
+        lines.append(f"| `{key}` | `{variable}` | {known.takes} | `{shown(known.default)}` | {known.about} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES = (
     Page("BUILD.example.toml", example),
     Page("docs/reference/rules.md", reference),
     Page("docs/reference/BUILD.schema.json", schema),
+    Page("docs/reference/settings.md", settings),
     Page("docs/reference/operators.md", lambda rules: operators()),
 )
 

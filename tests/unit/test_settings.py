@@ -33,6 +33,14 @@ def test_the_environment_is_read_by_type():
     assert (found.cache_dir, found.share_float) == ("/var/ax", True)
 
 
+def test_limits_of_the_cache_have_defaults_and_are_numbers():
+    assert (settings().cache_size_gb, settings().cache_max_age_days, settings().cache_read_from) == (20.0, 30.0, "")
+    found = settings("[cache]\nsize_gb = 5\nread_from = '/ci'\n", environ={"AXBUILD_CACHE_MAX_AGE_DAYS": "0.5"})
+    assert (found.cache_size_gb, found.cache_max_age_days, found.cache_read_from) == (5.0, 0.5, "/ci")
+    with pytest.raises(AxError, match="AXBUILD_CACHE_SIZE_GB takes a number"):
+        settings(environ={"AXBUILD_CACHE_SIZE_GB": "much"})
+
+
 def test_defaults_of_rules_are_kept_and_a_configuration_adds_to_them():
     text = "[defaults.check]\nlevel = 'equal'\n[config.ci.defaults.check]\nrtol = 1e-4\n"
     assert settings(text).defaults == {"check": {"level": "equal"}}
