@@ -21,7 +21,8 @@ _BYTES_A_LINE = 80
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """build: its number. time: seconds since 1970. seconds: how long the action ran when it last did, 0.0 if never."""
+    """build: its number. time: when it began, in seconds since 1970. seconds: how long the action ran when it last
+    did, 0.0 if never."""
 
     label: str
     action: str

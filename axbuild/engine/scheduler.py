@@ -381,11 +381,11 @@ class Scheduler:
         """A blob that a stored result names is gone: run what made it again, then whoever asked for it."""
         for id_ in [id_ for id_, completed in self.done.items() if lost.digest in set(_digests(completed))]:
             completed = self.done.pop(id_)
-            self._again(id_, lost, (Cause("blob", _output_of(completed, lost.digest), lost.digest, "lost"),))
+            self._again(id_, lost, (Cause("blob", _output_of(completed, lost.digest), lost.digest, lost.state),))
         if for_node is not None and for_node in self.nodes and for_node not in self._woken:
             waits = any(True for part in inputs_of(self.actions[for_node]) for _ in self.contents.pending(part))
             # What it asked for is an input that is being made again, or the children it had itself named.
-            itself = () if waits else (Cause("blob", FILE, lost.digest, "lost"),)
+            itself = () if waits else (Cause("blob", FILE, lost.digest, lost.state),)
             self._again(for_node, lost, itself if self.actions[for_node].stage.expands else ())
 
     def _again(self, id_: ActionId, lost: BlobLost, distrust: tuple[Cause, ...]) -> None:

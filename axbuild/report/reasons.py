@@ -11,7 +11,6 @@ from axbuild.engine.compare import Difference, Moved
 from axbuild.engine.events import WOULD_RUN, ActionFinished, TestResult
 from axbuild.engine.explain import Cause, is_first, sentence
 from axbuild.engine.history import Record
-from axbuild.engine.made import Made
 from axbuild.engine.why import Reason, Why
 from axbuild.report.style import Style, clock, duration
 
@@ -26,10 +25,6 @@ _WORDS = {
 }
 _COLOURS = {"executed": "cyan", "cached": "cyan", "failed": "red", "up_to_date": "dim", "skipped": "dim"}
 _ENDED = {0: "done", 1: "failed", 2: "bad input", 3: "broken", 130: "interrupted"}
-
-
-def since(made: Made) -> str:
-    return f"since build {made.build}, {clock(made.time)}"
 
 
 class Page:
@@ -62,6 +57,11 @@ def why_text(found: Why, pending: Sequence[ActionFinished], out: TextIO) -> str:
     for label, reasons in _by_target(found.reasons, lambda reason: reason.event.label):
         page.add()
         page.add(label, colour="bold")
+        sinces = {_since(reason, found.oldest) for reason in reasons}
+        if len(sinces) == 1 and all(reason.event.status == "up_to_date" for reason in reasons):
+            names = ", ".join(shortened([reason.event.action for reason in reasons]))
+            page.add(f"valid since {sinces.pop()}: {names}", colour="dim", head="  ", indent=4)
+            continue
         for reason in reasons:
             _action(page, reason.event, width, _told(reason, found.oldest))
     if found.left_out:
@@ -100,6 +100,7 @@ def _first_causes(page: Page, causes: Sequence[tuple[ActionFinished, Cause]]) ->
 def _action(page: Page, event: ActionFinished, width: int, told: tuple[str, list[str]]) -> None:
     word, causes = told
     name = f"  {event.action:<{width}}  "
+    word = f"{word:<5}"
     head = name + page.style(_COLOURS[event.status], word)
     if not causes:
         page.add("", head=head)
@@ -113,10 +114,17 @@ def _action(page: Page, event: ActionFinished, width: int, told: tuple[str, list
 def _told(reason: Reason, oldest: Record) -> tuple[str, list[str]]:
     event = reason.event
     if event.status == "up_to_date":
-        made = reason.since
-        return "valid", [since(made) if made else f"since before build {oldest.number}, {clock(oldest.time)}"]
+        return "valid", [f"since {_since(reason, oldest)}"]
     word = _WORDS[event.status]
     return (word, _causes(event)) if event.status in ("executed", "cached") else (word, [event.reason])
+
+
+def _since(reason: Reason, oldest: Record) -> str:
+    """The build, and when it began: one text for all that it made."""
+    made = reason.since
+    if made is None:
+        return f"before build {oldest.number}, {clock(oldest.time)}"
+    return f"build {made.build}, {clock(made.time)}"
 
 
 def _causes(event: ActionFinished) -> list[str]:

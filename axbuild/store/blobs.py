@@ -123,8 +123,9 @@ class Blobs:
 
     def materialise(self, digest: str, target: Path) -> None:
         """Put a writable copy with an inode of its own at `target`, which must not exist; raises BlobLost."""
+        there = self.has(digest)
         if not self.verify(digest):
-            raise BlobLost(digest, "is missing or corrupt")
+            raise BlobLost(digest, "was corrupt and has been removed" if there else "is missing")
         with told_as_store_errors(target.parent):
             try:
                 clone_or_copy(self.path(digest), target)

@@ -44,6 +44,7 @@ class BlobLost(AxError):
     def __init__(self, digest: str, what: str) -> None:
         super().__init__(f"blob {digest[:16]} of the cache {what}")
         self.digest = digest
+        self.state = "corrupt" if "corrupt" in what else "missing"
 
 
 class CacheUnreadable(AxError):

@@ -152,7 +152,7 @@ def test_two_readers_of_a_lost_blob_wait_for_one_remake(world):
     world.start = lose_then_start
     again = Build(world, [make, *readers], [out("x"), out("y")])
     assert again.executed == ["make", "x", "y"]
-    assert again.reasons["make"] == f"stored output out ({lost[:12]}) is lost"
+    assert again.reasons["make"] == f"stored output out ({lost[:12]}) is missing"
     assert {again.reasons["x"], again.reasons["y"]} == {"code m.x changed: 0 -> 1", "code m.y changed: 0 -> 1"}
 
 
@@ -170,7 +170,7 @@ def test_an_expansion_whose_children_file_is_lost_runs_again(world, expanding):
     world.read = lose_once
     again = Build(world, actions, [out("fuse")], stages=stages)
     assert again.executed == ["split"]
-    assert again.reasons["split"] == f"stored output expansion.json ({lost[0][:12]}) is lost"
+    assert again.reasons["split"] == f"stored output expansion.json ({lost[0][:12]}) is missing"
 
 
 def test_a_blob_that_is_lost_again_and_again_ends_the_build(world, chain):
