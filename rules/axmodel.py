@@ -11,7 +11,7 @@ from axbuild.workspace.providers import AxModel, QuantModel, Subgraphs
 from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
 
 from ._processors import declared
-from .npu_subgraph import bandwidth_attribute, compile_subgraphs, hardware_attribute, mode_attribute
+from .npu_subgraph import LARGEST_BATCH, bandwidth_attribute, compile_subgraphs, hardware_attribute, mode_attribute
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
@@ -34,6 +34,7 @@ class axmodel:
     static_batch_sizes = Ints(
         "Batches to compile; batch 1 alone where nothing is given.",
         low=1,
+        high=LARGEST_BATCH,
         vendor="compiler.static_batch_sizes",
         example=[1, 2, 4],
     )

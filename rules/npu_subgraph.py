@@ -25,6 +25,8 @@ COMPILE = Stage(
     data=(_PRESETS,),
 )
 
+LARGEST_BATCH = 1024
+"""far beyond what pays on any chip; a million would keep the compiler busy for hours"""
 CHIPS = ("AX650",)
 MODES = ("NPU1", "NPU2", "NPU3")
 
@@ -54,7 +56,7 @@ class npu_subgraph:
     gives = Subgraphs
 
     quant = Label("The quantised model.", provides=QuantModel, required=True, example=":quant")
-    batch = Int("Samples that one run of a subgraph takes.", low=1, default=1, example=4)
+    batch = Int("Samples that one run of a subgraph takes.", low=1, high=LARGEST_BATCH, default=1, example=4)
     target_hardware = hardware_attribute()
     npu_mode = mode_attribute()
     ddr_bw_limit = bandwidth_attribute()

@@ -184,6 +184,9 @@ def test_an_array_that_is_cut_off_is_named(room):
     (room.source / "a.npy").write_bytes(content[:-1])
     with pytest.raises(BadArrayError, match=r"'a\.npy' is cut off"):
         room.run(ARRAYS)
+    (room.source / "a.npy").write_bytes(content + b"x")
+    with pytest.raises(BadArrayError, match=r"'a\.npy' goes on behind its array"):
+        room.run(ARRAYS)
     (room.source / "a.npy").write_bytes(content[:20])
     with pytest.raises(BadArrayError, match=r"'a\.npy' is not an \.npy file"):
         room.run(ARRAYS)

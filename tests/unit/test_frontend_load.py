@@ -210,3 +210,8 @@ def test_an_import_of_a_domain_that_no_node_uses_is_dropped(tmp_path):
     proto = relu()
     proto.opset_import.append(helper.make_opsetid("Paddle", 1))
     assert [entry.domain for entry in optimized(proto, tmp_path).opset_import] == [""]
+
+
+def test_two_outputs_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InvalidModelError, match="it has two outputs named 'y'"):
+        optimized(model([node("Relu", ["x"], ["y"])], outputs=("y", "y")), tmp_path)

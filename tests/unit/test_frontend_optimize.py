@@ -50,6 +50,11 @@ def test_two_outputs_of_one_value_keep_their_names(tmp_path):
     assert_same_results(before, after, tolerance=0.0)
 
 
+def test_an_output_that_is_an_input_is_named(tmp_path):
+    with pytest.raises(ShapeInferenceError, match="output 'x' is an input handed through"):
+        optimized(model([node("Relu", ["x"], ["y"])], outputs=("y", "x")), tmp_path)
+
+
 def test_an_output_that_no_input_reaches_is_named(tmp_path):
     nodes = [node("Relu", ["x"], ["y"]), node("Sqrt", ["k"], ["z"])]
     with pytest.raises(ShapeInferenceError, match="output 'z' does not depend on any input"):

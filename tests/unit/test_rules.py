@@ -206,6 +206,12 @@ def test_a_check_that_would_feed_arrays_to_an_input_of_bytes_is_refused(lay):
     lay(TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "a", src_dtype = "U8" }]\n' + CHECK)
 
 
+def test_a_batch_beyond_reason_is_refused_before_anything_runs(lay):
+    lay(CHAIN + AXMODEL + "static_batch_sizes = [1024]\n")
+    with pytest.raises(AxError, match="AX106: static_batch_sizes takes a whole number from 1 to 1024, got 1000000"):
+        lay(CHAIN + AXMODEL + "static_batch_sizes = [1000000]\n")
+
+
 def test_batches_are_split_and_fused_in_order(lay):
     actions, _ = lay(CHAIN + AXMODEL + "static_batch_sizes = [4, 1, 2]\n")
     assert actions["axmodel", "split"].params["batches"] == [1, 2, 4]

@@ -28,8 +28,9 @@ def decode_array(content: bytes, name: str, shape: tuple[int, ...], dtype: str, 
             f"'{name}' is {found_dtype} {list(found_shape)}, and model input '{tensor}' is {dtype} {list(shape)}",
             hint="Numpy samples must be exactly what the model takes in, batch dimension included",
         )
-    if len(data) != math.prod(shape) * found_dtype.itemsize:
-        raise BadArrayError(f"'{name}' is cut off: its header states {list(shape)} and {len(data)} bytes follow")
+    if len(data) != (size := math.prod(shape) * found_dtype.itemsize):
+        what = "is cut off" if len(data) < size else "goes on behind its array"
+        raise BadArrayError(f"'{name}' {what}: its header states {list(shape)} and {len(data)} bytes follow")
     array = np.frombuffer(data, dtype=found_dtype).reshape(shape, order="F" if fortran else "C")
     if not np.isfinite(array).all():
         raise BadArrayError(f"'{name}' has values that are not finite")
@@ -44,7 +45,9 @@ def _header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[
             raise BadArrayError(f"'{name}' has version {version[0]}.{version[1]} of the .npy format")
         shape, fortran, dtype = _HEADERS[version](stream)
     except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise BadArrayError(f"'{name}' is not an .npy file: {str(error).splitlines()[0]}") from None
+        raise BadArrayError(
+            f"'{name}' is not an .npy file: {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from None
     if dtype.hasobject:
         raise BadArrayError(f"'{name}' holds pickled objects, which are never read", hint="save a plain float32 array")
     return shape, bool(fortran), dtype, stream.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import stat
+from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
@@ -192,6 +193,9 @@ def _check_valid(model: ModelProto, name: str) -> None:
     shapeless = [tensor for tensor in values if not tensor.HasField("shape")]
     for tensor in shapeless:
         tensor.shape.SetInParent()
+    counted = Counter(value.name for value in model.graph.output)
+    if twice := [name for name, count in counted.items() if count > 1]:
+        raise InvalidModelError(f"{name} is not a valid ONNX model: it has two outputs named '{twice[0]}'")
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:

@@ -170,7 +170,9 @@ def require_static(model: ModelProto) -> None:
     made = {name for node in model.graph.node for name in node.output}
     for value in model.graph.output:
         if value.name not in made:
-            raise ShapeInferenceError(f"output '{value.name}' does not depend on any input")
+            inputs = {value.name for value in model.graph.input}
+            why = "is an input handed through" if value.name in inputs else "does not depend on any input"
+            raise ShapeInferenceError(f"output '{value.name}' {why}", hint="remove it from the model's outputs")
     for node in model.graph.node:
         for name in filter(None, node.output):
             shape = stated_shape(known[name]) if name in known else None
