@@ -1,23 +1,18 @@
-"""Collection: what goes, in which order, and what never goes; accounting and checking of a whole cache."""
+"""Collection: what goes, in which order, and what never goes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from axbuild.store import gc
-from axbuild.store.accounting import stats
-from axbuild.store.gc import DAY, BeingCollected, Limits, collect, collect_if_due, plan
+from axbuild.store.gc import DAY, BeingCollected, collect, collect_if_due
 from axbuild.store.locks import FileLock
-from axbuild.store.results import ActionResult
-from axbuild.store.store import ReadsFromItself, Store
-from axbuild.store.verify import verify
+from store_world import NOW, Cache, limits
 
-NOW = time.time()
 LEASE_HOLDER = """
 import sys
 from pathlib import Path
@@ -26,51 +21,6 @@ with Store(Path(sys.argv[1])):
     print("open", flush=True)
     sys.stdin.read()
 """
-
-
-class Cache:
-    """A cache in which uses are dated by hand."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.store = Store(folder)
-        self.root = folder.parent / "ws"
-        (self.root).mkdir()
-        (self.root / "axbuild.toml").write_text("")
-        self.state = self.store.workspace(self.root)
-        self.number = 0
-
-    def reopen(self):
-        """As the next process: nothing counts as used by this one."""
-        self.store.close()
-        self.store = Store(self.folder)
-
-    def result(self, text, *, days=0.0, size=1000, label="//a:b", intermediate=False, last=True):
-        """An action with one output of so many bytes, used so many days ago; (key, digest)."""
-        digest = self.store.blobs.add_bytes(text.encode().ljust(size, b"."))
-        self.number += 1
-        key = f"{self.number:064x}"
-        record = {"stage": f"./{label[-1]}.py:f", "inputs": {}}
-        self.store.results.put(key, ActionResult(record, {"o": digest}, intermediate=intermediate))
-        if last:
-            self.store.results.set_last(self.state.id, label, text, key)
-        os.utime(self.store.blobs.path(digest), (NOW - days * DAY, NOW - days * DAY))
-        return key, digest
-
-    def snapshot(self, name, keys, *, days=0.0):
-        file = self.root / name
-        file.write_text("the snapshot")
-        path = self.state.folder / "snapshots" / f"{name}.keys"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("\n".join([gc.KEYS_MAGIC, str(file), *keys, ""]))
-        os.utime(path, (NOW - days * DAY, NOW - days * DAY))
-        return path
-
-    def plan(self, limits, **how):
-        return plan(self.store, limits, **how)
-
-    def left(self):
-        return {path.name for path in (self.folder / "cas").glob("*/*") if len(path.name) == 64}
 
 
 @pytest.fixture
@@ -92,10 +42,6 @@ def other_build(cache):
     yield process
     process.kill()
     process.communicate()
-
-
-def limits(size=None, days=None):
-    return Limits(size, None if days is None else days * DAY)
 
 
 def test_what_was_not_used_for_the_age_goes_and_its_record_stays(cache):
@@ -372,137 +318,3 @@ def test_nothing_is_collected_while_the_records_cannot_be_read(cache):
     (cache.folder / "results" / "cache.db").write_bytes(b"x" * 4096)
     assert collect(cache.store, limits(days=30)).blobs == []
     assert cache.left() == {digest}
-
-
-def test_targets_cost_their_own_bytes_and_those_they_share(cache):
-    cache.result("same", label="//a:x", size=300)
-    cache.result("same", label="//a:y", size=300)
-    cache.result("mine", label="//a:y", size=50)
-    cache.result("mine of before", label="//a:y", size=7, last=False)
-    cache.store.blobs.add_bytes(b"of a killed build")
-    found = stats(cache.store, limits(), cache.state.id)
-    assert [(one.name, one.results, one.bytes, one.own_bytes) for one in found.targets] == [
-        ("//a:y", 2, 350, 50),
-        ("//a:x", 1, 300, 0),
-    ]
-    # The text is longer than seven bytes.
-    assert (found.blobs, found.blob_bytes) == (4, 300 + 50 + 14 + 17)
-    assert (found.earlier_bytes, found.unnamed_bytes, found.results, found.collected_results) == (14, 17, 4, 0)
-    assert [one.name for one in found.stages] == ["./y.py:f", "./x.py:f"]
-    assert [(tree.root, tree.snapshots) for tree in found.work_trees] == [(str(cache.root), 0)]
-
-
-def test_a_whole_cache_verifies(cache):
-    cache.result("a")
-    verdict = verify(cache.store)
-    assert (verdict.findings, verdict.blobs, verdict.bytes, verdict.results) == ([], 1, 1000, 1)
-
-
-def test_what_was_collected_is_no_damage(cache):
-    cache.result("a", days=50)
-    cache.reopen()
-    collect(cache.store, limits(days=30))
-    verdict = verify(cache.store)
-    assert (verdict.findings, verdict.collected) == ([], 1)
-
-
-def test_a_damaged_blob_is_named_with_its_maker_and_removed_by_repair_alone(cache):
-    _, digest = cache.result("text", label="//a:b")
-    path = cache.store.blobs.path(digest)
-    path.chmod(0o644)
-    path.write_bytes(b"rotten")
-    cache.reopen()
-    [found] = verify(cache.store).findings
-    assert (found.kind, found.name, found.makers) == ("blob", f"cas/{digest[:2]}/{digest}", ("//a:b text",))
-    assert path.exists()
-    assert len(verify(cache.store, repair=True).findings) == 1
-    assert not path.exists()
-    assert verify(cache.store).findings == []
-
-
-def test_refused_rows_wrong_fingerprints_and_damaged_state_are_found_and_repaired(cache):
-    import sqlite3
-
-    key, digest = cache.result("a")
-    cache.result("b")
-    cache.reopen()
-    with sqlite3.connect(cache.folder / "results" / "cache.db") as database:
-        database.execute("UPDATE Cache SET value = replace(value, 'stage', 'stagf') WHERE key = ?", (f"result/{key}",))
-    database.close()
-    shard = cache.folder / "cas" / digest[:2] / "fingerprints"
-    data = bytearray(shard.read_bytes())
-    data[40] ^= 1
-    shard.write_bytes(data)
-    (cache.state.folder / "stat.msgpack").write_bytes(b"0" * 40)
-    cache.snapshot("s", ["what"])
-    (cache.state.folder / "builds").mkdir()
-    (cache.state.folder / "builds" / "1.jsonl").write_text('{"event": "x"}\n{"ev\n{"event": "torn')
-    (cache.folder / "cas" / "ab").mkdir(exist_ok=True)
-    (cache.folder / "cas" / "ab" / "stranger").write_text("what is this")
-    kinds = sorted(finding.kind for finding in verify(cache.store).findings)
-    assert kinds == ["fingerprint", "row", "state", "state", "state", "stray"]
-    verify(cache.store, repair=True)
-    cache.reopen()
-    assert [finding.kind for finding in verify(cache.store).findings] == ["stray"]
-    assert verify(cache.store).results == 1
-
-
-def test_a_database_that_is_none_is_put_aside_by_repair(cache):
-    cache.result("a")
-    cache.reopen()
-    (cache.folder / "results" / "cache.db").write_bytes(b"x" * 4096)
-    [found] = verify(cache.store, repair=True).findings
-    assert found.kind == "database"
-    assert (cache.folder / "results.damaged-1").exists()
-    assert verify(cache.store).findings == []
-
-
-@pytest.fixture
-def reader(cache, tmp_path):
-    """A store of its own beside a cache that it only reads, and the names in that before."""
-    cache.store.results.close()
-    with Store(tmp_path / "own", read_from=cache.folder) as store:
-        yield store
-
-
-def names(folder):
-    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*")}
-
-
-def test_results_of_another_cache_are_taken_and_nothing_is_written_there(cache, reader, tmp_path):
-    key, digest = cache.result("theirs", last=False)
-    cache.store.results.close()
-    before = names(cache.folder)
-    assert reader.results.get(key).outputs == {"o": digest}
-    assert reader.blobs.has(digest)
-    assert not reader.blobs.path(digest).exists(), "bytes are taken when they are asked for"
-    reader.blobs.materialise(digest, tmp_path / "copy")
-    assert (tmp_path / "copy").read_bytes() == b"theirs".ljust(1000, b".")
-    assert reader.blobs.path(digest).stat().st_ino != cache.store.blobs.path(digest).stat().st_ino
-    ours = reader.blobs.add_bytes(b"ours")
-    reader.results.put("cd" * 32, ActionResult({}, {"o": ours}))
-    assert names(cache.folder) == before
-    assert reader.reports == []
-
-
-def test_a_damaged_blob_of_another_cache_is_told_and_made_here(cache, reader):
-    _, digest = cache.result("theirs")
-    path = cache.store.blobs.path(digest)
-    path.chmod(0o644)
-    path.write_bytes(b"rotten")
-    assert not reader.blobs.verify(digest)
-    assert path.read_bytes() == b"rotten", "what is not ours is left alone"
-    assert ("AX903", f"blob {digest[:16]} of the cache to read from is corrupt; left alone") in reader.reports
-
-
-def test_another_cache_that_is_not_there_is_told_once(tmp_path):
-    with Store(tmp_path / "own", read_from=tmp_path / "nowhere") as store:
-        assert store.results.get("ab" * 32) is None
-        assert store.results.get("cd" * 32) is None
-        assert [code for code, _ in store.reports] == ["AX909"]
-        assert not store.blobs.has("ab" * 32)
-
-
-def test_a_cache_does_not_read_from_itself(tmp_path):
-    with pytest.raises(ReadsFromItself):
-        Store(tmp_path / "own", read_from=tmp_path / "own")
