@@ -27,5 +27,5 @@ class test_suite:
         for label, given in zip(t.plain("tests"), t.tests, strict=True):
             found.update(dict.fromkeys(given.labels if isinstance(given, Tests) else [label]))
         if not found:
-            raise t.error("tests", "tests is empty, and the package has no check", code="AX114")
+            raise t.error("", "tests is empty, and the package has no check", code="AX114")
         return Tests(tuple(found))

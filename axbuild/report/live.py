@@ -66,7 +66,8 @@ class LiveRenderer:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(file=self._out, highlight=False, no_color=not wants_colour(self._out))
+        # Without a colour system nothing is bold or dim either.
+        console = Console(file=self._out, highlight=False, color_system="auto" if wants_colour(self._out) else None)
         self._live = Live(
             get_renderable=self._render,
             console=console,
