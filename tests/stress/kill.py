@@ -53,10 +53,10 @@ class Round:
 class Workspaces:
     """One that is killed and one that is not, edited alike."""
 
-    def __init__(self, folder: Path, pick: random.Random) -> None:
-        self.folder, self.pick = folder, pick
+    def __init__(self, folder: Path, pick: random.Random, packages: int) -> None:
+        self.folder, self.pick, self.packages = folder, pick, packages
         self.hit, self.calm = Tiny(folder / "hit"), Tiny(folder / "calm")
-        for package in range(PACKAGES):
+        for package in range(packages):
             for one in (self.hit, self.calm):
                 one.write(f"q{package}/BUILD.toml", one.read("p/BUILD.toml").replace("//p:", f"//q{package}:"))
         self.edit(everything=True)
@@ -64,7 +64,7 @@ class Workspaces:
     def edit(self, everything: bool = False) -> None:
         """Change some sources, a parameter or a stage, the same in both."""
         pick = self.pick
-        for package in ["p", *(f"q{number}" for number in range(PACKAGES))]:
+        for package in ["p", *(f"q{number}" for number in range(self.packages))]:
             for name in ("a.txt", "b.txt"):
                 if everything or pick.random() < 0.4:
                     # The package's name, so that no two actions have one key, of which either may be the one that runs.
@@ -194,9 +194,9 @@ def compare(round_: Round, need: Ran, finished: Ran, told: dict, after, undistur
         round_.wrong.append(f"did not run: {became}; said {after.out}{after.err}")
 
 
-def run(rounds: int, seed: int, folder: Path, say=lambda round_: None) -> list[Round]:
-    """All rounds, in workspaces below `folder`."""
-    spaces = Workspaces(folder, random.Random(seed))
+def run(rounds: int, seed: int, folder: Path, packages: int = PACKAGES, say=lambda round_: None) -> list[Round]:
+    """All rounds, in workspaces below `folder` of so many packages and one."""
+    spaces = Workspaces(folder, random.Random(seed), packages)
     spaces.calm.run("build", "//...", "--jobs", "2")
     spaces.hit.run("build", "//...", "--jobs", "2")
     played = []
@@ -235,7 +235,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        played = run(flags.rounds, flags.seed, Path(folder), say)
+        played = run(flags.rounds, flags.seed, Path(folder), say=say)
         seconds = time.monotonic() - began
     wrong = sum(bool(one.wrong) for one in played)
     print(table(played))
