@@ -24,7 +24,7 @@ _WORDS = {
     "skipped": "skipped",
 }
 _COLOURS = {"executed": "cyan", "cached": "cyan", "failed": "red", "up_to_date": "dim", "skipped": "dim"}
-_ENDED = {0: "done", 1: "failed", 2: "bad input", 3: "broken", 130: "interrupted"}
+_ENDED = {0: "done", 1: "failed", 2: "bad input", 3: "axbuild failed", 130: "interrupted"}
 
 
 class Page:

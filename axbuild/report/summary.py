@@ -70,7 +70,7 @@ class Summary:
             lines += self._files(style, end)
         lines += self._failed(style)
         if any(end.counts.values()) or not end.errors:
-            lines.append(self._plan(end) if self.started and self.started.dry_run else self._counts(style, end))
+            lines.append(self._plan(end) if self.dry_run else self._counts(style, end))
         lines += self._longest(style, end)
         return "\n".join(lines)
 
@@ -118,6 +118,10 @@ class Summary:
         return [AxError.from_record(record) for record in records if record["sentence"] not in self.told]
 
     @property
+    def dry_run(self) -> bool:
+        return self.started is not None and self.started.dry_run
+
+    @property
     def command(self) -> str:
         return self.started.command if self.started else ""
 
@@ -157,7 +161,8 @@ class Summary:
             {name: getattr(test, name) for name in ("label", "passed", "sentence", "cached", "built", "seconds")}
             for test in self.tests
         ]
-        return {
+        planned = {"planned": [_planned(event) for event in self.planned]} if self.dry_run else {}
+        return planned | {
             "build": self.started.id if self.started else "",
             "number": self.started.number if self.started else 0,
             "exit_code": end.exit_code,
@@ -168,3 +173,9 @@ class Summary:
             "errors": list(end.errors),
             "critical_path": list(end.critical_path),
         }
+
+
+def _planned(event: ActionFinished) -> dict[str, Any]:
+    """An action of a dry run: certain where its inputs are known, else it may turn out to be valid."""
+    certain = event.reason.startswith(WOULD_RUN)
+    return {"label": event.label, "action": event.action, "certain": certain, "causes": list(event.causes)}

@@ -137,6 +137,21 @@ def test_explain_tells_since_which_build_a_result_is_valid(tiny):
     assert re.search(r"//p:a strip valid since build 1, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n", done.err)
 
 
+def test_a_dry_run_tells_programs_what_would_run_and_why(tiny):
+    tiny.build("//p:both")
+    tiny.edit("p/a.txt", "hello", "bye")
+    record = json.loads(tiny.build("//p:both", "-n", "--json").out)
+    planned = {f"{one['label']} {one['action']}": one for one in record["planned"]}
+    assert {name: one["certain"] for name, one in planned.items()} == {
+        "//p:a strip": True,
+        "//p:loud shout": False,
+        "//p:both look": False,
+        "//p:both join": False,
+    }
+    assert planned["//p:a strip"]["causes"][0]["where"] == "p/a.txt"
+    assert "planned" not in json.loads(tiny.build("//p:both", "--json").out)
+
+
 def test_a_profile_has_a_lane_a_worker_and_the_critical_path(tiny, tmp_path):
     file = tmp_path / "trace.json"
     assert tiny.build("//p:both", "--profile", str(file), "--jobs", "2").code == 0
