@@ -97,6 +97,7 @@ class Snapshot:
 @dataclass
 class Plan:
     """blobs: (which, why) in the order in which they go. snapshots, leftovers, rows: files and rows that go.
+    refreshed: blobs whose files do not say yet that a snapshot has used them.
 
     bytes: of all blobs before. aged: whether age was judged at all (not after a jump of the clock).
     """
@@ -108,6 +109,7 @@ class Plan:
     snapshots: list[tuple[Path, str]] = field(default_factory=list)
     leftovers: list[Path] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    refreshed: list[Blob] = field(default_factory=list)
     aged: bool = True
 
     @property
@@ -196,8 +198,9 @@ def last_time(store: Store) -> float | None:
 
 
 def plan(store: Store, limits: Limits, last: Last | None = None) -> Plan:
-    """What would go now, and why; changes nothing. last: the collection to count age from; None: trust the clock."""
-    last, now = last or Last(), time.time()
+    """What would go now, and why; changes nothing. last: the collection to count age from; None: asked for by hand,
+    trust the clock and look at everything."""
+    by_hand, last, now = last is None, last or Last(), time.time()
     began = store.others_began()
     plan = Plan(limits)
     blobs = {blob.digest: blob for blob in scan(store, now)}
@@ -206,6 +209,10 @@ def plan(store: Store, limits: Limits, last: Last | None = None) -> Plan:
     plan.aged = not last.time or limits.age_seconds is None or 0 <= now - last.time < limits.age_seconds
     oldest = now - limits.age_seconds if limits.age_seconds is not None and plan.aged else 0.0
     living = _snapshots(store, plan, oldest, now)
+    fits = limits.size_bytes is None or plan.bytes <= limits.size_bytes
+    if fits and not by_hand and all(blob.used >= oldest for blob in blobs.values()):
+        plan.leftovers = _leftovers(store, living, now, oldest)
+        return plan  # and spare the reading of all rows, which is nearly all of the work
     if not _mark(store, plan, blobs, living, oldest):
         return plan
     safe_from = now + 1 if began is None else began - USED_EVERY_SECONDS
@@ -214,9 +221,8 @@ def plan(store: Store, limits: Limits, last: Last | None = None) -> Plan:
     _by_age(plan, free, oldest)
     if limits.size_bytes is not None and plan.left_bytes > limits.size_bytes:
         _by_size(plan, free, living, limits.size_bytes)
-    plan.leftovers = list(_leftovers(store, now, oldest))
-    for folder in {snapshot.file.parent for snapshot in living}:
-        plan.leftovers += [path for path in folder.glob("*.[0-9]*") if path.stat().st_mtime < now - _TEMPORARY_SECONDS]
+    plan.leftovers = _leftovers(store, living, now, oldest)
+    plan.refreshed = [blob for blob in blobs.values() if blob.used > blob.stamp_ns / 1e9 + DAY]
     return plan
 
 
@@ -336,8 +342,15 @@ def _by_size(plan: Plan, free: list[Blob], living: list[Snapshot], limit: float)
                 left -= blob.size
 
 
-def _leftovers(store: Store, now: float, oldest: float) -> Iterator[Path]:
+def _leftovers(store: Store, living: list[Snapshot], now: float, oldest: float) -> list[Path]:
     """What killed processes left, damaged databases put aside, and the state of workspaces that are no more."""
+    found = list(_left_in_cache(store, now, oldest))
+    for folder in {snapshot.file.parent for snapshot in living}:
+        found += [path for path in folder.glob("*.[0-9]*") if path.stat().st_mtime < now - _TEMPORARY_SECONDS]
+    return found
+
+
+def _left_in_cache(store: Store, now: float, oldest: float) -> Iterator[Path]:
     for path in store.directory.glob("results.damaged-*"):
         if path.stat().st_mtime < oldest:
             yield path
@@ -378,6 +391,9 @@ def _carry_out(store: Store, plan: Plan, deadline: float) -> bool:
             break
         if blob.used < safe_from and _remove(store, blob):
             plan.blobs.append((blob, why))
+    for blob in plan.refreshed:
+        with suppress(OSError):  # gone meanwhile, or another user's
+            os.utime(store.blobs.path(blob.digest), (blob.used, blob.used))
     for path in plan.leftovers:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

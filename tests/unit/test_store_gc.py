@@ -90,6 +90,17 @@ def test_all_that_a_living_snapshot_covers_counts_as_used(cache):
     assert loose not in cache.left()
 
 
+def test_a_use_by_a_snapshot_is_written_down_so_that_the_next_collection_need_not_ask(cache, monkeypatch):
+    key, covered = cache.result("covered", days=50)
+    cache.snapshot("s", [key], days=1)
+    cache.reopen()
+    assert collect_if_due(cache.store, limits(days=30)).blobs == []
+    assert abs(cache.store.blobs.path(covered).stat().st_mtime - (NOW - DAY)) < 60
+    monkeypatch.setattr(cache.store.results, "rows", lambda: pytest.fail("the rows are read"))
+    monkeypatch.setattr(gc.time, "time", lambda: NOW + 1.1 * DAY)
+    assert collect_if_due(cache.store, limits(days=30)).blobs == []
+
+
 def test_an_old_snapshot_is_dropped_with_what_it_covers(cache):
     key, _ = cache.result("covered", days=50)
     keys = cache.snapshot("s", [key], days=40)
