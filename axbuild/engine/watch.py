@@ -20,7 +20,7 @@ from axbuild.engine.nodes import Goal
 from axbuild.engine.scheduler import Scheduler, inputs_of
 from axbuild.store.statcache import StatCache, has_settled
 from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree
-from axbuild.workspace.disk import Seen, look
+from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
 from axbuild.workspace.workspace import Workspace
 
 KEYS_FORMAT = "axbuild-snapshot-keys/1"
@@ -94,7 +94,8 @@ def watch(
     for path, seen in outputs.items():
         found.add(path, form.OUTPUT, seen)
     for text, seen, kind in code.seen():
-        found.add(_relative(workspace.root, text), form.LOADED, seen, form.LISTING if kind else form.FILE)
+        known = _listed(text, seen) if kind else seen
+        found.add(_relative(workspace.root, text), form.LOADED, known, form.LISTING if kind else form.FILE)
     _own_modules(found, workspace.root, began_ns)
     found.graph = graph_of(scheduler, goals, placed, found.paths)
     return found
@@ -108,6 +109,14 @@ def _loaded(found: Watched, workspace: Workspace) -> None:
     for file, seen in workspace.rules.seen.items():
         kind = form.FILE if file.suffix == ".py" else form.LISTING
         found.add(_relative(workspace.root, str(file)), form.LOADED, seen, kind)
+
+
+def _listed(folder: str, seen: Seen) -> Seen:
+    """With the digest of the folder's names, where they are still those of the look."""
+    if seen.signature is None or young(seen):
+        return seen
+    digest = digest_of_listing(scan(folder))
+    return seen._replace(digest=digest) if look(folder) == seen.signature else seen
 
 
 def _relative(root: Path, text: str) -> str:
