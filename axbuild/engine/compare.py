@@ -127,9 +127,8 @@ def _names(records: Sequence[Record]) -> dict[tuple[ActionId, str], str]:
 
 def _checks(first: Record, second: Record) -> Iterator[tuple[TestResult | None, TestResult]]:
     """Checks whose verdict, or the sentence of it, is another one."""
-    old = {event.label: event for event in first.events if isinstance(event, TestResult)}
-    for event in second.events:
-        if isinstance(event, TestResult):
-            before = old.get(event.label)
-            if before is None or (before.passed, before.sentence) != (event.passed, event.sentence):
-                yield before, event
+    old = {event.label: event for event in first.of(TestResult)}
+    for event in second.of(TestResult):
+        before = old.get(event.label)
+        if before is None or (before.passed, before.sentence) != (event.passed, event.sentence):
+            yield before, event

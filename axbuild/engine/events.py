@@ -157,9 +157,9 @@ class Stream:
         return round(time.perf_counter() - self._begin, 6)
 
 
-def kind_of(event: Event) -> str:
-    """The name of the event's class in a line."""
-    return _NAMES[type(event)]
+def name_of(kind: type[Any]) -> str:
+    """What a line calls events of this class."""
+    return _NAMES[kind]
 
 
 def to_line(event: Event) -> str:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from axbuild.engine.events import (
     ActionFinished,
@@ -30,7 +30,7 @@ from axbuild.engine.events import (
     TargetConfigured,
     Writer,
     from_line,
-    kind_of,
+    name_of,
 )
 from axbuild.engine.made import Made, MadeLog
 from axbuild.errors import AxError
@@ -44,6 +44,9 @@ KEPT_BYTES = 64 * 2**20
 """of all records together; the newest two are kept whatever their size, since the newest is what `why` tells of"""
 _ENDING, _IDLE_ENDING = ".jsonl", ".idle.jsonl"
 _WIDTH = 6
+
+
+Told = TypeVar("Told", bound=Event)
 
 
 class NoSuchBuild(AxError):
@@ -63,18 +66,27 @@ class Record:
     path: Path
 
     @cached_property
-    def events(self) -> list[Event]:
+    def _lines(self) -> list[str]:
         # A build that is running, or was killed, leaves a last line that is not whole.
         text = self.path.read_text(encoding="utf-8", errors="replace")
-        return [event for line in text[: text.rfind("\n") + 1].splitlines() for event in _events_of(line)]
+        return text[: text.rfind("\n") + 1].splitlines()
 
-    @property
+    @cached_property
+    def events(self) -> list[Event]:
+        return [event for line in self._lines for event in _events_of(line)]
+
+    def of(self, kind: type[Told]) -> list[Told]:
+        """The events of one kind, without parsing the thousands of others."""
+        begin = f'{{"event":"{name_of(kind)}"'
+        return [e for line in self._lines if line.startswith(begin) for e in _events_of(line) if isinstance(e, kind)]
+
+    @cached_property
     def started(self) -> BuildStarted | None:
-        return next((event for event in self.events if isinstance(event, BuildStarted)), None)
+        return next(iter(self.of(BuildStarted)), None)
 
-    @property
+    @cached_property
     def finished(self) -> BuildFinished | None:
-        return next((event for event in reversed(self.events) if isinstance(event, BuildFinished)), None)
+        return next(iter(self.of(BuildFinished)), None)
 
     @cached_property
     def actions(self) -> dict[ActionId, ActionFinished]:
@@ -202,7 +214,7 @@ def _line_of(event: Event) -> str:
         case _:
             kept = vars(event)
     default = {field.name: field.default for field in fields(event)}
-    return _json({"event": kind_of(event), **{name: kept[name] for name in kept if kept[name] != default[name]}})
+    return _json({"event": name_of(type(event)), **{name: kept[name] for name in kept if kept[name] != default[name]}})
 
 
 def _json(value: Any) -> str:

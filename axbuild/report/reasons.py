@@ -236,7 +236,7 @@ def _outcome(record: Record) -> str:
     if end is None:
         return "no end on record: it runs, or was killed"
     counts = ", ".join(_counted(end.counts))
-    tests = [event for event in record.events if isinstance(event, TestResult)]
+    tests = record.of(TestResult)
     failed = sum(not test.passed for test in tests)
     parts = [
         counts or ("" if end.errors else "nothing to do"),
