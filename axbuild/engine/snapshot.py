@@ -107,7 +107,7 @@ def identity(words: Words, folder: str) -> str:
     float platform may have changed with it."""
     machine = os.uname()
     parts = [
-        *(sys.version, sys.executable, machine.nodename, machine.machine, _boot(), folder, words.verb),
+        *(__file__, sys.version, sys.executable, machine.nodename, machine.machine, _boot(), folder, words.verb),
         "colour" if _may_colour() else "plain",
         *("", *words.targets, "", *words.configs, ""),
         *sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("AXBUILD_")),
