@@ -32,7 +32,7 @@ from axbuild.store.faults import CacheNotWritable, DiskFull, told_as_store_error
 from axbuild.store.locks import FileLock
 from axbuild.store.records import read_record, write_record
 from axbuild.store.results import digests_of, result_of
-from axbuild.store.rows import NoRows, RefusedRow
+from axbuild.store.rows import NoRows, NothingThere, RefusedRow
 from axbuild.store.store import ROOT, Store
 
 VERSION = 1
@@ -170,7 +170,8 @@ def _collect(store: Store, limits: Limits, dry_run: bool, seconds: float, trust_
     made = plan(store, limits, None if trust_clock else _last(store))
     if not dry_run:
         done = _carry_out(store, made, time.monotonic() + seconds)
-        write_record(_file(store), VERSION, [time.time(), made.left_bytes, made.left_bytes if done else 0])
+        with suppress(DiskFull):
+            write_record(_file(store), VERSION, [time.time(), made.left_bytes, made.left_bytes if done else 0])
     return made
 
 
@@ -274,8 +275,10 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
     ended: list[tuple[int, str]] = []
     try:
         rows = store.results.rows()
+    except NothingThere:
+        return True
     except NoRows:
-        return not store.results.exist()
+        return False
     try:
         for row in rows.all():
             kind, _, rest = (row.name or "").partition("/")

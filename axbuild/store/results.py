@@ -85,10 +85,6 @@ class Results:
 
         return Rows(self._folder)
 
-    def exist(self) -> bool:
-        """Whether there is a database at all, readable or not."""
-        return any(self._folder.glob("*.db"))
-
     def forget(self, numbers: Iterable[int]) -> None:
         """Delete rows by number."""
         self._opened().delete_rows(numbers)

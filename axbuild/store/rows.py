@@ -30,6 +30,10 @@ class NoRows(Exception):
     """There is no database, or it cannot be read as a whole."""
 
 
+class NothingThere(NoRows):
+    """No database, or one in which nobody has come to write: its maker was killed, or found no space."""
+
+
 def checksum(text: str) -> str:
     return fast_of_bytes(text.encode("utf-8", "surrogatepass")).hex()
 
@@ -74,15 +78,18 @@ class Rows:
         self.folder = folder
         file = folder / FILE
         if not file.is_file():
-            raise NoRows("there is none")
+            raise NothingThere("there is none")
         # With a journal beside it, somebody writes (or died writing), and only the journal makes it whole.
         how = "mode=ro" if (folder / f"{FILE}-wal").exists() else "immutable=1"
         try:
             self._database = sqlite3.connect(f"file:{quote(str(file))}?{how}", uri=True, timeout=_WAIT_SECONDS)
             # Bytes that are no UTF-8 must fail their own row's checksum, and not end the reading of all others.
             self._database.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+            made = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'Cache'").fetchone()
         except sqlite3.Error as error:
             raise NoRows(str(error)) from error
+        if made is None:
+            raise NothingThere("it is empty")
 
     def get(self, name: str) -> Any:
         """The value under a name, None where there is none; raises RefusedRow and NoRows."""

@@ -16,7 +16,7 @@ from axbuild.errors import AxError
 from axbuild.store.digests import fast_of_bytes, fingerprint_of_file, is_digest
 from axbuild.store.gc import KEYS_MAGIC
 from axbuild.store.results import digests_of, result_of
-from axbuild.store.rows import NoRows, RefusedRow
+from axbuild.store.rows import NoRows, NothingThere, RefusedRow
 from axbuild.store.store import Store
 
 FINGERPRINTS = "fingerprints"
@@ -78,9 +78,10 @@ def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[in
     """Digest -> the outputs it stands for, as far as some workspace has them now; and the numbers of refused rows."""
     try:
         rows = store.results.rows()
+    except NothingThere:
+        return {}, []
     except NoRows as error:
-        if store.results.exist():
-            verdict.findings.append(_database(str(error)))
+        verdict.findings.append(_database(str(error)))
         return {}, []
     refused: list[int] = []
     keys: dict[str, tuple[str, ...]] = {}

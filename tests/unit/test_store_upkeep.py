@@ -92,6 +92,15 @@ def test_refused_rows_wrong_fingerprints_and_damaged_state_are_found_and_repaire
     assert verify(cache.store).results == 1
 
 
+def test_a_database_in_which_nobody_has_come_to_write_is_no_damage(tmp_path):
+    with Store(tmp_path / "cache") as store:
+        assert verify(store).findings == []
+        (tmp_path / "cache" / "results").mkdir()
+        (tmp_path / "cache" / "results" / "cache.db").write_bytes(b"")
+        assert verify(store).findings == []
+        assert collect(store, limits(size=1, days=1)).count == 0
+
+
 def test_a_database_that_is_none_is_put_aside_by_repair(cache):
     cache.result("a")
     cache.reopen()
