@@ -22,6 +22,7 @@ from axbuild.engine.claims import FOLDER, OWN, listed, manifest_of, owner_of, ow
 from axbuild.engine.content import Content, File
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
+from axbuild.store.faults import DiskFull
 from axbuild.store.reflink import clone_or_copy
 from axbuild.store.statcache import StatCache, signature_of
 from axbuild.workspace.disk import Seen
@@ -123,11 +124,20 @@ class Outputs:
             if file.source:
                 clone_or_copy(self._root / file.source, fresh)
             else:
-                self._blobs.materialise(file.digest, fresh)
+                self._materialise(file.digest, fresh)
             target.parent.mkdir(parents=True, exist_ok=True)
             fresh.replace(target)
         finally:
             fresh.unlink(missing_ok=True)
+
+    def _materialise(self, digest: str, fresh: Path) -> None:
+        """Outputs may stand on another disk than the cache: it is that one which is full."""
+        try:
+            self._blobs.materialise(digest, fresh)
+        except DiskFull as error:
+            if error.folder == fresh.parent:
+                raise OutputsNotWritable(self._root / FOLDER, "no space left") from error
+            raise
 
     def _write(self, target: Path, text: str) -> None:
         fresh = self._fresh()

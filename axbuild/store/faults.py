@@ -24,6 +24,7 @@ class DiskFull(AxError):
             f"no space left while writing to the cache in {folder}; everything that had finished is kept",
             hint="free some space, or move the cache with `dir` under [cache] in axbuild.toml",
         )
+        self.folder = folder
 
 
 class CacheNotWritable(AxError):

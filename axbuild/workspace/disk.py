@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from axbuild.errors import AxError, Place
 
-FILE, FOLDER, LINKED_FOLDER = "file", "folder", "linked folder"
+FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK = "file", "folder", "linked folder", "broken link"
 
 BUILD_FILE = "BUILD.toml"
 """what makes a folder a package"""
@@ -32,7 +32,7 @@ class Disk(Protocol):
     """The files of a workspace; Unreadable where the system refuses one."""
 
     def listing(self, folder: str) -> dict[str, str]:
-        """Names of a folder's entries -> FILE, FOLDER or LINKED_FOLDER; empty where there is no such folder."""
+        """Names of a folder's entries -> their kind, such as FILE; empty where there is no such folder."""
         ...
 
     def read(self, path: str) -> bytes:
@@ -53,7 +53,7 @@ def join(folder: str, name: str) -> str:
 
 
 def kind(disk: Disk, path: str) -> str | None:
-    """FILE, FOLDER, LINKED_FOLDER, or None where nothing is there."""
+    """FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK, or None where nothing is there."""
     if not path:
         return FOLDER
     folder, _, name = path.rpartition("/")
@@ -154,9 +154,9 @@ def _unreadable(path: str, error: OSError) -> Unreadable:
 def _kind_of(entry: os.DirEntry[str]) -> str | None:
     if entry.is_symlink():
         try:
-            return LINKED_FOLDER if entry.is_dir() else FILE if entry.is_file() else None
+            return LINKED_FOLDER if entry.is_dir() else FILE if entry.is_file() else BROKEN_LINK
         except OSError:  # a link that leads to itself, or through a folder that is closed to us
-            return None
+            return BROKEN_LINK
     if entry.is_dir():
         return FOLDER
     return FILE if entry.is_file() else None

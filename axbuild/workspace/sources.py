@@ -8,7 +8,7 @@ import re
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import Source
 from axbuild.workspace.attributes import Companions, did_you_mean
-from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join, kind, parent
+from axbuild.workspace.disk import BROKEN_LINK, BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join, kind, parent
 from axbuild.workspace.ignore import OUTPUTS, Ignore, glob_regex
 
 _GLOB = re.compile(r"[*?\[]")
@@ -16,6 +16,12 @@ _GLOB = re.compile(r"[*?\[]")
 
 class MissingSource(AxError):
     code = "AX109"
+
+
+class BrokenLink(MissingSource):
+    def __init__(self, path: str) -> None:
+        hint = "fetch what it should lead to, remove it, or list it in .axbuildignore"
+        super().__init__(f"the link '{path}' leads to no file", hint=hint)
 
 
 class ForbiddenSource(AxError):
@@ -66,6 +72,8 @@ def _item(disk: Disk, ignore: Ignore, package: str, item: str, one_file: bool) -
     _check_package(disk, package, item, path if what in (FOLDER, LINKED_FOLDER) else parent(path))
     if what == FILE:
         return parent(path), [path]
+    if what == BROKEN_LINK:
+        raise BrokenLink(path)
     if one_file:
         raise _missing(disk, package, item, path) if what is None else NoFiles(f"'{item}' is a folder, not a file")
     if what is None and not _GLOB.search(item):
@@ -73,13 +81,19 @@ def _item(disk: Disk, ignore: Ignore, package: str, item: str, one_file: bool) -
     base = path if what else _literal_folder(path)
     pattern = None if what else re.compile(glob_regex(path))
     paths = [found for found in walk(disk, ignore, base) if pattern is None or pattern.fullmatch(found)]
+    for found in paths:
+        if kind(disk, found) == BROKEN_LINK:
+            raise BrokenLink(found)
     if not paths:
         raise NoFiles(f"the folder '{item}' holds no file" if what else f"no file matches '{item}'")
     return base, paths
 
 
 def walk(disk: Disk, ignore: Ignore, folder: str) -> list[str]:
-    """Every file below a folder that is not ignored, behind a linked folder, or in a package below; sorted."""
+    """Every file and broken link below a folder that is not ignored, behind a linked folder, or in a package below.
+
+    Sorted.
+    """
     found, todo = [], [folder]
     while todo:
         here = todo.pop()
@@ -90,7 +104,7 @@ def walk(disk: Disk, ignore: Ignore, folder: str) -> list[str]:
             path = join(here, name)
             if what == FOLDER and not ignore.folder(path):
                 todo.append(path)
-            elif what == FILE and not ignore.file(path):
+            elif what in (FILE, BROKEN_LINK) and not ignore.file(path):
                 found.append(path)
     return sorted(found)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from axbuild.errors import AxError
-from axbuild.workspace.disk import MemoryDisk, RealDisk
+from axbuild.workspace.disk import BROKEN_LINK, MemoryDisk, RealDisk
 from axbuild.workspace.ignore import Ignore, read_ignore
 from axbuild.workspace.package_cache import PackageCache
 from axbuild.workspace.packages import Packages
@@ -191,9 +191,9 @@ def test_what_the_system_refuses_to_show_is_named(tmp_path, monkeypatch):
         assert file.value.exit_code == 2
 
 
-def test_a_link_that_leads_to_itself_is_not_there(tmp_path):
+def test_a_link_that_leads_to_itself_is_a_broken_one(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    assert RealDisk(str(tmp_path)).listing("") == {}
+    assert RealDisk(str(tmp_path)).listing("") == {"loop": BROKEN_LINK}
 
 
 def test_a_package_without_a_file_is_named_with_its_neighbour():

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from axbuild.engine.content import File
@@ -181,3 +183,16 @@ def test_nothing_is_written_or_removed_behind_a_link(store, place, tmp_path):
     place({"quant/x": two})
     assert below(mine) == {"x": "my x", "y": "my y"}
     assert (tmp_path / "axbuild-out/pkg/t/quant/x").read_text() == "two"
+
+
+def test_a_full_disk_of_the_outputs_is_not_blamed_on_the_cache(store, place, tmp_path, monkeypatch):
+    blob = File(store.blobs.add_bytes(b"x"))
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("axbuild.store.blobs.clone_or_copy", full)
+    with pytest.raises(OutputsNotWritable) as caught:
+        place({"x": blob})
+    assert caught.value.sentence == f"the outputs in {tmp_path}/axbuild-out cannot be written: no space left"
+    assert caught.value.exit_code == 3

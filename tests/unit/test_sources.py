@@ -129,9 +129,24 @@ def test_linked_folders_are_not_walked_into(tmp_path):
     (tmp_path / "m" / "pics" / "a.png").touch()
     (tmp_path / "m" / "pics" / "loop").symlink_to(tmp_path / "m")
     (tmp_path / "m" / "pics" / "b.png").symlink_to(tmp_path / "m" / "pics" / "a.png")
-    (tmp_path / "m" / "pics" / "gone.png").symlink_to(tmp_path / "nowhere")
     disk = RealDisk(str(tmp_path))
     assert names(find_sources(disk, Ignore(), "m", ["**/*.png"], False, None)) == ["pics/a.png", "pics/b.png"]
+
+
+@pytest.mark.parametrize("item", ["pics", "pics/*.png", "pics/gone.png"])
+def test_a_link_that_leads_nowhere_is_no_file_less(tmp_path, item):
+    (tmp_path / "m" / "pics").mkdir(parents=True)
+    (tmp_path / "m" / "pics" / "a.png").touch()
+    (tmp_path / "m" / "pics" / "gone.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "m" / "pics" / ".#a.png").symlink_to("someone@somewhere")
+    with pytest.raises(AxError) as raised:
+        find_sources(RealDisk(str(tmp_path)), Ignore(), "m", [item], False, None)
+    assert str(raised.value) == (
+        "error AX109: the link 'm/pics/gone.png' leads to no file\n"
+        "  hint: fetch what it should lead to, remove it, or list it in .axbuildignore"
+    )
+    (tmp_path / "m" / "pics" / "gone.png").unlink()
+    assert names(find_sources(RealDisk(str(tmp_path)), Ignore(), "m", ["pics"], False, None)) == ["a.png"]
 
 
 def tensor(name, location):
