@@ -37,7 +37,7 @@ class Page:
 
     def add(self, text: str = "", *, colour: str = "", head: str = "", indent: int = 0) -> None:
         """`head` stands before the text, uncounted colour and all; lines that follow are indented by `indent`."""
-        room = max(24, self._width - indent)
+        room = max(20, self._width - indent)
         # Width is of the plain text: colour goes on when the breaks are known.
         parts = textwrap.wrap(text, room, break_on_hyphens=False) if self._width and len(text) > room else [text]
         for number, part in enumerate(parts or [""]):
