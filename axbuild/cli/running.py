@@ -32,7 +32,7 @@ class FileNotWritable(AxError):
     code = "AX251"
 
     def __init__(self, flag: str, path: str, reason: str) -> None:
-        super().__init__(f"{flag}: {path} cannot be written: {reason}")
+        super().__init__(f"{flag}: {path or repr(path)} cannot be written: {reason}")
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
         renderer = _renderer(options)
         stack.callback(renderer.close)
         listeners: list[Listener] = [renderer, summary, replay]
-        if options.events:
+        if options.events is not None:
             listeners.append(stack.enter_context(_events_file(options.events)))
-        if options.profile:
+        if options.profile is not None:
             from axbuild.report.trace import Trace
 
             listeners.append(stack.enter_context(_written("--profile", options.profile, Trace())))
-        if options.junit:
+        if options.junit is not None:
             from axbuild.report.junit import JUnit
 
             listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))

@@ -250,3 +250,9 @@ def test_a_reader_that_has_gone_and_a_full_events_file_on_the_second_build(works
     full = subprocess.run([*base, "--events", "/dev/full"], cwd=workspace, capture_output=True, text=True, check=False)
     assert full.returncode == 2
     assert "error AX251: --events: /dev/full cannot be written: No space left on device" in full.stderr
+
+
+@pytest.mark.parametrize("flag", ["--events", "--profile"])
+def test_an_empty_file_name_is_a_mistake_and_not_no_file(workspace, capsys, flag):
+    assert run(["build", "//...", flag, ""]) == 2
+    assert capsys.readouterr().err == f"error AX251: {flag}: '' cannot be written: Is a directory\n"
