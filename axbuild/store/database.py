@@ -21,7 +21,7 @@ from typing import Any
 import diskcache  # type: ignore[import-untyped]  # it has neither types nor stubs
 
 from axbuild.store.faults import CacheNotWritable, CacheUnreadable, DiskFull
-from axbuild.store.rows import FILE, MODE_RAW, RefusedRow, checksum, text_of, value_of
+from axbuild.store.rows import FILE, MODE_RAW, Identity, RefusedRow, checksum, text_of, value_of
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH}
 _WAIT_SECONDS = 60.0
@@ -88,11 +88,12 @@ class Database:
         except RefusedRow as refused:
             raise Damaged(str(refused)) from refused
 
-    def delete_rows(self, numbers: Iterable[int]) -> None:
-        """Delete rows by number, whatever stands in them: a refused key can be named no other way."""
+    def delete_rows(self, identities: Iterable[Identity]) -> None:
+        """Delete rows by number, whatever stands in them (a refused key can be named no other way), save those that
+        were written anew since they were read."""
         file = self._folder / FILE
         with self._told(), closing(sqlite3.connect(file, timeout=_WAIT_SECONDS)) as connection, connection:
-            connection.executemany("DELETE FROM Cache WHERE rowid = ?", ((number,) for number in numbers))
+            connection.executemany("DELETE FROM Cache WHERE rowid = ? AND store_time IS ?", identities)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

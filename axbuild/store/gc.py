@@ -32,7 +32,7 @@ from axbuild.store.faults import CacheNotWritable, DiskFull, told_as_store_error
 from axbuild.store.locks import FileLock
 from axbuild.store.records import read_record, write_record
 from axbuild.store.results import digests_of, result_of
-from axbuild.store.rows import NoRows, NothingThere, RefusedRow
+from axbuild.store.rows import Identity, NoRows, NothingThere, RefusedRow
 from axbuild.store.store import ROOT, Store
 
 VERSION = 1
@@ -108,7 +108,7 @@ class Plan:
     blobs: list[tuple[Blob, str]] = field(default_factory=list)
     snapshots: list[tuple[Path, str]] = field(default_factory=list)
     leftovers: list[Path] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
+    rows: list[Identity] = field(default_factory=list)
     refreshed: list[Blob] = field(default_factory=list)
     aged: bool = True
 
@@ -272,7 +272,7 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
         for key in snapshot.keys:
             newest.setdefault(key, number)
     lasting: set[str] = set()
-    ended: list[tuple[int, str]] = []
+    ended: list[tuple[Identity, str]] = []
     try:
         rows = store.results.rows()
     except NothingThere:
@@ -286,7 +286,7 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
                 if (store.directory / "workspaces" / rest.partition("/")[0]).is_dir():
                     lasting.update(_HEX.findall(row.text))
                 else:
-                    plan.rows.append(row.number)
+                    plan.rows.append(row.identity)
             if kind != "result":
                 continue
             # Every digest in the row, its inputs' too: they are as living as it is, and JSON costs ten times as much.
@@ -299,13 +299,13 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
             if '"intermediate":true' in row.text:
                 _mark_intermediate(row.value(), blobs)
             if row.stored < oldest and not named:
-                ended.append((row.number, rest))
+                ended.append((row.identity, rest))
     except (NoRows, RefusedRow):
         plan.rows.clear()
         return False
     finally:
         rows.close()
-    plan.rows += [number for number, key in ended if key not in lasting]
+    plan.rows += [identity for identity, key in ended if key not in lasting]
     return True
 
 

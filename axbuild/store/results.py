@@ -15,7 +15,7 @@ from axbuild.store.faults import Report
 
 if TYPE_CHECKING:
     from axbuild.store.database import Database
-    from axbuild.store.rows import Rows
+    from axbuild.store.rows import Identity, Rows
 
 LOST_ROW = "AX904"
 NOTHING_BEYOND = "AX909"
@@ -85,9 +85,9 @@ class Results:
 
         return Rows(self._folder)
 
-    def forget(self, numbers: Iterable[int]) -> None:
-        """Delete rows by number."""
-        self._opened().delete_rows(numbers)
+    def forget(self, rows: Iterable[Identity]) -> None:
+        """Delete rows, save those that were written anew since they were read."""
+        self._opened().delete_rows(rows)
 
     def put_aside(self, why: str) -> None:
         """Begin anew, and keep the damaged database beside the new one."""
@@ -108,7 +108,7 @@ class Results:
         assert self._beyond_folder is not None
         try:
             if self._beyond is None:
-                self._beyond = Rows(self._beyond_folder)
+                self._beyond = Rows(self._beyond_folder, foreign=True)
             return result_of(self._beyond.get(f"result/{key}"))
         except RefusedRow as refused:
             self._report(LOST_ROW, f"a row of the cache to read from was refused ({refused}); its action runs")

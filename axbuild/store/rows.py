@@ -56,14 +56,22 @@ def value_of(name: str, text: str) -> Any:
     return pair[1]
 
 
+Identity = tuple[int, Any]
+
+
 @dataclass(frozen=True)
 class Row:
-    """name: None where the row is refused, and `text` then says why. stored: seconds since 1970. number: its rowid."""
+    """name: None where the row is refused, and `text` then says why. identity: rowid and time of writing, by which
+    `forget` knows that nobody has written it anew."""
 
-    number: int
+    identity: Identity
     name: str | None
     text: str
-    stored: float
+
+    @property
+    def stored(self) -> float:
+        """When it was written, seconds since 1970."""
+        return self.identity[1] if isinstance(self.identity[1], int | float) else 0.0
 
     def value(self) -> Any:
         assert self.name is not None
@@ -71,16 +79,19 @@ class Row:
 
 
 class Rows:
-    """The database in `folder`, opened for reading only; raises NoRows. Never creates or changes a file there that
-    was not in use already: one that nobody has open is read as it lies."""
+    """The database in `folder`, opened for reading only; raises NoRows.
 
-    def __init__(self, folder: Path) -> None:
+    foreign: somebody else's, where not a file may be made. One that nobody has open is then read as it lies; what a
+    writer that comes meanwhile does to that, or has left in a journal, is a miss at worst.
+    """
+
+    def __init__(self, folder: Path, foreign: bool = False) -> None:
         self.folder = folder
         file = folder / FILE
         if not file.is_file():
             raise NothingThere("there is none")
-        # With a journal beside it, somebody writes (or died writing), and only the journal makes it whole.
-        how = "mode=ro" if (folder / f"{FILE}-wal").exists() else "immutable=1"
+        in_use = all((folder / f"{FILE}-{journal}").exists() for journal in ("wal", "shm"))
+        how = "immutable=1" if foreign and not in_use else "mode=ro"
         try:
             self._database = sqlite3.connect(f"file:{quote(str(file))}?{how}", uri=True, timeout=_WAIT_SECONDS)
             # Bytes that are no UTF-8 must fail their own row's checksum, and not end the reading of all others.
@@ -125,10 +136,9 @@ class Rows:
 
 
 def _row(number: int, key: Any, raw: Any, mode: Any, filename: Any, value: Any, stored: Any) -> Row:
-    seconds = stored if isinstance(stored, int | float) else 0.0
     if raw != 1 or not isinstance(key, str):
-        return Row(number, None, "its key is not text", seconds)
+        return Row((number, stored), None, "its key is not text")
     try:
-        return Row(number, key, text_of(mode, filename, value), seconds)
+        return Row((number, stored), key, text_of(mode, filename, value))
     except RefusedRow as refused:
-        return Row(number, None, str(refused), seconds)
+        return Row((number, stored), None, str(refused))

@@ -16,7 +16,7 @@ from axbuild.errors import AxError
 from axbuild.store.digests import fast_of_bytes, fingerprint_of_file, is_digest
 from axbuild.store.gc import KEYS_MAGIC
 from axbuild.store.results import digests_of, result_of
-from axbuild.store.rows import NoRows, NothingThere, RefusedRow
+from axbuild.store.rows import Identity, NoRows, NothingThere, RefusedRow
 from axbuild.store.store import Store
 
 FINGERPRINTS = "fingerprints"
@@ -74,8 +74,8 @@ def verify(store: Store, repair: bool = False) -> Verdict:
     return verdict
 
 
-def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[int]]:
-    """Digest -> the outputs it stands for, as far as some workspace has them now; and the numbers of refused rows."""
+def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[Identity]]:
+    """Digest -> the outputs it stands for, as far as some workspace has them now; and the refused rows."""
     try:
         rows = store.results.rows()
     except NothingThere:
@@ -83,7 +83,7 @@ def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[in
     except NoRows as error:
         verdict.findings.append(_database(str(error)))
         return {}, []
-    refused: list[int] = []
+    refused: list[Identity] = []
     keys: dict[str, tuple[str, ...]] = {}
     lasts: list[tuple[str, str]] = []
     try:
@@ -96,8 +96,8 @@ def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[in
                     raise RefusedRow(row.text)
                 value = row.value()
             except RefusedRow as error:
-                refused.append(row.number)
-                name = " ".join((row.name or f"row {row.number}").split("\n"))
+                refused.append(row.identity)
+                name = " ".join((row.name or f"row {row.identity[0]}").split("\n"))
                 verdict.findings.append(Finding("row", name, str(error), "removed; its action runs again"))
                 continue
             kind, _, rest = row.name.partition("/")

@@ -92,6 +92,22 @@ def test_refused_rows_wrong_fingerprints_and_damaged_state_are_found_and_repaire
     assert verify(cache.store).results == 1
 
 
+def test_a_refused_row_that_was_written_anew_meanwhile_is_not_removed(cache):
+    key, digest = cache.result("a")
+    cache.reopen()
+    with sqlite3.connect(cache.folder / "results" / "cache.db") as database:
+        database.execute("UPDATE Cache SET mode = 4")
+    database.close()
+    rows = cache.store.results.rows()
+    refused = [row.identity for row in rows.all() if row.name is None]
+    rows.close()
+    assert len(refused) == 2
+    cache.store.results.put(key, ActionResult({}, {"o": digest}))
+    cache.store.results.forget(refused)
+    assert cache.store.results.get(key).outputs == {"o": digest}
+    assert [finding.kind for finding in verify(cache.store).findings] == []
+
+
 def test_a_database_in_which_nobody_has_come_to_write_is_no_damage(tmp_path):
     with Store(tmp_path / "cache") as store:
         assert verify(store).findings == []
@@ -137,6 +153,17 @@ def test_results_of_another_cache_are_taken_and_nothing_is_written_there(cache, 
     reader.results.put("cd" * 32, ActionResult({}, {"o": ours}))
     assert names(cache.folder) == before
     assert reader.reports == []
+
+
+def test_what_a_living_writer_of_another_cache_has_finished_is_seen(cache, reader):
+    key, digest = cache.result("theirs", last=False)
+    before = set(names(cache.folder))
+    assert (cache.folder / "results" / "cache.db-wal").exists()
+    assert reader.results.get(key).outputs == {"o": digest}
+    later, digest = cache.result("later", last=False)
+    assert reader.results.get(later).outputs == {"o": digest}
+    new = set(names(cache.folder)) - before
+    assert new <= {f"cas/{digest[:2]}", f"cas/{digest[:2]}/{digest}", f"cas/{digest[:2]}/fingerprints"}
 
 
 def test_a_damaged_blob_of_another_cache_is_told_and_made_here(cache, reader):
