@@ -40,6 +40,7 @@ bench: fetch
 	$(RUN) benchmarks/mobilenet.py
 	cd examples/zoo && $(AXBUILD) build //mobilenet:axmodel //digits:axmodel
 	$(RUN) benchmarks/quantisation.py
+	$(RUN) benchmarks/graph_scale.py --packages 100 --peers ninja,make,doit,bazel
 
 fetch: $(VENV)/base.stamp
 	$(RUN) examples/zoo/tools/fetch.py
