@@ -33,7 +33,7 @@ class CacheNotWritable(AxError):
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(
             f"the cache in {folder} cannot be written: {reason}",
-            hint="change its permissions, or choose another folder with `dir` under [cache] in axbuild.toml",
+            hint="change its permissions, or take another `dir` under [cache] in axbuild.toml and this as `read_from`",
         )
 
 
