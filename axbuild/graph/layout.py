@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, Place
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.plan import Plan
 from axbuild.graph.targets import TargetGraph
@@ -12,12 +12,20 @@ from axbuild.workspace.artifact import Artifact, Tree, file_name, is_tree
 from axbuild.workspace.attributes import Companions
 from axbuild.workspace.packages import Target
 from axbuild.workspace.providers import Files
+from axbuild.workspace.rulepack import raised_in
 from axbuild.workspace.settled import Settled
 from axbuild.workspace.sources import find_sources
 
 
 class WrongProvider(AxError):
     code = "AX204"
+
+
+class RuleFailed(AxError):
+    code = "AX206"
+
+    def __init__(self, rule: str, label: str, error: BaseException, place: Place) -> None:
+        super().__init__(f"rule {rule} failed for {label}: {type(error).__name__}: {error}", place=place)
 
 
 def lay_out(graph: TargetGraph) -> list[TargetActions]:
@@ -60,6 +68,11 @@ class _TargetLayout:
             if error.place is None:
                 error.place = workspace.packages.place(target, self._attribute)
             raise
+        except (Exception, SystemExit) as error:
+            # A rule of the workspace is its author's to mend; in the standard ones it is a defect of ours.
+            if (place := raised_in(workspace.root / "rules", error)) is None:
+                raise
+            raise RuleFailed(target.rule, target.label, error, place) from error
 
     def provider(self, label: str, types: tuple[type, ...]) -> Any:
         """The provider of a dependency, which must be of one of the types (any, if there are none)."""

@@ -122,10 +122,16 @@ def _load(name: str, path: Path) -> ModuleType:
         raise RuleFileFailed(f"not valid Python: {error.msg}", place=place) from error
     except AxError:
         raise
-    except Exception as error:  # whatever a rule file raises is its author's to read, with the line
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        place = Place(_shown(path), frames[-1].lineno or 0, frames[-1].line or "") if frames else Place(_shown(path))
+    except (Exception, SystemExit) as error:  # whatever a rule file raises is its author's to read, with the line
+        place = raised_in(path, error) or Place(_shown(path))
         raise RuleFileFailed(f"cannot be loaded: {type(error).__name__}: {error}", place=place) from error
+
+
+def raised_in(path: Path, error: BaseException) -> Place | None:
+    """The last line of the rule file `path`, or of any in the folder `path`, on the way to an exception."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if path in (Path(frame.filename), Path(frame.filename).parent)]
+    return Place(_shown(Path(own[-1].filename)), own[-1].lineno or 0, own[-1].line or "") if own else None
 
 
 def _collect(path: Path, module: ModuleType, folder: Path, rules: dict[str, Rule], stages: dict[str, Stage]) -> None:

@@ -101,6 +101,8 @@ def test_broken_rule_files_are_named_with_the_line(folder):
     assert failure(folder) == "rules/half.py:2: error AX113: not valid Python: invalid syntax\n  2 | def f(:"
     (folder / "half.py").write_text("x = 1\ny = {}['gone']\n")
     assert failure(folder) == "rules/half.py:2: error AX113: cannot be loaded: KeyError: 'gone'\n  2 | y = {}['gone']"
+    (folder / "half.py").write_text("import sys\nsys.exit(0)\n")
+    assert failure(folder) == "rules/half.py:2: error AX113: cannot be loaded: SystemExit: 0\n  2 | sys.exit(0)"
     (folder / "half.py").write_text("import nothing_like_this\n")
     assert failure(folder) == (
         "rules/half.py:1: error AX113: cannot be loaded: ModuleNotFoundError: No module named 'nothing_like_this'\n"

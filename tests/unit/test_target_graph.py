@@ -50,6 +50,17 @@ class twice:
 '''
 
 
+BROKEN_RULE = '''
+from axbuild.workspace.rule import rule
+
+@rule
+class broken:
+    """Asks for an attribute that it has not."""
+    def actions(self, t, plan):
+        plan.output(t.nothing, None)
+'''
+
+
 @pytest.fixture
 def workspace_of(tmp_path):
     def make(**builds):
@@ -289,3 +300,11 @@ def test_single_artifacts_can_stand_in_a_tree():
     assert not is_tree(Entry(tree, "a/b"))
     assert file_name(Entry(tree, "a/b")) == "b"
     assert file_name(tree) == ""
+
+
+def test_an_exception_in_a_rule_of_the_workspace_is_its_authors_with_the_line(workspace_of, tmp_path):
+    workspace = workspace_of(a="[[broken]]\nname = 'x'\n")
+    (tmp_path / "rules" / "broken.py").write_text(BROKEN_RULE)
+    told = failure(workspace, "//a:x")
+    assert told.startswith("rules/broken.py:8: error AX206: rule broken failed for //a:x: AttributeError: ")
+    assert told.endswith("  8 | plan.output(t.nothing, None)")
