@@ -6,18 +6,16 @@ error or Ctrl-C.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axbuild.engine.code import Code
-from axbuild.engine.content import File
 from axbuild.engine.critical import critical_path
 from axbuild.engine.events import (
     STATUSES,
@@ -38,6 +36,7 @@ from axbuild.engine.partial import Part
 from axbuild.engine.platform import float_platform
 from axbuild.engine.resources import Pool, machine_cpus, machine_memory_gb
 from axbuild.engine.scheduler import Scheduler
+from axbuild.engine.verdicts import Verdicts
 from axbuild.engine.watch import Watched, watch
 from axbuild.engine.workers import Workers
 from axbuild.engine.world import LocalWorld
@@ -53,13 +52,6 @@ from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
 
 PLACING_ATTEMPTS = 3
-
-
-class BadVerdict(AxError):
-    code = "AX508"
-
-    def __init__(self, label: str, what: str) -> None:
-        super().__init__(f"{label}: its verdict cannot be judged: {what}")
 
 
 class NoTests(AxError):
@@ -227,13 +219,17 @@ class _Build:
             if self.request.dry_run:
                 self._plan(scheduler)
                 return
+            verdicts = Verdicts(requested, scheduler, self.report.actions, world.bytes_of, self.stream)
+            self.stream.listeners.append(verdicts)
             try:
                 scheduler.run()
             finally:
                 self.longest = critical_path(self.report.actions, scheduler.needs_of)
             for error in scheduler.errors:
                 self._failed(error)
-            placed = self._hand_over(scheduler, world, requested)
+            placed = self._hand_over(scheduler, world, requested, verdicts)
+            if verdicts.failed:
+                self.report.exit_code = self.report.exit_code or BUILD_FAILED
             if self.request.watch and not self.report.exit_code:
                 self._watch(scheduler, world, goals, placed)
             if part:
@@ -307,22 +303,24 @@ class _Build:
         for error in scheduler.errors:
             self._failed(error)
 
-    def _hand_over(self, scheduler: Scheduler, world: LocalWorld, requested: Sequence[TargetActions]) -> Outputs:
+    def _hand_over(
+        self, scheduler: Scheduler, world: LocalWorld, requested: Sequence[TargetActions], verdicts: Verdicts
+    ) -> Outputs:
         """Outputs and verdicts of the targets that are done; a blob found damaged here is made again."""
         folders = Outputs(self.workspace.root, world.store.blobs, world.stat)
         for target in requested:
             try:
-                self._hand_over_surely(target, scheduler, world, folders)
+                self._hand_over_surely(target, scheduler, verdicts, folders)
             except AxError as error:
                 self._failed(error)
         return folders
 
     def _hand_over_surely(
-        self, target: TargetActions, scheduler: Scheduler, world: LocalWorld, folders: Outputs
+        self, target: TargetActions, scheduler: Scheduler, verdicts: Verdicts, folders: Outputs
     ) -> None:
         for _ in range(PLACING_ATTEMPTS):
             try:
-                self._hand_over_one(target, scheduler, world, folders)
+                self._hand_over_one(target, scheduler, verdicts, folders)
                 return
             except BlobLost as lost:
                 told = len(scheduler.errors)
@@ -330,44 +328,18 @@ class _Build:
                 scheduler.run()
                 for error in scheduler.errors[told:]:
                     self._failed(error)
-        self._hand_over_one(target, scheduler, world, folders)
+        self._hand_over_one(target, scheduler, verdicts, folders)
 
-    def _hand_over_one(self, target: TargetActions, scheduler: Scheduler, world: LocalWorld, folders: Outputs) -> None:
+    def _hand_over_one(self, target: TargetActions, scheduler: Scheduler, verdicts: Verdicts, folders: Outputs) -> None:
         contents = scheduler.contents
         artifacts = (*target.outputs.values(), *target.verdicts)
         if any(True for artifact in artifacts for _ in contents.pending(artifact)):
-            if target.verdicts:
-                self._unjudged(target.label, artifacts, scheduler)
+            verdicts.leave(target)
             return
         if self.request.cache_dir is None:
             known = {path: contents.content(artifact) for path, artifact in target.outputs.items()}
             self.outputs[target.label] = folders.place(target.label, known)
-        for artifact in target.verdicts:
-            self._judge(target.label, contents.content(artifact), world, scheduler.ran_for(artifact))
-
-    def _unjudged(self, label: str, artifacts: Sequence[Artifact], scheduler: Scheduler) -> None:
-        """A check that came to no verdict is told as one that has not passed, with what kept it from it."""
-        failed = sorted(id_ for id_ in scheduler.needed(artifacts) if self._status(id_) == "failed")
-        why = f"needs {' '.join(failed[0])}, which failed" if failed else "the build ended before"
-        self.stream.emit(TestResult(label, False, why, built=False))
-
-    def _status(self, id_: ActionId) -> str:
-        return self.report.actions[id_].status if id_ in self.report.actions else ""
-
-    def _judge(self, label: str, content: object, world: LocalWorld, ids: Collection[ActionId]) -> None:
-        if not isinstance(content, File):
-            raise BadVerdict(label, "it is a folder")
-        data = world.read(content.digest) if not content.source else (world.root / content.source).read_bytes()
-        try:
-            verdict = json.loads(data)
-            passed, sentence = verdict["passed"], str(verdict["sentence"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadVerdict(label, f"{type(error).__name__}: {error}") from None
-        ran = [self.report.actions[id_].seconds for id_ in ids if self._status(id_) == "executed"]
-        seconds = round(sum(ran, 0.0), 6)
-        self.stream.emit(TestResult(label, bool(passed), sentence, verdict, cached=not ran, seconds=seconds))
-        if not passed:
-            self.report.exit_code = self.report.exit_code or BUILD_FAILED
+        verdicts.judge(target)
 
 
 def _without_suites(requested: Iterable[str], layout: Mapping[str, TargetActions]) -> tuple[str, ...]:

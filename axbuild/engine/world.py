@@ -207,5 +207,9 @@ class LocalWorld:
                     if file.source and not self.stat.unchanged(self.root / file.source, file.digest):
                         raise InputChanged(self.root / file.source)
 
+    def bytes_of(self, file: File) -> bytes:
+        """A source or a blob; raises BlobLost."""
+        return (self.root / file.source).read_bytes() if file.source else self.read(file.digest)
+
     def read(self, digest: str) -> bytes:
         return self.store.blobs.read_bytes(digest)

@@ -151,3 +151,28 @@ def test_a_junit_file_that_cannot_be_written_is_told_before_anything_runs(tiny, 
 def test_flags_of_test_are_no_flags_of_build(tiny):
     done = tiny.run("build", "//p:good", "--junit", "x.xml")
     assert (done.code, "No such option '--junit'" in done.err) == (2, True)
+
+
+def test_a_verdict_is_told_as_soon_as_it_is_there_and_once(tiny):
+    done = tiny.run("test", "//p:tight", "//p:wide", "--jobs", "1")
+    order = [(e["event"], e["label"]) for e in done.events if e["event"] in ("action_finished", "test_result")]
+    first = order.index(("test_result", "//p:wide"))
+    assert order[first - 1] == ("action_finished", "//p:wide")
+    assert ("action_finished", "//p:tight") in order[first:]
+    assert sorted(label for kind, label in order if kind == "test_result") == ["//p:tight", "//p:wide"]
+
+
+def test_a_dry_run_judges_nothing(tiny):
+    tiny.run("test", "//p:good")
+    assert tiny.run("test", "//p:good", "-n").of("test_result") == []
+
+
+def test_a_verdict_that_was_lost_is_made_again_and_told_once(tiny):
+    first = tiny.run("test", "//p:wide")
+    digest = first.of("action_finished")[-1]["outputs"]["verdict.json"]
+    (blob,) = (tiny.root / "cache/cas").glob(f"**/{digest}*")
+    blob.chmod(0o644)
+    blob.write_bytes(b"x" * blob.stat().st_size)
+    again = tiny.run("test", "//p:wide", _AXBUILD_NO_SNAPSHOT="1")
+    assert (again.code, [e["passed"] for e in again.of("test_result")]) == (0, [True])
+    assert again.executed == ["measure"]
