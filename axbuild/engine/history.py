@@ -145,9 +145,11 @@ class History:
             try:
                 yield recording
             finally:
-                if recording.statuses <= {"up_to_date"}:
-                    path.rename(self._idle(number))
-                self._prune()
+                # A disk that refuses this leaves a record too many, which is no reason to fail a build.
+                with suppress(OSError):
+                    if recording.statuses <= {"up_to_date"}:
+                        path.rename(self._idle(number))
+                    self._prune()
 
     def _free(self) -> tuple[int, Path, TextIO]:
         """The next number and its file; two builds that begin at once get two."""

@@ -40,7 +40,8 @@ def test_what_ran_after_each_edit_and_nothing_else(found, edit):
 
 
 def test_the_page_is_what_why_answers(found):
-    assert structure(PAGE.read_text(encoding="utf-8")) == structure(page(found)), "run `python tests/e2e/why_page.py`"
+    written = structure(PAGE.read_text(encoding="utf-8"))
+    assert written == structure(page(found)), "run `python tests/e2e/why_page.py --write`"
 
 
 @pytest.mark.parametrize(
