@@ -218,6 +218,18 @@ def test_keep_going_builds_everything_else(tiny):
     assert "1 failed" in done.out
 
 
+def test_a_disk_full_for_a_stage_exits_3_with_the_actions_name_and_memory(tiny):
+    full = "import errno; raise OSError(errno.ENOSPC, 'No space left on device'); words = "
+    tiny.edit("rules/shout_stages.py", "words = ", full)
+    done = tiny.build()
+    assert done.code == 3, done.err
+    told = r"error AX901: //p:loud shout: no space left on the disk while stage 'shout' ran \(memory peak \d+ MiB\)"
+    assert re.search(told, done.err), done.err
+    assert "failed: 2 built, 0 reused, 1 failed, 2 skipped" in done.out
+    tiny.edit("rules/shout_stages.py", full, "words = ")
+    assert sorted(tiny.build().executed) == ["join", "look", "shout"], "what had finished is kept"
+
+
 def test_a_killed_worker_exits_1_with_the_actions_name_and_memory(tiny):
     tiny.edit("rules/shout_stages.py", "words = ", "import os, signal; os.kill(os.getpid(), signal.SIGKILL); words = ")
     done = tiny.build()
