@@ -121,6 +121,13 @@ def test_sides_that_do_not_match_fail_in_words(judge, ours, theirs, sentence):
     assert sentence in verdict["sentence"]
 
 
+def test_the_cosine_of_equal_tensors_is_exactly_one():
+    rng = np.random.default_rng(3)
+    for size in range(1, 400):
+        x = (rng.standard_normal(size) * 10.0 ** rng.integers(-30, 30)).astype(np.float32)
+        assert cosine_of(x, x) == 1.0
+
+
 def test_cosine_is_that_of_the_textbook():
     assert cosine_of(np.array([3.0, 4.0]), np.array([4.0, 3.0])) == pytest.approx(0.96)
     assert cosine_of(np.array([1e-30], np.float32), np.array([1e30], np.float32)) == 1.0

@@ -84,6 +84,8 @@ def test_inputs_need_not_be_contiguous(session):
     ("names", "feed", "sentence"),
     [
         (None, {}, "input 'image' is missing"),
+        (None, None, "run takes a list of output names, or None, and a dict of input arrays by name"),
+        ("out/put", {"image": pictures(1)}, "run takes a list of output names"),
         (None, {"imagee": pictures(1)}, "no input 'imagee'; it has image"),
         (["output"], {"image": pictures(1)}, "no output 'output'; it has out/put"),
         (None, {"image": pictures(1).astype(np.float32)}, "must be uint8, and float32 was given"),

@@ -182,7 +182,8 @@ def cosine_of(a: Array, b: Array) -> float | None:
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return None
     # Exact sums: the order of additions, and with it the last bit, is the instruction set's own in numpy.
-    lengths = math.sqrt(math.fsum(x * x)) * math.sqrt(math.fsum(y * y))
+    # One root of the product: it is exactly 1 for equal tensors. float32 squares are far from overflow in float64.
+    lengths = math.sqrt(math.fsum(x * x) * math.fsum(y * y))
     if lengths == 0.0:
         return 1.0 if not x.any() and not y.any() else 0.0
     return max(-1.0, min(1.0, math.fsum(x * y) / lengths))

@@ -80,6 +80,8 @@ class InferenceSession:
         """
         if shape_group != 0:
             raise SessionError(f"the model has one shape group, 0, and not {shape_group}")
+        if isinstance(output_names, str) or not isinstance(input_feed, Mapping):
+            raise SessionError("run takes a list of output names, or None, and a dict of input arrays by name")
         outputs = {tensor.name: tensor for tensor in self._container.outputs}
         names = list(outputs) if output_names is None else list(output_names)
         for name in names:
