@@ -52,7 +52,7 @@ def test_gc_says_what_would_go_then_does_it_and_why_still_knows(built):
     assert built.run("cache", "verify").code == 0
     built.edit("p/a.txt", "hi", "hey")
     done = built.build("//p:both")
-    assert "p/a.txt" in done.reasons["strip"], "the key record outlives its files"
+    assert "p/a.txt" in done.reasons["//p:a strip"], "the key record outlives its files"
     assert built.read("axbuild-out/p/both/text") == "HEY! my world"
 
 

@@ -235,7 +235,11 @@ class Outcome:
 
     @property
     def reasons(self) -> dict[str, str]:
-        return {e["stage"]: e["reason"] for e in self.of("action_finished")}
+        """By stage, where only one action of it tells one, and by "label action"."""
+        finished = self.of("action_finished")
+        return {e["stage"]: e["reason"] for e in finished} | {
+            f"{e['label']} {e['action']}": e["reason"] for e in finished
+        }
 
 
 class Tiny:

@@ -10,7 +10,10 @@ from axbuild.store.gc import DAY, Limits
 from axbuild.store.results import ActionResult
 from axbuild.store.store import Store
 
-NOW = time.time()
+
+def now() -> float:
+    """Real seconds, also where a test has set `time.time` to another clock."""
+    return time.time_ns() / 1e9
 
 
 class Cache:
@@ -39,7 +42,7 @@ class Cache:
         self.store.results.put(key, ActionResult(record, {"o": digest}, intermediate=intermediate))
         if last:
             self.store.results.set_last(self.state.id, label, text, key)
-        os.utime(self.store.blobs.path(digest), (NOW - days * DAY, NOW - days * DAY))
+        os.utime(self.store.blobs.path(digest), (now() - days * DAY, now() - days * DAY))
         return key, digest
 
     def snapshot(self, name, keys, *, days=0.0):
@@ -48,7 +51,7 @@ class Cache:
         path = self.state.folder / "snapshots" / f"{name}.keys"
         path.parent.mkdir(exist_ok=True)
         path.write_text("\n".join([gc.KEYS_MAGIC, str(file), *keys, ""]))
-        os.utime(path, (NOW - days * DAY, NOW - days * DAY))
+        os.utime(path, (now() - days * DAY, now() - days * DAY))
         return path
 
     def left(self):

@@ -11,7 +11,7 @@ import pytest
 from axbuild.store import gc
 from axbuild.store.gc import DAY, BeingCollected, collect, collect_if_due
 from axbuild.store.locks import FileLock
-from store_world import NOW, Cache, limits
+from store_world import Cache, limits, now
 
 LEASE_HOLDER = """
 import sys
@@ -95,9 +95,9 @@ def test_a_use_by_a_snapshot_is_written_down_so_that_the_next_collection_need_no
     cache.snapshot("s", [key], days=1)
     cache.reopen()
     assert collect_if_due(cache.store, limits(days=30)).blobs == []
-    assert abs(cache.store.blobs.path(covered).stat().st_mtime - (NOW - DAY)) < 60
+    assert abs(cache.store.blobs.path(covered).stat().st_mtime - (now() - DAY)) < 60
     monkeypatch.setattr(cache.store.results, "rows", lambda: pytest.fail("the rows are read"))
-    monkeypatch.setattr(gc.time, "time", lambda: NOW + 1.1 * DAY)
+    monkeypatch.setattr(gc.time, "time", lambda: now() + 1.1 * DAY)
     assert collect_if_due(cache.store, limits(days=30)).blobs == []
 
 
@@ -154,7 +154,7 @@ def test_a_build_keeps_what_it_used_itself(cache):
     _, digest = cache.result("mine", days=50)
     cache.reopen()
     assert cache.store.blobs.has(digest)
-    os.utime(cache.store.blobs.path(digest), (NOW - 50 * DAY, NOW - 50 * DAY))
+    os.utime(cache.store.blobs.path(digest), (now() - 50 * DAY, now() - 50 * DAY))
     assert collect(cache.store, limits(size=1, days=1)).blobs == []
 
 
@@ -233,7 +233,7 @@ def test_a_collection_is_due_once_a_day_and_when_the_cache_has_outgrown_its_limi
     assert [blob.size for blob, _ in done.blobs] == [1000]
     cache.reopen()
     assert collect_if_due(cache.store, limits(size=3500)) is None
-    monkeypatch.setattr(gc.time, "time", lambda: NOW + 1.1 * DAY)
+    monkeypatch.setattr(gc.time, "time", lambda: now() + 1.1 * DAY)
     assert collect_if_due(cache.store, limits(size=3500)) is not None
 
 
@@ -266,7 +266,7 @@ def test_a_clock_that_jumped_does_not_empty_the_cache(cache, monkeypatch, jump):
     _, digest = cache.result("a", days=1)
     collect_if_due(cache.store, limits(days=30))
     cache.reopen()
-    monkeypatch.setattr(gc.time, "time", lambda: NOW + jump)
+    monkeypatch.setattr(gc.time, "time", lambda: now() + jump)
     done = collect_if_due(cache.store, limits(days=30))
     assert (done.blobs, cache.left()) == ([], {digest})
 
@@ -284,7 +284,7 @@ def test_records_go_when_their_day_is_past_and_no_workspace_has_them(cache, monk
     kept, _ = cache.result("a")
     gone, _ = cache.result("b", last=False)
     cache.reopen()
-    later = NOW + 40 * DAY
+    later = now() + 40 * DAY
     monkeypatch.setattr(gc.time, "time", lambda: later)
     collect(cache.store, limits(days=30))
     collect(cache.store, limits(days=30))
@@ -298,8 +298,8 @@ def test_what_killed_processes_left_is_cleared_away(cache):
     torn.write_text("half")
     young.write_text("half")
     aside.mkdir()
-    os.utime(torn, (NOW - 2 * DAY, NOW - 2 * DAY))
-    os.utime(aside, (NOW - 40 * DAY, NOW - 40 * DAY))
+    os.utime(torn, (now() - 2 * DAY, now() - 2 * DAY))
+    os.utime(aside, (now() - 40 * DAY, now() - 40 * DAY))
     collect(cache.store, limits(days=30))
     assert [path.exists() for path in (torn, young, aside)] == [False, True, False]
 
@@ -316,7 +316,7 @@ def test_the_state_of_a_work_tree_that_is_no_more_is_dropped_when_it_is_old(cach
     collect(cache.store, limits(days=30))
     assert cache.state.folder.exists()
     for path in (*cache.state.folder.glob("**/*"), cache.state.folder):
-        os.utime(path, (NOW - 40 * DAY, NOW - 40 * DAY))
+        os.utime(path, (now() - 40 * DAY, now() - 40 * DAY))
     collect(cache.store, limits(days=30))
     assert not cache.state.folder.exists()
 
