@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from axbuild.engine.events import ActionFinished, TestResult
 from axbuild.engine.explain import Cause, diff
 from axbuild.engine.history import Record
+from axbuild.store.results import files_of
 from axbuild.workspace.artifact import ActionId
 
 
@@ -108,9 +109,8 @@ def _outputs(
     found: dict[str, str] = {}
     for _, after in differing:
         result = results[after.key]
-        for name, shape in result.outputs.items() if result else ():
-            digests = {name: shape} if isinstance(shape, str) else {f"{name}{file}": d for file, d in shape.items()}
-            found |= {digest: f"{output} of {after.label} {after.action}" for output, digest in digests.items()}
+        for name, digest in files_of(result.outputs) if result else ():
+            found[digest] = f"{name} of {after.label} {after.action}"
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axbuild.engine.build import Report, Request, build
 from axbuild.engine.events import ActionFinished, Listener
 from axbuild.errors import AxError
+from axbuild.store.results import files_of
 from axbuild.workspace.artifact import ActionId
 
 
@@ -64,17 +65,9 @@ def compare(first: Mapping[ActionId, ActionFinished], again: Report) -> Comparis
         if other is None or other.key != one.key or other.status == "failed":
             continue
         actions += 1
-        before, after = dict(_files(one)), dict(_files(other))
+        before, after = dict(files_of(one.outputs)), dict(files_of(other.outputs))
         for name in sorted(before.keys() | after.keys()):
             files += 1
             if before.get(name) != after.get(name):
                 differences.append(Difference(*id_, name, before.get(name, "nothing"), after.get(name, "nothing")))
     return Comparison(actions, files, differences, again)
-
-
-def _files(event: ActionFinished) -> Iterator[tuple[str, str]]:
-    for name, shape in event.outputs.items():
-        if isinstance(shape, str):
-            yield name, shape
-        else:
-            yield from ((f"{name}{file}", digest) for file, digest in shape.items())

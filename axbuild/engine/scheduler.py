@@ -21,6 +21,7 @@ from axbuild.engine.resources import Pool
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
+from axbuild.store.results import digests_of
 from axbuild.workspace.artifact import ActionId, Artifact
 from axbuild.workspace.stage import Stage
 
@@ -379,7 +380,7 @@ class Scheduler:
 
     def revive(self, lost: BlobLost, for_node: ActionId | None = None) -> None:
         """A blob that a stored result names is gone: run what made it again, then whoever asked for it."""
-        for id_ in [id_ for id_, completed in self.done.items() if lost.digest in set(_digests(completed))]:
+        for id_ in [id_ for id_, completed in self.done.items() if lost.digest in set(digests_of(completed.outputs))]:
             completed = self.done.pop(id_)
             self._again(id_, lost, (Cause("blob", _output_of(completed, lost.digest), lost.digest, lost.state),))
         if for_node is not None and for_node in self.nodes and for_node not in self._woken:
@@ -426,11 +427,6 @@ def inputs_of(action: Action) -> Iterator[Artifact]:
             yield from artifact
         else:
             yield artifact
-
-
-def _digests(completed: Completed) -> Iterator[str]:
-    for shape in completed.outputs.values():
-        yield from [shape] if isinstance(shape, str) else shape.values()
 
 
 def _output_of(completed: Completed, digest: str) -> str:

@@ -166,13 +166,18 @@ def result_of(record: Any) -> ActionResult | None:
     return ActionResult(**{**record, "diagnostics": tuple(record["diagnostics"])})
 
 
+def files_of(outputs: Mapping[str, str | Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """(name, SHA-256) of every file in outputs; a tree's name, which ends in "/", goes before those of its files."""
+    for name, shape in outputs.items():
+        if isinstance(shape, str):
+            yield name, shape
+        else:
+            yield from ((f"{name}{file}", digest) for file, digest in shape.items())
+
+
 def digests_of(outputs: Mapping[str, str | Mapping[str, str]]) -> Iterator[str]:
     """Every blob that outputs name."""
-    for shape in outputs.values():
-        if isinstance(shape, str):
-            yield shape
-        else:
-            yield from shape.values()
+    return (digest for _, digest in files_of(outputs))
 
 
 def _last(workspace_id: str, label: str, action: str) -> str:

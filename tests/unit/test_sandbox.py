@@ -11,21 +11,6 @@ from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store
 from axbuild.workspace.stage import Stage
-from stage_bench import Bench
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    bench = Bench(tmp_path_factory.mktemp("bench"))
-    with bench.workers:
-        yield bench
-
-
-@pytest.fixture
-def own_bench(tmp_path):
-    bench = Bench(tmp_path / "bench")
-    with bench.workers:
-        yield bench
 
 
 @pytest.fixture

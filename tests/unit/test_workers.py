@@ -15,21 +15,6 @@ import pytest
 from axbuild.engine.code import Code
 from axbuild.engine.workers import Job, Workers
 from axbuild.errors import AxError
-from stage_bench import Bench
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    bench = Bench(tmp_path_factory.mktemp("bench"))
-    with bench.workers:
-        yield bench
-
-
-@pytest.fixture
-def own_bench(tmp_path):
-    bench = Bench(tmp_path / "bench")
-    with bench.workers:
-        yield bench
 
 
 def alive(pid):
