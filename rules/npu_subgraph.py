@@ -10,15 +10,15 @@ from axbuild.workspace.rule import Choice, Float, Int, Label, Settled, Stage, ru
 
 from ._processors import declared, settle
 
-_PRESETS = "axbuild/toolchain/npu/chips.toml"
+_PRESETS = "axbuild/toolchain/npu/chips/chips.toml"
 PREFLIGHT = Stage(
-    "axbuild.toolchain.npu.preflight:preflight",
+    "axbuild.toolchain.npu.plan.preflight:preflight",
     outputs=("preflight.json",),
-    data=(_PRESETS, "axbuild/toolchain/npu/ops.toml"),
+    data=(_PRESETS, "axbuild/toolchain/npu/chips/ops.toml"),
 )
-PARTITION = Stage("axbuild.toolchain.npu.partition:partition", outputs=("partition/",), data=(_PRESETS,))
-SPLIT = Stage("axbuild.toolchain.npu.split:split", expands=True)
-EXTRACT = Stage("axbuild.toolchain.npu.extract:extract", outputs=("subgraph.onnx",))
+PARTITION = Stage("axbuild.toolchain.npu.plan.partition:partition", outputs=("partition/",), data=(_PRESETS,))
+SPLIT = Stage("axbuild.toolchain.npu.plan.split:split", expands=True)
+EXTRACT = Stage("axbuild.toolchain.npu.plan.extract:extract", outputs=("subgraph.onnx",))
 COMPILE = Stage(
     "axbuild.toolchain.npu.compile:compile_subgraph",
     outputs=("program.msgpack", "params.bin", "report.json"),

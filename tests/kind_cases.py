@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.arithmetic import (
     add_multipliers,
     multiplier_of,
@@ -14,7 +15,7 @@ from axbuild.toolchain.kinds.arithmetic import (
     normalise_table,
     softmax_table,
 )
-from axbuild.toolchain.kinds.base import Kind, Shape
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Add
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul

@@ -11,12 +11,12 @@ from onnx import helper
 
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
-from axbuild.toolchain.npu.chips import Chip, chip_of
+from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.compile import compile_net
 from axbuild.toolchain.npu.lower.jobs import grain
 from axbuild.toolchain.npu.net import Net, net_of
-from axbuild.toolchain.npu.program import Program
-from axbuild.toolchain.npu.simulator import simulate
+from axbuild.toolchain.npu.program.form import Program
+from axbuild.toolchain.npu.simulator.machine import simulate
 
 Arrays = dict[str, np.ndarray]
 

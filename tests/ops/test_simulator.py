@@ -15,10 +15,10 @@ from axbuild.toolchain.kinds.mac import Conv, FullyConnected
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.table import Softmax
-from axbuild.toolchain.npu.batch import can_unroll, unrolled
 from axbuild.toolchain.npu.compile import compile_batch, compile_net
+from axbuild.toolchain.npu.layout.batch import can_unroll, unrolled
 from axbuild.toolchain.npu.net import at_batch, net_of
-from axbuild.toolchain.npu.simulator import simulate
+from axbuild.toolchain.npu.simulator.machine import simulate
 
 SMALL = 26 << 10
 

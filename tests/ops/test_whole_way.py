@@ -10,7 +10,7 @@ from npu_world import run
 from quantised import Net, quantised
 
 from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.npu.partition import PartitionParams, partition
+from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 
 
 def simulated(content: bytes, feeds: dict[str, np.ndarray], folder) -> np.ndarray:

@@ -15,8 +15,8 @@ from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, r
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
-from axbuild.toolchain.npu.extract import ExtractParams, extract
-from axbuild.toolchain.npu.partition import PartitionParams, partition
+from axbuild.toolchain.npu.plan.extract import ExtractParams, extract
+from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 from frontend_world import optimized

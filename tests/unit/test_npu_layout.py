@@ -8,11 +8,11 @@ from kind_cases import conv
 from npu_world import Chain, chip, compiled
 
 from axbuild.toolchain.kinds.base import Box, whole_box
-from axbuild.toolchain.npu.allocate import Arena, OcmError
-from axbuild.toolchain.npu.kernels_mac import unpack
+from axbuild.toolchain.npu.layout.allocate import Arena, OcmError
+from axbuild.toolchain.npu.layout.tile import Cutter, grid, tiles
 from axbuild.toolchain.npu.lower.jobs import Site
 from axbuild.toolchain.npu.lower.pack import pack_of
-from axbuild.toolchain.npu.lower.tile import Cutter, grid, tiles
+from axbuild.toolchain.npu.simulator.kernels_mac import unpack
 
 
 def test_an_arena_takes_the_lowest_gap_that_fits():

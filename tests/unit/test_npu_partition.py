@@ -17,16 +17,16 @@ from onnx import helper, numpy_helper
 from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.mover import Transpose
-from axbuild.toolchain.npu import limits
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
-from axbuild.toolchain.npu.decode import decode
-from axbuild.toolchain.npu.extract import ExtractParams, extract
 from axbuild.toolchain.npu.net import NetError, net_of, read_model
-from axbuild.toolchain.npu.partition import PartitionParams, partition
-from axbuild.toolchain.npu.preflight import Declared, LimitError, PreflightParams, preflight
-from axbuild.toolchain.npu.preprocess import ProcessorError
-from axbuild.toolchain.npu.simulator import simulate
-from axbuild.toolchain.npu.split import SplitParams, split
+from axbuild.toolchain.npu.plan import limits
+from axbuild.toolchain.npu.plan.extract import ExtractParams, extract
+from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
+from axbuild.toolchain.npu.plan.preflight import Declared, LimitError, PreflightParams, preflight
+from axbuild.toolchain.npu.plan.preprocess import ProcessorError
+from axbuild.toolchain.npu.plan.split import SplitParams, split
+from axbuild.toolchain.npu.program.decode import decode
+from axbuild.toolchain.npu.simulator.machine import simulate
 from axbuild.toolchain.ops.registry import OPS
 
 PICTURE = InputProcessor("DEFAULT", "BGR", "BGR", "U8", "NHWC", (103.939, 116.779, 123.68), (58.0, 57.0, 56.0))
@@ -262,6 +262,6 @@ def test_preflight_names_operators_that_do_not_exist(tmp_path):
 
 
 def test_every_operator_that_can_be_quantised_has_an_entry_for_the_chip():
-    table = tomllib.loads((Path(limits.__file__).with_name("ops.toml")).read_text())
+    table = tomllib.loads((Path(limits.__file__).parents[1] / "chips" / "ops.toml").read_text())
     assert sorted(set(OPS) - {name for name, row in table.items() if "AX650" in row["chips"]}) == []
     assert sorted(set(table) - set(OPS)) == []

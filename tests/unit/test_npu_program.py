@@ -11,9 +11,9 @@ import pytest
 from nets import Body
 from npu_world import compiled
 
-from axbuild.toolchain.npu.decode import decode
-from axbuild.toolchain.npu.program import MAGIC, ProgramError, dump, encode, link, plain
-from axbuild.toolchain.npu.simulator import InputError, Machine, simulate
+from axbuild.toolchain.npu.program.decode import decode
+from axbuild.toolchain.npu.program.form import MAGIC, ProgramError, dump, encode, link, plain
+from axbuild.toolchain.npu.simulator.machine import InputError, Machine, simulate
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from npu_world import chip
 
-from axbuild.toolchain.npu.chips import ChipError, chip_names, chip_of
-from axbuild.toolchain.npu.draft import Draft
-from axbuild.toolchain.npu.schedule import schedule
+from axbuild.toolchain.npu.chips.preset import ChipError, chip_names, chip_of
+from axbuild.toolchain.npu.layout.draft import Draft
+from axbuild.toolchain.npu.layout.schedule import schedule
 
 
 def draft(index: int, classes: tuple[str, ...], cycles: float, deps=(), *, op="op", position=0, ddr=0) -> Draft:

@@ -8,8 +8,8 @@ import pytest
 from nets import Body
 from npu_world import chip, compiled
 
-from axbuild.toolchain.npu.program import Job, Operand, Port, Program, Region
-from axbuild.toolchain.npu.verify import VerifyError, verify
+from axbuild.toolchain.npu.program.form import Job, Operand, Port, Program, Region
+from axbuild.toolchain.npu.program.verify import VerifyError, verify
 
 
 def row(tensor: str, region: str, begin: int, size: int = 16) -> Operand:

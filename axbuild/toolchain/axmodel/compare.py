@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from axbuild.toolchain.axmodel import outputs
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
 
 
 @dataclass(frozen=True)

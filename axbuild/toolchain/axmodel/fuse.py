@@ -11,8 +11,8 @@ from typing import Any
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
 from axbuild.toolchain.axmodel.write import write
-from axbuild.toolchain.npu.decode import decode
-from axbuild.toolchain.npu.program import Program, encode, link
+from axbuild.toolchain.npu.program.decode import decode
+from axbuild.toolchain.npu.program.form import Program, encode, link
 
 ALIGNMENT = 128
 """bytes; where a blob may begin in the parameter constant"""

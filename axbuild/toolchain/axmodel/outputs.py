@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
 
 
 def save(folder: Path, sample: str, tensors: dict[str, Array]) -> None:

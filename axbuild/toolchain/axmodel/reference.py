@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
-
 from axbuild.errors import AxError
+from axbuild.toolchain import ort
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.data.inputs import (
-    Array,
     InputData,
     InputProcessor,
     bind,
@@ -20,6 +18,7 @@ from axbuild.toolchain.data.inputs import (
     processor_of,
     tensor_input,
 )
+from axbuild.toolchain.graph import Array
 
 
 class ReferenceRunError(AxError):
@@ -56,25 +55,13 @@ def _processed(data: InputData, processors: tuple[InputProcessor, ...]) -> Input
 
 def open_session(model: bytes, *, optimized: bool = False) -> Any:
     """An onnxruntime session on one thread; `optimized`: at its highest level, where the bits must be the same."""
-    options = ort.SessionOptions()
-    level = ort.GraphOptimizationLevel
-    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimized else level.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _LOAD_ERRORS as error:
-        raise ReferenceRunError(
-            f"onnxruntime does not run the quantised model: {' '.join(str(error).split())}"
-        ) from None
+        return ort.open_session(model, level="all" if optimized else "off")
+    except ort.FAILURES as error:
+        raise ReferenceRunError(f"onnxruntime does not run the quantised model: {ort.failure_text(error)}") from None
 
 
 def run(session: Any, feed: dict[str, Array]) -> dict[str, Array]:
     """Every output by name."""
     names = [item.name for item in session.get_outputs()]
     return dict(zip(names, session.run(names, feed), strict=True))
-
-
-_STATE = ort.capi.onnxruntime_pybind11_state
-_LOAD_ERRORS = (_STATE.Fail, _STATE.InvalidGraph, _STATE.InvalidProtobuf, _STATE.InvalidArgument, _STATE.NotImplemented)

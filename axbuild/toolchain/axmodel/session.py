@@ -6,18 +6,16 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
 from axbuild.toolchain.axmodel.read import MalformedError, read
-from axbuild.toolchain.npu.decode import decode
-from axbuild.toolchain.npu.program import Program
-from axbuild.toolchain.npu.simulator import Machine
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.program.decode import decode
+from axbuild.toolchain.npu.program.form import Program
+from axbuild.toolchain.npu.simulator.machine import Machine
 
 _ONNX_NAMES = {"float32": "float"}
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.axmodel.session import Array, InferenceSession
+from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, source_input
+from axbuild.toolchain.graph import Array
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
 from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.data import arrays, images
 from axbuild.toolchain.data.archives import Member, members
+from axbuild.toolchain.graph import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Decoder = Callable[[bytes, str], Array]
 
 _SUFFIXES = {"Image": images.SUFFIXES, "Numpy": arrays.SUFFIXES}

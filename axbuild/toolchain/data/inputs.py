@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from axbuild.errors import AxError
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
 
 
 class SampleMismatchError(AxError):

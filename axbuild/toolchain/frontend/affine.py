@@ -8,7 +8,6 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import (
-    Array,
     NoMatch,
     attributes,
     constant,
@@ -18,6 +17,7 @@ from axbuild.toolchain.frontend.rewrite import (
     only_reader,
     static_shape,
 )
+from axbuild.toolchain.graph import Array
 
 
 @dataclass(frozen=True)

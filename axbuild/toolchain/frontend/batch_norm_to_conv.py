@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.fuse_batch_norm import batch_norm_map
-from axbuild.toolchain.frontend.rewrite import Array, NoMatch, Rewrite, graph_of, initializer, insert, static_shape
+from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite, graph_of, initializer, insert, static_shape
+from axbuild.toolchain.graph import Array
 
 
 class BatchNormToConv(Rewrite[tuple[Array, Array]]):

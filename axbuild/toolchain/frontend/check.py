@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import ModelProto, TensorProto
 
 from axbuild.errors import AxError
+from axbuild.toolchain import ort
+from axbuild.toolchain.graph import Array
 
 SEED = 20
-Array = np.ndarray[Any, np.dtype[Any]]
 Tensors = dict[str, Array]
 
 
@@ -45,17 +44,12 @@ def random_inputs(model: ModelProto) -> Tensors:
 def run(model: ModelProto, inputs: Tensors, names: Iterable[str] = ()) -> Tensors:
     """The model's outputs and the tensors `names`, by onnxruntime at its basic level on one thread."""
     content = _with_outputs(model, sorted(set(names)))
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
     try:
-        session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = ort.open_session(content)
         outputs = [value.name for value in session.get_outputs()]
         return dict(zip(outputs, session.run(outputs, inputs), strict=True))
-    except _ORT_ERRORS as error:
-        raise NotRunnableError(f"onnxruntime does not run the model: {' '.join(str(error).split())[:400]}") from None
+    except ort.FAILURES as error:
+        raise NotRunnableError(f"onnxruntime does not run the model: {ort.failure_text(error)}") from None
 
 
 def _with_outputs(model: ModelProto, names: list[str]) -> bytes:
@@ -94,20 +88,3 @@ def compare(rewrite: str, tolerance: float, before: Tensors, after: Tensors) -> 
                 f"{rewrite} changed tensor '{name}' by {difference.max():.3g}, more than {limit:.3g}",
                 hint="this is a defect of the rewrite; please report it with the model",
             )
-
-
-def _ort_errors() -> tuple[type[Exception], ...]:
-    state = ort.capi.onnxruntime_pybind11_state
-    names = (
-        "Fail",
-        "InvalidArgument",
-        "InvalidGraph",
-        "NotImplemented",
-        "RuntimeException",
-        "EPFail",
-        "InvalidProtobuf",
-    )
-    return tuple(getattr(state, name) for name in names)
-
-
-_ORT_ERRORS = _ort_errors()

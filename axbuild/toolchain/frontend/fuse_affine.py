@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.affine import Affine, per_channel, take_in, weighted_producer
-from axbuild.toolchain.frontend.rewrite import Array, NoMatch, Rewrite, constant
+from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite, constant
+from axbuild.toolchain.graph import Array
 
 
 class FuseAffine(Rewrite[Affine]):

@@ -8,16 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.affine import is_canonical
-from axbuild.toolchain.frontend.rewrite import (
-    Array,
-    NoMatch,
-    Rewrite,
-    constant,
-    graph_of,
-    initializer,
-    insert,
-    static_shape,
-)
+from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite, constant, graph_of, initializer, insert, static_shape
+from axbuild.toolchain.graph import Array
 
 
 @dataclass(frozen=True)

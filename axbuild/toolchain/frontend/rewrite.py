@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import onnx_ir as ir
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
+
 Found = TypeVar("Found")
 
 ORIGINS = "axbuild.origins"

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.base import Array, ConstantError, ceil_div
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.kinds.base import ConstantError, ceil_div
 
 MANTISSA_BITS = 22
 MAX_SHIFT = 52

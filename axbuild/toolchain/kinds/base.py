@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_args
 import numpy as np
 
 from axbuild.errors import AxError
+from axbuild.toolchain.graph import Array, Shape
 
 if TYPE_CHECKING:
     import onnx
@@ -29,8 +30,6 @@ OPSET = 21
 IR_VERSION = 10
 """first version of ONNX's format whose functions have overloads"""
 
-Shape = tuple[int, ...]
-Array = np.ndarray[Any, np.dtype[Any]]
 Ranges = tuple[tuple[int, int], ...]
 """one (start, stop) an axis, in ONNX order"""
 

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.arithmetic import MANTISSA_BITS, MAX_SHIFT
-from axbuild.toolchain.kinds.base import (
-    Box,
-    ConstantError,
-    Kind,
-    Ranges,
-    Rates,
-    Shape,
-    ShapeError,
-    aligned,
-    parse_body,
-)
+from axbuild.toolchain.kinds.base import Box, ConstantError, Kind, Ranges, Rates, ShapeError, aligned, parse_body
 from axbuild.toolchain.kinds.elementwise import rows_first
 from axbuild.toolchain.kinds.text import DOUBLE, centred, check_clamp, check_codes, clamped, scalar
 

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
+from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.arithmetic import check_multipliers
-from axbuild.toolchain.kinds.base import (
-    Array,
-    ConstantError,
-    Shape,
-    ShapeError,
-    Tensor,
-    parse_body,
-)
+from axbuild.toolchain.kinds.base import ConstantError, ShapeError, Tensor, parse_body
 from axbuild.toolchain.kinds.elementwise import Elementwise
 from axbuild.toolchain.kinds.text import (
     DOUBLE,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from axbuild.toolchain.kinds.base import Box, Kind, Ranges, Rates, Shape
+from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.kinds.base import Box, Kind, Ranges, Rates
 
 
 class Elementwise(Kind):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
+from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.arithmetic import (
     ACCUMULATOR_LIMIT,
     FLOAT32_EXACT,
@@ -25,13 +26,11 @@ from axbuild.toolchain.kinds.arithmetic import (
     float32_chunks,
 )
 from axbuild.toolchain.kinds.base import (
-    Array,
     Box,
     ConstantError,
     Kind,
     Ranges,
     Rates,
-    Shape,
     ShapeError,
     Tensor,
     aligned,

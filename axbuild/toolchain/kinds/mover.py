@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.base import (
-    Array,
     Box,
     ConstantError,
     Kind,
     Ranges,
     Rates,
-    Shape,
     ShapeError,
     memory_axis,
     parse_body,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.arithmetic import ACCUMULATOR_LIMIT, U8, AccumulatorError, check_multipliers
-from axbuild.toolchain.kinds.base import Box, Kind, Ranges, Rates, Shape, ShapeError, Tensor, parse_body
+from axbuild.toolchain.kinds.base import Box, Kind, Ranges, Rates, ShapeError, Tensor, parse_body
 from axbuild.toolchain.kinds.text import DOUBLE, INT64, centred, check_clamp, check_codes, requantised
 
 if TYPE_CHECKING:

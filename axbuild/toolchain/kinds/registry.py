@@ -15,7 +15,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Array, Kind, NodeError, constant_types
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Add
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
-from axbuild.toolchain.kinds.base import (
-    Array,
-    ConstantError,
-    Ranges,
-    Shape,
-    ShapeError,
-    Tensor,
-    memory_axis,
-    parse_body,
-)
+from axbuild.toolchain.graph import Array, Shape
+from axbuild.toolchain.kinds.base import ConstantError, Ranges, ShapeError, Tensor, memory_axis, parse_body
 from axbuild.toolchain.kinds.elementwise import Elementwise
 from axbuild.toolchain.kinds.text import INT32, INT64, UINT8, along
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axbuild.toolchain.npu.batch import base_name, can_unroll, cuts_of, unrolled
-from axbuild.toolchain.npu.chips import Chip, chip_of
-from axbuild.toolchain.npu.emit import Emission, Tiling, emit
+from axbuild.toolchain.npu.chips.preset import Chip, chip_of
+from axbuild.toolchain.npu.layout.batch import base_name, can_unroll, cuts_of, unrolled
+from axbuild.toolchain.npu.layout.emit import Emission, Tiling, emit
+from axbuild.toolchain.npu.layout.schedule import schedule
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
-from axbuild.toolchain.npu.program import OCM, SWAP, Blob, Port, Program, Region, encode
-from axbuild.toolchain.npu.schedule import schedule
-from axbuild.toolchain.npu.verify import verify
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region, encode
+from axbuild.toolchain.npu.program.verify import verify
 
 
 @dataclass(frozen=True)

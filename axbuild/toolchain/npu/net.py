@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.base import Kind, Shape, whole_box
+from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.kinds.base import Kind, whole_box
 from axbuild.toolchain.kinds.registry import read_node
 
 MAX_MODEL_BYTES = 2 << 30

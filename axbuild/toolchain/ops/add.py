@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import Array, activations_of, constant_input, shape_of
 from axbuild.toolchain.kinds.arithmetic import add_multipliers
-from axbuild.toolchain.kinds.base import Array
 from axbuild.toolchain.kinds.binary import Add as AddKind
 from axbuild.toolchain.kinds.mac import Conv as ConvKind
 from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, per_channel
 from axbuild.toolchain.ops.mac import accumulate, total_bias
-from axbuild.toolchain.ops.read import activations_of, constant_input, shape_of
 
 
 def _constant_fits(node: ir.Node) -> bool:

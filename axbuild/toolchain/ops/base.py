@@ -16,8 +16,8 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.base import Array, Kind, Shape
-from axbuild.toolchain.ops.read import activations_of, needed_input, shape_of
+from axbuild.toolchain.graph import Array, Shape, activations_of, needed_input, shape_of
+from axbuild.toolchain.kinds.base import Kind
 
 CODE_MAX = 255
 

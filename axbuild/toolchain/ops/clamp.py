@@ -6,10 +6,10 @@ import math
 
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import constant_input, input_of, real
 from axbuild.toolchain.kinds.arithmetic import multiplier_of
 from axbuild.toolchain.kinds.border import Requantize
 from axbuild.toolchain.ops.base import Bounds, Limit, Lowered, Op, Settled
-from axbuild.toolchain.ops.read import constant_input, input_of, real
 
 
 class Clamp(Op):

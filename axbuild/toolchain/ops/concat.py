@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import integer, is_activation, shape_of
 from axbuild.toolchain.kinds.arithmetic import multiplier_of
 from axbuild.toolchain.kinds.border import Requantize
 from axbuild.toolchain.kinds.mover import Concat as ConcatKind
 from axbuild.toolchain.ops.base import CODE_MAX, Limit, Lowered, Op, Settled, Step
-from axbuild.toolchain.ops.read import integer, is_activation, shape_of
 
 
 class Concat(Op):

@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.kinds.base import Array
-from axbuild.toolchain.kinds.mac import Conv as ConvKind
-from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, per_channel
-from axbuild.toolchain.ops.mac import accumulate, total_bias
-from axbuild.toolchain.ops.read import (
+from axbuild.toolchain.graph import (
+    Array,
     constant_input,
     input_of,
     integer,
@@ -19,6 +16,9 @@ from axbuild.toolchain.ops.read import (
     shape_of,
     text,
 )
+from axbuild.toolchain.kinds.mac import Conv as ConvKind
+from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, per_channel
+from axbuild.toolchain.ops.mac import accumulate, total_bias
 
 Pads = tuple[int, int, int, int]
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import (
+    Array,
+    constant_input,
+    input_of,
+    integer,
+    is_activation,
+    needed_input,
+    real,
+    shape_of,
+)
 from axbuild.toolchain.kinds.arithmetic import ACCUMULATOR_LIMIT, AccumulatorError, multiplier_of
-from axbuild.toolchain.kinds.base import Array, Kind
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.mac import FullyConnected
 from axbuild.toolchain.kinds.mac import MatMul as MatMulKind
 from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.ops.base import CODE_MAX, Limit, Lowered, Op, Settled, per_channel
 from axbuild.toolchain.ops.mac import accumulate, total_bias
-from axbuild.toolchain.ops.read import constant_input, input_of, integer, is_activation, needed_input, real, shape_of
 
 
 def connect(q: Settled, weight: Array, own: Array | None, before: list[tuple[str, Kind]]) -> Lowered:

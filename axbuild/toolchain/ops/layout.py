@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.kinds.base import Shape
-from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
-from axbuild.toolchain.kinds.mover import Transpose as TransposeKind
-from axbuild.toolchain.ops.base import Bounds, Limit, Lowered, Op, Settled
-from axbuild.toolchain.ops.read import (
+from axbuild.toolchain.graph import (
+    Shape,
     constant_input,
     input_of,
     integers,
@@ -17,6 +14,9 @@ from axbuild.toolchain.ops.read import (
     needed_input,
     shape_of,
 )
+from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
+from axbuild.toolchain.kinds.mover import Transpose as TransposeKind
+from axbuild.toolchain.ops.base import Bounds, Limit, Lowered, Op, Settled
 
 CONSTANT_AXES = Limit("its axes must be constants", lambda n: not is_activation(input_of(n, 1)))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.arithmetic import (
     WEIGHT_MAX,
     check_accumulator,
@@ -15,7 +16,6 @@ from axbuild.toolchain.kinds.arithmetic import (
     requantise_ratio,
     weight_scales,
 )
-from axbuild.toolchain.kinds.base import Array
 from axbuild.toolchain.ops.base import Baked, Grid, Settled
 
 INT32 = np.iinfo(np.int32)

@@ -6,9 +6,7 @@ import math
 
 import onnx_ir as ir
 
-from axbuild.toolchain.kinds.mover import Pad as PadKind
-from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, UnsupportedError
-from axbuild.toolchain.ops.read import (
+from axbuild.toolchain.graph import (
     constant_input,
     constant_integers,
     input_of,
@@ -18,6 +16,8 @@ from axbuild.toolchain.ops.read import (
     shape_of,
     text,
 )
+from axbuild.toolchain.kinds.mover import Pad as PadKind
+from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, UnsupportedError
 
 
 def _all_pads(node: ir.Node) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import Array, constant_integers, integer, integers, is_used, needed_input, shape_of
 from axbuild.toolchain.kinds.arithmetic import multiplier_of, multipliers_of
-from axbuild.toolchain.kinds.base import Array, Kind
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
 from axbuild.toolchain.kinds.pool import AveragePool as AveragePoolKind
 from axbuild.toolchain.kinds.pool import MaxPool as MaxPoolKind
@@ -16,7 +17,6 @@ from axbuild.toolchain.kinds.reduce import GlobalAveragePool as GlobalAveragePoo
 from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled
 from axbuild.toolchain.ops.conv import EXPLICIT_PADS, TWO_DIMENSIONAL, Pads, pair, window_pads
 from axbuild.toolchain.ops.layout import static_shape
-from axbuild.toolchain.ops.read import constant_integers, integer, integers, is_used, needed_input, shape_of
 
 
 def resolved_pads(node: ir.Node) -> Pads:

@@ -6,9 +6,8 @@ import difflib
 
 import onnx_ir as ir
 
-from axbuild.toolchain.kinds.base import Array
+from axbuild.toolchain.graph import Array, activations_of, shape_of
 from axbuild.toolchain.ops.base import Bounds, Finding, Op, Site, UnsupportedError
-from axbuild.toolchain.ops.read import activations_of, shape_of
 from axbuild.toolchain.ops.registry import OPS, op_of
 
 

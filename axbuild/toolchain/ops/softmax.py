@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import integer, shape_of
 from axbuild.toolchain.kinds.arithmetic import softmax_table
 from axbuild.toolchain.kinds.table import Softmax as SoftmaxKind
 from axbuild.toolchain.ops.base import Grid, Lowered, Op, Settled
-from axbuild.toolchain.ops.read import integer, shape_of
 
 GRID = Grid(float(np.float32(1) / np.float32(255)), 0)
 

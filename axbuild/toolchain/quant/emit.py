@@ -10,11 +10,11 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper
 
-from axbuild.toolchain.kinds.base import Kind, Shape
+from axbuild.toolchain.graph import Shape, shape_of
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
 from axbuild.toolchain.ops.base import Grid, Lowered, Site
-from axbuild.toolchain.ops.read import shape_of
 
 ORIGINS = "axbuild.origins"
 """metadata of a node: names of the float model's nodes it stands for, as a JSON list"""

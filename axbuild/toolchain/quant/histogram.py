@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from axbuild.toolchain.kinds.base import Array
+from axbuild.toolchain.graph import Array
 
 BINS = 2048
 """Most bins a histogram has"""

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime as ort
 
+from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, bind, load_sample, paired, tensor_input
-from axbuild.toolchain.kinds.base import Array, Shape
-from axbuild.toolchain.ops.read import shape_of
+from axbuild.toolchain.graph import Array, Shape, shape_of
 from axbuild.toolchain.ops.sites import require_supported
 from axbuild.toolchain.quant.observer import Observer, TensorObserver
 from axbuild.toolchain.quant.scheme import measured
@@ -71,7 +69,7 @@ class FloatPass:
     def __init__(self, model: Path, tensors: tuple[str, ...]) -> None:
         proto = onnx.load(model)
         shapes = _expose(proto, tensors)
-        self.session = _session(proto.SerializeToString())
+        self.session = ort.open_session(proto.SerializeToString())
         self.binding = self.session.io_binding()
         self.buffers: dict[str, Array] = {}
         for name, shape in shapes.items():
@@ -94,11 +92,3 @@ def _expose(proto: onnx.ModelProto, tensors: tuple[str, ...]) -> dict[str, Shape
     present = {value.name for value in graph.output}
     graph.output.extend(known[name] for name in tensors if name not in present and name not in inputs)
     return {value.name: tuple(item.dim_value for item in value.type.tensor_type.shape.dim) for value in graph.output}
-
-
-def _session(content: bytes) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

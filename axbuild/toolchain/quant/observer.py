@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.base import Array
+from axbuild.toolchain.graph import Array
 from axbuild.toolchain.quant.histogram import Histogram
 from axbuild.toolchain.quant.statistics import Statistics, TensorStatistics
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import is_activation
 from axbuild.toolchain.ops.base import CODE_MAX, Baked, Lowered, Site
-from axbuild.toolchain.ops.read import is_activation
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.scheme import Scheme
 

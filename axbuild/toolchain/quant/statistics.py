@@ -12,7 +12,7 @@ import msgpack
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.base import Array
+from axbuild.toolchain.graph import Array
 from axbuild.toolchain.quant.histogram import Histogram, well_formed
 
 FORMAT = "axbuild-statistics/1"

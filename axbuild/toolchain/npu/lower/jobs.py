@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.arithmetic import split
-from axbuild.toolchain.kinds.base import Box, Kind, Rates, Shape, memory_axis, memory_shape
+from axbuild.toolchain.kinds.base import Box, Kind, Rates, memory_axis, memory_shape
 from axbuild.toolchain.kinds.binary import Add
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
@@ -18,7 +19,7 @@ from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import GlobalAveragePool
 from axbuild.toolchain.kinds.table import ChannelTable, Softmax
-from axbuild.toolchain.npu.program import AttrValue
+from axbuild.toolchain.npu.program.form import AttrValue
 
 Attr = dict[str, AttrValue]
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.arithmetic import split
-from axbuild.toolchain.kinds.base import Array, Box, Kind, memory_axis
+from axbuild.toolchain.kinds.base import Box, Kind, memory_axis
 from axbuild.toolchain.kinds.border import Normalize
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected
 from axbuild.toolchain.kinds.pool import AveragePool

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.npu.lower.jobs import Part
-from axbuild.toolchain.npu.program import ITEM_BYTES, AttrValue, Operand
+from axbuild.toolchain.npu.program.form import ITEM_BYTES, AttrValue, Operand
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import heapq
 import math
 from dataclasses import dataclass
 
-from axbuild.toolchain.npu.chips import Chip, Engine
-from axbuild.toolchain.npu.draft import Draft
-from axbuild.toolchain.npu.program import Job
+from axbuild.toolchain.npu.chips.preset import Chip, Engine
+from axbuild.toolchain.npu.layout.draft import Draft
+from axbuild.toolchain.npu.program.form import Job
 
 
 @dataclass(frozen=True)

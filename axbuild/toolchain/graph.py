@@ -1,10 +1,16 @@
-"""What an op asks of a node of the float graph: shapes, constants and attributes, in plain Python terms."""
+"""What is asked of a node of a float graph: shapes, constants and attributes, in plain Python terms."""
 
 from __future__ import annotations
 
-import onnx_ir as ir
+from typing import TYPE_CHECKING, Any
 
-from axbuild.toolchain.kinds.base import Array, Shape
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Shape = tuple[int, ...]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def shape_of(value: ir.Value) -> Shape:

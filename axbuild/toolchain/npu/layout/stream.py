@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from axbuild.toolchain.kinds.base import Box, whole_box
-from axbuild.toolchain.npu.allocate import ALIGNMENT, OcmError, aligned
-from axbuild.toolchain.npu.draft import Storage, packed_strides
+from axbuild.toolchain.npu.layout.allocate import ALIGNMENT, OcmError, aligned
+from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
+from axbuild.toolchain.npu.layout.places import Place, port_storage
+from axbuild.toolchain.npu.layout.prefetch import Piece, served
+from axbuild.toolchain.npu.layout.tile import Steps, tiles
 from axbuild.toolchain.npu.lower.jobs import works_of
-from axbuild.toolchain.npu.lower.tile import Steps, tiles
-from axbuild.toolchain.npu.places import Place, port_storage
-from axbuild.toolchain.npu.prefetch import Piece, served
-from axbuild.toolchain.npu.program import OCM, SWAP
+from axbuild.toolchain.npu.program.form import OCM, SWAP
 
 if TYPE_CHECKING:
-    from axbuild.toolchain.npu.emit import Emitter, Task
+    from axbuild.toolchain.npu.layout.emit import Emitter, Task
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXTRACT = "axbuild.toolchain.npu.extract:extract"
+EXTRACT = "axbuild.toolchain.npu.plan.extract:extract"
 COMPILE = "axbuild.toolchain.npu.compile:compile_subgraph"
 OUTPUTS = ("program.msgpack", "params.bin", "report.json")
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputProcessor, processor_of
+from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.arithmetic import normalise_table
-from axbuild.toolchain.kinds.base import Array, Kind, Shape
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize
 from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.kinds.table import ChannelTable

@@ -12,14 +12,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.npu.program import ITEM_BYTES, PARAMS, Job, Operand, Program
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.program.form import ITEM_BYTES, PARAMS, Job, Operand, Program
 
 MAX_OVERLAP_WORK = 100_000
 """steps of the exact test whether two strided operands share a byte; beyond, they count as sharing one"""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box
-from axbuild.toolchain.npu.chips import MOVERS, Chip
-from axbuild.toolchain.npu.draft import Access, Draft, Hazards, Storage
+from axbuild.toolchain.npu.chips.preset import MOVERS, Chip
+from axbuild.toolchain.npu.layout.draft import Access, Draft, Hazards, Storage
+from axbuild.toolchain.npu.layout.tile import Steps, tiles
 from axbuild.toolchain.npu.lower.jobs import Part, Work
-from axbuild.toolchain.npu.lower.tile import Steps, tiles
-from axbuild.toolchain.npu.program import ITEM_BYTES
+from axbuild.toolchain.npu.program.form import ITEM_BYTES
 
 COPY_BYTES = 64 << 10
 """Bytes of one copy job at most (one row of its box at least), so that an urgent copy waits for a short one only."""

@@ -47,4 +47,4 @@ def refusals(node: ir.Node, chip: str) -> list[str]:
 
 @cache
 def _table() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("ops.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(Path(__file__).parents[1].joinpath("chips", "ops.toml").read_text(encoding="utf-8"))

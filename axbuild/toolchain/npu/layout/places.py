@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from axbuild.toolchain.kinds.base import Box, Shape, memory_shape
-from axbuild.toolchain.npu.allocate import Arena
-from axbuild.toolchain.npu.draft import Storage, packed_strides
-from axbuild.toolchain.npu.program import ITEM_BYTES, MAX_REGION_BYTES, OCM, SWAP, Port
+from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.kinds.base import Box, memory_shape
+from axbuild.toolchain.npu.layout.allocate import Arena
+from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
+from axbuild.toolchain.npu.program.form import ITEM_BYTES, MAX_REGION_BYTES, OCM, SWAP, Port
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Quantize
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
-from axbuild.toolchain.npu.chips import canonical_name
+from axbuild.toolchain.npu.chips.preset import canonical_name
 from axbuild.toolchain.npu.lower.jobs import can_lower
 from axbuild.toolchain.npu.net import Net, Tensor, net_of, read_model
-from axbuild.toolchain.npu.preprocess import Source, sources_of
+from axbuild.toolchain.npu.plan.preprocess import Source, sources_of
 
 SUBGRAPH = "subgraph_npu_0"
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from axbuild.toolchain.npu.kernels_mac import Attr, conv, dwconv, fc, matmul, requantise, windows
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.simulator.kernels_mac import Attr, conv, dwconv, fc, matmul, requantise, windows
 
 
 @dataclass(frozen=True)

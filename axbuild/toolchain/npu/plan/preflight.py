@@ -10,11 +10,11 @@ import onnx_ir as ir
 
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.kinds.base import Shape
-from axbuild.toolchain.npu.chips import chip_of
-from axbuild.toolchain.npu.limits import refusals
+from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.npu.chips.preset import chip_of
 from axbuild.toolchain.npu.net import read_model
-from axbuild.toolchain.npu.preprocess import ProcessorError, sources_of
+from axbuild.toolchain.npu.plan.limits import refusals
+from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
 from axbuild.toolchain.ops.sites import unsupported
 
 

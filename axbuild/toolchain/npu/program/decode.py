@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 
-from axbuild.toolchain.npu.program import (
+from axbuild.toolchain.npu.program.form import (
     FORMAT,
     ITEM_BYTES,
     MAGIC,

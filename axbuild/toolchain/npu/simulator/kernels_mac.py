@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from axbuild.toolchain.graph import Array
+
 Attr = dict[str, Any]
 
 EXACT_FLOAT32 = 1 << 24

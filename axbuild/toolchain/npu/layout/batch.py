@@ -7,9 +7,9 @@ A net is unrolled at a cut: every operator before it stands once for each sample
 from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box, memory_shape
-from axbuild.toolchain.npu.chips import Chip
+from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.net import Net, Op, Tensor
-from axbuild.toolchain.npu.program import ITEM_BYTES
+from axbuild.toolchain.npu.program.form import ITEM_BYTES
 
 ROOM = 0.9
 """share of the room for maps that an operator's maps may take; the rest is lost between them"""

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import whole_box
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
-from axbuild.toolchain.npu.allocate import OcmError, aligned
-from axbuild.toolchain.npu.chips import Chip
-from axbuild.toolchain.npu.draft import Access, Draft, Storage
+from axbuild.toolchain.npu.chips.preset import Chip
+from axbuild.toolchain.npu.layout.allocate import OcmError, aligned
+from axbuild.toolchain.npu.layout.draft import Access, Draft, Storage
+from axbuild.toolchain.npu.layout.places import Far, Home, Memory, Place, place_of, port_storage, port_strides
+from axbuild.toolchain.npu.layout.prefetch import Piece, Prefetcher, part_of, pieces_of, served
+from axbuild.toolchain.npu.layout.stream import Stream, load_name
+from axbuild.toolchain.npu.layout.tile import Cutter, Steps, tiles
+from axbuild.toolchain.npu.layout.writer import Writer
 from axbuild.toolchain.npu.lower.jobs import Site, Work, transposed, works_of
 from axbuild.toolchain.npu.lower.pack import Pack, pack_of
-from axbuild.toolchain.npu.lower.tile import Cutter, Steps, tiles
 from axbuild.toolchain.npu.net import Net, Op
-from axbuild.toolchain.npu.places import Far, Home, Memory, Place, place_of, port_storage, port_strides
-from axbuild.toolchain.npu.prefetch import Piece, Prefetcher, part_of, pieces_of, served
-from axbuild.toolchain.npu.program import ITEM_BYTES, Port
-from axbuild.toolchain.npu.stream import Stream, load_name
-from axbuild.toolchain.npu.writer import Writer
+from axbuild.toolchain.npu.program.form import ITEM_BYTES, Port
 
 Tiling = Callable[[Op, Cutter], Steps]
 """Fixed tile extents for an operator; an axis that is not cut or not named stays whole."""

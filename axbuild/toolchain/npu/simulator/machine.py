@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.npu.kernels import KERNELS
-from axbuild.toolchain.npu.program import OCM, SWAP, Job, Operand, Program, ProgramError
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Job, Operand, Program, ProgramError
+from axbuild.toolchain.npu.simulator.kernels import KERNELS
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Step = tuple[Callable[[list[Array], list[Array], dict[str, Any]], None], list[Array], list[Array], dict[str, Any]]
 
 
