@@ -10,6 +10,7 @@ import onnxruntime as ort
 from onnx import helper
 
 from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
 
 LEVELS = {
@@ -34,7 +35,7 @@ def kind_model(kind: Kind, *inputs: np.ndarray) -> onnx.ModelProto:
     """A model of one kind: inputs x0, x1, ..., output y."""
     names = [f"x{i}" for i in range(len(inputs))]
     shape = kind.output_shape(*(x.shape for x in inputs))
-    y = np.empty(shape, kind.output_dtype)
+    y = np.empty(shape, type_of(kind.writes).dtype)
     batches = ["N" if x.shape[0] == shape[0] else f"N{i}" for i, x in enumerate(inputs)]
     ports = [port(name, x, batch) for name, x, batch in zip(names, inputs, batches, strict=True)]
     outputs = [port("y", y, "N" if "N" in batches else "M")]

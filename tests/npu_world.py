@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.base import Kind, whole_box
+from axbuild.toolchain.kinds.codes import type_of, type_of_dtype
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.compile import compile_net
-from axbuild.toolchain.npu.lower.jobs import grain
 from axbuild.toolchain.npu.net import Net, net_of
 from axbuild.toolchain.npu.program.form import Program
 from axbuild.toolchain.npu.simulator.machine import simulate
@@ -48,12 +48,25 @@ class Chain:
         output = name or f"t{len(self.written)}"
         self.written.append(write_node(kind, inputs, [output], f"op_{len(self.written)}"))
         self.shapes[output] = kind.output_shape(*(self.shapes[i] for i in inputs))
-        self.dtypes[output] = kind.output_dtype
+        self.dtypes[output] = type_of(kind.writes).dtype
         return output
 
     def model(self, *outputs: str) -> onnx.ModelProto:
         ports = [[port(n, self.dtypes[n], self.shapes[n]) for n in names] for names in (self.inputs, outputs)]
         return model_of(self.written, *ports, "chain")
+
+
+def one_kind(kind: Kind, shapes: Sequence[Sequence[int]]) -> onnx.ModelProto:
+    """A model of one kind: inputs x0, x1, ..., output y."""
+    chain = Chain()
+    types = [type_of(edge) for edge in kind.reads]
+    names = [chain.input(f"x{i}", shape, t.dtype) for i, (shape, t) in enumerate(zip(shapes, types, strict=True))]
+    return chain.model(chain.add(kind, *names, name="y"))
+
+
+def carried(array: np.ndarray) -> np.ndarray:
+    """What the NPU holds instead of the array."""
+    return array.astype(type_of_dtype(array.dtype.name).carried)
 
 
 def compiled(model: onnx.ModelProto, on: Chip | None = None, batch: int = 1, tiling=None) -> tuple[Program, bytes]:
@@ -73,7 +86,7 @@ def random_tiling(net: Net, seed: int):
         shape = [stop - start for start, stop in _whole(net, op)]
         steps = {}
         for axis in cutter.axes:
-            unit = grain(op.kind, cutter.site, axis)
+            unit = cutter.grain(axis)
             if rng.random() < 0.6:
                 steps[axis] = int(rng.integers(1, max(2, shape[axis] // unit + 1))) * unit
         return steps
@@ -82,6 +95,4 @@ def random_tiling(net: Net, seed: int):
 
 
 def _whole(net: Net, op):
-    from axbuild.toolchain.kinds.base import whole_box
-
     return whole_box(net.tensors[op.output].shape).ranges

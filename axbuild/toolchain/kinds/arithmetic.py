@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import ConstantError, ceil_div
+from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid, accumulator_bound, wide
 
 MANTISSA_BITS = 22
 MAX_SHIFT = 52
-ACCUMULATOR_LIMIT = 1 << 31
 FLOAT32_EXACT = 1 << 24
 """float32 holds every integer below this, so sums that stay below it are exact in any order"""
-U8 = 255
-WEIGHT_MAX = 127
 
 
 class MultiplierError(AxError):
@@ -75,15 +74,22 @@ def split(multiplier: float) -> tuple[int, int]:
     raise ConstantError(f"The multiplier {multiplier!r} is not a {MANTISSA_BITS}-bit integer times 2^-1 to 2^-52.")
 
 
-def multiplier_of(ratio: float) -> float:
-    """The float64 m 2^-t that stands for a ratio of scales, exactly."""
+def multiplier_of(ratio: float, *edges: Edge) -> float:
+    """The float64 that stands for a ratio of scales between tensors of these types.
+
+    In 8 bits m 2^-t exactly, so that an integer shift gives the same; the ratio itself where any of them is wider.
+    """
+    if wide(*edges):
+        if not (math.isfinite(ratio) and ratio >= np.finfo(np.float64).tiny):
+            raise MultiplierError(f"The ratio of scales {ratio!r} is not a positive number.")
+        return ratio
     m, t = derive(ratio)
     return math.ldexp(m, -t)
 
 
-def multipliers_of(ratios: Array) -> Array:
+def multipliers_of(ratios: Array, *edges: Edge) -> Array:
     """`multiplier_of` for an array of float64; same shape."""
-    flat = [multiplier_of(float(ratio)) for ratio in ratios.ravel()]
+    flat = [multiplier_of(float(ratio), *edges) for ratio in ratios.ravel()]
     return np.array(flat, np.float64).reshape(ratios.shape)
 
 
@@ -93,10 +99,13 @@ def requantise_ratio(sx: float, sw: Array, sy: float) -> Array:
     return ratio
 
 
-def check_multipliers(multiplier: Array | float) -> None:
-    """Raises ConstantError unless each is m 2^-t."""
+def require_multipliers(multiplier: Array | float, *edges: Edge) -> None:
+    """Raises ConstantError unless each is one that `multiplier_of` makes for these types."""
     for value in np.unique(np.asarray(multiplier, np.float64)):
-        split(float(value))
+        if not wide(*edges):
+            split(float(value))
+        elif not (math.isfinite(value) and value > 0):
+            raise ConstantError(f"The multiplier {float(value)!r} is not a positive number.")
 
 
 def add_multipliers(sa: float, sb: float, sy: float) -> tuple[int, int, int]:
@@ -109,103 +118,107 @@ def add_multipliers(sa: float, sb: float, sy: float) -> tuple[int, int, int]:
     return round(math.ldexp(ratio_a, shift)), round(math.ldexp(ratio_b, shift)), shift
 
 
-def requantise(acc: Array, multiplier: Array | float, zero: int, lo: int = 0, hi: int = U8) -> Array:
-    """uint8 clamp(zero + ((acc m + 2^(t-1)) >> t)) for integers |acc| < 2^31; multiplier m 2^-t broadcasts.
+def requantise(acc: Array, multiplier: Array | float, y: Grid, lo: int, hi: int) -> Array:
+    """Codes of y: clamp(zero + floor(f64(acc) M + 0.5)) for exact integers acc; M broadcasts.
 
-    Computed as floor(f64(acc) M + 0.5), which is the same integer. Let P = acc m: |P| < 2^31 2^22 = 2^53, so the
-    product is exact. S = P + 2^(t-1) is exact too unless it exceeds 2^53, where doubles hold the even integers.
+    In 8 bits this is the same integer as zero + ((acc m + 2^(t-1)) >> t). Let P = acc m: |P| < 2^31 2^22 = 2^53, so
+    the product is exact. S = P + 2^(t-1) is exact too unless it exceeds 2^53, where doubles hold the even integers.
     There S < 2^53 + 2^(t-1), and since t <= 52 the only multiple of 2^t in [2^53, 2^53 + 2^(t-1)] is 2^53 itself:
-    rounding an odd S to a neighbour crosses no multiple of 2^t, so the floor stands.
+    rounding an odd S to a neighbour crosses no multiple of 2^t, so the floor stands. In 16 bits it is the definition.
     """
     scaled: Array = np.multiply(acc, multiplier, dtype=np.float64)
     scaled += 0.5
     np.floor(scaled, out=scaled)
-    scaled += zero
+    scaled += y.zero
     np.clip(scaled, lo, hi, out=scaled)
-    return scaled.astype(np.uint8)
+    return scaled.astype(y.type.dtype)
 
 
 # Codes -------------------------------------------------------------------------------------------------------
 
 
-def quantise(x: Array, scale: float, zero: int) -> Array:
-    """uint8 codes of float32 reals: floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
-    codes = np.floor(x.astype(np.float64) / np.float64(scale) + 0.5) + zero
-    known = np.nan_to_num(codes, nan=float(zero), posinf=np.inf, neginf=-np.inf)
-    clipped: Array = np.clip(known, 0, U8)
-    return clipped.astype(np.uint8)
+def quantise(x: Array, y: Grid) -> Array:
+    """Codes of float32 reals: floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
+    codes = np.floor(x.astype(np.float64) / np.float64(y.scale) + 0.5) + y.zero
+    known = np.nan_to_num(codes, nan=float(y.zero), posinf=np.inf, neginf=-np.inf)
+    clipped: Array = np.clip(known, y.type.lo, y.type.hi)
+    return clipped.astype(y.type.dtype)
 
 
-def dequantise(codes: Array, scale: float, zero: int) -> Array:
-    """float32 reals of uint8 codes: f32(q - zero) scale, one float32 multiply."""
-    reals: Array = (codes.astype(np.int32) - zero).astype(np.float32) * np.float32(scale)
+def dequantise(codes: Array, x: Grid) -> Array:
+    """float32 reals of codes: f32(q - zero) scale, one float32 multiply."""
+    reals: Array = (codes.astype(np.int32) - x.zero).astype(np.float32) * np.float32(x.scale)
     return reals
 
 
-def normalise_table(mean: float, std: float, scale: float, zero: int) -> Array:
-    """uint8 [256]: each U8 source value through (f32(x) - mean) / std in float32, then `quantise`."""
-    source = np.arange(256, dtype=np.float32)
-    return quantise((source - np.float32(mean)) / np.float32(std), scale, zero)
+def every_code(kind: ElementType) -> Array:
+    """int64: all codes of a type, ascending; entry i of a table is for the i-th of them."""
+    return np.arange(kind.lo, kind.hi + 1, dtype=np.int64)
 
 
 # Weights -----------------------------------------------------------------------------------------------------
 
 
-def weight_scales(weight: Array, bias: Array, sx: float, sy: float) -> tuple[Array, Array]:
+def weight_scales(weight: Array, bias: Array, x: Grid, y_scale: float, w: ElementType) -> tuple[Array, Array]:
     """(float32 scales [co], bool [co] raised by the floor) of weights [co, ...] and biases [co] in reals.
 
-    The scale of a channel is max(max|w| / 127, |b| / (sx 2^30), 2^-30 sy / sx), and never below float32's
-    smallest normal number: no bias saturates, and the shift of the requantisation stays within 52.
+    The scale of a channel is max(max|w| / wmax, |b| / (sx bmax), 2^-30 sy / sx), the last for 8 bits only, and never
+    below float32's smallest normal number: no bias saturates, and the shift of the requantisation stays within 52.
+    wmax: the highest code of `w`; bmax: 2^30, with a 16-bit operand 2^51.
     """
-    w = np.abs(weight.reshape(weight.shape[0], -1).astype(np.float64))
-    own = w.max(axis=1, initial=0.0) / WEIGHT_MAX
-    by_bias = np.abs(bias.astype(np.float64)) / (np.float64(sx) * 2.0**30)
-    by_shift = 2.0**-30 * np.float64(sy) / np.float64(sx)
+    values = np.abs(weight.reshape(weight.shape[0], -1).astype(np.float64))
+    own = values.max(axis=1, initial=0.0) / w.hi
+    broad = wide(x, w)
+    by_bias = np.abs(bias.astype(np.float64)) / (np.float64(x.scale) * (2.0**51 if broad else 2.0**30))
+    by_shift = 0.0 if broad else 2.0**-30 * np.float64(y_scale) / np.float64(x.scale)
     floor = np.maximum(np.maximum(by_bias, by_shift), np.float64(np.finfo(np.float32).tiny))
     return np.maximum(own, floor).astype(np.float32), floor > own
 
 
-def quantise_weight(weight: Array, scale: Array) -> Array:
-    """int8 rint(w / scale), saturating to +-127; weight [co, ...], scale float32 [co]."""
+def quantise_weight(weight: Array, scale: Array, w: ElementType) -> Array:
+    """Codes rint(w / scale) of type `w`, saturating to +- its highest; weight [co, ...], scale float32 [co]."""
     divisor = scale.astype(np.float64).reshape((-1,) + (1,) * (weight.ndim - 1))
-    return np.clip(np.rint(weight.astype(np.float64) / divisor), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    return np.clip(np.rint(weight.astype(np.float64) / divisor), -w.hi, w.hi).astype(w.dtype)
 
 
-def quantise_bias(bias: Array, sx: float, sw: Array) -> Array:
-    """int32 rint(b / (sx sw)); raises AccumulatorError where that leaves +-2^31."""
+def quantise_bias(bias: Array, sx: float, sw: Array, *edges: Edge) -> Array:
+    """rint(b / (sx sw)): int32, int64 where any operand is wide; raises AccumulatorError where that is out of range."""
     codes = np.rint(bias.astype(np.float64) / (np.float64(sx) * sw.astype(np.float64)))
-    if codes.size and np.abs(codes).max() >= ACCUMULATOR_LIMIT:
-        raise AccumulatorError(f"The bias of channel {int(np.abs(codes).argmax())} does not fit 32 bits.")
-    return codes.astype(np.int32)
+    if codes.size and np.abs(codes).max() >= accumulator_bound(*edges):
+        bits = accumulator_bound(*edges).bit_length()
+        raise AccumulatorError(f"The bias of channel {int(np.abs(codes).argmax())} does not fit {bits} bits.")
+    return codes.astype(np.int64 if wide(*edges) else np.int32)
 
 
 # Bounds of exactness -----------------------------------------------------------------------------------------
 
 
-def reach(weight: Array, zero: int) -> Array:
-    """int64 [co]: bound of |sum w (x - zero)|, and of each partial sum, over all codes x; weight int8 [co, ...]."""
-    bound: Array = np.abs(weight.reshape(weight.shape[0], -1).astype(np.int64)).sum(axis=1)
-    return bound * max(zero, U8 - zero)
+def reach(weight: Array, x: Grid) -> list[int]:
+    """[co]: bound of |sum w (x - zero)|, and of each partial sum, over all codes x; weight: codes [co, ...]."""
+    sums = np.abs(weight.reshape(weight.shape[0], -1).astype(np.int64)).sum(axis=1)
+    return [int(total) * x.reach for total in sums]
 
 
-def check_accumulator(weight: Array, bias: Array, zero: int, what: str) -> None:
-    """Proves |sum w (x - zero) + bias| < 2^31 for each channel; else AccumulatorError names the first."""
-    bound = reach(weight, zero) + np.abs(bias.astype(np.int64))
-    for channel in np.flatnonzero(bound >= ACCUMULATOR_LIMIT):
-        raise AccumulatorError(
-            f"Output channel {channel} of {what} can reach {bound[channel]}; its accumulator must stay below 2^31."
-        )
+def require_accumulator(weight: Array, bias: Array, x: Grid, w: ElementType, what: str) -> None:
+    """Proves |sum w (x - zero) + bias| < 2^31, 2^52 with a 16-bit operand, for each channel; else AccumulatorError."""
+    limit = accumulator_bound(x, w)
+    for channel, (bound, offset) in enumerate(zip(reach(weight, x), bias.tolist(), strict=True)):
+        if bound + abs(int(offset)) >= limit:
+            raise AccumulatorError(
+                f"Output channel {channel} of {what} can reach {bound + abs(int(offset))}; its accumulator must stay "
+                f"below 2^{limit.bit_length() - 1}."
+            )
 
 
-def float32_chunks(weight: Array, zero: int, what: str = "the weight") -> tuple[tuple[int, int], ...]:
-    """Ranges of axis 1 of an int8 weight [co, ci, ...] over which a float32 sum of products is exact in any order.
+def float32_chunks(weight: Array, peak: int, what: str = "the weight") -> tuple[tuple[int, int], ...]:
+    """Ranges of axis 1 of integers [co, ci, ...] over which a float32 sum of products is exact in any order.
 
     All ranges have one size, the last may be shorter. They are proved from the weights: in each of them every
-    output channel has sum|w| max(zero, 255 - zero) < 2^24. Raises ReductionError where one input channel alone
-    breaks the bound.
+    output channel has sum|w| peak < 2^24, peak the largest magnitude of the other factor. Raises ReductionError
+    where one input channel alone breaks the bound.
     """
     columns = np.abs(weight.astype(np.int64)).reshape(weight.shape[0], weight.shape[1], -1).sum(axis=2)
-    limit = (FLOAT32_EXACT - 1) // max(zero, U8 - zero)
+    limit = (FLOAT32_EXACT - 1) // peak
     channels = weight.shape[1]
     for size in _chunk_sizes(channels):
         chunks = tuple((start, min(start + size, channels)) for start in range(0, channels, size))
@@ -244,14 +257,8 @@ def exp(x: Array) -> Array:
     x = x.astype(np.float64)
     k = np.rint(x * LOG2_E)
     r = (x - k * LN2_HI) - k * LN2_LO
-    p = np.full_like(r, _TAYLOR[11])
+    p: np.ndarray[Any, np.dtype[np.float64]] = np.full_like(r, _TAYLOR[11])
     for coefficient in reversed(_TAYLOR[:11]):
         p = p * r
         p = p + coefficient
     return np.ldexp(p, k.astype(np.int32))
-
-
-def softmax_table(scale: float) -> Array:
-    """int64 [256]: rint(exp(-scale d) 2^24) for the distance d of a code below the largest."""
-    d = np.arange(256, dtype=np.float64) * np.float64(scale)
-    return np.rint(exp(-np.minimum(d, 700.0)) * 2.0**24).astype(np.int64)

@@ -3,7 +3,8 @@
 A kind instance is one operator with all its constants settled. It goes to and from an ONNX node of the
 domain `axbuild` without loss: activations are the node's first inputs, the constants of `constants()` follow
 in that order as initialisers, everything else is in `attributes()`. Both come from the fields of the
-dataclass: a field annotated with `Tensor` is a constant, every other one an attribute.
+dataclass: a field annotated with `Constant` travels as an initialiser, every other one as attributes (a grid as
+three of them). What an operator reads and writes, its element types and grids, it says itself: `reads`, `writes`.
 
 Shapes at this interface are ONNX's (NCHW). Boxes are in memory layout: rank-4 tensors lie in memory as NHWC,
 all others in ONNX order. Inside the package geometry is written once, in ONNX order, by `needs`.
@@ -11,7 +12,7 @@ all others in ONNX order. Inside the package geometry is written once, in ONNX o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints
@@ -20,6 +21,7 @@ import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array, Shape
+from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid, type_named, type_of, wide
 
 if TYPE_CHECKING:
     import onnx
@@ -87,6 +89,12 @@ class Rates:
     ddr_bytes: float
     mover_bytes: float
     """bytes a cycle of one mover (cv or sdma); together they get no more than `ddr_bytes` to and from the DDR"""
+    conv_wide: float = 4.0
+    """how many times longer a conv engine takes over 16-bit activations than over 8-bit ones"""
+    teng_wide: float = 2.0
+    """the same of an element-wise engine"""
+    teng_float: float = 4.0
+    """how many times longer an element-wise engine takes over float32"""
 
 
 def memory_shape(shape: Shape) -> Shape:
@@ -132,10 +140,13 @@ def ceil_div(a: int, b: int) -> int:
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """Annotation of a kind's field that travels as an initialiser; a field of rank 0 is a Python float."""
+class Constant:
+    """Annotation of a kind's field that travels as an initialiser; a field of rank 0 is a Python float.
 
-    dtype: str
+    dtypes: those the array may have.
+    """
+
+    dtypes: tuple[str, ...]
     rank: int
 
 
@@ -153,37 +164,76 @@ def parse_body(text: str, overload: str) -> onnx.FunctionProto:
 class Kind:
     """Base of all kinds; subclasses are frozen dataclasses whose fields are the operator's constants."""
 
-    op_type: ClassVar[str]
-    """op_type of the node in `quant_axmodel.onnx`, such as AxQuantizedConv"""
+    spellings: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """op_type of the node in `quant_axmodel.onnx`, such as AxQuantizedAdd -> the fields that it fixes ("op": "add");
+    a kind with one spelling fixes none"""
     job: ClassVar[str]
     """name of the job in a program (npu-reference 4.6)"""
     engine: ClassVar[str]
     """engine class that runs it: "conv", "teng", "cv" or "sdma\""""
-    activations: ClassVar[int] = 1
-    """number of activations; 0: any number from one"""
+
+    # The node ---------------------------------------------------------------------------------------------------
 
     @property
-    def output_dtype(self) -> str:
-        """numpy dtype of the output"""
-        return "uint8"
+    def op_type(self) -> str:
+        return next(name for name, own in self.spellings.items() if all(getattr(self, k) == v for k, v in own.items()))
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        """What each activation must be."""
+        raise NotImplementedError
+
+    @property
+    def writes(self) -> Edge:
+        """What the output is. A kind has one output; an op with several lowers to a kind for each."""
+        raise NotImplementedError
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the activations in the body."""
+        count = len(self.reads)
+        return {1: ("x",), 2: ("a", "b")}.get(count) or tuple(f"x{i}" for i in range(count))
+
+    @property
+    def variant(self) -> str:
+        """What the body's text depends on beside the op type and the element types; "" in the common case."""
+        return ""
+
+    @property
+    def overload(self) -> str:
+        """Names the body among those of the op type: nodes with the same overload have the same text."""
+        types = "_".join(type_of(edge).name.lower() for edge in (*dict.fromkeys(self.reads), self.writes))
+        return f"{types}_{self.variant}" if self.variant else types
 
     def attributes(self) -> dict[str, Any]:
         """Scalars and integer lists that the node carries as ONNX attributes."""
-        values = {name: getattr(self, name) for name in attribute_types(type(self))}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        found: dict[str, Any] = {}
+        for name, expected in attribute_types(type(self)).items():
+            found |= _written(name, expected, getattr(self, name))
+        return found
 
     def constants(self) -> dict[str, Array]:
         """Name -> array, in the order of the node's inputs after the activations."""
-        return {name: np.asarray(getattr(self, name), t.dtype) for name, t in constant_types(type(self)).items()}
+        return {name: np.asarray(getattr(self, name)) for name in constant_types(type(self))}
 
     @classmethod
-    def read(cls, attributes: dict[str, Any], constants: list[Array]) -> Self:
+    def read(cls, op_type: str, attributes: dict[str, Any], constants: list[Array]) -> Self:
         """The inverse of `attributes` and `constants`; raises AxError on a node that is not well formed."""
-        return cls(**_read_attributes(cls, attributes), **_read_constants(cls, constants))
+        own = cls.spellings[op_type]
+        return cls(**own, **_read_attributes(cls, attributes), **_read_constants(cls, constants))
 
     def body(self) -> onnx.FunctionProto:
         """The definition of the arithmetic: a function of domain `axbuild`, run as it stands by stock onnxruntime."""
+        attributes = ", ".join(self.attributes())
+        listed = f" <{attributes}>" if attributes else ""
+        inputs = ", ".join((*self.names, *constant_types(type(self))))
+        return parse_body(f"{self.op_type}{listed} ({inputs}) => (y) {{{self.text()}\n}}", self.overload)
+
+    def text(self) -> str:
+        """The lines of the body, from the activations `names`, the constants and the attributes to `y`."""
         raise NotImplementedError
+
+    # Geometry ---------------------------------------------------------------------------------------------------
 
     def output_shape(self, *inputs: Shape) -> Shape:
         """ONNX shape of the output from the ONNX shapes of the activations; raises AxError where they do not fit."""
@@ -201,13 +251,44 @@ class Kind:
         """Axes of the output in memory layout along which a tile may be cut, best first; empty: one job only."""
         return ()
 
+    def grain(self, axis: int, block: int, *inputs: Shape) -> int:
+        """The output may be cut along that memory axis at multiples of this only; block: output channels that a
+        chip's conv engine makes at once."""
+        return 1
+
+    def view(self, *inputs: Shape) -> bool:
+        """Whether the output's bytes are the input's, in the same order in memory, so that nothing need move."""
+        return False
+
+    def permutes(self, *inputs: Shape) -> tuple[int, ...] | None:
+        """The input's memory axes in the order of the output's, where that is all the kind does: a copy can do it."""
+        return None
+
+    # Cost -------------------------------------------------------------------------------------------------------
+
     def macs(self, out: Box, *inputs: Shape) -> int:
         """Multiply-accumulates that produce the part `out`; 0 where the kind has none."""
         return 0
 
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        """Engine cycles for the part `out`, without operator overhead and without DDR time."""
+        """Engine cycles for the part `out` in 8 bits, without operator overhead and without DDR time."""
         raise NotImplementedError
+
+    def slowdown(self, rates: Rates) -> float:
+        """How many times longer the engine takes for these element types than for 8 bits."""
+        edges = (*self.reads, self.writes)
+        if self.engine == "conv":
+            return rates.conv_wide if wide(*self.reads) else 1.0
+        if self.engine == "teng":
+            return rates.teng_float if FP32 in edges else rates.teng_wide if wide(*edges) else 1.0
+        return 1.0
+
+    def job_cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
+        """Cycles of the part `out` on one engine: its arithmetic, or its traffic through the on-chip ports if longer."""
+        boxes = (*self.input_boxes(out, *inputs), out)
+        edges = (*self.reads, self.writes)
+        traffic = sum(box.elements * type_of(edge).bytes for box, edge in zip(boxes, edges, strict=True))
+        return max(self.cycles(out, rates, *inputs) * self.slowdown(rates), traffic / rates.ocm_port_bytes)
 
 
 def _field_types(kind: type[Kind]) -> dict[str, Any]:
@@ -216,24 +297,51 @@ def _field_types(kind: type[Kind]) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in fields(cast(Any, kind))}
 
 
-def constant_types(kind: type[Kind]) -> dict[str, Tensor]:
-    """Name -> dtype and rank of the fields that travel as initialisers, in order."""
+@cache
+def constant_types(kind: type[Kind]) -> dict[str, Constant]:
+    """Name -> dtypes and rank of the fields that travel as initialisers, in order."""
     annotated = {name: t for name, t in _field_types(kind).items() if get_origin(t) is Annotated}
     return {name: get_args(t)[1] for name, t in annotated.items()}
 
 
+@cache
 def attribute_types(kind: type[Kind]) -> dict[str, Any]:
-    """Name -> type (int, float, str or a tuple of int) of the fields that travel as attributes, in order."""
-    return {name: t for name, t in _field_types(kind).items() if get_origin(t) is not Annotated}
+    """Name -> type (int, float, str, a tuple of int, ElementType, Grid or Edge) of the fields that travel as attributes."""
+    fixed = {name for own in kind.spellings.values() for name in own}
+    types = _field_types(kind)
+    return {name: t for name, t in types.items() if get_origin(t) is not Annotated and name not in fixed}
+
+
+def _written(name: str, expected: Any, value: Any) -> dict[str, Any]:
+    """One field as ONNX attributes; an edge that is no grid has scale 1 and zero 0."""
+    if expected in (Grid, Edge):
+        grid = value if isinstance(value, Grid) else Grid(1.0, 0, value)
+        return {f"{name}_scale": grid.scale, f"{name}_zero": grid.zero, f"{name}_type": grid.type.name}
+    if isinstance(value, ElementType):
+        return {name: value.name}
+    return {name: list(value) if isinstance(value, tuple) else value}
 
 
 def _read_attributes(kind: type[Kind], attributes: dict[str, Any]) -> dict[str, Any]:
-    known = attribute_types(kind)
-    for name in sorted(attributes.keys() - known.keys()):
-        raise NodeError(f"{kind.op_type} has no attribute '{name}'.")
-    for name in sorted(known.keys() - attributes.keys()):
-        raise NodeError(f"{kind.op_type} lacks the attribute '{name}'.")
-    return {name: _attribute(kind, name, known[name], attributes[name]) for name in known}
+    left = dict(attributes)
+    found = {name: _field(kind, name, expected, left) for name, expected in attribute_types(kind).items()}
+    for name in sorted(left):
+        raise NodeError(f"{kind.__name__} has no attribute '{name}'.")
+    return found
+
+
+def _field(kind: type[Kind], name: str, expected: Any, left: dict[str, Any]) -> Any:
+    """A field's value, its attributes taken out of `left`."""
+    if expected in (Grid, Edge):
+        parts = ((f"{name}_scale", float), (f"{name}_zero", int), (f"{name}_type", ElementType))
+        grid = Grid(*(_field(kind, part, t, left) for part, t in parts))
+        if expected == Edge and not grid.type.coded and (grid.scale, grid.zero) == (1.0, 0):
+            return grid.type
+        require_grids(f"'{name}' of {kind.__name__}", grid)
+        return grid
+    if name not in left:
+        raise NodeError(f"{kind.__name__} lacks the attribute '{name}'.")
+    return _attribute(kind, name, expected, left.pop(name))
 
 
 def _attribute(kind: type[Kind], name: str, expected: Any, value: Any) -> Any:
@@ -249,21 +357,36 @@ def _attribute(kind: type[Kind], name: str, expected: Any, value: Any) -> Any:
         return float(value)
     elif expected is str and isinstance(value, str):
         return value
+    elif expected is ElementType and isinstance(value, str):
+        return type_named(value)
     wanted = str(expected) if get_origin(expected) else expected.__name__
-    raise NodeError(f"Attribute '{name}' of {kind.op_type} must be {wanted}, not {repr(value)[:60]}.")
+    raise NodeError(f"Attribute '{name}' of {kind.__name__} must be {wanted}, not {repr(value)[:60]}.")
 
 
 def _read_constants(kind: type[Kind], constants: list[Array]) -> dict[str, Any]:
     expected = constant_types(kind)
     if len(constants) != len(expected):
         names = ", ".join(expected) or "none"
-        raise NodeError(f"{kind.op_type} takes {len(expected)} constants ({names}), not {len(constants)}.")
+        raise NodeError(f"{kind.__name__} takes {len(expected)} constants ({names}), not {len(constants)}.")
     values: dict[str, Any] = {}
     for (name, t), array in zip(expected.items(), constants, strict=True):
-        if array.dtype != np.dtype(t.dtype) or array.ndim != t.rank:
+        if array.dtype.name not in t.dtypes or array.ndim != t.rank:
             raise NodeError(
-                f"Constant '{name}' of {kind.op_type} must be {t.dtype} of rank {t.rank}, "
+                f"Constant '{name}' of {kind.__name__} must be {' or '.join(t.dtypes)} of rank {t.rank}, "
                 f"not {array.dtype} of rank {array.ndim}."
             )
         values[name] = float(array) if t.rank == 0 else array
     return values
+
+
+def require_grids(what: str, *grids: Grid) -> None:
+    """Raises ConstantError unless each is a grid."""
+    for grid in grids:
+        if not grid.sound:
+            raise ConstantError(f"{what} stands on something that is no grid: {grid}.")
+
+
+def require_clamp(what: str, lo: int, hi: int, y: Grid) -> None:
+    """Raises ConstantError unless lo..hi is a range of the output's codes."""
+    if not y.type.lo <= lo <= hi <= y.type.hi:
+        raise ConstantError(f"The clamp {lo}..{hi} of {what} is no range of {y.type} codes.")

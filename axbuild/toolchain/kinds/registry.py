@@ -17,25 +17,14 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
-from axbuild.toolchain.kinds.binary import Add
-from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
-from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
-from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
-from axbuild.toolchain.kinds.reduce import GlobalAveragePool
-from axbuild.toolchain.kinds.table import ChannelTable, Softmax
+from axbuild.toolchain.kinds.table import Table
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-KINDS: dict[str, type[Kind]] = {
-    kind.op_type: kind
-    for kind in (
-        Conv, FullyConnected, MatMul, Add, MaxPool, AveragePool, GlobalAveragePool, ChannelTable, Softmax,
-        Reshape, Transpose, Pad, Concat,
-        Quantize, Dequantize, Requantize, Normalize,
-    )
-}  # fmt: skip
+CLASSES: tuple[type[Kind], ...] = (Table,)
+KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
+"""op_type of a node in the domain `axbuild` -> kind"""
 
 
 class UnknownKindError(AxError):
@@ -92,12 +81,12 @@ def read_node(node: onnx.NodeProto | ir.Node, initialisers: Mapping[str, Array])
     count = len(inputs) - len(constant_types(cls))
     activations, constants = inputs[:count], inputs[count:]
     try:
-        if count < 1 or cls.activations not in (0, count):
-            raise NodeError(f"{cls.op_type} does not take {len(inputs)} inputs.")
         missing = [constant for constant in constants if constant not in initialisers]
         if missing:
-            raise NodeError(f"The constant '{missing[0]}' of {cls.op_type} is no initialiser.")
-        kind = cls.read(attributes, [np.asarray(initialisers[constant]) for constant in constants])
+            raise NodeError(f"The constant '{missing[0]}' of {node.op_type} is no initialiser.")
+        kind = cls.read(node.op_type, attributes, [np.asarray(initialisers[constant]) for constant in constants])
+        if len(kind.reads) != len(activations):
+            raise NodeError(f"{node.op_type} does not take {len(inputs)} inputs.")
     except AxError as error:
         raise AxError(f"Node '{node.name}': {error.sentence}", hint=error.hint, code=error.code) from error
     return kind, tuple(activations)

@@ -1,4 +1,4 @@
-"""Pieces of ONNX text that several bodies share, and checks that several kinds share.
+"""Pieces of ONNX text that several bodies share.
 
 In a body every value that was summed in float32 is cast to float64 at once: no optimiser of onnxruntime has a
 fusion across that cast, so the same operations run at every optimisation level. Arithmetic is float64 on
@@ -7,9 +7,9 @@ integers below 2^53, or int64; both are exact.
 
 from __future__ import annotations
 
-from axbuild.toolchain.kinds.base import ConstantError
+from axbuild.toolchain.kinds.codes import FP32, INT32, INT64, ElementType
 
-FLOAT, UINT8, INT32, INT64, DOUBLE = 1, 2, 6, 7, 11
+FLOAT, I32, I64, DOUBLE = FP32.onnx, INT32.onnx, INT64.onnx, 11
 """element types as `to` of Cast takes them"""
 
 
@@ -20,28 +20,28 @@ def scalar(name: str, attribute: str, to: int) -> str:
   {name} = Cast <to = {to}> ({name}_i)"""
 
 
-def centred(name: str, code: str, zero: str, to: int) -> str:
-    """Lines that define `name` = `code` - attribute `zero` in element type `to`."""
-    return f"""{scalar(name + "_zero", zero, to)}
+def centred(name: str, code: str, grid: str, to: int) -> str:
+    """Lines that define `name` = `code` less the zero of the field `grid`, in element type `to`."""
+    return f"""{scalar(name + "_zero", grid + "_zero", to)}
   {name}_code = Cast <to = {to}> ({code})
   {name} = Sub ({name}_code, {name}_zero)"""
 
 
-def requantised(acc: str, multiplier: str) -> str:
+def requantised(acc: str, multiplier: str, y: ElementType) -> str:
     """Lines that end a body: y = clamp(floor(acc multiplier + 0.5) + y_zero); both arguments are float64."""
     return f"""
   half = Constant <value = double {{0.5}}> ()
   scaled = Mul ({acc}, {multiplier})
   raised = Add (scaled, half)
-  rounded = Floor (raised){clamped("rounded")}"""
+  rounded = Floor (raised){clamped("rounded", y)}"""
 
 
-def clamped(value: str) -> str:
-    """Lines that end a body: y = the float64 `value` + y_zero, clamped to lo..hi, as uint8."""
+def clamped(value: str, y: ElementType) -> str:
+    """Lines that end a body: y = the float64 `value` + y_zero, clamped to lo..hi, as codes of type `y`."""
     return f"""{scalar("y_zero_f", "y_zero", DOUBLE)}{scalar("lo_f", "lo", DOUBLE)}{scalar("hi_f", "hi", DOUBLE)}
   moved = Add ({value}, y_zero_f)
   inside = Clip (moved, lo_f, hi_f)
-  y = Cast <to = {UINT8}> (inside)"""
+  y = Cast <to = {y.onnx}> (inside)"""
 
 
 def along(name: str, vector: str, like: str) -> str:
@@ -57,17 +57,3 @@ def along(name: str, vector: str, like: str) -> str:
   {name}_here = Equal ({name}_axes, {name}_axis)
   {name}_laid = Where ({name}_here, {name}_all, {name}_one)
   {name} = Reshape ({vector}, {name}_laid)"""
-
-
-def check_codes(what: str, **codes: int) -> None:
-    """Raises ConstantError unless each named value is a code 0..255."""
-    for name, code in codes.items():
-        if not 0 <= code <= 255:
-            raise ConstantError(f"{name} of {what} is {code}, which is no code of 0..255.")
-
-
-def check_clamp(what: str, lo: int, hi: int) -> None:
-    """Raises ConstantError unless 0 <= lo <= hi <= 255."""
-    check_codes(what, lo=lo, hi=hi)
-    if lo > hi:
-        raise ConstantError(f"The clamp {lo}..{hi} of {what} is empty.")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.base import Kind, whole_box
+from axbuild.toolchain.kinds.codes import type_numbered, type_of
 from axbuild.toolchain.kinds.registry import read_node
 
 MAX_MODEL_BYTES = 2 << 30
@@ -25,7 +26,7 @@ class NetError(AxError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """shape: ONNX; dtype: numpy's name."""
+    """shape: ONNX; dtype: numpy's name of what the NPU holds."""
 
     name: str
     dtype: str
@@ -123,14 +124,14 @@ def _output(op: Op, inputs: list[Shape]) -> Tensor:
         shape = op.kind.output_shape(*inputs)
     except AxError as error:
         raise AxError(f"Node '{op.name}': {error.sentence}", hint=error.hint, code=error.code) from error
-    return Tensor(op.output, op.kind.output_dtype, shape)
+    return Tensor(op.output, type_of(op.kind.writes).carried, shape)
 
 
 def _tensor(info: onnx.ValueInfoProto) -> Tensor:
     dims = tuple(d.dim_value for d in info.type.tensor_type.shape.dim)
     if not dims or min(dims) < 1:
         raise NetError(f"Input '{info.name}' must have a static shape of rank 1 or more, got {list(dims)}.")
-    dtype = helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type).name
-    if dtype not in ("uint8", "float32"):
-        raise NetError(f"Input '{info.name}' must be uint8 or float32, got {dtype}.")
-    return Tensor(info.name, dtype, dims)
+    kind = type_numbered(info.type.tensor_type.elem_type)
+    if kind is None:
+        raise NetError(f"Input '{info.name}' has an element type that the NPU does not hold.")
+    return Tensor(info.name, kind.carried, dims)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from axbuild.toolchain.kinds.base import Box
-from axbuild.toolchain.npu.lower.jobs import Part
+from axbuild.toolchain.npu.lower.base import Part
 from axbuild.toolchain.npu.program.form import ITEM_BYTES, AttrValue, Operand
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import whole_box
-from axbuild.toolchain.kinds.mover import Reshape, Transpose
 from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.allocate import OcmError, aligned
 from axbuild.toolchain.npu.layout.draft import Access, Draft, Storage
@@ -20,10 +19,10 @@ from axbuild.toolchain.npu.layout.prefetch import Piece, Prefetcher, part_of, pi
 from axbuild.toolchain.npu.layout.stream import Stream, load_name
 from axbuild.toolchain.npu.layout.tile import Cutter, Steps, tiles
 from axbuild.toolchain.npu.layout.writer import Writer
-from axbuild.toolchain.npu.lower.jobs import Site, Work, transposed, works_of
-from axbuild.toolchain.npu.lower.pack import Pack, pack_of
+from axbuild.toolchain.npu.lower.base import Geometry, Pack, Work
+from axbuild.toolchain.npu.lower.registry import pack_of, works_of
 from axbuild.toolchain.npu.net import Net, Op
-from axbuild.toolchain.npu.program.form import ITEM_BYTES, Port
+from axbuild.toolchain.npu.program.form import Port
 
 Tiling = Callable[[Op, Cutter], Steps]
 """Fixed tile extents for an operator; an axis that is not cut or not named stays whole."""
@@ -44,7 +43,7 @@ class Task:
 
     position: int
     op: Op
-    site: Site
+    geometry: Geometry
     engine_class: str
     cutter: Cutter
     pieces: tuple[Piece | None, ...]
@@ -161,15 +160,15 @@ class Emitter:
         """Whether the output is only another view of the input's bytes, settled as such."""
         if op.output in self.net.parts:
             return False
-        kind, source = op.kind, self.places[op.inputs[0]]
+        source, shapes = self.places[op.inputs[0]], self.net.shapes(op.inputs)
         tensor = self.net.tensors[op.output]
         at_port = source.home.far is not None and source.home.far.region in self.net.inputs
-        if isinstance(kind, Transpose) and at_port and source.home.near is None:
+        if (axes := op.kind.permutes(*shapes)) and at_port and source.home.near is None:
             # The loading copy transposes; the view gets a home of its own because it lies otherwise on chip.
             place = place_of(op.output, tensor.shape, tensor.dtype)
             place.home.far = source.home.far
-            place.far_strides = tuple(source.far_strides[axis] for axis in transposed(kind))
-        elif isinstance(kind, Transpose | Reshape) and not at_port and kind.is_view(*self.net.shapes(op.inputs)):
+            place.far_strides = tuple(source.far_strides[axis] for axis in axes)
+        elif not at_port and op.kind.view(*shapes):
             place = place_of(op.output, tensor.shape, tensor.dtype)
             place.home, place.offset = source.home, source.offset
         else:
@@ -198,12 +197,11 @@ class Emitter:
     # Operators ------------------------------------------------------------------------------------------------
 
     def _task(self, position: int, op: Op) -> Task:
-        site = Site(self.net.shapes(op.inputs), self.net.tensors[op.output].shape, self.chip.rates.mac_co)
+        geometry = Geometry(self.net.shapes(op.inputs), self.net.tensors[op.output].shape, self.chip.rates.mac_co)
         engine_class = self.chip.engine_class(op.kind)
-        items = tuple(ITEM_BYTES[self.net.tensors[name].dtype] for name in (*op.inputs, op.output))
         rates = self.chip.job_rates(engine_class)
-        cutter = Cutter(op.kind, site, rates, self.chip.count(engine_class), items)
-        return Task(position, op, site, engine_class, cutter, tuple(self.pieces[position]) or (None,))
+        cutter = Cutter(op.kind, geometry, rates, self.chip.count(engine_class))
+        return Task(position, op, geometry, engine_class, cutter, tuple(self.pieces[position]) or (None,))
 
     def _run(self, task: Task) -> None:
         op = task.op
@@ -227,14 +225,14 @@ class Emitter:
         return self.places[op.output]
 
     def _run_on_chip(self, task: Task, out: Place) -> None:
-        whole = whole_box(task.site.output)
+        whole = whole_box(task.geometry.output)
         for piece in task.pieces:
             box = served(piece, whole) if piece else whole
             parts = tiles(box, self.tiling(task.op, task.cutter)) if self.tiling else task.cutter.spread(box)
             target = out.near()
             assert target is not None, "the output was given room"
             for part in parts:
-                for work in works_of(task.op.kind, task.site, part):
+                for work in works_of(task.op.kind, task.geometry, part):
                     self.compute(task, work, self.near_sources(task), target, piece)
             self.done(piece)
         if task.op.output in self.outputs:

@@ -14,7 +14,7 @@ from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
 from axbuild.toolchain.npu.layout.places import Place, port_storage
 from axbuild.toolchain.npu.layout.prefetch import Piece, served
 from axbuild.toolchain.npu.layout.tile import Steps, tiles
-from axbuild.toolchain.npu.lower.jobs import works_of
+from axbuild.toolchain.npu.lower.registry import works_of
 from axbuild.toolchain.npu.program.form import OCM, SWAP
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Stream:
         self.memory = emitter.memory
         self.task = task
         self.out = out
-        self.whole = whole_box(task.site.output)
+        self.whole = whole_box(task.geometry.output)
         self.inputs = [emitter.places[name] for name in task.op.inputs]
 
     def run(self) -> None:
@@ -149,11 +149,11 @@ class Stream:
 
     def _tile(self, piece: Piece | None, part: Box, slots: dict[int, Slots]) -> None:
         task = self.task
-        boxes = task.op.kind.input_boxes(part, *task.site.inputs)
+        boxes = task.op.kind.input_boxes(part, *task.geometry.inputs)
         sources = [self._source(number, box, slots) for number, box in enumerate(boxes)]
         near = self.out.near()
         target = near or slots[len(self.inputs)].next(part)
-        for work in works_of(task.op.kind, task.site, part):
+        for work in works_of(task.op.kind, task.geometry, part):
             self.emitter.compute(task, work, sources, target, piece)
         if near is None:
             self._store(target, part)

@@ -10,7 +10,8 @@ import itertools
 from collections.abc import Iterator
 
 from axbuild.toolchain.kinds.base import Box, Kind, Rates
-from axbuild.toolchain.npu.lower.jobs import Site, cut_axes, grain, job_cycles
+from axbuild.toolchain.kinds.codes import type_of
+from axbuild.toolchain.npu.lower.base import Geometry
 
 JOB_COST = 50.0
 """cycles that a finer cut must win for each job it adds; keeps programs short"""
@@ -46,20 +47,24 @@ def grid(box: Box, parts: dict[int, int], units: dict[int, int]) -> list[Box]:
 class Cutter:
     """Chooses tiles for one operator on one engine class. rates, engines: of one engine, and how many there are."""
 
-    def __init__(self, kind: Kind, site: Site, rates: Rates, engines: int, item_bytes: tuple[int, ...]) -> None:
+    def __init__(self, kind: Kind, geometry: Geometry, rates: Rates, engines: int) -> None:
         self.kind = kind
-        self.site = site
+        self.geometry = geometry
         self.rates = rates
         self.engines = engines
-        self.item_bytes = item_bytes
-        self.axes = cut_axes(kind, site)
+        self.item_bytes = tuple(type_of(edge).bytes for edge in (*kind.reads, kind.writes))
+        self.axes = kind.tile_axes(*geometry.inputs)
 
     def cycles(self, box: Box) -> float:
-        return job_cycles(self.kind, self.site, box, self.rates, self.item_bytes)
+        return self.kind.job_cycles(box, self.rates, *self.geometry.inputs)
+
+    def grain(self, axis: int) -> int:
+        """Cuts along a memory axis are at multiples of this."""
+        return self.kind.grain(axis, self.geometry.block, *self.geometry.inputs)
 
     def spread(self, box: Box) -> list[Box]:
         """Parts of `box` that keep all engines busy for the shortest time."""
-        units = {axis: grain(self.kind, self.site, axis) for axis in self.axes}
+        units = {axis: self.grain(axis) for axis in self.axes}
         return min((grid(box, parts, units) for parts in self._candidates()), key=self._cost)
 
     def _candidates(self) -> Iterator[dict[int, int]]:
@@ -88,7 +93,7 @@ class Cutter:
         steps: Steps = {}
         for axis in self._streaming_axes():
             start, stop = box.ranges[axis]
-            unit = grain(self.kind, self.site, axis)
+            unit = self.grain(axis)
             largest = self._largest_step(box, steps, axis, unit, budget, weigh)
             steps[axis] = min(largest * unit, stop - start)
             if self.bytes(self._first(box, steps), weigh) <= budget:
@@ -124,5 +129,5 @@ class Cutter:
 
     def bytes(self, tile: Box, weigh: list[int]) -> int:
         """Bytes that the tensors `weigh` of one tile take."""
-        boxes = (*self.kind.input_boxes(tile, *self.site.inputs), tile)
+        boxes = (*self.kind.input_boxes(tile, *self.geometry.inputs), tile)
         return sum(boxes[i].elements * self.item_bytes[i] for i in weigh)

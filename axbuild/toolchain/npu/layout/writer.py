@@ -6,7 +6,7 @@ from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.npu.chips.preset import MOVERS, Chip
 from axbuild.toolchain.npu.layout.draft import Access, Draft, Hazards, Storage
 from axbuild.toolchain.npu.layout.tile import Steps, tiles
-from axbuild.toolchain.npu.lower.jobs import Part, Work
+from axbuild.toolchain.npu.lower.base import Part, Work
 from axbuild.toolchain.npu.program.form import ITEM_BYTES
 
 COPY_BYTES = 64 << 10
@@ -65,7 +65,7 @@ class Writer:
                 deps=self.hazards.add(reads, [write]),
                 cycles=cycles,
                 ddr_bytes=0,
-                attr=work.attr,
+                attr=work.attr.plain(),
             )
         )
 

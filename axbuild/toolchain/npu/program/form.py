@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgpack
+import numpy as np
 
 from axbuild.errors import AxError
 
@@ -24,7 +25,11 @@ FORMAT = "axref-job/1"
 MAGIC = b"axref\x00\x00\x01"
 
 PARAMS, SWAP, OCM = "params", "ddr_swap", "ocm_base"
-ITEM_BYTES = {"uint8": 1, "int8": 1, "int32": 4, "uint32": 4, "float32": 4}
+ITEM_BYTES = {
+    name: int(np.dtype(name).itemsize)
+    for name in ("uint8", "int8", "uint16", "int16", "int32", "uint32", "int64", "float32", "float64")
+}
+"""what an operand may hold; the wide ones are packed constants"""
 
 # Bounds of what a reader accepts, far above what any chip or model needs.
 MAX_PROGRAM_BYTES = 1 << 28

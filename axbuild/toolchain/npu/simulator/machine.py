@@ -10,9 +10,10 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Job, Operand, Program, ProgramError
-from axbuild.toolchain.npu.simulator.kernels import KERNELS
+from axbuild.toolchain.npu.lower.attr import KernelAttr
+from axbuild.toolchain.npu.simulator.registry import KERNELS
 
-Step = tuple[Callable[[list[Array], list[Array], dict[str, Any]], None], list[Array], list[Array], dict[str, Any]]
+Step = tuple[Callable[[list[Array], list[Array], Any], None], list[Array], list[Array], KernelAttr]
 
 
 _MISFITS = (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, MemoryError)
@@ -45,9 +46,11 @@ class Machine:
         kernel = KERNELS.get(job.kernel)
         if kernel is None or len(job.inputs) != kernel.sources or len(job.outputs) != 1:
             raise ProgramError(f"Job {job.index} ({job.label}): '{job.kernel}' is no kernel of these operands.")
-        if missing := sorted(set(kernel.attr) - set(job.attr)):
-            raise ProgramError(f"Job {job.index} ({job.label}): attribute '{missing[0]}' is missing.")
-        return kernel.run, [self.view(o) for o in job.inputs], [self.view(o) for o in job.outputs], job.attr
+        try:
+            attr = kernel.attr.read(job.attr)
+        except ProgramError as error:
+            raise ProgramError(f"Job {job.index} ({job.label}): {error.sentence}.") from None
+        return kernel.run, [self.view(o) for o in job.inputs], [self.view(o) for o in job.outputs], attr
 
     def view(self, operand: Operand) -> Array:
         if operand.blob >= 0:

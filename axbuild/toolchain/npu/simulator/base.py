@@ -1,0 +1,22 @@
+"""What a kernel of the simulator is: numpy on one thread, independent of the ONNX bodies it must equal to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.lower.attr import KernelAttr
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """run(source views, target views, attributes): maps are NHWC, element types those of the views.
+
+    sources: number of operands read; attr: the dataclass of its attributes.
+    """
+
+    run: Callable[[list[Array], list[Array], Any], None]
+    sources: int
+    attr: type[KernelAttr]
