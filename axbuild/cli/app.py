@@ -9,7 +9,7 @@ import click
 
 from axbuild.cli.common import SUBTRACT
 from axbuild.cli.ending import ended
-from axbuild.engine.snapshot import Found
+from axbuild.engine.noop.snapshot import Found
 from axbuild.errors import USER_ERROR
 
 VERBS = {

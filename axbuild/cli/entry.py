@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from axbuild.engine import snapshot
+from axbuild.engine.noop import snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import click
 
 from axbuild import __version__
 from axbuild.cli.common import config_option, here, json_option
-from axbuild.engine.claims import FOLDER
-from axbuild.engine.platform import float_platform
-from axbuild.engine.resources import machine_cpus, machine_memory_gb
+from axbuild.engine.code.platform import float_platform
+from axbuild.engine.run.claims import FOLDER
+from axbuild.engine.run.resources import machine_cpus, machine_memory_gb
 from axbuild.errors import AxError
 from axbuild.report.style import Style
 from axbuild.workspace.attributes import shown

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO, TypeVar
 
-from axbuild.engine.claims import FOLDER
-from axbuild.engine.events import (
+from axbuild.engine.records.events import (
     WOULD_RUN,
     ActionFinished,
     BuildFinished,
@@ -15,6 +14,7 @@ from axbuild.engine.events import (
     Event,
     TestResult,
 )
+from axbuild.engine.run.claims import FOLDER
 from axbuild.errors import INTERRUPTED, AxError
 from axbuild.report.board import Board
 from axbuild.report.style import Style, duration

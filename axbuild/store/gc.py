@@ -1,9 +1,9 @@
 """Collection: what has gone unused for too long goes, then what was used least recently, until the cache fits.
 
 What counts as a use: a build asks for a blob (its modification time is that, to ten minutes), or a living snapshot
-covers its action. A snapshot is a build's answer kept outside of the store (see `engine/snapshot`); it lists the keys
-it rests on in `workspaces/<id>/snapshots/*.keys`, whose modification time is its last use, and is dead once that list
-is gone: so the list goes first, and a snapshot never promises what was collected.
+covers its action. A snapshot is a build's answer kept outside of the store (see `engine/noop/snapshot`); it lists the
+keys it rests on in `workspaces/<id>/snapshots/*.keys`, whose modification time is its last use, and is dead once that
+list is gone: so the list goes first, and a snapshot never promises what was collected.
 
 Never collected: what the collecting build used itself; what another build under way may count on, which is everything
 used since ten minutes before it opened the cache; the newest snapshot of each workspace, unless by age. So the cache

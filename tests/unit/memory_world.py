@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from axbuild.engine.content import Content, File, shape_of
-from axbuild.engine.events import ActionFinished, ActionStarted, Event, Stream
-from axbuild.engine.explain import Cause
-from axbuild.engine.key import Key, StageCode, key_of
-from axbuild.engine.nodes import Found, Goal, Inputs, Ran
-from axbuild.engine.resources import Pool
-from axbuild.engine.scheduler import Scheduler
+from axbuild.engine.code.key import Key, StageCode, key_of
+from axbuild.engine.records.events import ActionFinished, ActionStarted, Event, Stream
+from axbuild.engine.records.explain import Cause
+from axbuild.engine.run.content import Content, File, shape_of
+from axbuild.engine.run.nodes import Found, Goal, Inputs, Ran
+from axbuild.engine.run.resources import Pool
+from axbuild.engine.run.scheduler import Scheduler
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost

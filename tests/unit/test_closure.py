@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from axbuild.engine.code import Code, StageBroken, StageNotFound
-from axbuild.engine.distributions import Installed, NoDistribution
-from axbuild.engine.imports import Import, imports_of
+from axbuild.engine.code.closure import Code, StageBroken, StageNotFound
+from axbuild.engine.code.distributions import Installed, NoDistribution
+from axbuild.engine.code.imports import Import, imports_of
 from axbuild.workspace.stage import Stage
 
 
@@ -269,7 +269,7 @@ def test_broken_code_is_an_error_with_a_place(tree):
 
 def test_a_warm_closure_reads_no_module(tree, tmp_path, monkeypatch):
     tree.write({f"axbuild/m{number}.py": f"import axbuild.m{number + 1}" for number in range(60)})
-    monkeypatch.setattr("axbuild.engine.code.time.time_ns", lambda: time.perf_counter_ns() + 4 * 10**18)
+    monkeypatch.setattr("axbuild.engine.code.closure.time.time_ns", lambda: time.perf_counter_ns() + 4 * 10**18)
     code = Code(tmp_path, None, tmp_path / "state")
     first = code.closure(Stage("axbuild.m0:f"))
     code.save()

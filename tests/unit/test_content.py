@@ -1,7 +1,7 @@
 import pytest
 
-from axbuild.engine.content import Contents, File, NoSuchEntry, SameName, known_names, said, shape_of
-from axbuild.engine.nodes import Completed
+from axbuild.engine.run.content import Contents, File, NoSuchEntry, SameName, known_names, said, shape_of
+from axbuild.engine.run.nodes import Completed
 from axbuild.workspace.artifact import Entry, Output, Result, Source, Tree
 
 A, B, C = (("//t", name) for name in "abc")

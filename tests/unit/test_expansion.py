@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from axbuild.engine.expansion import BadExpansion, read_expansion
+from axbuild.engine.run.expansion import BadExpansion, read_expansion
 from axbuild.graph.actions import Action
 from axbuild.workspace.artifact import Entry, Output, Result, Source
 from axbuild.workspace.stage import Stage

@@ -1,6 +1,6 @@
 import pytest
 
-from axbuild.engine.explain import Cause, diff, is_first, reason, sentence
+from axbuild.engine.records.explain import Cause, diff, is_first, reason, sentence
 
 BEFORE = {
     "stage": "m:f",

@@ -3,7 +3,7 @@ from hashlib import sha256
 
 import pytest
 
-from axbuild.engine.key import HEADER, StageCode, canonical, key_of, parse
+from axbuild.engine.code.key import HEADER, StageCode, canonical, key_of, parse
 
 CODE = StageCode({"axbuild.b": "22", "axbuild.a": "11"}, {"numpy": "2.4.6"})
 

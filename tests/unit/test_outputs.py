@@ -2,8 +2,8 @@ import errno
 
 import pytest
 
-from axbuild.engine.content import File
-from axbuild.engine.outputs import BadOutputPath, Outputs, OutputsNotWritable, clean
+from axbuild.engine.run.content import File
+from axbuild.engine.run.outputs import BadOutputPath, Outputs, OutputsNotWritable, clean
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store

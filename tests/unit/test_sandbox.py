@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from axbuild.engine.code import Code
-from axbuild.engine.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
+from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
 from axbuild.store import statcache
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
@@ -87,7 +87,7 @@ def test_a_source_that_changes_while_it_is_copied_is_an_error(store, stat, tmp_p
     def copy(source, target):
         target.write_text("half bef")
 
-    monkeypatch.setattr("axbuild.engine.sandbox.clone_or_copy", copy)
+    monkeypatch.setattr("axbuild.engine.workers.sandbox.clone_or_copy", copy)
     with pytest.raises(InputChanged):
         prepare(store.scratch(), {"a": before}, store.blobs, stat)
 
@@ -186,7 +186,7 @@ def test_a_declared_data_file_may_be_read_and_no_other(own_bench):
 @pytest.mark.parametrize(
     ("module", "refused"),
     [
-        ("axbuild.engine.key", "axbuild.engine"),
+        ("axbuild.engine.code.key", "axbuild.engine"),
         ("axbuild.graph", "axbuild.graph"),
         ("pytest", "pytest"),
         ("numpy", "numpy"),

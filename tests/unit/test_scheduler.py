@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from axbuild.engine.events import Diagnostic
-from axbuild.engine.nodes import Goal
+from axbuild.engine.records.events import Diagnostic
+from axbuild.engine.run.nodes import Goal
 from axbuild.errors import AxError
 from axbuild.store.faults import BlobLost
 from axbuild.workspace.artifact import Entry, Result, Source, Tree

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from axbuild.engine.code import Code
-from axbuild.engine.workers import Job, Workers
+from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.local import Job, Workers
 from axbuild.errors import AxError
 
 
@@ -308,8 +308,8 @@ def test_closing_kills_everything(own_bench):
 CLIENT = """
 import sys
 from pathlib import Path
-from axbuild.engine.code import Code
-from axbuild.engine.workers import Job, Workers
+from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.local import Job, Workers
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
 stage = Stage("./stages.py:sleep", outputs=("o",))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from axbuild.engine.content import Content
-from axbuild.engine.explain import Cause
-from axbuild.engine.key import Key, Shape
+from axbuild.engine.code.key import Key, Shape
+from axbuild.engine.records.explain import Cause
+from axbuild.engine.run.content import Content
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.workspace.artifact import ActionId, Artifact

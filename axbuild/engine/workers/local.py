@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from axbuild.engine.code import Closure
+from axbuild.engine.code.closure import Closure
 from axbuild.errors import AxError
 from axbuild.workspace.stage import Stage
 

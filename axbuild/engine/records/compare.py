@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from axbuild.engine.events import ActionFinished, TestResult
-from axbuild.engine.explain import Cause, diff
-from axbuild.engine.history import Record
+from axbuild.engine.records.events import ActionFinished, TestResult
+from axbuild.engine.records.explain import Cause, diff
+from axbuild.engine.records.history import Record
 from axbuild.store.results import files_of
 from axbuild.workspace.artifact import ActionId
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axbuild.engine.content import Content, File, files_of, shape_of
-from axbuild.engine.explain import Cause
-from axbuild.engine.key import Key, Shape, StageCode, key_of
-from axbuild.engine.nodes import Found, Inputs, Lock, Ran
-from axbuild.engine.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
-from axbuild.engine.workers import Job, Outcome, StageKilled, StageTimedOut, Workers
+from axbuild.engine.code.key import Key, Shape, StageCode, key_of
+from axbuild.engine.records.explain import Cause
+from axbuild.engine.run.content import Content, File, files_of, shape_of
+from axbuild.engine.run.nodes import Found, Inputs, Lock, Ran
+from axbuild.engine.workers.local import Job, Outcome, StageKilled, StageTimedOut, Workers
+from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
 from axbuild.errors import CODES, USER_ERROR, AxError, Place
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
@@ -22,7 +22,7 @@ from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.stage import Stage
 
 if TYPE_CHECKING:
-    from axbuild.engine.code import Closure, Code
+    from axbuild.engine.code.closure import Closure, Code
 
 
 _TELL_PEAK = (StageKilled.code, StageTimedOut.code)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from axbuild.engine.key import Shape
+from axbuild.engine.code.key import Shape
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree
 

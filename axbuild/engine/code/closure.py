@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import axbuild
-from axbuild.engine.distributions import Installed, Tools
-from axbuild.engine.imports import Import, imports_of
+from axbuild.engine.code.distributions import Installed, Tools
+from axbuild.engine.code.imports import Import, imports_of
 from axbuild.errors import AxError, Place
 from axbuild.store.records import read_record, write_record
 from axbuild.store.statcache import has_settled, signature_of
