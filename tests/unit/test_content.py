@@ -31,6 +31,25 @@ def test_outputs_and_entries_of_what_is_done(contents):
     assert contents.content(Entry(FOLDER, "y/z")) == File("digest of p/y/z", "p/y/z")
 
 
+def test_an_entry_may_be_a_folder(contents, done):
+    done[B] = Completed({"deep/": {"a/x": "4", "a/b/y": "5", "ab": "6"}}, {})
+    deep = Output(B, "deep/")
+    assert shape_of(contents.content(Entry(deep, "a/"))) == {"x": "4", "b/y": "5"}
+    assert shape_of(contents.content(Entry(Entry(deep, "a/"), "b/"))) == {"y": "5"}
+    assert contents.content(Entry(Entry(deep, "a/"), "x")) == File("4")
+    with pytest.raises(NoSuchEntry, match=r"deep/ of //t b has no folder 'c/'; it holds a/b/y, a/x, ab"):
+        contents.content(Entry(deep, "c/"))
+    with pytest.raises(NoSuchEntry, match=r"has no folder 'ab/'"):
+        contents.content(Entry(deep, "ab/"))
+
+
+def test_a_folder_of_a_result_needs_only_the_parts_in_it(contents, done):
+    done[B] = Completed({}, {"b1/p": Output(A, "one"), "b1/q": Output(A, "many/"), "b4/p": Output(C, "out")})
+    assert list(contents.pending(Entry(Result(B), "b1/"))) == []
+    assert shape_of(contents.content(Entry(Result(B), "b1/"))) == {"p": "1", "q/f": "2", "q/g": "3"}
+    assert list(contents.pending(Entry(Result(B), "b4/"))) == [C]
+
+
 def test_a_tree_is_put_together_under_prefixes(contents):
     tree = Tree((("model.onnx", Output(A, "one")), ("", Output(A, "many/")), ("data", FOLDER)))
     assert shape_of(contents.content(tree)) == {

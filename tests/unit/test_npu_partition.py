@@ -20,7 +20,6 @@ from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.net import NetError, net_of, read_model
 from axbuild.toolchain.npu.plan import limits
-from axbuild.toolchain.npu.plan.extract import ExtractParams, extract
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.npu.plan.preflight import Declared, LimitError, PreflightParams, preflight
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError
@@ -162,15 +161,13 @@ def test_split_lays_out_one_compilation_for_each_batch(tmp_path):
     _, folder = partitioned(tmp_path, quantised(), PICTURE)
     split(folder, tmp_path, params=SplitParams("AX650", "NPU2", (1, 4), 3.5))
     record = json.loads((tmp_path / "expansion.json").read_text())
-    assert [child["name"] for child in record["children"]] == ["extract_0", "compile_0_b1", "compile_0_b4"]
-    assert record["children"][2]["params"] == {
+    assert [child["name"] for child in record["children"]] == ["compile_0_b1", "compile_0_b4"]
+    assert record["children"][1]["params"] == {
         "target_hardware": "AX650", "npu_mode": "NPU2", "batch": 4, "ddr_bw_limit": 3.5,
     }  # fmt: skip
-    assert record["children"][2]["inputs"] == {"subgraph": "child:extract_0/subgraph.onnx"}
+    assert record["children"][1]["inputs"] == {"subgraph": "input:partition/subgraph_npu_0.onnx"}
     assert record["result"]["subgraph_npu_0/b4/params.bin"] == "child:compile_0_b4/params.bin"
     assert len(record["result"]) == 6
-    extract(folder, tmp_path, params=ExtractParams("subgraph_npu_0"))
-    assert (tmp_path / "subgraph.onnx").read_bytes() == (folder / "subgraph_npu_0.onnx").read_bytes()
 
 
 def test_the_report_is_an_estimate_and_says_so(tmp_path):
