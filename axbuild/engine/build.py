@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
 from axbuild.engine.noop.partial import Part
@@ -40,7 +41,7 @@ from axbuild.engine.run.scheduler import Scheduler
 from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
 from axbuild.engine.workers.local import Workers
-from axbuild.errors import BUILD_FAILED, INTERRUPTED, AxError
+from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out
 from axbuild.graph.targets import load
@@ -199,7 +200,7 @@ class _Build:
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)
-        self.report.exit_code = self.report.exit_code or error.exit_code
+        self.report.exit_code = self.report.exit_code or exit_code_of(error.code)
 
     def _build(self, store: Store, workers: Workers) -> None:
         part = self.request.part

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO, TypeVar
 
+from axbuild.codes import INTERRUPTED
 from axbuild.engine.records.events import (
     WOULD_RUN,
     ActionFinished,
@@ -15,7 +16,7 @@ from axbuild.engine.records.events import (
     TestResult,
 )
 from axbuild.engine.run.claims import FOLDER
-from axbuild.errors import INTERRUPTED, AxError
+from axbuild.errors import AxError
 from axbuild.report.board import Board
 from axbuild.report.style import Style, duration
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code, StageBroken, StageNotFound
 from axbuild.engine.code.distributions import Installed, NoDistribution
 from axbuild.engine.code.imports import Import, imports_of
@@ -233,7 +234,7 @@ def test_a_module_of_no_distribution_is_refused(tmp_path):
     for module in ("loose", "editable"):
         with pytest.raises(NoDistribution) as error:
             Installed(None, folders).tools_of({module})
-        assert error.value.exit_code == 2
+        assert exit_code_of(error.value.code) == 2
         assert module in error.value.sentence
 
 
@@ -251,7 +252,7 @@ def test_a_stage_that_does_not_exist_is_the_users_error(tree, ref, said):
     tree.write({"axbuild/a.py": ""})
     with pytest.raises(StageNotFound, match=said) as error:
         tree.closure(ref)
-    assert error.value.exit_code == 2
+    assert exit_code_of(error.value.code) == 2
 
 
 def test_a_missing_data_file_is_named(tree):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code
 from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
 from axbuild.store import statcache
@@ -70,7 +71,7 @@ def test_a_source_that_changed_since_its_key_is_an_error(store, stat, tmp_path, 
     (tmp_path / "a").write_text("after!")
     with pytest.raises(InputChanged) as error:
         prepare(store.scratch(), {"a": before}, store.blobs, stat)
-    assert error.value.exit_code == 1
+    assert exit_code_of(error.value.code) == 1
     assert str(tmp_path / "a") in error.value.sentence
 
 

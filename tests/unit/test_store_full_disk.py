@@ -18,6 +18,7 @@ from axbuild.errors import AxError
 from axbuild.store.store import Store
 from axbuild.store.results import ActionResult
 from axbuild.store.records import write_record
+from axbuild.codes import exit_code_of
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder = Path(sys.argv[1])
 def full(size):
@@ -31,7 +32,7 @@ def mortal():
 def told(folder, body):
     """What a process with a full disk says: its exit code as the command line would have it, and the sentence."""
     script = PRELUDE + "try:\n" + textwrap.indent(textwrap.dedent(body), "    ")
-    script += "except AxError as error:\n    print(error.code, error)\n    sys.exit(error.exit_code)\n"
+    script += "except AxError as error:\n    print(error.code, error)\n    sys.exit(exit_code_of(error.code))\n"
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, timeout=60)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from axbuild.codes import USER_ERROR, exit_code_of
 from axbuild.engine.code.key import Key, Shape, StageCode, key_of
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
 from axbuild.engine.run.nodes import Found, Inputs, Lock, Ran
 from axbuild.engine.workers.local import Job, Outcome, StageKilled, StageTimedOut, Workers
 from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
-from axbuild.errors import CODES, USER_ERROR, AxError, Place
+from axbuild.errors import AxError, Place
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
 from axbuild.store.results import ActionResult
@@ -36,7 +37,7 @@ class ActionFailed(AxError):
     def __init__(self, action: Action, said: AxError, memory: int) -> None:
         label, name = action.id
         called = f"{label} {name}" if name == action.stage.function else f"{label} {name} ({action.stage.function})"
-        untold = memory and CODES[said.code][0] != USER_ERROR and said.code not in _TELL_PEAK
+        untold = memory and exit_code_of(said.code) != USER_ERROR and said.code not in _TELL_PEAK
         peak = f" (memory peak {memory / 2**20:.0f} MiB)" if untold else ""
         super().__init__(f"{called}: {said.sentence}{peak}", place=said.place, hint=said.hint, code=said.code)
         self.peak_memory_bytes = memory
