@@ -14,7 +14,7 @@ from axbuild.engine.records.why import why
 from axbuild.report.reasons import builds_text, diff_text, why_text
 
 NO_COUNTS = dict.fromkeys(("executed", "cached", "up_to_date", "failed", "skipped"), 0)
-KEY = {"code": {}, "tools": {}, "params": {}, "inputs": {}, "platform": None, "stage": "t:f"}
+KEY = {"code": "c" * 64, "tools": {}, "params": {}, "inputs": {}, "platform": None, "stage": "t:f"}
 
 
 class Terminal(io.StringIO):
@@ -133,7 +133,7 @@ def test_lines_are_wrapped_to_the_terminal_below_where_they_began(history, monke
 
 
 def stored(**records):
-    return type("Results", (), {"get": staticmethod(records.get)})()
+    return type("Results", (), {"get": staticmethod(records.get), "code": staticmethod({}.get)})()
 
 
 def test_diff_tells_what_moved_what_only_one_had_and_which_checks_changed(history):

@@ -90,10 +90,10 @@ def test_a_result_that_finds_no_room_leaves_the_others(tmp_path):
         tmp_path,
         """
         with Store(folder / "cache") as store:
-            store.results.put("a" * 64, ActionResult({}, {"x": "b" * 64}))
+            store.results.put("a" * 64, ActionResult({"code": "c" * 64}, {"x": "b" * 64}), None)
             full(32768)
             for number in range(100):
-                store.results.put(f"{number:064}", ActionResult({"filler": "x" * 5000}, {}))
+                store.results.put(f"{number:064}", ActionResult({"filler": "x" * 5000}, {}), None)
         """,
     )
     assert code == 3, said
@@ -144,7 +144,7 @@ def test_results_that_became_read_only_say_so(tmp_path):
         with Store(folder / "cache") as store:
             mortal()
             (folder / "cache" / "results").mkdir(mode=0o555)
-            store.results.put("a" * 64, ActionResult({}, {}))
+            store.results.put("a" * 64, ActionResult({}, {}), None)
         """,
     )
     assert code == 3

@@ -81,6 +81,10 @@ class World(Protocol):
         """The key record stored with a result, kept past its blobs."""
         ...
 
+    def code_of(self, digest: str) -> Mapping[str, str] | None:
+        """The map of code (module or data file -> SHA-256) behind a digest in a key record, if it is known."""
+        ...
+
     def remember(self, id_: ActionId, key: str) -> None: ...
 
     def lock(self, key: str) -> Lock | None:

@@ -218,7 +218,7 @@ class Scheduler:
                     names |= known_names(f"{role}[{i}]", part)
             else:
                 names |= known_names(role, artifact)
-        return diff(record, node.key.record, names)
+        return diff(record, node.key.record, names, self._world.code_of)
 
     def _launch(self) -> bool:
         """Start what may run and fits; whether something waits for another build's lock."""
