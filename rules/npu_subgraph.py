@@ -18,7 +18,6 @@ PREFLIGHT = Stage(
 )
 PARTITION = Stage("axbuild.toolchain.npu.plan.partition:partition", outputs=("partition/",), data=(_PRESETS,))
 SPLIT = Stage("axbuild.toolchain.npu.plan.split:split", expands=True)
-EXTRACT = Stage("axbuild.toolchain.npu.plan.extract:extract", outputs=("subgraph.onnx",))
 COMPILE = Stage(
     "axbuild.toolchain.npu.compile:compile_subgraph",
     outputs=("program.msgpack", "params.bin", "report.json"),

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine.params import params_of
+from axbuild.engine.workers.params import params_of
 
 PROCESSOR = {
     "tensor_name": "DEFAULT",

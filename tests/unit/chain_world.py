@@ -15,7 +15,6 @@ from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, r
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
-from axbuild.toolchain.npu.plan.extract import ExtractParams, extract
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
@@ -87,12 +86,11 @@ def _laid(folder: Path, name: str, arrays) -> Path:
 def _compiled(folder: Path, batches) -> Path:
     record = json.loads((folder / "cut/partition/partition.json").read_text())
     for item in record["subgraphs"]:
-        extract(folder / "cut/partition", place(folder, "extracted"), params=ExtractParams(item["name"]))
         for batch in batches:
             out = folder / "programs" / item["name"] / f"b{batch}"
             out.mkdir(parents=True)
             params = CompileParams("AX650", "NPU1", batch)
-            compile_subgraph(folder / "extracted/subgraph.onnx", out, params=params)
+            compile_subgraph(folder / "cut/partition" / item["file"], out, params=params)
     return folder / "programs"
 
 

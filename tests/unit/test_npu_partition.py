@@ -14,13 +14,13 @@ from bodies import session
 from npu_world import Chain
 from onnx import helper, numpy_helper
 
+from axbuild.codes import exit_code_of
 from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.net import NetError, net_of, read_model
 from axbuild.toolchain.npu.plan import limits
-from axbuild.toolchain.npu.plan.extract import ExtractParams, extract
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.npu.plan.preflight import Declared, LimitError, PreflightParams, preflight
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError
@@ -155,22 +155,20 @@ def test_a_processor_that_does_not_fit_is_refused(tmp_path, change, error, sente
     with pytest.raises(error) as caught:
         partitioned(tmp_path, quantised(), replace(PICTURE, **change))
     assert sentence in caught.value.sentence
-    assert caught.value.exit_code == 2
+    assert exit_code_of(caught.value.code) == 2
 
 
 def test_split_lays_out_one_compilation_for_each_batch(tmp_path):
     _, folder = partitioned(tmp_path, quantised(), PICTURE)
     split(folder, tmp_path, params=SplitParams("AX650", "NPU2", (1, 4), 3.5))
     record = json.loads((tmp_path / "expansion.json").read_text())
-    assert [child["name"] for child in record["children"]] == ["extract_0", "compile_0_b1", "compile_0_b4"]
-    assert record["children"][2]["params"] == {
+    assert [child["name"] for child in record["children"]] == ["compile_0_b1", "compile_0_b4"]
+    assert record["children"][1]["params"] == {
         "target_hardware": "AX650", "npu_mode": "NPU2", "batch": 4, "ddr_bw_limit": 3.5,
     }  # fmt: skip
-    assert record["children"][2]["inputs"] == {"subgraph": "child:extract_0/subgraph.onnx"}
+    assert record["children"][1]["inputs"] == {"subgraph": "input:partition/subgraph_npu_0.onnx"}
     assert record["result"]["subgraph_npu_0/b4/params.bin"] == "child:compile_0_b4/params.bin"
     assert len(record["result"]) == 6
-    extract(folder, tmp_path, params=ExtractParams("subgraph_npu_0"))
-    assert (tmp_path / "subgraph.onnx").read_bytes() == (folder / "subgraph_npu_0.onnx").read_bytes()
 
 
 def test_the_report_is_an_estimate_and_says_so(tmp_path):
@@ -233,7 +231,7 @@ def test_preflight_names_every_refused_node(tmp_path):
         "2 operators do not fit the NPU of AX650: pool: a padded average must count its padding "
         "(count_include_pad = 1), got 0; wide: dilations must be 1, got 2"
     )
-    assert caught.value.exit_code == 2
+    assert exit_code_of(caught.value.code) == 2
 
 
 def early(tmp_path, *declared: Declared, **change) -> None:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.workspace.rulepack import load_rules
 
@@ -43,7 +44,7 @@ def folder(tmp_path):
 def failure(folder):
     with pytest.raises(AxError) as raised:
         load_rules(folder)
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
     return str(raised.value)
 
 

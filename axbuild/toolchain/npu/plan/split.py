@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXTRACT = "axbuild.toolchain.npu.plan.extract:extract"
 COMPILE = "axbuild.toolchain.npu.compile:compile_subgraph"
 OUTPUTS = ("program.msgpack", "params.bin", "report.json")
 
@@ -28,25 +27,15 @@ def split(partition: Path, out: Path, *, params: SplitParams) -> None:
     children: list[dict[str, Any]] = []
     result: dict[str, str] = {}
     for number, subgraph in enumerate(record["subgraphs"]):
-        children.append(_extract(number, subgraph["name"]))
         for batch in params.batches:
-            child = _compile(number, batch, params)
+            child = _compile(number, subgraph["file"], batch, params)
             children.append(child)
             result |= {f"{subgraph['name']}/b{batch}/{name}": f"child:{child['name']}/{name}" for name in OUTPUTS}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)
     (out / "expansion.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _extract(number: int, subgraph: str) -> dict[str, Any]:
-    return {
-        "name": f"extract_{number}",
-        "stage": EXTRACT,
-        "params": {"subgraph": subgraph},
-        "inputs": {"partition": "input:partition"},
-    }
-
-
-def _compile(number: int, batch: int, params: SplitParams) -> dict[str, Any]:
+def _compile(number: int, file: str, batch: int, params: SplitParams) -> dict[str, Any]:
     return {
         "name": f"compile_{number}_b{batch}",
         "stage": COMPILE,
@@ -56,5 +45,5 @@ def _compile(number: int, batch: int, params: SplitParams) -> dict[str, Any]:
             "batch": batch,
             "ddr_bw_limit": params.ddr_bw_limit,
         },
-        "inputs": {"subgraph": f"child:extract_{number}/subgraph.onnx"},
+        "inputs": {"subgraph": f"input:partition/{file}"},
     }

@@ -2,12 +2,13 @@
 
 ```
 {"children": [{"name": "compile_0_b1", "stage": "package.module:function", "params": {...},
-               "inputs": {"subgraph": "child:extract_0/subgraph.onnx", "partition": "input:partition"}}],
+               "inputs": {"subgraph": "input:partition/subgraph_npu_0.onnx"}}],
  "result": {"subgraph_npu_0/b1/program.msgpack": "child:compile_0_b1/program.msgpack"}}
 ```
-A reference is `input:<role>`, `input:<role>/<file of a tree>`, `child:<name>/<declared output>`, or, for a child
-that expands itself, `child:<name>` (its whole result) and `child:<name>/<name in its result>`; an input may be a
-list of them. Children are named below their parent (`split/compile_0_b1`), so that names stay unique in a target.
+A reference is `input:<role>`, `child:<name>/<declared output>` or, for a child that expands itself, `child:<name>`
+(its whole result); of a tree it may take one file (`input:partition/a.onnx`) or, with a "/" at its end, one folder
+(`input:partition/a/`), of which alone the child then depends. An input may be a list of references. Children are named
+below their parent (`split/compile_0_b1`), so that names stay unique in a target.
 The file comes from a stage, which may be a user's own: it can name only stages that loaded rules declare, only the
 expansion's own inputs and its children, and only names that stay inside a folder.
 """
@@ -21,7 +22,7 @@ from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
-from axbuild.workspace.artifact import Artifact, Entry, Output, Result, Source, Tree
+from axbuild.workspace.artifact import Artifact, Entry, Output, Result, Tree, is_tree
 from axbuild.workspace.stage import Stage
 
 FILE = "expansion.json"
@@ -133,9 +134,9 @@ class _Reader:
             raise self._bad(f"'{ref}': the input '{role}' is a list")
         if not name:
             return artifact
-        if isinstance(artifact, Entry) or (isinstance(artifact, Source) and not artifact.tree):
+        if not is_tree(artifact):
             raise self._bad(f"'{ref}': the input '{role}' is a single file")
-        return Entry(artifact, self._safe(name))
+        return Entry(artifact, self._inside(name))
 
     def _child(self, ref: str, child: str, name: str) -> Artifact:
         stage = self._child_stages.get(child)
@@ -145,11 +146,16 @@ class _Reader:
         if name in stage.outputs:
             return Output(action, name)
         if stage.expands:
-            return Entry(Result(action), self._safe(name)) if name else Result(action)
+            return Entry(Result(action), self._inside(name)) if name else Result(action)
         folder = next((out for out in stage.outputs if out.endswith("/") and name.startswith(out)), None)
         if folder and name != folder:
-            return Entry(Output(action, folder), self._safe(name.removeprefix(folder)))
+            return Entry(Output(action, folder), self._inside(name.removeprefix(folder)))
         raise self._bad(f"'{ref}': stage '{stage.function}' has no output '{name}'")
+
+    def _inside(self, name: str) -> str:
+        """The name of a file of a tree or, with "/" at its end, of a folder."""
+        self._safe(name.removesuffix("/"))
+        return name
 
     def _safe(self, name: Any) -> str:
         """A relative path that stays where it is put."""

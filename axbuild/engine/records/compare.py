@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from axbuild.engine.events import ActionFinished, TestResult
-from axbuild.engine.explain import Cause, diff
-from axbuild.engine.history import Record
+from axbuild.engine.records.events import ActionFinished, TestResult
+from axbuild.engine.records.explain import Cause, CodeOf, diff
+from axbuild.engine.records.history import Record
 from axbuild.store.results import files_of
 from axbuild.workspace.artifact import ActionId
 
@@ -30,6 +30,8 @@ class Store(Protocol):
     """`store.results.Results`, as far as it is asked here."""
 
     def get(self, key: str) -> Stored | None: ...
+
+    def code(self, digest: str) -> Mapping[str, str] | None: ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def compare(first: Record, second: Record, between: Sequence[Record], store: Sto
     return Difference(
         first,
         second,
-        [_moved(before, after, results, made, names) for before, after in differing],
+        [_moved(before, after, results, made, names, store.code) for before, after in differing],
         len(pairs) - len(differing),
         [event for id_, event in old.items() if id_ not in new],
         [event for id_, event in new.items() if id_ not in old],
@@ -86,12 +88,13 @@ def _moved(
     results: Mapping[str, Stored | None],
     made: Mapping[str, str],
     names: Mapping[tuple[ActionId, str], str],
+    code_of: CodeOf,
 ) -> Moved:
     one, other = results[before.key], results[after.key]
     if one is None or other is None:
         return Moved(before, after, (), None)
     id_ = after.label, after.action
-    causes = diff(one.key_record, other.key_record, {})
+    causes = diff(one.key_record, other.key_record, {}, code_of)
     named = tuple(
         Cause(c.what, c.name, c.old, c.new, names.get((id_, c.name)) or made.get(str(c.new), ""))
         if c.what == "file"

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axbuild.engine.content import Content, File, files_of, shape_of
-from axbuild.engine.explain import Cause
-from axbuild.engine.key import Key, Shape, StageCode, key_of
-from axbuild.engine.nodes import Found, Inputs, Lock, Ran
-from axbuild.engine.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
-from axbuild.engine.workers import Job, Outcome, StageKilled, StageTimedOut, Workers
-from axbuild.errors import CODES, USER_ERROR, AxError, Place
+from axbuild.codes import USER_ERROR, exit_code_of
+from axbuild.engine.code.key import Key, Shape, key_of
+from axbuild.engine.records.explain import Cause
+from axbuild.engine.run.content import Content, File, files_of, shape_of
+from axbuild.engine.run.nodes import Found, Inputs, Lock, Ran
+from axbuild.engine.workers.local import Job, Outcome, StageKilled, StageTimedOut, Workers
+from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
+from axbuild.errors import AxError, Place
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
 from axbuild.store.results import ActionResult
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, WorkspaceState
 from axbuild.workspace.artifact import ActionId
-from axbuild.workspace.stage import Stage
 
 if TYPE_CHECKING:
-    from axbuild.engine.code import Closure, Code
+    from axbuild.engine.code.closure import Code
 
 
 _TELL_PEAK = (StageKilled.code, StageTimedOut.code)
@@ -36,7 +37,7 @@ class ActionFailed(AxError):
     def __init__(self, action: Action, said: AxError, memory: int) -> None:
         label, name = action.id
         called = f"{label} {name}" if name == action.stage.function else f"{label} {name} ({action.stage.function})"
-        untold = memory and CODES[said.code][0] != USER_ERROR and said.code not in _TELL_PEAK
+        untold = memory and exit_code_of(said.code) != USER_ERROR and said.code not in _TELL_PEAK
         peak = f" (memory peak {memory / 2**20:.0f} MiB)" if untold else ""
         super().__init__(f"{called}: {said.sentence}{peak}", place=said.place, hint=said.hint, code=said.code)
         self.peak_memory_bytes = memory
@@ -72,8 +73,7 @@ class LocalWorld:
     ) -> None:
         self.root, self.store, self.state, self.stat = root, store, state, stat
         self.code, self._workers, self._platform = code, workers, platform
-        self._stage_code: dict[str, StageCode] = {}
-        self._closures: dict[str, Closure] = {}
+        self._maps: dict[str, Mapping[str, str]] = {}
         self._digests: dict[str, str] = {}
         self._started: dict[str, _Started] = {}
 
@@ -102,17 +102,11 @@ class LocalWorld:
         stage = action.stage
         platform = self._platform if stage.float else None
         try:
-            code = self._code_of(stage)
+            code = self.code.closure(stage).code
         except AxError as error:
             raise ActionFailed(action, error, 0) from error
+        self._maps[code.digest] = code.modules
         return key_of(stage.ref, code, action.params, shapes, platform)
-
-    def _code_of(self, stage: Stage) -> StageCode:
-        if stage.ref not in self._stage_code:
-            closure = self._closures[stage.ref] = self.code.closure(stage)
-            parts = {name: digest for name, (_, digest) in (closure.modules | closure.data).items()}
-            self._stage_code[stage.ref] = StageCode(parts, closure.distributions)
-        return self._stage_code[stage.ref]
 
     def find(self, key: str) -> Found:
         result = self.store.results.get(key)
@@ -132,6 +126,9 @@ class LocalWorld:
     def record_of(self, key: str) -> dict[str, Any] | None:
         result = self.store.results.get(key)
         return result.key_record if result else None
+
+    def code_of(self, digest: str) -> Mapping[str, str] | None:
+        return self._maps.get(digest) or self.store.results.code(digest)
 
     def remember(self, id_: ActionId, key: str) -> None:
         self.store.results.set_last(self.state.id, *id_, key)
@@ -154,9 +151,8 @@ class LocalWorld:
             if isinstance(error, AxError) and not isinstance(error, BlobLost):
                 raise ActionFailed(action, error, 0) from error
             raise
-        self._code_of(action.stage)
         self._started[scratch.name] = started
-        closure = self._closures[action.stage.ref]
+        closure = self.code.closure(action.stage)
         self._workers.submit(Job(scratch.name, action.stage, closure, dict(action.params), paths, scratch))
 
     def _given(self, content: Content) -> FileInput | TreeInput:
@@ -196,7 +192,7 @@ class LocalWorld:
             self._platform if started.action.stage.float else None,
             started.action.stage.intermediate,
         )
-        self.store.results.put(started.key.digest, result)
+        self.store.results.put(started.key.digest, result, self.code.closure(started.action.stage).code.modules)
         return result
 
     def _refuse_moved(self, inputs: Inputs) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from axbuild.engine.key import Shape
+from axbuild.engine.code.key import Shape
 from axbuild.errors import AxError
-from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree, is_tree
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class File:
     source: str = ""
 
 
+Held = TypeVar("Held")
+
 Content = File | dict[str, File]
 """A single file, or a tree: name inside the tree -> file."""
 
@@ -31,7 +33,8 @@ class NoSuchEntry(AxError):
 
     def __init__(self, name: str, owner: str, found: Mapping[str, object]) -> None:
         names = ", ".join(sorted(found)[:5]) or "nothing"
-        super().__init__(f"{owner} has no file '{name}'; it holds {names}")
+        kind = "folder" if name.endswith("/") else "file"
+        super().__init__(f"{owner} has no {kind} '{name}'; it holds {names}")
 
 
 class SameName(AxError):
@@ -71,7 +74,8 @@ class Contents:
                     for part in self._done[action].result.values():
                         yield from self.pending(part)
             case Entry(Result(action), name) if action in self._done:
-                yield from self.pending(self._part(action, name))
+                for part in self._parts(action, name).values():
+                    yield from self.pending(part)
             case Entry(tree, _):
                 yield from self.pending(tree)
             case Tree(entries):
@@ -95,20 +99,19 @@ class Contents:
             case Result(action):
                 return self._joined((name, self.content(part)) for name, part in self._done[action].result.items())
             case Entry(Result(action), name):
-                return self.content(self._part(action, name))
+                parts = self._parts(action, name)
+                if not is_tree(artifact):
+                    return self.content(parts[""])
+                return self._joined((inside, self.content(part)) for inside, part in parts.items())
             case Entry(tree, name):
                 inside = self.content(tree)
-                if isinstance(inside, File) or name not in inside:
-                    raise NoSuchEntry(name, said(tree), {} if isinstance(inside, File) else inside)
-                return inside[name]
+                taken = _taken({} if isinstance(inside, File) else inside, name, tree)
+                return taken if is_tree(artifact) else taken[""]
             case Tree(entries):
                 return self._joined((prefix, self.content(part)) for prefix, part in entries)
 
-    def _part(self, action: ActionId, name: str) -> Artifact:
-        parts = self._done[action].result
-        if name not in parts:
-            raise NoSuchEntry(name, said(Result(action)), parts)
-        return parts[name]
+    def _parts(self, action: ActionId, name: str) -> dict[str, Artifact]:
+        return _taken(self._done[action].result, name, Result(action))
 
     def _source(self, path: str) -> File:
         return File(self._digest_of(path), path)
@@ -122,6 +125,17 @@ class Contents:
                     raise SameName(name)
                 files[name] = file
         return files
+
+
+def _taken(held: Mapping[str, Held], name: str, owner: Artifact) -> dict[str, Held]:
+    """What an entry takes of a tree, by names inside the entry: the one file under "", or a folder's files."""
+    if name.endswith("/"):
+        found = {inside.removeprefix(name): one for inside, one in held.items() if inside.startswith(name)}
+    else:
+        found = {"": held[name]} if name in held else {}
+    if not found:
+        raise NoSuchEntry(name, said(owner), held)
+    return found
 
 
 def _under(prefix: str, name: str) -> str:

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
-from axbuild.engine.content import File
-from axbuild.engine.events import ActionFinished, Event, Stream, TestResult
-from axbuild.engine.scheduler import Scheduler
+from axbuild.engine.records.events import ActionFinished, Event, Stream, TestResult
+from axbuild.engine.run.content import File
+from axbuild.engine.run.scheduler import Scheduler
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.workspace.artifact import ActionId, Artifact, Output

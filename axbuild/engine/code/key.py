@@ -1,10 +1,11 @@
 """The action key: a readable record of everything that can change an output, and its SHA-256.
 
 The record is text: the line `axbuild-key/1`, then canonical JSON (sorted names, no spaces, ASCII). It holds the
-stage's id, the digest of every module and data file of its import closure, the versions of its third-party
-distributions, parameters, content digests of the named inputs and, for float stages, the float platform.
-Never a path of the machine, a clock or a user. The whole record is kept beside the result, so that `why` can
-say which part of it moved; a bare digest could only say that something did.
+stage's id, the digest of its code (a map from every module and data file of its import closure to theirs), the
+versions of its third-party distributions, parameters, content digests of the named inputs and, for float stages,
+the float platform. Never a path of the machine, a clock or a user. The whole record is kept beside the result, and
+each map of code once under its digest, so that `why` can say which part moved; a bare digest could only say that
+something did.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
+from functools import cached_property
 from typing import Any
+
+from axbuild.store.digests import canonical, digest_of_bytes, digest_of_value
 
 HEADER = "axbuild-key/1"
 
@@ -29,8 +31,14 @@ class StageCode:
     modules: Mapping[str, str]
     tools: Mapping[str, str]
 
-    def __hash__(self) -> int:
-        return id(self)
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the modules."""
+        return digest_of_value(self.modules)
+
+    @cached_property
+    def tools_text(self) -> str:
+        return canonical(self.tools)
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,6 @@ class Key:
         return parse(self.text)
 
 
-def canonical(value: Any) -> str:
-    """JSON with one spelling: sorted names, no spaces, ASCII; refuses NaN and what JSON cannot say."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
 def key_of(
     stage_id: str,
     code: StageCode,
@@ -58,18 +61,12 @@ def key_of(
     platform: str | None,
 ) -> Key:
     """The key of one action; `inputs` holds content only, `platform` is None for exact stages."""
-    modules, tools = _code_text(code)
     # Put together by hand (in sorted order) since the code of a stage is the same for all of its actions.
     text = (
-        f'{HEADER}\n{{"code":{modules},"inputs":{canonical(inputs)},"params":{canonical(params)},'
-        f'"platform":{canonical(platform)},"stage":{canonical(stage_id)},"tools":{tools}}}'
+        f'{HEADER}\n{{"code":"{code.digest}","inputs":{canonical(inputs)},"params":{canonical(params)},'
+        f'"platform":{canonical(platform)},"stage":{canonical(stage_id)},"tools":{code.tools_text}}}'
     )
-    return Key(sha256(text.encode()).hexdigest(), text)
-
-
-@lru_cache(maxsize=1024)
-def _code_text(code: StageCode) -> tuple[str, str]:
-    return canonical(dict(code.modules)), canonical(dict(code.tools))
+    return Key(digest_of_bytes(text.encode()), text)
 
 
 def parse(text: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from axbuild.engine.events import ActionFinished
-from axbuild.engine.history import History, Record
-from axbuild.engine.made import Made
+from axbuild.engine.records.events import ActionFinished
+from axbuild.engine.records.history import History, Record
+from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import ActionId
 

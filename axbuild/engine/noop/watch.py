@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine import snapshot as form
-from axbuild.engine.code import Code
-from axbuild.engine.nodes import Goal
-from axbuild.engine.scheduler import Scheduler, inputs_of
+from axbuild.engine.code.closure import Code
+from axbuild.engine.noop import snapshot as form
+from axbuild.engine.run.nodes import Goal
+from axbuild.engine.run.scheduler import Scheduler, inputs_of
 from axbuild.store.statcache import StatCache, has_settled
 from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan

@@ -18,8 +18,8 @@ from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 
-from axbuild.engine.claims import FOLDER, OWN, listed, manifest_of, owner_of, owners_below
-from axbuild.engine.content import Content, File
+from axbuild.engine.run.claims import FOLDER, OWN, listed, manifest_of, owner_of, owners_below
+from axbuild.engine.run.content import Content, File
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.faults import DiskFull

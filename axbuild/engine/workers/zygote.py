@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # run as a script: its own package is beside it, and nowhere else
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from axbuild.engine import child
-from axbuild.engine.preload import CodeChanged, Preload, View
+from axbuild.engine.workers import child
+from axbuild.engine.workers.preload import CodeChanged, Preload, View
 
 LOG_TAIL_BYTES = 16384
 _RECEIVE_BYTES = 1 << 16

@@ -12,12 +12,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from axbuild.engine.content import Contents, known_names
-from axbuild.engine.events import MAY_RUN, WOULD_RUN, ActionFinished, ActionStarted, Diagnostic, Stream
-from axbuild.engine.expansion import FILE, Expansion, read_expansion
-from axbuild.engine.explain import Cause, diff, reason
-from axbuild.engine.nodes import Completed, Goal, Node, Ran, Result, State, World
-from axbuild.engine.resources import Pool
+from axbuild.engine.records.events import MAY_RUN, WOULD_RUN, ActionFinished, ActionStarted, Diagnostic, Stream
+from axbuild.engine.records.explain import Cause, diff, reason
+from axbuild.engine.run.content import Contents, known_names
+from axbuild.engine.run.expansion import FILE, Expansion, read_expansion
+from axbuild.engine.run.nodes import Completed, Goal, Node, Ran, Result, State, World
+from axbuild.engine.run.resources import Pool
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
@@ -218,7 +218,7 @@ class Scheduler:
                     names |= known_names(f"{role}[{i}]", part)
             else:
                 names |= known_names(role, artifact)
-        return diff(record, node.key.record, names)
+        return diff(record, node.key.record, names, self._world.code_of)
 
     def _launch(self) -> bool:
         """Start what may run and fits; whether something waits for another build's lock."""

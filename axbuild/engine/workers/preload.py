@@ -13,7 +13,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from axbuild.engine.guard import FIRST_PARTY, Finder, hide, own_file, readable, show
+from axbuild.engine.workers.guard import FIRST_PARTY, Finder, hide, own_file, readable, show
 
 
 class CodeChanged(Exception):

@@ -22,9 +22,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine.guard import Finder, Refused, Walls
-from axbuild.engine.params import ParamsMismatch, params_of
-from axbuild.engine.preload import View
+from axbuild.engine.workers.guard import Finder, Refused, Walls
+from axbuild.engine.workers.params import ParamsMismatch, params_of
+from axbuild.engine.workers.preload import View
 
 PR_SET_PDEATHSIG = 1
 EXPANSION = "expansion.json"

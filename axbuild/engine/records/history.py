@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from axbuild.engine.events import (
+from axbuild.engine.records.events import (
     ActionFinished,
     ActionStarted,
     BuildFinished,
@@ -32,7 +32,7 @@ from axbuild.engine.events import (
     from_line,
     name_of,
 )
-from axbuild.engine.made import Made, MadeLog
+from axbuild.engine.records.made import Made, MadeLog
 from axbuild.errors import AxError
 from axbuild.store.faults import told_as_store_errors
 from axbuild.workspace.artifact import ActionId

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine import snapshot as form
-from axbuild.engine.events import ActionFinished, Diagnostic, TestResult
-from axbuild.engine.watch import Watched, write_keys, young
+from axbuild.engine.noop import snapshot as form
+from axbuild.engine.noop.watch import Watched, write_keys, young
+from axbuild.engine.records.events import ActionFinished, Diagnostic, TestResult
 from axbuild.workspace.artifact import ActionId
 
 LABEL, NAME, KEY, WAITS, SOURCES, PREFLIGHT = range(6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +35,17 @@ Names = Mapping[str, str]
 """role, or role/file -> what the user knows this input by"""
 
 
-def diff(old: Mapping[str, Any], new: Mapping[str, Any], names: Names) -> tuple[Cause, ...]:
+CodeOf = Callable[[str], Mapping[str, str] | None]
+"""digest of a stage's code -> its modules and data files with theirs, if that is known"""
+
+
+def diff(old: Mapping[str, Any], new: Mapping[str, Any], names: Names, code_of: CodeOf) -> tuple[Cause, ...]:
     """What differs between two key records, sources and parameters first: they are what a user edits."""
     return (
         *_files(old["inputs"], new["inputs"], names),
         *_moved("parameter", _flat(old["params"]), _flat(new["params"])),
         *_moved("stage", {"": old["stage"]}, {"": new["stage"]}),
-        *_moved("code", old["code"], new["code"]),
+        *_code(old["code"], new["code"], code_of),
         *_moved("tool", old["tools"], new["tools"]),
         *_moved("platform", {"": old["platform"]}, {"": new["platform"]}),
     )
@@ -51,6 +55,15 @@ def _moved(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterato
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name) or (name in old) != (name in new):
             yield Cause(what, name, old.get(name), new.get(name))
+
+
+def _code(old: str, new: str, code_of: CodeOf) -> Iterator[Cause]:
+    if old != new:
+        before, after = code_of(old), code_of(new)
+        if before is None or after is None:
+            yield Cause("code", "", old, new)
+        else:
+            yield from _moved("code", before, after)
 
 
 def _files(old: Mapping[str, Any], new: Mapping[str, Any], names: Names) -> Iterator[Cause]:
@@ -104,6 +117,8 @@ def sentence(cause: Cause) -> str:
         case "parameter":
             return f"parameter {cause.name}: {_value(old)} -> {_value(new)}"
         case "code":
+            if not cause.name:
+                return f"code of the stage changed: {short(old)} -> {short(new)}"
             if old is None or new is None:
                 return f"code {cause.name} {'joined' if old is None else 'left'} the stage's imports"
             return f"code {cause.name} changed: {short(old)} -> {short(new)}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from axbuild.engine.code import Closure
+from axbuild.engine.code.closure import Closure
 from axbuild.errors import AxError
 from axbuild.workspace.stage import Stage
 
@@ -224,7 +224,7 @@ class Workers:
 
     def _number(self, job: Job) -> int:
         """A short name for the closure, whose content crosses once."""
-        identity = (job.stage.ref, job.closure.digest)
+        identity = (job.stage.ref, job.closure.code.digest)
         if identity not in self._closures:
             number = len(self._closures)
             closure = job.closure

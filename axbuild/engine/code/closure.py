@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import axbuild
-from axbuild.engine.distributions import Installed, Tools
-from axbuild.engine.imports import Import, imports_of
+from axbuild.engine.code.distributions import Installed, Tools
+from axbuild.engine.code.imports import Import, imports_of
+from axbuild.engine.code.key import StageCode
 from axbuild.errors import AxError, Place
 from axbuild.store.records import read_record, write_record
 from axbuild.store.statcache import has_settled, signature_of
@@ -60,20 +61,19 @@ class Preload:
 
 @dataclass(frozen=True, eq=False)
 class Closure:
-    """modules, data: name -> (absolute path, SHA-256). distributions: name -> version, Python's own among them.
+    """modules, data: name -> (absolute path, SHA-256).
 
     module, function: what to call. imports: third-party imports at module level, for a worker to make beforehand.
-    tops: the top-level third-party modules the stage may import. digest: SHA-256 over modules and data.
+    tops: the top-level third-party modules the stage may import. code: what of all this stands in keys.
     """
 
     module: str
     function: str
     modules: dict[str, tuple[str, str]]
     data: dict[str, tuple[str, str]]
-    distributions: dict[str, str]
     imports: tuple[Preload, ...]
     tops: tuple[str, ...]
-    digest: str
+    code: StageCode
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,9 @@ class Code:
             stage.function,
             dict(sorted(modules.items())),
             data,
-            tools.versions,
             tuple(self._preload(module, names) for module, names in sorted(preload)),
             tools.tops,
-            _digest(modules, data),
+            StageCode({name: digest for name, (_, digest) in (modules | data).items()}, tools.versions),
         )
 
     def _module_of(self, stage: Stage) -> str:
@@ -265,9 +264,3 @@ class Code:
 def _parents(module: str) -> list[str]:
     parts = module.split(".")
     return [".".join(parts[:length]) for length in range(1, len(parts))]
-
-
-def _digest(modules: dict[str, tuple[str, str]], data: dict[str, tuple[str, str]]) -> str:
-    lines = [f"module {name} {digest}\n" for name, (_, digest) in sorted(modules.items())]
-    lines += [f"data {name} {digest}\n" for name, (_, digest) in sorted(data.items())]
-    return sha256("".join(lines).encode()).hexdigest()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from axbuild.engine.content import Content
-from axbuild.engine.explain import Cause
-from axbuild.engine.key import Key, Shape
+from axbuild.engine.code.key import Key, Shape
+from axbuild.engine.records.explain import Cause
+from axbuild.engine.run.content import Content
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.workspace.artifact import ActionId, Artifact
@@ -79,6 +79,10 @@ class World(Protocol):
 
     def record_of(self, key: str) -> dict[str, Any] | None:
         """The key record stored with a result, kept past its blobs."""
+        ...
+
+    def code_of(self, digest: str) -> Mapping[str, str] | None:
+        """The map of code (module or data file -> SHA-256) behind a digest in a key record, if it is known."""
         ...
 
     def remember(self, id_: ActionId, key: str) -> None: ...

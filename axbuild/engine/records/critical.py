@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from axbuild.engine.events import ActionFinished
+from axbuild.engine.records.events import ActionFinished
 from axbuild.workspace.artifact import ActionId
 
 
