@@ -87,6 +87,10 @@ class Rates:
     ddr_bytes: float
     mover_bytes: float
     """bytes a cycle of one mover (cv or sdma); together they get no more than `ddr_bytes` to and from the DDR"""
+    conv_wide: float
+    teng_wide: float
+    teng_float: float
+    """how many times slower 16-bit activations are (conv, teng), and float32 on teng"""
 
 
 def memory_shape(shape: Shape) -> Shape:
