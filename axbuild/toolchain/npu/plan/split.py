@@ -13,12 +13,10 @@ OUTPUTS = ("program.msgpack", "params.bin", "report.json")
 
 @dataclass(frozen=True)
 class SplitParams:
-    """ddr_bw_limit: GB/s, 0 for none."""
+    """compilation: what every compilation is told beside its batch, handed on unread."""
 
-    target_hardware: str
-    npu_mode: str
     batches: tuple[int, ...]
-    ddr_bw_limit: float
+    compilation: dict[str, Any]
 
 
 def split(partition: Path, out: Path, *, params: SplitParams) -> None:
@@ -28,22 +26,15 @@ def split(partition: Path, out: Path, *, params: SplitParams) -> None:
     result: dict[str, str] = {}
     for number, subgraph in enumerate(record["subgraphs"]):
         for batch in params.batches:
-            child = _compile(number, subgraph["file"], batch, params)
-            children.append(child)
-            result |= {f"{subgraph['name']}/b{batch}/{name}": f"child:{child['name']}/{name}" for name in OUTPUTS}
+            name = f"compile_{number}_b{batch}"
+            children.append(
+                {
+                    "name": name,
+                    "stage": COMPILE,
+                    "params": {**params.compilation, "batch": batch},
+                    "inputs": {"subgraph": f"input:partition/{subgraph['file']}"},
+                }
+            )
+            result |= {f"{subgraph['name']}/b{batch}/{output}": f"child:{name}/{output}" for output in OUTPUTS}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)
     (out / "expansion.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _compile(number: int, file: str, batch: int, params: SplitParams) -> dict[str, Any]:
-    return {
-        "name": f"compile_{number}_b{batch}",
-        "stage": COMPILE,
-        "params": {
-            "target_hardware": params.target_hardware,
-            "npu_mode": params.npu_mode,
-            "batch": batch,
-            "ddr_bw_limit": params.ddr_bw_limit,
-        },
-        "inputs": {"subgraph": f"input:partition/{file}"},
-    }
