@@ -1,5 +1,5 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import table
+from witness import binary, border, table
 
-CASES = [*table.CASES]
+CASES = [*table.CASES, *border.CASES, *binary.CASES]

@@ -17,12 +17,14 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
+from axbuild.toolchain.kinds.binary import Binary
+from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.table import Table
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-CLASSES: tuple[type[Kind], ...] = (Table,)
+CLASSES: tuple[type[Kind], ...] = (Table, Quantize, Dequantize, Requantize, Normalize, Binary)
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""
 

@@ -30,9 +30,14 @@ def centred(name: str, code: str, grid: str, to: int) -> str:
 def requantised(acc: str, multiplier: str, y: ElementType) -> str:
     """Lines that end a body: y = clamp(floor(acc multiplier + 0.5) + y_zero); both arguments are float64."""
     return f"""
+  scaled = Mul ({acc}, {multiplier}){rounded("scaled", y)}"""
+
+
+def rounded(value: str, y: ElementType) -> str:
+    """Lines that end a body: y = clamp(floor(value + 0.5) + y_zero); the argument is float64."""
+    return f"""
   half = Constant <value = double {{0.5}}> ()
-  scaled = Mul ({acc}, {multiplier})
-  raised = Add (scaled, half)
+  raised = Add ({value}, half)
   rounded = Floor (raised){clamped("rounded", y)}"""
 
 
@@ -57,3 +62,16 @@ def along(name: str, vector: str, like: str) -> str:
   {name}_here = Equal ({name}_axes, {name}_axis)
   {name}_laid = Where ({name}_here, {name}_all, {name}_one)
   {name} = Reshape ({vector}, {name}_laid)"""
+
+
+def fenced(name: str, operation: str, a: str, b: str) -> str:
+    """Lines that define `name` = a operation b, one IEEE operation on float32.
+
+    In float64 and cast back it gives the same float32 (53 >= 2 x 24 + 2, and for subnormal results too: a product is
+    exact, a sum needs no rounding, a quotient lies 2^-48 from every tie), and no optimiser fuses it with a neighbour.
+    """
+    return f"""
+  {name}_a = Cast <to = {DOUBLE}> ({a})
+  {name}_b = Cast <to = {DOUBLE}> ({b})
+  {name}_d = {operation} ({name}_a, {name}_b)
+  {name} = Cast <to = {FLOAT}> ({name}_d)"""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box, Kind
+from axbuild.toolchain.kinds.binary import Binary
+from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
+from axbuild.toolchain.npu.lower.binary import BINARY
+from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.lower.table import TABLE
 
 LOWERINGS: dict[type[Kind], Lowering] = {
     Table: TABLE,
+    Quantize: QUANTIZE,
+    Dequantize: DEQUANTIZE,
+    Requantize: REQUANTIZE,
+    Normalize: NORMALIZE,
+    Binary: BINARY,
 }
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from axbuild.toolchain.npu.lower.attr import NoAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SUB
+from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.move import move
 from axbuild.toolchain.npu.simulator.table import TABLE
 
 KERNELS: dict[str, Kernel] = {
     "move": Kernel(move, 1, NoAttr),
     "table": TABLE,
+    "quantize": QUANTIZE,
+    "dequantize": DEQUANTIZE,
+    "requantize": REQUANTIZE,
+    "normalize": NORMALIZE,
+    "add": ADD,
+    "sub": SUB,
+    "mul": MUL,
+    "div": DIV,
 }
 """name of a job's kernel -> what it computes"""
