@@ -1,5 +1,5 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import table
+from witness import mover, table
 
-CASES = [*table.CASES]
+CASES = [*mover.CASES, *table.CASES]

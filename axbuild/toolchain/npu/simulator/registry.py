@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.npu.lower.attr import NoAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
-from axbuild.toolchain.npu.simulator.move import move
+from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
 from axbuild.toolchain.npu.simulator.table import TABLE
 
 KERNELS: dict[str, Kernel] = {
-    "move": Kernel(move, 1, NoAttr),
+    "move": MOVE,
+    "pad": PAD,
+    "slice": SLICE,
     "table": TABLE,
 }
 """name of a job's kernel -> what it computes"""
