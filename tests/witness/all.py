@@ -1,5 +1,5 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import mover, table
+from witness import mover, pool, table
 
-CASES = [*mover.CASES, *table.CASES]
+CASES = [*mover.CASES, *pool.CASES, *table.CASES]

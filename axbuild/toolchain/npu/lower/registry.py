@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
+from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.table import TABLE
 
 LOWERINGS: dict[type[Kind], Lowering] = {
+    AveragePool: AVERAGE_POOL,
     Concat: CONCAT,
+    MaxPool: MAX_POOL,
     Pad: PAD,
     Reshape: RESHAPE,
     Slice: SLICE,

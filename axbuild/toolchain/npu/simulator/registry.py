@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
+from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.table import TABLE
 
 KERNELS: dict[str, Kernel] = {
+    "average_pool": AVERAGE_POOL,
+    "max_pool": MAX_POOL,
     "move": MOVE,
     "pad": PAD,
     "slice": SLICE,
