@@ -1,5 +1,5 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import mover, pool, table
+from witness import mover, pool, reduce, table
 
-CASES = [*mover.CASES, *pool.CASES, *table.CASES]
+CASES = [*mover.CASES, *pool.CASES, *reduce.CASES, *table.CASES]

@@ -1,10 +1,10 @@
 """Movers, for the three witnesses."""
 
 import numpy as np
-from witness.base import Case, each, oracle
 
 from axbuild.toolchain.kinds.codes import BOOL, CODES, FP32, INT32, INT64, S8, S16, TYPES, U8, U16
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from witness.base import Case, each, oracle
 
 IMAGE = (2, 3, 5, 6)
 

@@ -1,10 +1,10 @@
 """Poolings, for the three witnesses."""
 
 import numpy as np
-from witness.base import Case, clamp, each, grid, oracle, pairs, positions, requantised
 
 from axbuild.toolchain.kinds.codes import CODES, S8, S16, U8, U16, wide
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from witness.base import Case, clamp, each, grid, oracle, pairs, positions, requantised
 
 
 def taps(kind, row, column, height, width):
@@ -90,7 +90,7 @@ CASES = [
 ] + [
     Case("ceil mode resolved", largest(U8, (3, 3), (2, 2), (0, 0, 2, 2)), ((1, 2, 5, 5),)),
     Case("pads as wide as the kernel", largest(S16, (2, 2), (1, 1), (2, 2, 2, 2), (3, 3)), ((1, 2, 5, 5),)),
-    Case("a row of padding alone", average(grid(0.3), grid(0.1), (3, 3), (1, 1), (1, 1), (2, 0, 0, 0), True), ((1, 1, 3, 3),)),
+    Case("rows of padding", average(grid(0.3), grid(0.1), (3, 3), (1, 1), (1, 1), (2, 0, 0, 0), True), ((1, 1, 3, 3),)),
     Case("saturating", average(grid(0.5, kind=S8), grid(0.02, kind=S8), (5, 5), (3, 3)), ((1, 3, 5, 5),)),
     Case("sums just below 2^24", average(grid(0.1, 0, U16), grid(0.1, 0, U16), (16, 17), (16, 16)), ((1, 1, 16, 17),)),
     Case("in digits", average(grid(0.1, 0, U16), grid(0.1, 0, U16), (17, 17), (17, 16)), ((1, 2, 17, 17),)),

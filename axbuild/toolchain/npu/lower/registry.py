@@ -5,10 +5,12 @@ from __future__ import annotations
 from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
+from axbuild.toolchain.npu.lower.reduce import REDUCE
 from axbuild.toolchain.npu.lower.table import TABLE
 
 LOWERINGS: dict[type[Kind], Lowering] = {
@@ -16,6 +18,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Concat: CONCAT,
     MaxPool: MAX_POOL,
     Pad: PAD,
+    Reduce: REDUCE,
     Reshape: RESHAPE,
     Slice: SLICE,
     Table: TABLE,
