@@ -9,15 +9,29 @@ from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
+from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
+from axbuild.toolchain.npu.lower.reduce import REDUCE
 from axbuild.toolchain.npu.lower.table import TABLE
 
 LOWERINGS: dict[type[Kind], Lowering] = {
+    AveragePool: AVERAGE_POOL,
+    Concat: CONCAT,
+    MaxPool: MAX_POOL,
+    Pad: PAD,
+    Reduce: REDUCE,
+    Reshape: RESHAPE,
+    Slice: SLICE,
     Table: TABLE,
     Quantize: QUANTIZE,
     Dequantize: DEQUANTIZE,
     Requantize: REQUANTIZE,
     Normalize: NORMALIZE,
     Binary: BINARY,
+    Transpose: TRANSPOSE,
 }
 
 
