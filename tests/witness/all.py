@@ -3,4 +3,3 @@
 from witness import binary, border, mover, pool, reduce, table
 
 CASES = [*table.CASES, *border.CASES, *binary.CASES, *mover.CASES, *pool.CASES, *reduce.CASES]
-

@@ -19,6 +19,7 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -27,7 +28,25 @@ from axbuild.toolchain.kinds.table import Table
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-CLASSES: tuple[type[Kind], ...] = (Table, Quantize, Dequantize, Requantize, Normalize, Binary, AveragePool, Concat, MaxPool, Pad, Reduce, Reshape, Slice, Transpose)
+CLASSES: tuple[type[Kind], ...] = (
+    Table,
+    Quantize,
+    Dequantize,
+    Requantize,
+    Normalize,
+    Binary,
+    AveragePool,
+    Concat,
+    MaxPool,
+    Pad,
+    Reduce,
+    Reshape,
+    Slice,
+    Transpose,
+    Conv,
+    FullyConnected,
+    MatMul,
+)
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""
 
