@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,9 +96,8 @@ def net_of(model: onnx.ModelProto, batch: int = 1) -> Net:
 
 def at_batch(net: Net, batch: int) -> Net:
     """The same operators on `batch` times the leading dimension; NetError where the outputs do not follow."""
-    tensors = [net.tensors[name] for name in net.inputs]
-    inputs = [Tensor(t.name, t.dtype, (t.shape[0] * batch, *t.shape[1:])) for t in tensors]
-    many = _with_shapes(inputs, net.outputs, net.ops)
+    shapes = {name: net.tensors[name].shape for name in net.inputs}
+    many = at_shapes(net, {name: (shape[0] * batch, *shape[1:]) for name, shape in shapes.items()})
     for name in net.outputs:
         own, found = net.tensors[name].shape, many.tensors[name].shape
         if found != (own[0] * batch, *own[1:]):
@@ -106,6 +106,12 @@ def at_batch(net: Net, batch: int) -> Net:
                 hint="build this subgraph at batch 1 only",
             )
     return many
+
+
+def at_shapes(net: Net, shapes: Mapping[str, Shape]) -> Net:
+    """The same operators on inputs of those shapes; raises AxError where an operator does not take them."""
+    inputs = [Tensor(name, net.tensors[name].dtype, shapes[name]) for name in net.inputs]
+    return _with_shapes(inputs, net.outputs, net.ops)
 
 
 def _with_shapes(inputs: list[Tensor], outputs: tuple[str, ...], ops: tuple[Op, ...]) -> Net:

@@ -14,7 +14,8 @@ import onnx
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.npu.net import Net, at_batch, net_of, with_shapes
+from axbuild.toolchain.npu.layout.batch import can_unroll
+from axbuild.toolchain.npu.net import Net, at_batch, at_shapes, net_of
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.floats import FloatGraph
 from axbuild.toolchain.npu.plan.quantised import PlanGraph
@@ -39,17 +40,16 @@ def keeps_samples(net: Net, axes: Iterable[int | None]) -> bool:
     if any(axis != 0 for axis in axes):
         return False
     try:
-        at_batch(net, 2)
+        return can_unroll(net, at_batch(net, 2), len(net.ops), 2)
     except AxError:
         return False
-    return True
 
 
 def npu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:
     """The batch axes of an NPU subgraph's outputs; axes: of its inputs, by the names in its file."""
     net = net_of(model)
     try:
-        doubled = with_shapes(net, {name: _doubled(net.tensors[name].shape, axes[name]) for name in net.inputs})
+        doubled = at_shapes(net, {name: _doubled(net.tensors[name].shape, axes[name]) for name in net.inputs})
         many = {name: doubled.tensors[name].shape for name in net.outputs}
     except AxError:
         many = {}
@@ -86,9 +86,7 @@ def sample_steps(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _shape(info: onnx.ValueInfoProto) -> Shape:
-    return tuple(
-        dim.dim_value if dim.HasField("dim_value") else FROM_DATA for dim in info.type.tensor_type.shape.dim
-    )
+    return tuple(dim.dim_value if dim.HasField("dim_value") else FROM_DATA for dim in info.type.tensor_type.shape.dim)
 
 
 def _doubled(shape: Shape, axis: int | None) -> Shape:

@@ -58,7 +58,9 @@ class _Rewriting:
         leaving = self._leaving(kinds, written)
         here = {tensor: name for tensor, name in leaving.items() if not isinstance(self.edges[name], Grid)}
         for operator in operators:
-            reads = tuple(tensor and self._real(tensor, here, entering, operator) for tensor in self.floats.reads(operator))
+            reads = tuple(
+                tensor and self._real(tensor, here, entering, operator) for tensor in self.floats.reads(operator)
+            )
             for tensor in operator.output:
                 if tensor and tensor not in here:
                     here[tensor] = self._tensor(tensor, self.floats.type_of(tensor), tensor)

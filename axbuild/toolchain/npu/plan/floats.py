@@ -80,7 +80,9 @@ class FloatGraph:
             initializer=[self._constants[key] for key in needed],
         )
         version = self._model.opset_import
-        return helper.make_model(graph, opset_imports=version, ir_version=self._model.ir_version, producer_name="axbuild")
+        return helper.make_model(
+            graph, opset_imports=version, ir_version=self._model.ir_version, producer_name="axbuild"
+        )
 
 
 def port(name: str, kind: ElementType, shape: Shape) -> onnx.ValueInfoProto:

@@ -179,5 +179,3 @@ def _needed(nodes: Sequence[PlanNode], outputs: Iterable[str]) -> Iterator[PlanN
             wanted.update(node.reads)
             kept.append(node)
     return reversed(kept)
-
-
