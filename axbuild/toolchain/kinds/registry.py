@@ -111,16 +111,15 @@ def model_of(
     name: str,
     value_info: Sequence[onnx.ValueInfoProto] = (),
 ) -> onnx.ModelProto:
-    """A model of kinds alone, in the given order of nodes; every function once, sorted by its identifier."""
+    """A model of kinds alone, in the given order of nodes."""
     functions = {(w.function.name, w.function.overload): w.function for w in written}
-    graph = helper.make_graph(
-        [w.node for w in written],
-        name,
-        list(inputs),
-        list(outputs),
-        initializer=[tensor for w in written for tensor in w.initialisers],
-        value_info=list(value_info),
-    )
+    constants = [tensor for w in written for tensor in w.initialisers]
+    graph = helper.make_graph([w.node for w in written], name, inputs, outputs, constants, value_info=value_info)
+    return model_around(graph, functions)
+
+
+def model_around(graph: onnx.GraphProto, functions: Mapping[tuple[str, str], onnx.FunctionProto]) -> onnx.ModelProto:
+    """The model of a graph whose kinds have these bodies; each once, sorted by name and overload."""
     return helper.make_model(
         graph,
         functions=[functions[key] for key in sorted(functions)],
