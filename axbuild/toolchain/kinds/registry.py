@@ -17,12 +17,13 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.table import Table
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-CLASSES: tuple[type[Kind], ...] = (Table,)
+CLASSES: tuple[type[Kind], ...] = (Conv, FullyConnected, MatMul, Table)
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""
 
