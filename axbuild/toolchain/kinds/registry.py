@@ -19,12 +19,25 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
-from axbuild.toolchain.kinds.table import Table
+from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.table import ChannelTable, Table
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-CLASSES: tuple[type[Kind], ...] = (Table, Quantize, Dequantize, Requantize, Normalize, Binary)
+CLASSES: tuple[type[Kind], ...] = (
+    Table,
+    ChannelTable,
+    Quantize,
+    Dequantize,
+    Requantize,
+    Normalize,
+    Binary,
+    Softmax,
+    FloatBinary,
+    FloatClip,
+)
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""
 
