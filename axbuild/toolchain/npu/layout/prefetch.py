@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.npu.layout.allocate import Arena, OcmError
 from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
-from axbuild.toolchain.npu.lower.base import Part
-from axbuild.toolchain.npu.lower.base import Pack
+from axbuild.toolchain.npu.lower.base import Pack, Part
 from axbuild.toolchain.npu.program.form import OCM, PARAMS
 
 
