@@ -1,5 +1,5 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import mover, pool, reduce, table
+from witness import gather, mover, pool, reduce, table
 
-CASES = [*mover.CASES, *pool.CASES, *reduce.CASES, *table.CASES]
+CASES = [*gather.CASES, *mover.CASES, *pool.CASES, *reduce.CASES, *table.CASES]

@@ -17,6 +17,7 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
+from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -25,7 +26,7 @@ from axbuild.toolchain.kinds.table import Table
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-CLASSES: tuple[type[Kind], ...] = (AveragePool, Concat, MaxPool, Pad, Reduce, Reshape, Slice, Table, Transpose)
+CLASSES: tuple[type[Kind], ...] = (AveragePool, Concat, Gather, MaxPool, Pad, Reduce, Reshape, Slice, Table, Transpose)
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""
 

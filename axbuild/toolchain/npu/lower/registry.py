@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box, Kind
+from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
+from axbuild.toolchain.npu.lower.gather import GATHER
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
@@ -16,6 +18,7 @@ from axbuild.toolchain.npu.lower.table import TABLE
 LOWERINGS: dict[type[Kind], Lowering] = {
     AveragePool: AVERAGE_POOL,
     Concat: CONCAT,
+    Gather: GATHER,
     MaxPool: MAX_POOL,
     Pad: PAD,
     Reduce: REDUCE,
