@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
 
-from axbuild.toolchain.graph import ORIGINS, Array, Shape, constant_of, origins_of
+from axbuild.toolchain.graph import ORIGINS, Array, constant_of, origins_of
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
@@ -20,12 +20,7 @@ from axbuild.toolchain.ops.base import Between, FusedNode, Ref, Step
 from axbuild.toolchain.quant.edges import plain_type
 from axbuild.toolchain.quant.lowered import Part
 from axbuild.toolchain.quant.scheme import Form
-
-SITE, NODES, REASON = "axbuild.site", "axbuild.nodes", "axbuild.reason"
-"""metadata of a node: the fused node it belongs to, by the name of its head in the optimised model, "" at borders; the
-names of that fused node's nodes there, as a JSON list; of a float operator why it has no integer form"""
-TENSOR = "axbuild.tensor"
-"""metadata of a tensor: its name in the optimised model"""
+from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
 
 
 @dataclass
@@ -160,7 +155,8 @@ def _metadata(fused: FusedNode) -> dict[str, str]:
 
 def _place(emission: Emission, part: Part) -> None:
     """The steps of a fused node; those whose output nobody reads are left out."""
-    metadata, between = _metadata(part.fused), {}
+    metadata = _metadata(part.fused)
+    between: dict[Between, str] = {}
     used = {output.name for output in part.fused.outputs if output.uses() or output.is_graph_output()}
     inner = {value.name for value in part.fused.inner}
     for step in part.steps:
@@ -217,10 +213,10 @@ def _constant(emission: Emission, name: str, array: Array) -> str:
 
 def _model(graph: ir.Graph, emission: Emission) -> onnx.ModelProto:
     borders = {value.name or "" for value in (*graph.inputs, *graph.outputs)}
-    ports = [[_port(value) for value in values] for values in (graph.inputs, graph.outputs)]
+    inputs, outputs = ([_port(value) for value in values] for values in (graph.inputs, graph.outputs))
     infos = [info for info in emission.infos if info.name not in borders]
     constants = list(emission.constants.values())
-    proto = helper.make_graph(emission.nodes, graph.name or "quantised", *ports, constants, value_info=infos)
+    proto = helper.make_graph(emission.nodes, graph.name or "quantised", inputs, outputs, constants, value_info=infos)
     return model_around(proto, emission.functions)
 
 
@@ -228,8 +224,3 @@ def _port(value: ir.Value) -> onnx.ValueInfoProto:
     info = helper.make_tensor_value_info(value.name or "", plain_type(value).onnx, _dims(value))
     _describe(info, {TENSOR: value.name or ""})
     return info
-
-
-def shape_in(info: onnx.ValueInfoProto) -> Shape:
-    """Static shape of a tensor of the quantised model; a dimension that depends on data is -1."""
-    return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in info.type.tensor_type.shape.dim)

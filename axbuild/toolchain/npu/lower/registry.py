@@ -5,8 +5,8 @@ from __future__ import annotations
 from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
-from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -15,8 +15,8 @@ from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
-from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.gather import GATHER
+from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
-from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.gather import GATHER
+from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
