@@ -1,5 +1,5 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import table
+from witness import mac, table
 
-CASES = [*table.CASES]
+CASES = [*mac.CASES, *table.CASES]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box, Kind
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
+from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
 from axbuild.toolchain.npu.lower.table import TABLE
 
 LOWERINGS: dict[type[Kind], Lowering] = {
+    Conv: CONV,
+    FullyConnected: FULLY_CONNECTED,
+    MatMul: MATMUL,
     Table: TABLE,
 }
 
