@@ -7,6 +7,7 @@ from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
+from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
@@ -15,8 +16,12 @@ from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
 KERNELS: dict[str, Kernel] = {
     "average_pool": AVERAGE_POOL,
+    "conv": CONV,
+    "dwconv": DWCONV,
     "extreme": EXTREME,
+    "fc": FC,
     "gather": GATHER,
+    "matmul": MATMUL,
     "max_pool": MAX_POOL,
     "move": MOVE,
     "pad": PAD,
