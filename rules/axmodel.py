@@ -7,9 +7,9 @@ from typing import Any
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Tree
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import AxModel, QuantModel, Subgraphs
 from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
 
+from ._nouns import AxModel, QuantModel, Subgraphs
 from ._processors import declared
 from .npu_subgraph import LARGEST_BATCH, bandwidth_attribute, compile_subgraphs, hardware_attribute, mode_attribute
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from axbuild.graph.plan import Outputs, Plan
-from axbuild.workspace.providers import QuantModel, Subgraphs
 from axbuild.workspace.rule import Choice, Float, Int, Label, Settled, Stage, rule
 
+from ._nouns import QuantModel, Subgraphs
 from ._processors import declared, settle
 
 _PRESETS = "axbuild/toolchain/npu/chips/chips.toml"
