@@ -8,10 +8,10 @@ from typing import Any
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Tree
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import AxModel, QuantModel, Subgraphs
 from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
 
 from ._compilation import NAMES, Compilation
+from ._nouns import AxModel, QuantModel, Subgraphs
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.providers import CompileSettings, QuantModel, Subgraphs
 from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
 
 from ._chips import chosen
 from ._compilation import OPTIONS, Compilation
+from ._nouns import CompileSettings, QuantModel, Subgraphs
 from ._processors import settle
 
 PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",))
