@@ -2,7 +2,7 @@
 
 ```
 {"children": [{"name": "compile_0_b1", "stage": "package.module:function", "params": {...},
-               "inputs": {"subgraph": "child:extract_0/subgraph.onnx", "partition": "input:partition"}}],
+               "inputs": {"subgraph": "input:partition/subgraph_npu_0.onnx"}}],
  "result": {"subgraph_npu_0/b1/program.msgpack": "child:compile_0_b1/program.msgpack"}}
 ```
 A reference is `input:<role>`, `input:<role>/<file of a tree>`, `child:<name>/<declared output>`, or, for a child
