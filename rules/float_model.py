@@ -8,9 +8,10 @@ from typing import Any
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Source as SourceFiles
 from axbuild.workspace.artifact import as_tree
-from axbuild.workspace.external_data import external_data_files
-from axbuild.workspace.providers import FloatModel
 from axbuild.workspace.rule import Settled, Shapes, Source, Stage, rule
+
+from ._external_data import external_data_files
+from ._nouns import FloatModel
 
 OPTIMIZE = Stage(
     "axbuild.toolchain.frontend.optimize:optimize", float=True, outputs=("optimized.onnx", "interface.json")

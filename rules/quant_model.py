@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.providers import BoundSamples, FloatModel, QuantModel, Samples
 from axbuild.workspace.rule import DEFAULT, Choice, Label, LabelMap, Settled, Stage, rule
+
+from ._nouns import BoundSamples, FloatModel, QuantModel, Samples
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 OBSERVE = Stage("axbuild.toolchain.quant.observe:observe", float=True, outputs=("statistics.msgpack",))

@@ -19,15 +19,15 @@ MAX_NODES = 1 << 16
 
 
 class CpuFileError(AxError):
-    """AX487: the ONNX file of a CPU subgraph is not one that may run."""
+    """AX486: the ONNX file of a CPU subgraph is not one that may run."""
 
-    code = "AX487"
+    code = "AX486"
 
 
 class CpuRunError(AxError):
-    """AX488: onnxruntime does not run a CPU subgraph."""
+    """AX487: onnxruntime does not run a CPU subgraph."""
 
-    code = "AX488"
+    code = "AX487"
 
 
 class CpuFile:

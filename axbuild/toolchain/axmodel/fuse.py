@@ -9,6 +9,7 @@ from pathlib import Path
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph, Subgraph
 from axbuild.toolchain.axmodel.write import write
+from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.plan.record import CPU, Partition, PlannedSubgraph
 from axbuild.toolchain.npu.program.decode import decode
@@ -26,14 +27,9 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """What is written into the container of chip and mode; batches: exactly those that every subgraph was compiled for.
+    """batches: exactly those that every subgraph was compiled for; options: none changes how programs are fused yet."""
 
-    options: none of them changes how programs are fused so far.
-    """
-
-    target_hardware: str
-    chip_number: int
-    npu_mode: str
+    chip: Nameplate
     batches: tuple[int, ...]
     options: CompileOptions = field(default_factory=CompileOptions)
 
@@ -43,9 +39,9 @@ def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> N
     planned = Partition.read(partition)
     constants = Constants()
     container = Container(
-        target_hardware=params.target_hardware,
-        chip_number=params.chip_number,
-        npu_mode=params.npu_mode,
+        target_hardware=params.chip.name,
+        chip_number=params.chip.number,
+        npu_mode=params.chip.npu_mode,
         inputs=planned.inputs,
         outputs=planned.outputs,
         inner=planned.inner,

@@ -25,9 +25,10 @@ from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
-from axbuild.toolchain.frontend.rewrite import ORIGINS, Outcome, Rewrite, apply
+from axbuild.toolchain.frontend.rewrite import Outcome, Rewrite, apply
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import IR_VERSION, to_opset
+from axbuild.toolchain.graph import ORIGINS
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     ExplicitPads(),

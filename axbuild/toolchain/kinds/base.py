@@ -137,11 +137,14 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+ANY_RANK = -1
+
+
 @dataclass(frozen=True)
 class Constant:
     """Annotation of a kind's field that travels as an initialiser; a field of rank 0 is a Python float.
 
-    dtypes: those the array may have.
+    dtypes: those the array may have; rank: may be ANY_RANK.
     """
 
     dtypes: tuple[str, ...]
@@ -282,29 +285,29 @@ class Kind:
         return 1.0
 
     def job_cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        """Cycles of the part `out` on one engine: its arithmetic, or its traffic through the on-chip ports if longer."""
+        """Cycles of the part `out` on one engine: its arithmetic, or its traffic through the on-chip ports."""
         boxes = (*self.input_boxes(out, *inputs), out)
         edges = (*self.reads, self.writes)
         traffic = sum(box.elements * type_of(edge).bytes for box, edge in zip(boxes, edges, strict=True))
         return max(self.cycles(out, rates, *inputs) * self.slowdown(rates), traffic / rates.ocm_port_bytes)
 
 
-def _field_types(kind: type[Kind]) -> dict[str, Any]:
+def _field_types(kind: type[Any]) -> dict[str, Any]:
     """Name -> type of the fields in order, annotations kept."""
     hints = get_type_hints(kind, include_extras=True)
     return {f.name: hints[f.name] for f in fields(cast(Any, kind))}
 
 
 @cache
-def constant_types(kind: type[Kind]) -> dict[str, Constant]:
+def constant_types(kind: type[Any]) -> dict[str, Constant]:
     """Name -> dtypes and rank of the fields that travel as initialisers, in order."""
     annotated = {name: t for name, t in _field_types(kind).items() if get_origin(t) is Annotated}
     return {name: get_args(t)[1] for name, t in annotated.items()}
 
 
 @cache
-def attribute_types(kind: type[Kind]) -> dict[str, Any]:
-    """Name -> type (int, float, str, a tuple of int, ElementType, Grid or Edge) of the fields that travel as attributes."""
+def attribute_types(kind: type[Any]) -> dict[str, Any]:
+    """Name -> type (int, float, str, a tuple of int, ElementType, Grid, Edge) of the fields that are attributes."""
     fixed = {name for own in kind.spellings.values() for name in own}
     types = _field_types(kind)
     return {name: t for name, t in types.items() if get_origin(t) is not Annotated and name not in fixed}
@@ -368,7 +371,7 @@ def _read_constants(kind: type[Kind], constants: list[Array]) -> dict[str, Any]:
         raise NodeError(f"{kind.__name__} takes {len(expected)} constants ({names}), not {len(constants)}.")
     values: dict[str, Any] = {}
     for (name, t), array in zip(expected.items(), constants, strict=True):
-        if array.dtype.name not in t.dtypes or array.ndim != t.rank:
+        if array.dtype.name not in t.dtypes or t.rank not in (ANY_RANK, array.ndim):
             raise NodeError(
                 f"Constant '{name}' of {kind.__name__} must be {' or '.join(t.dtypes)} of rank {t.rank}, "
                 f"not {array.dtype} of rank {array.ndim}."

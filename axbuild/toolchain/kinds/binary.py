@@ -11,7 +11,7 @@ from axbuild.toolchain.kinds.arithmetic import add_multipliers, multiplier_of
 from axbuild.toolchain.kinds.base import Constant, ConstantError, require_clamp, require_grids
 from axbuild.toolchain.kinds.broadcast import Broadcast
 from axbuild.toolchain.kinds.codes import Edge, Grid
-from axbuild.toolchain.kinds.text import DOUBLE, centred, rounded, scalar
+from axbuild.toolchain.kinds.text import DOUBLE, centred, known, rounded, scalar
 
 Factors = tuple[int, int, float]
 """(factor of a, factor of b, multiplier of what the operation makes of the two)"""
@@ -102,12 +102,9 @@ def _joined(operation: str) -> str:
   scaled = Mul (joined, multiplier)"""
 
 
-_DIVIDED = """
+_DIVIDED = f"""
   weighted = Mul (left, multiplier)
-  quotient = Div (weighted, right)
-  unknown = IsNaN (quotient)
-  none = Constant <value = double {0.0}> ()
-  scaled = Where (unknown, none, quotient)"""
+  quotient = Div (weighted, right){known("scaled", "quotient")}"""
 
 _OPERATIONS = {
     "add": _Operation(_shared, _joined("Add")),

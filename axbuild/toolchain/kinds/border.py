@@ -12,7 +12,7 @@ from axbuild.toolchain.kinds.arithmetic import multiplier_of
 from axbuild.toolchain.kinds.base import Constant, ConstantError, ShapeError, require_clamp, require_grids
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import Elementwise
-from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, along, centred, fenced, requantised, scalar
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, along, centred, fenced, float64, known, requantised, saturated
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,22 +36,9 @@ class Quantize(Elementwise):
         return self.y
 
     def text(self) -> str:
-        y = self.y.type
-        return f"""
-  scale_f = Constant <value_float: float = @y_scale> ()
-  scale_d = Cast <to = {DOUBLE}> (scale_f)
-  half = Constant <value = double {{0.5}}> (){scalar("zero_d", "y_zero", DOUBLE)}
-  lowest = Constant <value = double {{{y.lo}.0}}> ()
-  highest = Constant <value = double {{{y.hi}.0}}> ()
+        return f"""{float64("scale", "y_scale")}
   real = Cast <to = {DOUBLE}> (x)
-  ratio = Div (real, scale_d)
-  raised = Add (ratio, half)
-  rounded = Floor (raised)
-  moved = Add (rounded, zero_d)
-  unknown = IsNaN (moved)
-  known = Where (unknown, zero_d, moved)
-  inside = Clip (known, lowest, highest)
-  y = Cast <to = {y.onnx}> (inside)"""
+  ratio = Div (real, scale){known("steps", "ratio")}{saturated("steps", self.y.type)}"""
 
 
 @dataclass(frozen=True, eq=False)

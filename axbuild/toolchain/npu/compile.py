@@ -11,8 +11,9 @@ from typing import Any
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.npu.layout.batch import base_name, can_unroll, cuts_of, unrolled
-from axbuild.toolchain.npu.layout.emit import Emission, Tiling, emit
+from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.schedule import schedule
+from axbuild.toolchain.npu.layout.state import Tiling
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region, encode

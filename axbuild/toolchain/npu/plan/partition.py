@@ -141,4 +141,4 @@ def _tell(done: Partition, graph: PlanGraph, floats: FloatGraph) -> None:
     count = sum(len(node.members) for node in graph.nodes if node.kind is None)
     listed = "; ".join(f"'{node.name}' ({node.op_type}): {', '.join(node.reasons)}" for node in done.on_cpu)
     sentence = f"{count} of {len(floats.nodes)} operators on the CPU of {done.chip}: {listed}"
-    warnings.warn(AxWarning("AX409", sentence), stacklevel=2)
+    warnings.warn(AxWarning("AX412", sentence), stacklevel=2)

@@ -22,10 +22,11 @@ class BatchError(AxError):
 
 @dataclass(frozen=True)
 class SplitParams:
-    """compilation: what every compilation is told beside its batch, handed on unread."""
+    """chip, options: what every compilation is told beside its batch, handed on unread."""
 
+    chip: dict[str, Any]
+    options: dict[str, Any]
     batches: tuple[int, ...]
-    compilation: dict[str, Any]
 
 
 def split(partition: Path, out: Path, *, params: SplitParams) -> None:
@@ -47,7 +48,7 @@ def split(partition: Path, out: Path, *, params: SplitParams) -> None:
                 {
                     "name": f"compile_{number}_b{batch}",
                     "stage": COMPILE,
-                    "params": {**params.compilation, "batch": batch},
+                    "params": {"chip": params.chip, "options": params.options | subgraph.options, "batch": batch},
                     "inputs": {"subgraph": f"input:partition/{subgraph.file}"},
                 }
             )
