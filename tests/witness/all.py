@@ -1,6 +1,6 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import binary, border, gather, island, mover, pool, reduce, softmax, table
+from witness import binary, border, gather, island, mover, norm, pool, reduce, softmax, table
 
 CASES = [
     *binary.CASES,
@@ -8,6 +8,7 @@ CASES = [
     *gather.CASES,
     *island.CASES,
     *mover.CASES,
+    *norm.CASES,
     *pool.CASES,
     *reduce.CASES,
     *softmax.CASES,

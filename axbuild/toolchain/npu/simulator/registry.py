@@ -8,6 +8,7 @@ from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTI
 from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
+from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
@@ -29,6 +30,7 @@ KERNELS: dict[str, Kernel] = {
     "max_pool": MAX_POOL,
     "move": MOVE,
     "mul": MUL,
+    "norm": NORM,
     "normalize": NORMALIZE,
     "pad": PAD,
     "quantize": QUANTIZE,
