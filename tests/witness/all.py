@@ -1,6 +1,6 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import binary, border, gather, island, mover, norm, pool, reduce, softmax, table
+from witness import binary, border, gather, island, mover, norm, pool, reduce, select, softmax, table
 
 CASES = [
     *binary.CASES,
@@ -11,6 +11,7 @@ CASES = [
     *norm.CASES,
     *pool.CASES,
     *reduce.CASES,
+    *select.CASES,
     *softmax.CASES,
     *table.CASES,
 ]

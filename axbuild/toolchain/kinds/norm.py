@@ -83,8 +83,8 @@ class LayerNorm(Kind):
         """weight, bias: float, of the shape of the normalised axes; epsilon: what the float operator adds."""
         count, sx, sy = np.float64(weight.size), np.float64(x.scale), np.float64(y.scale)
         grown = np.float64(epsilon) * (count * count) / (sx * sx)
-        scaled = [array.astype(np.float64) / sy for array in (weight, bias)]
-        return cls(subtract_mean, x, y, *scaled, float(grown), lo, hi)
+        gain, offset = (array.astype(np.float64) / sy for array in (weight, bias))
+        return cls(subtract_mean, x, y, gain, offset, float(grown), lo, hi)
 
     @property
     def reads(self) -> tuple[Edge, ...]:

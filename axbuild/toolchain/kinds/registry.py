@@ -25,6 +25,7 @@ from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 
@@ -48,6 +49,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Reduce,
     Requantize,
     Reshape,
+    Select,
     Slice,
     Softmax,
     Table,

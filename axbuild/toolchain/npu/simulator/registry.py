@@ -11,6 +11,7 @@ from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
+from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
@@ -27,7 +28,9 @@ KERNELS: dict[str, Kernel] = {
     "float_mul": FLOAT_MUL,
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
+    "max": MAX,
     "max_pool": MAX_POOL,
+    "min": MIN,
     "move": MOVE,
     "mul": MUL,
     "norm": NORM,
@@ -41,5 +44,6 @@ KERNELS: dict[str, Kernel] = {
     "sub": SUB,
     "sum": SUM,
     "table": TABLE,
+    "where": WHERE,
 }
 """name of a job's kernel -> what it computes"""
