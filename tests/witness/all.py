@@ -2,16 +2,5 @@
 
 from witness import binary, border, gather, island, mover, norm, pool, reduce, select, softmax, table
 
-CASES = [
-    *binary.CASES,
-    *border.CASES,
-    *gather.CASES,
-    *island.CASES,
-    *mover.CASES,
-    *norm.CASES,
-    *pool.CASES,
-    *reduce.CASES,
-    *select.CASES,
-    *softmax.CASES,
-    *table.CASES,
-]
+NOUNS = (binary, border, gather, island, mover, norm, pool, reduce, select, softmax, table)
+CASES = [case for noun in NOUNS for case in noun.CASES]

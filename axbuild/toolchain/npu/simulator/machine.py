@@ -9,8 +9,8 @@ import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.npu.program.form import OCM, SWAP, Job, Operand, Program, ProgramError
 from axbuild.toolchain.npu.lower.attr import KernelAttr
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Job, Operand, Program, ProgramError
 from axbuild.toolchain.npu.simulator.base import ValueRangeError
 from axbuild.toolchain.npu.simulator.registry import KERNELS
 
