@@ -23,8 +23,10 @@ from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 
@@ -32,28 +34,30 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 CLASSES: tuple[type[Kind], ...] = (
-    Table,
-    ChannelTable,
-    Quantize,
-    Dequantize,
-    Requantize,
-    Normalize,
+    AveragePool,
     Binary,
-    Softmax,
+    ChannelTable,
+    Concat,
+    Conv,
+    Dequantize,
     FloatBinary,
     FloatClip,
-    AveragePool,
-    Concat,
-    MaxPool,
-    Pad,
-    Reduce,
-    Reshape,
-    Slice,
-    Transpose,
-    Conv,
     FullyConnected,
-    MatMul,
     Gather,
+    LayerNorm,
+    MatMul,
+    MaxPool,
+    Normalize,
+    Pad,
+    Quantize,
+    Reduce,
+    Requantize,
+    Reshape,
+    Select,
+    Slice,
+    Softmax,
+    Table,
+    Transpose,
 )
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""
