@@ -89,12 +89,10 @@ class Rates:
     ddr_bytes: float
     mover_bytes: float
     """bytes a cycle of one mover (cv or sdma); together they get no more than `ddr_bytes` to and from the DDR"""
-    conv_wide: float = 4.0
-    """how many times longer a conv engine takes over 16-bit activations than over 8-bit ones"""
-    teng_wide: float = 2.0
-    """the same of an element-wise engine"""
-    teng_float: float = 4.0
-    """how many times longer an element-wise engine takes over float32"""
+    conv_wide: float
+    teng_wide: float
+    teng_float: float
+    """how many times slower 16-bit activations are (conv, teng), and float32 on teng"""
 
 
 def memory_shape(shape: Shape) -> Shape:

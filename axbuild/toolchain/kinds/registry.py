@@ -20,6 +20,10 @@ from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeEr
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 
@@ -37,6 +41,17 @@ CLASSES: tuple[type[Kind], ...] = (
     Softmax,
     FloatBinary,
     FloatClip,
+    AveragePool,
+    Concat,
+    MaxPool,
+    Pad,
+    Reduce,
+    Reshape,
+    Slice,
+    Transpose,
+    Conv,
+    FullyConnected,
+    MatMul,
 )
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.npu.lower.attr import NoAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
-from axbuild.toolchain.npu.simulator.move import move
+from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
+from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
+from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
 KERNELS: dict[str, Kernel] = {
-    "move": Kernel(move, 1, NoAttr),
+    "average_pool": AVERAGE_POOL,
+    "extreme": EXTREME,
+    "max_pool": MAX_POOL,
+    "move": MOVE,
+    "pad": PAD,
+    "slice": SLICE,
+    "sum": SUM,
     "table": TABLE,
     "channel_table": CHANNEL_TABLE,
     "quantize": QUANTIZE,
