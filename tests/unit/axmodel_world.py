@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
-from axbuild.toolchain.npu.program.form import Blob, Job, Operand, Port, Program, Region, encode
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import Blob, Job, Operand, Port, Program, Region
 
 SHAPE = (1, 3, 2, 2)
 TABLE = np.stack([np.arange(255, -1, -1), np.arange(256)]).astype(np.uint8)

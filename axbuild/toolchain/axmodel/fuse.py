@@ -12,7 +12,8 @@ from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
 from axbuild.toolchain.axmodel.write import write
 from axbuild.toolchain.npu.program.decode import decode
-from axbuild.toolchain.npu.program.form import Program, encode, link
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import Program, link
 
 ALIGNMENT = 128
 """bytes; where a blob may begin in the parameter constant"""

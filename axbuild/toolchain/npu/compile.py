@@ -14,7 +14,8 @@ from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.schedule import schedule
 from axbuild.toolchain.npu.layout.state import Tiling
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
-from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region, encode
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region
 from axbuild.toolchain.npu.program.verify import verify
 
 
@@ -68,6 +69,7 @@ def assemble(net: Net, emission: Emission, chip: Chip, batch: int) -> tuple[Prog
         blobs=tuple(blobs),
         inputs=_ports(net, net.inputs),
         outputs=_ports(net, net.outputs),
+        activations=emission.activations,
         jobs=jobs,
         max_cycle=max((job.start + job.duration for job in jobs), default=0),
         macs=net.macs(),
