@@ -83,6 +83,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX406": (USER_ERROR, "operators that the chip's NPU does not take"),
     "AX407": (USER_ERROR, "an input processor does not fit the input it is meant for"),
     "AX408": (USER_ERROR, "an operator of a quantised model that no engine of the chip runs"),
+    "AX409": (USER_ERROR, "an input of a simulation holds a value that an operator cannot take"),
     "AX450": (USER_ERROR, "a node of a quantised model lacks what its operator needs"),
     "AX451": (USER_ERROR, "a constant of a quantised operator is out of range"),
     "AX452": (USER_ERROR, "scales too far apart to requantise between"),

@@ -1,5 +1,15 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import table
+from witness import binary, border, gather, island, mover, pool, reduce, softmax, table
 
-CASES = [*table.CASES]
+CASES = [
+    *binary.CASES,
+    *border.CASES,
+    *gather.CASES,
+    *island.CASES,
+    *mover.CASES,
+    *pool.CASES,
+    *reduce.CASES,
+    *softmax.CASES,
+    *table.CASES,
+]

@@ -139,11 +139,14 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+ANY_RANK = -1
+
+
 @dataclass(frozen=True)
 class Constant:
     """Annotation of a kind's field that travels as an initialiser; a field of rank 0 is a Python float.
 
-    dtypes: those the array may have.
+    dtypes: those the array may have; rank: may be ANY_RANK.
     """
 
     dtypes: tuple[str, ...]
@@ -370,7 +373,7 @@ def _read_constants(kind: type[Kind], constants: list[Array]) -> dict[str, Any]:
         raise NodeError(f"{kind.__name__} takes {len(expected)} constants ({names}), not {len(constants)}.")
     values: dict[str, Any] = {}
     for (name, t), array in zip(expected.items(), constants, strict=True):
-        if array.dtype.name not in t.dtypes or array.ndim != t.rank:
+        if array.dtype.name not in t.dtypes or t.rank not in (ANY_RANK, array.ndim):
             raise NodeError(
                 f"Constant '{name}' of {kind.__name__} must be {' or '.join(t.dtypes)} of rank {t.rank}, "
                 f"not {array.dtype} of rank {array.ndim}."

@@ -17,12 +17,40 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
-from axbuild.toolchain.kinds.table import Table
+from axbuild.toolchain.kinds.binary import Binary
+from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.table import ChannelTable, Table
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-CLASSES: tuple[type[Kind], ...] = (Table,)
+CLASSES: tuple[type[Kind], ...] = (
+    AveragePool,
+    Binary,
+    ChannelTable,
+    Concat,
+    Dequantize,
+    FloatBinary,
+    FloatClip,
+    Gather,
+    MaxPool,
+    Normalize,
+    Pad,
+    Quantize,
+    Reduce,
+    Requantize,
+    Reshape,
+    Slice,
+    Softmax,
+    Table,
+    Transpose,
+)
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""
 

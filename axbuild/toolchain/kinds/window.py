@@ -43,6 +43,15 @@ class Window:
             )
         return h, w
 
+    @property
+    def tile_axes(self) -> tuple[int, ...]:
+        """Axes of the output in memory layout that tiles may cut, best first: rows, channels, batch.
+
+        Rows stay whole where padding is as wide as the window, whose tile could be left with nothing to read.
+        """
+        buried = max(self.pads[0], self.pads[2]) >= self.extent(0)
+        return (3, 0) if buried else (1, 3, 0)
+
     def reads(self, axis: int, start: int, stop: int, size: int) -> tuple[int, int]:
         """Input range, clipped to 0..size, of the output range start..stop along height (0) or width (1)."""
         first = start * self.strides[axis] - self.pads[axis]

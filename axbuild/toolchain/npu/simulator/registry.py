@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.npu.lower.attr import NoAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
-from axbuild.toolchain.npu.simulator.move import move
-from axbuild.toolchain.npu.simulator.table import TABLE
+from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SUB
+from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
+from axbuild.toolchain.npu.simulator.gather import GATHER
+from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
+from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
+from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
+from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
+from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
+from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
 KERNELS: dict[str, Kernel] = {
-    "move": Kernel(move, 1, NoAttr),
+    "add": ADD,
+    "average_pool": AVERAGE_POOL,
+    "channel_table": CHANNEL_TABLE,
+    "dequantize": DEQUANTIZE,
+    "div": DIV,
+    "extreme": EXTREME,
+    "float_add": FLOAT_ADD,
+    "float_clip": FLOAT_CLIP,
+    "float_div": FLOAT_DIV,
+    "float_mul": FLOAT_MUL,
+    "float_sub": FLOAT_SUB,
+    "gather": GATHER,
+    "max_pool": MAX_POOL,
+    "move": MOVE,
+    "mul": MUL,
+    "normalize": NORMALIZE,
+    "pad": PAD,
+    "quantize": QUANTIZE,
+    "requantize": REQUANTIZE,
+    "slice": SLICE,
+    "softmax": SOFTMAX,
+    "softmax_scaled": SOFTMAX_SCALED,
+    "sub": SUB,
+    "sum": SUM,
     "table": TABLE,
 }
 """name of a job's kernel -> what it computes"""
