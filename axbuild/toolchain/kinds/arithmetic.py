@@ -15,7 +15,7 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import ConstantError, ceil_div
-from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid, accumulator_bound, wide
+from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid, accumulator_bound, wide
 
 MANTISSA_BITS = 22
 MAX_SHIFT = 52
@@ -74,12 +74,17 @@ def split(multiplier: float) -> tuple[int, int]:
     raise ConstantError(f"The multiplier {multiplier!r} is not a {MANTISSA_BITS}-bit integer times 2^-1 to 2^-52.")
 
 
+def by_ratio(*edges: Edge) -> bool:
+    """Whether multipliers between tensors of these types are float64 ratios: where any is wider than 8 bits or real."""
+    return wide(*edges) or FP32 in edges
+
+
 def multiplier_of(ratio: float, *edges: Edge) -> float:
     """The float64 that stands for a ratio of scales between tensors of these types.
 
-    In 8 bits m 2^-t exactly, so that an integer shift gives the same; the ratio itself where any of them is wider.
+    In 8 bits m 2^-t exactly, so that an integer shift gives the same; else the ratio itself (`by_ratio`).
     """
-    if wide(*edges):
+    if by_ratio(*edges):
         if not (math.isfinite(ratio) and ratio >= np.finfo(np.float64).tiny):
             raise MultiplierError(f"The ratio of scales {ratio!r} is not a positive number.")
         return ratio
@@ -102,7 +107,7 @@ def requantise_ratio(sx: float, sw: Array, sy: float) -> Array:
 def require_multipliers(multiplier: Array | float, *edges: Edge) -> None:
     """Raises ConstantError unless each is one that `multiplier_of` makes for these types."""
     for value in np.unique(np.asarray(multiplier, np.float64)):
-        if not wide(*edges):
+        if not by_ratio(*edges):
             split(float(value))
         elif not (math.isfinite(value) and value > 0):
             raise ConstantError(f"The multiplier {float(value)!r} is not a positive number.")

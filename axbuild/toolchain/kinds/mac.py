@@ -1,61 +1,91 @@
-"""Multiply-accumulate with constant weights: convolutions and fully connected layers; and of two activations.
-
-The products are summed by onnxruntime's float32 kernels, which is exact while the partial sums stay below 2^24:
-`float32_chunks` proves it from the weights, else cuts the reduction into ranges that pass, and the body sums
-each range by itself and the ranges in float64. Where a kernel is so large that a single channel does not pass, the
-weights are cut as well, into 16 high + low. ConvInteger and MatMulInteger are no alternative: they saturate
-on processors without VNNI.
-"""
+"""Multiply-accumulate with constant weights: convolutions and fully connected layers; and of two activations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.arithmetic import (
-    ACCUMULATOR_LIMIT,
-    FLOAT32_EXACT,
-    U8,
     AccumulatorError,
-    check_accumulator,
-    check_multipliers,
-    float32_chunks,
+    multiplier_of,
+    require_accumulator,
+    require_multipliers,
 )
 from axbuild.toolchain.kinds.base import (
     Box,
+    Constant,
     ConstantError,
     Kind,
     Ranges,
     Rates,
     ShapeError,
-    Tensor,
     aligned,
     ceil_div,
     memory_axis,
-    parse_body,
+    require_clamp,
+    require_grids,
 )
-from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, centred, check_clamp, check_codes, requantised
+from axbuild.toolchain.kinds.codes import (
+    FP32,
+    INT32,
+    INT64,
+    S8,
+    S16,
+    Edge,
+    ElementType,
+    Grid,
+    accumulator_bound,
+    type_of,
+    wide,
+)
+from axbuild.toolchain.kinds.products import Cut, along_axis
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, requantised
 from axbuild.toolchain.kinds.window import Window
 
-if TYPE_CHECKING:
-    import onnx
+WEIGHT_DTYPES = (S8.dtype, S16.dtype)
+BIAS_DTYPES = (INT32.dtype, INT64.dtype, FP32.dtype)
 
 
-def _check_weights(kind: Conv | FullyConnected, what: str) -> None:
-    channels = kind.weight.shape[0]
-    if min(kind.weight.shape) < 1:
-        raise ConstantError(f"The weight of {what} is empty: {kind.weight.shape}.")
-    for name, array in (("bias", kind.bias), ("multiplier", kind.multiplier)):
-        if array.shape != (channels,):
-            raise ConstantError(f"The {name} of {what} has shape {array.shape}; its weight has {channels} channels.")
-    check_codes(what, x_zero=kind.x_zero, y_zero=kind.y_zero)
-    check_clamp(what, kind.lo, kind.hi)
-    check_multipliers(kind.multiplier)
-    check_accumulator(kind.weight, kind.bias, kind.x_zero, what)
+def bias_type(x: ElementType, w: ElementType, y: ElementType) -> ElementType:
+    """Of the bias beside operands and a result of these types."""
+    return FP32 if y == FP32 else INT64 if wide(x, w) else INT32
+
+
+def _require_output(what: str, y: Edge, lo: int, hi: int) -> None:
+    if isinstance(y, Grid):
+        require_grids(what, y)
+        require_clamp(what, lo, hi, y)
+    elif y != FP32 or (lo, hi) != (0, 0):
+        raise ConstantError(
+            f"The output of {what} is {y} clamped to {lo}..{hi}; it must have a grid, or be FP32 as is."
+        )
+
+
+def _finished(y: Edge, multiplier: str, bias: str = "") -> str:
+    """Lines from the float64 `sum` to y: multiplied and, where there is one, with the float64 `bias`.
+
+    Codes are requantised after the bias, which is in their accumulator's units. To FP32 the bias is added last, in
+    float64 and rounded, which equals one float32 addition and is no node that onnxruntime would fuse; `sum` passes
+    through int64 so that an accumulator of -0.0 does not reach the result.
+    """
+    if isinstance(y, Grid):
+        biased = f"\n  acc = Add (sum, {bias})" if bias else ""
+        return biased + requantised("acc" if bias else "sum", multiplier, y.type)
+    real = f"""
+  whole = Cast <to = {I64}> (sum)
+  acc = Cast <to = {DOUBLE}> (whole)
+  scaled = Mul (acc, {multiplier})"""
+    if not bias:
+        return f"{real}\n  y = Cast <to = {FLOAT}> (scaled)"
+    return f"""{real}
+  single = Cast <to = {FLOAT}> (scaled)
+  again = Cast <to = {DOUBLE}> (single)
+  biased = Add (again, {bias})
+  y = Cast <to = {FLOAT}> (biased)"""
 
 
 def _mac_cycles(depth: int, channels: int, pixels: int, rates: Rates) -> float:
@@ -64,35 +94,83 @@ def _mac_cycles(depth: int, channels: int, pixels: int, rates: Rates) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Conv(Kind):
-    """y = clamp(R(sum w (x - x_zero) + bias)), 2-D, NCHW.
+class _Weighted(Kind):
+    """One activation times constant weights: y = clamp(R(sum w (x - zero) + bias)), or FP32.
 
-    weight: int8 [co, ci / group, kh, kw]; bias: int32 [co]; multiplier: float64 [co], each m 2^-t exactly.
-    pads: top, left, bottom, right. The padding value is x_zero. lo, hi: clamp of the output codes.
+    weight: codes of type `w`, output channels first; multiplier: float64 [co]; lo, hi: clamp of the output's codes.
+    bias [co]: int32, with a 16-bit operand int64, in units of the accumulator. Where y is FP32 the multiplier is
+    f64(sx) f64(sw), the bias is float32 and added after it, and lo = hi = 0.
     """
 
-    op_type: ClassVar[str] = "AxQuantizedConv"
-    job: ClassVar[str] = "conv"
     engine: ClassVar[str] = "conv"
 
-    weight: Annotated[Array, Tensor("int8", 4)]
-    bias: Annotated[Array, Tensor("int32", 1)]
-    multiplier: Annotated[Array, Tensor("float64", 1)]
-    x_zero: int
-    y_zero: int
+    x: Grid
+    w: ElementType
+    y: Edge
+    weight: Annotated[Array, Constant(WEIGHT_DTYPES, 2)]
+    bias: Annotated[Array, Constant(BIAS_DTYPES, 1)]
+    multiplier: Annotated[Array, Constant(("float64",), 1)]
     lo: int
     hi: int
+
+    def __post_init__(self) -> None:
+        what, channels = self.what, (self.weight.shape[0],)
+        if min(self.weight.shape) < 1:
+            raise ConstantError(f"The weight of {what} is empty.")
+        require_grids(what, self.x)
+        _require_output(what, self.y, self.lo, self.hi)
+        expected = bias_type(self.x.type, self.w, type_of(self.y))
+        for name, array, dtype, shape in (
+            ("weight", self.weight, self.w.dtype, self.weight.shape),
+            ("bias", self.bias, expected.dtype, channels),
+            ("multiplier", self.multiplier, "float64", channels),
+        ):
+            if array.dtype.name != dtype or array.shape != shape:
+                raise ConstantError(f"The {name} of {what} is {array.dtype} {array.shape}, not {dtype} {shape}.")
+        require_multipliers(self.multiplier, self.x, self.w, self.y)
+        summed = np.zeros(channels, np.int64) if self.y == FP32 else self.bias
+        require_accumulator(self.weight, summed, self.x, self.w, what)
+
+    @property
+    def what(self) -> str:
+        return f"{self.op_type} with weight {self.weight.shape}"
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    @property
+    def _wide_weight(self) -> list[str]:
+        return [self.w.name.lower()] if self.w.wide else []
+
+    @cached_property
+    def cut(self) -> Cut:
+        """How the body sums."""
+        return Cut.of(self.weight, self.x, self.w, self.what)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(_Weighted):
+    """2-D, NCHW; weight [co, ci / group, kh, kw]; pads: top, left, bottom, right, filled with x's zero."""
+
+    spellings: ClassVar = {"AxQuantizedConv": {}}
+    job: ClassVar[str] = "conv"
+
+    weight: Annotated[Array, Constant(WEIGHT_DTYPES, 4)]
     strides: tuple[int, int]
     pads: tuple[int, int, int, int]
     dilations: tuple[int, int]
     group: int
 
     def __post_init__(self) -> None:
-        what = f"{self.op_type} with weight {self.weight.shape}"
+        super().__post_init__()
         self.window.check()
         if self.group < 1 or self.weight.shape[0] % self.group:
-            raise ConstantError(f"{what} cannot have {self.group} groups.")
-        _check_weights(self, what)
+            raise ConstantError(f"{self.what} cannot have {self.group} groups.")
 
     @property
     def window(self) -> Window:
@@ -104,30 +182,24 @@ class Conv(Kind):
         """Whether each output channel reads one input channel of several."""
         return self.group > 1 and self.weight.shape[1] == 1
 
-    @cached_property
-    def halved(self) -> bool:
-        """Whether one input channel alone passes float32's exact integers, so that the weights too must be cut."""
-        channels = np.abs(self.weight.astype(np.int64)).sum(axis=(2, 3))
-        return bool(channels.max() * max(self.x_zero, U8 - self.x_zero) >= FLOAT32_EXACT)
+    @property
+    def variant(self) -> str:
+        grouped = ["groups"] if self.group > 1 and self.cut.ranges > 1 else []
+        return "_".join([*self._wide_weight, *grouped, *self.cut.names])
 
-    @cached_property
-    def chunks(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of the input channels of a group in which float32 sums are exact; one range in the common case."""
-        parts = np.maximum(np.abs(self.weight >> 4), self.weight & 15) if self.halved else self.weight
-        return float32_chunks(parts, self.x_zero, f"{self.op_type} with weight {self.weight.shape}")
-
-    def body(self) -> onnx.FunctionProto:
-        count = len(self.chunks)
-        if count == 1 and not self.halved:
-            return parse_body(_conv_text(_ONE_CONV), "")
-        cut = _CUT_GROUPS if self.group > 1 else _CUT_CHANNELS
-        overload = f"{'groups_' if self.group > 1 else ''}{'halves_' if self.halved else ''}split{count}"
-        return parse_body(_conv_text(_split_conv(count, cut, _HALF_CONVS if self.halved else _PART_CONV)), overload)
+    def text(self) -> str:
+        products = self.cut.text("centred", "weight_f", _CONV, _within_groups if self.group > 1 else along_axis(1))
+        return f"""{centred("centred", "x", "x", FLOAT)}
+  weight_f = Cast <to = {FLOAT}> (weight){products}
+  plane_axes = Constant <value = int64[2] {{1, 2}}> ()
+  multiplier_c = Unsqueeze (multiplier, plane_axes)
+  bias_d = Cast <to = {DOUBLE}> (bias)
+  bias_c = Unsqueeze (bias_d, plane_axes){_finished(self.y, "multiplier_c", "bias_c")}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if len(x) != 4 or x[1] != self.weight.shape[1] * self.group:
-            raise ShapeError(f"{self.op_type} with weight {self.weight.shape} and {self.group} groups cannot read {x}.")
+            raise ShapeError(f"{self.what} and {self.group} groups cannot read {x}.")
         return (x[0], self.weight.shape[0], *self.window.output((x[2], x[3])))
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
@@ -139,125 +211,75 @@ class Conv(Kind):
         return ((n, channels, window.reads(0, *rows, height), window.reads(1, *columns, width)),)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return 1, 3, 0
+        return self.window.tile_axes
+
+    def grain(self, axis: int, block: int, *inputs: Shape) -> int:
+        """Whole blocks of packed channels, and whole groups where these are of several channels."""
+        if axis != memory_axis(1, 4):
+            return 1
+        per_group = self.weight.shape[0] // self.group
+        return block if self.group == 1 or per_group == 1 else int(np.lcm(block, per_group))
 
     def macs(self, out: Box, *inputs: Shape) -> int:
         return out.elements * int(np.prod(self.weight.shape[1:]))
 
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
         n, h, w, co = out.shape
-        depth = int(self.weight.shape[1])
         kh, kw = self.window.kernel
         if self.depthwise:
             lanes = ceil_div(co, rates.dw_channels) * ceil_div(h * w, rates.dw_pixels)
             return n * kh * kw * lanes / rates.convs
-        return n * kh * kw * _mac_cycles(depth, co, h * w, rates)
+        return n * kh * kw * _mac_cycles(int(self.weight.shape[1]), co, h * w, rates)
 
 
-_CONV = """Conv <strides: ints = @strides, pads: ints = @pads, dilations: ints = @dilations, group: int = @group>"""
-
-_ONE_CONV = f"""
-  weight_f = Cast <to = {FLOAT}> (weight)
-  sum_f = {_CONV} (centred, weight_f)
-  sum = Cast <to = {DOUBLE}> (sum_f)"""
-
-_CUT_CHANNELS = """
-  {names} = Split <axis = 1, num_outputs = {count}> (centred)"""
-
-# With groups the ranges lie inside each group: [n, g k, h, w] -> [n, g, k, h, w] -> cut k -> [n, g k', h, w].
-_CUT_GROUPS = """
-  same = Constant <value = int64[1] {{0}}> ()
-  rest = Constant <value = int64[1] {{-1}}> ()
-  groups = Constant <value_int: int = @group> ()
-  first = Constant <value = int64[1] {{0}}> ()
-  groups_1 = Unsqueeze (groups, first)
-  plane = Shape <start = 2> (centred)
-  by_group = Concat <axis = 0> (same, groups_1, rest, plane)
-  by_channel = Concat <axis = 0> (same, rest, plane)
-  grouped = Reshape (centred, by_group)
-  {parts} = Split <axis = 2, num_outputs = {count}> (grouped)"""
+_CONV = """
+  {f} = Conv <strides: ints = @strides, pads: ints = @pads, dilations: ints = @dilations, group: int = @group>
+    ({x}, {w})"""
 
 
-_PART_CONV = f"""
-  wf{{i}} = Cast <to = {FLOAT}> (w{{i}})
-  f{{i}} = {_CONV} (x{{i}}, wf{{i}})
-  d{{i}} = Cast <to = {DOUBLE}> (f{{i}})"""
-
-# w = 16 high + low with high -8..7 and low 0..15: products an eighth as large, summed apart.
-_HALF_CONVS = f"""
-  wf{{i}} = Cast <to = {FLOAT}> (w{{i}})
-  sixteen{{i}} = Constant <value = float {{{{16.0}}}}> ()
-  ratio{{i}} = Div (wf{{i}}, sixteen{{i}})
-  high{{i}} = Floor (ratio{{i}})
-  multiple{{i}} = Mul (high{{i}}, sixteen{{i}})
-  low{{i}} = Sub (wf{{i}}, multiple{{i}})
-  fh{{i}} = {_CONV} (x{{i}}, high{{i}})
-  fl{{i}} = {_CONV} (x{{i}}, low{{i}})
-  dh{{i}} = Cast <to = {DOUBLE}> (fh{{i}})
-  dl{{i}} = Cast <to = {DOUBLE}> (fl{{i}})
-  weight{{i}} = Constant <value = double {{{{16.0}}}}> ()
-  dw{{i}} = Mul (dh{{i}}, weight{{i}})
-  d{{i}} = Add (dw{{i}}, dl{{i}})"""
-
-
-def _split_conv(count: int, cut: str, part: str) -> str:
-    def joined(stem: str) -> str:
-        return ", ".join(f"{stem}{i}" for i in range(count))
-
-    lines = [cut.format(names=joined("x"), parts=joined("p"), count=count)]
-    if cut is _CUT_GROUPS:
-        lines += [f"\n  x{i} = Reshape (p{i}, by_channel)" for i in range(count)]
-    lines.append(f"\n  {joined('w')} = Split <axis = 1, num_outputs = {count}> (weight)")
-    lines += [part.format(i=i) for i in range(count)]
-    return "".join(lines) + f"\n  sum = Sum ({joined('d')})"
-
-
-def _conv_text(products: str) -> str:
-    return f"""AxQuantizedConv <x_zero, y_zero, lo, hi, strides, pads, dilations, group> (x, weight, bias, multiplier)
-  => (y) {{{centred("centred", "x", "x_zero", FLOAT)}{products}
-  bias_f = Cast <to = {DOUBLE}> (bias)
-  plane_axes = Constant <value = int64[2] {{1, 2}}> ()
-  bias_c = Unsqueeze (bias_f, plane_axes)
-  multiplier_c = Unsqueeze (multiplier, plane_axes)
-  acc = Add (sum, bias_c){requantised("acc", "multiplier_c")}
-}}"""
+def _within_groups(whole: str, parts: list[str]) -> str:
+    """Ranges that lie inside each group: [n, g k, h, w] -> [n, g, k, h, w] -> k cut -> [n, g k', h, w]."""
+    grouped = [f"{part}_grouped" for part in parts]
+    cut = f"""
+  {whole}_same = Constant <value = int64[1] {{0}}> ()
+  {whole}_rest = Constant <value = int64[1] {{-1}}> ()
+  {whole}_first = Constant <value = int64[1] {{0}}> ()
+  {whole}_count = Constant <value_int: int = @group> ()
+  {whole}_groups = Unsqueeze ({whole}_count, {whole}_first)
+  {whole}_plane = Shape <start = 2> ({whole})
+  {whole}_by_group = Concat <axis = 0> ({whole}_same, {whole}_groups, {whole}_rest, {whole}_plane)
+  {whole}_by_channel = Concat <axis = 0> ({whole}_same, {whole}_rest, {whole}_plane)
+  {whole}_grouped = Reshape ({whole}, {whole}_by_group)
+  {", ".join(grouped)} = Split <axis = 2, num_outputs = {len(parts)}> ({whole}_grouped)"""
+    joined = [f"\n  {part} = Reshape ({group}, {whole}_by_channel)" for part, group in zip(parts, grouped, strict=True)]
+    return cut + "".join(joined)
 
 
 @dataclass(frozen=True, eq=False)
-class FullyConnected(Kind):
-    """y = clamp(R(x @ w^T + bias)) along the last axis.
+class FullyConnected(_Weighted):
+    """x @ w^T along the last axis of x, of rank 1 and more; weight [co, k]."""
 
-    weight: int8 [co, k]; bias: int32 [co]; multiplier: float64 [co]. x is centred by x_zero; rank 1 and more.
-    """
-
-    op_type: ClassVar[str] = "AxFullyConnected"
+    spellings: ClassVar = {"AxFullyConnected": {}}
     job: ClassVar[str] = "fc"
-    engine: ClassVar[str] = "conv"
 
-    weight: Annotated[Array, Tensor("int8", 2)]
-    bias: Annotated[Array, Tensor("int32", 1)]
-    multiplier: Annotated[Array, Tensor("float64", 1)]
-    x_zero: int
-    y_zero: int
-    lo: int
-    hi: int
+    @property
+    def variant(self) -> str:
+        return "_".join(self._wide_weight if wide(self.x, self.w) else self.cut.names)
 
-    def __post_init__(self) -> None:
-        _check_weights(self, f"{self.op_type} with weight {self.weight.shape}")
-
-    @cached_property
-    def chunks(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of the last axis of x in which float32 sums are exact; one range in the common case."""
-        return float32_chunks(self.weight, self.x_zero, f"{self.op_type} with weight {self.weight.shape}")
-
-    def body(self) -> onnx.FunctionProto:
-        count = len(self.chunks)
-        return parse_body(_fully_connected_text(count), f"split{count}" if count > 1 else "")
+    def text(self) -> str:
+        if wide(self.x, self.w):
+            products = centred("centred", "x", "x", DOUBLE) + _REAL_PRODUCT
+        else:
+            lines = self.cut.text("centred", "weight_f", _FLOAT_PRODUCT, along_axis(-1))
+            products = f"""{centred("centred", "x", "x", FLOAT)}
+  weight_f = Cast <to = {FLOAT}> (weight){lines}"""
+        return f"""{products}
+  bias_d = Cast <to = {DOUBLE}> (bias){_finished(self.y, "multiplier", "bias_d")}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if not x or x[-1] != self.weight.shape[1]:
-            raise ShapeError(f"{self.op_type} with weight {self.weight.shape} cannot read {x}.")
+            raise ShapeError(f"{self.what} cannot read {x}.")
         return (*x[:-1], self.weight.shape[0])
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
@@ -268,6 +290,11 @@ class FullyConnected(Kind):
         rank = len(inputs[0])
         return tuple(memory_axis(axis, rank) for axis in (rank - 1, *range(rank - 1)))
 
+    def grain(self, axis: int, block: int, *inputs: Shape) -> int:
+        """Whole blocks of packed channels."""
+        rank = len(inputs[0])
+        return block if axis == memory_axis(rank - 1, rank) else 1
+
     def macs(self, out: Box, *inputs: Shape) -> int:
         return out.elements * int(self.weight.shape[1])
 
@@ -276,64 +303,68 @@ class FullyConnected(Kind):
         return _mac_cycles(self.weight.shape[1], channels, out.elements // max(channels, 1), rates)
 
 
-def _fully_connected_text(count: int) -> str:
-    names = [", ".join(f"{stem}{i}" for i in range(count)) for stem in ("x", "w", "d")]
-    if count == 1:
-        cut = "\n  x0 = Identity (centred)\n  w0 = Identity (weight)"
-    else:
-        cut = f"""
-  {names[0]} = Split <axis = -1, num_outputs = {count}> (centred)
-  {names[1]} = Split <axis = 1, num_outputs = {count}> (weight)"""
-    products = "".join(
-        f"""
-  wf{i} = Cast <to = {FLOAT}> (w{i})
-  wt{i} = Transpose <perm = [1, 0]> (wf{i})
-  f{i} = MatMul (x{i}, wt{i})
-  d{i} = Cast <to = {DOUBLE}> (f{i})"""
-        for i in range(count)
-    )
-    return f"""AxFullyConnected <x_zero, y_zero, lo, hi> (x, weight, bias, multiplier) => (y)
-  {{{centred("centred", "x", "x_zero", FLOAT)}{cut}{products}
-  sum = Sum ({names[2]})
-  bias_f = Cast <to = {DOUBLE}> (bias)
-  acc = Add (sum, bias_f){requantised("acc", "multiplier")}
-}}"""
+_FLOAT_PRODUCT = """
+  {w}_t = Transpose <perm = [1, 0]> ({w})
+  {f} = MatMul ({x}, {w}_t)"""
+
+# Of integers whose sums stay below 2^52, which float64 holds in any order.
+_REAL_PRODUCT = f"""
+  weight_d = Cast <to = {DOUBLE}> (weight)
+  weight_t = Transpose <perm = [1, 0]> (weight_d)
+  sum = MatMul (centred, weight_t)"""
 
 
 @dataclass(frozen=True, eq=False)
 class MatMul(Kind):
-    """y = clamp(R(sum (a - a_zero)(b - b_zero))) of two activations of rank 2 and more, numpy's broadcasting.
+    """y = clamp(R(sum (a - zero)(b - zero))) of two activations of rank 2 and more, numpy's broadcasting; or FP32.
 
-    multiplier: one float64. The sums run in float64, exact whatever the depth.
+    multiplier: one float64; f64(sa) f64(sb) where y is FP32, and then lo = hi = 0. The sums run in float64, exact
+    whatever the depth that the accumulator's bound allows.
     """
 
-    op_type: ClassVar[str] = "AxQuantizedMatMul"
+    spellings: ClassVar = {"AxQuantizedMatMul": {}}
     job: ClassVar[str] = "matmul"
     engine: ClassVar[str] = "conv"
-    activations: ClassVar[int] = 2
 
-    multiplier: Annotated[float, Tensor("float64", 0)]
-    a_zero: int
-    b_zero: int
-    y_zero: int
+    a: Grid
+    b: Grid
+    y: Edge
+    multiplier: Annotated[float, Constant(("float64",), 0)]
     lo: int
     hi: int
 
     def __post_init__(self) -> None:
-        check_codes(self.op_type, a_zero=self.a_zero, b_zero=self.b_zero, y_zero=self.y_zero)
-        check_clamp(self.op_type, self.lo, self.hi)
-        check_multipliers(self.multiplier)
+        require_grids(self.op_type, self.a, self.b)
+        _require_output(self.op_type, self.y, self.lo, self.hi)
+        require_multipliers(self.multiplier, self.a, self.b, self.y)
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_MATMUL, "")
+    @classmethod
+    def of(cls, a: Grid, b: Grid, y: Edge, lo: int, hi: int) -> MatMul:
+        """With the multiplier f64(sa) f64(sb) / f64(sy)."""
+        ratio = np.float64(a.scale) * np.float64(b.scale) / np.float64(y.scale if isinstance(y, Grid) else 1.0)
+        return cls(a, b, y, multiplier_of(float(ratio), a, b, y), lo, hi)
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.a, self.b)
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    def text(self) -> str:
+        return f"""{centred("left", "a", "a", DOUBLE)}{centred("right", "b", "b", DOUBLE)}
+  sum = MatMul (left, right){_finished(self.y, "multiplier")}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         a, b = inputs
         if min(len(a), len(b)) < 2 or a[-1] != b[-2]:
             raise ShapeError(f"{self.op_type} cannot multiply {a} by {b}.")
-        largest = max(self.a_zero, U8 - self.a_zero) * max(self.b_zero, U8 - self.b_zero)
-        if a[-1] * largest >= ACCUMULATOR_LIMIT:
-            raise AccumulatorError(f"{self.op_type} sums {a[-1]} products; its accumulator must stay below 2^31.")
+        limit = accumulator_bound(self.a, self.b)
+        if a[-1] * self.a.reach * self.b.reach >= limit:
+            raise AccumulatorError(
+                f"{self.op_type} sums {a[-1]} products; its accumulator must stay below 2^{limit.bit_length() - 1}."
+            )
         try:
             batch = np.broadcast_shapes(a[:-2], b[:-2])
         except ValueError as error:
@@ -358,9 +389,3 @@ class MatMul(Kind):
         rows, columns = (out.shape[memory_axis(axis, rank)] for axis in (rank - 2, rank - 1))
         matrices = out.elements // max(rows * columns, 1)
         return matrices * _mac_cycles(inputs[0][-1], columns, rows, rates)
-
-
-_MATMUL = f"""AxQuantizedMatMul <a_zero, b_zero, y_zero, lo, hi> (a, b, multiplier) => (y) {{
-{centred("left", "a", "a_zero", DOUBLE)}{centred("right", "b", "b_zero", DOUBLE)}
-  acc = MatMul (left, right){requantised("acc", "multiplier")}
-}}"""

@@ -21,6 +21,7 @@ from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -35,10 +36,13 @@ CLASSES: tuple[type[Kind], ...] = (
     Binary,
     ChannelTable,
     Concat,
+    Conv,
     Dequantize,
     FloatBinary,
     FloatClip,
+    FullyConnected,
     Gather,
+    MatMul,
     MaxPool,
     Normalize,
     Pad,

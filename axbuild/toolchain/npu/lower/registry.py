@@ -7,6 +7,7 @@ from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -17,6 +18,7 @@ from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.lower.gather import GATHER
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
+from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
@@ -28,10 +30,13 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Binary: BINARY,
     ChannelTable: CHANNEL_TABLE,
     Concat: CONCAT,
+    Conv: CONV,
     Dequantize: DEQUANTIZE,
     FloatBinary: FLOAT_BINARY,
     FloatClip: FLOAT_CLIP,
+    FullyConnected: FULLY_CONNECTED,
     Gather: GATHER,
+    MatMul: MATMUL,
     MaxPool: MAX_POOL,
     Normalize: NORMALIZE,
     Pad: PAD,
