@@ -1,6 +1,16 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import binary, border, island, mover, pool, reduce, softmax, table
+from witness import binary, border, gather, island, mac, mover, pool, reduce, softmax, table
 
-NOUNS = (binary, border, island, mover, pool, reduce, softmax, table)
-CASES = [case for noun in NOUNS for case in noun.CASES]
+CASES = [
+    *binary.CASES,
+    *border.CASES,
+    *gather.CASES,
+    *island.CASES,
+    *mac.CASES,
+    *mover.CASES,
+    *pool.CASES,
+    *reduce.CASES,
+    *softmax.CASES,
+    *table.CASES,
+]

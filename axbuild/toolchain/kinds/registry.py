@@ -19,6 +19,7 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
@@ -31,27 +32,28 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 CLASSES: tuple[type[Kind], ...] = (
-    Table,
-    ChannelTable,
-    Quantize,
-    Dequantize,
-    Requantize,
-    Normalize,
+    AveragePool,
     Binary,
-    Softmax,
+    ChannelTable,
+    Concat,
+    Conv,
+    Dequantize,
     FloatBinary,
     FloatClip,
-    AveragePool,
-    Concat,
+    FullyConnected,
+    Gather,
+    MatMul,
     MaxPool,
+    Normalize,
     Pad,
+    Quantize,
     Reduce,
+    Requantize,
     Reshape,
     Slice,
+    Softmax,
+    Table,
     Transpose,
-    Conv,
-    FullyConnected,
-    MatMul,
 )
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""

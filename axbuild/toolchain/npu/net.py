@@ -48,7 +48,8 @@ class Op:
 class Net:
     """inputs, outputs: names; tensors: every activation by name; ops: in an order in which they may run.
 
-    parts: tensors that are part n of another, cut into equal parts along axis 0 (see `batch`).
+    parts: tensors that are part n of another, cut into equal parts along axis 0 (see `batch`); samples: what became of
+    tensors that are nowhere whole: the names of their parts.
     """
 
     inputs: tuple[str, ...]
@@ -56,6 +57,7 @@ class Net:
     tensors: dict[str, Tensor]
     ops: tuple[Op, ...]
     parts: dict[str, tuple[str, int]] = field(default_factory=dict)
+    samples: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def shapes(self, names: tuple[str, ...]) -> tuple[Shape, ...]:
         return tuple(self.tensors[name].shape for name in names)

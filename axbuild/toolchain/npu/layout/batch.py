@@ -81,4 +81,5 @@ def unrolled(one: Net, many: Net, cut: int, batch: int) -> Net:
                 parts[f"{name}#{n}"] = (name, n)
         for op in many.ops[:cut]:
             ops.append(Op(f"{op.name}#{n}", op.kind, tuple(f"{i}#{n}" for i in op.inputs), f"{op.output}#{n}"))
-    return Net(many.inputs, many.outputs, tensors, (*ops, *many.ops[cut:]), parts)
+    samples = {name: tuple(f"{name}#{n}" for n in range(batch)) for name in sorted(made - crossing)}
+    return Net(many.inputs, many.outputs, tensors, (*ops, *many.ops[cut:]), parts, samples)
