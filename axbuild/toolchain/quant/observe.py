@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, bind, load_sample, paired, tensor_input
-from axbuild.toolchain.graph import Array, Shape, shape_of
+from axbuild.toolchain.graph import Array, Shape, model_file, shape_of
 from axbuild.toolchain.ops.sites import require_supported
 from axbuild.toolchain.quant.observer import Observer, TensorObserver
 from axbuild.toolchain.quant.scheme import measured
@@ -36,7 +36,7 @@ def observe(model: Path, samples: list[Path], out: Path, *, params: ObserveParam
 
     Raises SampleMismatchError where samples do not fit the inputs, NotFiniteError where a tensor is not finite.
     """
-    loaded = ir.load(model)
+    loaded = ir.load(model_file(model))
     require_supported(loaded)
     graph = loaded.graph
     observer = Observer({name: TensorObserver() for name in measured(graph)})
@@ -67,9 +67,10 @@ class FloatPass:
     """A session of the float model that also writes inner tensors, each into its own buffer in `buffers`."""
 
     def __init__(self, model: Path, tensors: tuple[str, ...]) -> None:
-        proto = onnx.load(model)
+        file = model_file(model)
+        proto = onnx.load(file, load_external_data=False)
         shapes = _expose(proto, tensors)
-        self.session = ort.open_session(proto.SerializeToString())
+        self.session = ort.open_session(proto.SerializeToString(), data=file.parent)
         self.binding = self.session.io_binding()
         self.buffers: dict[str, Array] = {}
         for name, shape in shapes.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from axbuild.errors import AxError
+from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.ops.base import Lowered, Settled, Site
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.ops.sites import require_supported
@@ -39,7 +40,7 @@ def quantize(model: Path, statistics: Path, out: Path, *, params: QuantizeParams
     """
     if params.method not in METHODS:
         raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
-    loaded = ir.load(model)
+    loaded = ir.load(model_file(model))
     require_supported(loaded)
     graph = loaded.graph
     scheme = choose(graph, _ranges(graph, Statistics.read(statistics)), METHODS[params.method])

@@ -10,9 +10,8 @@ import onnx_ir as ir
 
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.graph import Shape, model_file
 from axbuild.toolchain.npu.chips.preset import chip_of
-from axbuild.toolchain.npu.net import read_model
 from axbuild.toolchain.npu.plan.limits import refusals
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
 from axbuild.toolchain.ops.sites import unsupported
@@ -48,7 +47,7 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     Raises LimitError (or ChipError) with every refused node, ProcessorError where an input's processor does not fit it.
     """
     chip = chip_of(params.target_hardware, params.npu_mode)
-    graph = ir.from_proto(read_model(model))
+    graph = ir.load(model_file(model))
     refused: dict[str, list[str]] = {}
     for finding in unsupported(graph):
         refused.setdefault(finding.node, []).append(finding.sentence)
