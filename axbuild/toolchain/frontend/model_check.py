@@ -11,7 +11,7 @@ import numpy as np
 
 from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.load import load, read
-from axbuild.toolchain.frontend.optimize import settled
+from axbuild.toolchain.frontend.optimize import prepared
 from axbuild.toolchain.graph import MODEL_FILE, Array
 
 
@@ -28,7 +28,8 @@ def model_check(model: Path, optimized: Path, out: Path, *, params: ModelCheckPa
 
     Both run once on the same random input under onnxruntime; every output is compared in name, shape, type and values.
     """
-    trial = check.trial(settled(load(model), params.input_shapes))
+    original, _ = prepared(load(model), params.input_shapes)
+    trial = check.trial(original)
     outputs = check.run(read(optimized / MODEL_FILE), trial.inputs)
     text = json.dumps(_verdict(trial, outputs), indent=1, sort_keys=True, allow_nan=False)
     (out / "verdict.json").write_text(text + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from onnx import ModelProto
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
-from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
+from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
@@ -68,25 +68,27 @@ def optimize(model: Path, out: Path, *, params: OptimizeParams) -> None:
 
 def simplify(given: LightModel, params: OptimizeParams) -> LightModel:
     """Static shapes, folded constants, fused and canonical operators, checked numerically."""
-    original = settled(given, params.input_shapes)
+    original, converted = prepared(given, params.input_shapes)
     trial = check.trial(original)
-    model, edit = rewritten(original, only_needed=params.disable_onnx_optimization)
+    model, edit = rewritten(converted, only_needed=params.disable_onnx_optimization)
     return _finished(_checked(model, edit, trial, each=not params.disable_transformation_check))
 
 
-def settled(model: LightModel, input_shapes: dict[str, tuple[int, ...]]) -> LightModel:
-    """The user's model with every shape that follows from the inputs'."""
+def prepared(model: LightModel, input_shapes: dict[str, tuple[int, ...]]) -> tuple[LightModel, LightModel]:
+    """(the user's model as onnxruntime runs it, the same at our opset with every shape that is known)."""
     shapes.fix_input_shapes(model, input_shapes)
     open_functions(model)
-    shapes.infer(model)
-    shapes.require_reasonable(model)
-    return model
-
-
-def rewritten(original: LightModel, *, only_needed: bool) -> tuple[ir.Model, Edit]:
-    """The model at our opset, folded, and rewritten."""
-    converted = to_opset(original)
+    converted = to_opset(model)
     shapes.infer(converted)
+    shapes.require_reasonable(converted)
+    known = shapes.static_shapes(converted)
+    for one in (model, converted):
+        state_dilated_pads(one.proto.graph.node, known)
+    return model, converted
+
+
+def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Edit]:
+    """The model folded and rewritten, and what was done to it."""
     model = to_graph(converted)
     fold(model)
     edit = Edit(model.graph)

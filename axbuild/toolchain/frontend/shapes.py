@@ -13,6 +13,7 @@ from onnx import ModelProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.graph import Shape
 
 MAX_ELEMENTS = 2**28
 """elements of one tensor, and a quarter of what all activations may have; more is a mistake, not a model for an NPU"""
@@ -136,6 +137,18 @@ def require_reasonable(model: LightModel) -> None:
                 f"tensor '{value.name}' has the shape {_shown(shape)}, larger than any that is meant to run on an NPU",
                 hint="check input_shapes, and the pads and shapes in the model",
             )
+
+
+def static_shapes(model: LightModel) -> dict[str, Shape]:
+    """The shapes of all tensors and constants that are known in numbers."""
+    graph = model.proto.graph
+    stated = {value.name: stated_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    stated |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    return {
+        name: tuple(item for item in shape if isinstance(item, int))
+        for name, shape in stated.items()
+        if shape is not None and all(isinstance(item, int) for item in shape)
+    }
 
 
 _DECIDED_BY: dict[str, tuple[int, ...]] = {

@@ -65,11 +65,13 @@ def _inner_first(functions: dict[tuple[str, str], FunctionProto]) -> list[Functi
 
 
 def to_opset(model: LightModel) -> LightModel:
-    """The model at OPSET, what is known of its shapes dropped; a node that the conversion adds names the user's node
-    it stands for."""
+    """The model at OPSET, a node that the conversion adds with the user's node it stands for.
+
+    The converter states shapes by the rules of the old opset, which for pooling with ceil_mode are not onnxruntime's
+    before opset 22: they are dropped.
+    """
     proto = ModelProto()
     proto.CopyFrom(model.proto)
-    forget_shapes(proto)
     version = next(entry.version for entry in proto.opset_import if not entry.domain)
     if version < OPSET:
         before = {node.name: list(node.metadata_props) for node in proto.graph.node}
@@ -86,6 +88,7 @@ def to_opset(model: LightModel) -> LightModel:
             if not node.metadata_props:
                 node.metadata_props.extend(before.get(node.name, ()))
         trace_origins(proto.graph.node, producers)
+    forget_shapes(proto)
     del proto.opset_import[:]
     proto.opset_import.append(onnx.helper.make_opsetid("", OPSET))
     proto.ir_version = IR_VERSION
