@@ -195,7 +195,7 @@ def largest(array: Array) -> float:
     """The largest finite magnitude."""
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
     if np.isfinite(low) and np.isfinite(high):
-        return max(-low, high)
+        return max(abs(low), high)
     return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 

@@ -47,8 +47,8 @@ def _verdict(trial: check.Trial, outputs: check.Tensors) -> dict[str, Any]:
         "passed": not fault,
         "sentence": f"the optimised model {fault}"
         if fault
-        else f"all {len(compared)} outputs of the optimised model agree with the original; they differ by at most "
-        f"{largest:.3g}",
+        else f"every output of the optimised model agrees with the original's ({len(compared)} compared, largest "
+        f"difference {largest:.3g})",
         "outputs": compared,
     }
 

@@ -156,11 +156,12 @@ def _finished(model: LightModel) -> LightModel:
     shapes.infer(model)
     shapes.require_static(model)
     proto = model.proto
-    proto.producer_name, proto.producer_version, proto.doc_string = "axbuild", "", ""
-    del proto.metadata_props[:]
+    proto.producer_name = "axbuild"
+    for name in ("producer_version", "doc_string", "metadata_props"):
+        proto.ClearField(name)
     graph = proto.graph
     for item in (*graph.node, *graph.input, *graph.value_info, *graph.output, *graph.initializer):
-        item.doc_string = ""
+        item.ClearField("doc_string")
         kept = [entry for entry in item.metadata_props if entry.key == ORIGINS]
         del item.metadata_props[:]
         item.metadata_props.extend(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from onnx import TensorProto
+from onnx import TensorProto, ValueInfoProto
 
 from axbuild.toolchain.frontend import wire
 from axbuild.toolchain.frontend.light import LightModel
@@ -25,19 +25,21 @@ def save(model: LightModel, folder: Path, *, limit: int = SIZE_LIMIT) -> None:
     folder.mkdir()
     proto, weights = model.proto, model.weights
     inputs = list(model.inputs)
-    stated = {value.name: value.type.tensor_type for value in proto.graph.input}
+    stated = {value.name: value for value in proto.graph.input}
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
-    stubs = [
-        (TensorProto(name=name, data_type=stated[name].elem_type, dims=array.shape), array)
-        for name, array in weights.items()
-    ]
+    stubs = [(_stub(stated[name], array), array) for name, array in weights.items()]
     if proto.ByteSize() + sum(array.nbytes for array in weights.values()) > limit:
         _write_data(stubs, folder / DATA_FILE)
         proto.graph.initializer.extend(stub for stub, _ in stubs)
         stubs = []
     with (folder / MODEL_FILE).open("wb") as file:
         wire.write(file, proto, stubs)
+
+
+def _stub(value: ValueInfoProto, array: Array) -> TensorProto:
+    kind = value.type.tensor_type.elem_type
+    return TensorProto(name=value.name, data_type=kind, dims=array.shape, metadata_props=value.metadata_props)
 
 
 def _write_data(tensors: list[tuple[TensorProto, Array]], path: Path) -> None:
