@@ -47,7 +47,7 @@ class axmodel(Compilation):
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
         plan.output("quant/quant_axmodel.json", done.quant.records)
-        plan.output("frontend/optimized.onnx", done.quant.source.model)
+        plan.output("frontend/", done.quant.source.model)
         plan.output("compiler/", done.programs)
         return AxModel(fused.only, done.quant, settings)
 

@@ -69,7 +69,7 @@ def run_chain(
 ) -> Chain:
     """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`."""
     optimized(proto, folder / "float")
-    model = folder / "float/out/optimized.onnx"
+    model = folder / "float/out/optimized"
     folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
     inputs = tuple(InputData(name, "Image" if name in images else "Numpy", mean, std) for name in samples)
     observe(model, folders, place(folder, "observed"), params=ObserveParams(inputs))

@@ -122,7 +122,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "compiled.axmodel",
         "quant/quant_axmodel.onnx",
         "quant/quant_axmodel.json",
-        "frontend/optimized.onnx",
+        "frontend/",
         "compiler/",
     ]
 

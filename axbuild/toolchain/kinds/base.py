@@ -20,18 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_args
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Array, Shape
+from axbuild.toolchain.graph import OPSET, Array, Shape
 from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid, type_named, type_of, wide
 
 if TYPE_CHECKING:
     import onnx
 
 DOMAIN = "axbuild"
-OPSET = 21
-"""opset of the default domain that every body imports; a model that holds kinds imports the same"""
-IR_VERSION = 10
-"""first version of ONNX's format whose functions have overloads"""
-
 Ranges = tuple[tuple[int, int], ...]
 """one (start, stop) an axis, in ONNX order"""
 

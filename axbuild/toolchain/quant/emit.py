@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
 
-from axbuild.toolchain.graph import ORIGINS, Array, constant_of, origins_of
+from axbuild.toolchain.graph import ORIGINS, Array, Names, constant_of, origins_of, tensor_names
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
@@ -27,7 +27,7 @@ from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
 class Emission:
     """Nodes in order, and the names under which each float tensor stands: as itself, and as codes on grids."""
 
-    taken: set[str]
+    names: Names
     plain: set[str]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
@@ -35,14 +35,6 @@ class Emission:
     infos: list[onnx.ValueInfoProto] = field(default_factory=list)
     standing: dict[str, dict[Edge, str]] = field(default_factory=dict)
     shapes: dict[str, list[int | str | None]] = field(default_factory=dict)
-
-    def free(self, wanted: str) -> str:
-        """`wanted`, with a number where a node or tensor has that name already."""
-        name, count = wanted, 1
-        while name in self.taken:
-            name, count = f"{wanted}_{count}", count + 1
-        self.taken.add(name)
-        return name
 
     def add(self, kind: Kind, inputs: list[str], output: str, name: str, metadata: dict[str, str]) -> None:
         written = self._renamed(write_node(kind, inputs, [output], name))
@@ -54,7 +46,7 @@ class Emission:
 
     def _renamed(self, written: Written) -> Written:
         """The same with free names for its constants."""
-        names = {name: self.free(name) for name in written.constants}
+        names = {name: self.names.free(name) for name in written.constants}
         for index, name in enumerate(written.node.input):
             written.node.input[index] = names.get(name, name)
         constants = {names[name]: array for name, array in written.constants.items()}
@@ -67,7 +59,7 @@ class Emission:
             name = tensor
         else:
             coded = any(isinstance(item, Grid) for item in standing)
-            name = self.free(f"{tensor}/{edge.type}" if coded else f"{tensor}/codes")
+            name = self.names.free(f"{tensor}/{edge.type}" if coded else f"{tensor}/codes")
         standing[edge] = name
         self.inform(name, edge, self.shapes[tensor], tensor)
         return name
@@ -84,7 +76,7 @@ class Emission:
             source, name = next(iter(standing.items()))
             kind, word = _conversion(source, edge, tensor)
             output = self.stands(tensor, edge)
-            self.add(kind, [name], output, self.free(f"{tensor}/{word}"), {SITE: "", NODES: "[]", ORIGINS: "[]"})
+            self.add(kind, [name], output, self.names.free(f"{tensor}/{word}"), {SITE: "", NODES: "[]", ORIGINS: "[]"})
         return standing[edge]
 
 
@@ -107,7 +99,7 @@ def _describe(proto: onnx.NodeProto | onnx.ValueInfoProto, metadata: dict[str, s
 
 def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
     """The quantised model: inputs and outputs are the float model's, by name, order, type and shape."""
-    emission = Emission(_names(graph, parts), _plain_tensors(graph, parts))
+    emission = Emission(_names(graph), _plain_tensors(graph, parts))
     for value in (*graph.inputs, *(output for node in graph for output in node.outputs)):
         emission.shapes[value.name or ""] = _dims(value)
     for value in graph.inputs:
@@ -122,11 +114,12 @@ def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
     return _model(graph, emission)
 
 
-def _names(graph: ir.Graph, parts: Sequence[Part]) -> set[str]:
-    """Every name of the float graph, and of the nodes that steps bring: no name of ours may be one of these."""
-    tensors = {value.name or "" for value in graph.inputs} | set(graph.initializers)
-    tensors |= {output.name or "" for node in graph for output in node.outputs}
-    return tensors | {node.name or "" for node in graph}
+def _names(graph: ir.Graph) -> Names:
+    """Every name of the float graph, of tensors and nodes alike: no name of ours may be one of these."""
+    names = tensor_names(graph)
+    for node in graph:
+        names.free(node.name or "")
+    return names
 
 
 def _plain_tensors(graph: ir.Graph, parts: Sequence[Part]) -> set[str]:
@@ -167,13 +160,13 @@ def _place(emission: Emission, part: Part) -> None:
             for index, ref in enumerate(step.inputs)
         ]
         if isinstance(step.output, Between):
-            name = between[step.output] = emission.free(f"{part.fused.output.name}/{step.output.suffix}")
+            name = between[step.output] = emission.names.free(f"{part.fused.output.name}/{step.output.suffix}")
             emission.inform(name, step.kind.writes, step.shape, "")
         else:
             edge = part.site.writes[step.output]
             name = emission.stands(step.output, edge)
         first = step.name in {node.name for node in part.fused.nodes}
-        emission.add(step.kind, inputs, name, step.name if first else emission.free(step.name), metadata)
+        emission.add(step.kind, inputs, name, step.name if first else emission.names.free(step.name), metadata)
 
 
 def _read(emission: Emission, part: Part, step: Step, index: int, ref: Ref) -> str:
