@@ -56,7 +56,7 @@ class NpuSubgraph:
         return {self.key(batch): self.programs[batch] for batch in sorted(self.programs)}
 
     def info(self) -> dict[str, Any]:
-        """`npu_graph_info`: which initialisers hold the programs and their parameters; they are no inputs of the node."""
+        """`npu_graph_info`: which initialisers hold programs and parameters; they are no inputs of the node."""
         extra = [
             {"name": "params", "type": "DotNeuInputConst", "const_data_key": PARAMS},
             {"name": "dyn_params", "type": "DotNeuInputDynParam", "dyn_param_expr_key": DYN_PARAMS},

@@ -13,7 +13,8 @@ from axbuild.toolchain import ort
 from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_numbered
-from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axbuild.toolchain.quant.tensors import shape_in
 
 MAX_NODES = 1 << 16
 
@@ -94,9 +95,7 @@ def _same_count(ports: Sequence[Any], tensors: Sequence[BoundaryTensor], name: s
 
 def _fits(port: onnx.ValueInfoProto, tensor: BoundaryTensor) -> bool:
     kind = type_numbered(port.type.tensor_type.elem_type)
-    dims = port.type.tensor_type.shape.dim
-    shape = tuple(dim.dim_value if dim.HasField("dim_value") else FROM_DATA for dim in dims)
-    return kind is not None and kind.dtype == tensor.dtype and shape == tensor.shape
+    return kind is not None and kind.dtype == tensor.dtype and shape_in(port) == tensor.shape
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

@@ -35,6 +35,7 @@ from axbuild.toolchain.axmodel.write import metadata, outputs_info
 from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.kinds.codes import type_numbered
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
+from axbuild.toolchain.quant.tensors import shape_in
 
 MAX_BATCH = 1 << 16
 MAX_RANK = 8
@@ -134,9 +135,10 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
 
 
 def _subgraph(node: NodeProto, blobs: dict[str, bytes]) -> Subgraph:
-    kind = {NpuSubgraph.node_type: NpuSubgraph, CpuSubgraph.node_type: CpuSubgraph}.get(node.op_type)
-    if kind is None:
+    kinds: dict[str, type[Subgraph]] = {kind.node_type: kind for kind in (NpuSubgraph, CpuSubgraph)}
+    if node.op_type not in kinds:
         raise _Fault(f"node '{node.name}' is a {node.op_type}, which is no subgraph")
+    kind = kinds[node.op_type]
     attributes = {attribute.name: attribute for attribute in node.attribute}
     _require({*kind.attributes, "version", "shape_group"} <= set(attributes), f"node '{node.name}' lacks attributes")
     _require(attributes["version"].i == VERSION, f"node '{node.name}' has version {attributes['version'].i}")
@@ -204,14 +206,11 @@ class _Tensors:
         kind = type_numbered(value.type.tensor_type.elem_type)
         if kind is None:
             raise _Fault(f"tensor '{value.name}' has an unknown type")
-        shown = tuple(
-            item.dim_value if item.HasField("dim_value") else FROM_DATA for item in value.type.tensor_type.shape.dim
-        )
+        shown = shape_in(value)
         axis, step = self.places.get(value.name, (0, 0))
         sound = len(shown) <= MAX_RANK and all(0 < item <= MAX_DIMENSION or item == FROM_DATA for item in shown)
-        sound = sound and (
-            axis is None or (axis < len(shown) and (shown[axis] in (FROM_DATA,) or not shown[axis] % self.batch))
-        )
+        joined = 1 if axis is None else shown[axis] if axis < len(shown) else 0
+        sound = sound and (axis is None or joined == FROM_DATA or (joined > 0 and joined % self.batch == 0))
         _require(sound, f"tensor '{value.name}' has the shape {list(shown)}")
         shape = tuple(n // self.batch if i == axis and n != FROM_DATA else n for i, n in enumerate(shown))
         return BoundaryTensor(value.name, kind.dtype, shape, axis, step, *self.layouts.get(value.name, ("", "")))

@@ -20,6 +20,7 @@ from axbuild.toolchain.npu.plan.preprocess import Source
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 from axbuild.toolchain.npu.plan.record import CPU, NPU, PlacedNode, PlannedSubgraph
 from axbuild.toolchain.npu.plan.stages import Cut
+from axbuild.toolchain.ops.host import numbers_samples
 
 Borders = tuple[tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...]]
 
@@ -63,24 +64,33 @@ class Cutter:
 
     def _on_cpu(self, cut: Cut, name: str) -> onnx.ModelProto:
         """The float model's operators with its own names; where two forms of one float tensor come in, theirs."""
-        operators = [self.floats.node(node.members[0]) for node in cut.nodes]
-        inside = {tensor for operator in operators for tensor in operator.output}
+        inside = {tensor for node in cut.nodes for tensor in self.floats.writes(node.members[0])}
         names: dict[str, str] = {}
         for tensor in cut.inputs:
             wanted = self.graph.floats.get(tensor, tensor)
             names[tensor] = wanted if wanted not in {*names.values(), *inside} else tensor
-        bodies = [_reading(operator, node, names) for operator, node in zip(operators, cut.nodes, strict=True)]
-        made = {t: own for b, node in zip(bodies, cut.nodes, strict=True) for t, own in zip(node.outputs, b.output)}
+        made: dict[str, str] = {}
+        for node in cut.nodes:
+            made |= zip(node.outputs, self.floats.writes(node.members[0]), strict=True)
+        operators = [self._reading(node, names) for node in cut.nodes]
         inputs = {names[tensor]: self._form(tensor) for tensor in cut.inputs}
         outputs = {made[tensor]: self._form(tensor) for tensor in cut.outputs}
-        model = self.floats.cut(bodies, inputs, outputs, name)
+        model = self.floats.cut(operators, inputs, outputs, name)
         found = batches.cpu_axes(model, {names[tensor]: self.axes[tensor] for tensor in cut.inputs})
-        steps = batches.sample_steps(model)
-        for tensor in cut.outputs:
-            step = steps.get(made[tensor], 0)
-            self.axes[tensor] = 0 if step else found[made[tensor]]
-            self.steps[tensor] = step
+        self.axes |= {tensor: found[made[tensor]] for tensor in cut.outputs}
+        for node in cut.nodes:
+            if numbers_samples(self.floats.node(node.members[0])) and node.outputs[0] in cut.outputs:
+                self.axes[node.outputs[0]] = 0
+                self.steps[node.outputs[0]] = self.graph.shapes[node.inputs[0]][0]
         return model
+
+    def _reading(self, node: PlanNode, names: Mapping[str, str]) -> onnx.NodeProto:
+        """The float operator with the names under which this subgraph has its inputs."""
+        operator = self.floats.bare(node.members[0])
+        for place, tensor in enumerate(node.inputs):
+            if tensor in names:
+                operator.input[place] = names[tensor]
+        return operator
 
     def _form(self, tensor: str) -> tuple[ElementType, Shape]:
         return type_of(self.graph.edges[tensor]), self.graph.shapes[tensor]
@@ -120,13 +130,3 @@ class Cutter:
                 size = "a size that depends on data" if not self._tensor(name).static else "no axis for samples"
                 return f"Output '{name}' of '{node.members[0] if node.members else node.name}' has {size}"
         return ""
-
-
-def _reading(operator: onnx.NodeProto, node: PlanNode, names: Mapping[str, str]) -> onnx.NodeProto:
-    """The float operator with the names under which this subgraph has its inputs."""
-    own = onnx.NodeProto()
-    own.CopyFrom(operator)
-    for place, tensor in enumerate(node.inputs):
-        if tensor in names:
-            own.input[place] = names[tensor]
-    return own

@@ -6,34 +6,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from axbuild.errors import AxError, AxWarning
+from axbuild.errors import AxWarning
 from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.registry import model_of, write_node
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.net import read_model
-from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
+from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.cutting import Cutter
 from axbuild.toolchain.npu.plan.float_form import with_float_form
 from axbuild.toolchain.npu.plan.floats import FloatGraph, port
 from axbuild.toolchain.npu.plan.placement import Judgement, judge
 from axbuild.toolchain.npu.plan.preprocess import Source, sources_of
-from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode, ordered, read_graph
-from axbuild.toolchain.npu.plan.record import NPU, PLACED, Partition
+from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered, read_graph
+from axbuild.toolchain.npu.plan.record import PLACED, Partition
 from axbuild.toolchain.npu.plan.stages import cuts_of
-
-
-class PartitionError(AxError):
-    """AX408: a quantised model that cannot be cut into subgraphs."""
-
-    code = "AX408"
 
 
 @dataclass(frozen=True)
@@ -43,13 +36,13 @@ class PartitionParams:
 
 
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
-    """model: quant_axmodel.onnx; float_model: optimized.onnx. Writes the folder partition/.
+    """model: quant_axmodel.onnx; float_model: the front end's folder. Writes the folder partition/.
 
-    Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, PartitionError
+    Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, PlanError
     where a tensor whose size depends on data would feed the NPU.
     """
-    floats = FloatGraph(onnx.load(float_model))
-    graph = read_graph(read_model(model), floats)
+    floats = FloatGraph(float_model)
+    graph = read_graph(read_model(model))
     judgements = judged(graph, floats, params.chip)
     graph = with_float_form(graph, floats, [site for site, found in judgements.items() if not found.on_npu])
     sources = {source.name: source for source in sources_of(_inputs(graph), params.input_processors)}
@@ -68,11 +61,7 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
 
 def judged(graph: PlanGraph, floats: FloatGraph, chip: Support) -> dict[str, Judgement]:
     """Fused node -> where it runs."""
-    found: dict[str, Judgement] = {}
-    for site, nodes in graph.sites().items():
-        formless = [node.reason or "it has no integer form" for node in nodes if node.kind is None]
-        found[site] = judge(floats.operators(nodes[0].members), chip, formless)
-    return found
+    return {site: judge(floats.nodes(nodes[0].members), chip, nodes[0].reason) for site, nodes in graph.sites().items()}
 
 
 def _inputs(graph: PlanGraph) -> dict[str, tuple[ElementType, tuple[int, ...]]]:
@@ -109,7 +98,7 @@ def _require_sizes(graph: PlanGraph) -> None:
     for node in graph.nodes:
         for name in node.reads if node.kind is not None else ():
             if FROM_DATA in graph.shapes[name]:
-                raise PartitionError(
+                raise PlanError(
                     f"The size of '{name}', which '{writers[name].name}' makes, depends on data, and '{node.name}' "
                     "on the NPU reads it.",
                     hint="a tensor of such a size may only be an output of the model, or stay on the CPU",
@@ -140,5 +129,5 @@ def _tell(done: Partition, graph: PlanGraph, floats: FloatGraph) -> None:
         return
     count = sum(len(node.members) for node in graph.nodes if node.kind is None)
     listed = "; ".join(f"'{node.name}' ({node.op_type}): {', '.join(node.reasons)}" for node in done.on_cpu)
-    sentence = f"{count} of {len(floats.nodes)} operators on the CPU of {done.chip}: {listed}"
-    warnings.warn(AxWarning("AX412", sentence), stacklevel=2)
+    sentence = f"{count} of {len(floats.order)} operators on the CPU of {done.chip}: {listed}"
+    warnings.warn(AxWarning("AX411", sentence), stacklevel=2)
