@@ -287,24 +287,23 @@ class Kind:
         return max(self.cycles(out, rates, *inputs) * self.slowdown(rates), traffic / rates.ocm_port_bytes)
 
 
-def _field_types(kind: type[Any]) -> dict[str, Any]:
+@cache
+def _field_types(kind: Any) -> dict[str, Any]:
     """Name -> type of the fields in order, annotations kept."""
     hints = get_type_hints(kind, include_extras=True)
-    return {f.name: hints[f.name] for f in fields(cast(Any, kind))}
+    return {f.name: hints[f.name] for f in fields(kind)}
 
 
-@cache
-def constant_types(kind: type[Any]) -> dict[str, Constant]:
+def constant_types(kind: type[Kind]) -> dict[str, Constant]:
     """Name -> dtypes and rank of the fields that travel as initialisers, in order."""
-    annotated = {name: t for name, t in _field_types(kind).items() if get_origin(t) is Annotated}
-    return {name: get_args(t)[1] for name, t in annotated.items()}
+    types = _field_types(cast(Any, kind))
+    return {name: get_args(t)[1] for name, t in types.items() if get_origin(t) is Annotated}
 
 
-@cache
-def attribute_types(kind: type[Any]) -> dict[str, Any]:
+def attribute_types(kind: type[Kind]) -> dict[str, Any]:
     """Name -> type (int, float, str, a tuple of int, ElementType, Grid, Edge) of the fields that are attributes."""
     fixed = {name for own in kind.spellings.values() for name in own}
-    types = _field_types(kind)
+    types = _field_types(cast(Any, kind))
     return {name: t for name, t in types.items() if get_origin(t) is not Annotated and name not in fixed}
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import model_file
 from axbuild.errors import AxError
+from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.bake import bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.edges import Edges, settle
