@@ -15,8 +15,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
+from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
+from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
