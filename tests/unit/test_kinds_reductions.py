@@ -136,8 +136,16 @@ def test_sums_of_activations_too_long_for_the_accumulator_are_errors():
         reduce("sum", WIDE, WIDE).output_shape((1, 1, 1 << 18, 1 << 19))
 
 
+def test_a_mean_over_the_map_keeps_the_vendor_s_name():
+    assert reduce("mean", count=49).op_type == "AxQuantizedGlobAvgPool"
+    assert reduce("mean", axes=(1,), count=49).op_type == "AxReduceMean"
+    assert reduce("sum").op_type == "AxReduceSum"
+
+
 def test_a_mean_divides_by_what_it_was_made_for():
-    with pytest.raises(AxError, match=r"AxReduceMean divides by 9, but the axes \(2, 3\) of \(1, 2, 3, 4\) hold 12"):
+    with pytest.raises(
+        AxError, match=r"AxQuantizedGlobAvgPool divides by 9, but the axes \(2, 3\) of \(1, 2, 3, 4\) hold 12"
+    ):
         reduce("mean", count=9).output_shape((1, 2, 3, 4))
 
 
