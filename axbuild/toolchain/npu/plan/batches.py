@@ -14,8 +14,7 @@ import onnx
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.npu.layout.batch import can_unroll
-from axbuild.toolchain.npu.net import Net, at_batch, at_shapes, net_of
+from axbuild.toolchain.npu.net import Net, at_shapes, first_mixing, net_of
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.floats import FloatGraph
 from axbuild.toolchain.npu.plan.quantised import PlanGraph
@@ -36,14 +35,9 @@ def input_axes(graph: PlanGraph, floats: FloatGraph) -> Axes:
     return axes
 
 
-def keeps_samples(net: Net, axes: Iterable[int | None]) -> bool:
+def runs_together(net: Net, axes: Iterable[int | None]) -> bool:
     """Whether several samples, side by side along axis 0 of every input, may run as one."""
-    if any(axis != 0 for axis in axes):
-        return False
-    try:
-        return can_unroll(net, at_batch(net, 2), len(net.ops), 2)
-    except AxError:
-        return False
+    return all(axis == 0 for axis in axes) and first_mixing(net) is None
 
 
 def npu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:

@@ -60,7 +60,7 @@ class Cutter:
         axes = [self.axes[name] for name in cut.inputs]
         found = batches.npu_axes(model, dict(zip((info.name for info in model.graph.input), axes, strict=True)))
         self.axes |= dict(zip(cut.outputs, found.values(), strict=True))
-        return model, batches.keeps_samples(net_of(model), axes)
+        return model, batches.runs_together(net_of(model), axes)
 
     def _on_cpu(self, cut: Cut, name: str) -> onnx.ModelProto:
         """The float model's operators with its own names; where two forms of one float tensor come in, theirs."""
