@@ -247,7 +247,7 @@ def test_an_index_that_the_npu_does_not_hold_is_refused(chains):
     session = axbuild.InferenceSession(chains["embedding"][0].axmodel)
     assert [(item.name, item.type) for item in session.get_inputs()] == [("ids", "tensor(int64)")]
     far = np.full(6, 1 << 40)
-    with pytest.raises(SessionError, match="'ids' holds 1099511627776, beyond what the NPU holds of int64 .int32."):
+    with pytest.raises(SessionError, match="'ids' holds 1099511627776, beyond what the NPU holds of int64"):
         session.run(None, {"ids": far})
 
 
