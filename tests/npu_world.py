@@ -70,7 +70,8 @@ class Chain:
 
     def model(self, *outputs: str) -> onnx.ModelProto:
         ports = [[port(n, self.dtypes[n], self.shapes[n]) for n in names] for names in (self.inputs, outputs)]
-        return model_of(self.written, *ports, "chain")
+        inner = [name for name in self.shapes if name not in (*self.inputs, *outputs)]
+        return model_of(self.written, *ports, "chain", [port(n, self.dtypes[n], self.shapes[n]) for n in inner])
 
 
 def one_kind(kind: Kind, shapes: Sequence[Sequence[int]]) -> onnx.ModelProto:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +71,10 @@ def run_chain(
     batches=(1,),
     chip="AX650",
     mode="NPU1",
+    lacking=(),
 ) -> Chain:
-    """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`."""
+    """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`; lacking: operators that the
+    chip's NPU is taken to have not."""
     optimized(proto, folder / "float")
     model = folder / "float/out/optimized"
     folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
@@ -80,7 +82,9 @@ def run_chain(
     quant = _quantised(model, folder, folders, inputs)
     own = {name: (source, mean, std) if name in images or images == () else ("FP32", (), ()) for name in samples}
     processors = tuple(InputProcessor(name, "RGB", "RGB", own[name][0], layout, *own[name][1:]) for name in samples)
-    partition(quant, model, place(folder, "cut"), params=PartitionParams(CHIPS[chip].support, processors))
+    operators = {name: limits for name, limits in CHIPS[chip].operators.items() if name not in lacking}
+    support = replace(CHIPS[chip].support, operators=operators)
+    partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors))
     programs = _compiled(folder, batches, CHIPS[chip].preset(mode))
     settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode), batches)
     fuse(folder / "cut/partition", programs, place(folder, "fused"), params=settings)

@@ -38,8 +38,8 @@ class PartitionParams:
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
     """model: quant_axmodel.onnx; float_model: the front end's folder. Writes the folder partition/.
 
-    Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, PlanError
-    where a tensor whose size depends on data would feed the NPU.
+    Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, PlanError where a
+    tensor whose size depends on data would feed the NPU, or nothing runs there.
     """
     floats = FloatGraph(float_model)
     graph = read_graph(read_model(model))
@@ -124,10 +124,12 @@ def _save(model: onnx.ModelProto, file: Path) -> None:
 
 
 def _tell(done: Partition, graph: PlanGraph, floats: FloatGraph) -> None:
-    """One warning of everything that runs on the CPU."""
+    """One warning of everything that runs on the CPU; an error where that is everything."""
     if not done.on_cpu:
         return
-    count = sum(len(node.members) for node in graph.nodes if node.kind is None)
     listed = "; ".join(f"'{node.name}' ({node.op_type}): {', '.join(node.reasons)}" for node in done.on_cpu)
+    if not done.at(NPU):
+        raise PlanError(f"Nothing of the model runs on the NPU of {done.chip}: {listed}")
+    count = sum(len(node.members) for node in graph.nodes if node.kind is None)
     sentence = f"{count} of {len(floats.order)} operators on the CPU of {done.chip}: {listed}"
     warnings.warn(AxWarning("AX411", sentence), stacklevel=2)
