@@ -25,7 +25,7 @@ from axbuild.toolchain.npu.plan.floats import FloatGraph, port
 from axbuild.toolchain.npu.plan.placement import Judgement, judge
 from axbuild.toolchain.npu.plan.preprocess import Source, sources_of
 from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered, read_graph
-from axbuild.toolchain.npu.plan.record import PLACED, Partition
+from axbuild.toolchain.npu.plan.record import NPU, PLACED, Partition
 from axbuild.toolchain.npu.plan.stages import cuts_of
 
 
