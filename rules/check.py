@@ -54,9 +54,9 @@ class check:
             REFERENCE,
             model=quant.model,
             samples=samples,
-            params={"inputs": inputs, "input_processors": t.axmodel.settings["input_processors"]},
+            params={"inputs": inputs, "input_processors": t.axmodel.settings.input_processors},
         )
-        for processor in t.axmodel.settings["input_processors"]:
+        for processor in t.axmodel.settings.input_processors:
             data = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
             if data is not None and data.format == "Numpy" and processor["src_dtype"] == "U8":
                 sentence = f"the axmodel takes U8 for '{processor['tensor_name']}', and its samples are float arrays"

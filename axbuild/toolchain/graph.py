@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+ORIGINS = "axbuild.origins"
+"""metadata of a node: names of the user's nodes it stands for, first its own, as a JSON list; where they are several"""
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -85,3 +89,9 @@ def constant_integers(node: ir.Node, index: int, name: str) -> tuple[int, ...] |
         return tuple(int(item) for item in array.reshape(-1))
     attribute = node.attributes.get(name)
     return None if attribute is None else tuple(attribute.as_ints())
+
+
+def origins_of(node: ir.Node) -> list[str]:
+    """Names of the nodes of the user's model that this one stands for."""
+    stored = node.metadata_props.get(ORIGINS)
+    return list(json.loads(stored)) if stored else [node.name or ""]

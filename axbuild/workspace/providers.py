@@ -57,13 +57,25 @@ class QuantModel:
 
 
 @dataclass(frozen=True)
+class CompileSettings:
+    """What a compilation was asked for; target_hardware: the chip's own name, whatever alias was written."""
+
+    target_hardware: str
+    chip_number: int
+    npu_mode: str
+    batches: tuple[int, ...]
+    input_processors: list[dict[str, Any]] = field(hash=False)
+    options: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
 class Subgraphs:
     """Compiled programs of one batch, chip and mode, with the partition they came from."""
 
     quant: QuantModel
     partition: Artifact
     programs: Artifact
-    settings: dict[str, Any] = field(hash=False)
+    settings: CompileSettings
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,7 @@ class AxModel:
 
     axmodel: Artifact
     quant: QuantModel
-    settings: dict[str, Any] = field(hash=False)
+    settings: CompileSettings
 
 
 @dataclass(frozen=True)

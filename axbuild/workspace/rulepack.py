@@ -23,6 +23,7 @@ from axbuild.errors import AxError, Place
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.stage import Stage
+from axbuild.workspace.tables import Tables
 
 
 class RuleFileFailed(AxError):
@@ -77,14 +78,19 @@ def load_rules(own: Path | None) -> RulePack:
         for path, text in texts.items():
             local.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
         digest.update(local.digest())
-        for path, module in _load_folder(folder, found, local.hexdigest()[:16], texts):
+        package = f"_axbuild_rules_{local.hexdigest()[:16]}"
+        for path, module in _load_folder(folder, found, package, texts):
             _collect(path, module, folder, rules, stages)
         files += texts
+        for tables in _tables_of(package):
+            digest.update(tables.digest)
+            seen |= tables.seen
     return RulePack(rules, stages, digest.hexdigest(), tuple(files), seen)
 
 
-def _load_folder(folder: Path, files: list[Path], tag: str, texts: dict[Path, bytes]) -> list[tuple[Path, ModuleType]]:
-    package = f"_axbuild_rules_{tag}"
+def _load_folder(
+    folder: Path, files: list[Path], package: str, texts: dict[Path, bytes]
+) -> list[tuple[Path, ModuleType]]:
     if package not in sys.modules:
         holder = ModuleType(package)
         holder.__path__ = [str(folder)]
@@ -95,6 +101,12 @@ def _load_folder(folder: Path, files: list[Path], tag: str, texts: dict[Path, by
         return [(path, _load(f"{package}.{path.stem}", path)) for path in files]
     finally:
         sys.meta_path.remove(finder)
+
+
+def _tables_of(package: str) -> list[Tables]:
+    """What the modules of a folder of rules read beside themselves, in the order of their names."""
+    modules = sorted(name for name in sys.modules if name.startswith(f"{package}."))
+    return [value for name in modules for value in vars(sys.modules[name]).values() if isinstance(value, Tables)]
 
 
 class _ReadFiles(SourceFileLoader):

@@ -107,9 +107,8 @@ def faults(check):
 def build_wing_import_is_allowed(place, target):
     if place[0] not in BUILD_WING:
         return True
-    return target[0] in ["errors", "__version__", *BUILD_WING[: BUILD_WING.index(place[0]) + 1]] or (
-        place[0] == "cli" and target[0] == "report"
-    )
+    client = {"cli": ("codes", "version", "report"), "engine": ("codes",)}.get(place[0], ())
+    return target[0] in ("errors", *client, *BUILD_WING[: BUILD_WING.index(place[0]) + 1])
 
 
 def model_wing_import_is_allowed(place, target):

@@ -6,7 +6,7 @@ import pytest
 
 from why_page import EDITS, PAGE, answers, page, structure
 
-PARTITION = {"partition", "split", "split/extract_0", "split/compile_0_b1", "fuse", "reference", "simulate"}
+PARTITION = {"partition", "split", "split/compile_0_b1", "fuse", "reference", "simulate"}
 QUANTISE = {"decode", "observe", "merge", "quantize"}
 RAN = {
     "A comment": set(),

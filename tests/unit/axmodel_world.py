@@ -106,7 +106,7 @@ def lay(folder: Path, batches=(1, 2, 4)) -> tuple[Path, Path]:
 def build(folder: Path, batches=(1, 2, 4)) -> bytes:
     """The bytes of the fused model."""
     partition, programs = lay(folder, batches)
-    params = FuseParams("AX650", "NPU1", tuple(batches))
+    params = FuseParams("AX650", 0, "NPU1", tuple(batches))
     (folder / "out").mkdir()
     fuse(partition, programs, folder / "out", params=params)
     return (folder / "out" / "compiled.axmodel").read_bytes()

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from npu_world import CHIPS
 
 from axbuild.toolchain.axmodel.compare import CompareParams, compare
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
-from axbuild.toolchain.npu.plan.extract import ExtractParams, extract
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
@@ -53,7 +54,18 @@ def place(folder: Path, name: str) -> Path:
 
 
 def run_chain(
-    proto, folder: Path, samples, *, images=(), source="FP32", layout="NCHW", mean=(), std=(), batches=(1,)
+    proto,
+    folder: Path,
+    samples,
+    *,
+    images=(),
+    source="FP32",
+    layout="NCHW",
+    mean=(),
+    std=(),
+    batches=(1,),
+    chip="AX650",
+    mode="NPU1",
 ) -> Chain:
     """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`."""
     optimized(proto, folder / "float")
@@ -65,9 +77,10 @@ def run_chain(
     quantize(model, statistics, place(folder, "quant"), params=QuantizeParams("MinMax"))
     quant = folder / "quant/quant_axmodel.onnx"
     processors = (InputProcessor("DEFAULT", "RGB", "RGB", source, layout, mean, std),)
-    partition(quant, place(folder, "cut"), params=PartitionParams("AX650", processors))
-    programs = _compiled(folder, batches)
-    fuse(folder / "cut/partition", programs, place(folder, "fused"), params=FuseParams("AX650", "NPU1", batches))
+    partition(quant, place(folder, "cut"), params=PartitionParams(CHIPS[chip].support, processors))
+    programs = _compiled(folder, batches, CHIPS[chip].preset(mode))
+    settings = FuseParams(CHIPS[chip].name, CHIPS[chip].container, mode, batches)
+    fuse(folder / "cut/partition", programs, place(folder, "fused"), params=settings)
     axmodel = folder / "fused/compiled.axmodel"
     simulate(axmodel, folders, place(folder, "simulated"), params=SimulateParams(inputs))
     reference(quant, folders, place(folder, "reference"), params=ReferenceParams(inputs, processors))
@@ -84,15 +97,13 @@ def _laid(folder: Path, name: str, arrays) -> Path:
     return folder / "samples" / name
 
 
-def _compiled(folder: Path, batches) -> Path:
+def _compiled(folder: Path, batches, preset: Preset) -> Path:
     record = json.loads((folder / "cut/partition/partition.json").read_text())
     for item in record["subgraphs"]:
-        extract(folder / "cut/partition", place(folder, "extracted"), params=ExtractParams(item["name"]))
         for batch in batches:
             out = folder / "programs" / item["name"] / f"b{batch}"
             out.mkdir(parents=True)
-            params = CompileParams("AX650", "NPU1", batch)
-            compile_subgraph(folder / "extracted/subgraph.onnx", out, params=params)
+            compile_subgraph(folder / "cut/partition" / item["file"], out, params=CompileParams(preset, batch))
     return folder / "programs"
 
 

@@ -104,21 +104,33 @@ def test_extra_data_has_the_public_fields(model):
 
 
 def test_mode_and_chip_have_their_public_numbers():
-    container = small(target_hardware="AX620E", npu_mode="NPU2")
+    container = small(target_hardware="AX620E", chip_number=1, npu_mode="NPU2")
     meta = {entry.key: entry.value for entry in onnx.load_from_string(write(container)).metadata_props}
     message = wire.decode(base64.b64decode(meta["extra_data"]))
     assert message[-2:] == [(4, wire.encode([(3, 1)])), (5, 1)]
 
 
-def test_a_chip_without_a_number_cannot_be_written():
-    with pytest.raises(UnwritableError, match="no number for AX8860 in mode NPU1"):
-        write(small(target_hardware="AX8860"))
+def test_a_mode_without_a_number_cannot_be_written():
+    with pytest.raises(UnwritableError, match="no number for NPU4; known are NPU1, NPU2, NPU3"):
+        write(small(npu_mode="NPU4"))
+
+
+def test_a_chips_number_is_read_back_and_guarded_by_the_digest():
+    content = write(small(target_hardware="AX637", chip_number=1637))
+    assert read(content).chip_number == 1637
+    other = write(small(target_hardware="AX637", chip_number=1638))
+    swapped = onnx.load_from_string(content)
+    extra = next(e.value for e in onnx.load_from_string(other).metadata_props if e.key == "extra_data")
+    next(e for e in swapped.metadata_props if e.key == "extra_data").value = extra
+    with pytest.raises(MalformedError, match="does not agree with the rest of the file"):
+        read(swapped.SerializeToString())
 
 
 def small(**changes):
     tensor = Tensor("x", "uint8", (1, 4))
     settled = {
         "target_hardware": "AX650",
+        "chip_number": 0,
         "npu_mode": "NPU1",
         "inputs": (tensor,),
         "outputs": (Tensor("y", "float32", (1, 2)),),
@@ -244,13 +256,13 @@ def test_programs_of_another_partition_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path)
     (programs / "subgraph_npu_0/b1/params.bin").write_bytes(bytes(TABLE.size))
     with pytest.raises(FuseError, match=r"params\.bin does not hold the blob"):
-        fuse(partition, programs, tmp_path, params=FuseParams("AX650", "NPU1", (1,)))
+        fuse(partition, programs, tmp_path, params=FuseParams("AX650", 0, "NPU1", (1,)))
 
 
 def test_a_batch_that_was_not_compiled_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path, batches=(1,))
     with pytest.raises(FuseError, match="no compiled program of subgraph_npu_0 at batch 2"):
-        fuse(partition, programs, tmp_path, params=FuseParams("AX650", "NPU1", (1, 2)))
+        fuse(partition, programs, tmp_path, params=FuseParams("AX650", 0, "NPU1", (1, 2)))
 
 
 def test_shapes_of_one_sample_are_read_back(content):

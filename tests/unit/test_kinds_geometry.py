@@ -18,7 +18,7 @@ from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import GlobalAveragePool
 from axbuild.toolchain.kinds.table import ChannelTable, Softmax
 
-AX650 = Rates(2, 8, 32, 4, 32, 2, 0.85, 64, 256, 21.33, 10.67)
+AX650 = Rates(2, 8, 32, 4, 32, 2, 0.85, 64, 256, 21.33, 10.67, 4.0, 2.0, 4.0)
 
 
 def in_memory(x: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from bodies import kind_model
 from kind_cases import CASES, conv
 from onnx import helper
 
-from axbuild.errors import CODES, USER_ERROR, AxError
+from axbuild.codes import CODES, USER_ERROR, exit_code_of
+from axbuild.errors import AxError
 from axbuild.toolchain.kinds.arithmetic import multipliers_of, softmax_table
 from axbuild.toolchain.kinds.binary import Add
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
@@ -65,7 +66,7 @@ def written_conv():
 def refusal(node, constants) -> AxError:
     with pytest.raises(AxError) as error:
         read_node(node, constants)
-    assert error.value.exit_code == USER_ERROR
+    assert exit_code_of(error.value.code) == USER_ERROR
     return error.value
 
 

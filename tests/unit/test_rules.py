@@ -7,11 +7,16 @@ import typing
 
 import onnx
 import pytest
+from npu_world import CHIPS
 from onnx import helper
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.graph.layout import lay_out
+from axbuild.graph.plan import plain
 from axbuild.graph.targets import load
+from axbuild.toolchain.npu.compile import compile_subgraph
+from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.workspace.artifact import Output, Result, Source, Tree
 from axbuild.workspace.workspace import Workspace
 
@@ -100,11 +105,15 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
     assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
     assert actions["quant", "quantize"].params == {"method": "MinMax"}
-    chip = {"target_hardware": "AX650", "npu_mode": "NPU1"}
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
-    assert actions["axmodel", "preflight"].params == chip | {"input_processors": [processor], "declared": []}
-    assert actions["axmodel", "split"].params == chip | {"batches": [1], "ddr_bw_limit": 0.0}
+    target = {"chip": plain(CHIPS["AX650"].support), "input_processors": [processor]}
+    assert actions["axmodel", "preflight"].params == target | {"declared": []}
+    assert actions["axmodel", "partition"].params == target
+    compilation = {"chip": plain(CHIPS["AX650"].preset("NPU1")), "options": {"ddr_bw_limit": 0.0}}
+    assert actions["axmodel", "split"].params == {"batches": [1], "compilation": compilation}
+    fused = {"target_hardware": "AX650", "chip_number": 0, "npu_mode": "NPU1", "batches": [1]}
+    assert actions["axmodel", "fuse"].params == fused | {"options": {"ddr_bw_limit": 0.0}}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
     assert actions["check", "compare"].params == {"level": "close", "rtol": 1e-5, "atol": 0.0, "cosine": 0.0}
     assert actions["check", "simulate"].params == {"inputs": inputs}
@@ -116,6 +125,22 @@ def test_the_whole_chain_is_laid_out(lay):
         "frontend/optimized.onnx",
         "compiler/",
     ]
+
+
+@pytest.mark.parametrize(("written", "chip"), [("M76H", "AX650"), ("AX630C", "AX620E"), ("AX615", "AX615")])
+def test_an_alias_is_the_chip_it_stands_for(lay, written, chip):
+    actions, _ = lay(CHAIN + AXMODEL + f'target_hardware = "{written}"\n')
+    mine = {name: action.params for (_, name), action in actions.items()}
+    actions, _ = lay(CHAIN + AXMODEL + f'target_hardware = "{chip}"\n')
+    assert mine == {name: action.params for (_, name), action in actions.items()}
+    assert mine["fuse"]["target_hardware"] == chip
+
+
+def test_every_option_of_the_compiler_arrives_where_it_is_read(lay):
+    actions, _ = lay(CHAIN + AXMODEL + "ddr_bw_limit = 3.5\n")
+    record = {field.name: field.default for field in dataclasses.fields(CompileOptions)} | {"ddr_bw_limit": 3.5}
+    assert actions["axmodel", "split"].params["compilation"]["options"] == record
+    assert actions["axmodel", "fuse"].params["options"] == record
 
 
 def test_only_the_preflight_is_one(lay):
@@ -373,6 +398,22 @@ MISTAKES = {
         'm/BUILD.toml:30: error AX115: npu_mode is "NPU2" in //m:b4 and "NPU1" in //m:b1\n'
         '  30 | subgraphs = [":b4", ":b1"]',
     ),
+    "a mode that the chip does not have": (
+        CHAIN + AXMODEL + 'target_hardware = "AX620E"\nnpu_mode = "NPU3"\n',
+        "m/BUILD.toml:22: error AX402: AX620E has no npu_mode 'NPU3'.\n"
+        '  22 | npu_mode = "NPU3"\n  hint: known: NPU1, NPU2',
+    ),
+    "a chip without public figures": (
+        CHAIN + AXMODEL + 'target_hardware = "AX8860"\n',
+        "m/BUILD.toml:21: error AX402: The reference NPU cannot stand in for AX8860: no figures about its NPU are "
+        'public.\n  21 | target_hardware = "AX8860"',
+    ),
+    "a chip that does not exist": (
+        CHAIN + AXMODEL + 'target_hardware = "AX651"\n',
+        "m/BUILD.toml:21: error AX106: target_hardware takes "
+        + ", ".join(f'"{name}"' for name in list(CHIPS)[:-1])
+        + ' or "M76H", got "AX651"\n  21 | target_hardware = "AX651"\n  hint: did you mean \'AX650\'?',
+    ),
     "subgraphs of one batch": (
         CHAIN + BY_HAND.replace("batch = 4\n", ""),
         "m/BUILD.toml:28: error AX115: two of the subgraphs are of batch 1\n  28 | subgraphs = [\":b4\", \":b1\"]",
@@ -421,7 +462,7 @@ def test_a_setting_that_cannot_be_obeyed_is_an_error_with_its_line(lay, text, me
     with pytest.raises(AxError) as raised:
         lay(text)
     assert str(raised.value) == message
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
 
 
 EVERYTHING = TWO_INPUTS + AXMODEL + "input_processors = [{ tensor_name = 'b' }]\n" + CHECK
@@ -437,6 +478,8 @@ def fits(value, annotation):
         return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
     if origin is dict:
         return isinstance(value, dict) and all(fits(item, arguments[1]) for item in value.values())
+    if annotation is typing.Any:
+        return True
     return isinstance(value, annotation) and not (annotation is int and isinstance(value, bool))
 
 
@@ -449,6 +492,12 @@ def test_a_stage_takes_what_its_rule_passes(lay, stage):
     signature = inspect.signature(function)
     assert {*action.inputs, "out", "params"} == signature.parameters.keys()
     assert fits(action.params, typing.get_type_hints(function)["params"])
+
+
+def test_a_compilation_takes_what_split_hands_on(lay):
+    actions, _ = lay(CHAIN + AXMODEL)
+    handed = actions["axmodel", "split"].params["compilation"] | {"batch": 1}
+    assert fits(handed, typing.get_type_hints(compile_subgraph)["params"])
 
 
 def test_the_model_of_these_tests_is_one():

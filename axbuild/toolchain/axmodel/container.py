@@ -20,7 +20,6 @@ LAYOUTS = ("", "NHWC", "NCHW")
 COLORS = ("", "GRAY", "BGR", "RGB")
 """The place in the list is the number in `extra_data`."""
 MODES = ("NPU1", "NPU2", "NPU3")
-CHIPS = {"AX650": 0, "AX620E": 1, "M57": 4, "AX615": 6}
 DTYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "uint32": 12}
 """numpy's name -> ONNX's element type"""
 SHORT_DTYPES = {
@@ -73,11 +72,13 @@ class Subgraph:
 class Container:
     """Everything in a compiled model.
 
-    inner: tensors between subgraphs; params: the parameter constant that all programs share;
+    chip_number: what `extra_data` calls the chip, from its file; inner: tensors between subgraphs;
+    params: the parameter constant that all programs share;
     sources: name -> SHA-256 of what it was fused from.
     """
 
     target_hardware: str
+    chip_number: int
     npu_mode: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]

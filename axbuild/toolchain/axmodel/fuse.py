@@ -11,6 +11,7 @@ from typing import Any
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
 from axbuild.toolchain.axmodel.write import write
+from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.decode import decode
 from axbuild.toolchain.npu.program.form import Program, encode, link
 
@@ -26,11 +27,16 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """Chip and mode are written into the container; batches: exactly those that every subgraph was compiled for."""
+    """What is written into the container of chip and mode; batches: exactly those that every subgraph was compiled for.
+
+    options: none of them changes how programs are fused so far.
+    """
 
     target_hardware: str
+    chip_number: int
     npu_mode: str
     batches: tuple[int, ...]
+    options: CompileOptions = field(default_factory=CompileOptions)
 
 
 def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> None:
@@ -39,6 +45,7 @@ def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> N
     constants = Constants()
     container = Container(
         target_hardware=params.target_hardware,
+        chip_number=params.chip_number,
         npu_mode=params.npu_mode,
         inputs=tuple(_tensor(item) for item in record["inputs"]),
         outputs=tuple(_tensor(item) for item in record["outputs"]),

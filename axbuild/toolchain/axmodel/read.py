@@ -109,11 +109,12 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
     batches = set.intersection(*(set(subgraph.programs) for subgraph in subgraphs))
     _require(bool(batches), "its subgraphs have no batch in common")
     largest = max(batches)
-    kinds = _io_kinds(meta.get(META_EXTRA, ""))
+    kinds, chip_number = _extra(meta.get(META_EXTRA, ""))
     sources = _parsed(meta.get(META_SOURCES, ""), META_SOURCES)
     _require(isinstance(sources, dict), f"{META_SOURCES} is not a map")
     return Container(
         target_hardware=meta.get(META_CHIP, ""),
+        chip_number=chip_number,
         npu_mode=meta.get(META_MODE, ""),
         inputs=tuple(_tensor(value, largest, kinds) for value in model.graph.input),
         outputs=tuple(_tensor(value, largest, kinds) for value in model.graph.output),
@@ -166,12 +167,13 @@ def _tensor(value: ValueInfoProto, batch: int, kinds: dict[str, tuple[str, str]]
     return Tensor(value.name, _NAMES[kind], (shape[0] // batch, *shape[1:]), layout, color)
 
 
-def _io_kinds(extra: str) -> dict[str, tuple[str, str]]:
-    """Tensor name -> (layout, colour space) out of `extra_data`."""
+def _extra(extra: str) -> tuple[dict[str, tuple[str, str]], int]:
+    """Out of `extra_data`: tensor name -> (layout, colour space), and the chip's number."""
     try:
         message = wire.decode(base64.b64decode(extra, validate=True))
         entries = [dict(wire.decode(value)) for number, value in message if number == 1 and isinstance(value, bytes)]
-        return {_text(entry[1]): (LAYOUTS[_int(entry.get(2))], COLORS[_int(entry.get(3))]) for entry in entries}
+        kinds = {_text(entry[1]): (LAYOUTS[_int(entry.get(2))], COLORS[_int(entry.get(3))]) for entry in entries}
+        return kinds, _int(dict(message).get(5))
     except (binascii.Error, ValueError, KeyError, IndexError):
         raise _Fault(f"{META_EXTRA} cannot be read") from None
 

@@ -13,7 +13,6 @@ from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import wire
 from axbuild.toolchain.axmodel.container import (
     BACKEND,
-    CHIPS,
     COLORS,
     DTYPES,
     DYN_PARAMS,
@@ -46,7 +45,7 @@ class UnwritableError(AxError):
 
 
 def write(container: Container) -> bytes:
-    """The whole file; raises UnwritableError for a chip or mode without a public number."""
+    """The whole file; raises UnwritableError for a mode without a public number."""
     largest = max(container.batches())
     blobs = {PARAMS: container.params, DYN_PARAMS: b""}
     for subgraph in container.subgraphs:
@@ -89,6 +88,7 @@ def digest(container: Container) -> str:
     """SHA-256 of everything a container says; damage anywhere in it shows."""
     record = {
         "chip": container.target_hardware,
+        "number": container.chip_number,
         "mode": container.npu_mode,
         "tensors": [
             [[item.name, item.dtype, item.shape, item.layout, item.color] for item in group]
@@ -106,12 +106,9 @@ def digest(container: Container) -> str:
 
 def extra_data(container: Container) -> bytes:
     """The message that tools of the vendor's world read io, subgraphs, mode and chip from (npu container, 1.3)."""
-    if container.target_hardware not in CHIPS or container.npu_mode not in MODES:
-        raise UnwritableError(
-            f"the container has no number for {container.target_hardware} in mode {container.npu_mode}; "
-            f"known are {', '.join(CHIPS)} and {', '.join(MODES)}"
-        )
-    mode, chip = MODES.index(container.npu_mode), CHIPS[container.target_hardware]
+    if container.npu_mode not in MODES:
+        raise UnwritableError(f"the container has no number for {container.npu_mode}; known are {', '.join(MODES)}")
+    mode, chip = MODES.index(container.npu_mode), container.chip_number
     message: wire.Message = [(1, _io(tensor)) for tensor in (*container.inputs, *container.outputs)]
     message.append((2, "1"))
     message += [(3, _unit(subgraph)) for subgraph in container.subgraphs]

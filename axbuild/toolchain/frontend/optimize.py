@@ -25,8 +25,9 @@ from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
-from axbuild.toolchain.frontend.rewrite import ORIGINS, Outcome, Rewrite, apply
+from axbuild.toolchain.frontend.rewrite import Outcome, Rewrite, apply
 from axbuild.toolchain.frontend.to_reshape import ToReshape
+from axbuild.toolchain.graph import ORIGINS
 from axbuild.toolchain.frontend.version import IR_VERSION, to_opset
 
 REWRITES: tuple[Rewrite[Any], ...] = (

@@ -9,12 +9,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.graph import ORIGINS, Array, origins_of
 
 Found = TypeVar("Found")
-
-ORIGINS = "axbuild.origins"
-"""metadata_props key of a fused node: the names of all nodes it came from, first its own, as a JSON list"""
 
 
 @dataclass(frozen=True)
@@ -150,12 +147,6 @@ def graph_of(node: ir.Node) -> ir.Graph:
     if not isinstance(node.graph, ir.Graph):
         raise ValueError(f"node {node.name} is not in a graph")
     return node.graph
-
-
-def origins_of(node: ir.Node) -> list[str]:
-    """Names of the nodes of the user's model that this one stands for."""
-    stored = node.metadata_props.get(ORIGINS)
-    return list(json.loads(stored)) if stored else [node.name or ""]
 
 
 def attributes(node: ir.Node) -> dict[str, Any]:

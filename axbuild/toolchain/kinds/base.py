@@ -89,12 +89,10 @@ class Rates:
     ddr_bytes: float
     mover_bytes: float
     """bytes a cycle of one mover (cv or sdma); together they get no more than `ddr_bytes` to and from the DDR"""
-    conv_wide: float = 4.0
-    """how many times longer a conv engine takes over 16-bit activations than over 8-bit ones"""
-    teng_wide: float = 2.0
-    """the same of an element-wise engine"""
-    teng_float: float = 4.0
-    """how many times longer an element-wise engine takes over float32"""
+    conv_wide: float
+    teng_wide: float
+    teng_float: float
+    """how many times slower 16-bit activations are (conv, teng), and float32 on teng"""
 
 
 def memory_shape(shape: Shape) -> Shape:
@@ -139,11 +137,14 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+ANY_RANK = -1
+
+
 @dataclass(frozen=True)
 class Constant:
     """Annotation of a kind's field that travels as an initialiser; a field of rank 0 is a Python float.
 
-    dtypes: those the array may have.
+    dtypes: those the array may have; rank: may be ANY_RANK.
     """
 
     dtypes: tuple[str, ...]
@@ -370,7 +371,7 @@ def _read_constants(kind: type[Kind], constants: list[Array]) -> dict[str, Any]:
         raise NodeError(f"{kind.__name__} takes {len(expected)} constants ({names}), not {len(constants)}.")
     values: dict[str, Any] = {}
     for (name, t), array in zip(expected.items(), constants, strict=True):
-        if array.dtype.name not in t.dtypes or array.ndim != t.rank:
+        if array.dtype.name not in t.dtypes or t.rank not in (ANY_RANK, array.ndim):
             raise NodeError(
                 f"Constant '{name}' of {kind.__name__} must be {' or '.join(t.dtypes)} of rank {t.rank}, "
                 f"not {array.dtype} of rank {array.ndim}."

@@ -1,85 +1,114 @@
-"""Two activations, element by element."""
+"""Arithmetic on two activations that are codes, element by element."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Annotated, ClassVar, Self
 
-import numpy as np
+from axbuild.toolchain.kinds.arithmetic import add_multipliers, multiplier_of
+from axbuild.toolchain.kinds.base import Constant, ConstantError, require_clamp, require_grids
+from axbuild.toolchain.kinds.broadcast import Broadcast
+from axbuild.toolchain.kinds.codes import Edge, Grid
+from axbuild.toolchain.kinds.text import DOUBLE, centred, known, rounded, scalar
 
-from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.kinds.arithmetic import MANTISSA_BITS, MAX_SHIFT
-from axbuild.toolchain.kinds.base import Box, ConstantError, Kind, Ranges, Rates, ShapeError, aligned, parse_body
-from axbuild.toolchain.kinds.elementwise import rows_first
-from axbuild.toolchain.kinds.text import DOUBLE, centred, check_clamp, check_codes, clamped, scalar
+Factors = tuple[int, int, float]
+"""(factor of a, factor of b, multiplier of what the operation makes of the two)"""
 
-if TYPE_CHECKING:
-    import onnx
+
+@dataclass(frozen=True)
+class _Operation:
+    """factors: from the grids of a, b and y; lines: from float64 `left`, `right` and `multiplier` to `scaled`."""
+
+    factors: Callable[[Grid, Grid, Grid], Factors]
+    lines: str
 
 
 @dataclass(frozen=True, eq=False)
-class Add(Kind):
-    """y = clamp(y_zero + (((a - a_zero) a_multiplier + (b - b_zero) b_multiplier + 2^(shift-1)) >> shift)).
+class Binary(Broadcast):
+    """y = clamp(y.zero + floor(scaled + 0.5)), with l = (a - a.zero) a_factor and r = (b - b.zero) b_factor, where
+    scaled is (l + r) M, (l - r) M, (l r) M or (l M) / r.
 
-    Broadcast as in ONNX. Multipliers are 0 to 2^22, the shift 1 to 52, so that the sum stays below 2^32 and is
-    exact in float64, and so is its rounding: floor(sum / 2^shift + 0.5).
+    Add, Sub: M = 2^-t, the larger factor has 22 bits. In every element type |l|, |r| < 2^16 2^22, and t <= 52, so that
+    l, r, their sum, its product with M and that plus one half are exact in float64: this is the integer
+    (l + r + 2^(t-1)) >> t, rounded once, and 16 bits need no form of their own.
+    Mul: the factors are 1, |l r| < 2^32, M = sa sb / sy as every requantisation has it.
+    Div: the factors are 1, M = sa / (sb sy) in float64; x / 0 saturates by the sign of x, 0 / 0 gives zero.
     """
 
-    op_type: ClassVar[str] = "AxQuantizedAdd"
-    job: ClassVar[str] = "eltwise"
-    engine: ClassVar[str] = "teng"
-    activations: ClassVar[int] = 2
+    spellings: ClassVar = {
+        "AxQuantizedAdd": {"op": "add"},
+        "AxQuantizedSub": {"op": "sub"},
+        "AxQuantizedMul": {"op": "mul"},
+        "AxQuantizedDiv": {"op": "div"},
+    }
 
-    a_zero: int
-    b_zero: int
-    y_zero: int
-    a_multiplier: int
-    b_multiplier: int
-    shift: int
+    op: str
+    a: Grid
+    b: Grid
+    y: Grid
+    a_factor: int
+    b_factor: int
+    multiplier: Annotated[float, Constant(("float64",), 0)]
     lo: int
     hi: int
 
     def __post_init__(self) -> None:
-        check_codes(self.op_type, a_zero=self.a_zero, b_zero=self.b_zero, y_zero=self.y_zero)
-        check_clamp(self.op_type, self.lo, self.hi)
-        largest = 1 << MANTISSA_BITS
-        if not (0 <= self.a_multiplier <= largest and 0 <= self.b_multiplier <= largest):
+        require_grids(self.op_type, self.a, self.b, self.y)
+        require_clamp(self.op_type, self.lo, self.hi, self.y)
+        if (self.a_factor, self.b_factor, self.multiplier) != _OPERATIONS[self.op].factors(self.a, self.b, self.y):
             raise ConstantError(
-                f"The multipliers {self.a_multiplier} and {self.b_multiplier} of {self.op_type} must be 0 to {largest}."
+                f"The factors {self.a_factor}, {self.b_factor} and {self.multiplier!r} of {self.op_type} are not those "
+                f"of its grids."
             )
-        if not 1 <= self.shift <= MAX_SHIFT:
-            raise ConstantError(f"The shift {self.shift} of {self.op_type} must be 1 to {MAX_SHIFT}.")
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_ADD, "")
+    @classmethod
+    def of(cls, op: str, a: Grid, b: Grid, y: Grid, lo: int, hi: int) -> Self:
+        """op: "add", "sub", "mul" or "div"; lo, hi: codes of y."""
+        return cls(op, a, b, y, *_OPERATIONS[op].factors(a, b, y), lo, hi)
 
-    def output_shape(self, *inputs: Shape) -> Shape:
-        try:
-            return np.broadcast_shapes(*inputs)
-        except ValueError as error:
-            raise ShapeError(f"{self.op_type} cannot add {inputs[0]} and {inputs[1]}.") from error
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return self.a, self.b
 
-    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        return tuple(aligned(out, shape) for shape in inputs)
+    @property
+    def writes(self) -> Edge:
+        return self.y
 
-    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return rows_first(max(len(shape) for shape in inputs))
+    def text(self) -> str:
+        return f"""{centred("a_steps", "a", "a", DOUBLE)}{centred("b_steps", "b", "b", DOUBLE)}
+  {scalar("a_weight", "a_factor", DOUBLE)}{scalar("b_weight", "b_factor", DOUBLE)}
+  left = Mul (a_steps, a_weight)
+  right = Mul (b_steps, b_weight){_OPERATIONS[self.op].lines}{rounded("scaled", self.y.type)}"""
 
-    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        return out.elements / rates.teng_elements
+
+def _shared(a: Grid, b: Grid, y: Grid) -> Factors:
+    a_factor, b_factor, shift = add_multipliers(a.scale, b.scale, y.scale)
+    return a_factor, b_factor, math.ldexp(1.0, -shift)
 
 
-_ADD = f"""AxQuantizedAdd <a_zero, b_zero, y_zero, a_multiplier, b_multiplier, shift, lo, hi> (a, b) => (y)
-  {{{centred("left", "a", "a_zero", DOUBLE)}{centred("right", "b", "b_zero", DOUBLE)}
-  {scalar("am", "a_multiplier", DOUBLE)}{scalar("bm", "b_multiplier", DOUBLE)}{scalar("bits", "shift", 13)}
-  one = Constant <value = uint64 {{1}}> ()
-  unit_i = BitShift <direction = "LEFT"> (one, bits)
-  unit = Cast <to = {DOUBLE}> (unit_i)
-  half = Constant <value = double {{0.5}}> ()
-  left_m = Mul (left, am)
-  right_m = Mul (right, bm)
-  sum = Add (left_m, right_m)
-  scaled = Div (sum, unit)
-  raised = Add (scaled, half)
-  rounded = Floor (raised){clamped("rounded")}
-}}"""
+def _product(a: Grid, b: Grid, y: Grid) -> Factors:
+    return 1, 1, multiplier_of(a.scale * b.scale / y.scale, a, b, y)
+
+
+def _quotient(a: Grid, b: Grid, y: Grid) -> Factors:
+    return 1, 1, a.scale / (b.scale * y.scale)
+
+
+def _joined(operation: str) -> str:
+    return f"""
+  joined = {operation} (left, right)
+  scaled = Mul (joined, multiplier)"""
+
+
+_DIVIDED = f"""
+  weighted = Mul (left, multiplier)
+  quotient = Div (weighted, right){known("scaled", "quotient")}"""
+
+_OPERATIONS = {
+    "add": _Operation(_shared, _joined("Add")),
+    "sub": _Operation(_shared, _joined("Sub")),
+    "mul": _Operation(_product, _joined("Mul")),
+    "div": _Operation(_quotient, _DIVIDED),
+}

@@ -2,145 +2,130 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 
 from axbuild.toolchain.graph import Array, Shape
-from axbuild.toolchain.kinds.arithmetic import check_multipliers
-from axbuild.toolchain.kinds.base import ConstantError, ShapeError, Tensor, parse_body
+from axbuild.toolchain.kinds.arithmetic import multiplier_of
+from axbuild.toolchain.kinds.base import Constant, ConstantError, ShapeError, require_clamp, require_grids
+from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import Elementwise
-from axbuild.toolchain.kinds.text import (
-    DOUBLE,
-    FLOAT,
-    INT32,
-    UINT8,
-    along,
-    centred,
-    check_clamp,
-    check_codes,
-    requantised,
-    scalar,
-)
-
-if TYPE_CHECKING:
-    import onnx
-
-
-def _check_scale(what: str, scale: float) -> None:
-    if not (math.isfinite(scale) and scale >= np.finfo(np.float32).tiny and scale == float(np.float32(scale))):
-        raise ConstantError(f"The scale {scale!r} of {what} is not a positive normal float32.")
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, along, centred, fenced, float64, known, requantised, saturated
 
 
 @dataclass(frozen=True, eq=False)
 class Quantize(Elementwise):
-    """floor(f64(x) / f64(scale) + 0.5) + zero, saturating to 0..255; NaN gives zero. scale: float32 value."""
+    """floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
 
-    op_type: ClassVar[str] = "AxQuantizeLinear"
+    spellings: ClassVar = {"AxQuantizeLinear": {}}
     job: ClassVar[str] = "quant"
 
-    scale: float
-    zero: int
+    y: Grid
 
     def __post_init__(self) -> None:
-        _check_scale(self.op_type, self.scale)
-        check_codes(self.op_type, zero=self.zero)
+        require_grids(self.op_type, self.y)
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_QUANTIZE, "")
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (FP32,)
 
+    @property
+    def writes(self) -> Edge:
+        return self.y
 
-_QUANTIZE = f"""AxQuantizeLinear <scale, zero> (x) => (y) {{
-  scale_f = Constant <value_float: float = @scale> ()
-  scale_d = Cast <to = {DOUBLE}> (scale_f)
-  half = Constant <value = double {{0.5}}> (){scalar("zero_d", "zero", DOUBLE)}
-  lowest = Constant <value = double {{0.0}}> ()
-  highest = Constant <value = double {{255.0}}> ()
+    def text(self) -> str:
+        return f"""{float64("scale", "y_scale")}
   real = Cast <to = {DOUBLE}> (x)
-  ratio = Div (real, scale_d)
-  raised = Add (ratio, half)
-  rounded = Floor (raised)
-  moved = Add (rounded, zero_d)
-  unknown = IsNaN (moved)
-  known = Where (unknown, zero_d, moved)
-  inside = Clip (known, lowest, highest)
-  y = Cast <to = {UINT8}> (inside)
-}}"""
+  ratio = Div (real, scale){known("steps", "ratio")}{saturated("steps", self.y.type)}"""
 
 
 @dataclass(frozen=True, eq=False)
 class Dequantize(Elementwise):
-    """f32(q - zero) * scale: one float32 multiply."""
+    """f32(q - zero) * scale: one float32 multiply, written as a fence."""
 
-    op_type: ClassVar[str] = "AxDequantizeLinear"
+    spellings: ClassVar = {"AxDequantizeLinear": {}}
     job: ClassVar[str] = "quant"
 
-    scale: float
-    zero: int
+    x: Grid
 
     def __post_init__(self) -> None:
-        _check_scale(self.op_type, self.scale)
-        check_codes(self.op_type, zero=self.zero)
+        require_grids(self.op_type, self.x)
 
     @property
-    def output_dtype(self) -> str:
-        return "float32"
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_DEQUANTIZE, "")
+    @property
+    def writes(self) -> Edge:
+        return FP32
 
-
-_DEQUANTIZE = f"""AxDequantizeLinear <scale, zero> (x) => (y) {{
-  scale_f = Constant <value_float: float = @scale> (){centred("steps", "x", "zero", INT32)}
-  real = Cast <to = {FLOAT}> (steps)
-  y = Mul (real, scale_f)
-}}"""
+    def text(self) -> str:
+        return f"""
+  scale_f = Constant <value_float: float = @x_scale> (){centred("steps", "x", "x", FLOAT)}
+  {fenced("y", "Mul", "steps", "scale_f")}"""
 
 
 @dataclass(frozen=True, eq=False)
 class Requantize(Elementwise):
-    """y = clamp(R(x - x_zero)): the same real value on another grid."""
+    """y = clamp(R(x - zero)): the same real value on another grid."""
 
-    op_type: ClassVar[str] = "AxRequantizeLinear"
+    spellings: ClassVar = {"AxRequantizeLinear": {}}
     job: ClassVar[str] = "quant"
 
-    multiplier: Annotated[float, Tensor("float64", 0)]
-    x_zero: int
-    y_zero: int
+    x: Grid
+    y: Grid
+    multiplier: Annotated[float, Constant(("float64",), 0)]
     lo: int
     hi: int
 
     def __post_init__(self) -> None:
-        check_codes(self.op_type, x_zero=self.x_zero, y_zero=self.y_zero)
-        check_clamp(self.op_type, self.lo, self.hi)
-        check_multipliers(self.multiplier)
+        require_grids(self.op_type, self.x, self.y)
+        require_clamp(self.op_type, self.lo, self.hi, self.y)
+        if self.multiplier != _ratio(self.x, self.y):
+            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not that of its grids.")
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_REQUANTIZE, "")
+    @classmethod
+    def of(cls, x: Grid, y: Grid, lo: int | None = None, hi: int | None = None) -> Self:
+        """From grid to grid; without a clamp, to all codes of y."""
+        lowest, highest = y.type.lo if lo is None else lo, y.type.hi if hi is None else hi
+        return cls(x, y, _ratio(x, y), lowest, highest)
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    def text(self) -> str:
+        return f"""{centred("acc", "x", "x", DOUBLE)}{requantised("acc", "multiplier", self.y.type)}"""
 
 
-_REQUANTIZE = f"""AxRequantizeLinear <x_zero, y_zero, lo, hi> (x, multiplier) => (y)
-  {{{centred("acc", "x", "x_zero", DOUBLE)}{requantised("acc", "multiplier")}
-}}"""
+def _ratio(x: Grid, y: Grid) -> float:
+    return multiplier_of(x.scale / y.scale, x, y)
 
 
 @dataclass(frozen=True, eq=False)
 class Normalize(Elementwise):
-    """(f32(x) - mean) / std an element of the channel axis, float32, two IEEE operations.
+    """(f32(x) - mean) / std an element of the channel axis, two IEEE operations on float32.
 
-    x: uint8 or float32. mean, std: float32 [c]; axis: ONNX axis, not negative.
+    x: FP32, or the grid of raw values (scale 1, zero 0). mean, std: float32 [c]; axis: ONNX axis, not negative.
     """
 
-    op_type: ClassVar[str] = "AxNormalize"
+    spellings: ClassVar = {"AxNormalize": {}}
     job: ClassVar[str] = "quant"
 
-    mean: Annotated[Array, Tensor("float32", 1)]
-    std: Annotated[Array, Tensor("float32", 1)]
+    x: Edge
+    mean: Annotated[Array, Constant(("float32",), 1)]
+    std: Annotated[Array, Constant(("float32",), 1)]
     axis: int
 
     def __post_init__(self) -> None:
+        if self.x != FP32 and not (isinstance(self.x, Grid) and self.x == Grid(1.0, 0, self.x.type)):
+            raise ConstantError(f"{self.op_type} reads raw values or FP32, not {self.x}.")
         if self.mean.shape != self.std.shape or self.axis < 0:
             raise ConstantError(
                 f"{self.op_type} on axis {self.axis} has {self.mean.shape} means and {self.std.shape} deviations."
@@ -149,22 +134,19 @@ class Normalize(Elementwise):
             raise ConstantError(f"{self.op_type} needs finite means and positive deviations.")
 
     @property
-    def output_dtype(self) -> str:
-        return "float32"
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_NORMALIZE, "")
+    @property
+    def writes(self) -> Edge:
+        return FP32
+
+    def text(self) -> str:
+        return f"""{along("mean_c", "mean", "x")}{along("std_c", "std", "x")}
+  {fenced("shifted", "Sub", "x", "mean_c")}{fenced("y", "Div", "shifted", "std_c")}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if self.axis >= len(x) or x[self.axis] != len(self.mean):
             raise ShapeError(f"{self.op_type} of {len(self.mean)} channels on axis {self.axis} cannot read {x}.")
         return x
-
-
-_NORMALIZE = f"""AxNormalize <axis> (x, mean, std) => (y)
-  {{{along("mean_c", "mean", "x")}{along("std_c", "std", "x")}
-  source = Cast <to = {FLOAT}> (x)
-  shifted = Sub (source, mean_c)
-  y = Div (shifted, std_c)
-}}"""

@@ -1,72 +1,60 @@
-"""Bits only move. dtype is the element type that moves ("uint8" codes, or "float32" at a border)."""
+"""Elements only move: their bits stay as they are, whatever their type. Codes move without a grid: any will do."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from axbuild.toolchain.graph import Array, Shape
-from axbuild.toolchain.kinds.base import (
-    Box,
-    ConstantError,
-    Kind,
-    Ranges,
-    Rates,
-    ShapeError,
-    memory_axis,
-    parse_body,
-    whole,
-)
+from axbuild.toolchain.kinds.base import Box, ConstantError, Kind, Ranges, Rates, ShapeError, memory_axis, whole
+from axbuild.toolchain.kinds.codes import Edge, ElementType
 from axbuild.toolchain.kinds.elementwise import rows_first
-from axbuild.toolchain.kinds.text import FLOAT, UINT8, check_codes
-
-if TYPE_CHECKING:
-    import onnx
+from axbuild.toolchain.kinds.text import I32
 
 
 class Mover(Kind):
-    """A kind whose output elements are input elements; one of the mover engines carries them."""
+    """A kind whose output elements are input elements, or one constant; one of the mover engines carries them."""
 
     job: ClassVar[str] = "layout"
     engine: ClassVar[str] = "cv"
 
-    dtype: str
+    type: ElementType
 
     @property
-    def output_dtype(self) -> str:
-        return self.dtype
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.type,)
 
-    def _check_dtype(self) -> None:
-        if self.dtype not in ("uint8", "float32"):
-            raise ConstantError(f"{self.op_type} moves uint8 or float32, not {self.dtype!r}.")
+    @property
+    def writes(self) -> Edge:
+        return self.type
 
-    def moved_bytes(self, out: Box) -> int:
-        """Bytes that the mover writes for the part `out`."""
-        return out.elements * np.dtype(self.dtype).itemsize
+    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
+        return rows_first(len(inputs[0]))
 
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        return self.moved_bytes(out) / rates.mover_bytes
+        return out.elements * self.type.bytes / rates.mover_bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Mover):
     """ONNX Reshape semantics on ONNX order; `shape` is static, its dim 0 may be -1 for the batch."""
 
-    op_type: ClassVar[str] = "AxReshape"
+    spellings: ClassVar = {"AxReshape": {}}
 
+    type: ElementType
     shape: tuple[int, ...]
-    dtype: str = "uint8"
 
     def __post_init__(self) -> None:
-        self._check_dtype()
         if not self.shape or min(self.shape[1:], default=1) < 1 or (self.shape[0] < 1 and self.shape[0] != -1):
             raise ConstantError(f"{self.op_type} to {self.shape}: only the first dimension may be -1, none may be 0.")
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_RESHAPE, "")
+    def text(self) -> str:
+        return """
+  target = Constant <value_ints: ints = @shape> ()
+  y = Reshape (x, target)"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -76,49 +64,41 @@ class Reshape(Mover):
             raise ShapeError(f"{self.op_type} cannot lay {x} out as {self.shape}.")
         return (first, *self.shape[1:])
 
-    def keeps_batch(self, *inputs: Shape) -> bool:
-        """Whether dim 0 goes through untouched."""
-        return self.output_shape(*inputs)[0] == inputs[0][0]
-
-    def is_view(self, *inputs: Shape) -> bool:
-        """Whether the elements lie in the same order in memory before and after, so that nothing need move."""
+    def view(self, *inputs: Shape) -> bool:
         (x,) = inputs
         return _memory_is_onnx_order(x) and _memory_is_onnx_order(self.output_shape(x))
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
         (x,) = inputs
-        return ((out[0], *whole(x[1:])),) if self.keeps_batch(x) else (whole(x),)
+        return ((out[0], *whole(x[1:])),) if self._keeps_batch(x) else (whole(x),)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return (0,) if self.keeps_batch(*inputs) else ()
+        return (0,) if self._keeps_batch(*inputs) else ()
+
+    def _keeps_batch(self, *inputs: Shape) -> bool:
+        """Whether dim 0 goes through untouched."""
+        return self.output_shape(*inputs)[0] == inputs[0][0]
 
 
 def _memory_is_onnx_order(shape: Shape) -> bool:
     return len(shape) != 4 or shape[1] == 1 or shape[2] * shape[3] == 1
 
 
-_RESHAPE = """AxReshape <shape, dtype> (x) => (y) {
-  target = Constant <value_ints: ints = @shape> ()
-  y = Reshape (x, target)
-}"""
-
-
 @dataclass(frozen=True, eq=False)
 class Transpose(Mover):
     """`perm` as in ONNX, on ONNX axes."""
 
-    op_type: ClassVar[str] = "AxTranspose"
+    spellings: ClassVar = {"AxTranspose": {}}
 
+    type: ElementType
     perm: tuple[int, ...]
-    dtype: str = "uint8"
 
     def __post_init__(self) -> None:
-        self._check_dtype()
         if sorted(self.perm) != list(range(len(self.perm))):
             raise ConstantError(f"{self.perm} of {self.op_type} is no permutation of axes.")
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body("AxTranspose <perm, dtype> (x) => (y) { y = Transpose <perm: ints = @perm> (x) }", "")
+    def text(self) -> str:
+        return "y = Transpose <perm: ints = @perm> (x)"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -126,19 +106,18 @@ class Transpose(Mover):
             raise ShapeError(f"{self.op_type} by {self.perm} cannot read {x}.")
         return tuple(x[axis] for axis in self.perm)
 
-    def is_view(self, *inputs: Shape) -> bool:
-        """Whether the elements lie in the same order in memory before and after, so that nothing need move."""
+    def view(self, *inputs: Shape) -> bool:
         (x,) = inputs
-        rank = len(x)
-        source = [x_axis for x_axis in _memory_order(rank) if x[x_axis] > 1]
-        result = [self.perm[axis] for axis in _memory_order(rank) if x[self.perm[axis]] > 1]
+        source = [axis for axis in _memory_order(len(x)) if x[axis] > 1]
+        result = [self.perm[axis] for axis in _memory_order(len(x)) if x[self.perm[axis]] > 1]
         return source == result
+
+    def permutes(self, *inputs: Shape) -> tuple[int, ...]:
+        rank = len(self.perm)
+        return tuple(memory_axis(self.perm[axis], rank) for axis in _memory_order(rank))
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
         return (tuple(out[self.perm.index(axis)] for axis in range(len(self.perm))),)
-
-    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return rows_first(len(self.perm))
 
 
 def _memory_order(rank: int) -> tuple[int, ...]:
@@ -153,27 +132,35 @@ PAD_MODES = ("constant", "reflect", "edge")
 class Pad(Mover):
     """`pads` as in ONNX (all begins, then all ends; never negative).
 
-    mode: constant, reflect or edge. `value`: the code that constant mode pads with (as a number for float32).
+    mode: constant, reflect or edge. value: what constant mode pads with, a code or a whole number of the type.
     """
 
-    op_type: ClassVar[str] = "AxPad"
+    spellings: ClassVar = {"AxPad": {}}
 
+    type: ElementType
     pads: tuple[int, ...]
     mode: str
     value: int
-    dtype: str = "uint8"
 
     def __post_init__(self) -> None:
-        self._check_dtype()
-        check_codes(self.op_type, value=self.value)
         if self.mode not in PAD_MODES:
             raise ConstantError(f"{self.op_type} knows the modes {', '.join(PAD_MODES)}, not {self.mode!r}.")
         if len(self.pads) % 2 or min(self.pads, default=0) < 0:
             raise ConstantError(f"The pads {self.pads} of {self.op_type} must be begins and ends, none negative.")
+        for dtype in (self.type.dtype, self.type.carried):
+            if int(np.asarray(self.value).astype(dtype)) != self.value:
+                raise ConstantError(f"{self.op_type} of {self.type} cannot pad with {self.value}.")
 
-    def body(self) -> onnx.FunctionProto:
-        to = UINT8 if self.dtype == "uint8" else FLOAT
-        return parse_body(_PAD.format(to=to), "" if self.dtype == "uint8" else self.dtype)
+    def text(self) -> str:
+        # onnxruntime has no Pad for 16 bits
+        own = I32 if self.type.wide else self.type.onnx
+        return f"""
+  value_i = Constant <value_int: int = @value> ()
+  filling = Cast <to = {own}> (value_i)
+  ends = Constant <value_ints: ints = @pads> ()
+  held = Cast <to = {own}> (x)
+  padded = Pad <mode: string = @mode> (held, ends, filling)
+  y = Cast <to = {self.type.onnx}> (padded)"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -187,7 +174,7 @@ class Pad(Mover):
     def _ends(self, axis: int) -> tuple[int, int]:
         return self.pads[axis], self.pads[axis + len(self.pads) // 2]
 
-    def sources(self, axis: int, size: int) -> Array:
+    def _positions(self, axis: int, size: int) -> Array:
         """int64: for each output position along an ONNX axis of that input size the input position, -1 for padding."""
         position = np.arange(size + sum(self._ends(axis))) - self.pads[axis]
         if self.mode == "reflect":
@@ -202,42 +189,41 @@ class Pad(Mover):
         return (tuple(self._needs_along(axis, *out[axis], size) for axis, size in enumerate(x)),)
 
     def _needs_along(self, axis: int, start: int, stop: int, size: int) -> tuple[int, int]:
-        read = self.sources(axis, size)[start:stop]
+        read = self._positions(axis, size)[start:stop]
         read = read[read >= 0]
         return (int(read.min()), int(read.max()) + 1) if read.size else (0, 0)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return rows_first(len(inputs[0]))
-
-
-_PAD = """AxPad <pads, mode, value, dtype> (x) => (y) {{
-  value_i = Constant <value_int: int = @value> ()
-  filling = Cast <to = {to}> (value_i)
-  ends = Constant <value_ints: ints = @pads> ()
-  y = Pad <mode: string = @mode> (x, ends, filling)
-}}"""
+        """Padded axes stay whole: a tile could lie in the padding alone, or read far from where it writes."""
+        (x,) = inputs
+        padded = {memory_axis(axis, len(x)) for axis in range(len(x)) if any(self._ends(axis))}
+        return tuple(axis for axis in rows_first(len(x)) if axis not in padded)
 
 
 @dataclass(frozen=True, eq=False)
 class Concat(Mover):
-    """`axis` on ONNX axes, not negative; every input already has the output's scale."""
+    """`axis` on ONNX axes, not negative; codes of all inputs already stand on the output's grid."""
 
-    op_type: ClassVar[str] = "AxConcat"
-    activations: ClassVar[int] = 0
+    spellings: ClassVar = {"AxConcat": {}}
 
+    type: ElementType
     axis: int
     count: int
-    dtype: str = "uint8"
 
     def __post_init__(self) -> None:
-        self._check_dtype()
         if self.axis < 0 or self.count < 1:
             raise ConstantError(f"{self.op_type} of {self.count} inputs on axis {self.axis} is not possible.")
 
-    def body(self) -> onnx.FunctionProto:
-        names = ", ".join(f"x{i}" for i in range(self.count))
-        text = f"AxConcat <axis, count, dtype> ({names}) => (y) {{ y = Concat <axis: int = @axis> ({names}) }}"
-        return parse_body(text, f"inputs{self.count}")
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.type,) * self.count
+
+    @property
+    def variant(self) -> str:
+        return f"inputs{self.count}"
+
+    def text(self) -> str:
+        return f"y = Concat <axis: int = @axis> ({', '.join(self.names)})"
 
     def output_shape(self, *inputs: Shape) -> Shape:
         first = inputs[0]
@@ -260,3 +246,62 @@ class Concat(Mover):
         rank = len(inputs[0])
         along = memory_axis(self.axis, rank)
         return (*(axis for axis in rows_first(rank) if axis != along), along)
+
+
+@dataclass(frozen=True, eq=False)
+class Slice(Mover):
+    """ONNX Slice: from starts to ends (excluded) by steps, on ONNX axes that are not negative; steps may be.
+
+    Starts and ends below 0 count from the end of the axis; beyond it they stand for the end.
+    """
+
+    spellings: ClassVar = {"AxSlice": {}}
+
+    type: ElementType
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    axes: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        counts = {len(self.starts), len(self.ends), len(self.axes), len(self.steps)}
+        if len(counts) > 1 or len(set(self.axes)) < len(self.axes) or min(self.axes, default=0) < 0 or 0 in self.steps:
+            raise ConstantError(
+                f"{self.op_type} from {self.starts} to {self.ends} on axes {self.axes} by {self.steps} is not possible."
+            )
+
+    def text(self) -> str:
+        return """
+  from = Constant <value_ints: ints = @starts> ()
+  to = Constant <value_ints: ints = @ends> ()
+  along = Constant <value_ints: ints = @axes> ()
+  by = Constant <value_ints: ints = @steps> ()
+  y = Slice (x, from, to, along, by)"""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if max(self.axes, default=0) >= len(x):
+            raise ShapeError(f"{self.op_type} on axes {self.axes} cannot read {x}.")
+        shape = tuple(len(self._positions(axis, size)) for axis, size in enumerate(x))
+        if 0 in shape:
+            raise ShapeError(f"{self.op_type} from {self.starts} to {self.ends} leaves nothing of {x}.")
+        return shape
+
+    def _positions(self, axis: int, size: int) -> range:
+        """The input positions along an ONNX axis of that size, in the order of the output."""
+        if axis not in self.axes:
+            return range(size)
+        at = self.axes.index(axis)
+        step = self.steps[at]
+        lowest, highest = (0, size) if step > 0 else (-1, size - 1)
+        start, end = (value + size if value < 0 else value for value in (self.starts[at], self.ends[at]))
+        return range(min(max(start, max(lowest, 0)), highest), min(max(end, lowest), highest), step)
+
+    def step(self, axis: int) -> int:
+        """From one output position to the next along an ONNX axis of the input."""
+        return self.steps[self.axes.index(axis)] if axis in self.axes else 1
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        (x,) = inputs
+        reads = (self._positions(axis, size)[slice(*out[axis])] for axis, size in enumerate(x))
+        return (tuple((min(read), max(read) + 1) for read in reads),)

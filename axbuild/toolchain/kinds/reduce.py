@@ -1,67 +1,135 @@
-"""Sums over whole axes."""
+"""Whole axes that become one element; their dimensions are kept."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
+
+import numpy as np
 
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.kinds.arithmetic import ACCUMULATOR_LIMIT, U8, AccumulatorError, check_multipliers
-from axbuild.toolchain.kinds.base import Box, Kind, Ranges, Rates, ShapeError, Tensor, parse_body
-from axbuild.toolchain.kinds.text import DOUBLE, INT64, centred, check_clamp, check_codes, requantised
-
-if TYPE_CHECKING:
-    import onnx
+from axbuild.toolchain.kinds.arithmetic import AccumulatorError, multiplier_of, require_multipliers
+from axbuild.toolchain.kinds.base import (
+    Box,
+    Constant,
+    ConstantError,
+    Kind,
+    Ranges,
+    Rates,
+    ShapeError,
+    memory_axis,
+    require_clamp,
+    require_grids,
+)
+from axbuild.toolchain.kinds.codes import Edge, Grid, accumulator_bound
+from axbuild.toolchain.kinds.elementwise import rows_first
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, requantised, scalar
 
 
 @dataclass(frozen=True, eq=False)
-class GlobalAveragePool(Kind):
-    """clamp(R(exact sum of centred codes over height and width)), rank 4, dimensions kept.
+class Reduce(Kind):
+    """op over `axes` (ONNX axes, not negative, ascending), then the clamp lo..hi.
 
-    multiplier: sx / (sy count) as m 2^-t. The sum is int64, below 2^31 by the check of the shape.
+    mean, sum: R of the exact sum of centred codes; max, min: one of the codes, so y is the grid of x.
+    count: what a mean divides by, the elements that become one; 1 for the others.
+    multiplier: sx / (sy count); 1 for max and min.
     """
 
-    op_type: ClassVar[str] = "AxQuantizedGlobAvgPool"
+    spellings: ClassVar = {
+        "AxReduceMean": {"op": "mean"},
+        "AxReduceSum": {"op": "sum"},
+        "AxReduceMax": {"op": "max"},
+        "AxReduceMin": {"op": "min"},
+    }
     job: ClassVar[str] = "reduce"
     engine: ClassVar[str] = "teng"
 
-    multiplier: Annotated[float, Tensor("float64", 0)]
-    x_zero: int
-    y_zero: int
+    op: str
+    x: Grid
+    y: Grid
+    axes: tuple[int, ...]
+    count: int
+    multiplier: Annotated[float, Constant(("float64",), 0)]
     lo: int
     hi: int
 
     def __post_init__(self) -> None:
-        check_codes(self.op_type, x_zero=self.x_zero, y_zero=self.y_zero)
-        check_clamp(self.op_type, self.lo, self.hi)
-        check_multipliers(self.multiplier)
+        require_grids(self.op_type, self.x, self.y)
+        require_clamp(self.op_type, self.lo, self.hi, self.y)
+        require_multipliers(self.multiplier, self.x, self.y)
+        if not self.axes or min(self.axes) < 0 or tuple(sorted(set(self.axes))) != self.axes:
+            raise ConstantError(f"{self.op_type} cannot reduce the axes {self.axes}.")
+        if self.count < 1 or (self.count > 1 and self.op != "mean"):
+            raise ConstantError(f"{self.op_type} cannot divide by {self.count}.")
+        if not self.sums and (self.x != self.y or self.multiplier != 1.0):
+            raise ConstantError(
+                f"{self.op_type} cannot go from {self.x} to {self.y}: it gives one of the codes it reads."
+            )
 
-    def body(self) -> onnx.FunctionProto:
-        return parse_body(_GLOBAL_AVERAGE, "")
+    @classmethod
+    def of(cls, op: str, x: Grid, y: Grid, axes: tuple[int, ...], lo: int, hi: int, count: int = 1) -> Reduce:
+        """count: the elements over which a mean goes."""
+        ratio = float(np.float64(x.scale) / (np.float64(y.scale) * np.float64(count)))
+        return cls(op, x, y, tuple(sorted(axes)), count, multiplier_of(ratio, x, y), lo, hi)
+
+    @property
+    def sums(self) -> bool:
+        return self.op in ("mean", "sum")
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    def text(self) -> str:
+        if self.sums:
+            return f"""{centred("centred", "x", "x", I64)}
+  along = Constant <value_ints: ints = @axes> ()
+  sum = ReduceSum <keepdims = 1> (centred, along)
+  acc = Cast <to = {DOUBLE}> (sum){requantised("acc", "multiplier", self.y.type)}"""
+        # onnxruntime has neither for 16 bits; float32 holds the codes of all types
+        extreme = {"max": "ReduceMax", "min": "ReduceMin"}[self.op]
+        return f"""
+  along = Constant <value_ints: ints = @axes> ()
+  held = Cast <to = {FLOAT}> (x)
+  extreme = {extreme} <keepdims = 1> (held, along)
+  {scalar("lo_f", "lo", FLOAT)}{scalar("hi_f", "hi", FLOAT)}
+  inside = Clip (extreme, lo_f, hi_f)
+  y = Cast <to = {self.y.type.onnx}> (inside)"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if len(x) != 4:
-            raise ShapeError(f"{self.op_type} cannot read {x}; it needs rank 4.")
-        if x[2] * x[3] * max(self.x_zero, U8 - self.x_zero) >= ACCUMULATOR_LIMIT:
-            raise AccumulatorError(f"{self.op_type} sums {x[2]} x {x[3]} codes; its accumulator must stay below 2^31.")
-        return (x[0], x[1], 1, 1)
+        if self.axes[-1] >= len(x):
+            raise ShapeError(f"{self.op_type} over the axes {self.axes} cannot read {x}.")
+        elements = self._elements(x)
+        if self.op == "mean" and elements != self.count:
+            raise ShapeError(
+                f"{self.op_type} divides by {self.count}, but the axes {self.axes} of {x} hold {elements}."
+            )
+        limit = accumulator_bound(self.x, self.y)
+        if self.sums and elements * self.x.reach >= limit:
+            raise AccumulatorError(
+                f"{self.op_type} sums {elements} codes of {x}; its accumulator must stay below "
+                f"2^{limit.bit_length() - 1}."
+            )
+        return tuple(1 if axis in self.axes else size for axis, size in enumerate(x))
+
+    def _elements(self, x: Shape) -> int:
+        """How many become one."""
+        return math.prod(x[axis] for axis in self.axes)
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        ((_, _, height, width),) = inputs
-        return ((out[0], out[1], (0, height), (0, width)),)
+        (x,) = inputs
+        return (tuple((0, size) if axis in self.axes else out[axis] for axis, size in enumerate(x)),)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return 3, 0
+        rank = len(inputs[0])
+        reduced = {memory_axis(axis, rank) for axis in self.axes}
+        return tuple(axis for axis in rows_first(rank) if axis not in reduced)
 
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        ((_, _, height, width),) = inputs
-        return out.elements * height * width / rates.teng_elements
-
-
-_GLOBAL_AVERAGE = f"""AxQuantizedGlobAvgPool <x_zero, y_zero, lo, hi> (x, multiplier) => (y)
-  {{{centred("centred", "x", "x_zero", INT64)}
-  plane = Constant <value = int64[2] {{2, 3}}> ()
-  sum = ReduceSum <keepdims = 1> (centred, plane)
-  acc = Cast <to = {DOUBLE}> (sum){requantised("acc", "multiplier")}
-}}"""
+        return out.elements * self._elements(inputs[0]) / rates.teng_elements

@@ -30,18 +30,53 @@ def centred(name: str, code: str, grid: str, to: int) -> str:
 def requantised(acc: str, multiplier: str, y: ElementType) -> str:
     """Lines that end a body: y = clamp(floor(acc multiplier + 0.5) + y_zero); both arguments are float64."""
     return f"""
-  half = Constant <value = double {{0.5}}> ()
-  scaled = Mul ({acc}, {multiplier})
-  raised = Add (scaled, half)
-  rounded = Floor (raised){clamped("rounded", y)}"""
+  scaled = Mul ({acc}, {multiplier}){rounded("scaled", y)}"""
+
+
+def rounded(value: str, y: ElementType) -> str:
+    """Lines that end a body: y = clamp(floor(value + 0.5) + y_zero); the argument is float64."""
+    return f"""{_half_up("rounded", value)}{clamped("rounded", y)}"""
+
+
+def saturated(value: str, y: ElementType) -> str:
+    """As `rounded`, clamped to the ends of the type instead of lo..hi."""
+    return f"""{_half_up("rounded", value)}
+  lo_f = Constant <value = double {{{y.lo}.0}}> ()
+  hi_f = Constant <value = double {{{y.hi}.0}}> (){_coded("rounded", y)}"""
 
 
 def clamped(value: str, y: ElementType) -> str:
     """Lines that end a body: y = the float64 `value` + y_zero, clamped to lo..hi, as codes of type `y`."""
-    return f"""{scalar("y_zero_f", "y_zero", DOUBLE)}{scalar("lo_f", "lo", DOUBLE)}{scalar("hi_f", "hi", DOUBLE)}
+    return f"""{scalar("lo_f", "lo", DOUBLE)}{scalar("hi_f", "hi", DOUBLE)}{_coded(value, y)}"""
+
+
+def _half_up(name: str, value: str) -> str:
+    return f"""
+  half = Constant <value = double {{0.5}}> ()
+  raised = Add ({value}, half)
+  {name} = Floor (raised)"""
+
+
+def _coded(value: str, y: ElementType) -> str:
+    return f"""{scalar("y_zero_f", "y_zero", DOUBLE)}
   moved = Add ({value}, y_zero_f)
   inside = Clip (moved, lo_f, hi_f)
   y = Cast <to = {y.onnx}> (inside)"""
+
+
+def known(name: str, value: str) -> str:
+    """Lines that define `name` = the float64 `value`, 0 where it is no number."""
+    return f"""
+  {name}_none = Constant <value = double {{0.0}}> ()
+  {name}_unknown = IsNaN ({value})
+  {name} = Where ({name}_unknown, {name}_none, {value})"""
+
+
+def float64(name: str, attribute: str) -> str:
+    """Lines that define the float64 scalar `name` from a FLOAT attribute of the function."""
+    return f"""
+  {name}_f = Constant <value_float: float = @{attribute}> ()
+  {name} = Cast <to = {DOUBLE}> ({name}_f)"""
 
 
 def along(name: str, vector: str, like: str) -> str:
@@ -57,3 +92,16 @@ def along(name: str, vector: str, like: str) -> str:
   {name}_here = Equal ({name}_axes, {name}_axis)
   {name}_laid = Where ({name}_here, {name}_all, {name}_one)
   {name} = Reshape ({vector}, {name}_laid)"""
+
+
+def fenced(name: str, operation: str, a: str, b: str) -> str:
+    """Lines that define `name` = a operation b, one IEEE operation on float32.
+
+    In float64 and cast back it gives the same float32 (53 >= 2 x 24 + 2, and for subnormal results too: a product is
+    exact, a sum needs no rounding, a quotient lies 2^-48 from every tie), and no optimiser fuses it with a neighbour.
+    """
+    return f"""
+  {name}_a = Cast <to = {DOUBLE}> ({a})
+  {name}_b = Cast <to = {DOUBLE}> ({b})
+  {name}_d = {operation} ({name}_a, {name}_b)
+  {name} = Cast <to = {FLOAT}> ({name}_d)"""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.npu.chips.preset import MOVERS, Chip
-from axbuild.toolchain.npu.layout.draft import Access, Draft, Hazards, Storage
+from axbuild.toolchain.npu.layout.draft import Access, Draft, Storage
+from axbuild.toolchain.npu.layout.hazards import Hazards
 from axbuild.toolchain.npu.layout.tile import Steps, tiles
 from axbuild.toolchain.npu.lower.base import Part, Work
 from axbuild.toolchain.npu.program.form import ITEM_BYTES
@@ -37,8 +38,8 @@ class Writer:
                     kind="copy",
                     kernel="move",
                     cname=cname,
-                    inputs=(reads[0].operand(),),
-                    outputs=(write.operand(),),
+                    inputs=(reads[0].operand,),
+                    outputs=(write.operand,),
                     deps=self.hazards.add(reads, [write]),
                     cycles=size / self.chip.rates.mover_bytes,
                     ddr_bytes=size,
@@ -60,8 +61,8 @@ class Writer:
                 kind=work.kind,
                 kernel=work.kernel,
                 cname="",
-                inputs=tuple(access.operand() for access in reads),
-                outputs=(write.operand(),),
+                inputs=tuple(access.operand for access in reads),
+                outputs=(write.operand,),
                 deps=self.hazards.add(reads, [write]),
                 cycles=cycles,
                 ddr_bytes=0,

@@ -24,7 +24,7 @@ from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Quantize
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
-from axbuild.toolchain.npu.chips.preset import canonical_name
+from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.lower.jobs import can_lower
 from axbuild.toolchain.npu.net import Net, Tensor, net_of, read_model
 from axbuild.toolchain.npu.plan.preprocess import Source, sources_of
@@ -40,13 +40,13 @@ class PartitionError(AxError):
 
 @dataclass(frozen=True)
 class PartitionParams:
-    target_hardware: str
+    chip: Support
     input_processors: tuple[InputProcessor, ...]
 
 
 def partition(model: Path, out: Path, *, params: PartitionParams) -> None:
     """model: quant_axmodel.onnx. Writes partition/partition.json and partition/subgraph_npu_<i>.onnx."""
-    chip = canonical_name(params.target_hardware)
+    chip = params.chip.name
     net = net_of(read_model(model))
     for op in net.ops:
         if not can_lower(op.kind):

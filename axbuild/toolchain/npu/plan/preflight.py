@@ -11,9 +11,9 @@ import onnx_ir as ir
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.npu.chips.preset import chip_of
+from axbuild.toolchain.npu.chips.records import Support
+from axbuild.toolchain.npu.chips.support import refusals
 from axbuild.toolchain.npu.net import read_model
-from axbuild.toolchain.npu.plan.limits import refusals
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
 from axbuild.toolchain.ops.sites import unsupported
 
@@ -36,8 +36,7 @@ class Declared:
 class PreflightParams:
     """input_processors: one an input, as partition gets them; declared: the entries they were settled from."""
 
-    target_hardware: str
-    npu_mode: str
+    chip: Support
     input_processors: tuple[InputProcessor, ...] = ()
     declared: tuple[Declared, ...] = ()
 
@@ -45,9 +44,9 @@ class PreflightParams:
 def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     """model: optimized.onnx. Writes preflight.json.
 
-    Raises LimitError (or ChipError) with every refused node, ProcessorError where an input's processor does not fit it.
+    Raises LimitError with every refused node, ProcessorError where an input's processor does not fit it.
     """
-    chip = chip_of(params.target_hardware, params.npu_mode)
+    chip = params.chip
     graph = ir.from_proto(read_model(model))
     refused: dict[str, list[str]] = {}
     for finding in unsupported(graph):
@@ -55,7 +54,7 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     # What cannot be quantised is no question for the chip any more.
     asked = [node for node in graph.graph if (node.name or "") not in refused]
     for node in asked:
-        for reason in refusals(node, chip.name):
+        for reason in refusals(node, chip):
             refused.setdefault(node.name or "", []).append(reason)
     if refused:
         count = f"{len(refused)} operators do" if len(refused) > 1 else "1 operator does"
@@ -64,7 +63,7 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     inputs = {value.name or "": _shape(value) for value in graph.graph.inputs}
     sources_of(inputs, params.input_processors)
     _check_layouts(inputs, params.declared)
-    record = {"chip": chip.name, "npu_mode": chip.npu_mode, "nodes": len(graph.graph), "refused": []}
+    record = {"chip": chip.name, "nodes": len(graph.graph), "refused": []}
     (out / "preflight.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXTRACT = "axbuild.toolchain.npu.plan.extract:extract"
 COMPILE = "axbuild.toolchain.npu.compile:compile_subgraph"
 OUTPUTS = ("program.msgpack", "params.bin", "report.json")
 
 
 @dataclass(frozen=True)
 class SplitParams:
-    """ddr_bw_limit: GB/s, 0 for none."""
+    """compilation: what every compilation is told beside its batch, handed on unread."""
 
-    target_hardware: str
-    npu_mode: str
     batches: tuple[int, ...]
-    ddr_bw_limit: float
+    compilation: dict[str, Any]
 
 
 def split(partition: Path, out: Path, *, params: SplitParams) -> None:
@@ -28,33 +25,16 @@ def split(partition: Path, out: Path, *, params: SplitParams) -> None:
     children: list[dict[str, Any]] = []
     result: dict[str, str] = {}
     for number, subgraph in enumerate(record["subgraphs"]):
-        children.append(_extract(number, subgraph["name"]))
         for batch in params.batches:
-            child = _compile(number, batch, params)
-            children.append(child)
-            result |= {f"{subgraph['name']}/b{batch}/{name}": f"child:{child['name']}/{name}" for name in OUTPUTS}
+            name = f"compile_{number}_b{batch}"
+            children.append(
+                {
+                    "name": name,
+                    "stage": COMPILE,
+                    "params": {**params.compilation, "batch": batch},
+                    "inputs": {"subgraph": f"input:partition/{subgraph['file']}"},
+                }
+            )
+            result |= {f"{subgraph['name']}/b{batch}/{output}": f"child:{name}/{output}" for output in OUTPUTS}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)
     (out / "expansion.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _extract(number: int, subgraph: str) -> dict[str, Any]:
-    return {
-        "name": f"extract_{number}",
-        "stage": EXTRACT,
-        "params": {"subgraph": subgraph},
-        "inputs": {"partition": "input:partition"},
-    }
-
-
-def _compile(number: int, batch: int, params: SplitParams) -> dict[str, Any]:
-    return {
-        "name": f"compile_{number}_b{batch}",
-        "stage": COMPILE,
-        "params": {
-            "target_hardware": params.target_hardware,
-            "npu_mode": params.npu_mode,
-            "batch": batch,
-            "ddr_bw_limit": params.ddr_bw_limit,
-        },
-        "inputs": {"subgraph": f"child:extract_{number}/subgraph.onnx"},
-    }

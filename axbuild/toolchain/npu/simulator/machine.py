@@ -9,8 +9,9 @@ import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.npu.program.form import OCM, SWAP, Job, Operand, Program, ProgramError
 from axbuild.toolchain.npu.lower.attr import KernelAttr
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Job, Operand, Program, ProgramError
+from axbuild.toolchain.npu.simulator.base import ValueRangeError
 from axbuild.toolchain.npu.simulator.registry import KERNELS
 
 Step = tuple[Callable[[list[Array], list[Array], Any], None], list[Array], list[Array], KernelAttr]
@@ -65,6 +66,8 @@ class Machine:
         for job, (kernel, sources, targets, attr) in zip(self.program.jobs, self.steps, strict=True):
             try:
                 kernel(sources, targets, attr)
+            except ValueRangeError as error:
+                raise ValueRangeError(f"Job {job.index} ({job.label}): {error.sentence}.") from None
             except _MISFITS as error:
                 raise ProgramError(
                     f"Job {job.index} ({job.label}): the operands and attributes do not fit '{job.kernel}'."

@@ -1,0 +1,77 @@
+"""Arithmetic on reals: float32 in and out, every operation one IEEE operation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from axbuild.toolchain.kinds.base import ConstantError
+from axbuild.toolchain.kinds.broadcast import Broadcast
+from axbuild.toolchain.kinds.codes import FP32, Edge
+from axbuild.toolchain.kinds.elementwise import Elementwise
+from axbuild.toolchain.kinds.text import fenced
+
+_OPERATORS = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div"}
+"""operation -> ONNX operator"""
+
+
+@dataclass(frozen=True, eq=False)
+class FloatBinary(Broadcast):
+    """a op b in float32, rounded once; infinities and NaN as IEEE 754 has them (a NaN's sign and payload are not
+    defined), subnormal numbers kept."""
+
+    spellings: ClassVar = {
+        "AxAdd": {"op": "add"},
+        "AxSub": {"op": "sub"},
+        "AxMul": {"op": "mul"},
+        "AxDiv": {"op": "div"},
+    }
+
+    op: str
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return FP32, FP32
+
+    @property
+    def writes(self) -> Edge:
+        return FP32
+
+    def text(self) -> str:
+        return fenced("y", _OPERATORS[self.op], "a", "b")
+
+
+@dataclass(frozen=True, eq=False)
+class FloatClip(Elementwise):
+    """lo where x < lo, hi where x > hi, else x: NaN stays NaN and a zero keeps its sign. lo <= hi: float32 values."""
+
+    spellings: ClassVar = {"AxClip": {}}
+    job: ClassVar[str] = "eltwise"
+
+    lo: float
+    hi: float
+
+    def __post_init__(self) -> None:
+        ends = (self.lo, self.hi)
+        if math.isnan(sum(ends)) or self.lo > self.hi or any(float(np.float32(end)) != end for end in ends):
+            raise ConstantError(f"The clamp {self.lo!r}..{self.hi!r} of {self.op_type} is no range of float32.")
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (FP32,)
+
+    @property
+    def writes(self) -> Edge:
+        return FP32
+
+    def text(self) -> str:
+        return """
+  lowest = Constant <value_float: float = @lo> ()
+  highest = Constant <value_float: float = @hi> ()
+  below = Less (x, lowest)
+  above = Greater (x, highest)
+  raised = Where (below, lowest, x)
+  y = Where (above, highest, raised)"""

@@ -1,0 +1,82 @@
+"""Movers as jobs: most are one `move`, whose operands say everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from axbuild.toolchain.kinds.base import Box, memory_shape
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.npu.lower.attr import KernelAttr, NoAttr
+from axbuild.toolchain.npu.lower.base import (
+    Geometry,
+    Lowering,
+    Part,
+    Work,
+    channel_axis,
+    onnx_order,
+    single,
+    sources,
+)
+
+
+@dataclass(frozen=True)
+class PadAttr(KernelAttr):
+    """pads: begins of every memory axis, then ends; mode: constant, reflect or edge; value: of constant mode."""
+
+    pads: tuple[int, ...]
+    mode: str
+    value: int
+
+
+@dataclass(frozen=True)
+class SliceAttr(KernelAttr):
+    """steps: of every memory axis; a negative one counts from the last position read."""
+
+    steps: tuple[int, ...]
+
+
+def _move(job: str, source: tuple[int, Part], target: Part) -> Work:
+    return Work("move", job, (source,), target, False, NoAttr())
+
+
+def _reshape(kind: Reshape, geometry: Geometry, out: Box) -> list[Work]:
+    (source,) = sources(kind, geometry, out, ordered=True)
+    return [_move(kind.job, source, Part(out, onnx_order(geometry.output)))]
+
+
+def _transpose(kind: Transpose, geometry: Geometry, out: Box) -> list[Work]:
+    ((number, part),) = sources(kind, geometry, out)
+    return [_move(kind.job, (number, Part(part.box, kind.permutes(*geometry.inputs))), Part(out))]
+
+
+def _concat(kind: Concat, geometry: Geometry, out: Box) -> list[Work]:
+    """One job for each input that the part meets."""
+    axis = channel_axis(kind.axis, geometry)
+    works, offset = [], 0
+    for source, shape in zip(sources(kind, geometry, out), geometry.inputs, strict=True):
+        start, stop = source[1].box.ranges[axis]
+        if stop > start:
+            ranges = (*out.ranges[:axis], (start + offset, stop + offset), *out.ranges[axis + 1 :])
+            works.append(_move(kind.job, source, Part(Box(ranges))))
+        offset += memory_shape(shape)[axis]
+    return works
+
+
+def _pad_attr(kind: Pad, geometry: Geometry) -> PadAttr:
+    begins, ends = kind.pads[: geometry.rank], kind.pads[geometry.rank :]
+    return PadAttr((*memory_shape(begins), *memory_shape(ends)), kind.mode, kind.value)
+
+
+def _slice(kind: Slice, geometry: Geometry, out: Box) -> list[Work]:
+    (source,) = sources(kind, geometry, out)
+    steps = memory_shape(tuple(kind.step(axis) for axis in range(geometry.rank)))
+    if set(steps) == {1}:
+        return [_move(kind.job, source, Part(out))]
+    return [Work("slice", kind.job, (source,), Part(out), False, SliceAttr(steps))]
+
+
+RESHAPE = Lowering(_reshape)
+TRANSPOSE = Lowering(_transpose)
+PAD = Lowering(single("pad", _pad_attr))
+CONCAT = Lowering(_concat)
+SLICE = Lowering(_slice)

@@ -1,0 +1,61 @@
+"""Between reals and codes, and between two code grids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.lower.attr import bits_float32, scaled
+from axbuild.toolchain.npu.lower.border import GridAttr, NormalizeAttr, RequantizeAttr
+from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.blocks import blocks, every_code
+
+
+def quantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None:
+    """floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
+    limits, scale = np.iinfo(targets[0].dtype), float(bits_float32(attr.scale_bits))
+    for x, y in blocks(targets[0], *sources, dtype=np.float64):
+        real = np.floor(x / scale + 0.5) + attr.zero
+        real[np.isnan(real)] = attr.zero
+        y[...] = np.clip(real, limits.min, limits.max)
+
+
+def dequantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None:
+    """f32(q - zero) * scale; from 8 bits by a table of all codes."""
+    scale = bits_float32(attr.scale_bits)
+    if sources[0].itemsize == 1:
+        codes = every_code(sources[0].dtype).astype(np.float32)
+        targets[0][...] = ((codes - np.float32(attr.zero)) * scale)[sources[0].view(np.uint8)]
+        return
+    for x, y in blocks(targets[0], *sources, dtype=np.float32):
+        np.multiply(x - np.float32(attr.zero), scale, out=y)
+
+
+def requantize(sources: list[Array], targets: list[Array], attr: RequantizeAttr) -> None:
+    """clamp(y_zero + floor((x - x_zero) m 2^-t + 0.5)); from 8 bits by a table of all codes."""
+    if sources[0].itemsize == 1:
+        table = _moved(every_code(sources[0].dtype).astype(np.float64), attr).astype(targets[0].dtype)
+        targets[0][...] = table[sources[0].view(np.uint8)]
+        return
+    for x, y in blocks(targets[0], *sources, dtype=np.float64):
+        y[...] = _moved(x, attr)
+
+
+def _moved(codes: Array, attr: RequantizeAttr) -> Array:
+    real = np.floor((codes - attr.x_zero) * scaled(attr.m, attr.t) + 0.5) + attr.y_zero
+    return np.clip(real, attr.lo, attr.hi, out=real)
+
+
+def normalize(sources: list[Array], targets: list[Array], attr: NormalizeAttr) -> None:
+    """(f32(x) - mean) / std along `axis`, each one float32 operation; sources[1]: float32 [2, c] = mean, std."""
+    shape = [1] * sources[0].ndim
+    shape[attr.axis] = -1
+    mean, std = (row.reshape(shape) for row in sources[1])
+    with np.errstate(all="ignore"):
+        targets[0][...] = (sources[0].astype(np.float32) - mean) / std
+
+
+QUANTIZE = Kernel(quantize, 1, GridAttr)
+DEQUANTIZE = Kernel(dequantize, 1, GridAttr)
+REQUANTIZE = Kernel(requantize, 1, RequantizeAttr)
+NORMALIZE = Kernel(normalize, 2, NormalizeAttr)

@@ -1,0 +1,31 @@
+"""Whole axes that become one element."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.lower.attr import scaled
+from axbuild.toolchain.npu.lower.reduce import ExtremeAttr, SumAttr
+from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.requantise import requantise
+
+
+def total(sources: list[Array], targets: list[Array], attr: SumAttr) -> None:
+    """Sum of codes less as many zeros, times m 2^-t."""
+    x = sources[0]
+    acc = x.sum(axis=attr.axes, keepdims=True, dtype=np.int64)
+    acc -= attr.x_zero * math.prod(x.shape[axis] for axis in attr.axes)
+    requantise(acc, scaled(attr.m, attr.t), attr.y_zero, attr.lo, attr.hi, targets[0])
+
+
+def extreme(sources: list[Array], targets: list[Array], attr: ExtremeAttr) -> None:
+    """Largest or smallest code, then clamp."""
+    function = np.maximum if attr.op == "max" else np.minimum
+    np.clip(function.reduce(sources[0], axis=attr.axes, keepdims=True), attr.lo, attr.hi, out=targets[0])
+
+
+SUM = Kernel(total, 1, SumAttr)
+EXTREME = Kernel(extreme, 1, ExtremeAttr)

@@ -1,0 +1,95 @@
+"""Movers, for the three witnesses."""
+
+import numpy as np
+
+from axbuild.toolchain.kinds.codes import BOOL, CODES, FP32, INT32, INT64, S8, S16, TYPES, U8, U16
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from witness.base import Case, each, oracle
+
+IMAGE = (2, 3, 5, 6)
+
+
+@oracle.register
+def _(kind: Reshape, x):
+    return np.array(x.ravel().tolist(), x.dtype).reshape(kind.output_shape(x.shape))
+
+
+@oracle.register
+def _(kind: Transpose, x):
+    return each(kind, lambda at: x[tuple(at[kind.perm.index(axis)] for axis in range(x.ndim))], x)
+
+
+@oracle.register
+def _(kind: Pad, x):
+    def source(i, size):
+        if kind.mode == "edge":
+            return max(0, min(size - 1, i))
+        while kind.mode == "reflect" and not 0 <= i < size:
+            i = -i if i < 0 else 2 * (size - 1) - i
+        return i
+
+    def value(at):
+        places = [source(i - kind.pads[axis], x.shape[axis]) for axis, i in enumerate(at)]
+        inside = all(0 <= i < size for i, size in zip(places, x.shape, strict=True))
+        return x[tuple(places)] if inside else kind.value
+
+    return each(kind, value, x)
+
+
+@oracle.register
+def _(kind: Concat, *inputs):
+    def value(at):
+        i, offset = 0, at[kind.axis]
+        while offset >= inputs[i].shape[kind.axis]:
+            offset -= inputs[i].shape[kind.axis]
+            i += 1
+        return inputs[i][(*at[: kind.axis], offset, *at[kind.axis + 1 :])]
+
+    return each(kind, value, *inputs)
+
+
+@oracle.register
+def _(kind: Slice, x):
+    def first(i):
+        size, start = x.shape[kind.axes[i]], kind.starts[i]
+        start += size if start < 0 else 0
+        return max(0, min(start, size - 1))
+
+    firsts = {axis: first(i) for i, axis in enumerate(kind.axes)}
+    steps = dict(zip(kind.axes, kind.steps, strict=True))
+    return each(kind, lambda at: x[tuple(firsts.get(a, 0) + i * steps.get(a, 1) for a, i in enumerate(at))], x)
+
+
+FAR = 2**63 - 1
+CASES = [
+    case
+    for t in TYPES
+    for case in (
+        Case("flatten", Reshape(t, (-1, 90)), (IMAGE,)),
+        Case("to NHWC", Transpose(t, (0, 2, 3, 1)), (IMAGE,)),
+        Case("constant", Pad(t, (0, 1, 2, 0, 0, 0, 1, 3), "constant", 1), (IMAGE,)),
+        Case("reflect", Pad(t, (0, 0, 2, 3, 0, 0, 4, 1), "reflect", 0), (IMAGE,)),
+        Case("three on channels", Concat(t, 1, 3), (IMAGE, (2, 1, 5, 6), (2, 4, 5, 6))),
+        Case("a window", Slice(t, (1, -4), (3, FAR), (1, 3), (1, 1)), (IMAGE,)),
+        Case("steps", Slice(t, (1, -1), (FAR, -FAR), (2, 3), (3, -2)), (IMAGE,)),
+    )
+] + [
+    Case("static batch", Reshape(U8, (2, 9, 10)), (IMAGE,)),
+    Case("to five axes", Reshape(S16, (-1, 3, 1, 5, 6)), (IMAGE,)),
+    Case("to an image", Reshape(U16, (-1, 3, 4, 2)), ((2, 24),)),
+    Case("to NCHW", Transpose(FP32, (0, 3, 1, 2)), ((2, 4, 4, 3),)),
+    Case("swap", Transpose(U8, (1, 0, 2)), ((2, 3, 4),)),
+    Case("backwards", Transpose(S16, (3, 2, 1, 0)), (IMAGE,)),
+    Case("edge", Pad(U8, (0, 0, 2, 3, 0, 0, 7, 1), "edge", 0), (IMAGE,)),
+    Case("edge", Pad(BOOL, (0, 1, 2, 0), "edge", 0), ((2, 8),)),
+    Case("highest code", Pad(U16, (0, 0, 1, 1, 0, 0, 1, 1), "constant", U16.hi), (IMAGE,)),
+    Case("lowest code", Pad(S16, (0, 0, 1, 1, 0, 0, 1, 1), "constant", S16.lo), (IMAGE,)),
+    Case("below zero", Pad(S8, (0, 1, 0, 2), "constant", -7), ((2, 8),)),
+    Case("a whole number", Pad(FP32, (0, 1, 0, 2), "constant", 7), ((2, 8),)),
+    Case("index", Pad(INT64, (0, 1, 0, 2), "constant", -1), ((2, 8),)),
+    Case("two on the last axis", Concat(INT32, 2, 2), ((2, 3, 4), (2, 3, 1))),
+    Case("one input", Concat(U8, 0, 1), ((2, 3),)),
+    Case("a vector backwards", Slice(U16, (-100,), (FAR,), (0,), (2,)), ((7,),)),
+    Case("clamped starts", Slice(S8, (100, -100), (-100, 100), (0, 1), (-1, 2)), ((4, 7),)),
+    *(Case("whole", Slice(t, (0,), (FAR,), (1,), (1,)), ((2, 3, 4),)) for t in CODES),
+]

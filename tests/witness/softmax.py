@@ -1,0 +1,58 @@
+"""Shares of a whole, for the three witnesses."""
+
+import math
+
+import numpy as np
+
+from axbuild.toolchain.kinds.codes import CODES, S8, S16, U8, U16, ElementType, Grid
+from axbuild.toolchain.kinds.softmax import Softmax
+from witness.base import Case, clamp, each, grid, oracle, pairs
+
+
+@oracle.register
+def _(kind: Softmax, x):
+    y, steps = kind.y, kind.y.type.hi - kind.y.zero
+    whole = np.float32(y.scale) == np.float32(1 / steps)
+
+    def value(at):
+        line = x[tuple(slice(None) if axis == kind.axis else i for axis, i in enumerate(at))].tolist()
+        powers = [int(kind.table[max(line) - code]) for code in line]
+        e, s = powers[at[kind.axis]], sum(powers)
+        share = (2 * steps * e + s) // (2 * s) if whole else math.floor(e * (1 / y.scale) / s + 0.5)
+        return clamp(y.zero + share, y.type.lo, y.type.hi)
+
+    return each(kind, value, x)
+
+
+def whole(kind: ElementType, zero: int | None = None) -> Grid:
+    """The grid whose last code stands for 1; without a zero, of all codes of the type."""
+    start = kind.lo if zero is None else zero
+    return Grid(float(np.float32(1 / (kind.hi - start))), start, kind)
+
+
+def below(kind: ElementType, largest: float) -> Grid:
+    """The grid whose last code stands for the largest share seen."""
+    return Grid(float(np.float32(largest / kind.span)), kind.lo, kind)
+
+
+IMAGE = (2, 3, 5, 6)
+WIDE = 1e-3
+
+CASES = [
+    *(Case("channels", Softmax.of(grid(WIDE if x.wide else 0.05, kind=x), whole(y), 1), (IMAGE,)) for x, y in pairs()),
+    *(
+        Case(
+            "small shares",
+            Softmax.of(grid(WIDE if x.wide else 0.01, kind=x), below(y, 0.04), 1),
+            ((2, 60),),
+        )
+        for x, y in pairs()
+    ),
+    *(Case("half of the codes", Softmax.of(grid(0.05), whole(y, 0), 1), ((3, 10),)) for y in (S8, S16)),
+    *(Case("saturating", Softmax.of(grid(0.4, kind=x), below(x, 0.1), 1), ((3, 10),)) for x in CODES),
+    Case("last axis", Softmax.of(grid(0.3), whole(U8), 1), ((3, 10),)),
+    Case("rows", Softmax.of(grid(0.3), whole(U8), 2), ((2, 3, 4, 5),)),
+    Case("flat", Softmax.of(grid(1e-6), whole(U8), 1), ((2, 300),)),
+    Case("steep", Softmax.of(grid(20.0), whole(U8), 2), ((2, 3, 40),)),
+    Case("steep", Softmax.of(grid(20.0, kind=U16), whole(U16), 2), ((2, 3, 40),)),
+]
