@@ -26,11 +26,6 @@ ZERO_ONE = Grid(1.0, 0, U16)
 # Nodes -------------------------------------------------------------------------------------------------------
 
 
-def test_equal_kinds_share_one_function():
-    first, second = conv((4, 3, 3, 3)), conv((2, 3, 1, 1), x=at_zero(3))
-    assert first.body().SerializeToString() == second.body().SerializeToString()
-
-
 def test_a_body_is_named_after_what_its_text_depends_on():
     assert conv((4, 3, 3, 3)).overload == "u8_u8"
     assert conv((4, 3, 3, 3), x=at_zero(3, U16), w=S16, y=FP32).overload == "u16_fp32_s16"
