@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import AxModel, BoundSamples, QuantModel, Samples, Verdict
+from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, LabelMap, Settled, Stage, rule
 
+from ._nouns import AxModel, BoundSamples, QuantModel, Samples
 from ._processors import not_calibrated
 from .quant_model import decode, input_data
 

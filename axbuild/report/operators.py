@@ -86,9 +86,9 @@ def _limits(name: str, chips: tuple[ChipFile, ...]) -> list[str]:
 
 
 def _link(name: str) -> str:
-    from onnx import defs
+    from axbuild.toolchain.npu.chips.support import is_of_onnx
 
-    return f"[{name}](https://onnx.ai/onnx/operators/onnx__{name}.html)" if defs.has(name) else name
+    return f"[{name}](https://onnx.ai/onnx/operators/onnx__{name}.html)" if is_of_onnx(name) else name
 
 
 def _table(heads: Row, rows: list[Row]) -> list[str]:

@@ -15,7 +15,7 @@ from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
-from axbuild.toolchain.npu.chips.records import Preset
+from axbuild.toolchain.npu.chips.records import Nameplate, Preset
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.quant.observe import ObserveParams, observe
@@ -69,7 +69,7 @@ def run_chain(
 ) -> Chain:
     """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`."""
     optimized(proto, folder / "float")
-    model = folder / "float/out/optimized.onnx"
+    model = folder / "float/out/optimized"
     folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
     inputs = tuple(InputData(name, "Image" if name in images else "Numpy", mean, std) for name in samples)
     observe(model, folders, place(folder, "observed"), params=ObserveParams(inputs))
@@ -79,7 +79,7 @@ def run_chain(
     processors = (InputProcessor("DEFAULT", "RGB", "RGB", source, layout, mean, std),)
     partition(quant, place(folder, "cut"), params=PartitionParams(CHIPS[chip].support, processors))
     programs = _compiled(folder, batches, CHIPS[chip].preset(mode))
-    settings = FuseParams(CHIPS[chip].name, CHIPS[chip].container, mode, batches)
+    settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode), batches)
     fuse(folder / "cut/partition", programs, place(folder, "fused"), params=settings)
     axmodel = folder / "fused/compiled.axmodel"
     simulate(axmodel, folders, place(folder, "simulated"), params=SimulateParams(inputs))

@@ -11,6 +11,7 @@ from typing import Any
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
 from axbuild.toolchain.axmodel.write import write
+from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.decode import decode
 from axbuild.toolchain.npu.program.form import Program, encode, link
@@ -27,14 +28,9 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """What is written into the container of chip and mode; batches: exactly those that every subgraph was compiled for.
+    """batches: exactly those that every subgraph was compiled for; options: none changes how programs are fused yet."""
 
-    options: none of them changes how programs are fused so far.
-    """
-
-    target_hardware: str
-    chip_number: int
-    npu_mode: str
+    chip: Nameplate
     batches: tuple[int, ...]
     options: CompileOptions = field(default_factory=CompileOptions)
 
@@ -44,9 +40,9 @@ def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> N
     record = json.loads((partition / "partition.json").read_text(encoding="utf-8"))
     constants = Constants()
     container = Container(
-        target_hardware=params.target_hardware,
-        chip_number=params.chip_number,
-        npu_mode=params.npu_mode,
+        target_hardware=params.chip.name,
+        chip_number=params.chip.number,
+        npu_mode=params.chip.npu_mode,
         inputs=tuple(_tensor(item) for item in record["inputs"]),
         outputs=tuple(_tensor(item) for item in record["outputs"]),
         inner=tuple(_tensor(item) for item in record.get("inner", ())),

@@ -15,13 +15,13 @@ import onnx
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
+from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
+from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
-from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce

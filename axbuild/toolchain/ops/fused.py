@@ -52,10 +52,10 @@ def _grown(node: ir.Node, apart: Apart) -> FusedNode:
 def _with(fused: FusedNode, follower: ir.Node) -> FusedNode | None:
     """The fused node with one more swallowed; None where its kind cannot do what the follower does."""
     head, op = op_of(fused.node), op_of(follower)
-    if head is None or op is None or without_integer_form(fused.node) or without_integer_form(follower):
+    if head is None or op is None or without_integer_form(fused.node):
         return None
     follow = op.follows(follower)
-    if follow is None:
+    if follow is None or (follow.addend is None and without_integer_form(follower)):
         return None
     nodes = (*fused.swallowed, follower)
     if follow.bounds == Bounds.FREE:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
@@ -106,7 +108,8 @@ class Mean(Op):
 
     def lower(self, q: Settled) -> list[Step]:
         shape, out = shape_of(q.input(0)), shape_of(q.node.outputs[0])
-        kinds: list[tuple[str, Kind]] = [("mean", Reduce.of("mean", q.x(), q.y, (2, 3), q.lo, q.hi))]
+        count = math.prod(shape[2:])
+        kinds: list[tuple[str, Kind]] = [("mean", Reduce.of("mean", q.x(), q.y, (2, 3), q.lo, q.hi, count))]
         if len(out) != 4:
             kinds.append(("", ReshapeKind(q.y.type, static_shape((*shape[:2], 1, 1), out))))
         return q.chain(kinds, q.input(0))

@@ -11,7 +11,8 @@ from axbuild.toolchain.kinds.softmax import Softmax as SoftmaxKind
 from axbuild.toolchain.ops.base import Op, Settled, Step
 
 SHARP = 0.5
-"""largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the signal"""
+"""largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the
+signal"""
 
 
 class Softmax(Op):

@@ -32,7 +32,7 @@ def bake(
     if not isinstance(y, Grid):
         return BakedWeight(codes, scale, kind, bias.astype(np.float32), _channels(raised))
     try:
-        offset = quantise_bias(bias, x.scale, scale, x, kind, y)
+        offset = quantise_bias(bias, x.scale, scale, x, kind)
         require_accumulator(codes, offset, x, kind, f"node '{fused.name}'")
     except AxError as error:
         raise AxError(

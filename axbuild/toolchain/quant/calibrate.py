@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from axbuild.errors import AxError
+from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.bake import bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.edges import Edges, settle
@@ -40,7 +41,7 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     """
     if params.method not in METHODS:
         raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
-    graph = ir.load(model).graph
+    graph = ir.load(model_file(model)).graph
     chosen = choose(graph, Statistics.read(statistics), METHODS[params.method], params.layer_configs)
     chosen.write(out / "scheme.msgpack")
 

@@ -122,7 +122,8 @@ class _Settling:
         return self.grid(name, self.asked[fused.node].data)
 
     def _writes(self, item: Formed) -> dict[str, Edge]:
-        fused, found = item.fused, {}
+        fused = item.fused
+        found: dict[str, Edge] = {}
         for value in fused.outputs:
             name = value.name or ""
             if item.plain or value.dtype != ir.DataType.FLOAT:

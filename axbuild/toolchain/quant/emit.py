@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
 
-from axbuild.toolchain.graph import ORIGINS, Array, Shape, constant_of, origins_of
+from axbuild.toolchain.graph import ORIGINS, Array, Names, constant_of, origins_of, tensor_names
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
@@ -20,19 +20,14 @@ from axbuild.toolchain.ops.base import Between, FusedNode, Ref, Step
 from axbuild.toolchain.quant.edges import plain_type
 from axbuild.toolchain.quant.lowered import Part
 from axbuild.toolchain.quant.scheme import Form
-
-SITE, NODES, REASON = "axbuild.site", "axbuild.nodes", "axbuild.reason"
-"""metadata of a node: the fused node it belongs to, by the name of its head in the optimised model, "" at borders; the
-names of that fused node's nodes there, as a JSON list; of a float operator why it has no integer form"""
-TENSOR = "axbuild.tensor"
-"""metadata of a tensor: its name in the optimised model"""
+from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
 
 
 @dataclass
 class Emission:
     """Nodes in order, and the names under which each float tensor stands: as itself, and as codes on grids."""
 
-    taken: set[str]
+    names: Names
     plain: set[str]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
@@ -40,14 +35,6 @@ class Emission:
     infos: list[onnx.ValueInfoProto] = field(default_factory=list)
     standing: dict[str, dict[Edge, str]] = field(default_factory=dict)
     shapes: dict[str, list[int | str | None]] = field(default_factory=dict)
-
-    def free(self, wanted: str) -> str:
-        """`wanted`, with a number where a node or tensor has that name already."""
-        name, count = wanted, 1
-        while name in self.taken:
-            name, count = f"{wanted}_{count}", count + 1
-        self.taken.add(name)
-        return name
 
     def add(self, kind: Kind, inputs: list[str], output: str, name: str, metadata: dict[str, str]) -> None:
         written = self._renamed(write_node(kind, inputs, [output], name))
@@ -59,7 +46,7 @@ class Emission:
 
     def _renamed(self, written: Written) -> Written:
         """The same with free names for its constants."""
-        names = {name: self.free(name) for name in written.constants}
+        names = {name: self.names.free(name) for name in written.constants}
         for index, name in enumerate(written.node.input):
             written.node.input[index] = names.get(name, name)
         constants = {names[name]: array for name, array in written.constants.items()}
@@ -72,7 +59,7 @@ class Emission:
             name = tensor
         else:
             coded = any(isinstance(item, Grid) for item in standing)
-            name = self.free(f"{tensor}/{edge.type}" if coded else f"{tensor}/codes")
+            name = self.names.free(f"{tensor}/{edge.type}" if coded else f"{tensor}/codes")
         standing[edge] = name
         self.inform(name, edge, self.shapes[tensor], tensor)
         return name
@@ -89,7 +76,7 @@ class Emission:
             source, name = next(iter(standing.items()))
             kind, word = _conversion(source, edge, tensor)
             output = self.stands(tensor, edge)
-            self.add(kind, [name], output, self.free(f"{tensor}/{word}"), {SITE: "", NODES: "[]", ORIGINS: "[]"})
+            self.add(kind, [name], output, self.names.free(f"{tensor}/{word}"), {SITE: "", NODES: "[]", ORIGINS: "[]"})
         return standing[edge]
 
 
@@ -112,7 +99,7 @@ def _describe(proto: onnx.NodeProto | onnx.ValueInfoProto, metadata: dict[str, s
 
 def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
     """The quantised model: inputs and outputs are the float model's, by name, order, type and shape."""
-    emission = Emission(_names(graph, parts), _plain_tensors(graph, parts))
+    emission = Emission(_names(graph), _plain_tensors(graph, parts))
     for value in (*graph.inputs, *(output for node in graph for output in node.outputs)):
         emission.shapes[value.name or ""] = _dims(value)
     for value in graph.inputs:
@@ -127,11 +114,12 @@ def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
     return _model(graph, emission)
 
 
-def _names(graph: ir.Graph, parts: Sequence[Part]) -> set[str]:
-    """Every name of the float graph, and of the nodes that steps bring: no name of ours may be one of these."""
-    tensors = {value.name or "" for value in graph.inputs} | set(graph.initializers)
-    tensors |= {output.name or "" for node in graph for output in node.outputs}
-    return tensors | {node.name or "" for node in graph}
+def _names(graph: ir.Graph) -> Names:
+    """Every name of the float graph, of tensors and nodes alike: no name of ours may be one of these."""
+    names = tensor_names(graph)
+    for node in graph:
+        names.free(node.name or "")
+    return names
 
 
 def _plain_tensors(graph: ir.Graph, parts: Sequence[Part]) -> set[str]:
@@ -160,7 +148,8 @@ def _metadata(fused: FusedNode) -> dict[str, str]:
 
 def _place(emission: Emission, part: Part) -> None:
     """The steps of a fused node; those whose output nobody reads are left out."""
-    metadata, between = _metadata(part.fused), {}
+    metadata = _metadata(part.fused)
+    between: dict[Between, str] = {}
     used = {output.name for output in part.fused.outputs if output.uses() or output.is_graph_output()}
     inner = {value.name for value in part.fused.inner}
     for step in part.steps:
@@ -171,13 +160,13 @@ def _place(emission: Emission, part: Part) -> None:
             for index, ref in enumerate(step.inputs)
         ]
         if isinstance(step.output, Between):
-            name = between[step.output] = emission.free(f"{part.fused.output.name}/{step.output.suffix}")
+            name = between[step.output] = emission.names.free(f"{part.fused.output.name}/{step.output.suffix}")
             emission.inform(name, step.kind.writes, step.shape, "")
         else:
             edge = part.site.writes[step.output]
             name = emission.stands(step.output, edge)
         first = step.name in {node.name for node in part.fused.nodes}
-        emission.add(step.kind, inputs, name, step.name if first else emission.free(step.name), metadata)
+        emission.add(step.kind, inputs, name, step.name if first else emission.names.free(step.name), metadata)
 
 
 def _read(emission: Emission, part: Part, step: Step, index: int, ref: Ref) -> str:
@@ -217,10 +206,10 @@ def _constant(emission: Emission, name: str, array: Array) -> str:
 
 def _model(graph: ir.Graph, emission: Emission) -> onnx.ModelProto:
     borders = {value.name or "" for value in (*graph.inputs, *graph.outputs)}
-    ports = [[_port(value) for value in values] for values in (graph.inputs, graph.outputs)]
+    inputs, outputs = ([_port(value) for value in values] for values in (graph.inputs, graph.outputs))
     infos = [info for info in emission.infos if info.name not in borders]
     constants = list(emission.constants.values())
-    proto = helper.make_graph(emission.nodes, graph.name or "quantised", *ports, constants, value_info=infos)
+    proto = helper.make_graph(emission.nodes, graph.name or "quantised", inputs, outputs, constants, value_info=infos)
     return model_around(proto, emission.functions)
 
 
@@ -228,8 +217,3 @@ def _port(value: ir.Value) -> onnx.ValueInfoProto:
     info = helper.make_tensor_value_info(value.name or "", plain_type(value).onnx, _dims(value))
     _describe(info, {TENSOR: value.name or ""})
     return info
-
-
-def shape_in(info: onnx.ValueInfoProto) -> Shape:
-    """Static shape of a tensor of the quantised model; a dimension that depends on data is -1."""
-    return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in info.type.tensor_type.shape.dim)

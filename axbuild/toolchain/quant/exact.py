@@ -19,7 +19,7 @@ MOST = 1 << 23
 
 @dataclass
 class ExactSum:
-    """A vector of sums: value = sum over parts of counts 2^exponent. parts: exponent (a multiple of 16) -> int64 [c]."""
+    """A vector of sums, each of counts 2^exponent over all parts. parts: exponent, a multiple of 16 -> int64 [c]."""
 
     parts: dict[int, Array] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ class NoSuchNodeError(AxError):
 
 
 def node_model(model: onnx.ModelProto, node: str) -> onnx.ModelProto:
-    """The node called `node` with its constants and body; its inputs are the codes it reads, its outputs what it writes.
+    """The node called `node` with its constants and body; it reads and writes what it does in the whole model.
 
     `model` is a quantised model, whose tensors all have a type and a shape. Raises NoSuchNodeError.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from onnx import helper
 
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, bind, load_sample, paired, tensor_input
-from axbuild.toolchain.graph import Array, Shape
+from axbuild.toolchain.graph import Array, Shape, model_file
 from axbuild.toolchain.quant.observer import Observer, TensorObserver
 from axbuild.toolchain.quant.watched import read_watched
 
@@ -73,10 +74,11 @@ class FloatPass:
     """A session of the float model that also writes inner tensors, each into its own buffer in `buffers`."""
 
     def __init__(self, model: Path, tensors: tuple[str, ...]) -> None:
-        proto = onnx.load(model)
+        file = model_file(model)
+        proto = onnx.load(file, load_external_data=False)
         self.inputs = {value.name: _port(value) for value in proto.graph.input}
         shapes = _expose(proto, tensors)
-        self.session = ort.open_session(proto.SerializeToString())
+        self.session = ort.open_session(proto.SerializeToString(), data=file.parent)
         self.binding = self.session.io_binding()
         self.buffers: dict[str, Array] = {}
         for value in proto.graph.output:

@@ -23,6 +23,17 @@ class LayerConfigError(AxError):
 
 
 @dataclass(frozen=True)
+class Precision:
+    """Element types of one node. data: of its inputs, and of its output where no reader asks for another; weight: of
+    its constant weight; output: of its output, where the rule says so; asked: whether a rule says anything at all."""
+
+    data: ElementType = U8
+    weight: ElementType = S8
+    output: ElementType | None = None
+    asked: bool = False
+
+
+@dataclass(frozen=True)
 class LayerConfig:
     """One layer rule, with the vendor's fields; "" and () are fields that are not given.
 
@@ -45,6 +56,17 @@ class LayerConfig:
         return 2 if self.names else 1 if self.types else 0
 
     @property
+    def precision(self) -> Precision:
+        """What the rule asks for; what it does not say is the default, also where a rule of lower rank says it."""
+        default = Precision()
+        return Precision(
+            type_named(self.data_type) if self.data_type else default.data,
+            type_named(self.weight_data_type) if self.weight_data_type else default.weight,
+            type_named(self.output_data_type) if self.output_data_type else None,
+            asked=True,
+        )
+
+    @property
     def names(self) -> tuple[str, ...]:
         return (self.layer_name, *self.layer_names) if self.layer_name else self.layer_names
 
@@ -53,33 +75,13 @@ class LayerConfig:
         return (self.op_type, *self.op_types) if self.op_type else self.op_types
 
 
-@dataclass(frozen=True)
-class Precision:
-    """Element types of one node. data: of its inputs, and of its output where no reader asks for another; weight: of
-    its constant weight; output: of its output, where the rule says so; asked: whether a rule says anything at all."""
-
-    data: ElementType = U8
-    weight: ElementType = S8
-    output: ElementType | None = None
-    asked: bool = False
-
-
 def precisions(graph: ir.Graph, rules: Sequence[LayerConfig]) -> dict[ir.Node, Precision]:
     """The precision of every node; raises LayerConfigError for a rule that selects nothing."""
     found = dict.fromkeys(graph, Precision())
     for rule in sorted(rules, key=lambda item: item.rank):
         for node in _selected(graph, rule):
-            found[node] = _applied(found[node], rule)
+            found[node] = rule.precision
     return found
-
-
-def _applied(before: Precision, rule: LayerConfig) -> Precision:
-    return Precision(
-        type_named(rule.data_type) if rule.data_type else before.data,
-        type_named(rule.weight_data_type) if rule.weight_data_type else before.weight,
-        type_named(rule.output_data_type) if rule.output_data_type else before.output,
-        asked=True,
-    )
 
 
 def _selected(graph: ir.Graph, rule: LayerConfig) -> list[ir.Node]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.emit import model_with
 from axbuild.toolchain.quant.lowered import lowered
 from axbuild.toolchain.quant.records import records_of, write_records
@@ -25,7 +26,7 @@ def quantize(model: Path, scheme: Path, out: Path, *, params: QuantizeParams) ->
     Raises SchemeError where the scheme is damaged or belongs to another model, UnsupportedError where a number does
     not fit an operator, GraphFault where what came out is not sound: a defect of the quantiser.
     """
-    graph = ir.load(model).graph
+    graph = ir.load(model_file(model)).graph
     chosen = Scheme.read(scheme)
     parts = lowered(graph, chosen)
     quantised = model_with(graph, parts)

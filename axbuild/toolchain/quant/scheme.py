@@ -2,9 +2,10 @@
 
 Whatever chooses ranges, tunes weights or imports a quantised model writes it; lowering reads codes and derives none.
 `scheme.msgpack` is one msgpack map: "format"; "sites": a list of maps with "nodes" (names in the optimised model, head
-first), "form" ("integer", "island" or "float"), "reason" (why a float one is no integer one), "reads" and "writes" (tensor
--> edge), and "weight", nil or a map of "type", "shape", "codes", "scale" (float32), "bias_type", "bias", "raised"; "owners":
-tensor -> the one that decided its grid. An edge is [scale, zero, type], or the type alone where there is no grid.
+first), "form" ("integer", "island" or "float"), "reason" (why a float one is no integer one), "reads" and "writes"
+(tensor -> edge), and "weight", nil or a map of "type", "shape", "codes", "scale" (float32), "bias_type", "bias",
+"raised"; "owners": tensor -> the one that decided its grid. An edge is [scale, zero, type], or the type alone where
+there is no grid.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def _unpacked(entry: Any) -> tuple[str, TensorStatistics]:
 
 
 def _means(value: Any, name: str, channels: int) -> ExactSum:
-    rows = value if isinstance(value, list) else [None]
+    rows: list[Any] = value if isinstance(value, list) else [None]
     if not all(isinstance(row, list) and len(row) == 2 for row in rows):
         raise StatisticsError(f"the channel_means of tensor '{name}' are damaged")
     parts = {row[0]: _array(row[1], "channel_means", name, "<i8") for row in rows}

@@ -1,6 +1,7 @@
 """What a quantised model must be, in code: the specification of `quant_axmodel.onnx`.
 
-1. On every edge the reader's scale, zero and element type are the writer's; what only moves elements hands them on.
+1. On every edge the reader's scale, zero and element type are the writer's, and its shape is what the operator makes of
+   its inputs' shapes; what only moves elements hands the grid on.
 2. Every operator of ours is well formed, its element types are ones it may have, and its body is there.
 3. Every tensor that is read is written before, once; what is written is read, or is an output.
 4. Float operators read and write plain elements only.
@@ -15,9 +16,11 @@ import onnx
 from onnx import numpy_helper
 
 from axbuild.errors import AxError
+from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.base import DOMAIN, Kind
 from axbuild.toolchain.kinds.codes import Edge, Grid, type_numbered, type_of
 from axbuild.toolchain.kinds.registry import read_node
+from axbuild.toolchain.quant.tensors import shape_in
 
 
 class GraphFault(AxError):
@@ -39,6 +42,7 @@ class _Verifier:
     model: onnx.ModelProto
     edges: dict[str, Edge] = field(default_factory=dict)
     readers: set[str] = field(default_factory=set)
+    shapes: dict[str, Shape] = field(default_factory=dict)
 
     def run(self) -> None:
         graph = self.model.graph
@@ -47,6 +51,7 @@ class _Verifier:
         for port in graph.input:
             self._write(port.name, port.name, _plain(port))
         types = {info.name: _plain(info) for info in (*graph.value_info, *graph.output)}
+        self.shapes = {info.name: shape_in(info) for info in (*graph.input, *graph.value_info, *graph.output)}
         for node in graph.node:
             if node.domain == DOMAIN:
                 self._kind(node, constants, bodies)
@@ -71,6 +76,15 @@ class _Verifier:
         if len(node.output) != 1:
             raise GraphFault(node.name, f"it has {len(node.output)} outputs, and a kind has one")
         self._write(node.name, node.output[0], written_edge(kind, found))
+        self._shape(node, kind, activations)
+
+    def _shape(self, node: onnx.NodeProto, kind: Kind, activations: Sequence[str]) -> None:
+        missing = [name for name in (*activations, *node.output) if name not in self.shapes]
+        if missing:
+            raise GraphFault(node.name, f"the shape of '{missing[0]}' is not known")
+        made, said = kind.output_shape(*(self.shapes[name] for name in activations)), self.shapes[node.output[0]]
+        if made != said:
+            raise GraphFault(node.name, f"it makes {list(made)} of '{node.output[0]}', which is {list(said)}")
 
     def _float(
         self, node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto], types: Mapping[str, Edge | None]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import activations_of, shape_of
+from axbuild.toolchain.graph import activations_of, model_file, shape_of
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.watched import FORMAT, Watched
@@ -29,7 +29,7 @@ class WatchParams:
 
 def watch(model: Path, out: Path, *, params: WatchParams) -> None:
     """Write `watch.json` of `optimized.onnx`."""
-    rows = [asdict(row) for row in watched(ir.load(model).graph)]
+    rows = [asdict(row) for row in watched(ir.load(model_file(model)).graph)]
     text = json.dumps({"format": FORMAT, "tensors": rows}, indent=1, sort_keys=True)
     (out / "watch.json").write_text(text + "\n", encoding="utf-8")
 

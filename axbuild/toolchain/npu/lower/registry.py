@@ -26,12 +26,12 @@ from axbuild.toolchain.npu.lower.softmax import SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
 
 LOWERINGS: dict[type[Kind], Lowering] = {
-    Conv: CONV,
-    FullyConnected: FULLY_CONNECTED,
-    MatMul: MATMUL,
     AveragePool: AVERAGE_POOL,
     Concat: CONCAT,
+    Conv: CONV,
+    FullyConnected: FULLY_CONNECTED,
     Gather: GATHER,
+    MatMul: MATMUL,
     MaxPool: MAX_POOL,
     Pad: PAD,
     Reduce: REDUCE,

@@ -10,10 +10,9 @@ import onnx_ir as ir
 
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.graph import Shape, model_file
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
-from axbuild.toolchain.npu.net import read_model
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
 from axbuild.toolchain.ops.sites import unsupported
 
@@ -47,7 +46,7 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     Raises LimitError with every refused node, ProcessorError where an input's processor does not fit it.
     """
     chip = params.chip
-    graph = ir.from_proto(read_model(model))
+    graph = ir.load(model_file(model))
     refused: dict[str, list[str]] = {}
     for finding in unsupported(graph):
         refused.setdefault(finding.node, []).append(finding.sentence)

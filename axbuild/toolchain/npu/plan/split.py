@@ -13,10 +13,11 @@ OUTPUTS = ("program.msgpack", "params.bin", "report.json")
 
 @dataclass(frozen=True)
 class SplitParams:
-    """compilation: what every compilation is told beside its batch, handed on unread."""
+    """chip, options: what every compilation is told beside its batch, handed on unread."""
 
+    chip: dict[str, Any]
+    options: dict[str, Any]
     batches: tuple[int, ...]
-    compilation: dict[str, Any]
 
 
 def split(partition: Path, out: Path, *, params: SplitParams) -> None:
@@ -31,7 +32,7 @@ def split(partition: Path, out: Path, *, params: SplitParams) -> None:
                 {
                     "name": name,
                     "stage": COMPILE,
-                    "params": {**params.compilation, "batch": batch},
+                    "params": {"chip": params.chip, "options": params.options, "batch": batch},
                     "inputs": {"subgraph": f"input:partition/{subgraph['file']}"},
                 }
             )

@@ -15,13 +15,13 @@ from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
 KERNELS: dict[str, Kernel] = {
+    "average_pool": AVERAGE_POOL,
     "conv": CONV,
     "dwconv": DWCONV,
-    "fc": FC,
-    "matmul": MATMUL,
-    "average_pool": AVERAGE_POOL,
     "extreme": EXTREME,
+    "fc": FC,
     "gather": GATHER,
+    "matmul": MATMUL,
     "max_pool": MAX_POOL,
     "move": MOVE,
     "pad": PAD,
