@@ -71,31 +71,6 @@ def test_the_whole_output_needs_boxes_within_the_inputs_and_has_a_cost(case):
     assert all(0 <= axis < len(out.ranges) for axis in axes)
 
 
-def test_rows_of_a_convolution_read_their_halo_clipped_to_the_map():
-    kind = conv((4, 3, 3, 3), strides=(2, 2), pads=(1, 1, 1, 1))
-    x = (2, 3, 16, 16)
-    assert kind.output_shape(x) == (2, 4, 8, 8)
-    (box,) = kind.input_boxes(Box(((0, 1), (0, 3), (0, 8), (0, 4))), x)
-    assert box == Box(((0, 1), (0, 6), (0, 16), (0, 3)))
-    (box,) = kind.input_boxes(Box(((1, 2), (3, 6), (2, 4), (1, 2))), x)
-    assert box == Box(((1, 2), (5, 12), (3, 8), (0, 3)))
-    assert kind.tile_axes(x) == (1, 3, 0)
-
-
-def test_channels_of_a_grouped_convolution_read_their_groups():
-    kind = conv((6, 2, 1, 1), group=3)
-    (box,) = kind.input_boxes(Box(((0, 1), (0, 4), (0, 4), (3, 4))), (1, 6, 4, 4))
-    assert box.ranges[3] == (2, 4)
-    (box,) = kind.input_boxes(Box(((0, 1), (0, 4), (0, 4), (1, 3))), (1, 6, 4, 4))
-    assert box.ranges[3] == (0, 4)
-
-
-def test_a_window_that_lies_in_the_padding_reads_nothing():
-    kind = conv((1, 1, 1, 1), pads=(2, 0, 0, 0))
-    (box,) = kind.input_boxes(Box(((0, 1), (0, 2), (0, 3), (0, 1))), (1, 1, 3, 3))
-    assert box.elements == 0
-
-
 def test_broadcast_operands_are_read_where_they_have_elements():
     kind = Add(0, 0, 0, *add_multipliers(1.0, 1.0, 1.0), 0, 255)
     out = Box(((0, 1), (2, 4), (0, 5), (1, 3)))
