@@ -7,7 +7,7 @@ import pytest
 from nets import mobilenet_v2, resnet18d, stack
 from npu_world import chip, chip_of, compiled
 
-from axbuild.toolchain.npu.program.form import encode
+from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.simulator.machine import simulate
 
 # model, chip, mode, multiply-accumulates, published cycles: the vendor's documentation

@@ -13,7 +13,8 @@ import numpy as np
 
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.npu.chips.records import Nameplate
-from axbuild.toolchain.npu.program.form import Blob, Job, Operand, Port, Program, Region, encode
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import Blob, Job, Operand, Port, Program, Region
 
 SHAPE = (1, 3, 2, 2)
 AX650 = Nameplate("AX650", 0, "NPU1")

@@ -14,7 +14,8 @@ from axbuild.toolchain.axmodel.write import write
 from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.decode import decode
-from axbuild.toolchain.npu.program.form import Program, encode, link
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import Program, link
 
 ALIGNMENT = 128
 """bytes; where a blob may begin in the parameter constant"""

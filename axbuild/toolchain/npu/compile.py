@@ -10,14 +10,19 @@ from typing import Any
 
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
-from axbuild.toolchain.npu.layout.batch import base_name, can_unroll, cuts_of, unrolled
+from axbuild.toolchain.npu.layout.batch import base_name, cuts_of, unrolled
 from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.schedule import schedule
 from axbuild.toolchain.npu.layout.state import Tiling
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region, encode
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region
 from axbuild.toolchain.npu.program.verify import verify
+
+COMPARED_JOBS = ("conv", "fc")
+"""what the multiply-accumulates of the networks are that estimates were compared on"""
+NEVER_COMPARED = -1.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def compile_net(net: Net, chip: Chip, batch: int = 1, tiling: Tiling | None = No
 
 def compile_batch(one: Net, many: Net, chip: Chip, batch: int) -> tuple[Program, bytes]:
     """As `compile_net`, all samples together or the early operators one by one, whichever takes fewer cycles."""
-    cuts = [cut for cut in cuts_of(many, chip) if can_unroll(one, many, cut, batch)] if batch > 1 else []
+    cuts = cuts_of(many, chip) if batch > 1 else []
     candidates = [many, *(unrolled(one, many, cut, batch) for cut in cuts)]
     return min((compile_net(net, chip, batch) for net in candidates), key=lambda result: result[0].max_cycle)
 
@@ -67,6 +72,7 @@ def assemble(net: Net, emission: Emission, chip: Chip, batch: int) -> tuple[Prog
         blobs=tuple(blobs),
         inputs=_ports(net, net.inputs),
         outputs=_ports(net, net.outputs),
+        activations=emission.activations,
         jobs=jobs,
         max_cycle=max((job.start + job.duration for job in jobs), default=0),
         macs=net.macs(),
@@ -81,11 +87,12 @@ def _ports(net: Net, names: tuple[str, ...]) -> tuple[Port, ...]:
 
 def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
     """What `report.json` holds: figures of an estimate, and a row an operator. cycles of a row: of its jobs, summed."""
-    error = chip.error_percent
+    error = chip.error_percent if was_compared(net, chip) else NEVER_COMPARED
+    compared = f"within {error:g} % of the figures published for convolutional networks of 8 bits"
+    never = "never compared with published figures for this kind of work"
     return {
         "estimate": True,
-        "note": "cycles of the reference NPU's cost model, not of a chip; "
-        + (f"within {error:g} % of the published figures it was compared with" if error >= 0 else "never compared"),
+        "note": f"cycles of the reference NPU's cost model, not of a chip; {compared if error >= 0 else never}",
         "calibration_error_percent": error,
         "chip": program.chip,
         "npu_mode": program.npu_mode,
@@ -101,6 +108,13 @@ def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
         },
         "ops": _rows(program, net),
     }
+
+
+def was_compared(net: Net, chip: Chip) -> bool:
+    """Whether all multiply-accumulates are of the kind of work whose cycles were compared: with constant weights, at
+    the rates of 8 bits."""
+    working = [op.kind for op, macs in net.op_macs() if macs]
+    return bool(working) and all(kind.job in COMPARED_JOBS and kind.slowdown(chip.rates) == 1.0 for kind in working)
 
 
 def _rows(program: Program, net: Net) -> list[dict[str, Any]]:

@@ -19,17 +19,23 @@ from axbuild.toolchain.npu.layout.ports import settle_input, settle_wholes
 from axbuild.toolchain.npu.layout.state import LayoutState, Tiling
 from axbuild.toolchain.npu.layout.stream import stream
 from axbuild.toolchain.npu.layout.task import Task, task_of
+from axbuild.toolchain.npu.layout.trace import activations_of
 from axbuild.toolchain.npu.layout.view import settle_view
 from axbuild.toolchain.npu.net import Net
+from axbuild.toolchain.npu.program.form import Activation
 
 
 @dataclass(frozen=True)
 class Emission:
-    """drafts in issue order; blobs: packed constants, each once; swap_bytes: what ddr_swap must hold."""
+    """drafts in issue order; blobs: packed constants, each once; swap_bytes: what ddr_swap must hold.
+
+    activations: where the net's tensors can be seen.
+    """
 
     drafts: list[Draft]
     blobs: list[bytes]
     swap_bytes: int
+    activations: tuple[Activation, ...]
 
 
 def emit(net: Net, chip: Chip, tiling: Tiling | None = None) -> Emission:
@@ -44,7 +50,8 @@ def emit(net: Net, chip: Chip, tiling: Tiling | None = None) -> Emission:
             _run(state, task_of(state, position, op))
         for name in op.inputs:
             state.read_once(name)
-    return Emission(state.writer.drafts, list(state.constants.blobs), state.memory.swap.peak)
+    blobs = list(state.constants.blobs)
+    return Emission(state.writer.drafts, blobs, state.memory.swap.peak, activations_of(state))
 
 
 def _run(state: LayoutState, task: Task) -> None:

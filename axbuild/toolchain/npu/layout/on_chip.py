@@ -18,7 +18,7 @@ def run_on_chip(state: LayoutState, task: Task, out: Place) -> None:
         box = served(piece, task.whole)
         parts = tiles(box, state.tiling(task.op, task.cutter)) if state.tiling else task.cutter.spread(box)
         for part in parts:
-            write_part(state, task, part, sources, target, piece)
+            write_part(state, task, part, sources, target, out, piece)
         if piece is not None:
             state.prefetcher.done(piece)
     if task.op.output in state.outputs:

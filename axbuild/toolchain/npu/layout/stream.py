@@ -21,7 +21,7 @@ from axbuild.toolchain.npu.layout.tile import Steps, tiles
 
 def stream(state: LayoutState, task: Task, out: Place) -> None:
     """One operator tile by tile; inputs that are on chip are read in place, and so is an output that has room."""
-    Stream(state, task, out).run()
+    TileStream(state, task, out).run()
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TilePlan:
     sizes: dict[int, int]
 
 
-class Stream:
+class TileStream:
     """The state of one streamed operator; tensors are numbered as its inputs are, the output comes last."""
 
     def __init__(self, state: LayoutState, task: Task, out: Place) -> None:
@@ -131,7 +131,7 @@ class Stream:
         sources = [self._source(number, box) for number, box in enumerate(boxes)]
         near = self.out.near()
         target = near or self.slots[len(self.inputs)].next(part)
-        write_part(self.state, self.task, part, sources, target, piece)
+        write_part(self.state, self.task, part, sources, target, self.out, piece)
         if near is None:
             self._store(target, part)
 

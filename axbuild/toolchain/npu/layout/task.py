@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from axbuild.toolchain.kinds.base import Box, whole_box
 from axbuild.toolchain.npu.layout.constants import Piece, part_of
 from axbuild.toolchain.npu.layout.draft import Access, Storage
+from axbuild.toolchain.npu.layout.places import Place
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.tile import Cutter
 from axbuild.toolchain.npu.lower.base import Geometry
@@ -40,9 +41,16 @@ def task_of(state: LayoutState, position: int, op: Op) -> Task:
 
 
 def write_part(
-    state: LayoutState, task: Task, part: Box, sources: list[Storage | None], target: Storage, piece: Piece | None
+    state: LayoutState,
+    task: Task,
+    part: Box,
+    sources: list[Storage | None],
+    target: Storage,
+    out: Place,
+    piece: Piece | None,
 ) -> None:
-    """The jobs for a part of the output; sources: where each activation's share of it lies on chip."""
+    """The jobs for a part of the output; sources, target: where its share of each activation, and itself, lie on
+    chip; out: the output's place."""
     for work in works_of(task.op.kind, task.geometry, part):
         reads = []
         for number, needed in work.sources:
@@ -52,4 +60,4 @@ def write_part(
         if work.params and piece:
             reads.append(Access(state.prefetcher.need(piece), part_of(piece, work.target.box)))
         cycles = task.cutter.cycles(work.target.box) if work.target.box.elements else 0.0
-        state.writer.work(work, reads, target, task.op.name, task.position, task.engine_class, cycles)
+        state.writer.work(work, reads, target, out.dense(), task.op.name, task.position, task.engine_class, cycles)
