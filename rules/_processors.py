@@ -6,8 +6,9 @@ from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import BoundSamples, QuantModel
 from axbuild.workspace.rule import DEFAULT, Choice, Floats, Record, Records, Settled, String, attributes_of
+
+from ._nouns import BoundSamples, QuantModel
 
 _AUTO = "AutoColorSpace"
 _FORMATS = (_AUTO, "BGR", "RGB", "GRAY")

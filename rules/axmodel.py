@@ -6,17 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.artifact import Tree
+from axbuild.workspace.artifact import Entry, Tree
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import AxModel, QuantModel, Subgraphs
 from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
 
 from ._compilation import NAMES, Compilation
+from ._nouns import AxModel, QuantModel, Subgraphs
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
-_FUSED = ("target_hardware", "chip_number", "npu_mode", "batches", "options")
 _WITH_QUANT = ("quant", "static_batch_sizes", *NAMES)
 
 
@@ -42,14 +41,16 @@ class axmodel(Compilation):
     def actions(self, t: Settled, plan: Plan) -> AxModel:
         done = self._given(t) if t.subgraphs else self._compiled(t, plan)
         settings = done.settings
-        params = {name: getattr(settings, name) for name in _FUSED}
+        chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}
+        params = {"chip": chip, "batches": settings.batches, "options": settings.options}
         fused = plan.run(FUSE, partition=done.partition, programs=done.programs, params=params)
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
         plan.output("quant/quant_axmodel.json", done.quant.records)
-        plan.output("frontend/optimized.onnx", done.quant.source.model)
+        plan.output("frontend/", done.quant.source.model)
         plan.output("compiler/", done.programs)
-        return AxModel(fused.only, done.quant, settings)
+        plan.output("compiler/partition.json", Entry(done.partition, "partition.json"))
+        return AxModel(fused.only, done.partition, done.quant, settings)
 
     def _compiled(self, t: Settled, plan: Plan) -> Subgraphs:
         if t.quant is None:

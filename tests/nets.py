@@ -6,14 +6,22 @@ import numpy as np
 import onnx
 from npu_world import Chain
 
-from axbuild.toolchain.kinds.arithmetic import add_multipliers, multiplier_of, multipliers_of, normalise_table
-from axbuild.toolchain.kinds.binary import Add
+from axbuild.toolchain.kinds.arithmetic import multipliers_of
+from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize
+from axbuild.toolchain.kinds.codes import S8, U8, ElementType, Grid
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
-from axbuild.toolchain.kinds.reduce import GlobalAveragePool
-from axbuild.toolchain.kinds.table import ChannelTable
+from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.table import ChannelTable, normalise_table
+
+RAW = Grid(1.0, 0, U8)
+"""a picture's own values"""
+
+
+def grid(scale: float, zero: int, kind: ElementType = U8) -> Grid:
+    return Grid(float(np.float32(scale)), zero, kind)
 
 
 class Body(Chain):
@@ -22,51 +30,71 @@ class Body(Chain):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         self.rng = np.random.default_rng(seed)
-        self.zeros: dict[str, int] = {}
+        self.grids: dict[str, Grid] = {}
+
+    def codes(self, name: str, shape: tuple[int, ...], zero: int = 0) -> str:
+        """An input of codes."""
+        return self.made(self.input(name, shape), grid(0.03, zero))
 
     def picture(self, size: int) -> str:
         source = self.input("input_0", (1, size, size, 3))
-        table = np.stack([normalise_table(128.0, 58.0, 0.02, 110)] * 3)
-        return self._made(self.add(ChannelTable(table, 1), self.add(Transpose((0, 3, 1, 2), "uint8"), source)), 110)
+        y = grid(0.02, 110)
+        table = normalise_table(np.array([128.0] * 3), np.array([58.0] * 3), RAW, y)
+        return self.made(self.add(ChannelTable(RAW, y, table, 1), self.add(Transpose(U8, (0, 3, 1, 2)), source)), y)
 
     def conv(self, x: str, co: int, k: int = 1, stride: int = 1, group: int = 1, linear: bool = False) -> str:
         ci = self.shapes[x][1] // group
         weight = self.rng.integers(-127, 128, (co, ci, k, k)).astype(np.int8)
         low = (k - 1) // 2
         high = k - 1 - low
-        zero = 128 if linear else 0
+        y = grid(0.04, 128 if linear else 0)
         kind = Conv(
-            weight, *self._bias(co, ci * k * k), self.zeros[x], zero, 0, 255, (stride, stride), (low, low, high, high),
-            (1, 1), group,
+            self.grids[x], S8, y, weight, *self._bias(co, ci * k * k), U8.lo, U8.hi, (stride, stride),
+            (low, low, high, high), (1, 1), group,
         )  # fmt: skip
-        return self._made(self.add(kind, x), zero)
+        return self.made(self.add(kind, x), y)
 
     def _bias(self, co: int, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """Bias and multiplier."""
         bias = self.rng.integers(-2000, 2000, co).astype(np.int32)
         spread = 73.0 * 60.0 * depth**0.5
         return bias, multipliers_of(self.rng.uniform(20.0, 60.0, co) / spread)
 
     def plus(self, a: str, b: str, zero: int = 128) -> str:
-        kind = Add(self.zeros[a], self.zeros[b], zero, *add_multipliers(0.02, 0.03, 0.04), 0, 255)
-        return self._made(self.add(kind, a, b), zero)
+        y = grid(0.06, zero)
+        return self.made(self.add(Binary.of("add", self.grids[a], self.grids[b], y, U8.lo, U8.hi), a, b), y)
 
-    def average(self, x: str) -> str:
-        """2 x 2 at stride 2."""
+    def largest(self, x: str) -> str:
+        """3 x 3 at stride 2."""
+        return self.made(self.add(MaxPool(U8, (3, 3), (2, 2), (1, 1, 1, 1), (1, 1), U8.lo, U8.hi), x), self.grids[x])
+
+    def average(self, x: str, size: int = 2) -> str:
+        """size x size at that stride."""
         _, _, h, w = self.shapes[x]
-        multiplier = np.full((h // 2, w // 2), multiplier_of(0.25))
-        zero = self.zeros[x]
-        return self._made(self.add(AveragePool(multiplier, zero, zero, 0, 255, (2, 2), (2, 2), (0, 0, 0, 0)), x), zero)
+        counts = np.full((h // size, w // size), size * size)
+        y = self.grids[x]
+        kind = AveragePool.of(y, y, counts, U8.lo, U8.hi, (size, size), (size, size), (0, 0, 0, 0))
+        return self.made(self.add(kind, x), y)
+
+    def fully(self, x: str, classes: int) -> str:
+        y = grid(0.05, 120)
+        weight = self.rng.integers(-127, 128, (classes, self.shapes[x][1])).astype(np.int8)
+        kind = FullyConnected(self.grids[x], S8, y, weight, *self._bias(classes, weight.shape[1]), U8.lo, U8.hi)
+        return self.made(self.add(kind, x), y)
+
+    def flat(self, x: str) -> str:
+        size = int(np.prod(self.shapes[x][1:]))
+        return self.made(self.add(Reshape(U8, (-1, size)), x), self.grids[x])
 
     def head(self, x: str, classes: int) -> onnx.ModelProto:
+        y = grid(0.03, 0)
         area = self.shapes[x][2] * self.shapes[x][3]
-        pooled = self.add(GlobalAveragePool(multiplier_of(1.0 / area), self.zeros[x], 0, 0, 255), x)
-        flat = self.add(Reshape((-1, self.shapes[x][1]), "uint8"), pooled)
-        weight = self.rng.integers(-127, 128, (classes, self.shapes[x][1])).astype(np.int8)
-        codes = self.add(FullyConnected(weight, *self._bias(classes, weight.shape[1]), 0, 120, 0, 255), flat)
-        return self.model(self.add(Dequantize(float(np.float32(0.05)), 120), codes, name="output_0"))
+        pooled = self.made(self.add(Reduce.of("mean", self.grids[x], y, (2, 3), U8.lo, U8.hi, area), x), y)
+        codes = self.fully(self.flat(pooled), classes)
+        return self.model(self.add(Dequantize(self.grids[codes]), codes, name="output_0"))
 
-    def _made(self, name: str, zero: int) -> str:
-        self.zeros[name] = zero
+    def made(self, name: str, y: Grid) -> str:
+        self.grids[name] = y
         return name
 
 
@@ -95,7 +123,7 @@ def resnet18d(size: int = 224, classes: int = 1000) -> onnx.ModelProto:
     x = body.picture(size)
     for channels, stride in ((32, 2), (32, 1), (64, 1)):
         x = body.conv(x, channels, 3, stride)
-    x = body._made(body.add(MaxPool((3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 0, 255), x), 0)
+    x = body.largest(x)
     for channels, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
         y = body.conv(body.conv(x, channels, 3, stride), channels, 3, linear=True)
         if body.shapes[x] != body.shapes[y]:
@@ -107,7 +135,7 @@ def resnet18d(size: int = 224, classes: int = 1000) -> onnx.ModelProto:
 def stack(channels: int, size: int, depth: int = 8) -> onnx.ModelProto:
     """`depth` convolutions 3 x 3 of equal width on an 8-bit map."""
     body = Body()
-    x = body._made(body.input("input_0", (1, channels, size, size)), 0)
+    x = body.codes("input_0", (1, channels, size, size))
     for _ in range(depth):
         x = body.conv(x, channels, 3)
     return body.model(x)

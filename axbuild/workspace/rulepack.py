@@ -25,6 +25,9 @@ from axbuild.workspace.rule import Rule
 from axbuild.workspace.stage import Stage
 from axbuild.workspace.tables import Tables
 
+STANDARD = "_axbuild_standard_rules"
+"""under this name the package of the standard rules that were loaded last can be found in sys.modules"""
+
 
 class RuleFileFailed(AxError):
     code = "AX113"
@@ -47,6 +50,13 @@ def standard_folder() -> Path:
     package = Path(axbuild.__file__).parent
     inside = package / "_rules"
     return inside if inside.is_dir() else package.parent / "rules"
+
+
+def standard_module(name: str) -> ModuleType:
+    """A module of the standard rules, the very one that the loaded rules use."""
+    if STANDARD not in sys.modules:
+        load_rules(None)
+    return importlib.import_module(f"{sys.modules[STANDARD].__name__}.{name}")
 
 
 def rule_files(folder: Path) -> list[Path]:
@@ -95,6 +105,8 @@ def _load_folder(
         holder = ModuleType(package)
         holder.__path__ = [str(folder)]
         sys.modules[package] = holder
+    if folder == standard_folder():
+        sys.modules[STANDARD] = sys.modules[package]
     finder = _ReadFiles(package, texts)
     sys.meta_path.insert(0, finder)
     try:

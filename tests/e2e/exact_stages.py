@@ -88,11 +88,11 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
     model = quant / "quant_axmodel.onnx"
     settings = {"chip": asdict(CHIP.support), "input_processors": [PROCESSOR]}
     parts = runner.run(f"{toolchain}.npu.plan.partition:partition", "partition", settings, model=model) / "partition"
-    compilation = {"chip": asdict(CHIP.preset("NPU1")), "options": {"ddr_bw_limit": 0.0}}
-    settings = {"batches": [1, 2], "compilation": compilation}
+    settings = {"chip": asdict(CHIP.preset("NPU1")), "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
     split = runner.run(f"{toolchain}.npu.plan.split:split", "split", settings, partition=parts)
     programs = runner.expand(split, {"partition": parts})
-    settings = {"target_hardware": CHIP.name, "chip_number": CHIP.container, "npu_mode": "NPU1", "batches": [1, 2]}
+    nameplate = {"name": CHIP.name, "number": CHIP.container, "npu_mode": "NPU1"}
+    settings = {"chip": nameplate, "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
     fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=parts, programs=programs)
     settings = {"inputs": INPUTS}
     container = fused / "compiled.axmodel"

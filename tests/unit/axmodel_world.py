@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
-from axbuild.toolchain.npu.program.form import Blob, Job, Operand, Port, Program, Region, encode
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import Blob, Job, Operand, Port, Program, Region
 
 SHAPE = (1, 3, 2, 2)
 TABLE = np.stack([np.arange(255, -1, -1), np.arange(256)]).astype(np.uint8)
@@ -106,7 +107,7 @@ def lay(folder: Path, batches=(1, 2, 4)) -> tuple[Path, Path]:
 def build(folder: Path, batches=(1, 2, 4)) -> bytes:
     """The bytes of the fused model."""
     partition, programs = lay(folder, batches)
-    params = FuseParams("AX650", 0, "NPU1", tuple(batches))
+    params = FuseParams("AX650", "NPU1", tuple(batches))
     (folder / "out").mkdir()
     fuse(partition, programs, folder / "out", params=params)
     return (folder / "out" / "compiled.axmodel").read_bytes()

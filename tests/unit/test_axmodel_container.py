@@ -17,7 +17,7 @@ from axbuild.toolchain.axmodel.fuse import FuseError, FuseParams, fuse
 from axbuild.toolchain.axmodel.read import ForeignError, MalformedError, read
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.axmodel.write import UnwritableError, write
-from axmodel_world import SHAPE, TABLE, build, lay
+from axmodel_world import AX650, SHAPE, TABLE, build, lay
 
 
 @pytest.fixture(scope="module")
@@ -256,13 +256,13 @@ def test_programs_of_another_partition_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path)
     (programs / "subgraph_npu_0/b1/params.bin").write_bytes(bytes(TABLE.size))
     with pytest.raises(FuseError, match=r"params\.bin does not hold the blob"):
-        fuse(partition, programs, tmp_path, params=FuseParams("AX650", 0, "NPU1", (1,)))
+        fuse(partition, programs, tmp_path, params=FuseParams(AX650, (1,)))
 
 
 def test_a_batch_that_was_not_compiled_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path, batches=(1,))
     with pytest.raises(FuseError, match="no compiled program of subgraph_npu_0 at batch 2"):
-        fuse(partition, programs, tmp_path, params=FuseParams("AX650", 0, "NPU1", (1, 2)))
+        fuse(partition, programs, tmp_path, params=FuseParams(AX650, (1, 2)))
 
 
 def test_shapes_of_one_sample_are_read_back(content):

@@ -35,7 +35,7 @@ def test_children_become_actions_below_their_parent():
             child("a", inputs={"p": "input:partition/x.onnx"}),
             child("b", inputs={"q": ["child:a/program", "input:partition"]}),
         ],
-        {"a/program": "child:a/program", "rest": "child:b/parts/one"},
+        {"a/program": "child:a/program", "rest": "child:b/parts/one", "whole": "child:b/parts/"},
     )
     first, second = expansion.children
     assert first == Action(("//m:x", "split/a"), COMPILE, {"batch": 1}, {"p": Entry(PARTITION, "x.onnx")})
@@ -43,6 +43,7 @@ def test_children_become_actions_below_their_parent():
     assert expansion.result == {
         "a/program": Output(("//m:x", "split/a"), "program"),
         "rest": Entry(Output(("//m:x", "split/b"), "parts/"), "one"),
+        "whole": Output(("//m:x", "split/b"), "parts/"),
     }
 
 

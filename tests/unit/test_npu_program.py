@@ -13,7 +13,8 @@ from npu_world import compiled
 
 from axbuild.codes import exit_code_of
 from axbuild.toolchain.npu.program.decode import decode
-from axbuild.toolchain.npu.program.form import MAGIC, ProgramError, dump, encode, link, plain
+from axbuild.toolchain.npu.program.encode import dump, encode, plain
+from axbuild.toolchain.npu.program.form import MAGIC, ProgramError, link
 from axbuild.toolchain.npu.simulator.machine import InputError, Machine, simulate
 
 

@@ -87,6 +87,18 @@ def test_without_own_rules_only_the_standard_ones_are_there(tmp_path):
     assert load_rules(None).digest == load_rules(tmp_path / "rules").digest
 
 
+def test_own_rules_take_what_standard_ones_give(folder):
+    text = "from axbuild.rules import FloatModel\nfrom axbuild.workspace.rule import Label\n" + RULE
+    (folder / "half.py").write_text(text.replace("times =", "model = Label('m', provides=FloatModel)\n    times ="))
+    rules = load_rules(folder).rules
+    assert rules["half"].attributes["model"].provides == (rules["float_model"].gives,)
+
+
+def test_what_standard_rules_do_not_give_cannot_be_imported(folder):
+    (folder / "half.py").write_text("from axbuild.rules import FlotModel\n")
+    assert "cannot be loaded: ImportError: cannot import name 'FlotModel' from 'axbuild.rules'" in failure(folder)
+
+
 def test_nothing_called_rules_becomes_importable(folder):
     load_rules(folder)
     assert not [name for name in sys.modules if name == "half" or name.startswith("rules.")]
@@ -161,5 +173,5 @@ def test_the_standard_rules_load_without_a_heavy_module():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == "[] " + " ".join(
-        f"axbuild.toolchain.npu.chips{name}" for name in ("", ".records", ".table")
+        f"axbuild.toolchain.npu.chips{name}" for name in ("", ".table")
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -262,8 +261,9 @@ def exp(x: Array) -> Array:
     x = x.astype(np.float64)
     k = np.rint(x * LOG2_E)
     r = (x - k * LN2_HI) - k * LN2_LO
-    p: np.ndarray[Any, np.dtype[np.float64]] = np.full_like(r, _TAYLOR[11])
+    p: Array = np.full_like(r, _TAYLOR[11])
     for coefficient in reversed(_TAYLOR[:11]):
         p = p * r
         p = p + coefficient
-    return np.ldexp(p, k.astype(np.int32))
+    power: Array = np.ldexp(p, k.astype(np.int32))
+    return power

@@ -20,18 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_args
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Array, Shape
+from axbuild.toolchain.graph import OPSET, Array, Shape
 from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid, type_named, type_of, wide
 
 if TYPE_CHECKING:
     import onnx
 
 DOMAIN = "axbuild"
-OPSET = 21
-"""opset of the default domain that every body imports; a model that holds kinds imports the same"""
-IR_VERSION = 10
-"""first version of ONNX's format whose functions have overloads"""
-
 Ranges = tuple[tuple[int, int], ...]
 """one (start, stop) an axis, in ONNX order"""
 
@@ -137,11 +132,14 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+ANY_RANK = -1
+
+
 @dataclass(frozen=True)
 class Constant:
     """Annotation of a kind's field that travels as an initialiser; a field of rank 0 is a Python float.
 
-    dtypes: those the array may have.
+    dtypes: those the array may have; rank: may be ANY_RANK.
     """
 
     dtypes: tuple[str, ...]
@@ -282,31 +280,30 @@ class Kind:
         return 1.0
 
     def job_cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        """Cycles of the part `out` on one engine: its arithmetic, or its traffic through the on-chip ports if longer."""
+        """Cycles of the part `out` on one engine: its arithmetic, or its traffic through the on-chip ports."""
         boxes = (*self.input_boxes(out, *inputs), out)
         edges = (*self.reads, self.writes)
         traffic = sum(box.elements * type_of(edge).bytes for box, edge in zip(boxes, edges, strict=True))
         return max(self.cycles(out, rates, *inputs) * self.slowdown(rates), traffic / rates.ocm_port_bytes)
 
 
-def _field_types(kind: type[Kind]) -> dict[str, Any]:
+@cache
+def _field_types(kind: Any) -> dict[str, Any]:
     """Name -> type of the fields in order, annotations kept."""
     hints = get_type_hints(kind, include_extras=True)
-    return {f.name: hints[f.name] for f in fields(cast(Any, kind))}
+    return {f.name: hints[f.name] for f in fields(kind)}
 
 
-@cache
 def constant_types(kind: type[Kind]) -> dict[str, Constant]:
     """Name -> dtypes and rank of the fields that travel as initialisers, in order."""
-    annotated = {name: t for name, t in _field_types(kind).items() if get_origin(t) is Annotated}
-    return {name: get_args(t)[1] for name, t in annotated.items()}
+    types = _field_types(cast(Any, kind))
+    return {name: get_args(t)[1] for name, t in types.items() if get_origin(t) is Annotated}
 
 
-@cache
 def attribute_types(kind: type[Kind]) -> dict[str, Any]:
-    """Name -> type (int, float, str, a tuple of int, ElementType, Grid or Edge) of the fields that travel as attributes."""
+    """Name -> type (int, float, str, a tuple of int, ElementType, Grid, Edge) of the fields that are attributes."""
     fixed = {name for own in kind.spellings.values() for name in own}
-    types = _field_types(kind)
+    types = _field_types(cast(Any, kind))
     return {name: t for name, t in types.items() if get_origin(t) is not Annotated and name not in fixed}
 
 
@@ -368,7 +365,7 @@ def _read_constants(kind: type[Kind], constants: list[Array]) -> dict[str, Any]:
         raise NodeError(f"{kind.__name__} takes {len(expected)} constants ({names}), not {len(constants)}.")
     values: dict[str, Any] = {}
     for (name, t), array in zip(expected.items(), constants, strict=True):
-        if array.dtype.name not in t.dtypes or array.ndim != t.rank:
+        if array.dtype.name not in t.dtypes or t.rank not in (ANY_RANK, array.ndim):
             raise NodeError(
                 f"Constant '{name}' of {kind.__name__} must be {' or '.join(t.dtypes)} of rank {t.rank}, "
                 f"not {array.dtype} of rank {array.ndim}."

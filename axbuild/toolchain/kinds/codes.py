@@ -127,7 +127,7 @@ class Grid:
         """Whether this is a grid at all: a coded type, a zero among its codes, a scale that float32 holds."""
         scale = self.scale
         normal = math.isfinite(scale) and scale >= np.finfo(np.float32).tiny and scale == float(np.float32(scale))
-        return self.type.coded and normal and self.type.lo <= self.zero <= self.type.hi
+        return bool(self.type.coded and normal and self.type.lo <= self.zero <= self.type.hi)
 
     @property
     def reach(self) -> int:

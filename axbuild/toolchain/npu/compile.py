@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
-from axbuild.toolchain.npu.chips.records import Preset
-from axbuild.toolchain.npu.layout.batch import base_name, can_unroll, cuts_of, unrolled
-from axbuild.toolchain.npu.layout.emit import Emission, Tiling, emit
+from axbuild.toolchain.npu.layout.batch import base_name, cuts_of, unrolled
+from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.schedule import schedule
+from axbuild.toolchain.npu.layout.state import Tiling
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
-from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region, encode
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region
 from axbuild.toolchain.npu.program.verify import verify
+
+COMPARED_JOBS = ("conv", "fc")
+"""what the multiply-accumulates of the networks are that estimates were compared on"""
+NEVER_COMPARED = -1.0
 
 
 @dataclass(frozen=True)
 class CompileParams:
-    chip: Preset
+    """ddr_bw_limit: GB/s, 0 for none."""
+
+    target_hardware: str
+    npu_mode: str
     batch: int = 1
-    options: CompileOptions = field(default_factory=CompileOptions)
+    ddr_bw_limit: float = 0.0
 
 
 def compile_subgraph(subgraph: Path, out: Path, *, params: CompileParams) -> None:
     """Writes program.msgpack (symbolic: offsets are those of params.bin), params.bin and report.json."""
-    chip = chip_of(params.chip, params.options.ddr_bw_limit)
+    chip = chip_of(params.target_hardware, params.npu_mode, params.ddr_bw_limit)
     one = net_of(read_model(subgraph))
     net = at_batch(one, params.batch)
     program, constants = compile_batch(one, net, chip, params.batch)
@@ -44,7 +51,7 @@ def compile_net(net: Net, chip: Chip, batch: int = 1, tiling: Tiling | None = No
 
 def compile_batch(one: Net, many: Net, chip: Chip, batch: int) -> tuple[Program, bytes]:
     """As `compile_net`, all samples together or the early operators one by one, whichever takes fewer cycles."""
-    cuts = [cut for cut in cuts_of(many, chip) if can_unroll(one, many, cut, batch)] if batch > 1 else []
+    cuts = cuts_of(many, chip) if batch > 1 else []
     candidates = [many, *(unrolled(one, many, cut, batch) for cut in cuts)]
     return min((compile_net(net, chip, batch) for net in candidates), key=lambda result: result[0].max_cycle)
 
@@ -66,6 +73,7 @@ def assemble(net: Net, emission: Emission, chip: Chip, batch: int) -> tuple[Prog
         blobs=tuple(blobs),
         inputs=_ports(net, net.inputs),
         outputs=_ports(net, net.outputs),
+        activations=emission.activations,
         jobs=jobs,
         max_cycle=max((job.start + job.duration for job in jobs), default=0),
         macs=net.macs(),
@@ -80,11 +88,12 @@ def _ports(net: Net, names: tuple[str, ...]) -> tuple[Port, ...]:
 
 def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
     """What `report.json` holds: figures of an estimate, and a row an operator. cycles of a row: of its jobs, summed."""
-    error = chip.error_percent
+    error = chip.error_percent if was_compared(net, chip) else NEVER_COMPARED
+    compared = f"within {error:g} % of the figures published for convolutional networks of 8 bits"
+    never = "never compared with published figures for this kind of work"
     return {
         "estimate": True,
-        "note": "cycles of the reference NPU's cost model, not of a chip; "
-        + (f"within {error:g} % of the published figures it was compared with" if error >= 0 else "never compared"),
+        "note": f"cycles of the reference NPU's cost model, not of a chip; {compared if error >= 0 else never}",
         "calibration_error_percent": error,
         "chip": program.chip,
         "npu_mode": program.npu_mode,
@@ -100,6 +109,13 @@ def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
         },
         "ops": _rows(program, net),
     }
+
+
+def was_compared(net: Net, chip: Chip) -> bool:
+    """Whether all multiply-accumulates are of the kind of work whose cycles were compared: with constant weights, at
+    the rates of 8 bits."""
+    working = [op.kind for op, macs in net.op_macs() if macs]
+    return bool(working) and all(kind.job in COMPARED_JOBS and kind.slowdown(chip.rates) == 1.0 for kind in working)
 
 
 def _rows(program: Program, net: Net) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from onnx import numpy_helper
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.kinds.base import Kind, whole_box
+from axbuild.toolchain.kinds.base import Kind, Ranges, whole, whole_box
 from axbuild.toolchain.kinds.codes import type_numbered, type_of
 from axbuild.toolchain.kinds.registry import read_node
 
@@ -47,7 +48,8 @@ class Op:
 class Net:
     """inputs, outputs: names; tensors: every activation by name; ops: in an order in which they may run.
 
-    parts: tensors that are part n of another, cut into equal parts along axis 0 (see `batch`).
+    parts: tensors that are part n of another, cut into equal parts along axis 0 (see `batch`); samples: what became of
+    tensors that are nowhere whole: the names of their parts.
     """
 
     inputs: tuple[str, ...]
@@ -55,6 +57,7 @@ class Net:
     tensors: dict[str, Tensor]
     ops: tuple[Op, ...]
     parts: dict[str, tuple[str, int]] = field(default_factory=dict)
+    samples: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def shapes(self, names: tuple[str, ...]) -> tuple[Shape, ...]:
         return tuple(self.tensors[name].shape for name in names)
@@ -94,18 +97,57 @@ def net_of(model: onnx.ModelProto, batch: int = 1) -> Net:
 
 
 def at_batch(net: Net, batch: int) -> Net:
-    """The same operators on `batch` times the leading dimension; NetError where the outputs do not follow."""
+    """The same operators on `batch` times the leading dimension; NetError where one of them mixes samples."""
+    if batch == 1:
+        return net
+    if mixing := first_mixing(net):
+        raise NetError(
+            f"Operator '{mixing}' does not keep samples apart along axis 0, so there is no batch {batch}.",
+            hint="build batch 1 only, or run the samples one by one",
+        )
     tensors = [net.tensors[name] for name in net.inputs]
-    inputs = [Tensor(t.name, t.dtype, (t.shape[0] * batch, *t.shape[1:])) for t in tensors]
-    many = _with_shapes(inputs, net.outputs, net.ops)
-    for name in net.outputs:
-        own, found = net.tensors[name].shape, many.tensors[name].shape
-        if found != (own[0] * batch, *own[1:]):
-            raise NetError(
-                f"Output '{name}' is {list(own)}, but {list(found)} at batch {batch}: an operator mixes samples.",
-                hint="build this subgraph at batch 1 only",
-            )
-    return many
+    inputs = [Tensor(t.name, t.dtype, _repeated(t.shape, batch)) for t in tensors]
+    return _with_shapes(inputs, net.outputs, net.ops)
+
+
+def first_mixing(net: Net) -> str | None:
+    """Name of the first operator that does not keep samples apart; None where the net works at every batch."""
+    return next((op.name for op in net.ops if not keeps_samples(op.kind, *net.shapes(op.inputs))), None)
+
+
+def keeps_samples(kind: Kind, *inputs: Shape) -> bool:
+    """Whether an operator on two samples, one behind the other along axis 0, makes of each what it makes of it alone.
+
+    inputs: ONNX shapes of one sample. Asked of the geometry: of two samples each part of the output must need just
+    what the one sample's output needs, in its own sample.
+    """
+    both = [_repeated(shape, 2) for shape in inputs]
+    try:
+        alone, together = kind.output_shape(*inputs), kind.output_shape(*both)
+    except AxError:
+        return False
+    needed = kind.needs(whole(alone), *inputs)
+    return together == _repeated(alone, 2) and all(
+        kind.needs(_of_sample(n, whole(alone), alone), *both)
+        == tuple(_of_sample(n, ranges, shape) for ranges, shape in zip(needed, inputs, strict=True))
+        for n in range(2)
+    )
+
+
+def _repeated(shape: Shape, batch: int) -> Shape:
+    return (shape[0] * batch, *shape[1:])
+
+
+def _of_sample(number: int, ranges: Ranges, shape: Shape) -> Ranges:
+    """Ranges of a tensor of one sample where that sample is one of several."""
+    start, stop = ranges[0]
+    return ((start + number * shape[0], stop + number * shape[0]), *ranges[1:])
+
+
+def at_shapes(net: Net, shapes: Mapping[str, Shape]) -> Net:
+    """The same operators on inputs of those shapes; raises AxError where an operator does not take them."""
+    inputs = [Tensor(name, net.tensors[name].dtype, shapes[name]) for name in net.inputs]
+    return _with_shapes(inputs, net.outputs, net.ops)
 
 
 def _with_shapes(inputs: list[Tensor], outputs: tuple[str, ...], ops: tuple[Op, ...]) -> Net:

@@ -1,6 +1,6 @@
-"""What an action is told of a chip: the figures it compiles with, and the operators that the NPU takes.
+"""What an action is told of a chip: the figures it compiles with, the operators that the NPU takes, its nameplate.
 
-Both are values that travel as parameters. No stage reads the chips' files, so an edit of one chip's file reaches only
+They are values that travel as parameters. No stage reads the chips' files, so an edit of one chip's file reaches only
 what is built for that chip.
 """
 
@@ -63,3 +63,12 @@ class Support:
 
     name: str
     operators: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Nameplate:
+    """What a container says of the chip and mode it is for; number: the chip's in `extra_data`."""
+
+    name: str
+    number: int
+    npu_mode: str

@@ -62,6 +62,11 @@ def refusals(node: ir.Node, chip: Support) -> list[str]:
     return [sentence for limit in limits if (sentence := limit.refusal(node)) is not None]
 
 
+def is_of_onnx(op_type: str) -> bool:
+    """Whether ONNX itself defines the operator; the vendor's tables list a few that it does not."""
+    return _schema(op_type) is not None
+
+
 @cache
 def limit_of(text: str) -> ChipLimit:
     """The limit that a text of the grammar states; ValueError where it is none."""

@@ -1,12 +1,12 @@
 """How a batch runs: early operators sample by sample, where maps are large; late ones together, where weights are.
 
-A net is unrolled at a cut: every operator before it stands once for each sample, named `<op>#<n>`, on tensors
-`<tensor>#<n>`; those that later operators read are parts of one whole tensor, side by side along axis 0.
+Only nets whose operators keep samples apart have a batch (`net.at_batch`). One is unrolled at a cut: every
+operator before it stands once for each sample, named `<op>#<n>`, on tensors `<tensor>#<n>`; those that later operators
+read are parts of one whole tensor, side by side along axis 0.
 """
 
 from __future__ import annotations
 
-from axbuild.toolchain.kinds.base import Box, memory_shape
 from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.net import Net, Op, Tensor
 from axbuild.toolchain.npu.program.form import ITEM_BYTES
@@ -49,23 +49,6 @@ def _bytes(tensor: Tensor) -> int:
     return size
 
 
-def can_unroll(one: Net, many: Net, cut: int, batch: int) -> bool:
-    """Whether each sample of the operators before the cut depends on that sample of their inputs alone."""
-    names = {name for op in many.ops[:cut] for name in (*op.inputs, op.output)}
-    if any(many.tensors[n].shape != (batch * one.tensors[n].shape[0], *one.tensors[n].shape[1:]) for n in names):
-        return False
-    return all(_keeps_samples(one, many, op) for op in many.ops[:cut])
-
-
-def _keeps_samples(one: Net, many: Net, op: Op) -> bool:
-    size = one.tensors[op.output].shape[0]
-    shape = memory_shape(many.tensors[op.output].shape)
-    part = Box(((size, 2 * size), *((0, n) for n in shape[1:])))
-    boxes = op.kind.input_boxes(part, *many.shapes(op.inputs))
-    wanted = [one.tensors[name].shape[0] for name in op.inputs]
-    return all(box.ranges[0] == (n, 2 * n) for box, n in zip(boxes, wanted, strict=True))
-
-
 def unrolled(one: Net, many: Net, cut: int, batch: int) -> Net:
     """`many` with the operators before `cut` sample by sample; one: the same net at batch 1."""
     made = {op.output for op in many.ops[:cut]}
@@ -81,4 +64,5 @@ def unrolled(one: Net, many: Net, cut: int, batch: int) -> Net:
                 parts[f"{name}#{n}"] = (name, n)
         for op in many.ops[:cut]:
             ops.append(Op(f"{op.name}#{n}", op.kind, tuple(f"{i}#{n}" for i in op.inputs), f"{op.output}#{n}"))
-    return Net(many.inputs, many.outputs, tensors, (*ops, *many.ops[cut:]), parts)
+    samples = {name: tuple(f"{name}#{n}" for n in range(batch)) for name in sorted(made - crossing)}
+    return Net(many.inputs, many.outputs, tensors, (*ops, *many.ops[cut:]), parts, samples)

@@ -1,15 +1,10 @@
-"""Jobs before they have an engine and a start: what `emit` writes in issue order, with every hazard as a dependency.
-
-Executing the jobs in issue order is the meaning of the program; two jobs may run in any order, or at once, exactly
-when no path of dependencies joins them. So each new job depends on all earlier jobs that touched its bytes, except
-that readers do not wait for readers.
-"""
+"""Jobs before they have an engine and a start, and the bytes that they touch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.npu.lower.base import Part
 from axbuild.toolchain.npu.program.form import ITEM_BYTES, AttrValue, Operand
 
@@ -82,68 +77,11 @@ class Access:
     storage: Storage
     part: Part
 
+    @cached_property
     def operand(self) -> Operand:
         return self.storage.operand(self.part)
 
-
-@dataclass(frozen=True)
-class _Touch:
-    begin: int
-    end: int
-    storage: Storage
-    box: Box
-    job: int
-    write: bool
-
-    def meets(self, other: _Touch) -> bool:
-        """Whether the two share a byte; parts of different storages are judged by their extent alone."""
-        if self.begin >= other.end or other.begin >= self.end:
-            return False
-        if self.storage is not other.storage:
-            return True
-        pairs = zip(self.box.ranges, other.box.ranges, strict=True)
-        return all(a < d and c < b for (a, b), (c, d) in pairs)
-
-
-class Hazards:
-    """Who touched which bytes of the writable memories; also knows which jobs precede which."""
-
-    def __init__(self) -> None:
-        self.touches: dict[str, list[_Touch]] = {}
-        self.ancestors: list[int] = []
-        """for each job a bit set of the jobs that must end before it starts"""
-
-    def add(self, reads: list[Access], writes: list[Access]) -> tuple[int, ...]:
-        """The dependencies of the next job, without those that others imply."""
-        job = len(self.ancestors)
-        found: set[int] = set()
-        new = [self._touch(a, job, False) for a in reads if a.storage.blob < 0]
-        new += [self._touch(a, job, True) for a in writes]
-        for touch in new:
-            earlier = self.touches.setdefault(touch.storage.region, [])
-            found |= {e.job for e in earlier if (touch.write or e.write) and e.meets(touch)}
-        for touch in new:
-            self._keep(touch)
-        return self._reduce(found)
-
-    @staticmethod
-    def _touch(access: Access, job: int, write: bool) -> _Touch:
-        operand = access.operand()
-        return _Touch(operand.begin, operand.end, access.storage, access.part.box, job, write)
-
-    def _keep(self, touch: _Touch) -> None:
-        """A write that fills its whole extent hides what lies under it: whoever comes later waits for the writer."""
-        earlier = self.touches[touch.storage.region]
-        size = touch.box.elements * ITEM_BYTES[touch.storage.dtype]
-        if touch.write and size == touch.end - touch.begin:
-            earlier[:] = [e for e in earlier if e.begin < touch.begin or e.end > touch.end or e.job == touch.job]
-        earlier.append(touch)
-
-    def _reduce(self, found: set[int]) -> tuple[int, ...]:
-        covered, kept = 0, []
-        for job in sorted(found, reverse=True):
-            if not covered >> job & 1:
-                kept.append(job)
-                covered |= self.ancestors[job] | 1 << job
-        self.ancestors.append(covered)
-        return tuple(reversed(kept))
+    @property
+    def extent(self) -> tuple[int, int]:
+        """First byte, and one past the last."""
+        return self.operand.begin, self.operand.end

@@ -77,6 +77,11 @@ class Place:
             self._far = Storage(far.tensor, far.region, begin, self.far_strides, self.dtype, origin)
         return self._far
 
+    def dense(self) -> Storage:
+        """The tensor in a dense copy of its home."""
+        strides = packed_strides(self.shape, self.dtype)
+        return Storage(self.home.name, self.home.name, self.offset, strides, self.dtype, (0,) * len(self.shape))
+
 
 class Memory:
     """The arenas of one program: parameters and maps on chip, and the swap space."""

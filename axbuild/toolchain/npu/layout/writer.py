@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.npu.chips.preset import MOVERS, Chip
-from axbuild.toolchain.npu.layout.draft import Access, Draft, Hazards, Storage
+from axbuild.toolchain.npu.layout.draft import Access, Draft, Storage
+from axbuild.toolchain.npu.layout.hazards import Hazards
 from axbuild.toolchain.npu.layout.tile import Steps, tiles
 from axbuild.toolchain.npu.lower.base import Part, Work
-from axbuild.toolchain.npu.program.form import ITEM_BYTES
+from axbuild.toolchain.npu.program.form import ITEM_BYTES, DensePlace
 
 COPY_BYTES = 64 << 10
 """Bytes of one copy job at most (one row of its box at least), so that an urgent copy waits for a short one only."""
@@ -37,8 +40,8 @@ class Writer:
                     kind="copy",
                     kernel="move",
                     cname=cname,
-                    inputs=(reads[0].operand(),),
-                    outputs=(write.operand(),),
+                    inputs=(reads[0].operand,),
+                    outputs=(write.operand,),
                     deps=self.hazards.add(reads, [write]),
                     cycles=size / self.chip.rates.mover_bytes,
                     ddr_bytes=size,
@@ -46,10 +49,19 @@ class Writer:
             )
 
     def work(
-        self, work: Work, reads: list[Access], target: Storage, op: str, position: int, engine_class: str, cycles: float
+        self,
+        work: Work,
+        reads: list[Access],
+        target: Storage,
+        dense: Storage,
+        op: str,
+        position: int,
+        engine_class: str,
+        cycles: float,
     ) -> None:
-        """One job that computes."""
+        """One job that computes; dense: the whole output as a dense copy has it."""
         write = Access(target, work.target)
+        place = dense.operand(work.target)
         self.drafts.append(
             Draft(
                 index=len(self.drafts),
@@ -60,8 +72,8 @@ class Writer:
                 kind=work.kind,
                 kernel=work.kernel,
                 cname="",
-                inputs=tuple(access.operand() for access in reads),
-                outputs=(write.operand(),),
+                inputs=tuple(access.operand for access in reads),
+                outputs=(replace(write.operand, dense=DensePlace(place.begin, place.strides)),),
                 deps=self.hazards.add(reads, [write]),
                 cycles=cycles,
                 ddr_bytes=0,

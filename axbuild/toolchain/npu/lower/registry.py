@@ -5,40 +5,54 @@ from __future__ import annotations
 from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
+from axbuild.toolchain.npu.lower.gather import GATHER
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
+from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
+from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
+from axbuild.toolchain.npu.lower.select import SELECT
 from axbuild.toolchain.npu.lower.softmax import SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
 
 LOWERINGS: dict[type[Kind], Lowering] = {
     AveragePool: AVERAGE_POOL,
-    Concat: CONCAT,
-    MaxPool: MAX_POOL,
-    Pad: PAD,
-    Reduce: REDUCE,
-    Reshape: RESHAPE,
-    Slice: SLICE,
-    Table: TABLE,
-    ChannelTable: CHANNEL_TABLE,
-    Quantize: QUANTIZE,
-    Dequantize: DEQUANTIZE,
-    Requantize: REQUANTIZE,
-    Normalize: NORMALIZE,
     Binary: BINARY,
-    Softmax: SOFTMAX,
+    ChannelTable: CHANNEL_TABLE,
+    Concat: CONCAT,
+    Conv: CONV,
+    Dequantize: DEQUANTIZE,
     FloatBinary: FLOAT_BINARY,
     FloatClip: FLOAT_CLIP,
+    FullyConnected: FULLY_CONNECTED,
+    Gather: GATHER,
+    LayerNorm: NORM,
+    MatMul: MATMUL,
+    MaxPool: MAX_POOL,
+    Normalize: NORMALIZE,
+    Pad: PAD,
+    Quantize: QUANTIZE,
+    Reduce: REDUCE,
+    Requantize: REQUANTIZE,
+    Reshape: RESHAPE,
+    Select: SELECT,
+    Slice: SLICE,
+    Softmax: SOFTMAX,
+    Table: TABLE,
     Transpose: TRANSPOSE,
 }
 

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgpack
 
+from axbuild.toolchain.npu.program.fields import Fields, dims, dtype, integer, text
 from axbuild.toolchain.npu.program.form import (
     FORMAT,
     ITEM_BYTES,
     MAGIC,
     MAX_JOBS,
     MAX_PROGRAM_BYTES,
-    MAX_RANK,
     MAX_REGION_BYTES,
     OCM,
     PARAMS,
     SWAP,
+    Activation,
     AttrValue,
     Blob,
+    DensePlace,
     Job,
     Operand,
     Port,
     Program,
     ProgramError,
     Region,
+    dense_bytes,
 )
 
 MAX_CYCLES = 1 << 48
@@ -59,74 +63,20 @@ def decode(data: bytes) -> Program:
         )
     except (ValueError, msgpack.UnpackException, RecursionError) as error:
         raise ProgramError(f"The program is damaged: {type(error).__name__}.") from error
-    return _program(_Record(root, "program"))
+    return _program(Fields(root, "program"))
 
 
-class _Record:
-    """A dict under inspection: every field is taken once, by type; `done` refuses what is left."""
-
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise ProgramError(f"{where}: expected a record.")
-        self.value: dict[str, Any] = dict(value)
-        self.where = where
-
-    def take(self, name: str) -> Any:
-        if name not in self.value:
-            raise ProgramError(f"{self.where}: field '{name}' is missing.")
-        return self.value.pop(name)
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        return _integer(self.take(name), f"{self.where}.{name}", low, high)
-
-    def text(self, name: str) -> str:
-        return _text(self.take(name), f"{self.where}.{name}")
-
-    def choice(self, name: str, options: frozenset[str] | dict[str, Any]) -> str:
-        value = self.text(name)
-        if value not in options:
-            raise ProgramError(f"{self.where}.{name}: '{value}' is unknown.")
-        return value
-
-    def items(self, name: str) -> list[Any]:
-        value = self.take(name)
-        if not isinstance(value, list):
-            raise ProgramError(f"{self.where}.{name}: expected a list.")
-        return value
-
-    def done(self) -> None:
-        if self.value:
-            raise ProgramError(f"{self.where}: unknown field '{sorted(self.value)[0]}'.")
-
-
-def _integer(value: Any, where: str, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ProgramError(f"{where}: expected an integer from {low} to {high}.")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise ProgramError(f"{where}: expected text.")
-    return value
-
-
-def _dims(value: Any, where: str, low: int) -> tuple[int, ...]:
-    if not isinstance(value, list) or len(value) > MAX_RANK:
-        raise ProgramError(f"{where}: expected a list of at most {MAX_RANK} integers.")
-    return tuple(_integer(item, where, low, MAX_REGION_BYTES) for item in value)
-
-
-def _program(root: _Record) -> Program:
+def _program(root: Fields) -> Program:
     if root.text("format") != FORMAT:
         raise ProgramError(f"The program is not of format {FORMAT}.")
-    regions = tuple(_region(_Record(item, f"region {i}")) for i, item in enumerate(root.items("regions")))
-    blobs = tuple(_blob(_Record(item, f"blob {i}")) for i, item in enumerate(root.items("blobs")))
-    inputs = tuple(_port(_Record(item, f"input {i}")) for i, item in enumerate(root.items("inputs")))
-    outputs = tuple(_port(_Record(item, f"output {i}")) for i, item in enumerate(root.items("outputs")))
-    engines = tuple(_text(item, "eus") for item in root.items("eus"))
+    regions = tuple(_region(Fields(item, f"region {i}")) for i, item in enumerate(root.items("regions")))
+    blobs = tuple(_blob(Fields(item, f"blob {i}")) for i, item in enumerate(root.items("blobs")))
+    inputs = tuple(_port(Fields(item, f"input {i}")) for i, item in enumerate(root.items("inputs")))
+    outputs = tuple(_port(Fields(item, f"output {i}")) for i, item in enumerate(root.items("outputs")))
+    engines = tuple(text(item, "eus") for item in root.items("eus"))
+    activations = tuple(_activation(item, f"tensor {i}") for i, item in enumerate(root.items("tensors")))
     sizes = _sizes(regions, (*inputs, *outputs))
-    reader = _Jobs(sizes, blobs, frozenset(engines))
+    reader = _Jobs(sizes, blobs, frozenset(engines), _dense_sizes(activations, inputs))
     program = Program(
         chip=root.text("target"),
         npu_mode=root.text("npu_mode"),
@@ -137,7 +87,8 @@ def _program(root: _Record) -> Program:
         blobs=blobs,
         inputs=inputs,
         outputs=outputs,
-        jobs=tuple(reader.job(i, _Record(item, f"job {i}")) for i, item in enumerate(root.items("jobs"))),
+        activations=activations,
+        jobs=tuple(reader.job(i, Fields(item, f"job {i}")) for i, item in enumerate(root.items("jobs"))),
         max_cycle=root.integer("max_cycle", 0, MAX_CYCLES),
         macs=root.integer("macs", 0, 1 << 60),
     )
@@ -155,7 +106,7 @@ def _sizes(regions: tuple[Region, ...], ports: tuple[Port, ...]) -> dict[str, in
     return sizes
 
 
-def _region(record: _Record) -> Region:
+def _region(record: Fields) -> Region:
     region = Region(
         record.text("name"),
         record.choice("space", frozenset(("ocm", "ddr"))),
@@ -165,7 +116,7 @@ def _region(record: _Record) -> Region:
     return region
 
 
-def _blob(record: _Record) -> Blob:
+def _blob(record: Fields) -> Blob:
     blob = Blob(
         record.text("digest"),
         record.integer("offset", 0, MAX_REGION_BYTES),
@@ -177,23 +128,62 @@ def _blob(record: _Record) -> Blob:
     return blob
 
 
-def _port(record: _Record) -> Port:
+def _port(record: Fields) -> Port:
     port = Port(
-        record.text("name"), record.choice("dtype", ITEM_BYTES), _dims(record.take("shape"), f"{record.where}.shape", 1)
+        record.text("name"), record.choice("dtype", ITEM_BYTES), dims(record.take("shape"), f"{record.where}.shape", 1)
     )
     record.done()
     return port
 
 
-class _Jobs:
-    """Reads jobs against the regions and engines of their program."""
+def _activation(item: Any, where: str) -> Activation:
+    if not isinstance(item, list) or len(item) != 5:
+        raise ProgramError(f"{where}: a tensor has 5 fields.")
+    name, kind, shape, strides, parts = item
+    activation = Activation(
+        text(name, where),
+        dtype(kind, where),
+        dims(shape, where, 1),
+        dims(strides, where, 0),
+        _parts(parts, where),
+    )
+    if not activation.shape or len(activation.shape) != len(activation.strides):
+        raise ProgramError(f"{where}: shape and strides of '{activation.name}' disagree.")
+    if activation.shape[0] % len(activation.parts):
+        raise ProgramError(f"{where}: '{activation.name}' is not made of {len(activation.parts)} equal parts.")
+    return activation
 
-    def __init__(self, sizes: dict[str, int], blobs: tuple[Blob, ...], engines: frozenset[str]) -> None:
+
+def _parts(value: Any, where: str) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, list) or not value or any(not isinstance(p, list) or len(p) != 2 for p in value):
+        raise ProgramError(f"{where}: expected one or more pairs of a name and a first byte.")
+    return tuple((text(name, where), integer(begin, where, 0, MAX_REGION_BYTES)) for name, begin in value)
+
+
+def _dense_sizes(activations: tuple[Activation, ...], inputs: tuple[Port, ...]) -> dict[str, int]:
+    """Name and size of each dense copy; what lies in an input must lie inside it."""
+    if len({activation.name for activation in activations}) != len(activations):
+        raise ProgramError("Two tensors have the same name.")
+    ports = {port.name: port.bytes for port in inputs}
+    for activation in activations:
+        for name, begin in activation.parts:
+            if activation.part_end(begin) > ports.get(name, MAX_REGION_BYTES):
+                raise ProgramError(f"Tensor '{activation.name}' lies outside '{name}'.")
+    return dense_bytes(activations, inputs)
+
+
+class _Jobs:
+    """Reads jobs against the regions, engines and dense copies of their program."""
+
+    def __init__(
+        self, sizes: dict[str, int], blobs: tuple[Blob, ...], engines: frozenset[str], dense: dict[str, int]
+    ) -> None:
         self.sizes = sizes
         self.blobs = blobs
         self.engines = engines
+        self.dense = dense
 
-    def job(self, index: int, record: _Record) -> Job:
+    def job(self, index: int, record: Fields) -> Job:
         job = Job(
             index=record.integer("index", index, index),
             label=record.text("label"),
@@ -212,27 +202,36 @@ class _Jobs:
         record.done()
         return job
 
-    def _operands(self, record: _Record, name: str) -> tuple[Operand, ...]:
+    def _operands(self, record: Fields, name: str) -> tuple[Operand, ...]:
         where = f"{record.where}.{name}"
-        return tuple(self._operand(item, where) for item in record.items(name))
+        operands = tuple(self._operand(item, where) for item in record.items(name))
+        if name == "in" and any(operand.dense for operand in operands):
+            raise ProgramError(f"{where}: only what a job writes has a place in a dense copy.")
+        return operands
 
     def _operand(self, item: Any, where: str) -> Operand:
-        if not isinstance(item, list) or len(item) != 8:
-            raise ProgramError(f"{where}: an operand has 8 fields.")
-        tensor, region, begin, end, dtype, shape, strides, blob = item
-        if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
-            raise ProgramError(f"{where}: unknown dtype.")
+        if not isinstance(item, list) or len(item) not in (8, 10):
+            raise ProgramError(f"{where}: an operand has 8 fields, or 10.")
+        tensor, region, begin, end, kind, shape, strides, blob, *dense = item
         operand = Operand(
-            tensor=_text(tensor, where),
-            region=_text(region, where),
-            begin=_integer(begin, where, 0, MAX_REGION_BYTES),
-            shape=_dims(shape, where, 1),
-            strides=_dims(strides, where, 0),
-            dtype=dtype,
-            blob=_integer(blob, where, -1, len(self.blobs) - 1),
+            tensor=text(tensor, where),
+            region=text(region, where),
+            begin=integer(begin, where, 0, MAX_REGION_BYTES),
+            shape=dims(shape, where, 1),
+            strides=dims(strides, where, 0),
+            dtype=dtype(kind, where),
+            blob=integer(blob, where, -1, len(self.blobs) - 1),
         )
         self._check(operand, end, where)
-        return operand
+        return self._with_dense(operand, dense, where) if dense else operand
+
+    def _with_dense(self, operand: Operand, item: list[Any], where: str) -> Operand:
+        begin, strides = item
+        dense = DensePlace(integer(begin, where, 0, MAX_REGION_BYTES), dims(strides, where, 0) or operand.strides)
+        placed = replace(operand, dense=dense)
+        if len(dense.strides) != len(operand.shape) or placed.in_dense.end > self.dense.get(operand.tensor, -1):
+            raise ProgramError(f"{where}: what '{operand.tensor}' is in a dense copy does not lie in one.")
+        return placed
 
     def _check(self, operand: Operand, end: Any, where: str) -> None:
         if len(operand.shape) != len(operand.strides) or operand.end != end:
@@ -249,7 +248,7 @@ class _Jobs:
 
 
 def _deps(items: list[Any], index: int, where: str) -> tuple[int, ...]:
-    deps = tuple(_integer(item, f"{where}.deps", 0, index - 1) for item in items)
+    deps = tuple(integer(item, f"{where}.deps", 0, index - 1) for item in items)
     if list(deps) != sorted(set(deps)):
         raise ProgramError(f"{where}.deps: not in ascending order.")
     return deps
@@ -263,9 +262,9 @@ def _attributes(value: Any, where: str) -> dict[str, AttrValue]:
 
 def _attribute(item: Any, where: str) -> AttrValue:
     readers: dict[type, Callable[[], AttrValue]] = {
-        int: lambda: _integer(item, where, -(1 << 62), 1 << 62),
-        str: lambda: _text(item, where),
-        list: lambda: tuple(_integer(part, where, -(1 << 62), 1 << 62) for part in item),
+        int: lambda: integer(item, where, -(1 << 62), 1 << 62),
+        str: lambda: text(item, where),
+        list: lambda: tuple(integer(part, where, -(1 << 62), 1 << 62) for part in item),
     }
     if type(item) not in readers:
         raise ProgramError(f"{where}: expected an integer, text or a list of integers.")

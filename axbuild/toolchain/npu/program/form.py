@@ -1,4 +1,4 @@
-"""The program of one subgraph at one batch on the reference NPU: format `axref-job/1`.
+"""The program of one subgraph at one batch on the reference NPU: format `axref-job/2`.
 
 axbuild's own format with its own magic; no vendor runtime can take it for a vendor binary. A program is a list of
 jobs in an order in which they may run one after another. Each job says which bytes it reads and writes, and which
@@ -6,23 +6,25 @@ earlier jobs it waits for, so that a verifier needs nothing but the program (see
 executes exactly these bytes. Parameters are symbolic: operands point into *blobs*, and only the table of blobs says
 where a blob lies, so that linking several programs over one shared constant changes that table and no job.
 
+On-chip memory is used again and again, so a tensor is nowhere whole when the jobs have run. Whoever wants to see it
+collects it while they run: a job that computes says where what it writes lies in a dense copy of its tensor, and a
+table says which part of which dense copies each tensor of the net is.
+
 Two spellings of one schema: `encode` = MAGIC + msgpack (what containers carry), `dump` = canonical JSON (to read and
 to diff). Both hold integers and strings only: the same program is the same bytes everywhere.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import msgpack
 import numpy as np
 
 from axbuild.errors import AxError
 
-FORMAT = "axref-job/1"
-MAGIC = b"axref\x00\x00\x01"
+FORMAT = "axref-job/2"
+MAGIC = b"axref\x00\x00\x02"
 
 PARAMS, SWAP, OCM = "params", "ddr_swap", "ocm_base"
 ITEM_BYTES = {
@@ -46,6 +48,26 @@ class ProgramError(AxError):
     code = "AX400"
 
 
+def bytes_of(shape: tuple[int, ...], dtype: str) -> int:
+    """Bytes of all elements of an array."""
+    return math.prod(shape) * ITEM_BYTES[dtype]
+
+
+def end_of(begin: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: str) -> int:
+    """One past the last byte of an array whose first is `begin`."""
+    last = sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    return begin + last + ITEM_BYTES[dtype]
+
+
+@dataclass(frozen=True)
+class DensePlace:
+    """Where the elements of an operand lie in a dense copy of its tensor: first byte, and strides in bytes along the
+    operand's own axes."""
+
+    begin: int
+    strides: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Operand:
     """Bytes of one region seen as an array: element [i, j, ..] lies at begin + i strides[0] + j strides[1] + ..
@@ -53,6 +75,7 @@ class Operand:
     tensor: the name of what the bytes hold; a reader must find bytes that were written under the same name.
     begin: first byte; relative to the region, or to blob number `blob` in region "params" (-1 elsewhere).
     strides: bytes, not negative; axis order is the job's own (feature maps: NHWC).
+    dense: of outputs that a job computes; None where bytes are read, or only copied.
     """
 
     tensor: str
@@ -62,20 +85,23 @@ class Operand:
     strides: tuple[int, ...]
     dtype: str
     blob: int = -1
+    dense: DensePlace | None = None
 
     @property
     def end(self) -> int:
         """One past the last byte."""
-        last = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        return self.begin + last + ITEM_BYTES[self.dtype]
+        return end_of(self.begin, self.shape, self.strides, self.dtype)
 
     @property
     def bytes(self) -> int:
         """Bytes that move when the operand is read or written once."""
-        count = ITEM_BYTES[self.dtype]
-        for n in self.shape:
-            count *= n
-        return count
+        return bytes_of(self.shape, self.dtype)
+
+    @property
+    def in_dense(self) -> Operand:
+        """The same elements in the dense copy of the tensor, as the region of that name."""
+        assert self.dense is not None, "a job that computes says where"
+        return Operand(self.tensor, self.tensor, self.dense.begin, self.shape, self.dense.strides, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -123,10 +149,30 @@ class Port:
 
     @property
     def bytes(self) -> int:
-        count = ITEM_BYTES[self.dtype]
-        for n in self.shape:
-            count *= n
-        return count
+        return bytes_of(self.shape, self.dtype)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A tensor of the net: equal parts along axis 0, each an array in a dense copy or in an input's region.
+
+    shape: ONNX, batch included, of all parts together; strides: bytes, of one part along its ONNX axes.
+    parts: (name of the dense copy or input, first byte); several where samples were computed one by one.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    parts: tuple[tuple[str, int], ...]
+
+    @property
+    def part_shape(self) -> tuple[int, ...]:
+        return (self.shape[0] // len(self.parts), *self.shape[1:])
+
+    def part_end(self, begin: int) -> int:
+        """One past the last byte of the part that starts there."""
+        return end_of(begin, self.part_shape, self.strides, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -151,6 +197,7 @@ class Program:
     blobs: tuple[Blob, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    activations: tuple[Activation, ...]
     jobs: tuple[Job, ...]
     max_cycle: int
     macs: int
@@ -164,6 +211,19 @@ class Program:
     def ports(self) -> dict[str, Port]:
         return {port.name: port for port in (*self.inputs, *self.outputs)}
 
+    def dense_bytes(self) -> dict[str, int]:
+        """Name and size of every dense copy that activations lie in."""
+        return dense_bytes(self.activations, self.inputs)
+
+
+def dense_bytes(activations: tuple[Activation, ...], inputs: tuple[Port, ...]) -> dict[str, int]:
+    """What `Program.dense_bytes` gives."""
+    sizes: dict[str, int] = {}
+    for activation in activations:
+        for name, begin in activation.parts:
+            sizes[name] = max(sizes.get(name, 0), activation.part_end(begin))
+    return {name: size for name, size in sizes.items() if name not in {port.name for port in inputs}}
+
 
 def link(program: Program, offsets: dict[str, int]) -> Program:
     """The same program over a parameter constant in which the blob of digest d lies at offsets[d]."""
@@ -171,69 +231,3 @@ def link(program: Program, offsets: dict[str, int]) -> Program:
     if missing:
         raise ProgramError(f"The parameter constant lacks the blob {missing[0]}.")
     return replace(program, blobs=tuple(replace(blob, offset=offsets[blob.digest]) for blob in program.blobs))
-
-
-def plain(program: Program) -> dict[str, Any]:
-    """The schema: dicts, lists, integers, strings."""
-    return {
-        "format": FORMAT,
-        "target": program.chip,
-        "npu_mode": program.npu_mode,
-        "batch": program.batch,
-        "clock_mhz": program.clock_mhz,
-        "eus": list(program.engines),
-        "regions": [{"name": r.name, "space": r.space, "size": r.size} for r in program.regions],
-        "blobs": [{"digest": b.digest, "offset": b.offset, "size": b.size} for b in program.blobs],
-        "inputs": [_plain_port(port) for port in program.inputs],
-        "outputs": [_plain_port(port) for port in program.outputs],
-        "jobs": [_plain_job(job) for job in program.jobs],
-        "max_cycle": program.max_cycle,
-        "macs": program.macs,
-    }
-
-
-def encode(program: Program) -> bytes:
-    """MAGIC and the canonical msgpack of `plain`, keys sorted."""
-    packed: bytes = msgpack.packb(_sorted(plain(program)), use_bin_type=True)
-    return MAGIC + packed
-
-
-def dump(program: Program) -> str:
-    """Canonical JSON: sorted keys, one line."""
-    return json.dumps(plain(program), sort_keys=True, separators=(",", ":")) + "\n"
-
-
-def _plain_port(port: Port) -> dict[str, Any]:
-    return {"name": port.name, "dtype": port.dtype, "shape": list(port.shape)}
-
-
-def _plain_job(job: Job) -> dict[str, Any]:
-    return {
-        "index": job.index,
-        "label": job.label,
-        "op": job.op,
-        "eu": job.engine,
-        "kind": job.kind,
-        "kernel": job.kernel,
-        "cname": job.cname,
-        "in": [_plain_operand(operand) for operand in job.inputs],
-        "out": [_plain_operand(operand) for operand in job.outputs],
-        "deps": list(job.deps),
-        "start": job.start,
-        "dur": job.duration,
-        "attr": {name: list(v) if isinstance(v, tuple) else v for name, v in job.attr.items()},
-    }
-
-
-def _plain_operand(operand: Operand) -> list[Any]:
-    """[tensor, region, begin, end, dtype, shape, strides, blob]; end is redundant and checked."""
-    o = operand
-    return [o.tensor, o.region, o.begin, o.end, o.dtype, list(o.shape), list(o.strides), o.blob]
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value

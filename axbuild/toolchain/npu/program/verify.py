@@ -4,13 +4,16 @@
 2. In issue order every byte a job reads was written before, under the very tensor name it is read by; so no two live
    ranges overlap. Every byte of every output is written.
 3. Any two jobs that touch a common byte, one of them writing (RAW, WAR, WAW), are joined by a path of dependencies.
-4. No engine does two things at once, no job starts before what it waits for has ended.
+4. The dense copies in which tensors are watched are written completely, each byte once.
+5. No engine does two things at once, no job starts before what it waits for has ended.
 
-1 to 3 hold whatever the durations turn out to be; 4 is about the estimate.
+1 to 4 hold whatever the durations turn out to be; 5 is about the estimate. What is looked at is bytes, one by one: the
+work grows with the bytes that move, not with the pairs of jobs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,9 +21,6 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.program.form import ITEM_BYTES, PARAMS, Job, Operand, Program
-
-MAX_OVERLAP_WORK = 100_000
-"""steps of the exact test whether two strided operands share a byte; beyond, they count as sharing one"""
 
 
 class VerifyError(AxError):
@@ -35,8 +35,10 @@ class VerifyError(AxError):
 def verify(program: Program) -> None:
     """Raises VerifyError at the first thing that does not hold."""
     _check_bounds(program)
-    _check_contents(program)
-    _check_hazards(program)
+    hazards = _Hazards(program)
+    hazards.check_contents()
+    hazards.check_order()
+    _check_activations(program)
     _check_schedule(program)
 
 
@@ -61,141 +63,133 @@ def _check_bounds(program: Program) -> None:
                 raise VerifyError(job, f"writes '{operand.tensor}' to {operand.region}, which is read-only.")
 
 
-class _Owners:
-    """For each byte of each region the number of the tensor that was last written there; 0: nothing yet."""
+class _Marks:
+    """For each byte of each memory the number of an access, counted from 1; 0: none yet."""
+
+    def __init__(self, sizes: dict[str, int]) -> None:
+        self.bytes = {name: np.zeros(size, np.uint32) for name, size in sizes.items()}
+
+    def mark(self, operand: Operand, number: int) -> None:
+        self._of(operand)[...] = number
+
+    def found(self, operand: Operand) -> list[int]:
+        """The marks that the operand's bytes bear, ascending."""
+        marks = self._of(operand).reshape(-1)
+        changes = marks[1:][marks[1:] != marks[:-1]]
+        return [int(mark) for mark in np.unique(np.append(changes, marks[0]))]
+
+    def _of(self, operand: Operand) -> Array:
+        """The elements, one a byte, that belong to an operand."""
+        memory, item = self.bytes[operand.region], ITEM_BYTES[operand.dtype]
+        if operand.end - operand.begin == operand.bytes:
+            return memory[operand.begin : operand.end]
+        size = memory.itemsize
+        shape, strides = (*operand.shape, item), (*(s * size for s in operand.strides), size)
+        return np.ndarray(shape, memory.dtype, memory.data, operand.begin * size, strides)
+
+
+@dataclass(frozen=True, order=True)
+class _Clash:
+    """Two jobs, by number, that touch a byte in no order; `verb`, `tensor`: what the later one does with it."""
+
+    later: int
+    earlier: int
+    verb: str
+    tensor: str
+
+
+class _Hazards:
+    """Looks for clashes from both ends: going forward, whoever touches a byte must wait for who wrote it last; going
+    back, whoever reads it must be waited for by who writes it next. All other pairs follow from these."""
 
     def __init__(self, program: Program) -> None:
-        self.numbers: dict[str, int] = {}
-        self.bytes = {name: np.zeros(size, np.uint32) for name, size in sizes(program).items()}
-        for port in program.inputs:
-            self.bytes[port.name][:] = self.number(port.name)
-
-    def number(self, tensor: str) -> int:
-        return self.numbers.setdefault(tensor, len(self.numbers) + 1)
-
-    def name(self, number: int) -> str:
-        return next(name for name, n in self.numbers.items() if n == number)
-
-    def of(self, operand: Operand) -> Array:
-        return _bytes_of(operand, self.bytes[operand.region])
-
-
-def _bytes_of(operand: Operand, memory: Array) -> Array:
-    """The elements of `memory`, one a byte of the region, that belong to an operand."""
-    size, item = memory.itemsize, ITEM_BYTES[operand.dtype]
-    if operand.end - operand.begin == operand.bytes:
-        return memory[operand.begin : operand.end]
-    shape, strides = (*operand.shape, item), (*(s * size for s in operand.strides), size)
-    return np.ndarray(shape, memory.dtype, memory.data, operand.begin * size, strides)
-
-
-def _check_contents(program: Program) -> None:
-    owners = _Owners(program)
-    for job in program.jobs:
-        for operand in job.inputs:
-            if operand.blob < 0:
-                _check_read(job, operand, owners)
-        for operand in job.outputs:
-            owners.of(operand)[...] = owners.number(operand.tensor)
-    for port in program.outputs:
-        if not owners.bytes[port.name].all():
-            raise VerifyError(None, f"Output '{port.name}' is not written completely.")
-
-
-def _check_read(job: Job, operand: Operand, owners: _Owners) -> None:
-    found = owners.of(operand)
-    wanted = owners.number(operand.tensor)
-    if (found == wanted).all():
-        return
-    place = f"bytes of {operand.region}[{operand.begin}:{operand.end}]"
-    if not found.all():
-        raise VerifyError(job, f"reads '{operand.tensor}' from {place} that nothing has written.")
-    other = owners.name(int(found[found != wanted].flat[0]))
-    raise VerifyError(job, f"reads '{operand.tensor}' from {place} that hold '{other}': their live ranges overlap.")
-
-
-class _Accesses:
-    """Everything that touched one region so far, as arrays."""
-
-    def __init__(self, count: int, size: int) -> None:
-        self.begin = np.zeros(count, np.int64)
-        self.end = np.zeros(count, np.int64)
-        self.job = np.zeros(count, np.int64)
-        self.write = np.zeros(count, bool)
-        self.operands: list[Operand] = []
-        self.scratch = np.empty(size, np.uint8)
-
-    def add(self, operand: Operand, job: int, write: bool) -> None:
-        at = len(self.operands)
-        self.begin[at], self.end[at], self.job[at], self.write[at] = operand.begin, operand.end, job, write
-        self.operands.append(operand)
-
-    def clashes(self, operand: Operand, write: bool, ordered: Array) -> int | None:
-        """An earlier job that touches a byte of the operand, is not ordered before it, and must be."""
-        n = len(self.operands)
-        hit = (self.begin[:n] < operand.end) & (self.end[:n] > operand.begin) & ~ordered[self.job[:n]]
-        if not write:
-            hit &= self.write[:n]
-        for at in np.flatnonzero(hit):
-            if self._share(self.operands[at], operand):
-                return int(self.job[at])
-        return None
-
-    def _share(self, a: Operand, b: Operand) -> bool:
-        if all(o.end - o.begin == o.bytes for o in (a, b)):
-            return True
-        views = _bytes_of(a, self.scratch), _bytes_of(b, self.scratch)
-        try:
-            return np.shares_memory(*views, max_work=MAX_OVERLAP_WORK)  # type: ignore[arg-type]  # any int is allowed
-        except np.exceptions.TooHardError:
-            return True
-
-
-def _check_hazards(program: Program) -> None:
-    counts: dict[str, int] = {}
-    for job in program.jobs:
-        for operand in (*job.inputs, *job.outputs):
-            counts[operand.region] = counts.get(operand.region, 0) + 1
-    limits = sizes(program)
-    regions = {name: _Accesses(counts[name], limits[name]) for name in counts if name != PARAMS}
-    precedes = _Order(program)
-    for job in program.jobs:
-        ordered = precedes.bits(job)
-        for write, operands in ((False, job.inputs), (True, job.outputs)):
-            for operand in operands:
-                if operand.blob < 0:
-                    _check_order(program, job, operand, write, ordered, regions[operand.region])
-                    regions[operand.region].add(operand, job.index, write)
-
-
-def _check_order(program: Program, job: Job, operand: Operand, write: bool, ordered: Array, region: _Accesses) -> None:
-    clash = region.clashes(operand, write, ordered)
-    if clash is None:
-        return
-    verb = "writes" if write else "reads"
-    if clash == job.index:
-        raise VerifyError(job, f"{verb} bytes of '{operand.tensor}' that it also touches otherwise.")
-    other = program.jobs[clash]
-    raise VerifyError(
-        job, f"{verb} bytes of '{operand.tensor}' that job {clash} ({other.label}) touches, and does not wait for it."
-    )
-
-
-class _Order:
-    """Which jobs every execution runs before a job: the transitive closure of the dependencies."""
-
-    def __init__(self, program: Program) -> None:
-        self.count = len(program.jobs)
+        self.program = program
+        self.clashes: list[_Clash] = []
         self.before: list[int] = []
+        """for each job a bit set of the jobs that every execution runs before it"""
+        for job in program.jobs:
+            before = 0
+            for dep in job.deps:
+                before |= self.before[dep] | 1 << dep
+            self.before.append(before)
 
-    def bits(self, job: Job) -> Array:
-        """bool [jobs] for the next job in issue order."""
-        before = 0
-        for dep in job.deps:
-            before |= self.before[dep] | 1 << dep
-        self.before.append(before)
-        packed = np.frombuffer(before.to_bytes(-(-self.count // 8), "little"), np.uint8)
-        return np.unpackbits(packed, bitorder="little", count=self.count).astype(bool)
+    def check_contents(self) -> None:
+        """Forward; refuses reads of bytes that hold something else, and outputs that are not written completely."""
+        marks = _Marks(sizes(self.program))
+        owners = [(-1, port.name) for port in self.program.inputs]
+        for number, port in enumerate(self.program.inputs, 1):
+            marks.bytes[port.name][:] = number
+        for job in self.program.jobs:
+            for operand in job.inputs:
+                if operand.blob < 0:
+                    found = [owners[mark - 1] if mark else None for mark in marks.found(operand)]
+                    _check_read(job, operand, found)
+                    self._note(job, "reads", operand, [owner[0] for owner in found if owner])
+            for operand in job.outputs:
+                over = [owners[mark - 1][0] for mark in marks.found(operand) if mark]
+                self._note(job, "writes", operand, over)
+                owners.append((job.index, operand.tensor))
+                marks.mark(operand, len(owners))
+        for port in self.program.outputs:
+            if not marks.bytes[port.name].all():
+                raise VerifyError(None, f"Output '{port.name}' is not written completely.")
+
+    def check_order(self) -> None:
+        """Back; then refuses the first pair that is in no order."""
+        marks = _Marks(sizes(self.program))
+        writes = [(job.index, operand.tensor) for job in self.program.jobs for operand in job.outputs]
+        number = len(writes)
+        for job in reversed(self.program.jobs):
+            for operand in reversed(job.outputs):
+                marks.mark(operand, number)
+                number -= 1
+            for operand in (operand for operand in job.inputs if operand.blob < 0):
+                for later, tensor in (writes[mark - 1] for mark in marks.found(operand) if mark):
+                    self._need(job.index, later, "writes", tensor)
+        for clash in sorted(self.clashes)[:1]:
+            self._refuse(clash)
+
+    def _note(self, job: Job, verb: str, operand: Operand, writers: list[int]) -> None:
+        for earlier in writers:
+            if earlier >= 0:
+                self._need(earlier, job.index, verb, operand.tensor)
+
+    def _need(self, earlier: int, later: int, verb: str, tensor: str) -> None:
+        if not self.before[later] >> earlier & 1:
+            self.clashes.append(_Clash(later, earlier, verb, tensor))
+
+    def _refuse(self, clash: _Clash) -> None:
+        job, other = self.program.jobs[clash.later], self.program.jobs[clash.earlier]
+        touched = f"{clash.verb} bytes of '{clash.tensor}' that"
+        if job is other:
+            raise VerifyError(job, f"{touched} it also touches otherwise.")
+        raise VerifyError(job, f"{touched} job {other.index} ({other.label}) touches, and does not wait for it.")
+
+
+def _check_read(job: Job, operand: Operand, owners: list[tuple[int, str] | None]) -> None:
+    place = f"bytes of {operand.region}[{operand.begin}:{operand.end}]"
+    for owner in owners:
+        if owner is None:
+            raise VerifyError(job, f"reads '{operand.tensor}' from {place} that nothing has written.")
+        if owner[1] != operand.tensor:
+            raise VerifyError(
+                job, f"reads '{operand.tensor}' from {place} that hold '{owner[1]}': their live ranges overlap."
+            )
+
+
+def _check_activations(program: Program) -> None:
+    """Every byte of a dense copy is written by some job, and by no two."""
+    written = _Marks(program.dense_bytes())
+    for job in program.jobs:
+        for operand in (operand for operand in job.outputs if operand.dense):
+            if operand.tensor not in written.bytes or operand.in_dense.end > written.bytes[operand.tensor].size:
+                raise VerifyError(job, f"writes beyond the dense copy of '{operand.tensor}'.")
+            if written.found(operand.in_dense) != [0]:
+                raise VerifyError(job, f"writes what the dense copy of '{operand.tensor}' already has.")
+            written.mark(operand.in_dense, job.index + 1)
+    for name, marks in written.bytes.items():
+        if not marks.all():
+            raise VerifyError(None, f"No job writes all of '{name}'.")
 
 
 def _check_schedule(program: Program) -> None:

@@ -1,4 +1,5 @@
-"""What a kernel of the simulator is: numpy on one thread, independent of the ONNX bodies it must equal to the last bit."""
+"""What a kernel of the simulator is: numpy on one thread, independent of the ONNX bodies that it must equal bit for
+bit."""
 
 from __future__ import annotations
 
@@ -6,8 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import KernelAttr
+
+
+class ValueRangeError(AxError):
+    """AX409: a value met at run time that an operator cannot take; a kernel's sentence is the end of the machine's."""
+
+    code = "AX409"
 
 
 @dataclass(frozen=True)

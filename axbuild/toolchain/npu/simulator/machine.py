@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.npu.program.form import OCM, SWAP, Job, Operand, Program, ProgramError
 from axbuild.toolchain.npu.lower.attr import KernelAttr
+from axbuild.toolchain.npu.program.form import OCM, SWAP, Activation, Job, Operand, Program, ProgramError
+from axbuild.toolchain.npu.simulator.base import ValueRangeError
 from axbuild.toolchain.npu.simulator.registry import KERNELS
 
 Step = tuple[Callable[[list[Array], list[Array], Any], None], list[Array], list[Array], KernelAttr]
@@ -21,7 +23,7 @@ _MISFITS = (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError,
 
 
 class InputError(AxError):
-    """AX401: an input of a simulation is missing, unknown, or of another shape or dtype."""
+    """AX401: an input of a simulation, or a tensor to watch, that is missing, unknown, or of another shape or dtype."""
 
     code = "AX401"
 
@@ -54,22 +56,52 @@ class Machine:
 
     def view(self, operand: Operand) -> Array:
         if operand.blob >= 0:
-            memory, offset = self.params, self.program.blobs[operand.blob].offset + operand.begin
-        else:
-            memory, offset = self.memory[operand.region], operand.begin
-        return np.ndarray(operand.shape, operand.dtype, memory.data, offset, operand.strides)
+            return _array(operand, self.params, self.program.blobs[operand.blob].offset)
+        return _array(operand, self.memory[operand.region])
 
-    def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
-        """inputs and result: port name -> array of exactly the port's shape and dtype."""
+    def run(self, inputs: dict[str, Array], watch: Sequence[str] = ()) -> dict[str, Array]:
+        """inputs and result: port name -> array of exactly the port's shape and dtype.
+
+        watch: tensors of the net that the result holds too, under their names, in ONNX order and shape, batch included.
+        """
+        watched = [self._activation(name) for name in watch]
         self._take(inputs)
+        copies = self._copies(watched)
         for job, (kernel, sources, targets, attr) in zip(self.program.jobs, self.steps, strict=True):
             try:
                 kernel(sources, targets, attr)
+            except ValueRangeError as error:
+                raise ValueRangeError(f"Job {job.index} ({job.label}): {error.sentence}.") from None
             except _MISFITS as error:
                 raise ProgramError(
                     f"Job {job.index} ({job.label}): the operands and attributes do not fit '{job.kernel}'."
                 ) from error
-        return {port.name: self._port(port.name).copy() for port in self.program.outputs}
+            operand = job.outputs[0]
+            if operand.dense and operand.tensor in copies:
+                _array(operand.in_dense, copies[operand.tensor])[...] = targets[0]
+        found = {port.name: self._port(port.name).copy() for port in self.program.outputs}
+        return found | {activation.name: self._seen(activation, copies) for activation in watched}
+
+    def _activation(self, name: str) -> Activation:
+        known = {activation.name: activation for activation in self.program.activations}
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else ""
+            raise InputError(f"The program has no tensor '{name}' to watch.", hint=hint)
+        return known[name]
+
+    def _copies(self, watched: list[Activation]) -> dict[str, Array]:
+        """Dense copies that the watched tensors lie in, still empty."""
+        wanted = {name for activation in watched for name, _ in activation.parts}
+        return {n: np.zeros(size, np.uint8) for n, size in self.program.dense_bytes().items() if n in wanted}
+
+    def _seen(self, activation: Activation, copies: dict[str, Array]) -> Array:
+        memory = self.memory | copies
+        parts = [
+            np.ndarray(activation.part_shape, activation.dtype, memory[name].data, begin, activation.strides)
+            for name, begin in activation.parts
+        ]
+        return np.concatenate(parts)
 
     def _port(self, name: str) -> Array:
         port = self.program.ports()[name]
@@ -86,6 +118,11 @@ class Machine:
                     f"Input '{name}' must be {port.dtype} {list(port.shape)}, got {array.dtype} {list(array.shape)}."
                 )
             self._port(name)[...] = array
+
+
+def _array(operand: Operand, memory: Array, offset: int = 0) -> Array:
+    """The operand in bytes that start at `offset` of `memory`."""
+    return np.ndarray(operand.shape, operand.dtype, memory.data, offset + operand.begin, operand.strides)
 
 
 def simulate(program: Program, params: bytes, inputs: dict[str, Array]) -> dict[str, Array]:

@@ -1,0 +1,104 @@
+"""Packed constants of a net: each pack of bytes once, cut into the pieces that are loaded and dropped as wholes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from axbuild.toolchain.kinds.base import Box
+from axbuild.toolchain.npu.chips.preset import Chip
+from axbuild.toolchain.npu.layout.allocate import OcmError, aligned
+from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
+from axbuild.toolchain.npu.lower.base import Pack, Part
+from axbuild.toolchain.npu.lower.registry import pack_of
+from axbuild.toolchain.npu.net import Net, Op
+from axbuild.toolchain.npu.program.form import PARAMS
+
+
+@dataclass(eq=False)
+class Piece:
+    """Rows first..last of a pack; storage: where they lie on chip, while they do."""
+
+    op: str
+    position: int
+    pack: Pack
+    blob: int
+    rows: tuple[int, int]
+    storage: Storage | None = field(default=None)
+
+    @property
+    def bytes(self) -> int:
+        return (self.rows[1] - self.rows[0]) * self.pack.row_bytes
+
+    @property
+    def box(self) -> Box:
+        return Box((self.rows, *((0, size) for size in self.pack.data.shape[1:])))
+
+    def source(self) -> Storage:
+        """The piece in the parameter constant; strides count from row 0."""
+        data = self.pack.data
+        strides = packed_strides(data.shape, data.dtype.name)
+        return Storage(f"{self.op}.params", PARAMS, 0, strides, data.dtype.name, (0,) * data.ndim, self.blob)
+
+
+def pieces_of(op: str, position: int, pack: Pack, blob: int, limit: int) -> list[Piece]:
+    """The pack in pieces of about equal size, none above `limit` bytes where its rows allow that."""
+    rows = pack.data.shape[0]
+    if pack.axes[0] < 0 or pack.data.nbytes <= limit:
+        return [Piece(op, position, pack, blob, (0, rows))]
+    count = -(-pack.data.nbytes // limit)
+    step = max(1, min(-(-rows // count), limit // pack.row_bytes))
+    return [Piece(op, position, pack, blob, (at, min(at + step, rows))) for at in range(0, rows, step)]
+
+
+def part_of(piece: Piece, out: Box) -> Part:
+    """What a job for the part `out` of the output reads of a piece."""
+    ranges = piece.pack.part(out)
+    if ranges[0][0] < piece.rows[0] or ranges[0][1] > piece.rows[1]:
+        raise OcmError(f"A tile of '{piece.op}' needs constants beyond its piece.")
+    return Part(Box(ranges))
+
+
+def served(piece: Piece | None, out: Box) -> Box:
+    """The part of an output box that a piece's rows serve; all of it where there are no constants."""
+    axis = piece.pack.axes[0] if piece else -1
+    if piece is None or axis < 0:
+        return out
+    start, stop = out.ranges[axis]
+    step = piece.pack.step
+    low, high = max(start, piece.rows[0] * step), min(stop, piece.rows[1] * step)
+    return Box((*out.ranges[:axis], (low, high), *out.ranges[axis + 1 :]))
+
+
+class ConstantPieces:
+    """pieces: for each operator of the net its pieces in order; blobs: the packs' bytes, equal ones once."""
+
+    def __init__(self, net: Net, chip: Chip) -> None:
+        self.chip = chip
+        self.blobs: dict[bytes, int] = {}
+        self._packs: dict[int, Pack | None] = {}
+        self.pieces = [self._of(position, op, len(net.tensors[op.output].shape)) for position, op in enumerate(net.ops)]
+
+    def _of(self, position: int, op: Op, rank: int) -> list[Piece]:
+        key = id(op.kind)
+        if key not in self._packs:
+            self._packs[key] = pack_of(op.kind, self.chip.rates.mac_co, rank)
+        pack = self._packs[key]
+        if pack is None:
+            return []
+        blob = self.blobs.setdefault(pack.data.tobytes(), len(self.blobs))
+        return pieces_of(op.name, position, pack, blob, self.chip.param_bytes // 4)
+
+    def in_order(self) -> list[Piece]:
+        return [piece for pieces in self.pieces for piece in pieces]
+
+    def room(self) -> int:
+        """Bytes on chip for parameters: the chip's share, or what the largest piece needs."""
+        largest = max(self.in_order(), key=lambda piece: piece.bytes, default=None)
+        if largest is None or aligned(largest.bytes) <= self.chip.param_bytes:
+            return self.chip.param_bytes
+        if aligned(largest.bytes) >= self.chip.ocm_bytes:
+            raise OcmError(
+                f"The constants of '{largest.op}' come in pieces of {largest.bytes} bytes or more; {self.chip.name} "
+                f"{self.chip.npu_mode} has {self.chip.ocm_bytes} bytes on chip."
+            )
+        return aligned(largest.bytes)

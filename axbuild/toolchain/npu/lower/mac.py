@@ -1,0 +1,136 @@
+"""Multiply-accumulates as jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.kinds.base import Box, ceil_div, memory_axis
+from axbuild.toolchain.kinds.codes import Edge, Grid
+from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
+from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
+from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, onnx_order, sources
+from axbuild.toolchain.npu.lower.multiplier import packed_multipliers
+from axbuild.toolchain.npu.lower.window import WindowAttr, window_attr
+
+
+@cache
+def block_type(weight: str, bias: str, scale: str, channels: int, depth: int) -> np.dtype[Any]:
+    """The constants of as many output channels as a conv engine makes at once, little-endian, without gaps.
+
+    weight: int8 or int16 [channels, depth], depth the products of one output in the order in which a map lies in
+    memory; bias: int32, int64 beside 16-bit operands, float32 where the output is; scale: multipliers, uint32 words
+    m + t 2^24 in 8 bits, else float64. Channels that an operator does not have are zero.
+    """
+    fields = [("weight", weight, (channels, depth)), ("bias", bias, (channels,)), ("scale", scale, (channels,))]
+    return np.dtype([(name, np.dtype(dtype).newbyteorder("<"), shape) for name, dtype, shape in fields])
+
+
+@dataclass(frozen=True)
+class WeightedAttr(KernelAttr):
+    """weight, bias, scale: numpy's names of what a block of `block` output channels holds; lo, hi: clamp of codes."""
+
+    weight: str
+    bias: str
+    scale: str
+    block: int
+    x_zero: int
+    y_zero: int
+    lo: int
+    hi: int
+
+    def block_type(self, depth: int) -> np.dtype[Any]:
+        return block_type(self.weight, self.bias, self.scale, self.block, depth)
+
+
+@dataclass(frozen=True)
+class ConvAttr(WindowAttr, WeightedAttr):
+    """groups: of the job's own part."""
+
+    groups: int
+
+
+@dataclass(frozen=True)
+class MatMulAttr(KernelAttr):
+    """The multiplier is m 2^-t."""
+
+    m: int
+    t: int
+    a_zero: int
+    b_zero: int
+    y_zero: int
+    lo: int
+    hi: int
+
+
+def _zero(edge: Edge) -> int:
+    return edge.zero if isinstance(edge, Grid) else 0
+
+
+def _scale(kind: Conv | FullyConnected) -> Array:
+    return packed_multipliers(kind.multiplier, kind.x, kind.w, kind.y)
+
+
+def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
+    """The fields of WeightedAttr."""
+    return {
+        "weight": kind.weight.dtype.name,
+        "bias": kind.bias.dtype.name,
+        "scale": _scale(kind).dtype.name,
+        "block": block,
+        "x_zero": kind.x.zero,
+        "y_zero": _zero(kind.y),
+        "lo": kind.lo,
+        "hi": kind.hi,
+    }
+
+
+def _blocks(kind: Conv | FullyConnected, weight: Array, block: int) -> Array:
+    """uint8 [blocks, bytes of a block]; weight: [co, ...] in the order of memory."""
+    channels, scale = weight.shape[0], _scale(kind)
+    rows = weight.reshape(channels, -1)
+    layout = block_type(weight.dtype.name, kind.bias.dtype.name, scale.dtype.name, block, rows.shape[1])
+    blocks = np.zeros(ceil_div(channels, block), layout)
+    for name, array in (("weight", rows), ("bias", kind.bias), ("scale", scale)):
+        filled = np.zeros((len(blocks) * block, *array.shape[1:]), array.dtype)
+        filled[:channels] = array
+        blocks[name] = filled.reshape(blocks[name].shape)
+    return blocks.view(np.uint8).reshape(len(blocks), layout.itemsize)
+
+
+def _conv_works(kind: Conv, geometry: Geometry, out: Box) -> list[Work]:
+    reads = sources(kind, geometry, out)
+    groups = reads[0][1].box.shape[3] // int(kind.weight.shape[1])
+    fields = {**_weighted(kind, geometry.block), **window_attr(kind.window, kind, geometry, out)}
+    name = "dwconv" if kind.depthwise and kind.weight.shape[0] == kind.group else "conv"
+    return [Work(name, name, reads, Part(out), True, ConvAttr(**fields, groups=groups))]
+
+
+def _conv_pack(kind: Conv, block: int, rank: int) -> Pack:
+    return Pack(_blocks(kind, kind.weight.transpose(0, 2, 3, 1), block), (memory_axis(1, rank), -1), block)
+
+
+def _fully_connected_works(kind: FullyConnected, geometry: Geometry, out: Box) -> list[Work]:
+    attr = WeightedAttr(**_weighted(kind, geometry.block))
+    target = Part(out, onnx_order(geometry.output))
+    return [Work("fc", kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
+
+
+def _fully_connected_pack(kind: FullyConnected, block: int, rank: int) -> Pack:
+    return Pack(_blocks(kind, kind.weight, block), (memory_axis(rank - 1, rank), -1), block)
+
+
+def _matmul_works(kind: MatMul, geometry: Geometry, out: Box) -> list[Work]:
+    m, t = mantissa(kind.multiplier)
+    attr = MatMulAttr(m, t, kind.a.zero, kind.b.zero, _zero(kind.y), kind.lo, kind.hi)
+    target = Part(out, onnx_order(geometry.output))
+    return [Work("matmul", kind.job, sources(kind, geometry, out, ordered=True), target, False, attr)]
+
+
+CONV = Lowering(_conv_works, _conv_pack)
+FULLY_CONNECTED = Lowering(_fully_connected_works, _fully_connected_pack)
+MATMUL = Lowering(_matmul_works)

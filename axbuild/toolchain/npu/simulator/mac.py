@@ -1,0 +1,225 @@
+"""Multiply-accumulates: exact integers carried in floating point, and requantised in float64.
+
+In 8 bits products are summed in float32, exactly, in any order, while sum |w| max|x - zero| < 2^24; where a channel's
+real weights do not prove that, the reduction is cut into parts that hold for any weights and the parts are added in
+float64. With a 16-bit operand all is float64: lowering proved that every accumulator stays below 2^52. Work proceeds
+in blocks of output rows small enough for the cache, because the requantisation is bound by memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.lower.attr import scaled
+from axbuild.toolchain.npu.lower.mac import ConvAttr, MatMulAttr, WeightedAttr
+from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.requantise import multipliers
+from axbuild.toolchain.npu.simulator.window import centred, windows
+
+EXACT_FLOAT32 = 1 << 24
+SAFE_PRODUCTS = EXACT_FLOAT32 // (1 << 15)
+"""of an 8-bit weight and a centred code, which sum exactly in float32 whatever they are"""
+BLOCK_ELEMENTS = 1 << 16
+FUSED_SHIFT = 43
+
+
+def peak_of(x: Array, zero: int) -> int:
+    """Largest |code - zero| of x's type."""
+    codes = np.iinfo(x.dtype)
+    return max(zero - int(codes.min), int(codes.max) - zero)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One job's constants beside codes whose largest distance from their zero is `peak`.
+
+    values: [co, products of an output], float32 where operands have 8 bits, else float64; bias, scale: [co] as packed.
+    """
+
+    values: Array
+    bias: Array
+    scale: Array
+    peak: int
+
+    @classmethod
+    def unpack(cls, blocks: Array, channels: int, depth: int, x: Array, attr: WeightedAttr) -> Weights:
+        """blocks: uint8 [n, bytes of a block]; channels <= n attr.block; x: the codes."""
+        packed = blocks.view(attr.block_type(depth)).reshape(-1)
+        work = np.float32 if x.itemsize == packed["weight"].itemsize == 1 else np.float64
+        values = packed["weight"].astype(work).reshape(-1, depth)[:channels]
+        bias, scale = (packed[name].reshape(-1)[:channels] for name in ("bias", "scale"))
+        return cls(values, bias, scale, peak_of(x, attr.x_zero))
+
+    @property
+    def part(self) -> int:
+        """Products that are summed at once."""
+        depth = int(self.values.shape[1])
+        if self.values.dtype == np.float64 or depth * 128 * self.peak < EXACT_FLOAT32:
+            return depth
+        largest = np.abs(self.values).sum(axis=1, dtype=np.float64).max()
+        return depth if largest * self.peak < EXACT_FLOAT32 else SAFE_PRODUCTS
+
+
+class Finish:
+    """From the accumulators of one job to its output, each step exact or in the written order.
+
+    To codes: clamp(zero + floor((acc + bias) M + 0.5)). To float32: f32(f64(acc) M), plus the bias.
+    """
+
+    def __init__(self, weights: Weights, attr: WeightedAttr, y: Array) -> None:
+        self.attr, self.dtype = attr, y.dtype
+        self.bias, self.multiplier = weights.bias, multipliers(weights.scale)
+        self.fused = _fuses(weights)
+        if self.fused:
+            self.offset = self.bias * self.multiplier + (0.5 + attr.y_zero)
+
+    def __call__(self, acc: Array) -> Array:
+        if self.dtype == np.float32:
+            return self._reals(acc)
+        if self.fused:
+            real = np.multiply(acc, self.multiplier, dtype=np.float64)
+            real += self.offset
+        else:
+            real = np.add(acc, self.bias, dtype=np.float64)
+            real *= self.multiplier
+            real += 0.5
+            np.floor(real, out=real)
+            real += self.attr.y_zero
+        np.maximum(real, self.attr.lo, out=real)
+        np.minimum(real, self.attr.hi, out=real)
+        if self.fused and self.attr.lo < 0:
+            np.floor(real, out=real)  # elsewhere the cast does
+        codes: Array = real.astype(self.dtype)
+        return codes
+
+    def _reals(self, acc: Array) -> Array:
+        real = np.add(acc, 0.0, dtype=np.float64)  # an accumulator of -0.0 is 0.0
+        real *= self.multiplier
+        biased: Array = real.astype(np.float32) + self.bias
+        return biased
+
+
+def _fuses(weights: Weights) -> bool:
+    """Whether acc M + (bias M + 0.5 + zero) rounds nowhere, so that the order does not matter.
+
+    With M = m 2^-t all terms are multiples of 2^-t, and their sum stays below 2^53 of these: m <= 2^22, |acc| < 2^29
+    over 2^14 products, |bias| < 2^29, |zero| < 2^8. Near-dead channels have a larger t.
+    """
+    if weights.scale.dtype != np.uint32:
+        return False
+    small = weights.values.shape[1] <= 1 << 14 and np.abs(weights.bias.astype(np.int64)).max() < 1 << 29
+    return bool(small and (weights.scale >> 24).max() <= FUSED_SHIFT)
+
+
+def conv(sources: list[Array], targets: list[Array], attr: ConvAttr) -> None:
+    """x codes [n, h, w, ci], blocks -> [n, ho, wo, co]; pads: this job's own."""
+    x, blocks = sources
+    y = targets[0]
+    ci, co = x.shape[3] // attr.groups, y.shape[3] // attr.groups
+    depth = ci * attr.kernel[0] * attr.kernel[1]
+    weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
+    finish, part = Finish(weights, attr, y), weights.part
+    matrices = [weights.values[g * co : (g + 1) * co].T for g in range(attr.groups)]
+    maps = x if attr.kernel == (1, 1) and not any(attr.pads) else centred(x, attr, attr.x_zero, _work(weights))
+    for n, top, bottom in row_blocks(y.shape, depth * attr.groups):
+        acc = []
+        for g, matrix in enumerate(matrices):
+            columns = _columns(maps[n, :, :, g * ci : (g + 1) * ci], top, bottom, y.shape[2], attr, _work(weights))
+            acc.append(_product(columns, matrix, part))
+        rows = acc[0] if attr.groups == 1 else np.concatenate(acc, axis=1)
+        y[n, top:bottom] = finish(rows).reshape(bottom - top, y.shape[2], y.shape[3])
+
+
+def dwconv(sources: list[Array], targets: list[Array], attr: ConvAttr) -> None:
+    """As `conv`, with one input channel for each output channel: sums of shifted maps."""
+    x, blocks = sources
+    y = targets[0]
+    depth = attr.kernel[0] * attr.kernel[1]
+    weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
+    finish = Finish(weights, attr, y)
+    total = weights.values.dtype if weights.part == depth else np.float64
+    taps = np.ascontiguousarray(weights.values.T)
+    maps = centred(x, attr, attr.x_zero, _work(weights))
+    for n, top, bottom in row_blocks(y.shape, y.shape[3]):
+        acc = np.zeros((bottom - top, y.shape[2], y.shape[3]), total)
+        part = np.empty_like(acc)
+        for tap, window in zip(taps, windows(maps[n], top, bottom, y.shape[2], attr), strict=True):
+            np.multiply(window, tap, out=part)
+            acc += part
+        y[n, top:bottom] = finish(acc)
+
+
+def fc(sources: list[Array], targets: list[Array], attr: WeightedAttr) -> None:
+    """x codes [.., k], blocks -> [.., co]."""
+    x, blocks = sources
+    y = targets[0]
+    weights = Weights.unpack(blocks, y.shape[-1], x.shape[-1], x, attr)
+    rows = _centred(x.reshape(-1, x.shape[-1]), attr.x_zero, _work(weights))
+    acc = _product(rows, weights.values.T, weights.part)
+    y[...] = Finish(weights, attr, y)(acc).reshape(y.shape)
+
+
+def matmul(sources: list[Array], targets: list[Array], attr: MatMulAttr) -> None:
+    """a, b codes, numpy's matmul shapes; in 8 bits in parts whose sums are exact in float32 whatever the codes."""
+    zeros = (attr.a_zero, attr.b_zero)
+    narrow = all(x.itemsize == 1 for x in sources)
+    a, b = (_centred(x, zero, np.float32 if narrow else np.float64) for x, zero in zip(sources, zeros, strict=True))
+    part = EXACT_FLOAT32 // (1 << 16) if narrow else max(1, a.shape[-1])
+    acc = np.zeros(targets[0].shape, np.float64)
+    for start in range(0, a.shape[-1], part):
+        acc += a[..., start : start + part] @ b[..., start : start + part, :]
+    real = acc * scaled(attr.m, attr.t)
+    if targets[0].dtype != np.float32:
+        real = np.clip(np.floor(real + 0.5) + attr.y_zero, attr.lo, attr.hi)
+    targets[0][...] = real
+
+
+def row_blocks(shape: tuple[int, ...], depth: int) -> Iterator[tuple[int, int, int]]:
+    """(n, first row, last row + 1) over an output [n, ho, wo, co] in blocks that keep the working set in cache."""
+    n, height, width, channels = shape
+    rows = max(1, BLOCK_ELEMENTS // (width * max(channels, depth)))
+    for image in range(n):
+        for top in range(0, height, rows):
+            yield image, top, min(height, top + rows)
+
+
+def _work(weights: Weights) -> type[np.floating[Any]]:
+    kind: type[np.floating[Any]] = weights.values.dtype.type
+    return kind
+
+
+def _centred(x: Array, zero: int, work: type[np.floating[Any]]) -> Array:
+    return np.subtract(x, work(zero), dtype=work)
+
+
+def _columns(image: Array, top: int, bottom: int, width: int, attr: ConvAttr, work: type[np.floating[Any]]) -> Array:
+    """[pixels, kh * kw * ci] of centred codes; an image still in codes is one that needs no padding."""
+    taps = list(windows(image, top, bottom, width, attr))
+    if image.dtype != work:
+        return _centred(taps[0], attr.x_zero, work).reshape(-1, image.shape[2])
+    columns = np.empty((bottom - top, width, len(taps), image.shape[2]), work)
+    for i, tap in enumerate(taps):
+        columns[:, :, i] = tap
+    return columns.reshape((bottom - top) * width, -1)
+
+
+def _product(columns: Array, matrix: Array, part: int) -> Array:
+    """columns @ matrix, exact: at once, or `part` products at a time, added in float64."""
+    if part == matrix.shape[0]:
+        product: Array = columns @ matrix
+        return product
+    acc = np.zeros((columns.shape[0], matrix.shape[1]), np.float64)
+    for start in range(0, matrix.shape[0], part):
+        acc += columns[:, start : start + part] @ matrix[start : start + part]
+    return acc
+
+
+CONV = Kernel(conv, 2, ConvAttr)
+DWCONV = Kernel(dwconv, 2, ConvAttr)
+FC = Kernel(fc, 2, WeightedAttr)
+MATMUL = Kernel(matmul, 2, MatMulAttr)
