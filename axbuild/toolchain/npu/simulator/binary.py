@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,41 +11,35 @@ from axbuild.toolchain.npu.lower.attr import scaled
 from axbuild.toolchain.npu.lower.binary import BinaryAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.blocks import blocks
-
-Combine = Callable[[Array, Array, float], Array]
-"""(left, right: centred codes times their factors as int64, multiplier) -> float64, yet to be rounded"""
+from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
-def _sum(left: Array, right: Array, multiplier: float) -> Array:
-    return (left + right) * multiplier
+def _blocks(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> Iterator[tuple[Array, Array, Array]]:
+    """int64 blocks of both operands, centred and times their factors, and what they become."""
+    for a, b, y in blocks(targets[0], *sources, dtype=np.int64):
+        yield (a - attr.a_zero) * attr.a_factor, (b - attr.b_zero) * attr.b_factor, y
 
 
-def _difference(left: Array, right: Array, multiplier: float) -> Array:
-    return (left - right) * multiplier
+def _exact(operation: np.ufunc) -> Kernel:
+    """R of what the operation makes of two integers."""
 
-
-def _product(left: Array, right: Array, multiplier: float) -> Array:
-    return (left * right) * multiplier
-
-
-def _quotient(left: Array, right: Array, multiplier: float) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = left * multiplier / right
-    found[(left == 0) & (right == 0)] = 0.0
-    return found
-
-
-def _kernel(combine: Combine) -> Kernel:
     def run(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> None:
         multiplier = scaled(attr.m, attr.t)
-        for a, b, y in blocks(targets[0], *sources, dtype=np.int64):
-            real = combine((a - attr.a_zero) * attr.a_factor, (b - attr.b_zero) * attr.b_factor, multiplier)
-            real += 0.5
-            np.floor(real, out=real)
-            real += attr.y_zero
-            y[...] = np.clip(real, attr.lo, attr.hi, out=real)
+        for left, right, y in _blocks(sources, targets, attr):
+            requantise(operation(left, right), multiplier, attr.y_zero, attr.lo, attr.hi, y)
 
     return Kernel(run, 2, BinaryAttr)
 
 
-ADD, SUB, MUL, DIV = (_kernel(combine) for combine in (_sum, _difference, _product, _quotient))
+def divide(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> None:
+    """floor(left m 2^-t / right + 0.5); 0 / 0 is 0."""
+    multiplier = scaled(attr.m, attr.t)
+    for left, right, y in _blocks(sources, targets, attr):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            quotient = left * multiplier / right
+        quotient[(left == 0) & (right == 0)] = 0.0
+        requantise(quotient, 1.0, attr.y_zero, attr.lo, attr.hi, y)
+
+
+ADD, SUB, MUL = (_exact(operation) for operation in (np.add, np.subtract, np.multiply))
+DIV = Kernel(divide, 2, BinaryAttr)

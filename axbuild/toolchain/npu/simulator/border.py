@@ -9,6 +9,7 @@ from axbuild.toolchain.npu.lower.attr import bits_float32, scaled
 from axbuild.toolchain.npu.lower.border import GridAttr, NormalizeAttr, RequantizeAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.blocks import blocks
+from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
 def quantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None:
@@ -31,11 +32,7 @@ def requantize(sources: list[Array], targets: list[Array], attr: RequantizeAttr)
     """clamp(y_zero + floor((x - x_zero) m 2^-t + 0.5))."""
     multiplier = scaled(attr.m, attr.t)
     for x, y in blocks(targets[0], *sources, dtype=np.float64):
-        real = (x - attr.x_zero) * multiplier
-        real += 0.5
-        np.floor(real, out=real)
-        real += attr.y_zero
-        y[...] = np.clip(real, attr.lo, attr.hi, out=real)
+        requantise(x - attr.x_zero, multiplier, attr.y_zero, attr.lo, attr.hi, y)
 
 
 def normalize(sources: list[Array], targets: list[Array], attr: NormalizeAttr) -> None:
