@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bodies import LEVELS, run_body, run_chain
+from bodies import EVERY_LEVEL, LEVELS, run_body, run_chain
 from npu_world import one_kind, run
 from witness.all import oracle
 from witness.base import grid, pairs
@@ -157,18 +157,22 @@ def test_a_clip_keeps_nan_and_the_sign_of_zero(ends):
     assert np.isnan(found[-1])
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_float_operations_side_by_side_are_not_fused(level):
+@pytest.mark.parametrize("level", EVERY_LEVEL)
+def test_reals_side_by_side_are_not_fused(level):
     """Multiply then add, divide then subtract, scale and clip: what an optimiser would like to make one operation."""
     rng = np.random.default_rng(3)
-    feeds = {name: rng.normal(0, 3, (4, 8192)).astype(np.float32) for name in "abcd"}
+    feeds = {name: rng.normal(0, 3, (4, 8192)).astype(np.float32) for name in "abd"}
+    feeds["c"] = rng.integers(U8.lo, U8.hi + 1, (4, 8192)).astype(np.uint8)
+    mean, std = np.array([0.1, 0.2, 0.3, 0.4], np.float32), np.array([1.1, 0.7, 1.3, 0.9], np.float32)
     steps = [
+        (Dequantize(grid(0.0173)), ("c",), "real"),
         (FloatBinary("mul"), ("a", "b"), "ab"),
-        (FloatBinary("add"), ("ab", "c"), "sum"),
+        (FloatBinary("add"), ("ab", "real"), "sum"),
         (FloatBinary("div"), ("sum", "d"), "ratio"),
         (FloatBinary("sub"), ("ratio", "ab"), "rest"),
         (FloatBinary("mul"), ("rest", "rest"), "square"),
-        (FloatClip(-100.0, 1e4), ("square",), "y"),
+        (FloatClip(-100.0, 1e4), ("square",), "inside"),
+        (Normalize(FP32, mean, std, 0), ("inside",), "y"),
     ]
     values = dict(feeds)
     for kind, names, output in steps:
