@@ -14,7 +14,7 @@ from .quant_model import decode, input_data
 
 SIMULATE = Stage("axbuild.toolchain.axmodel.simulate:simulate", outputs=("outputs/",))
 REFERENCE = Stage("axbuild.toolchain.axmodel.reference:reference", outputs=("outputs/",))
-FOLLOW = Stage("axbuild.toolchain.axmodel.follow:follow", float=True, outputs=("inputs/", "outputs/"))
+FOLLOW = Stage("axbuild.toolchain.axmodel.follow:follow", float=True, outputs=("boundaries/", "outputs/"))
 SIMULATE_PARTS = Stage("axbuild.toolchain.axmodel.simulate_parts:simulate_parts", outputs=("outputs/",))
 ANSWERS = Stage("axbuild.toolchain.axmodel.answers:answers", expands=True)
 COMPARE = Stage("axbuild.toolchain.axmodel.compare:compare", outputs=("verdict.json",))

@@ -107,7 +107,7 @@ def _answers(quant: Path, folder: Path, samples: list[Path], params: ReferencePa
     simulated, out = place(folder, "simulated"), place(folder, "reference")
     if Partition.read(cut).at(CPU):
         follow(cut, samples, out, params=params)
-        simulate_parts(axmodel, out / "inputs", samples, simulated, params=SimulatePartsParams(inputs))
+        simulate_parts(axmodel, out / "boundaries", samples, simulated, params=SimulatePartsParams(inputs))
     else:
         simulate(axmodel, samples, simulated, params=SimulateParams(inputs))
         reference(quant, samples, out, params=params)

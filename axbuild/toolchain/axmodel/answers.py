@@ -24,7 +24,7 @@ def answers(
     about = {"inputs": [dataclasses.asdict(item) for item in params.inputs]}
     processed = about | {"input_processors": [dataclasses.asdict(item) for item in params.input_processors]}
     if Partition.read(partition).at(CPU):
-        boundaries = "child:follow/inputs/"
+        boundaries = "child:follow/boundaries/"
         children = [
             _child("follow", processed, "partition"),
             _child("simulate_parts", about, "axmodel", boundaries=boundaries),

@@ -26,20 +26,20 @@ Part = Callable[[Sequence[Array]], list[Array]]
 
 
 def follow(partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
-    """Writes inputs/<sample>/<tensor>.npy, what checked subgraphs read of others, and outputs/..., what they make."""
+    """Writes boundaries/<sample>/<tensor>.npy of every tensor that a subgraph makes, and outputs/... of those that one
+    makes which is checked."""
     planned = Partition.read(partition)
     placed = read_model(partition / PLACED)
     parts = {item.name: _part(item, planned, placed, partition) for item in planned.subgraphs}
     checked = [subgraph for subgraph in planned.subgraphs if subgraph.check]
-    of_model = {tensor.name for tensor in planned.inputs}
-    read = {name for subgraph in checked for name in subgraph.inputs} - of_model
-    made = {name for subgraph in checked for name in subgraph.outputs}
+    judged = {name for subgraph in checked for name in subgraph.outputs}
     for name, values in feeds_of([tensor.name for tensor in planned.inputs], samples, params):
+        made: Sample = {}
         for subgraph in planned.subgraphs:
-            found = parts[subgraph.name]([values[tensor] for tensor in subgraph.inputs])
-            values.update(zip(subgraph.outputs, found, strict=True))
-        for folder, wanted in (("inputs", read), ("outputs", made)):
-            outputs.save(out / folder, name, {tensor: values[tensor] for tensor in sorted(wanted)})
+            found = parts[subgraph.name]([(values | made)[tensor] for tensor in subgraph.inputs])
+            made.update(zip(subgraph.outputs, found, strict=True))
+        outputs.save(out / "boundaries", name, made)
+        outputs.save(out / "outputs", name, {tensor: made[tensor] for tensor in sorted(judged)})
 
 
 def _part(subgraph: PlannedSubgraph, planned: Partition, placed: onnx.ModelProto, folder: Path) -> Part:

@@ -188,7 +188,7 @@ def _check_nodes(model: ModelProto, container: Container) -> None:
         expected = [subgraph.info(), outputs_info(subgraph, container, container.batches()[-1])]
         _require(found == expected and attributes[name] == node.name, f"node '{node.name}' contradicts its graph")
     missing = [tensor.name for tensor in container.outputs if tensor.name not in known]
-    _require(not missing, f"no subgraph makes the output {missing[:1]}")
+    _require(not missing, f"no subgraph makes the output '{''.join(missing[:1])}'")
 
 
 class _Tensors:
