@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.npu.chips.records import Preset
+from typing import TYPE_CHECKING
+
 from axbuild.toolchain.npu.chips.table import FOLDER, ChipError, ChipFile, by_name, chips_of
 from axbuild.workspace.rule import Settled, Tables
+
+if TYPE_CHECKING:
+    from axbuild.toolchain.npu.chips.records import Preset
 
 _FILES = Tables(FOLDER)
 CHIPS = by_name(chips_of(_FILES.tables))
 """every name of each chip -> its file"""
-MODES = tuple(sorted({mode for chip in CHIPS.values() for mode in chip.presets}))
+MODES = tuple(sorted({mode for chip in CHIPS.values() for mode in chip.modes}))
 
 
 def chosen(t: Settled) -> tuple[ChipFile, Preset]:

@@ -76,8 +76,9 @@ class Subgraphs:
 
 @dataclass(frozen=True)
 class AxModel:
-    """A fused container and the settings that shaped its inputs."""
+    """A fused container, the partition behind it, and the settings that shaped its inputs."""
 
     axmodel: Artifact
+    partition: Artifact
     quant: QuantModel
     settings: CompileSettings

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.artifact import Tree
+from axbuild.workspace.artifact import Entry, Tree
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
 
@@ -49,7 +49,8 @@ class axmodel(Compilation):
         plan.output("quant/quant_axmodel.json", done.quant.records)
         plan.output("frontend/", done.quant.source.model)
         plan.output("compiler/", done.programs)
-        return AxModel(fused.only, done.quant, settings)
+        plan.output("compiler/partition.json", Entry(done.partition, "partition.json"))
+        return AxModel(fused.only, done.partition, done.quant, settings)
 
     def _compiled(self, t: Settled, plan: Plan) -> Subgraphs:
         if t.quant is None:

@@ -44,7 +44,7 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
     target = {"chip": chip.support, "input_processors": settings.input_processors}
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
     plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
-    partition = plan.run(PARTITION, model=quant.model, params=target)
+    partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)
     compilation = {"chip": preset, "options": settings.options, "batches": batches}
     split = plan.expand(SPLIT, partition=partition, params=compilation)
     return Subgraphs(quant, partition.only, split.result, settings)

@@ -45,8 +45,8 @@ def _chips(chips: tuple[ChipFile, ...]) -> list[str]:
         [
             chip.name,
             ", ".join(chip.aliases) or "none",
-            ", ".join(chip.presets) or f"none: {chip.refused}",
-            str(len(chip.support.operators)),
+            ", ".join(chip.modes) or f"none: {chip.refused}",
+            str(len(chip.operators)),
         ]
         for chip in chips
     ]
@@ -63,21 +63,21 @@ def _quantised() -> list[Row]:
 
 
 def _supported(chips: tuple[ChipFile, ...]) -> list[Row]:
-    names = sorted({name for chip in chips for name in chip.support.operators}, key=str.lower)
+    names = sorted({name for chip in chips for name in chip.operators}, key=str.lower)
     return [[_link(name), *_marks(name, chips), "; ".join(_limits(name, chips)) or "none"] for name in names]
 
 
 def _marks(name: str, chips: tuple[ChipFile, ...]) -> Row:
-    return ["yes" if name in chip.support.operators else "no" for chip in chips]
+    return ["yes" if name in chip.operators else "no" for chip in chips]
 
 
 def _limits(name: str, chips: tuple[ChipFile, ...]) -> list[str]:
     from axbuild.toolchain.npu.chips.support import limit_of
 
-    having = [chip for chip in chips if name in chip.support.operators]
+    having = [chip for chip in chips if name in chip.operators]
     sentences: dict[str, list[str]] = {}
     for chip in having:
-        for text in chip.support.operators[name]:
+        for text in chip.operators[name]:
             sentences.setdefault(limit_of(text).states, []).append(chip.name)
     return [
         sentence if len(those) == len(having) else f"{', '.join(those)}: {sentence}"

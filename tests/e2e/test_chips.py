@@ -45,7 +45,7 @@ name = "{name}_equal"
 axmodel = ":{name}"
 level = "equal"
 """
-EVERY = [(chip.name, mode) for name, chip in CHIPS.items() if name == chip.name for mode in chip.presets]
+EVERY = [(chip.name, mode) for name, chip in CHIPS.items() if name == chip.name for mode in chip.modes]
 AX615_FILE = "axbuild/toolchain/npu/chips/ax615.toml"
 
 

@@ -17,7 +17,7 @@ def tables() -> dict:
 
 
 def test_every_chip_has_its_modes_and_the_operators_of_the_vendors_list():
-    modes = {chip.name: tuple(chip.presets) for chip in CHIPS.values()}
+    modes = {chip.name: tuple(chip.modes) for chip in CHIPS.values()}
     assert modes == {
         "AX650": ("NPU1", "NPU2", "NPU3"),
         "AX620E": ("NPU1", "NPU2"),
@@ -28,8 +28,8 @@ def test_every_chip_has_its_modes_and_the_operators_of_the_vendors_list():
         "AX8860": (),
     }
     for name, count in OPERATORS.items():
-        assert len(CHIPS[name].support.operators.keys() - BEYOND_THE_VENDORS_LIST) == count
-    assert len({op for chip in CHIPS.values() for op in chip.support.operators} - BEYOND_THE_VENDORS_LIST) == 95
+        assert len(CHIPS[name].operators.keys() - BEYOND_THE_VENDORS_LIST) == count
+    assert len({op for chip in CHIPS.values() for op in chip.operators} - BEYOND_THE_VENDORS_LIST) == 95
 
 
 def test_other_names_lead_to_the_chip_they_stand_for():
@@ -58,14 +58,14 @@ def test_a_whole_number_is_the_same_figure_as_a_float():
     whole = tables()
     whole["m57.toml"]["figures"]["ddr_bytes"] = 16
     (chip,) = (chip for chip in chips_of(whole) if chip.name == "M57")
-    assert repr(chip.presets) == repr(CHIPS["M57"].presets)
+    assert repr(chip.preset("NPU1")) == repr(CHIPS["M57"].preset("NPU1"))
 
 
 def broken(change) -> str:
     files = tables()
     change(files)
     with pytest.raises(ChipError) as caught:
-        chips_of(files)
+        by_name(chips_of(files))["M57"].preset("NPU1")
     return caught.value.sentence
 
 

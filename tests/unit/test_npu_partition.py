@@ -255,4 +255,4 @@ def test_preflight_names_operators_that_do_not_exist(tmp_path):
 
 
 def test_every_operator_that_can_be_quantised_runs_on_some_npu():
-    assert set(OPS) <= {name for chip in CHIPS.values() for name in chip.support.operators}
+    assert set(OPS) <= {name for chip in CHIPS.values() for name in chip.operators}

@@ -70,7 +70,7 @@ def test_an_unknown_mode_names_what_there_is():
 
 
 def test_every_preset_can_be_read_and_shares_its_engines_out():
-    for name, mode in [(name, mode) for name, file in CHIPS.items() for mode in file.presets]:
+    for name, mode in [(name, mode) for name, file in CHIPS.items() for mode in file.modes]:
         preset = chip_of(name, mode)
         assert preset.param_bytes < preset.ocm_bytes
         rates = preset.job_rates("conv")

@@ -23,8 +23,10 @@ from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 
@@ -42,6 +44,7 @@ CLASSES: tuple[type[Kind], ...] = (
     FloatClip,
     FullyConnected,
     Gather,
+    LayerNorm,
     MatMul,
     MaxPool,
     Normalize,
@@ -50,6 +53,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Reduce,
     Requantize,
     Reshape,
+    Select,
     Slice,
     Softmax,
     Table,

@@ -126,6 +126,8 @@ class _Settling:
         found: dict[str, Edge] = {}
         for value in fused.outputs:
             name = value.name or ""
+            if not name:  # an output that is left out
+                continue
             if item.plain or value.dtype != ir.DataType.FLOAT:
                 found[name] = plain_type(value)
             elif self.asked[fused.node].output is FP32:

@@ -100,7 +100,7 @@ def _describe(proto: onnx.NodeProto | onnx.ValueInfoProto, metadata: dict[str, s
 def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
     """The quantised model: inputs and outputs are the float model's, by name, order, type and shape."""
     emission = Emission(_names(graph), _plain_tensors(graph, parts))
-    for value in (*graph.inputs, *(output for node in graph for output in node.outputs)):
+    for value in (*graph.inputs, *(output for node in graph for output in node.outputs if output.name)):
         emission.shapes[value.name or ""] = _dims(value)
     for value in graph.inputs:
         emission.standing[value.name or ""] = {plain_type(value): value.name or ""}

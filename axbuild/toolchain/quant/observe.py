@@ -81,9 +81,7 @@ class FloatPass:
         self.session = ort.open_session(proto.SerializeToString(), data=file.parent)
         self.binding = self.session.io_binding()
         self.buffers: dict[str, Array] = {}
-        for value in proto.graph.output:
-            if value.name not in shapes:
-                self.binding.bind_output(value.name, "cpu")  # its shape depends on data: onnxruntime's own memory
+        self.unmeasured = [value.name for value in proto.graph.output if value.name not in shapes]
         for name, shape in shapes.items():
             buffer = self.buffers[name] = np.empty(shape, np.float32)
             self.binding.bind_output(name, "cpu", 0, np.float32, shape, buffer.ctypes.data)
@@ -93,6 +91,9 @@ class FloatPass:
         kept = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
         for name, array in kept.items():
             self.binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        for name in self.unmeasured:
+            # Into onnxruntime's own memory, anew each time: what it gave for one sample may not fit the next.
+            self.binding.bind_output(name, "cpu")
         self.session.run_with_iobinding(self.binding)
 
 

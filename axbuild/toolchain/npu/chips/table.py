@@ -7,18 +7,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axbuild.errors import AxError
-from axbuild.toolchain.npu.chips.records import Preset, Support
+
+if TYPE_CHECKING:
+    from axbuild.toolchain.npu.chips.records import Preset, Support
 
 FOLDER = Path(__file__).parent
 _FIELDS = {"name", "aliases", "container", "figures", "modes", "operators"}
 _FIELDS_WHERE_REFUSED = {"name", "aliases", "refused"}
-_FLOATS = tuple(field.name for field in fields(Preset) if field.type == "float")
+_ENGINES = {"conv", "teng", "cv", "sdma"}
 
 
 class ChipError(AxError):
@@ -27,35 +28,56 @@ class ChipError(AxError):
     code = "AX402"
 
 
-@dataclass(frozen=True)
 class ChipFile:
-    """One file, checked. refused: why nothing is compiled for the chip, "" where something is."""
+    """One file. refused: why nothing is compiled for the chip, "" where something is.
 
-    name: str
-    aliases: tuple[str, ...]
-    container: int
-    presets: dict[str, Preset]
-    support: Support
-    refused: str = ""
+    No dataclass, and those of `records` are made when one is asked for: every command loads the rules, which take the
+    names alone, and making such classes takes longer than reading all files.
+    """
+
+    def __init__(self, file: str, table: Mapping[str, Any]) -> None:
+        _agree(file, "", table, _FIELDS_WHERE_REFUSED if "refused" in table else _FIELDS)
+        self.file = file
+        self.name: str = table["name"]
+        self.aliases: list[str] = table["aliases"]
+        self.container: int = table.get("container", 0)
+        self.figures: dict[str, Any] = table.get("figures", {})
+        self.modes: dict[str, dict[str, Any]] = table.get("modes", {})
+        self.operators: dict[str, list[str]] = table.get("operators", {})
+        self.refused: str = table.get("refused", "")
 
     def preset(self, npu_mode: str) -> Preset:
-        """The figures of a mode; ChipError where the chip has none of that name, or is refused."""
+        """The figures of a mode; ChipError where the chip has none of that name, is refused, or lacks a figure."""
+        from axbuild.toolchain.npu.chips.records import Preset
+
         if self.refused:
             raise ChipError(f"The reference NPU cannot stand in for {self.name}: {self.refused}.")
-        if npu_mode not in self.presets:
-            raise ChipError(f"{self.name} has no npu_mode '{npu_mode}'.", hint=f"known: {', '.join(self.presets)}")
-        return self.presets[npu_mode]
+        if npu_mode not in self.modes:
+            raise ChipError(f"{self.name} has no npu_mode '{npu_mode}'.", hint=f"known: {', '.join(self.modes)}")
+        figures = self.figures | self.modes[npu_mode]
+        types = Preset.__annotations__
+        _agree(self.file, f" of {npu_mode}", figures, types.keys() - {"name", "npu_mode"})
+        _agree(self.file, f" of {npu_mode}'s engines", figures["engines"], _ENGINES)
+        # 16 and 16.0 are two texts in a key: whatever is written, a float it is.
+        settled: dict[str, Any] = {
+            key: float(value) if types[key] == "float" else value for key, value in figures.items()
+        }
+        return Preset(name=self.name, npu_mode=npu_mode, **settled)
+
+    @property
+    def support(self) -> Support:
+        from axbuild.toolchain.npu.chips.records import Support
+
+        return Support(self.name, {op: tuple(limits) for op, limits in self.operators.items()})
 
 
 def chips_of(tables: Mapping[str, dict[str, Any]]) -> tuple[ChipFile, ...]:
-    """The chips of a folder's files (file name -> content), by name; ChipError where two claim a name."""
-    chips = sorted((_chip(file, table) for file, table in tables.items()), key=lambda chip: chip.name)
-    by_name(chips)
-    return tuple(chips)
+    """The chips of a folder's files (file name -> content), by name; ChipError where one lacks a part."""
+    return tuple(sorted((ChipFile(file, table) for file, table in tables.items()), key=lambda chip: chip.name))
 
 
-def by_name(chips: tuple[ChipFile, ...] | list[ChipFile]) -> dict[str, ChipFile]:
-    """Every name that `target_hardware` may have, sorted -> the chip it stands for."""
+def by_name(chips: Iterable[ChipFile]) -> dict[str, ChipFile]:
+    """Every name that `target_hardware` may have, sorted -> the chip it stands for; ChipError where two claim one."""
     named: dict[str, ChipFile] = {}
     for chip in chips:
         for name in (chip.name, *chip.aliases):
@@ -64,26 +86,7 @@ def by_name(chips: tuple[ChipFile, ...] | list[ChipFile]) -> dict[str, ChipFile]
     return dict(sorted(named.items()))
 
 
-def _chip(file: str, table: dict[str, Any]) -> ChipFile:
-    expected = _FIELDS_WHERE_REFUSED if "refused" in table else _FIELDS
-    _agree(file, "", table, expected)
-    name, aliases = str(table["name"]), tuple(table["aliases"])
-    if "refused" in table:
-        return ChipFile(name, aliases, 0, {}, Support(name, {}), table["refused"])
-    operators = {op: tuple(limits) for op, limits in table["operators"].items()}
-    presets = {mode: _preset(file, name, mode, table["figures"] | own) for mode, own in table["modes"].items()}
-    return ChipFile(name, aliases, int(table["container"]), presets, Support(name, operators))
-
-
-def _preset(file: str, name: str, mode: str, figures: dict[str, Any]) -> Preset:
-    _agree(file, f" of {mode}", figures, {field.name for field in fields(Preset)} - {"name", "npu_mode"})
-    _agree(file, f" of {mode}'s engines", figures["engines"], {"conv", "teng", "cv", "sdma"})
-    # 16 and 16.0 are two texts in a key: whatever is written, a float it is.
-    floats = {key: float(figures[key]) for key in _FLOATS}
-    return Preset(name=name, npu_mode=mode, **figures | floats)
-
-
-def _agree(file: str, where: str, table: dict[str, Any], expected: set[str]) -> None:
+def _agree(file: str, where: str, table: Mapping[str, Any], expected: set[str]) -> None:
     for word, names in (("lacks", expected - table.keys()), ("has an unknown", table.keys() - expected)):
         if names:
             raise ChipError(f"The chip file {file} {word} {', '.join(sorted(names))}{where}.")

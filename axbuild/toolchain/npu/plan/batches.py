@@ -14,11 +14,12 @@ import onnx
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.npu.net import Net, at_batch, net_of, with_shapes
+from axbuild.toolchain.npu.net import Net, at_shapes, first_mixing, net_of
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.floats import FloatGraph
 from axbuild.toolchain.npu.plan.quantised import PlanGraph
-from axbuild.toolchain.ops.host import batch_axis, numbers_samples
+from axbuild.toolchain.ops.host import batch_axis
+from axbuild.toolchain.quant.tensors import shape_in
 
 Axes = dict[str, int | None]
 
@@ -34,22 +35,16 @@ def input_axes(graph: PlanGraph, floats: FloatGraph) -> Axes:
     return axes
 
 
-def keeps_samples(net: Net, axes: Iterable[int | None]) -> bool:
+def runs_together(net: Net, axes: Iterable[int | None]) -> bool:
     """Whether several samples, side by side along axis 0 of every input, may run as one."""
-    if any(axis != 0 for axis in axes):
-        return False
-    try:
-        at_batch(net, 2)
-    except AxError:
-        return False
-    return True
+    return all(axis == 0 for axis in axes) and first_mixing(net) is None
 
 
 def npu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:
     """The batch axes of an NPU subgraph's outputs; axes: of its inputs, by the names in its file."""
     net = net_of(model)
     try:
-        doubled = with_shapes(net, {name: _doubled(net.tensors[name].shape, axes[name]) for name in net.inputs})
+        doubled = at_shapes(net, {name: _doubled(net.tensors[name].shape, axes[name]) for name in net.inputs})
         many = {name: doubled.tensors[name].shape for name in net.outputs}
     except AxError:
         many = {}
@@ -62,31 +57,16 @@ def cpu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:
     many.CopyFrom(model)
     for info in many.graph.input:
         dims = info.type.tensor_type.shape.dim
-        for dim, size in zip(dims, _doubled(_shape(info), axes[info.name]), strict=True):
+        for dim, size in zip(dims, _doubled(shape_in(info), axes[info.name]), strict=True):
             dim.dim_value = size
     for info in many.graph.output:
         info.type.tensor_type.ClearField("shape")
     try:
         inferred = onnx.shape_inference.infer_shapes(many, strict_mode=True, data_prop=True)
-        found = {info.name: _shape(info) for info in inferred.graph.output}
+        found = {info.name: shape_in(info) for info in inferred.graph.output}
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
         found = {}
-    return {info.name: _axis(_shape(info), found.get(info.name)) for info in model.graph.output}
-
-
-def sample_steps(model: onnx.ModelProto) -> dict[str, int]:
-    """Outputs of a CPU subgraph whose column 0 numbers samples -> how many numbers one sample takes."""
-    rows = {info.name: _shape(info) for info in (*model.graph.input, *model.graph.value_info)}
-    outputs = {info.name for info in model.graph.output}
-    return {
-        node.output[0]: rows.get(node.input[0], (1,))[0]
-        for node in model.graph.node
-        if numbers_samples(node) and node.output[0] in outputs
-    }
-
-
-def _shape(info: onnx.ValueInfoProto) -> Shape:
-    return tuple(dim.dim_value if dim.HasField("dim_value") else FROM_DATA for dim in info.type.tensor_type.shape.dim)
+    return {info.name: _axis(shape_in(info), found.get(info.name)) for info in model.graph.output}
 
 
 def _doubled(shape: Shape, axis: int | None) -> Shape:

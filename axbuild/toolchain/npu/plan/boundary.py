@@ -16,9 +16,9 @@ FROM_DATA = -1
 
 
 class RangeError(AxError):
-    """AX486: a value that the element type on the NPU does not hold."""
+    """AX482: a value that the element type on the NPU does not hold."""
 
-    code = "AX486"
+    code = "AX482"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ class BoundaryTensor:
 
     def at_batch(self, batch: int) -> Shape:
         """The shape of `batch` samples together."""
-        return tuple(size * batch if axis == self.batch_axis else size for axis, size in enumerate(self.shape))
+        factors = (batch if axis == self.batch_axis else 1 for axis in range(len(self.shape)))
+        return tuple(
+            size if size == FROM_DATA else size * factor for size, factor in zip(self.shape, factors, strict=True)
+        )
 
     def fits(self, array: Array) -> bool:
         """Whether the array has this dtype, and a shape of one sample."""
@@ -82,7 +85,9 @@ class BoundaryTensor:
 
     def to_npu(self, array: Array) -> Array:
         """The array as the NPU holds it; RangeError for an INT64 value that INT32 does not hold."""
-        held = array.astype(self.carried, copy=False)
+        if self.carried == self.dtype:
+            return array
+        held = array.astype(self.carried)
         if (odd := held != array).any():
             raise RangeError(
                 f"'{self.name}' holds {array[odd].flat[0]}, beyond what the NPU holds of {self.dtype} ({self.carried})"

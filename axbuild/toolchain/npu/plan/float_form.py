@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import onnx
-
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.npu.plan.floats import FloatGraph, FloatGraphError
@@ -51,22 +49,20 @@ class _Rewriting:
 
     def _put_back(self, kinds: Sequence[PlanNode]) -> None:
         """The operators of one fused node instead of its kinds."""
-        members = sorted(kinds[0].members, key=list(self.floats.nodes).index)
-        operators = [self.floats.node(name) for name in members]
+        members = sorted(kinds[0].members, key=self.floats.order.index)
         written = {name for node in kinds for name in node.outputs}
         entering = {self.names.get(n, n): n for node in kinds for n in node.reads if n not in written}
         leaving = self._leaving(kinds, written)
         here = {tensor: name for tensor, name in leaving.items() if not isinstance(self.edges[name], Grid)}
-        for operator in operators:
-            reads = tuple(
-                tensor and self._real(tensor, here, entering, operator) for tensor in self.floats.reads(operator)
-            )
-            for tensor in operator.output:
+        for member in members:
+            reads = [tensor and self._real(tensor, here, entering, member) for tensor in self.floats.reads(member)]
+            writes = self.floats.writes(member)
+            for tensor in writes:
                 if tensor and tensor not in here:
                     here[tensor] = self._tensor(tensor, self.floats.type_of(tensor), tensor)
-            outputs = tuple(here[tensor] if tensor else "" for tensor in operator.output)
-            name = self._free(operator.name)
-            self.nodes.append(PlanNode(name, None, reads, outputs, kinds[0].site, (operator.name,), kinds[0].origins))
+            made = tuple(tensor and here[tensor] for tensor in writes)
+            name, about = self._free(member), (kinds[0].site, (member,), kinds[0].origins)
+            self.nodes.append(PlanNode(name, None, tuple(reads), made, *about))
         for tensor, name in leaving.items():
             if isinstance(grid := self.edges[name], Grid):
                 self.nodes.append(PlanNode(self._free(f"{name}/quantise"), Quantize(grid), (here[tensor],), (name,)))
@@ -78,12 +74,12 @@ class _Rewriting:
         wanted = [name for name in written if name in read or name in self.graph.outputs]
         return {self.names.get(name, name): name for name in sorted(wanted)}
 
-    def _real(self, tensor: str, here: dict[str, str], entering: dict[str, str], reader: onnx.NodeProto) -> str:
+    def _real(self, tensor: str, here: dict[str, str], entering: dict[str, str], reader: str) -> str:
         """The float form of a tensor that an operator reads."""
         if tensor in here:
             return here[tensor]
         if tensor not in entering:
-            raise FloatGraphError(f"'{reader.name}' reads '{tensor}', of which the quantised model has no form there.")
+            raise FloatGraphError(f"'{reader}' reads '{tensor}', of which the quantised model has no form there.")
         name = entering[tensor]
         grid = self.edges[name]
         if not isinstance(grid, Grid):

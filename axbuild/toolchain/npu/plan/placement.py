@@ -10,19 +10,20 @@ A fused node runs on the NPU, or on the CPU with its reasons:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
+from axbuild.toolchain.ops.registry import op_of
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """reasons: why a fused node runs on the CPU, empty on the NPU; expected: its kind of operator is the NPU's, and
-    only this form of it is not, which is worth a change of the model."""
+    """reasons: why a fused node runs on the CPU, empty on the NPU; expected: the NPU has its operator, and only this
+    form of it is beyond a limit, which is worth a change of the model."""
 
     reasons: tuple[str, ...] = ()
     expected: bool = False
@@ -36,26 +37,36 @@ class Judgement:
         return "; ".join(self.reasons)
 
 
-def judge(nodes: Sequence[ir.Node], chip: Support, formless: Iterable[str] = ()) -> Judgement:
-    """Where the fused node of these float nodes runs; formless: why it has no integer form, nothing where it has."""
-    limits = [sentence for node in nodes for sentence in refusals(node, chip)]
-    reasons = dict.fromkeys([*formless, *(r for node in nodes for r in _unsized(node)), *limits])
-    known = all(node.op_type in chip.operators for node in nodes)
-    return Judgement(tuple(reasons), known and bool(limits))
+def judge(nodes: Sequence[ir.Node], chip: Support, formless: str = "") -> Judgement:
+    """Where the fused node of these float nodes runs; formless: why it has no integer form, "" where it has one."""
+    if formless:
+        return Judgement((formless,), _beyond_limit(nodes[0], formless) and nodes[0].op_type in chip.operators)
+    if unsized := [reason for node in nodes for reason in _unsized(node)]:
+        return Judgement(tuple(dict.fromkeys(unsized)))
+    broken = [sentence for node in nodes for sentence in refusals(node, chip)]
+    return Judgement(
+        tuple(dict.fromkeys(broken)), bool(broken) and all(node.op_type in chip.operators for node in nodes)
+    )
+
+
+def _beyond_limit(node: ir.Node, reason: str) -> bool:
+    """Whether the reason is a limit of the operator's integer form."""
+    op = op_of(node)
+    return op is not None and any(reason.startswith(limit.sentence) for limit in op.limits)
 
 
 def _unsized(node: ir.Node) -> list[str]:
     values = [value for value in (*node.inputs, *node.outputs) if value is not None and value.shape is not None]
-    return [f"the size of '{value.name}' depends on data" for value in values if _from_data(value)][:1]
+    return [f"the size of '{value.name}' depends on data" for value in values if not _is_static(value.shape)]
 
 
-def _from_data(value: ir.Value) -> bool:
-    return value.shape is not None and any(not isinstance(size, int) for size in value.shape)
+def _is_static(shape: ir.Shape | None) -> bool:
+    return shape is None or shape.is_static()
 
 
-def way_back(node: str, op_type: str, judgement: Judgement) -> str:
+def way_back(node: ir.Node, judgement: Judgement) -> str:
     """The warning about a node that was expected on the NPU."""
     return (
-        f"'{node}' ({op_type}) runs on the CPU, one sample at a time: {judgement.sentence}; "
-        "change it so in the float model, and it runs on the NPU"
+        f"'{node.name}' ({node.op_type}) will run on the CPU, one sample at a time: {judgement.sentence}; "
+        "change that in the float model to keep it on the NPU"
     )

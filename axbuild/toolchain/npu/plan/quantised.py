@@ -1,29 +1,27 @@
-"""The quantised model as partition plans it: kinds and float operators in order, edges, and what each stands for.
-
-The notes that the quantiser leaves in `metadata_props` are read here alone: of a node "axbuild.site" (its fused node,
-"" at a border between two), "axbuild.nodes" (operators of optimized.onnx, head first), "axbuild.origins" (the user's),
-"axbuild.reason" (why a float operator has no integer form); of a tensor "axbuild.tensor" (its float tensor).
-"""
+"""The quantised model as partition plans it: kinds and float operators in order, and what each of them stands for."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import onnx
 from onnx import numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.graph import ORIGINS, Shape
 from axbuild.toolchain.kinds.base import DOMAIN, Kind
-from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_numbered
+from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.registry import read_node
-from axbuild.toolchain.npu.plan.floats import FloatGraph, FloatGraphError
+from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR, shape_in
+from axbuild.toolchain.quant.verify import edges_of
 
-SITE, NODES, ORIGINS, REASON = "axbuild.site", "axbuild.nodes", "axbuild.origins", "axbuild.reason"
-TENSOR = "axbuild.tensor"
+
+class PlanError(AxError):
+    """AX408: a quantised model that cannot be cut into subgraphs."""
+
+    code = "AX408"
 
 
 @dataclass(frozen=True)
@@ -87,72 +85,31 @@ class PlanGraph:
         return replace(self, nodes=tuple(_needed(ordered(list(nodes), self.inputs), self.outputs)))
 
 
-def read_graph(model: onnx.ModelProto, floats: FloatGraph) -> PlanGraph:
-    """The graph of quant_axmodel.onnx; raises AxError where it is not well formed."""
-    return _Reader(model, floats).read()
+def read_graph(model: onnx.ModelProto) -> PlanGraph:
+    """The graph of quant_axmodel.onnx; raises what `quant.verify` does where it is not sound."""
+    graph = model.graph
+    edges = edges_of(model)
+    infos = (*graph.input, *graph.value_info, *graph.output)
+    shapes = {info.name: shape_in(info) for info in infos}
+    floats = {info.name: tensor for info in infos if (tensor := _notes(info).get(TENSOR))}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = tuple(_node(node, constants) for node in graph.node)
+    inputs, outputs = (tuple(info.name for info in side) for side in (graph.input, graph.output))
+    return PlanGraph(inputs, outputs, nodes, edges, shapes, floats)
 
 
-class _Reader:
-    def __init__(self, model: onnx.ModelProto, floats: FloatGraph) -> None:
-        self.model = model
-        self.floats = floats
-        self.constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        self.edges: dict[str, Edge] = {}
-        self.shapes: dict[str, Shape] = {}
-        infos = (*model.graph.input, *model.graph.value_info, *model.graph.output)
-        notes = {info.name: _notes(info).get(TENSOR, "") for info in infos}
-        self.names = {name: tensor for name, tensor in notes.items() if tensor}
-
-    def read(self) -> PlanGraph:
-        graph = self.model.graph
-        for info in graph.input:
-            self._input(info)
-        nodes = tuple(self._node(node) for node in graph.node)
-        inputs, outputs = (tuple(info.name for info in side) for side in (graph.input, graph.output))
-        if unknown := [name for name in outputs if name not in self.edges]:
-            raise FloatGraphError(f"Nothing writes the output '{unknown[0]}' of the quantised model.")
-        return PlanGraph(inputs, outputs, nodes, self.edges, self.shapes, self.names)
-
-    def _input(self, info: onnx.ValueInfoProto) -> None:
-        kind = type_numbered(info.type.tensor_type.elem_type)
-        if kind is None:
-            raise FloatGraphError(f"Input '{info.name}' has an element type that no subgraph takes.")
-        self.edges[info.name] = kind
-        self.shapes[info.name] = tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
-
-    def _node(self, node: onnx.NodeProto) -> PlanNode:
-        notes = _notes(node)
-        members, origins = (tuple(json.loads(notes.get(key, "[]"))) for key in (NODES, ORIGINS))
-        about = (notes.get(SITE, ""), members, origins, notes.get(REASON, ""))
-        if node.domain != DOMAIN:
-            return self._float(node, *about)
-        kind, inputs = read_node(node, self.constants)
-        if unknown := [name for name in inputs if name not in self.edges]:
-            raise FloatGraphError(f"Node '{node.name}' reads '{unknown[0]}' before anything writes it.")
-        self.edges[node.output[0]] = self._written(kind, inputs)
-        try:
-            self.shapes[node.output[0]] = kind.output_shape(*(self.shapes[name] for name in inputs))
-        except AxError as error:
-            raise AxError(f"Node '{node.name}': {error.sentence}", hint=error.hint, code=error.code) from error
-        return PlanNode(node.name, kind, inputs, (node.output[0],), *about)
-
-    def _written(self, kind: Kind, inputs: Sequence[str]) -> Edge:
-        """What the kind writes; where codes only move, on the grid they come with."""
-        edge = kind.writes
-        if isinstance(edge, Grid) or not edge.coded:
-            return edge
-        return next((e for name in inputs if isinstance(e := self.edges[name], Grid)), edge)
-
-    def _float(self, node: onnx.NodeProto, site: str, members: tuple[str, ...], *about: Any) -> PlanNode:
-        if len(members) != 1:
-            raise FloatGraphError(f"The float operator '{node.name}' does not name the one it is in the float model.")
-        own = self.floats.node(members[0])
-        for name, tensor in zip(node.output, own.output, strict=False):
-            if name:
-                self.edges[name], self.shapes[name] = self.floats.type_of(tensor), self.floats.shape_of(tensor)
-                self.names.setdefault(name, tensor)
-        reads = tuple("" if name in self.constants else name for name in node.input)
-        return PlanNode(node.name, None, reads, tuple(node.output), site or members[0], members, *about)
+def _node(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> PlanNode:
+    notes = _notes(node)
+    members, origins = (tuple(json.loads(notes.get(key, "[]"))) for key in (NODES, ORIGINS))
+    about = (notes.get(SITE, ""), members, origins, notes.get(REASON, ""))
+    if node.domain == DOMAIN:
+        own = {name: numpy_helper.to_array(constants[name]) for name in node.input if name in constants}
+        kind, inputs = read_node(node, own)
+        return PlanNode(node.name, kind, inputs, tuple(node.output), *about)
+    if len(members) != 1:
+        raise PlanError(f"The float operator '{node.name}' does not name the one it is in the float model.")
+    reads = tuple("" if name in constants else name for name in node.input)
+    return PlanNode(node.name, None, reads, tuple(node.output), *about)
 
 
 def _notes(holder: onnx.NodeProto | onnx.ValueInfoProto) -> dict[str, str]:
@@ -165,17 +122,18 @@ def ordered(nodes: Sequence[PlanNode], inputs: Iterable[str]) -> list[PlanNode]:
     while waiting:
         ready = next((node for node in waiting if known.issuperset(node.reads)), None)
         if ready is None:
-            raise FloatGraphError(f"The operators from '{waiting[0].name}' on wait for each other.")
+            raise PlanError(f"The operators from '{waiting[0].name}' on wait for each other.")
         waiting.remove(ready)
         known.update(ready.outputs)
         done.append(ready)
     return done
 
 
-def _needed(nodes: Sequence[PlanNode], outputs: Iterable[str]) -> Iterator[PlanNode]:
+def _needed(nodes: Sequence[PlanNode], outputs: Iterable[str]) -> list[PlanNode]:
+    """Those that lead to an output."""
     wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted.intersection(node.outputs):
             wanted.update(node.reads)
             kept.append(node)
-    return reversed(kept)
+    return kept[::-1]

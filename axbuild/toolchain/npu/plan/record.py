@@ -61,6 +61,10 @@ class PlannedSubgraph:
     def file(self) -> str:
         return f"{self.name}.onnx"
 
+    def batch_of(self, wanted: int) -> int:
+        """Samples in one run of the program that is used where `wanted` come together."""
+        return wanted if self.together else 1
+
 
 @dataclass(frozen=True)
 class Partition:

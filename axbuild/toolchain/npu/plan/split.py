@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from axbuild.errors import AxError
+from axbuild.toolchain.npu.plan.record import NPU, Partition
+
 COMPILE = "axbuild.toolchain.npu.compile:compile_subgraph"
 OUTPUTS = ("program.msgpack", "params.bin", "report.json")
+
+
+class BatchError(AxError):
+    """AX403: a model whose answers to several samples cannot be joined."""
+
+    code = "AX403"
 
 
 @dataclass(frozen=True)
@@ -21,21 +30,30 @@ class SplitParams:
 
 
 def split(partition: Path, out: Path, *, params: SplitParams) -> None:
-    """Writes expansion.json; its result is <subgraph>/b<batch>/<output> for every output of a compilation."""
-    record = json.loads((partition / "partition.json").read_text(encoding="utf-8"))
+    """Writes expansion.json; its result is <subgraph>/b<batch>/<output> for every output of a compilation.
+
+    Raises BatchError where samples of a batch could not be answered together.
+    """
+    planned = Partition.read(partition)
+    if planned.single and max(params.batches) > 1:
+        raise BatchError(
+            f"{planned.single}, so that the answers of {max(params.batches)} samples cannot be joined.",
+            hint="build it at batch 1 only",
+        )
     children: list[dict[str, Any]] = []
     result: dict[str, str] = {}
-    for number, subgraph in enumerate(record["subgraphs"]):
-        for batch in params.batches:
-            name = f"compile_{number}_b{batch}"
+    for number, subgraph in enumerate(planned.at(NPU)):
+        for batch in sorted({subgraph.batch_of(batch) for batch in params.batches}):
             children.append(
                 {
-                    "name": name,
+                    "name": f"compile_{number}_b{batch}",
                     "stage": COMPILE,
-                    "params": {"chip": params.chip, "options": params.options, "batch": batch},
-                    "inputs": {"subgraph": f"input:partition/{subgraph['file']}"},
+                    "params": {"chip": params.chip, "options": params.options | subgraph.options, "batch": batch},
+                    "inputs": {"subgraph": f"input:partition/{subgraph.file}"},
                 }
             )
-            result |= {f"{subgraph['name']}/b{batch}/{output}": f"child:{name}/{output}" for output in OUTPUTS}
+        for batch in params.batches:
+            child = f"child:compile_{number}_b{subgraph.batch_of(batch)}"
+            result |= {f"{subgraph.name}/b{batch}/{output}": f"{child}/{output}" for output in OUTPUTS}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)
     (out / "expansion.json").write_text(text + "\n", encoding="utf-8")
