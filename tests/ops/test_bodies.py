@@ -1,6 +1,5 @@
 """The ONNX bodies, with onnxruntime's optimiser off and on, against the oracle: not one element may differ."""
 
-
 import numpy as np
 import onnx
 import pytest
@@ -35,8 +34,6 @@ def test_every_kind_has_a_case():
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_model_of_a_kind_is_valid_onnx(case):
     onnx.checker.check_model(kind_model(case.kind, *case.inputs()), full_check=True)
-
-
 
 
 @pytest.mark.parametrize("level", LEVELS)
