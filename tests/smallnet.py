@@ -1,7 +1,8 @@
 import numpy as np
 from nets import Body, grid
+
 from axbuild.toolchain.kinds.codes import U8
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
+from axbuild.toolchain.kinds.mover import Concat, Pad, Transpose
 from axbuild.toolchain.kinds.softmax import Softmax
 
 

@@ -1,6 +1,7 @@
 """Element-wise kinds: shapes, boxes, tile axes, cycles, and the tables they are made with."""
 
 import decimal
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from axbuild.toolchain.kinds import arithmetic as a
 from axbuild.toolchain.kinds.base import Box, Rates, whole_box
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
-from axbuild.toolchain.kinds.codes import CODES, FP32, S8, S16, U8, U16, Grid
+from axbuild.toolchain.kinds.codes import CODES, FP32, INT32, S8, S16, U8, U16, Grid
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.softmax import Softmax, powers_table
 from axbuild.toolchain.kinds.table import ChannelTable, Table, normalise_table
@@ -29,6 +30,9 @@ def add(x: Grid = X, y: Grid = Y) -> Binary:
 
 def softmax(axis: int) -> Softmax:
     return Softmax.of(X, Grid(float(np.float32(1 / U8.hi)), 0, U8), axis)
+
+
+ADD, SOFTMAX = add(), softmax(1)
 
 
 @pytest.mark.parametrize("kind", [add(), FloatBinary("mul")], ids=["codes", "reals"])
@@ -139,3 +143,77 @@ def test_operations_of_one_kind_differ_in_name_alone():
     kinds = [Binary.of(op, X, X, Y, U8.lo, U8.hi) for op in ("add", "sub", "mul", "div")]
     assert [kind.op_type for kind in kinds] == [f"AxQuantized{name}" for name in ("Add", "Sub", "Mul", "Div")]
     assert replace(kinds[0], op="sub").attributes() == kinds[1].attributes()
+
+
+NO_GRIDS = [
+    Grid(0.1, 0, U8), Grid(0.0, 0, U8), Grid(math.inf, 0, U8), Grid(-0.5, 0, U8), Grid(1e-45, 0, U8),
+    Grid(0.5, U8.hi + 1, U8), Grid(0.5, -1, U8), Grid(0.5, S8.hi + 1, S8), Grid(0.5, 0, INT32), Grid(0.5, 0, FP32),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", NO_GRIDS, ids=str)
+def test_nothing_stands_on_something_that_is_no_grid(wrong):
+    for make in (
+        lambda: Quantize(wrong),
+        lambda: Dequantize(wrong),
+        lambda: replace(Requantize.of(X, Y), x=wrong),
+        lambda: replace(Requantize.of(X, Y), y=wrong),
+        lambda: replace(ADD, b=wrong),
+        lambda: replace(SOFTMAX, y=wrong),
+        lambda: Table("Square", X, wrong, np.zeros(U8.span + 1, np.uint8)),
+    ):
+        with pytest.raises(AxError) as error:
+            make()
+        assert error.value.code == "AX451"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: replace(ADD, a_factor=ADD.a_factor + 1),
+        lambda: replace(ADD, b_factor=-ADD.b_factor),
+        lambda: replace(ADD, multiplier=ADD.multiplier * 2),
+        lambda: replace(ADD, op="sub", lo=9, hi=8),
+        lambda: replace(ADD, op="mul"),
+        lambda: replace(Binary.of("div", X, Y, Y, U8.lo, U8.hi), multiplier=math.nan),
+        lambda: replace(Requantize.of(X, Y), multiplier=0.3),
+        lambda: Requantize.of(X, Y, lo=-1),
+        lambda: Normalize(FP32, ZEROS, ONES[:2], 1),
+        lambda: Normalize(FP32, ZEROS, ZEROS, 1),
+        lambda: Normalize(FP32, ZEROS, ONES, -1),
+        lambda: Normalize(X, ZEROS, ONES, 1),
+        lambda: Normalize(INT32, ZEROS, ONES, 1),
+        lambda: Table("Square", X, Y, np.zeros(U8.span, np.uint8)),
+        lambda: Table("Square", X, grid(0.001, kind=U16), np.zeros(U8.span + 1, np.uint8)),
+        lambda: ChannelTable(RAW, Y, np.zeros((3, U8.span), np.uint8), 1),
+        lambda: ChannelTable(RAW, Y, np.zeros((3, U8.span + 1), np.int8), 1),
+        lambda: ChannelTable(RAW, Y, np.zeros((3, U8.span + 1), np.uint8), -1),
+        lambda: ChannelTable(RAW, Y, np.zeros((0, U8.span + 1), np.uint8), 1),
+        lambda: replace(SOFTMAX, table=SOFTMAX.table[:-1]),
+        lambda: replace(SOFTMAX, table=SOFTMAX.table - 1),
+        lambda: replace(SOFTMAX, table=np.concatenate([SOFTMAX.table[:1], np.arange(U8.span)])),
+        lambda: replace(SOFTMAX, axis=-1),
+        lambda: Softmax.of(X, grid(0.01, U8.hi), 1),
+        lambda: FloatClip(1.0, 0.0),
+        lambda: FloatClip(0.1, 1.0),
+        lambda: FloatClip(math.nan, 1.0),
+    ],
+)
+def test_constants_out_of_range_are_errors(make):
+    with pytest.raises(AxError) as error:
+        make()
+    assert error.value.code == "AX451"
+    assert error.value.sentence.endswith(".")
+
+
+def test_grids_too_far_apart_for_8_bits_are_refused():
+    far, near = Grid(2.0**30, 0, U8), Grid(2.0**-30, 0, U8)
+    for make in (
+        lambda: Requantize.of(far, near),
+        lambda: Binary.of("add", near, far, near, U8.lo, U8.hi),
+        lambda: Binary.of("mul", far, far, near, U8.lo, U8.hi),
+    ):
+        with pytest.raises(AxError, match="too large to requantise with") as error:
+            make()
+        assert error.value.code == "AX452"
+    assert Requantize.of(far, Grid(2.0**-30, 0, U16)).multiplier == 2.0**60

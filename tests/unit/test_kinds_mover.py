@@ -115,6 +115,7 @@ def test_shapes_that_do_not_fit_are_errors(kind, shapes):
         (lambda: Pad(FP32, (0, 1), "constant", (1 << 24) + 1), "AxPad of FP32 cannot pad with 16777217"),
         (lambda: Concat(U8, -1, 2), "AxConcat of 2 inputs on axis -1 is not possible"),
         (lambda: Slice(U8, (0,), (1,), (0,), (0,)), r"by \(0,\) is not possible"),
+        (lambda: Slice(U8, (), (), (), ()), "AxSlice .* is not possible"),
         (lambda: Slice(U8, (0, 0), (1, 1), (0, 0), (1, 1)), "AxSlice .* is not possible"),
         (lambda: Slice(U8, (0,), (1, 1), (0,), (1,)), "AxSlice .* is not possible"),
         (lambda: gather(U8, U8, (3, 2)), "AxGather takes indices of INT32 or INT64, not U8"),

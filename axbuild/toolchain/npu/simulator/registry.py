@@ -11,7 +11,7 @@ from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
-from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
+from axbuild.toolchain.npu.simulator.reduce import REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
 from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
@@ -24,7 +24,6 @@ KERNELS: dict[str, Kernel] = {
     "dequantize": DEQUANTIZE,
     "div": DIV,
     "dwconv": DWCONV,
-    "extreme": EXTREME,
     "fc": FC,
     "float_add": FLOAT_ADD,
     "float_clip": FLOAT_CLIP,
@@ -42,12 +41,14 @@ KERNELS: dict[str, Kernel] = {
     "normalize": NORMALIZE,
     "pad": PAD,
     "quantize": QUANTIZE,
+    "reduce_max": REDUCE_MAX,
+    "reduce_min": REDUCE_MIN,
+    "reduce_sum": REDUCE_SUM,
     "requantize": REQUANTIZE,
     "slice": SLICE,
     "softmax": SOFTMAX,
     "softmax_scaled": SOFTMAX_SCALED,
     "sub": SUB,
-    "sum": SUM,
     "table": TABLE,
     "where": WHERE,
 }
