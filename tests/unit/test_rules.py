@@ -11,13 +11,18 @@ from npu_world import CHIPS
 from onnx import helper
 
 from axbuild.codes import exit_code_of
+from axbuild.engine.run.expansion import read_expansion
+from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError
 from axbuild.graph.layout import lay_out
 from axbuild.graph.plan import plain
 from axbuild.graph.targets import load
+from axbuild.toolchain.axmodel.answers import answers
 from axbuild.toolchain.npu.compile import compile_subgraph
 from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.workspace.artifact import Output, Result, Source, Tree
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition, PlannedSubgraph
+from axbuild.workspace.artifact import Entry, Output, Result, Source, Tree
 from axbuild.workspace.workspace import Workspace
 
 CHAIN = """
@@ -90,8 +95,7 @@ def test_the_whole_chain_is_laid_out(lay):
         ("axmodel", "partition"),
         ("axmodel", "split"),
         ("axmodel", "fuse"),
-        ("check", "simulate"),
-        ("check", "reference"),
+        ("check", "answers"),
         ("check", "compare"),
     ]
     assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
@@ -116,7 +120,11 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["axmodel", "fuse"].params == common | {"chip": nameplate}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
     assert actions["check", "compare"].params == {"level": "close", "rtol": 1e-5, "atol": 0.0, "cosine": 0.0}
-    assert actions["check", "simulate"].params == {"inputs": inputs}
+    assert actions["check", "answers"].params == {"inputs": inputs, "input_processors": [processor]}
+    answers = actions["check", "answers"].id
+    assert actions["check", "compare"].inputs == {
+        side: Entry(Result(answers), f"{side}/") for side in ("simulated", "reference")
+    }
     assert targets["check"].verdicts == (out("check", "compare", "verdict.json"),)
     assert list(targets["axmodel"].outputs) == [
         "compiled.axmodel",
@@ -214,7 +222,7 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         ("a", "NCHW", [127.5, 127.5, 127.5]),
         ("b", "NHWC", []),
     ]
-    assert len(actions["check", "simulate"].inputs["samples"]) == 2
+    assert len(actions["check", "answers"].inputs["samples"]) == 2
 
 
 def test_the_preflight_is_told_what_was_written_of_the_inputs(lay):
@@ -277,8 +285,7 @@ def test_a_check_on_other_samples_decodes_them_as_calibration_did(lay):
     others += "mean = [127.5]\nstd = [127.5, 127.5, 127.0]\n"
     actions, _ = lay(CHAIN + AXMODEL + others + CHECK + 'samples = ":others"\n')
     assert actions["check", "decode"].params == actions["quant", "decode"].params | {"size": -1}
-    assert actions["check", "simulate"].inputs["samples"] == (out("check", "decode", "samples/"),)
-    assert actions["check", "reference"].inputs["samples"] == (out("check", "decode", "samples/"),)
+    assert actions["check", "answers"].inputs["samples"] == (out("check", "decode", "samples/"),)
 
 
 def test_a_limit_of_another_level_is_in_nobodys_parameters(lay):
@@ -478,7 +485,7 @@ def fits(value, annotation):
 
 
 @pytest.mark.parametrize("stage", ["optimize", "decode_b", "observe", "merge", "quantize", "preflight", "partition",
-                                   "split", "fuse", "simulate", "reference", "compare"])  # fmt: skip
+                                   "split", "fuse", "answers", "compare"])  # fmt: skip
 def test_a_stage_takes_what_its_rule_passes(lay, stage):
     actions, _ = lay(EVERYTHING)
     action = next(action for (_, name), action in actions.items() if name == stage)
@@ -493,6 +500,25 @@ def test_a_compilation_takes_what_split_hands_on(lay):
     split = actions["axmodel", "split"].params
     handed = {"chip": split["chip"], "options": split["options"], "batch": 1}
     assert fits(handed, typing.get_type_hints(compile_subgraph)["params"])
+
+
+def test_a_check_s_children_take_what_its_expansion_hands_on(lay, tmp_path):
+    actions, _ = lay(EVERYTHING)
+    action = actions["check", "answers"]
+    params = params_of(answers, action.params)
+    for place in (NPU, CPU):
+        folder = tmp_path / place
+        folder.mkdir()
+        x, y = (BoundaryTensor(name, "float32", (1, 4)) for name in "xy")
+        Partition("AX650", (x,), (y,), (), (PlannedSubgraph("s", place, ("x",), ("y",)),)).write(folder)
+        answers(folder, folder, folder, [], folder, **params)
+        stages = Workspace.find(tmp_path, environ={}).rules.stages
+        expansion = read_expansion(action, (folder / "expansion.json").read_bytes(), stages)
+        assert list(expansion.result) == ["reference", "simulated"]
+        for child in expansion.children:
+            function = getattr(importlib.import_module(child.stage.module), child.stage.function)
+            assert {*child.inputs, "out", "params"} == inspect.signature(function).parameters.keys()
+            assert fits(child.params, typing.get_type_hints(function)["params"])
 
 
 def test_the_model_of_these_tests_is_one():
