@@ -1,6 +1,5 @@
 """The ONNX bodies, with onnxruntime's optimiser off and on, against the oracle: not one element may differ."""
 
-
 import numpy as np
 import onnx
 import pytest
