@@ -13,7 +13,7 @@ from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.graph.layout import lay_out
 from axbuild.graph.targets import load
-from axbuild.workspace.artifact import Output, Result, Source, Tree
+from axbuild.workspace.artifact import Output, Result, SourceFiles, Tree
 from axbuild.workspace.workspace import Workspace
 
 CHAIN = """
@@ -90,9 +90,9 @@ def test_the_whole_chain_is_laid_out(lay):
         ("check", "reference"),
         ("check", "compare"),
     ]
-    assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
+    assert actions["float", "optimize"].inputs == {"model": SourceFiles((("model.onnx", "m/net.onnx"),), tree=True)}
     assert actions["quant", "decode"].inputs == {
-        "source": Source((("samples.tar", "m/samples.tar"),), tree=True),
+        "source": SourceFiles((("samples.tar", "m/samples.tar"),), tree=True),
         "interface": out("float", "optimize", "interface.json"),
     }
     assert actions["quant", "decode"].params == {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"}
@@ -268,14 +268,14 @@ def test_a_limit_of_another_level_is_in_nobodys_parameters(lay):
 def test_a_float_model_of_a_made_file_stands_in_a_folder(lay):
     text = '[[filegroup]]\nname = "files"\nsrcs = ["net.onnx"]\n' + CHAIN.replace('"net.onnx"', '":files"')
     actions, _ = lay(text)
-    assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
+    assert actions["float", "optimize"].inputs == {"model": SourceFiles((("model.onnx", "m/net.onnx"),), tree=True)}
 
 
 def test_a_filegroup_joins_files_and_other_groups(lay):
     text = '[[filegroup]]\nname = "a"\nsrcs = ["a.npy"]\n[[filegroup]]\nname = "b"\nsrcs = [":a", "net.onnx"]\n'
     _, targets = lay(text)
     assert targets["b"].provider.files == Tree(
-        (("a.npy", Source((("a.npy", "m/a.npy"),))), ("net.onnx", Source((("net.onnx", "m/net.onnx"),))))
+        (("a.npy", SourceFiles((("a.npy", "m/a.npy"),))), ("net.onnx", SourceFiles((("net.onnx", "m/net.onnx"),))))
     )
 
 
