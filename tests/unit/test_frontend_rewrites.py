@@ -18,10 +18,10 @@ from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
-from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, apply
+from axbuild.toolchain.frontend.rewrite import Edit, Rounding, apply
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.graph import ORIGINS
-from frontend_world import after_edit, assert_same_results, model, node, normal, with_shapes
+from frontend_world import DoubleRelu, after_edit, assert_same_results, model, node, normal, with_shapes
 
 
 def rewritten(rewrite, proto):
@@ -299,21 +299,6 @@ def test_squeeze_and_unsqueeze_are_reshapes(op_type, shape, result):
         result
     ]
     assert_same_results(before, after, tolerance=0.0)
-
-
-class DoubleRelu(Rewrite[bool]):
-    """Relu(x) -> Relu(x + x): wrong, and looks the same to every shape."""
-
-    op = ("Relu",)
-
-    def match(self, relu):
-        source = relu.inputs[0].producer()
-        return NoMatch("done") if source is not None and source.op_type == "Add" else True
-
-    def replace(self, relu, found, edit):
-        shape = tuple(relu.outputs[0].shape)
-        doubled = edit.insert(relu, "Add", [relu.inputs[0], relu.inputs[0]], {}, name="double", shape=shape)
-        return edit.insert(relu, "Relu", [doubled], {}, origins=(relu,))
 
 
 def test_a_rewrite_that_changes_the_result_is_caught_by_name_node_and_tensor():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import onnx
 from onnx import FunctionProto, ModelProto, NodeProto, inliner, version_converter
@@ -36,32 +36,27 @@ def open_functions(model: LightModel) -> None:
 
 
 def _check_growth(model: ModelProto) -> None:
-    functions = {(function.domain, function.name): function for function in model.functions}
     sizes: dict[tuple[str, str], int] = {}
 
     def size(nodes: Iterable[NodeProto]) -> int:
-        return sum(sizes[key] if (key := (node.domain, node.op_type)) in sizes else 1 for node in nodes)
+        return sum(sizes.get((node.domain, node.op_type), 1) for node in nodes)
 
-    for function in _inner_first(functions):
+    for function in _inner_first(model.functions):
         sizes[function.domain, function.name] = min(size(function.node), MAX_NODES + 1)
     if size(model.graph.node) > MAX_NODES:
         raise UnsupportedModelError(f"the model's functions open into more than {MAX_NODES} nodes")
 
 
-def _inner_first(functions: dict[tuple[str, str], FunctionProto]) -> list[FunctionProto]:
-    """Functions behind those they call; raises UnsupportedModelError for one that calls itself."""
-    done: dict[tuple[str, str], FunctionProto] = {}
-    waiting = dict(functions)
+def _inner_first(functions: Iterable[FunctionProto]) -> Iterator[FunctionProto]:
+    """Functions behind those they call; ONNX's checker has refused those that call themselves."""
+    waiting = {(function.domain, function.name): function for function in functions}
     while waiting:
         ready = [
             key
             for key, function in waiting.items()
             if not any((node.domain, node.op_type) in waiting for node in function.node)
         ]
-        if not ready:
-            raise UnsupportedModelError(f"function {next(iter(waiting))[1]} of the model calls itself")
-        done |= {key: waiting.pop(key) for key in ready}
-    return list(done.values())
+        yield from (waiting.pop(key) for key in ready)
 
 
 def to_opset(model: LightModel) -> LightModel:
