@@ -319,3 +319,61 @@ def test_a_function_that_calls_itself_is_not_valid(tmp_path):
     proto.opset_import.append(onnx.helper.make_opsetid("local", 1))
     with pytest.raises(InvalidModelError, match="must not be recursive"):
         optimized(proto, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize(
+    ("opset", "operator", "scale"),
+    [(7, "Upsample", 2.0), (8, "Upsample", 1.5), (9, "Upsample", 3.0), (10, "Resize", 1.25), (10, "Resize", 0.4)],
+)
+def test_resizing_before_opset_11_keeps_its_rules(tmp_path, opset, operator, scale, mode):
+    scales = [1.0, 1.0, scale, scale]
+    if opset < 9:
+        nodes, weights = [node(operator, ["x"], ["y"], name="up", mode=mode, scales=scales)], {}
+    else:
+        nodes, weights = [node(operator, ["x", "s"], ["y"], name="up", mode=mode)], {"s": np.float32(scales)}
+    before = model(nodes, weights, opset=opset)
+    after = optimized(before, tmp_path)
+    assert op_types(after) == ["Resize"]
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+def test_old_resizing_that_shrinks_and_stretches_asks_for_a_later_export(tmp_path):
+    nodes = [node("Resize", ["x", "s"], ["y"], name="up", mode="nearest")]
+    with pytest.raises(UnsupportedModelError, match=r"node 'up' \(Resize\) resizes by scales") as caught:
+        optimized(model(nodes, {"s": np.float32([1, 1, 2, 0.5])}, opset=10), tmp_path)
+    assert caught.value.hint == "export the model at opset 11 or later"
+
+
+@pytest.mark.parametrize("opset", [15, 22])
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+def test_the_last_window_of_ceil_mode_begins_inside_the_map(tmp_path, opset, operator):
+    settled = {"kernel_shape": [3, 3], "strides": [3, 3], "pads": [1, 1, 1, 1], "ceil_mode": 1}
+    before = model([node(operator, ["x"], ["y"], **settled)], inputs=(("x", [1, 3, 2, 2]),), opset=opset)
+    after = optimized(before, tmp_path)
+    assert [item.dim_value for item in after.graph.output[0].type.tensor_type.shape.dim] == [1, 3, 1, 1]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_dilated_windows_with_same_padding_get_the_pads_of_the_formula(tmp_path, mode):
+    settled = {"auto_pad": mode, "dilations": [2, 3], "strides": [2, 1]}
+    before = model([node("Conv", ["x", "w"], ["y"], name="conv", **settled)], {"w": normal(4, 3, 3, 2)})
+    after = optimized(before, tmp_path)
+    found = {item.name: list(item.ints) for item in after.graph.node[0].attribute}
+    # height: 4 windows of 5 in steps of 2 over 8 take 11; width: 8 of 4 in steps of 1 take 11
+    assert found["pads"] == ([1, 1, 2, 2] if mode == "SAME_UPPER" else [2, 2, 1, 1])
+    explicit = model(
+        [node("Conv", ["x", "w"], ["y"], pads=found["pads"], dilations=[2, 3], strides=[2, 1])],
+        {"w": normal(4, 3, 3, 2)},
+    )
+    assert_same_results(explicit, after, tolerance=0.0)
+
+
+def test_an_input_that_nothing_reads_is_left_out_with_a_warning(tmp_path):
+    proto = model([node("Relu", ["x"], ["y"])], inputs=(("x", [1, 3]), ("left_over", [1, 5])))
+    with pytest.warns(AxWarning, match="AX310: input 'left_over' is left out: no node reads it"):
+        after = optimized(proto, tmp_path)
+    assert [value.name for value in after.graph.input] == ["x"]
+    interface = json.loads((tmp_path / "out/interface.json").read_text())
+    assert [value["name"] for value in interface["inputs"]] == ["x"]

@@ -19,6 +19,7 @@ from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
+from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
@@ -33,6 +34,7 @@ from axbuild.toolchain.graph import ORIGINS
 REWRITES: tuple[Rewrite[Any], ...] = (
     ExplicitPads(),
     FusePad(),
+    FusePoolPad(),
     NormalizeGemm(),
     FuseBatchNorm(),
     FuseAffine(),
@@ -145,7 +147,10 @@ def _first_nodes(model: LightModel, count: int) -> LightModel:
         kept = [item for item in fields if item.name in names]
         del fields[:]
         fields.extend(kept)
-    inputs = [value for value in graph.input if value.name in weights or value.name not in model.weights]
+    for value in model.inputs:
+        if value.name not in read:
+            warnings.warn(AxWarning("AX310", f"input '{value.name}' is left out: no node reads it"), stacklevel=2)
+    inputs = [value for value in graph.input if value.name in read]
     del graph.input[:]
     graph.input.extend(inputs)
     return LightModel(proto, weights)

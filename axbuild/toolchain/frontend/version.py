@@ -10,6 +10,7 @@ from onnx import FunctionProto, ModelProto, NodeProto, inliner, version_converte
 
 from axbuild.toolchain.frontend.light import LightModel, array_of, is_large, lift_constants
 from axbuild.toolchain.frontend.naming import name_nodes
+from axbuild.toolchain.frontend.old_resize import old_rules, state_rules
 from axbuild.toolchain.frontend.shapes import forget_shapes
 from axbuild.toolchain.frontend.support import UnsupportedModelError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, ORIGINS
@@ -71,6 +72,7 @@ def to_opset(model: LightModel) -> LightModel:
     if version < OPSET:
         before = {node.name: list(node.metadata_props) for node in proto.graph.node}
         producers = _producers(proto.graph.node)
+        resizing = old_rules(proto, version)
         try:
             proto = version_converter.convert_version(proto, OPSET)
         except RuntimeError as error:
@@ -78,6 +80,7 @@ def to_opset(model: LightModel) -> LightModel:
                 f"the model cannot be converted from opset {version} to {OPSET}: {str(error).splitlines()[0]}",
                 hint=f"export it with opset {OPSET}",
             ) from None
+        state_rules(proto.graph.node, resizing)
         name_nodes(proto.graph.node)
         for node in proto.graph.node:
             if not node.metadata_props:
