@@ -66,7 +66,7 @@ class FusePad(Rewrite[Padded]):
 
 
 def spatial_pads(pad: ir.Node, accepts: Callable[[Array], bool], otherwise: str) -> tuple[int, ...] | NoMatch:
-    """Pads of the spatial axes, all begins first; `otherwise` is the reason where `accepts` refuses what is filled in."""
+    """Pads of the spatial axes, all begins first; `otherwise` is the reason where `accepts` refuses the filling."""
     if text(pad, "mode", "constant") != "constant":
         return NoMatch("Pad repeats pixels")
     fill = constant_input(pad, 2) if input_of(pad, 2) is not None else np.zeros(())

@@ -147,17 +147,24 @@ def _first_nodes(model: LightModel, count: int) -> LightModel:
         kept = [item for item in fields if item.name in names]
         del fields[:]
         fields.extend(kept)
-    for value in model.inputs:
-        if value.name not in read:
-            warnings.warn(AxWarning("AX310", f"input '{value.name}' is left out: no node reads it"), stacklevel=2)
-    inputs = [value for value in graph.input if value.name in read]
+    inputs = [value for value in graph.input if value.name in weights or value.name not in model.weights]
     del graph.input[:]
     graph.input.extend(inputs)
     return LightModel(proto, weights)
 
 
+def _leave_out_unread(model: LightModel) -> None:
+    """An input that nothing reads would demand calibration data."""
+    read = {name for node in model.proto.graph.node for name in node.input}
+    for value in model.inputs:
+        if value.name not in read:
+            warnings.warn(AxWarning("AX310", f"input '{value.name}' is left out: no node reads it"), stacklevel=2)
+            model.proto.graph.input.remove(value)
+
+
 def _finished(model: LightModel) -> LightModel:
     """Static shapes, and nothing of the exporter's machine: no stack traces, no comments."""
+    _leave_out_unread(model)
     shapes.infer(model)
     shapes.require_static(model)
     proto = model.proto
