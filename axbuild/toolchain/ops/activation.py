@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.graph import Array, real
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.ops.base import Follow, Function, Op, Settled, Step
 
@@ -39,3 +39,14 @@ class HardSwish(Activation):
 
     def function(self, node: ir.Node) -> Function:
         return Function("HardSwish", hard_swish)
+
+
+class LeakyRelu(Activation):
+    """x where x >= 0, alpha x elsewhere"""
+
+    onnx = "LeakyRelu"
+    cases = ("test_leakyrelu", "test_leakyrelu_default", "test_leakyrelu_example")
+
+    def function(self, node: ir.Node) -> Function:
+        alpha = real(node, "alpha", 0.01)
+        return Function("LeakyRelu", lambda x: np.where(x < 0.0, alpha * x, x))

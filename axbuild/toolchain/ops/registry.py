@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.ops.activation import HardSwish
+from axbuild.toolchain.ops.activation import HardSwish, LeakyRelu
 from axbuild.toolchain.ops.add import Add
 from axbuild.toolchain.ops.base import Op
 from axbuild.toolchain.ops.clamp import Clip, Relu
@@ -33,6 +33,7 @@ OPS: dict[str, Op] = {
         GlobalAveragePool(),
         HardSwish(),
         Identity(),
+        LeakyRelu(),
         MatMul(),
         MaxPool(),
         Pad(),
