@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.ops.activation import HardSwish, LeakyRelu
-from axbuild.toolchain.ops.add import Add
+from axbuild.toolchain.ops.add import Add, Sub
 from axbuild.toolchain.ops.base import Op
 from axbuild.toolchain.ops.clamp import Clip, Relu
 from axbuild.toolchain.ops.concat import Concat
@@ -43,6 +43,7 @@ OPS: dict[str, Op] = {
         Softmax(),
         Split(),
         Squeeze(),
+        Sub(),
         Transpose(),
         Unsqueeze(),
     )
