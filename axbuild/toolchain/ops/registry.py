@@ -14,7 +14,8 @@ from axbuild.toolchain.ops.gather import Gather
 from axbuild.toolchain.ops.gemm import Gemm, MatMul
 from axbuild.toolchain.ops.layout import Dropout, Flatten, Identity, Reshape, Squeeze, Transpose, Unsqueeze
 from axbuild.toolchain.ops.pad import Pad
-from axbuild.toolchain.ops.pool import AveragePool, GlobalAveragePool, MaxPool, ReduceMean
+from axbuild.toolchain.ops.pool import AveragePool, MaxPool
+from axbuild.toolchain.ops.reduce import GlobalAveragePool, ReduceMean
 from axbuild.toolchain.ops.softmax import Softmax
 from axbuild.toolchain.ops.split import Split
 
