@@ -84,3 +84,21 @@ class ReduceMean(Mean):
 
     def axes(self, node: ir.Node) -> tuple[int, ...]:
         return reduced_axes(node)
+
+
+class ReduceMax(Reduction):
+    """The largest over any axes, one of the codes that are read."""
+
+    onnx = "ReduceMax"
+    soi = (1,)
+    limits = AXES
+    cases = ("test_reduce_max_default_axes_keepdim_example", "test_reduce_max_keepdims_example")
+
+    def axes(self, node: ir.Node) -> tuple[int, ...]:
+        return reduced_axes(node)
+
+    def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        return (needed_input(node, 0),)
+
+    def kind(self, q: Settled, axes: tuple[int, ...], count: int) -> Kind:
+        return Reduce.of("max", q.x(), q.y, axes, q.lo, q.hi)

@@ -15,7 +15,7 @@ from axbuild.toolchain.ops.gemm import Gemm, MatMul
 from axbuild.toolchain.ops.layout import Dropout, Flatten, Identity, Reshape, Squeeze, Transpose, Unsqueeze
 from axbuild.toolchain.ops.pad import Pad
 from axbuild.toolchain.ops.pool import AveragePool, MaxPool
-from axbuild.toolchain.ops.reduce import GlobalAveragePool, ReduceMean
+from axbuild.toolchain.ops.reduce import GlobalAveragePool, ReduceMax, ReduceMean
 from axbuild.toolchain.ops.softmax import Softmax
 from axbuild.toolchain.ops.split import Split
 
@@ -38,6 +38,7 @@ OPS: dict[str, Op] = {
         MatMul(),
         MaxPool(),
         Pad(),
+        ReduceMax(),
         ReduceMean(),
         Relu(),
         Reshape(),
