@@ -1,4 +1,4 @@
-"""Sum and difference of two activations, or the sum of an activation and a constant."""
+"""Sum of two activations, or of an activation and a constant."""
 
 from __future__ import annotations
 
@@ -78,18 +78,3 @@ class Add(Op):
 
     def island(self, node: ir.Node) -> Kind | None:
         return FloatBinary("add") if self._addend(node) is None else None
-
-
-class Sub(Op):
-    """a - b of two activations, with ONNX's broadcasting."""
-
-    onnx = "Sub"
-    clamps = True
-    limits = (Limit("its operands must both be computed", lambda n: len(activations_of(n)) == 2),)
-    cases = ("test_sub", "test_sub_bcast", "test_sub_example")
-
-    def lower(self, q: Settled) -> list[Step]:
-        return q.single(Binary.of("sub", q.x(0), q.x(1), q.y, q.lo, q.hi))
-
-    def island(self, node: ir.Node) -> Kind | None:
-        return FloatBinary("sub")

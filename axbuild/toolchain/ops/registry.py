@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.ops.activation import HardSwish, LeakyRelu
-from axbuild.toolchain.ops.add import Add, Sub
+from axbuild.toolchain.ops.add import Add
 from axbuild.toolchain.ops.base import Op
 from axbuild.toolchain.ops.clamp import Clip, Relu
 from axbuild.toolchain.ops.concat import Concat
@@ -13,7 +13,9 @@ from axbuild.toolchain.ops.conv import Conv
 from axbuild.toolchain.ops.gather import Gather
 from axbuild.toolchain.ops.gemm import Gemm, MatMul
 from axbuild.toolchain.ops.layout import Dropout, Flatten, Identity, Reshape, Squeeze, Transpose, Unsqueeze
+from axbuild.toolchain.ops.norm import LayerNormalization
 from axbuild.toolchain.ops.pad import Pad
+from axbuild.toolchain.ops.pairwise import Div, Max, Min, Mul, Sub, Where
 from axbuild.toolchain.ops.pool import AveragePool, MaxPool
 from axbuild.toolchain.ops.reduce import GlobalAveragePool, ReduceMax, ReduceMean
 from axbuild.toolchain.ops.softmax import Softmax
@@ -27,6 +29,7 @@ OPS: dict[str, Op] = {
         Clip(),
         Concat(),
         Conv(),
+        Div(),
         Dropout(),
         Flatten(),
         Gather(),
@@ -34,9 +37,13 @@ OPS: dict[str, Op] = {
         GlobalAveragePool(),
         HardSwish(),
         Identity(),
+        LayerNormalization(),
         LeakyRelu(),
         MatMul(),
+        Max(),
         MaxPool(),
+        Min(),
+        Mul(),
         Pad(),
         ReduceMax(),
         ReduceMean(),
@@ -48,6 +55,7 @@ OPS: dict[str, Op] = {
         Sub(),
         Transpose(),
         Unsqueeze(),
+        Where(),
     )
 }
 """op_type in ONNX's default domain -> op"""
