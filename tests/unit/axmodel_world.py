@@ -46,6 +46,7 @@ def program(batch, job, source, target, blobs=()):
         blobs=blobs,
         inputs=(source,),
         outputs=(target,),
+        activations=(),
         jobs=(job,),
         max_cycle=10,
         macs=0,
