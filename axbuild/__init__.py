@@ -1,6 +1,7 @@
 """axbuild: builds, checks and runs models for edge NPUs.
 
-`axbuild.InferenceSession` is imported on first use: nothing else here may cost a build its start-up time.
+What it offers is imported on first use. This file may cost a build no start-up time, and is part of every stage's code:
+it holds nothing that changes from release to release.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from axbuild.toolchain.axmodel.session import InferenceSession
+    from axbuild.version import __version__
 
 __all__ = ["InferenceSession", "__version__"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from axbuild.toolchain.axmodel.session import InferenceSession
 
         return InferenceSession
+    if name == "__version__":
+        from axbuild.version import __version__
+
+        return __version__
     raise AttributeError(f"module 'axbuild' has no attribute '{name}'")

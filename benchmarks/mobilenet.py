@@ -227,7 +227,7 @@ def measure_model(folder: Path) -> dict[str, float]:
     result["float_inference_32_s"] = float_inference(outputs / "frontend" / "optimized.onnx", pictures)
     result["observe_32_s"] = stages["observe"]
     result["quantize_s"] = stages["quantize"]
-    result["compile_s"] = sum(stages[name] for name in ("partition", "split", "extract", "compile_subgraph", "fuse"))
+    result["compile_s"] = sum(stages[name] for name in ("partition", "split", "compile_subgraph", "fuse"))
     result["simulate_1_s"] = simulation(outputs / "compiled.axmodel", pictures[0])
     cycles = estimated_cycles(outputs)
     result |= {

@@ -6,14 +6,15 @@ from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import BoundSamples, QuantModel
-from axbuild.workspace.rule import DEFAULT, Choice, Floats, Record, Records, Settled, String
+from axbuild.workspace.rule import DEFAULT, Choice, Floats, Record, Records, Settled, String, attributes_of
+
+from ._nouns import BoundSamples, QuantModel
 
 _AUTO = "AutoColorSpace"
 _FORMATS = (_AUTO, "BGR", "RGB", "GRAY")
 
 
-class InputProcessor:
+class ProcessorFields:
     """The run-time form of one model input."""
 
     tensor_name = String('Name of the model input, or "DEFAULT" for all.', default=DEFAULT)
@@ -27,11 +28,14 @@ class InputProcessor:
     std = Floats("Divides at run time; the calibration set's where nothing is given.")
 
 
+_UNWRITTEN = {name: field.default for name, field in attributes_of(ProcessorFields).items()}
+
+
 def declared(**common: Any) -> Records:
     """The attribute `input_processors`."""
     about = "Layout, type and normalisation of the run-time inputs; FP32, NCHW where nothing is given."
     example = [{"tensor_name": DEFAULT, "src_dtype": "U8", "src_layout": "NHWC"}]
-    return Records(about, InputProcessor, vendor="input_processors", example=example, **common)
+    return Records(about, ProcessorFields, vendor="input_processors", example=example, **common)
 
 
 def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:
@@ -67,15 +71,9 @@ def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamp
     tensor_format = _format(t, processor, samples)
     for field in ("mean", "std"):
         _agree(t, field, processor, samples)
-    return {
-        "tensor_name": name,
-        "tensor_format": tensor_format,
-        "src_format": tensor_format,
-        "src_dtype": processor.src_dtype if processor else "FP32",
-        "src_layout": processor.src_layout if processor else "NCHW",
-        "mean": list(samples.mean),
-        "std": list(samples.std),
-    }
+    written = processor.as_dict() if processor else _UNWRITTEN
+    normal = {"mean": list(samples.mean), "std": list(samples.std)}
+    return written | normal | {"tensor_name": name, "tensor_format": tensor_format, "src_format": tensor_format}
 
 
 def _format(t: Settled, processor: Record | None, samples: BoundSamples) -> str:

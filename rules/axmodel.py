@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.artifact import Tree
+from axbuild.workspace.artifact import Entry, Tree
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import AxModel, QuantModel, Subgraphs
 from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
 
-from ._processors import declared
-from .npu_subgraph import LARGEST_BATCH, bandwidth_attribute, compile_subgraphs, hardware_attribute, mode_attribute
+from ._compilation import NAMES, Compilation
+from ._nouns import AxModel, QuantModel, Subgraphs
+from .npu_subgraph import LARGEST_BATCH, compile_subgraphs
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
-_WITH_QUANT = ("target_hardware", "npu_mode", "static_batch_sizes", "ddr_bw_limit", "input_processors")
+_WITH_QUANT = ("quant", "static_batch_sizes", *NAMES)
 
 
 @rule
-class axmodel:
+class axmodel(Compilation):
     """A compiled model: partition the quantised model, compile its subgraphs for each batch, fuse them."""
 
     example = "axmodel"
@@ -29,8 +30,6 @@ class axmodel:
     subgraphs = Labels(
         "Subgraphs compiled by targets of their own, one for each batch.", provides=Subgraphs, example=[":b4"]
     )
-    target_hardware = hardware_attribute()
-    npu_mode = mode_attribute()
     static_batch_sizes = Ints(
         "Batches to compile; batch 1 alone where nothing is given.",
         low=1,
@@ -38,24 +37,20 @@ class axmodel:
         vendor="compiler.static_batch_sizes",
         example=[1, 2, 4],
     )
-    ddr_bw_limit = bandwidth_attribute()
-    input_processors = declared()
 
     def actions(self, t: Settled, plan: Plan) -> AxModel:
         done = self._given(t) if t.subgraphs else self._compiled(t, plan)
         settings = done.settings
-        fused = plan.run(
-            FUSE,
-            partition=done.partition,
-            programs=done.programs,
-            params={key: settings[key] for key in ("target_hardware", "npu_mode", "batches")},
-        )
+        chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}
+        params = {"chip": chip, "batches": settings.batches, "options": settings.options}
+        fused = plan.run(FUSE, partition=done.partition, programs=done.programs, params=params)
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
         plan.output("quant/quant_axmodel.json", done.quant.records)
-        plan.output("frontend/optimized.onnx", done.quant.source.model)
+        plan.output("frontend/", done.quant.source.model)
         plan.output("compiler/", done.programs)
-        return AxModel(fused.only, done.quant, settings)
+        plan.output("compiler/partition.json", Entry(done.partition, "partition.json"))
+        return AxModel(fused.only, done.partition, done.quant, settings)
 
     def _compiled(self, t: Settled, plan: Plan) -> Subgraphs:
         if t.quant is None:
@@ -65,7 +60,7 @@ class axmodel:
         return compile_subgraphs(t, plan, t.quant, tuple(sorted(t.static_batch_sizes)) or (1,))
 
     def _given(self, t: Settled) -> Subgraphs:
-        for name in ("quant", *_WITH_QUANT):
+        for name in _WITH_QUANT:
             if t.given(name):
                 sentence = f"{name} has no effect beside 'subgraphs'"
                 raise t.error(name, sentence, hint="the subgraphs' own targets say it")
@@ -74,7 +69,7 @@ class axmodel:
         by_batch: dict[int, Subgraphs] = {}
         for label, other in zip(labels, t.subgraphs, strict=True):
             _check_fit(t, labels[0], first, label, other)
-            (batch,) = other.settings["batches"]
+            (batch,) = other.settings.batches
             if batch in by_batch:
                 raise t.error("subgraphs", f"two of the subgraphs are of batch {batch}", code="AX115")
             by_batch[batch] = other
@@ -82,7 +77,7 @@ class axmodel:
         if len(by_batch) == 1:
             return first
         programs = Tree(tuple(("", by_batch[batch].programs) for batch in batches))
-        return Subgraphs(first.quant, first.partition, programs, first.settings | {"batches": batches})
+        return Subgraphs(first.quant, first.partition, programs, replace(first.settings, batches=batches))
 
 
 def _check_fit(t: Settled, label: str, first: Subgraphs, other_label: str, other: Subgraphs) -> None:
@@ -96,4 +91,6 @@ def _check_fit(t: Settled, label: str, first: Subgraphs, other_label: str, other
 
 
 def _comparable(subgraphs: Subgraphs) -> dict[str, Any]:
-    return {key: value for key, value in subgraphs.settings.items() if key != "batches"}
+    settings = subgraphs.settings
+    own = {name: getattr(settings, name) for name in ("target_hardware", "npu_mode", "input_processors")}
+    return own | settings.options

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import as_tree
-from axbuild.workspace.providers import Samples
 from axbuild.workspace.rule import Choice, Floats, Int, Settled, Source, rule
+
+from ._nouns import Samples
 
 _CHANNELS = {"BGR": 3, "RGB": 3, "GRAY": 1}
 

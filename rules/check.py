@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from axbuild.graph.plan import Plan
+from axbuild.workspace.artifact import Entry
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.providers import AxModel, BoundSamples, QuantModel, Samples, Verdict
+from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, LabelMap, Settled, Stage, rule
 
+from ._nouns import AxModel, BoundSamples, QuantModel, Samples
 from ._processors import not_calibrated
 from .quant_model import decode, input_data
 
 SIMULATE = Stage("axbuild.toolchain.axmodel.simulate:simulate", outputs=("outputs/",))
 REFERENCE = Stage("axbuild.toolchain.axmodel.reference:reference", outputs=("outputs/",))
+FOLLOW = Stage("axbuild.toolchain.axmodel.follow:follow", float=True, outputs=("boundaries/", "outputs/"))
+SIMULATE_PARTS = Stage("axbuild.toolchain.axmodel.simulate_parts:simulate_parts", outputs=("outputs/",))
+ANSWERS = Stage("axbuild.toolchain.axmodel.answers:answers", expands=True)
 COMPARE = Stage("axbuild.toolchain.axmodel.compare:compare", outputs=("verdict.json",))
 
 _LEVEL_OF = {"rtol": "close", "atol": "close", "cosine": "cosine"}
@@ -48,22 +53,27 @@ class check:
         bound = self._samples(t, plan)
         samples = [data.samples for data in bound.values()]
         inputs = input_data(bound)
-        quant = t.axmodel.quant
-        simulated = plan.run(SIMULATE, axmodel=t.axmodel.axmodel, samples=samples, params={"inputs": inputs})
-        reference = plan.run(
-            REFERENCE,
-            model=quant.model,
+        answers = plan.expand(
+            ANSWERS,
+            axmodel=t.axmodel.axmodel,
+            model=t.axmodel.quant.model,
+            partition=t.axmodel.partition,
             samples=samples,
-            params={"inputs": inputs, "input_processors": t.axmodel.settings["input_processors"]},
-        )
-        for processor in t.axmodel.settings["input_processors"]:
+            params={"inputs": inputs, "input_processors": t.axmodel.settings.input_processors},
+        ).result
+        for processor in t.axmodel.settings.input_processors:
             data = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
             if data is not None and data.format == "Numpy" and processor["src_dtype"] == "U8":
                 sentence = f"the axmodel takes U8 for '{processor['tensor_name']}', and its samples are float arrays"
                 hint = 'compare an axmodel with src_dtype = "FP32", or use samples of format Image'
                 raise t.error("axmodel", sentence, hint=hint, code="AX115")
         limits = {name: getattr(t, name) if t.level == level else 0.0 for name, level in _LEVEL_OF.items()}
-        compared = plan.run(COMPARE, simulated=simulated, reference=reference, params={"level": t.level} | limits)
+        compared = plan.run(
+            COMPARE,
+            simulated=Entry(answers, "simulated/"),
+            reference=Entry(answers, "reference/"),
+            params={"level": t.level} | limits,
+        )
         plan.output("verdict.json", compared)
         plan.verdict(compared)
         return Verdict(compared.only)

@@ -8,12 +8,14 @@ from typing import Any
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Source as SourceFiles
 from axbuild.workspace.artifact import as_tree
-from axbuild.workspace.external_data import external_data_files
-from axbuild.workspace.providers import FloatModel
-from axbuild.workspace.rule import Settled, Shapes, Source, Stage, rule
+from axbuild.workspace.rule import Bool, Settled, Shapes, Source, Stage, rule
 
-OPTIMIZE = Stage(
-    "axbuild.toolchain.frontend.optimize:optimize", float=True, outputs=("optimized.onnx", "interface.json")
+from ._external_data import external_data_files
+from ._nouns import FloatModel
+
+OPTIMIZE = Stage("axbuild.toolchain.frontend.optimize:optimize", float=True, outputs=("optimized/", "interface.json"))
+MODEL_CHECK = Stage(
+    "axbuild.toolchain.frontend.model_check:model_check", float=True, outputs=("verdict.json", "tensors/")
 )
 
 
@@ -38,11 +40,40 @@ class float_model:
         example={"input": [1, 3, 224, 224]},
     )
 
+    disable_onnx_optimization = Bool(
+        "Leave out the rewrites that only make the graph smaller, such as BatchNormalization into the convolution "
+        "before it; what the quantiser needs is done all the same.",
+        vendor="onnx_opt.disable_onnx_optimization",
+    )
+    disable_transformation_check = Bool(
+        "Do not compare each rewritten place by itself; the whole model is compared at the end all the same.",
+        vendor="onnx_opt.disable_transformation_check",
+    )
+    model_check = Bool(
+        "Compare the optimised model's outputs with the original's under onnxruntime: names, shapes, types and "
+        "values; `build` and `test` fail where they differ.",
+        vendor="onnx_opt.model_check",
+    )
+    save_tensors_data = Bool(
+        "Hand over what the optimised model is compared on as tensors/: the input, and the outputs of both models.",
+        vendor="onnx_opt.save_tensors_data",
+    )
+
     def actions(self, t: Settled, plan: Plan) -> FloatModel:
-        done = plan.run(OPTIMIZE, model=_model_folder(t), params=t.only("input_shapes"))
-        plan.output("optimized.onnx", done["optimized.onnx"])
+        source = _model_folder(t)
+        switches = t.only("input_shapes", "disable_onnx_optimization", "disable_transformation_check")
+        done = plan.run(OPTIMIZE, model=source, params=switches)
+        plan.output("", done["optimized/"])
         plan.output("interface.json", done["interface.json"])
-        return FloatModel(done["optimized.onnx"], done["interface.json"])
+        if t.model_check or t.save_tensors_data:
+            params = t.only("input_shapes", "save_tensors_data")
+            compared = plan.run(MODEL_CHECK, model=source, optimized=done["optimized/"], params=params)
+            if t.model_check:
+                plan.output("model_check.json", compared["verdict.json"])
+                plan.verdict(compared["verdict.json"])
+            if t.save_tensors_data:
+                plan.output("tensors/", compared["tensors/"])
+        return FloatModel(done["optimized/"], done["interface.json"])
 
 
 def _model_folder(t: Settled) -> Any:

@@ -5,13 +5,54 @@ from __future__ import annotations
 from typing import Any
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.providers import BoundSamples, FloatModel, QuantModel, Samples
-from axbuild.workspace.rule import DEFAULT, Choice, Label, LabelMap, Settled, Stage, rule
+from axbuild.workspace.rule import (
+    DEFAULT,
+    Choice,
+    Label,
+    LabelMap,
+    Record,
+    Records,
+    Settled,
+    Stage,
+    String,
+    Strings,
+    attributes_of,
+    rule,
+)
+
+from ._nouns import BoundSamples, FloatModel, QuantModel, Samples
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
+WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",))
 OBSERVE = Stage("axbuild.toolchain.quant.observe:observe", float=True, outputs=("statistics.msgpack",))
 MERGE = Stage("axbuild.toolchain.quant.merge:merge", outputs=("statistics.msgpack",))
+CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",))
 QUANTIZE = Stage("axbuild.toolchain.quant.quantize:quantize", outputs=("quant_axmodel.onnx", "quant_axmodel.json"))
+
+_CODES = ("U8", "S8", "U16", "S16")
+_SELECTORS = ("layer_name", "layer_names", "op_type", "op_types", "start_tensor_names", "end_tensor_names")
+
+
+class LayerRule:
+    """The precision of chosen operators: by name, by type, or all between tensors."""
+
+    layer_name = String("One operator, by its name in the model.")
+    layer_names = Strings("Several operators, by name.")
+    op_type = String("All operators of one type.")
+    op_types = Strings("All operators of several types.")
+    start_tensor_names = Strings('Tensors where a sub-graph begins; ["DEFAULT"] in both lists is the whole model.')
+    end_tensor_names = Strings("Tensors where it ends.")
+    data_type = Choice(
+        "Element type of the operators' inputs, and of an output whose readers ask for none.",
+        (*_CODES, "FP32"),
+        default="U8",
+    )
+    weight_data_type = Choice("Element type of constant weights.", ("S8", "S16"), default="S8")
+    output_data_type = Choice(
+        "Element type of a Conv's output; without it the one that its readers ask for.",
+        (*_CODES, "FP32", ""),
+        default="",
+    )
 
 
 @rule
@@ -30,22 +71,49 @@ class quant_model:
         example=":calib",
     )
     method = Choice(
-        "How observed ranges become scales.", ("MinMax",), default="MinMax", vendor="quant.calibration_method"
+        "How observed values become ranges: everything seen, or the share with the smallest squared error.",
+        ("MinMax", "MSE"),
+        default="MinMax",
+        vendor="quant.calibration_method",
+    )
+    layer_configs = Records(
+        "Precision of chosen operators; a rule for an operator wins over one for a type, and that over a sub-graph's.",
+        LayerRule,
+        vendor="quant.layer_configs",
+        example=[{"op_types": ["Add"], "data_type": "U16"}],
     )
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
+        watch = plan.run(WATCH, model=t.model.model)
         observed = plan.run(
             OBSERVE,
             model=t.model.model,
+            watch=watch,
             samples=[samples.samples for samples in bound.values()],
             params={"inputs": input_data(bound)},
         )
         merged = plan.run(MERGE, parts=[observed])
-        done = plan.run(QUANTIZE, model=t.model.model, statistics=merged, params=t.only("method"))
+        params = {"method": t.method, "layer_configs": [layer_config(t, entry) for entry in t.layer_configs]}
+        scheme = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
+        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
         return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound)
+
+
+def layer_config(t: Settled, entry: Record) -> dict[str, Any]:
+    """One layer rule as parameters; it needs exactly one selector, and both ends of a sub-graph."""
+    fields = {name: getattr(entry, name) for name in attributes_of(LayerRule)}
+    given = [name for name in _SELECTORS if fields[name]]
+    ends = [name for name in given if name.endswith("_tensor_names")]
+    if len(given) - bool(len(ends) == 2) != 1 or len(ends) == 1:
+        named = ", ".join(given) or "none"
+        hint = f"give one of {', '.join(_SELECTORS[:4])}, or both start_tensor_names and end_tensor_names"
+        raise t.error(
+            "layer_configs", f"a layer rule needs one selector, and this has {named}", hint=hint, code="AX115"
+        )
+    return fields
 
 
 def decode(plan: Plan, key: str, samples: Samples, model: FloatModel) -> BoundSamples:

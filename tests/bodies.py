@@ -17,11 +17,16 @@ LEVELS = {
     "optimisation off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "optimisation on": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
+EVERY_LEVEL = {
+    **LEVELS,
+    "basic optimisation": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended optimisation": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+}
 
 
 def session(model: onnx.ModelProto, level: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.graph_optimization_level = LEVELS[level]
+    options.graph_optimization_level = EVERY_LEVEL[level]
     options.intra_op_num_threads = 1
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 

@@ -12,13 +12,30 @@ from onnx import helper
 from axbuild.toolchain.kinds.base import Kind, whole_box
 from axbuild.toolchain.kinds.codes import type_of, type_of_dtype
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
-from axbuild.toolchain.npu.chips.preset import Chip, chip_of
+from axbuild.toolchain.npu.chips.preset import Chip
+from axbuild.toolchain.npu.chips.preset import chip_of as chip_of_preset
+from axbuild.toolchain.npu.chips.records import Preset, Support
+from axbuild.toolchain.npu.chips.table import FOLDER, by_name, chips_of
 from axbuild.toolchain.npu.compile import compile_net
 from axbuild.toolchain.npu.net import Net, net_of
 from axbuild.toolchain.npu.program.form import Program
 from axbuild.toolchain.npu.simulator.machine import simulate
+from axbuild.workspace.tables import Tables
 
 Arrays = dict[str, np.ndarray]
+CHIPS = by_name(chips_of(Tables(FOLDER).tables))
+
+
+def preset_of(name: str = "AX650", mode: str = "NPU1") -> Preset:
+    return CHIPS[name].preset(mode)
+
+
+def support_of(name: str = "AX650") -> Support:
+    return CHIPS[name].support
+
+
+def chip_of(name: str, mode: str, ddr_bw_limit: float = 0) -> Chip:
+    return chip_of_preset(preset_of(name, mode), ddr_bw_limit)
 
 
 def chip(ocm_bytes: int = 0, mode: str = "NPU1") -> Chip:
@@ -53,7 +70,8 @@ class Chain:
 
     def model(self, *outputs: str) -> onnx.ModelProto:
         ports = [[port(n, self.dtypes[n], self.shapes[n]) for n in names] for names in (self.inputs, outputs)]
-        return model_of(self.written, *ports, "chain")
+        inner = [name for name in self.shapes if name not in (*self.inputs, *outputs)]
+        return model_of(self.written, *ports, "chain", [port(n, self.dtypes[n], self.shapes[n]) for n in inner])
 
 
 def one_kind(kind: Kind, shapes: Sequence[Sequence[int]]) -> onnx.ModelProto:

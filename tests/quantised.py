@@ -1,4 +1,4 @@
-"""Float models through observe, merge and quantise in one call, and their quantised form run as what defines it."""
+"""Float models through watch, observe, merge, calibrate and quantise in one call, and their quantised form run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ import onnx_ir as ir
 import onnxruntime as ort
 from bodies import LEVELS, session
 from onnx import TensorProto, helper, numpy_helper
-from oracle import oracle
+from witness import all as _witnesses  # noqa: F401  # importing it registers every oracle
+from witness.base import oracle
 
 from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.graph import IR_VERSION, OPSET
+from axbuild.toolchain.kinds.base import DOMAIN
+from axbuild.toolchain.kinds.codes import Edge
 from axbuild.toolchain.kinds.registry import read_node
+from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
 from axbuild.toolchain.quant.merge import MergeParams, merge
 from axbuild.toolchain.quant.observe import ObserveParams, observe
+from axbuild.toolchain.quant.precision import LayerConfig
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
+from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.quant.statistics import Statistics
+from axbuild.toolchain.quant.verify import edges_of
+from axbuild.toolchain.quant.watch import WatchParams, watch
 
 Feeds = dict[str, np.ndarray]
 
@@ -31,7 +40,16 @@ class Quantised:
     model: onnx.ModelProto
     records: dict
     statistics: Statistics
+    scheme: Scheme
     content: bytes
+
+    def edges(self) -> dict[str, Edge]:
+        """Tensor of the quantised model -> its grid or element type."""
+        return edges_of(self.model)
+
+    def float_ops(self) -> list[str]:
+        """op types of what stayed a float operator, in order"""
+        return [node.op_type for node in self.model.graph.node if node.domain != DOMAIN]
 
     def run(self, feeds: Feeds, level: str = "optimisation on") -> list[np.ndarray]:
         return session(self.model, level).run(None, feeds)
@@ -69,20 +87,26 @@ def write_samples(folder: Path, arrays: Sequence[np.ndarray]) -> Path:
     return folder
 
 
-def quantised(model: onnx.ModelProto, samples: Sequence[Feeds]) -> Quantised:
-    """Observe on `samples`, merge, quantise with MinMax."""
+def quantised(
+    model: onnx.ModelProto, samples: Sequence[Feeds], method: str = "MinMax", rules: Sequence[LayerConfig] = ()
+) -> Quantised:
+    """Observe on `samples`, merge, calibrate, quantise."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         path = work / "optimized.onnx"
         onnx.save(model, path)
         inputs = [value.name for value in model.graph.input]
         folders = [write_samples(work / f"in{i}", [feeds[key] for feeds in samples]) for i, key in enumerate(inputs)]
-        observe(path, folders, work, params=ObserveParams(tuple(InputData(key, "Numpy") for key in inputs)))
+        watch(path, work, params=WatchParams())
+        data = ObserveParams(tuple(InputData(key, "Numpy") for key in inputs))
+        observe(path, work / "watch.json", folders, work, params=data)
         merge([work / "statistics.msgpack"], work, params=MergeParams())
-        quantize(path, work / "statistics.msgpack", work, params=QuantizeParams("MinMax"))
+        calibrate(path, work / "statistics.msgpack", work, params=CalibrateParams(method, tuple(rules)))
+        quantize(path, work / "scheme.msgpack", work, params=QuantizeParams())
         content = (work / "quant_axmodel.onnx").read_bytes()
         records = json.loads((work / "quant_axmodel.json").read_text())
-        return Quantised(onnx.load_from_string(content), records, Statistics.read(work / "statistics.msgpack"), content)
+        statistics, scheme = Statistics.read(work / "statistics.msgpack"), Scheme.read(work / "scheme.msgpack")
+        return Quantised(onnx.load_from_string(content), records, statistics, scheme, content)
 
 
 class Net:
@@ -94,8 +118,8 @@ class Net:
         self.initialisers: list[onnx.TensorProto] = []
         self.inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))]
 
-    def input(self, name: str, *shape: int) -> str:
-        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)))
+    def input(self, name: str, *shape: int, kind: int = TensorProto.FLOAT) -> str:
+        self.inputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
         return name
 
     def constant(self, name: str, array: np.ndarray) -> str:
@@ -117,10 +141,10 @@ class Net:
         w, b = self.weight(f"{output}_w", co, ci // group, k, k), self.weight(f"{output}_b", co)
         return self.add("Conv", [x, w, b], output, kernel_shape=[k, k], **attributes)
 
-    def model(self, *outputs: str, opset: int = 18) -> onnx.ModelProto:
-        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+    def model(self, *outputs: str, opset: int = OPSET, kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
+        ends = [helper.make_tensor_value_info(name, kind, None) for name in outputs]
         graph = helper.make_graph(self.nodes, "net", self.inputs, ends, initializer=self.initialisers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
         return onnx.shape_inference.infer_shapes(model, strict_mode=True)
 
     def samples(self, count: int = 4) -> list[Feeds]:

@@ -9,8 +9,8 @@ import click
 
 from axbuild.cli.common import SUBTRACT
 from axbuild.cli.ending import ended
-from axbuild.engine.snapshot import Found
-from axbuild.errors import USER_ERROR
+from axbuild.codes import USER_ERROR
+from axbuild.engine.noop.snapshot import Found
 
 VERBS = {
     "build": "Build targets, reusing every result that is still valid.",

@@ -7,7 +7,7 @@ import click
 from axbuild.cli import running
 from axbuild.cli.common import Decorated, config_option, jobs_option, json_option, targets
 from axbuild.cli.running import Options
-from axbuild.engine.snapshot import Found
+from axbuild.engine.noop.snapshot import Found
 
 
 def build_options(command: Decorated) -> Decorated:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from axbuild.cli.common import here, json_option
-from axbuild.engine.history import History, Record
+from axbuild.engine.records.history import History, Record
 from axbuild.report.reasons import builds_text
 from axbuild.report.style import quiet_pipes
 

@@ -7,8 +7,8 @@ import shutil
 import click
 
 from axbuild.cli.common import here
-from axbuild.engine.claims import FOLDER
-from axbuild.engine.outputs import clean
+from axbuild.engine.run.claims import FOLDER
+from axbuild.engine.run.outputs import clean
 from axbuild.errors import AxError
 from axbuild.store.locks import FileLock
 

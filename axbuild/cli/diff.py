@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from axbuild.cli.common import here, json_option
-from axbuild.engine.compare import Difference, compare
-from axbuild.engine.events import ActionFinished, TestResult
-from axbuild.engine.history import History, Record
+from axbuild.engine.records.compare import Difference, compare
+from axbuild.engine.records.events import ActionFinished, TestResult
+from axbuild.engine.records.history import History, Record
 from axbuild.report.reasons import diff_text
 from axbuild.report.style import quiet_pipes
 from axbuild.store.store import Store

@@ -6,7 +6,8 @@ import errno
 import sys
 from collections.abc import Callable
 
-from axbuild.errors import INTERRUPTED, TOOL_FAILED, AxError
+from axbuild.codes import INTERRUPTED, TOOL_FAILED, exit_code_of
+from axbuild.errors import AxError
 
 # A write to a stream names no file. The store and the outputs tell of their own disk before it comes to this.
 _STREAM_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -25,7 +26,7 @@ def ended(command: Callable[[], int]) -> int:
         return command()
     except AxError as error:
         print(error, file=sys.stderr)
-        return error.exit_code
+        return exit_code_of(error.code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -33,7 +34,7 @@ def ended(command: Callable[[], int]) -> int:
         if isinstance(error, OSError) and error.filename is None and error.errno in _STREAM_FAILURES:
             unsaid = Unsaid(error.strerror or str(error))
             print(unsaid, file=sys.stderr)
-            return unsaid.exit_code
+            return exit_code_of(unsaid.code)
         import traceback
 
         # A defect of ours: the trace goes to the user, who is asked to report it.

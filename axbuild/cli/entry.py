@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from axbuild.engine import snapshot
+from axbuild.engine.noop import snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def main() -> None:
     _open_streams()
     arguments = sys.argv[1:]
     if arguments in USAGE_VERSION:
-        from axbuild import __version__
+        from axbuild.version import __version__
 
         print(f"axbuild {__version__}")
         return

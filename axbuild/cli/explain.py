@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from axbuild.errors import CODES, AxError
+from axbuild.codes import CODES
+from axbuild.errors import AxError
 
 _CLASSES = {1: "a build or check failed", 2: "a mistake in the input", 3: "the tool or its store failed"}
 

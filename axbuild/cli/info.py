@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from axbuild import __version__
 from axbuild.cli.common import config_option, here, json_option
-from axbuild.engine.claims import FOLDER
-from axbuild.engine.platform import float_platform
-from axbuild.engine.resources import machine_cpus, machine_memory_gb
+from axbuild.engine.code.platform import float_platform
+from axbuild.engine.run.claims import FOLDER
+from axbuild.engine.run.resources import machine_cpus, machine_memory_gb
 from axbuild.errors import AxError
 from axbuild.report.style import Style
+from axbuild.version import __version__
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.workspace import Workspace

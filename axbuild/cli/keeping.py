@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 from zlib import compress
 
-from axbuild.engine import snapshot as form
-from axbuild.engine.events import (
+from axbuild.engine.noop import snapshot as form
+from axbuild.engine.noop.watch import Watched, keep
+from axbuild.engine.records.events import (
     STATUSES,
     ActionFinished,
     BuildFinished,
@@ -19,7 +20,6 @@ from axbuild.engine.events import (
     TestResult,
     to_line,
 )
-from axbuild.engine.watch import Watched, keep
 from axbuild.report.lines import PlainRenderer
 from axbuild.report.style import duration
 from axbuild.report.summary import Summary

@@ -14,11 +14,11 @@ from typing import Any, NoReturn, Protocol
 
 from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
-from axbuild.engine.events import Event, Listener, Writer
-from axbuild.engine.history import History
-from axbuild.engine.made import Made
-from axbuild.engine.partial import part_of
-from axbuild.engine.snapshot import Found, Words
+from axbuild.engine.noop.partial import part_of
+from axbuild.engine.noop.snapshot import Found, Words
+from axbuild.engine.records.events import Event, Listener, Writer
+from axbuild.engine.records.history import History
+from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.report.lines import Lines, PlainRenderer, Wanted
 from axbuild.report.live import LiveRenderer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from axbuild import __version__
+from axbuild.version import __version__
 
 
 @click.command("version")

@@ -11,10 +11,10 @@ import click
 
 from axbuild.cli.common import config_option, json_option, targets
 from axbuild.engine.build import Request, build
-from axbuild.engine.events import ActionFinished, Event
-from axbuild.engine.history import History
-from axbuild.engine.made import Made
-from axbuild.engine.why import Why, why
+from axbuild.engine.records.events import ActionFinished, Event
+from axbuild.engine.records.history import History
+from axbuild.engine.records.made import Made
+from axbuild.engine.records.why import Why, why
 from axbuild.graph.targets import load
 from axbuild.report.reasons import why_text
 from axbuild.report.style import quiet_pipes

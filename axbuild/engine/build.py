@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine.code import Code
-from axbuild.engine.critical import critical_path
-from axbuild.engine.events import (
+from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of
+from axbuild.engine.code.closure import Code
+from axbuild.engine.code.platform import float_platform
+from axbuild.engine.noop.partial import Part
+from axbuild.engine.noop.watch import Watched, watch
+from axbuild.engine.records.critical import critical_path
+from axbuild.engine.records.events import (
     STATUSES,
     ActionFinished,
     BuildFinished,
@@ -29,18 +33,15 @@ from axbuild.engine.events import (
     TargetConfigured,
     TestResult,
 )
-from axbuild.engine.history import History
-from axbuild.engine.nodes import Goal
-from axbuild.engine.outputs import Outputs
-from axbuild.engine.partial import Part
-from axbuild.engine.platform import float_platform
-from axbuild.engine.resources import Pool, machine_cpus, machine_memory_gb
-from axbuild.engine.scheduler import Scheduler
-from axbuild.engine.verdicts import Verdicts
-from axbuild.engine.watch import Watched, watch
-from axbuild.engine.workers import Workers
-from axbuild.engine.world import LocalWorld
-from axbuild.errors import BUILD_FAILED, INTERRUPTED, AxError
+from axbuild.engine.records.history import History
+from axbuild.engine.run.nodes import Goal
+from axbuild.engine.run.outputs import Outputs
+from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb
+from axbuild.engine.run.scheduler import Scheduler
+from axbuild.engine.run.verdicts import Verdicts
+from axbuild.engine.run.world import LocalWorld
+from axbuild.engine.workers.local import Workers
+from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out
 from axbuild.graph.targets import load
@@ -199,7 +200,7 @@ class _Build:
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)
-        self.report.exit_code = self.report.exit_code or error.exit_code
+        self.report.exit_code = self.report.exit_code or exit_code_of(error.code)
 
     def _build(self, store: Store, workers: Workers) -> None:
         part = self.request.part

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from axbuild.engine.build import Report, Request, build
-from axbuild.engine.events import ActionFinished, Listener
+from axbuild.engine.records.events import ActionFinished, Listener
 from axbuild.errors import AxError
 from axbuild.store.results import files_of
 from axbuild.workspace.artifact import ActionId

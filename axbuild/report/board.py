@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from axbuild.engine.events import ActionFinished, ActionStarted, BuildFinished, Event, TargetConfigured, TestResult
+from axbuild.engine.records.events import (
+    ActionFinished,
+    ActionStarted,
+    BuildFinished,
+    Event,
+    TargetConfigured,
+    TestResult,
+)
 
 EXPANSION = "expansion.json"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from axbuild.engine.events import ActionFinished, BuildStarted, Event, TargetConfigured
-from axbuild.engine.made import Made
+from axbuild.engine.records.events import ActionFinished, BuildStarted, Event, TargetConfigured
+from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.workspace.artifact import ActionId
 

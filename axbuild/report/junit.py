@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from axbuild.engine.events import BuildFinished, BuildStarted, Event, TestResult
+from axbuild.engine.records.events import BuildFinished, BuildStarted, Event, TestResult
 from axbuild.report.lines import details
 from axbuild.workspace.label import split
 

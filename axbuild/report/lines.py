@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from axbuild.engine.events import ActionFinished, Diagnostic, Event, TestResult
-from axbuild.engine.explain import Cause, sentence
-from axbuild.engine.made import Made
+from axbuild.engine.records.events import ActionFinished, Diagnostic, Event, TestResult
+from axbuild.engine.records.explain import Cause, sentence
+from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.report.board import Board
 from axbuild.report.style import Style, clock, duration, quiet_pipes

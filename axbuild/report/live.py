@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from axbuild.engine.events import ActionStarted, BuildFinished, Event
-from axbuild.engine.made import Made
+from axbuild.engine.records.events import ActionStarted, BuildFinished, Event
+from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.report.forecast import Forecast
 from axbuild.report.lines import Lines

@@ -1,25 +1,96 @@
-"""The page of operators: what each one is, and which of its forms can be quantised."""
+"""The page of operators: what each one is, which of its forms can be quantised, and which chips take it."""
 
 from __future__ import annotations
 
+from axbuild.toolchain.npu.chips.table import FOLDER, ChipFile, chips_of
+from axbuild.workspace.tables import Tables
+
+Row = list[str]
+
 
 def operators() -> str:
-    """A row an operator, from the registry of the model wing; imports it, which takes a while."""
-    from axbuild.toolchain.ops.registry import OPS
-
+    """A row an operator, from the registry of the model wing and the chips' files; imports it, which takes a while."""
+    chips = chips_of(Tables(FOLDER).tables)
     lines = [
         "# Operators",
         "",
-        "Generated from the operators by `make docs`. A model that holds another operator, or a form of one that its",
-        "conditions leave out, is refused before observation starts, with the node's name and the sentence below. What",
-        "the front end fuses or rewrites, such as BatchNormalization behind a convolution, does not get that far.",
+        "Generated from the operators and the chips' files by `make docs`.",
         "",
-        "| operator | computes | conditions |",
-        "| --- | --- | --- |",
+        "## What can be quantised",
+        "",
+        "A model that holds another operator, or a form of one that its conditions leave out, is refused before",
+        "observation starts, with the node's name and the sentence below. What the front end fuses or rewrites, such",
+        "as BatchNormalization behind a convolution, does not get that far.",
+        "",
+        *_table(["operator", "computes", "conditions"], _quantised()),
+        "",
+        "## What the NPUs take",
+        "",
+        "After the vendor's public tables. The sentence of a limit is also what is said of a node that breaks it; a",
+        "limit of some chips only names them.",
+        "",
+        *_chips(chips),
+        "",
+        *_table(["operator", *(chip.name for chip in _running(chips)), "limits"], _supported(_running(chips))),
     ]
-    for name, op in sorted(OPS.items()):
-        about = " ".join((op.__doc__ or "").split())
-        conditions = "; ".join(limit.sentence for limit in op.limits) or "none"
-        cells = [f"[{name}](https://onnx.ai/onnx/operators/onnx__{name}.html)", about, conditions]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _running(chips: tuple[ChipFile, ...]) -> tuple[ChipFile, ...]:
+    return tuple(chip for chip in chips if not chip.refused)
+
+
+def _chips(chips: tuple[ChipFile, ...]) -> list[str]:
+    rows = [
+        [
+            chip.name,
+            ", ".join(chip.aliases) or "none",
+            ", ".join(chip.modes) or f"none: {chip.refused}",
+            str(len(chip.operators)),
+        ]
+        for chip in chips
+    ]
+    return _table(["chip", "other names", "npu_mode", "operators"], rows)
+
+
+def _quantised() -> list[Row]:
+    from axbuild.toolchain.ops.registry import OPS
+
+    return [
+        [_link(name), " ".join((op.__doc__ or "").split()), "; ".join(limit.sentence for limit in op.limits) or "none"]
+        for name, op in sorted(OPS.items())
+    ]
+
+
+def _supported(chips: tuple[ChipFile, ...]) -> list[Row]:
+    names = sorted({name for chip in chips for name in chip.operators}, key=str.lower)
+    return [[_link(name), *_marks(name, chips), "; ".join(_limits(name, chips)) or "none"] for name in names]
+
+
+def _marks(name: str, chips: tuple[ChipFile, ...]) -> Row:
+    return ["yes" if name in chip.operators else "no" for chip in chips]
+
+
+def _limits(name: str, chips: tuple[ChipFile, ...]) -> list[str]:
+    from axbuild.toolchain.npu.chips.support import limit_of
+
+    having = [chip for chip in chips if name in chip.operators]
+    sentences: dict[str, list[str]] = {}
+    for chip in having:
+        for text in chip.operators[name]:
+            sentences.setdefault(limit_of(text).states, []).append(chip.name)
+    return [
+        sentence if len(those) == len(having) else f"{', '.join(those)}: {sentence}"
+        for sentence, those in sentences.items()
+    ]
+
+
+def _link(name: str) -> str:
+    from axbuild.toolchain.npu.chips.support import is_of_onnx
+
+    return f"[{name}](https://onnx.ai/onnx/operators/onnx__{name}.html)" if is_of_onnx(name) else name
+
+
+def _table(heads: Row, rows: list[Row]) -> list[str]:
+    shown = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return [f"| {' | '.join(row)} |" for row in shown]

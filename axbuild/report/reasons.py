@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
-from axbuild.engine.compare import Difference, Moved
-from axbuild.engine.events import WOULD_RUN, ActionFinished, TestResult
-from axbuild.engine.explain import Cause, is_first, sentence
-from axbuild.engine.history import Record
-from axbuild.engine.why import Reason, Why
+from axbuild.engine.records.compare import Difference, Moved
+from axbuild.engine.records.events import WOULD_RUN, ActionFinished, TestResult
+from axbuild.engine.records.explain import Cause, is_first, sentence
+from axbuild.engine.records.history import Record
+from axbuild.engine.records.why import Reason, Why
 from axbuild.report.style import Style, clock, duration
 
 MOST_CAUSES = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO, TypeVar
 
-from axbuild.engine.claims import FOLDER
-from axbuild.engine.events import (
+from axbuild.codes import INTERRUPTED
+from axbuild.engine.records.events import (
     WOULD_RUN,
     ActionFinished,
     BuildFinished,
@@ -15,7 +15,8 @@ from axbuild.engine.events import (
     Event,
     TestResult,
 )
-from axbuild.errors import INTERRUPTED, AxError
+from axbuild.engine.run.claims import FOLDER
+from axbuild.errors import AxError
 from axbuild.report.board import Board
 from axbuild.report.style import Style, duration
 

@@ -9,7 +9,14 @@ import json
 import time
 from typing import Any
 
-from axbuild.engine.events import ActionFinished, ActionStarted, BuildFinished, BuildStarted, Event, TargetConfigured
+from axbuild.engine.records.events import (
+    ActionFinished,
+    ActionStarted,
+    BuildFinished,
+    BuildStarted,
+    Event,
+    TargetConfigured,
+)
 from axbuild.workspace.artifact import ActionId
 
 _PROCESS = 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
@@ -25,6 +27,16 @@ def chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling: sorted names, no spaces, ASCII; refuses NaN and what JSON cannot say."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest_of_value(value: Any) -> str:
+    """SHA-256 of a JSON value's canonical text."""
+    return digest_of_bytes(canonical(value).encode())
 
 
 def digest_of_bytes(data: bytes) -> str:

@@ -1,17 +1,18 @@
 """Collection: what has gone unused for too long goes, then what was used least recently, until the cache fits.
 
 What counts as a use: a build asks for a blob (its modification time is that, to ten minutes), or a living snapshot
-covers its action. A snapshot is a build's answer kept outside of the store (see `engine/snapshot`); it lists the keys
-it rests on in `workspaces/<id>/snapshots/*.keys`, whose modification time is its last use, and is dead once that list
-is gone: so the list goes first, and a snapshot never promises what was collected.
+covers its action. A snapshot is a build's answer kept outside of the store (see `engine/noop/snapshot`); it lists the
+keys it rests on in `workspaces/<id>/snapshots/*.keys`, whose modification time is its last use, and is dead once that
+list is gone: so the list goes first, and a snapshot never promises what was collected.
 
 Never collected: what the collecting build used itself; what another build under way may count on, which is everything
 used since ten minutes before it opened the cache; the newest snapshot of each workspace, unless by age. So the cache
 may be larger than its limit, and then says so.
 
 Results stay when their blobs go (`why` compares with them), until no action of a workspace has one as its last and
-the age is past. Wrong clocks: a use in the future is a use now, and age counts only from one collection to the next
-while they are less than that age apart, so that a clock that jumped ahead does not empty the cache.
+the age is past; a map of code goes with the last result whose key names it. Wrong clocks: a use in the future is a use
+now, and age counts only from one collection to the next while they are less than that age apart, so that a clock that
+jumped ahead does not empty the cache.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ BUILD_SECONDS = 2.0
 KEYS_MAGIC = "axbuild-snapshot-keys/1"
 _TEMPORARY_SECONDS = DAY
 _HEX = re.compile(r"[0-9a-f]{64}")
+_CODE = re.compile(r'"code":"([0-9a-f]{64})"')
 
 
 class BeingCollected(AxError):
@@ -272,7 +274,9 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
         for key in snapshot.keys:
             newest.setdefault(key, number)
     lasting: set[str] = set()
-    ended: list[tuple[Identity, str]] = []
+    ended: list[tuple[Identity, str, str]] = []
+    code: dict[str, Identity] = {}
+    held: set[str] = set()
     try:
         rows = store.results.rows()
     except NothingThere:
@@ -287,6 +291,8 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
                     lasting.update(_HEX.findall(row.text))
                 else:
                     plan.rows.append(row.identity)
+            if kind == "code" and row.stored < oldest:
+                code[rest] = row.identity
             if kind != "result":
                 continue
             # Every digest in the row, its inputs' too: they are as living as it is, and JSON costs ten times as much.
@@ -298,14 +304,20 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
                         blob.used = max(blob.used, living[newest[rest]].used)
             if '"intermediate":true' in row.text:
                 _mark_intermediate(row.value(), blobs)
+            found = _CODE.search(row.text)
+            used = found[1] if found else ""
             if row.stored < oldest and not named:
-                ended.append((row.identity, rest))
+                ended.append((row.identity, rest, used))
+            else:
+                held.add(used)
     except (NoRows, RefusedRow):
         plan.rows.clear()
         return False
     finally:
         rows.close()
-    plan.rows += [identity for identity, key in ended if key not in lasting]
+    held.update(used for _, key, used in ended if key in lasting)
+    plan.rows += [identity for identity, key, _ in ended if key not in lasting]
+    plan.rows += [identity for digest, identity in code.items() if digest not in held]
     return True
 
 

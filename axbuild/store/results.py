@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from axbuild.store.digests import digest_of_value, is_digest
 from axbuild.store.faults import Report
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ NOTHING_BEYOND = "AX909"
 
 @dataclass(frozen=True)
 class ActionResult:
-    """key_record: the parts of the action's key. outputs: name -> SHA-256, or file -> SHA-256 for a tree.
+    """key_record: the parts of the action's key; `code` in it is the digest of a map that is kept once for all.
+    outputs: name -> SHA-256, or file -> SHA-256 for a tree.
 
     diagnostics: {"code", "sentence"} in the order they were given. platform: the float platform that made it.
     intermediate: its outputs are cheap to make again and go first when the cache is full.
@@ -53,17 +55,24 @@ class Results:
         self._database: Database | None = None
         self._beyond_folder = beyond
         self._beyond: Rows | None = None
+        self._kept_code: set[str] = set()
 
     def get(self, key: str) -> ActionResult | None:
         found = result_of(self._read(f"result/{key}"))
         if found is None and self._beyond_folder is not None:
             found = self._get_beyond(key)
-            if found is not None:
-                self.put(key, found)
         return found
 
-    def put(self, key: str, result: ActionResult) -> None:
+    def put(self, key: str, result: ActionResult, code: Mapping[str, str] | None) -> None:
+        """Write a result down, and first the map of code that its key names, where that is known."""
+        if code is not None and (digest := result.key_record["code"]) not in self._kept_code:
+            self._write(f"code/{digest}", dict(code))
+            self._kept_code.add(digest)
         self._write(f"result/{key}", asdict(result))
+
+    def code(self, digest: str) -> dict[str, str] | None:
+        """Module or data file -> SHA-256: the code behind a digest in a key record."""
+        return _code_of(self._read(f"code/{digest}"), digest)
 
     def last_key(self, workspace_id: str, label: str, action: str) -> str | None:
         """The key under which the action last had a result in that workspace."""
@@ -109,7 +118,11 @@ class Results:
         try:
             if self._beyond is None:
                 self._beyond = Rows(self._beyond_folder, foreign=True)
-            return result_of(self._beyond.get(f"result/{key}"))
+            found = result_of(self._beyond.get(f"result/{key}"))
+            if found is not None:
+                digest = found.key_record["code"]
+                self.put(key, found, _code_of(self._beyond.get(f"code/{digest}"), digest))
+            return found
         except RefusedRow as refused:
             self._report(LOST_ROW, f"a row of the cache to read from was refused ({refused}); its action runs")
         except NoRows as error:
@@ -143,6 +156,7 @@ class Results:
     def _start_anew(self, damaged: str) -> None:
         """What sqlite cannot read is put aside as a whole: every result in it can be made again."""
         self.close()
+        self._kept_code.clear()
         aside = _free_name(self._folder)
         self._folder.rename(aside)
         self._report(LOST_ROW, f"the result cache is damaged ({damaged}); it was put aside as {aside.name}")
@@ -161,9 +175,13 @@ class Results:
 
 def result_of(record: Any) -> ActionResult | None:
     """The result in a row's value; None for nothing, or what another version of axbuild wrote."""
-    if not isinstance(record, dict) or set(record) != _FIELDS:
+    if not isinstance(record, dict) or set(record) != _FIELDS or not is_digest(record["key_record"].get("code")):
         return None
     return ActionResult(**{**record, "diagnostics": tuple(record["diagnostics"])})
+
+
+def _code_of(record: Any, digest: str) -> dict[str, str] | None:
+    return record if isinstance(record, dict) and digest_of_value(record) == digest else None
 
 
 def files_of(outputs: Mapping[str, str | Mapping[str, str]]) -> Iterator[tuple[str, str]]:

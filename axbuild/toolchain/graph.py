@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +14,46 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Array = np.ndarray[Any, np.dtype[Any]]
+
+OPSET = 24
+"""of every float graph behind the front end, so that an operator has one meaning"""
+
+IR_VERSION = 11
+
+MODEL_FILE = "optimized.onnx"
+DATA_FILE = "optimized.onnx.data"
+"""the float graph in the front end's folder, and beside it the weights of one above 2 GB"""
+
+
+def model_file(model: Path) -> Path:
+    """The ONNX file of a float graph that is given as the front end's folder, or as the file itself."""
+    return model / MODEL_FILE if model.is_dir() else model
+
+
+ORIGINS = "axbuild.origins"
+"""metadata of a node: the user's nodes it stands for, first the one whose name it has, as a JSON list; without it the
+node is the user's own. Metadata of a tensor: the names it had in the user's model, where they are not its name."""
+
+
+class Names:
+    """Names for what is new in a graph. What is taken is collected once, and a name that was ever taken stays so."""
+
+    def __init__(self, taken: Iterable[str | None]) -> None:
+        self._taken = {name for name in taken if name}
+
+    def free(self, like: str) -> str:
+        """`like`, with a number where something else has that name; taken from now on."""
+        name, count = like, 1
+        while name in self._taken:
+            name, count = f"{like}_{count}", count + 1
+        self._taken.add(name)
+        return name
+
+
+def tensor_names(graph: ir.Graph) -> Names:
+    """The names of a graph's tensors, constants and inputs included."""
+    made = (value.name for node in graph for value in node.outputs)
+    return Names([*made, *graph.initializers, *(value.name for value in graph.inputs)])
 
 
 def shape_of(value: ir.Value) -> Shape:
@@ -32,6 +75,11 @@ def needed_input(node: ir.Node, index: int) -> ir.Value:
     return value
 
 
+def is_constant(value: ir.Value | None) -> bool:
+    """Whether the value is an initialiser; its array is not loaded."""
+    return value is not None and value.const_value is not None and not value.is_graph_input()
+
+
 def constant_of(value: ir.Value | None) -> Array | None:
     """The array of an initialiser; None for an activation or a missing input."""
     if value is None or value.const_value is None or value.is_graph_input():
@@ -45,12 +93,28 @@ def constant_input(node: ir.Node, index: int) -> Array | None:
 
 
 def is_activation(value: ir.Value | None) -> bool:
-    return value is not None and constant_of(value) is None
+    return value is not None and not is_constant(value)
+
+
+def is_static(value: ir.Value) -> bool:
+    """Whether every dimension is a number; behind an operator such as NonZero some depend on data."""
+    return value.shape is not None and value.shape.is_static()
+
+
+def origins_of(node: ir.Node) -> list[str]:
+    """Names of the nodes of the user's model that this one stands for."""
+    stored = node.metadata_props.get(ORIGINS)
+    return list(json.loads(stored)) if stored else [node.name or ""]
 
 
 def is_used(value: ir.Value) -> bool:
     """Whether a node or the model's user reads the tensor."""
     return bool(value.uses()) or value.is_graph_output()
+
+
+def has_one_reader(value: ir.Value) -> bool:
+    """One node of the graph reads the value, and it is no output of the model."""
+    return sum(node.graph is not None for node, _ in value.uses()) == 1 and not value.is_graph_output()
 
 
 def activations_of(node: ir.Node) -> tuple[ir.Value, ...]:

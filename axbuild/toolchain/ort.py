@@ -19,15 +19,24 @@ LEVELS = {
 """`basic` is what float passes run at: the default one refuses some valid graphs by a fusion of its own"""
 
 
-def open_session(model: bytes | Path, *, level: str = "basic") -> Any:
+Value = onnxruntime.OrtValue
+"""a tensor of onnxruntime; made from an array, it shares the array's memory"""
+
+
+def open_session(model: bytes | Path, *, level: str = "basic", arena: bool = True, data: Path | None = None) -> Any:
     """A session on one thread; level: "off", "basic" or "all". Raises one of `FAILURES`.
 
-    A path is needed where a model has external data, which onnxruntime looks for beside it.
+    arena: keep the memory of tensors for the next run; without it a single run takes less.
+
+    data: the folder of the external data of a model given as bytes; one given as a path has it beside itself.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = LEVELS[level]
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.enable_cpu_mem_arena = arena
+    if data is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data))
     content = str(model) if isinstance(model, Path) else model
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 

@@ -39,9 +39,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Entry:
-    """One file out of a tree artifact."""
+    """One file out of a tree artifact; with a name that ends in "/", a folder of it as a tree of its own."""
 
-    tree: Source | Output | Result | Tree
+    tree: Artifact
     name: str
 
 
@@ -63,7 +63,7 @@ def is_tree(artifact: Artifact) -> bool:
     """Whether an artifact is an ordered map of names to blobs rather than one blob."""
     if isinstance(artifact, Source):
         return artifact.tree
-    return artifact.name.endswith("/") if isinstance(artifact, Output) else not isinstance(artifact, Entry)
+    return artifact.name.endswith("/") if isinstance(artifact, Output | Entry) else True
 
 
 def file_name(artifact: Artifact) -> str:

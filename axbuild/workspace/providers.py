@@ -1,9 +1,8 @@
-"""What targets hand to the targets that depend on them: named artifacts and settled parameters."""
+"""What targets of any kind hand to the targets that depend on them: files, verdicts, tests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from axbuild.workspace.artifact import Artifact
 
@@ -13,66 +12,6 @@ class Files:
     """Plain files: a filegroup, or what a workspace's own rule produced."""
 
     files: Artifact
-
-
-@dataclass(frozen=True)
-class FloatModel:
-    """An optimised float model (ONNX) and `interface.json`: its inputs' and outputs' names, shapes and dtypes."""
-
-    model: Artifact
-    interface: Artifact
-
-
-@dataclass(frozen=True)
-class Samples:
-    """A calibration set before it is bound to a model input: where the data is and how to read it."""
-
-    source: Artifact
-    format: str
-    size: int
-    tensor_format: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class BoundSamples:
-    """Decoded samples of one model input: the tree `samples/` (one .npy a sample) and how they become tensors."""
-
-    samples: Artifact
-    format: str
-    tensor_format: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class QuantModel:
-    """A quantised model: ONNX with exact integer bodies, the records of every tensor, and what it was made from."""
-
-    model: Artifact
-    records: Artifact
-    source: FloatModel
-    samples: dict[str, BoundSamples] = field(hash=False)
-
-
-@dataclass(frozen=True)
-class Subgraphs:
-    """Compiled programs of one batch, chip and mode, with the partition they came from."""
-
-    quant: QuantModel
-    partition: Artifact
-    programs: Artifact
-    settings: dict[str, Any] = field(hash=False)
-
-
-@dataclass(frozen=True)
-class AxModel:
-    """A fused container and the settings that shaped its inputs."""
-
-    axmodel: Artifact
-    quant: QuantModel
-    settings: dict[str, Any] = field(hash=False)
 
 
 @dataclass(frozen=True)

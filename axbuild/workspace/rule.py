@@ -22,6 +22,7 @@ from axbuild.workspace.attributes import (
 from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, Record, Records, Source
 from axbuild.workspace.settled import Settled
 from axbuild.workspace.stage import Stage
+from axbuild.workspace.tables import Tables
 
 __all__ = [
     "DEFAULT",
@@ -45,6 +46,8 @@ __all__ = [
     "Stage",
     "String",
     "Strings",
+    "Tables",
+    "attributes_of",
     "rule",
 ]
 
@@ -68,18 +71,21 @@ class Rule:
     module: str
 
 
+def attributes_of(declaration: type) -> dict[str, Attribute]:
+    """The attributes of a class by name: its own in order, then those of its bases."""
+    found: dict[str, Attribute] = {}
+    for one in declaration.__mro__:
+        found |= {key: value for key, value in vars(one).items() if isinstance(value, Attribute) and key not in found}
+    return found
+
+
 def rule(declaration: type) -> Rule:
     """Make a rule of a class: its name, docstring, attributes in order, and `actions(self, t, plan)`.
 
-    Attributes of base classes come first. TypeError where the class cannot be a rule.
+    Its own attributes come first, then those of its bases. TypeError where the class cannot be a rule.
     """
     name = declaration.__name__
-    attributes = {
-        key: value
-        for base in reversed(declaration.__mro__)
-        for key, value in vars(base).items()
-        if isinstance(value, Attribute)
-    }
+    attributes = attributes_of(declaration)
     for key in attributes:
         if key == "name" or hasattr(Settled, key):
             raise TypeError(f"rule {name} cannot have an attribute called '{key}': every target has one already")

@@ -23,6 +23,10 @@ from axbuild.errors import AxError, Place
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.stage import Stage
+from axbuild.workspace.tables import Tables
+
+STANDARD = "_axbuild_standard_rules"
+"""under this name the package of the standard rules that were loaded last can be found in sys.modules"""
 
 
 class RuleFileFailed(AxError):
@@ -46,6 +50,13 @@ def standard_folder() -> Path:
     package = Path(axbuild.__file__).parent
     inside = package / "_rules"
     return inside if inside.is_dir() else package.parent / "rules"
+
+
+def standard_module(name: str) -> ModuleType:
+    """A module of the standard rules, the very one that the loaded rules use."""
+    if STANDARD not in sys.modules:
+        load_rules(None)
+    return importlib.import_module(f"{sys.modules[STANDARD].__name__}.{name}")
 
 
 def rule_files(folder: Path) -> list[Path]:
@@ -77,24 +88,37 @@ def load_rules(own: Path | None) -> RulePack:
         for path, text in texts.items():
             local.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
         digest.update(local.digest())
-        for path, module in _load_folder(folder, found, local.hexdigest()[:16], texts):
+        package = f"_axbuild_rules_{local.hexdigest()[:16]}"
+        for path, module in _load_folder(folder, found, package, texts):
             _collect(path, module, folder, rules, stages)
         files += texts
+        for tables in _tables_of(package):
+            digest.update(tables.digest)
+            seen |= tables.seen
     return RulePack(rules, stages, digest.hexdigest(), tuple(files), seen)
 
 
-def _load_folder(folder: Path, files: list[Path], tag: str, texts: dict[Path, bytes]) -> list[tuple[Path, ModuleType]]:
-    package = f"_axbuild_rules_{tag}"
+def _load_folder(
+    folder: Path, files: list[Path], package: str, texts: dict[Path, bytes]
+) -> list[tuple[Path, ModuleType]]:
     if package not in sys.modules:
         holder = ModuleType(package)
         holder.__path__ = [str(folder)]
         sys.modules[package] = holder
+    if folder == standard_folder():
+        sys.modules[STANDARD] = sys.modules[package]
     finder = _ReadFiles(package, texts)
     sys.meta_path.insert(0, finder)
     try:
         return [(path, _load(f"{package}.{path.stem}", path)) for path in files]
     finally:
         sys.meta_path.remove(finder)
+
+
+def _tables_of(package: str) -> list[Tables]:
+    """What the modules of a folder of rules read beside themselves, in the order of their names."""
+    modules = sorted(name for name in sys.modules if name.startswith(f"{package}."))
+    return [value for name in modules for value in vars(sys.modules[name]).values() if isinstance(value, Tables)]
 
 
 class _ReadFiles(SourceFileLoader):

@@ -13,7 +13,7 @@ class Stage:
     outputs: file names that appear in the stage's `out` folder; a name ending in "/" is a tree (a folder).
     float: the bytes depend on the float platform, which is then part of the key.
     expands: the stage also writes `expansion.json`; its children are actions found while building.
-    data: package-relative data files the code reads ("axbuild/toolchain/npu/chips/chips.toml"); part of its code.
+    data: package-relative data files the code reads ("axbuild/toolchain/x/table.toml"); part of its code.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
     intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
     """

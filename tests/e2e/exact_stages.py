@@ -15,10 +15,13 @@ import json
 import math
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from axbuild.engine.params import params_of
+from axbuild.toolchain.npu.chips.table import FOLDER, by_name, chips_of
+from axbuild.workspace.tables import Tables
 
 PROCESSOR = {
     "tensor_name": "DEFAULT",
@@ -30,7 +33,7 @@ PROCESSOR = {
     "std": [127.5],
 }
 INPUTS = [{"name": "", "format": "Image", "mean": [127.5], "std": [127.5]}]
-CHIP = {"target_hardware": "AX650", "npu_mode": "NPU1"}
+CHIP = by_name(chips_of(Tables(FOLDER).tables))["AX650"]
 
 
 class Runner:
@@ -83,12 +86,13 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
         f"{toolchain}.quant.quantize:quantize", "quantize", {"method": "MinMax"}, model=optimized, statistics=merged
     )
     model = quant / "quant_axmodel.onnx"
-    settings = {"target_hardware": "AX650", "input_processors": [PROCESSOR]}
-    parts = runner.run(f"{toolchain}.npu.partition:partition", "partition", settings, model=model) / "partition"
-    settings = CHIP | {"batches": [1, 2], "ddr_bw_limit": 0.0}
-    split = runner.run(f"{toolchain}.npu.split:split", "split", settings, partition=parts)
+    settings = {"chip": asdict(CHIP.support), "input_processors": [PROCESSOR]}
+    parts = runner.run(f"{toolchain}.npu.plan.partition:partition", "partition", settings, model=model) / "partition"
+    settings = {"chip": asdict(CHIP.preset("NPU1")), "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
+    split = runner.run(f"{toolchain}.npu.plan.split:split", "split", settings, partition=parts)
     programs = runner.expand(split, {"partition": parts})
-    settings = CHIP | {"batches": [1, 2]}
+    nameplate = {"name": CHIP.name, "number": CHIP.container, "npu_mode": "NPU1"}
+    settings = {"chip": nameplate, "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
     fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=parts, programs=programs)
     settings = {"inputs": INPUTS}
     container = fused / "compiled.axmodel"

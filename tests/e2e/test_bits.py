@@ -78,7 +78,11 @@ def test_exact_stages_give_the_same_bytes_without_the_new_instruction_sets(zoo: 
     samples.mkdir()
     for name, digest in blobs["decode"]["samples/"].items():
         (samples / name).write_bytes(blob(digest).read_bytes())
-    inputs = [blob(blobs["optimize"]["optimized.onnx"]), blob(blobs["observe"]["statistics.msgpack"]), samples]
+    inputs = [
+        blob(blobs["optimize"]["optimized/"]["optimized.onnx"]),
+        blob(blobs["observe"]["statistics.msgpack"]),
+        samples,
+    ]
     plain = run_masked([*map(str, inputs), str(tmp_path / "plain")], {})
     masked = run_masked([*map(str, inputs), str(tmp_path / "masked")], MASKS)
     print("instruction sets in use:", plain["features"])

@@ -88,7 +88,7 @@ def leave_everything_lying_about(tiny: Tiny) -> None:
     script = (
         "import os, sys; from pathlib import Path; from axbuild.store.store import Store;"
         "from axbuild.store.results import ActionResult; store = Store(Path(sys.argv[1]));"
-        "store.lock('ab' * 32).acquire(); store.results.put('cd' * 32, ActionResult({}, {})); os._exit(0)"
+        "store.lock('ab' * 32).acquire(); store.results.put('cd' * 32, ActionResult({}, {}), None); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", script, str(tiny.root / "cache")], check=True)
     for name in ("locks/" + "ab" * 32, "leases/1-00"):

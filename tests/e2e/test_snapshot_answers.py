@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from axbuild.engine import snapshot
-from axbuild.engine.events import read
+from axbuild.engine.noop import snapshot
+from axbuild.engine.records.events import read
 from tiny_workspace import Tiny
 
 

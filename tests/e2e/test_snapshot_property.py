@@ -25,9 +25,9 @@ import pytest
 
 from axbuild.cli import app
 from axbuild.engine import build as engine
-from axbuild.engine import snapshot
-from axbuild.engine.params import params_of
-from axbuild.engine.workers import Job, Outcome
+from axbuild.engine.noop import snapshot
+from axbuild.engine.workers.local import Job, Outcome
+from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError, AxWarning
 from axbuild.store import statcache
 from tiny_workspace import BUILD, RULES, STAGES

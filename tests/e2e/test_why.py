@@ -6,7 +6,7 @@ import pytest
 
 from why_page import EDITS, PAGE, answers, page, structure
 
-PARTITION = {"partition", "split", "split/extract_0", "split/compile_0_b1", "fuse", "reference", "simulate"}
+PARTITION = {"partition", "split", "split/compile_0_b1", "fuse", "reference", "simulate"}
 QUANTISE = {"decode", "observe", "merge", "quantize"}
 RAN = {
     "A comment": set(),
@@ -14,7 +14,7 @@ RAN = {
     "A tolerance of a check": {"compare"},
     "The level of a check": {"compare"},
     "A batch size more": {"split", "split/compile_0_b2", "fuse", "simulate"},
-    "`npu_mode`": {"preflight", "split", "split/compile_0_b1", "fuse", "simulate"},
+    "`npu_mode`": {"split", "split/compile_0_b1", "fuse", "simulate"},
     "`ddr_bw_limit`": {"split", "split/compile_0_b1", "fuse", "simulate"},
     "`src_dtype` of an input": {"preflight", *PARTITION},
     "`src_layout` of an input": {"preflight", *PARTITION},
@@ -48,7 +48,7 @@ def test_the_page_is_what_why_answers(found):
     ("title", "cause"),
     [
         ("A tolerance of a check", "parameter rtol: 1e-05 -> 0.0001 (//digits:check compare)"),
-        ("`npu_mode`", 'parameter npu_mode: "NPU1" -> "NPU2" (4 actions)'),
+        ("`npu_mode`", 'parameter chip.npu_mode: "NPU1" -> "NPU2" (3 actions)'),
         (
             "A calibration picture added",
             "fetched/digits/calibration/digit_00_another.png appeared (//digits:quant decode)",

@@ -7,7 +7,6 @@ import pytest
 from nets import mobilenet_v2, resnet18d, stack
 from npu_world import chip, compiled
 
-from axbuild.toolchain.npu.chips.preset import chip_of
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.simulator.machine import simulate
 

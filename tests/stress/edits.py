@@ -30,7 +30,7 @@ from PIL import Image
 QUANTISATION = {"optimize", "decode", "observe", "merge", "quantize"}
 COMPARISON = {"compare"}
 EVERYTHING = QUANTISATION | COMPARISON | {
-    "preflight", "partition", "split", "extract", "compile_subgraph", "fuse", "simulate", "reference",
+    "preflight", "partition", "split", "compile_subgraph", "fuse", "simulate", "reference",
 }  # fmt: skip
 SIDE = 8
 
@@ -199,7 +199,7 @@ class World:
             "level": (lambda: _set(s, level=pick.choice(["close", "equal", "cosine"])), EVERYTHING - COMPARISON),
             "mode": (lambda: _set(s, mode=pick.choice(["NPU1", "NPU2"])), chip),
             "bandwidth": (lambda: _set(s, bandwidth=pick.choice([0.0, 1.5, 4.0])), chip),
-            "batches": (lambda: _set(s, batches=sorted(pick.sample([1, 2, 3, 4], 2))), chip | {"partition", "extract"}),
+            "batches": (lambda: _set(s, batches=sorted(pick.sample([1, 2, 3, 4], 2))), chip | {"partition"}),
             "input": (self._input, QUANTISATION),
             "weights": (lambda: _set(s, weights=pick.randrange(4)), {"decode"}),
             "size": (lambda: _set(s, size=pick.choice([3, 5, 6])), {"optimize", "preflight"}),

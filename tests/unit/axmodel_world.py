@@ -1,114 +1,96 @@
 """A compiled model small enough to reason about: every channel of a U8 NHWC picture through a table of its own.
 
-y[n, h, w, c] = 255 - x for channel 0, x for channel 1; a second subgraph turns the codes into float32 (y - 128) / 2.
+code = 255 - x for channel 0, x for channel 1; a second subgraph turns the codes into float32 (code - 128) / 2, NCHW.
+With `on_cpu`, a third one on the CPU takes the absolute value.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
+import onnx
+from npu_world import CHIPS, Chain
+from onnx import helper
 
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
-from axbuild.toolchain.npu.program.encode import encode
-from axbuild.toolchain.npu.program.form import Blob, Job, Operand, Port, Program, Region
+from axbuild.toolchain.kinds.border import Dequantize
+from axbuild.toolchain.kinds.codes import U8, Grid
+from axbuild.toolchain.kinds.mover import Transpose
+from axbuild.toolchain.kinds.table import ChannelTable
+from axbuild.toolchain.npu.chips.records import Nameplate
+from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition, PlannedSubgraph
 
-SHAPE = (1, 3, 2, 2)
+SHAPE, TURNED = (1, 3, 2, 2), (1, 2, 3, 2)
+RAW, GRID = Grid(1.0, 0, U8), Grid(0.5, 128, U8)
 TABLE = np.stack([np.arange(255, -1, -1), np.arange(256)]).astype(np.uint8)
-HALF = int(np.float32(0.5).view(np.int32))
+AX650 = Nameplate("AX650", 0, "NPU1")
 
 
-def expected(x):
+def expected(x, *, on_cpu=False):
     """What the model computes, for uint8 [n, 3, 2, 2]."""
-    codes = np.stack([255 - x[..., 0], x[..., 1]], axis=-1)
-    return (codes.astype(np.float32) - 128) * np.float32(0.5)
+    codes = np.stack([255 - x[..., 0], x[..., 1]], axis=1)
+    reals = (codes.astype(np.float32) - 128) * np.float32(0.5)
+    return np.abs(reals) if on_cpu else reals
 
 
-def operand(name, region, shape, dtype="uint8", blob=-1):
-    width = np.dtype(dtype).itemsize
-    strides = [width]
-    for size in reversed(shape[1:]):
-        strides.insert(0, strides[0] * size)
-    return Operand(name, region, 0, tuple(shape), tuple(strides), dtype, blob)
+def tables() -> onnx.ModelProto:
+    chain = Chain()
+    x = chain.input("input_0", SHAPE)
+    turned = chain.add(Transpose(U8, (0, 3, 1, 2)), x)
+    return chain.model(chain.add(ChannelTable(RAW, GRID, TABLE, 1), turned, name="output_0"))
 
 
-def program(batch, job, source, target, blobs=()):
-    """One job between two ports."""
-    return Program(
-        chip="AX650",
-        npu_mode="NPU1",
-        batch=batch,
-        clock_mhz=1000,
-        engines=("conv0", "conv1", "teng2", "cv3", "sdma4"),
-        regions=(Region("ocm_base", "ocm", 0), Region("ddr_swap", "ddr", 0)),
-        blobs=blobs,
-        inputs=(source,),
-        outputs=(target,),
-        activations=(),
-        jobs=(job,),
-        max_cycle=10,
-        macs=0,
+def reals() -> onnx.ModelProto:
+    chain = Chain()
+    return chain.model(chain.add(Dequantize(GRID), chain.input("input_0", TURNED), name="output_0"))
+
+
+def absolute(op_type: str = "Abs", shape=TURNED, domain: str = "") -> onnx.ModelProto:
+    """The file of the subgraph on the CPU."""
+    ports = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in ("real", "out/put")]
+    graph = helper.make_graph(
+        [helper.make_node(op_type, ["real"], ["out/put"], "abs", domain=domain)], "g", *[[p] for p in ports]
     )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid(domain, 18)], ir_version=10)
 
 
-def table_program(batch):
-    shape = (batch, *SHAPE[1:])
-    sources = (operand("x", "x", shape), operand("table", "params", TABLE.shape, blob=0))
-    job = Job(0, "job", "op", "teng2", "lut", "channel_table", "", sources, (operand("y", "y", shape),), (), 0, 10)
-    job = _with(job, {"axis": 3})
-    blob = Blob(hashlib.sha256(TABLE.tobytes()).hexdigest(), 0, TABLE.size)
-    return program(batch, job, Port("x", "uint8", shape), Port("y", "uint8", shape), (blob,))
+def partition_of(*, on_cpu: bool) -> Partition:
+    image = BoundaryTensor("image", "uint8", SHAPE, layout="NHWC", color="BGR")
+    codes, real = BoundaryTensor("codes", "uint8", TURNED), BoundaryTensor("real", "float32", TURNED)
+    out = BoundaryTensor("out/put", "float32", TURNED)
+    last = "real" if on_cpu else "out/put"
+    subgraphs = [
+        PlannedSubgraph("subgraph_npu_0", NPU, ("image",), ("codes",), together=True, check="equal"),
+        PlannedSubgraph("subgraph_npu_1", NPU, ("codes",), (last,), together=True, check="equal"),
+    ]
+    if on_cpu:
+        subgraphs.append(PlannedSubgraph("subgraph_cpu_0", CPU, ("real",), ("out/put",)))
+    inner = (codes, real) if on_cpu else (codes,)
+    return Partition("AX650", (image,), (out,), inner, tuple(subgraphs))
 
 
-def float_program(batch):
-    shape = (batch, *SHAPE[1:])
-    sources, targets = (operand("x", "x", shape),), (operand("y", "y", shape, "float32"),)
-    job = Job(0, "job", "op", "teng2", "quant", "dequantize", "", sources, targets, (), 0, 10)
-    job = _with(job, {"scale_bits": HALF, "zero": 128})
-    return program(batch, job, Port("x", "uint8", shape), Port("y", "float32", shape))
-
-
-def _with(job, attr):
-    job.attr.update(attr)
-    return job
-
-
-def partition_record():
-    return {
-        "target_hardware": "AX650",
-        "inputs": [{"name": "image", "shape": list(SHAPE), "dtype": "uint8", "layout": "NHWC", "color": "BGR"}],
-        "outputs": [{"name": "out/put", "shape": list(SHAPE), "dtype": "float32"}],
-        "inner": [{"name": "codes", "shape": list(SHAPE), "dtype": "uint8"}],
-        "subgraphs": [
-            {"name": "subgraph_npu_0", "inputs": ["image"], "outputs": ["codes"]},
-            {"name": "subgraph_npu_1", "inputs": ["codes"], "outputs": ["out/put"]},
-        ],
-    }
-
-
-def lay(folder: Path, batches=(1, 2, 4)) -> tuple[Path, Path]:
+def lay(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False) -> tuple[Path, Path]:
     """The folders that fuse reads: partition and programs."""
     partition, programs = folder / "partition", folder / "programs"
     partition.mkdir(parents=True)
-    (partition / "partition.json").write_text(json.dumps(partition_record()))
-    for name, make, constants in (
-        ("subgraph_npu_0", table_program, TABLE.tobytes()),
-        ("subgraph_npu_1", float_program, b""),
-    ):
+    partition_of(on_cpu=on_cpu).write(partition)
+    (partition / "subgraph_cpu_0.onnx").write_bytes(absolute().SerializeToString())
+    for name, model in (("subgraph_npu_0", tables()), ("subgraph_npu_1", reals())):
+        (partition / f"{name}.onnx").write_bytes(model.SerializeToString())
         for batch in batches:
-            place = programs / name / f"b{batch}"
-            place.mkdir(parents=True)
-            (place / "program.msgpack").write_bytes(encode(make(batch)))
-            (place / "params.bin").write_bytes(constants)
+            out = programs / name / f"b{batch}"
+            out.mkdir(parents=True)
+            params = CompileParams(CHIPS["AX650"].preset("NPU1"), batch)
+            compile_subgraph(partition / f"{name}.onnx", out, params=params)
     return partition, programs
 
 
-def build(folder: Path, batches=(1, 2, 4)) -> bytes:
+def build(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False) -> bytes:
     """The bytes of the fused model."""
-    partition, programs = lay(folder, batches)
-    params = FuseParams("AX650", "NPU1", tuple(batches))
+    partition, programs = lay(folder, batches, on_cpu=on_cpu)
     (folder / "out").mkdir()
-    fuse(partition, programs, folder / "out", params=params)
+    fuse(partition, programs, folder / "out", params=FuseParams(AX650, tuple(batches)))
     return (folder / "out" / "compiled.axmodel").read_bytes()

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from npu_world import CHIPS
 
 from axbuild.toolchain.axmodel.compare import CompareParams, compare
+from axbuild.toolchain.axmodel.follow import follow
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
+from axbuild.toolchain.axmodel.simulate_parts import SimulatePartsParams, simulate_parts
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.npu.chips.records import Nameplate, Preset
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
-from axbuild.toolchain.npu.plan.extract import ExtractParams, extract
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
+from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition
+from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
+from axbuild.toolchain.quant.watch import WatchParams, watch
 from frontend_world import optimized
 
 
@@ -53,28 +59,62 @@ def place(folder: Path, name: str) -> Path:
 
 
 def run_chain(
-    proto, folder: Path, samples, *, images=(), source="FP32", layout="NCHW", mean=(), std=(), batches=(1,)
+    proto,
+    folder: Path,
+    samples,
+    *,
+    images=(),
+    source="FP32",
+    layout="NCHW",
+    mean=(),
+    std=(),
+    batches=(1,),
+    chip="AX650",
+    mode="NPU1",
+    lacking=(),
 ) -> Chain:
-    """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`."""
+    """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`; lacking: operators that the
+    chip's NPU is taken to have not."""
     optimized(proto, folder / "float")
-    model = folder / "float/out/optimized.onnx"
+    model = folder / "float/out/optimized"
     folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
     inputs = tuple(InputData(name, "Image" if name in images else "Numpy", mean, std) for name in samples)
-    observe(model, folders, place(folder, "observed"), params=ObserveParams(inputs))
-    statistics = folder / "observed/statistics.msgpack"
-    quantize(model, statistics, place(folder, "quant"), params=QuantizeParams("MinMax"))
-    quant = folder / "quant/quant_axmodel.onnx"
-    processors = (InputProcessor("DEFAULT", "RGB", "RGB", source, layout, mean, std),)
-    partition(quant, place(folder, "cut"), params=PartitionParams("AX650", processors))
-    programs = _compiled(folder, batches)
-    fuse(folder / "cut/partition", programs, place(folder, "fused"), params=FuseParams("AX650", "NPU1", batches))
-    axmodel = folder / "fused/compiled.axmodel"
-    simulate(axmodel, folders, place(folder, "simulated"), params=SimulateParams(inputs))
-    reference(quant, folders, place(folder, "reference"), params=ReferenceParams(inputs, processors))
+    quant = _quantised(model, folder, folders, inputs)
+    own = {name: (source, mean, std) if name in images or images == () else ("FP32", (), ()) for name in samples}
+    processors = tuple(InputProcessor(name, "RGB", "RGB", own[name][0], layout, *own[name][1:]) for name in samples)
+    operators = {name: limits for name, limits in CHIPS[chip].operators.items() if name not in lacking}
+    support = replace(CHIPS[chip].support, operators=operators)
+    partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors))
+    programs = _compiled(folder, batches, CHIPS[chip].preset(mode))
+    settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode), batches)
+    fuse(folder / "cut/partition", programs, place(folder, "fused"), params=settings)
+    _answers(quant, folder, folders, ReferenceParams(inputs, processors))
     for level in (CompareParams("equal"), CompareParams("close", rtol=1e-5), CompareParams("cosine", cosine=0.999)):
         trees = (folder / "simulated/outputs", folder / "reference/outputs")
         compare(*trees, place(folder, level.level), params=level)
     return Chain(folder, inputs, folders)
+
+
+def _quantised(model: Path, folder: Path, samples: list[Path], inputs: tuple[InputData, ...]) -> Path:
+    """quant_axmodel.onnx, with scales of MinMax."""
+    watch(model, place(folder, "watched"), params=WatchParams())
+    observe(model, folder / "watched/watch.json", samples, place(folder, "observed"), params=ObserveParams(inputs))
+    statistics = folder / "observed/statistics.msgpack"
+    calibrate(model, statistics, place(folder, "calibrated"), params=CalibrateParams())
+    quantize(model, folder / "calibrated/scheme.msgpack", place(folder, "quant"), params=QuantizeParams())
+    return folder / "quant/quant_axmodel.onnx"
+
+
+def _answers(quant: Path, folder: Path, samples: list[Path], params: ReferenceParams) -> None:
+    """Both sides of a check, as its expansion lays them out."""
+    axmodel, cut, inputs = folder / "fused/compiled.axmodel", folder / "cut/partition", params.inputs
+    simulated, out = place(folder, "simulated"), place(folder, "reference")
+    if Partition.read(cut).at(CPU):
+        follow(cut, samples, out, params=params)
+        simulate_parts(axmodel, out / "boundaries", samples, simulated, params=SimulatePartsParams(inputs))
+    else:
+        simulate(axmodel, samples, simulated, params=SimulateParams(inputs))
+        reference(quant, samples, out, params=params)
 
 
 def _laid(folder: Path, name: str, arrays) -> Path:
@@ -84,15 +124,13 @@ def _laid(folder: Path, name: str, arrays) -> Path:
     return folder / "samples" / name
 
 
-def _compiled(folder: Path, batches) -> Path:
-    record = json.loads((folder / "cut/partition/partition.json").read_text())
-    for item in record["subgraphs"]:
-        extract(folder / "cut/partition", place(folder, "extracted"), params=ExtractParams(item["name"]))
+def _compiled(folder: Path, batches, preset: Preset) -> Path:
+    for subgraph in Partition.read(folder / "cut/partition").at(NPU):
         for batch in batches:
-            out = folder / "programs" / item["name"] / f"b{batch}"
+            out = folder / "programs" / subgraph.name / f"b{batch}"
             out.mkdir(parents=True)
-            params = CompileParams("AX650", "NPU1", batch)
-            compile_subgraph(folder / "extracted/subgraph.onnx", out, params=params)
+            params = CompileParams(preset, subgraph.batch_of(batch))
+            compile_subgraph(folder / "cut/partition" / subgraph.file, out, params=params)
     return folder / "programs"
 
 

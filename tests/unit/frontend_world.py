@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 from onnx import helper, numpy_helper
 
 from axbuild.toolchain.frontend import check, shapes
-from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
+from axbuild.toolchain.frontend.light import LightModel, to_graph
+from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize, with_and_without
+from axbuild.toolchain.graph import MODEL_FILE
 
 node = helper.make_node
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
@@ -35,8 +36,16 @@ def model(nodes, weights=None, *, inputs=(("x", [1, 3, 8, 8]),), outputs=("y",),
 
 def with_shapes(proto):
     """The model with every tensor's shape, as rewrites see it."""
-    shapes.infer(proto)
-    return ir.serde.deserialize_model(proto)
+    light = LightModel(proto)
+    shapes.infer(light)
+    return to_graph(light)
+
+
+def after_edit(graph, edit, inputs):
+    """The rewritten model, every match of it compared on `inputs`."""
+    both, after = with_and_without(graph, edit)
+    check.check_matches(both, inputs, edit.matches)
+    return after.proto
 
 
 def place(proto, folder: Path) -> Path:
@@ -46,12 +55,12 @@ def place(proto, folder: Path) -> Path:
     return folder
 
 
-def optimized(proto, folder: Path, **input_shapes):
+def optimized(proto, folder: Path, *, params=None, **input_shapes):
     """The optimised model of a model, through the stage."""
     out = folder / "out"
     out.mkdir(parents=True)
-    optimize(place(proto, folder / "in"), out, params=OptimizeParams(input_shapes))
-    return onnx.load(out / "optimized.onnx")
+    optimize(place(proto, folder / "in"), out, params=params or OptimizeParams(input_shapes))
+    return onnx.load(out / "optimized" / MODEL_FILE)
 
 
 def op_types(proto):
@@ -60,8 +69,10 @@ def op_types(proto):
 
 def assert_same_results(before, after, tolerance=1e-4):
     """Both compute the same on the same random input, relative to the largest magnitude of each output."""
-    inputs = check.random_inputs(after)
-    check.compare("the test", tolerance, check.run(before, inputs), check.run(after, inputs))
+    inputs = check.random_inputs(LightModel(after))
+    expected, found = (check.run(LightModel(proto), inputs) for proto in (before, after))
+    for name, array in expected.items():
+        assert not check.differs(name, array, found[name], tolerance * check.largest(array))
 
 
 def with_random_weights(proto):

@@ -6,18 +6,18 @@ A stage takes (inputs, params) - each input bytes, {name: bytes}, or a list of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from axbuild.engine.content import Content, File, shape_of
-from axbuild.engine.events import ActionFinished, ActionStarted, Event, Stream
-from axbuild.engine.explain import Cause
-from axbuild.engine.key import Key, StageCode, key_of
-from axbuild.engine.nodes import Found, Goal, Inputs, Ran
-from axbuild.engine.resources import Pool
-from axbuild.engine.scheduler import Scheduler
+from axbuild.engine.code.key import Key, StageCode, key_of
+from axbuild.engine.records.events import ActionFinished, ActionStarted, Event, Stream
+from axbuild.engine.records.explain import Cause
+from axbuild.engine.run.content import Content, File, shape_of
+from axbuild.engine.run.nodes import Found, Goal, Inputs, Ran
+from axbuild.engine.run.resources import Pool
+from axbuild.engine.run.scheduler import Scheduler
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
@@ -59,6 +59,7 @@ class MemoryWorld:
         self.blobs: dict[str, bytes] = {}
         self.results: dict[str, StoredResult] = {}
         self.records: dict[str, dict[str, Any]] = {}
+        self.maps: dict[str, Mapping[str, str]] = {}
         self.lasts: dict[ActionId, str] = {}
         self.held: set[str] = set()
         self.started: list[ActionId] = []
@@ -89,6 +90,7 @@ class MemoryWorld:
             for role, content in inputs.items()
         }
         code = StageCode({action.stage.module: self.code.get(action.stage.module, "0")}, {})
+        self.maps[code.digest] = code.modules
         return key_of(action.stage.ref, code, action.params, shapes, "here" if action.stage.float else None)
 
     def find(self, key: str) -> Found:
@@ -106,6 +108,9 @@ class MemoryWorld:
 
     def record_of(self, key: str) -> dict[str, Any] | None:
         return self.records.get(key)
+
+    def code_of(self, digest: str) -> Mapping[str, str] | None:
+        return self.maps.get(digest)
 
     def remember(self, id_: ActionId, key: str) -> None:
         self.lasts[id_] = key

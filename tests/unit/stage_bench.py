@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from axbuild.engine.code import Code
-from axbuild.engine.workers import Job, Workers
+from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.local import Job, Workers
 from axbuild.workspace.stage import Stage
 
 STAGES = """

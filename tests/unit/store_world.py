@@ -6,9 +6,13 @@ import os
 import time
 
 from axbuild.store import gc
+from axbuild.store.digests import digest_of_value
 from axbuild.store.gc import DAY, Limits
 from axbuild.store.results import ActionResult
 from axbuild.store.store import Store
+
+CODE = {"./b.py": "5" * 64}
+CODE_DIGEST = digest_of_value(CODE)
 
 
 def now() -> float:
@@ -38,8 +42,8 @@ class Cache:
         digest = self.store.blobs.add_bytes(text.encode().ljust(size, b"."))
         self.number += 1
         key = f"{self.number:064x}"
-        record = {"stage": f"./{label[-1]}.py:f", "inputs": {}}
-        self.store.results.put(key, ActionResult(record, {"o": digest}, intermediate=intermediate))
+        record = {"code": CODE_DIGEST, "stage": f"./{label[-1]}.py:f", "inputs": {}}
+        self.store.results.put(key, ActionResult(record, {"o": digest}, intermediate=intermediate), CODE)
         if last:
             self.store.results.set_last(self.state.id, label, text, key)
         os.utime(self.store.blobs.path(digest), (now() - days * DAY, now() - days * DAY))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
@@ -12,12 +14,14 @@ from hypothesis import strategies as st
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import wire
-from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
+from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph
+from axbuild.toolchain.axmodel.cpu import CpuRunError
 from axbuild.toolchain.axmodel.fuse import FuseError, FuseParams, fuse
 from axbuild.toolchain.axmodel.read import ForeignError, MalformedError, read
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.axmodel.write import UnwritableError, write
-from axmodel_world import SHAPE, TABLE, build, lay
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axmodel_world import AX650, SHAPE, TABLE, absolute, build, lay
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def test_inputs_and_outputs_show_the_largest_batch(model):
         (value.name, value.type.tensor_type.elem_type, [item.dim_value for item in value.type.tensor_type.shape.dim])
         for value in (*model.graph.input, *model.graph.output)
     ]
-    assert described == [("image", 2, [4, 3, 2, 2]), ("out/put", 1, [4, 3, 2, 2])]
+    assert described == [("image", 2, [4, 3, 2, 2]), ("out/put", 1, [4, 2, 3, 2])]
 
 
 def test_programs_and_parameters_are_initialisers_and_listed_as_values(model):
@@ -76,7 +80,7 @@ def test_nothing_in_the_file_passes_for_a_vendor_binary(model):
 def test_graph_info_names_the_blobs_of_each_batch(model):
     attributes = {item.name: onnx.helper.get_attribute_value(item) for item in model.graph.node[1].attribute}
     assert attributes["neu_name"] == b"subgraph_npu_1"
-    assert json.loads(attributes["outputs_info"]) == {"out/put": ["FP32", [4, 3, 2, 2]]}
+    assert json.loads(attributes["outputs_info"]) == {"out/put": ["FP32", [4, 2, 3, 2]]}
     units = json.loads(attributes["npu_graph_info"])["dotneus"]
     assert [(unit["batch"], unit["neu_key"]) for unit in units] == [
         (batch, f"subgraph_npu_1_b{batch}_neu") for batch in (1, 2, 4)
@@ -104,26 +108,38 @@ def test_extra_data_has_the_public_fields(model):
 
 
 def test_mode_and_chip_have_their_public_numbers():
-    container = small(target_hardware="AX620E", npu_mode="NPU2")
+    container = small(target_hardware="AX620E", chip_number=1, npu_mode="NPU2")
     meta = {entry.key: entry.value for entry in onnx.load_from_string(write(container)).metadata_props}
     message = wire.decode(base64.b64decode(meta["extra_data"]))
     assert message[-2:] == [(4, wire.encode([(3, 1)])), (5, 1)]
 
 
-def test_a_chip_without_a_number_cannot_be_written():
-    with pytest.raises(UnwritableError, match="no number for AX8860 in mode NPU1"):
-        write(small(target_hardware="AX8860"))
+def test_a_mode_without_a_number_cannot_be_written():
+    with pytest.raises(UnwritableError, match="no number for NPU4; known are NPU1, NPU2, NPU3"):
+        write(small(npu_mode="NPU4"))
+
+
+def test_a_chips_number_is_read_back_and_guarded_by_the_digest():
+    content = write(small(target_hardware="AX637", chip_number=1637))
+    assert read(content).chip_number == 1637
+    other = write(small(target_hardware="AX637", chip_number=1638))
+    swapped = onnx.load_from_string(content)
+    extra = next(e.value for e in onnx.load_from_string(other).metadata_props if e.key == "extra_data")
+    next(e for e in swapped.metadata_props if e.key == "extra_data").value = extra
+    with pytest.raises(MalformedError, match="does not agree with the rest of the file"):
+        read(swapped.SerializeToString())
 
 
 def small(**changes):
-    tensor = Tensor("x", "uint8", (1, 4))
+    tensor = BoundaryTensor("x", "uint8", (1, 4))
     settled = {
         "target_hardware": "AX650",
+        "chip_number": 0,
         "npu_mode": "NPU1",
         "inputs": (tensor,),
-        "outputs": (Tensor("y", "float32", (1, 2)),),
+        "outputs": (BoundaryTensor("y", "float32", (1, 2)),),
         "inner": (),
-        "subgraphs": (Subgraph("subgraph_npu_0", ("x",), ("y",), {1: b"one", 8: b"eight"}),),
+        "subgraphs": (NpuSubgraph("subgraph_npu_0", ("x",), ("y",), {1: b"one", 8: b"eight"}),),
         "params": b"weights",
         "sources": {"partition/partition.json": "00"},
     }
@@ -132,10 +148,12 @@ def small(**changes):
 
 names = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=8).filter(lambda name: name != "y")
 tensors = st.builds(
-    Tensor,
+    BoundaryTensor,
     names,
-    st.sampled_from(["uint8", "float32", "int32"]),
-    st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple),
+    st.sampled_from(["uint8", "float32", "int32", "int64", "bool"]),
+    st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple),
+    st.sampled_from([0, 1, None]),
+    st.sampled_from([0, 3]),
     st.sampled_from(["", "NHWC", "NCHW"]),
     st.sampled_from(["", "GRAY", "BGR", "RGB"]),
 )
@@ -151,7 +169,7 @@ tensors = st.builds(
 def test_a_reader_finds_what_was_written(inputs, programs, params, mode):
     container = small(
         inputs=tuple(inputs),
-        subgraphs=(Subgraph("s", tuple(item.name for item in inputs), ("y",), programs),),
+        subgraphs=(NpuSubgraph("s", tuple(item.name for item in inputs), ("y",), programs),),
         params=params,
         npu_mode=mode,
     )
@@ -227,7 +245,7 @@ def set_attribute(node, name, value):
         (lambda m: set_attribute(m.graph.node[0], "version", 1), "has version 1"),
         (lambda m: m.graph.initializer.pop(2), "names a program 'subgraph_npu_0_b1_neu' that is not there"),
         (lambda m: m.graph.initializer.pop(0), "it has no npu_params"),
-        (lambda m: m.graph.node.add(op_type="Relu", name="r"), "node 'r' is a Relu"),
+        (lambda m: m.graph.node.add(op_type="Relu", name="r"), "node 'r' is a Relu, which is no subgraph"),
         (lambda m: m.graph.input[0].type.tensor_type.shape.dim.pop(), "contradicts its graph|does not agree"),
         (lambda m: m.metadata_props.pop(0), "extra_data does not agree with the rest of the file"),
         (lambda m: setattr(m.metadata_props[0], "value", "!"), "extra_data cannot be read"),
@@ -244,15 +262,137 @@ def test_programs_of_another_partition_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path)
     (programs / "subgraph_npu_0/b1/params.bin").write_bytes(bytes(TABLE.size))
     with pytest.raises(FuseError, match=r"params\.bin does not hold the blob"):
-        fuse(partition, programs, tmp_path, params=FuseParams("AX650", "NPU1", (1,)))
+        fuse(partition, programs, tmp_path, params=FuseParams(AX650, (1,)))
 
 
 def test_a_batch_that_was_not_compiled_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path, batches=(1,))
     with pytest.raises(FuseError, match="no compiled program of subgraph_npu_0 at batch 2"):
-        fuse(partition, programs, tmp_path, params=FuseParams("AX650", "NPU1", (1, 2)))
+        fuse(partition, programs, tmp_path, params=FuseParams(AX650, (1, 2)))
 
 
 def test_shapes_of_one_sample_are_read_back(content):
-    assert read(content).inputs == (Tensor("image", "uint8", SHAPE, "NHWC", "BGR"),)
+    assert read(content).inputs == (BoundaryTensor("image", "uint8", SHAPE, layout="NHWC", color="BGR"),)
     assert read(content).batches() == (1, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """The container of a model with a subgraph on the CPU."""
+    return build(tmp_path_factory.mktemp("mixed"), on_cpu=True)
+
+
+def test_a_subgraph_on_the_cpu_is_one_node_that_names_its_file(mixed):
+    model = onnx.load_from_string(mixed)
+    assert [(node.op_type, node.name) for node in model.graph.node] == [
+        ("neu mode", "subgraph_npu_0"),
+        ("neu mode", "subgraph_npu_1"),
+        ("cpu mode", "subgraph_cpu_0"),
+    ]
+    node = model.graph.node[2]
+    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    assert (list(node.input), list(node.output), attributes["cpu_name"]) == (["real"], ["out/put"], b"subgraph_cpu_0")
+    assert json.loads(attributes["cpu_graph_info"]) == {
+        "name": "subgraph_cpu_0",
+        "type": "OnnxCpu",
+        "onnx_key": "subgraph_cpu_0_onnx",
+    }
+    held = next(tensor.raw_data for tensor in model.graph.initializer if tensor.name == "subgraph_cpu_0_onnx")
+    assert held == absolute().SerializeToString()
+
+
+def test_where_samples_lie_and_what_depends_on_data_is_read_back():
+    selected = BoundaryTensor("y", "int64", (-1, 3), 0, 1)
+    times = BoundaryTensor("x", "float32", (7, 1, 8), 1)
+    cpu = CpuSubgraph("subgraph_cpu_0", ("x",), ("y",), absolute().SerializeToString())
+    container = small(inputs=(times,), outputs=(selected,), subgraphs=(cpu,))
+    assert read(write(container)) == container
+    assert container.batches() == (1,)
+
+
+def outside(model):
+    tensor = model.graph.initializer.add(name="w", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return model
+
+
+def hidden(model):
+    """The same in an attribute of a node."""
+    attribute = model.graph.node[0].attribute.add(name="value", type=onnx.AttributeProto.TENSOR)
+    attribute.t.external_data.add(key="location", value="/etc/passwd")
+    return model
+
+
+def branched(model):
+    inner = onnx.helper.make_graph([], "inner", [], [])
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("then_branch", inner))
+    return model
+
+
+def with_function(model):
+    model.functions.add(name="Abs", domain="")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"no model", "subgraph_cpu_0 is no ONNX file"),
+        (absolute("Evil", domain="com.example"), "subgraph_cpu_0 imports other domains"),
+        (absolute(shape=(1, 2, 3, 3)), "its input 'real' is not 'real'"),
+        (outside(absolute()), "the data of 'w' lies outside the file"),
+        (hidden(absolute()), "the data of '' lies outside the file"),
+        (branched(absolute("If")), r"'abs' \(If\) holds a graph of its own"),
+        (with_function(absolute()), "is no plain graph"),
+    ],
+)
+def test_a_file_for_the_cpu_that_is_more_than_a_plain_graph_does_not_run(mixed, content, sentence):
+    container = read(mixed)
+    data = content if isinstance(content, bytes) else content.SerializeToString()
+    other = replace(container.subgraphs[2], content=data)
+    with pytest.raises(MalformedError, match=sentence):
+        InferenceSession(write(replace(container, subgraphs=(*container.subgraphs[:2], other))))
+
+
+def test_an_operator_that_onnxruntime_does_not_know_is_said_when_it_runs(mixed):
+    container = read(mixed)
+    other = replace(container.subgraphs[2], content=absolute("NoSuchOperator").SerializeToString())
+    session = InferenceSession(write(replace(container, subgraphs=(*container.subgraphs[:2], other))))
+    with pytest.raises(CpuRunError, match=r"onnxruntime does not run subgraph_cpu_0: .*NoSuchOperator"):
+        session.run(None, {"image": np.zeros(SHAPE, np.uint8)})
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_flipped_bit_of_a_mixed_model_is_an_error_or_changes_nothing(mixed, data):
+    position = data.draw(st.integers(0, len(mixed) - 1))
+    damaged = bytearray(mixed)
+    damaged[position] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        found = InferenceSession(bytes(damaged)).source
+    except AxError as error:
+        known = error.code in ("AX480", "AX481")
+    else:
+        known = found == read(mixed)
+    assert known
+
+
+def moved(model):
+    first, *others = (onnx.NodeProto.FromString(node.SerializeToString()) for node in model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*others, first])
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (moved, "'subgraph_npu_1' reads what no subgraph before it makes"),
+        (lambda m: set_attribute(m.graph.node[2], "cpu_graph_info", '{"type": "OnnxCpu"}'), "a program None that is"),
+        (lambda m: set_attribute(m.graph.node[2], "shape_group", -1), "is of shape group -1"),
+        (lambda m: m.graph.node.pop(2), r"no subgraph makes the output 'out/put'"),
+        (lambda m: setattr(m.graph.node[2], "op_type", "gpu mode"), "is a gpu mode, which is no subgraph"),
+    ],
+)
+def test_a_mixed_container_that_contradicts_itself_is_an_error(mixed, edit, sentence):
+    with pytest.raises(MalformedError, match=sentence):
+        InferenceSession(change(onnx.load_from_string(mixed), edit))

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from axbuild.engine.code import Code, StageBroken, StageNotFound
-from axbuild.engine.distributions import Installed, NoDistribution
-from axbuild.engine.imports import Import, imports_of
+from axbuild.codes import exit_code_of
+from axbuild.engine.code.closure import Code, StageBroken, StageNotFound
+from axbuild.engine.code.distributions import Installed, NoDistribution
+from axbuild.engine.code.imports import Import, imports_of
 from axbuild.workspace.stage import Stage
 
 
@@ -121,10 +122,10 @@ def test_a_module_is_known_by_its_bytes(tree, tmp_path):
 
 def test_an_edit_moves_the_digests_of_those_who_import_it_and_no_others(tree):
     tree.write({"axbuild/a.py": "import axbuild.shared", "axbuild/b.py": "", "axbuild/shared.py": "X = 1"})
-    a, b = tree.closure("axbuild.a:f").digest, tree.closure("axbuild.b:f").digest
+    a, b = tree.closure("axbuild.a:f").code.digest, tree.closure("axbuild.b:f").code.digest
     tree.write({"axbuild/shared.py": "X = 1  # a comment counts"})
-    assert tree.closure("axbuild.a:f").digest != a
-    assert tree.closure("axbuild.b:f").digest == b
+    assert tree.closure("axbuild.a:f").code.digest != a
+    assert tree.closure("axbuild.b:f").code.digest == b
 
 
 def test_a_new_submodule_takes_the_place_of_a_name(tree):
@@ -140,8 +141,8 @@ def test_data_files_are_part_of_the_digest(tree):
     before = tree.closure("axbuild.a:f", data=("axbuild/chips.toml",))
     assert list(before.data) == ["axbuild/chips.toml"]
     tree.write({"axbuild/chips.toml": "x = 2"})
-    assert tree.closure("axbuild.a:f", data=("axbuild/chips.toml",)).digest != before.digest
-    assert tree.closure("axbuild.a:f").digest != before.digest
+    assert tree.closure("axbuild.a:f", data=("axbuild/chips.toml",)).code.digest != before.code.digest
+    assert tree.closure("axbuild.a:f").code.digest != before.code.digest
 
 
 def test_a_workspaces_stage_has_its_own_folder_in_its_closure(tree, tmp_path):
@@ -165,13 +166,13 @@ def test_a_workspaces_stage_has_its_own_folder_in_its_closure(tree, tmp_path):
 def test_tools_are_the_distributions_with_what_they_require(tree):
     tree.write({"axbuild/a.py": "import os, json\n", "axbuild/b.py": "import onnx.helper\n"})
     python = {"python": ".".join(map(str, sys.version_info[:3]))}
-    assert tree.closure("axbuild.a:f").distributions == python
+    assert tree.closure("axbuild.a:f").code.tools == python
     closure = tree.closure("axbuild.b:f")
     import numpy
     import onnx
 
-    assert closure.distributions["onnx"] == onnx.__version__
-    assert closure.distributions["numpy"] == numpy.__version__
+    assert closure.code.tools["onnx"] == onnx.__version__
+    assert closure.code.tools["numpy"] == numpy.__version__
     assert "google" in closure.tops
     assert "pytest" not in closure.tops
     [preload] = closure.imports
@@ -180,7 +181,7 @@ def test_tools_are_the_distributions_with_what_they_require(tree):
 
 def test_a_tool_that_is_not_installed_is_recorded_as_absent(tree):
     tree.write({"axbuild/a.py": "try:\n    import no_such_module_x\nexcept ImportError:\n    pass\n"})
-    assert tree.closure("axbuild.a:f").distributions["no_such_module_x"] == "absent"
+    assert tree.closure("axbuild.a:f").code.tools["no_such_module_x"] == "absent"
 
 
 def site_packages(folder, **distributions):
@@ -233,7 +234,7 @@ def test_a_module_of_no_distribution_is_refused(tmp_path):
     for module in ("loose", "editable"):
         with pytest.raises(NoDistribution) as error:
             Installed(None, folders).tools_of({module})
-        assert error.value.exit_code == 2
+        assert exit_code_of(error.value.code) == 2
         assert module in error.value.sentence
 
 
@@ -251,7 +252,7 @@ def test_a_stage_that_does_not_exist_is_the_users_error(tree, ref, said):
     tree.write({"axbuild/a.py": ""})
     with pytest.raises(StageNotFound, match=said) as error:
         tree.closure(ref)
-    assert error.value.exit_code == 2
+    assert exit_code_of(error.value.code) == 2
 
 
 def test_a_missing_data_file_is_named(tree):
@@ -269,7 +270,7 @@ def test_broken_code_is_an_error_with_a_place(tree):
 
 def test_a_warm_closure_reads_no_module(tree, tmp_path, monkeypatch):
     tree.write({f"axbuild/m{number}.py": f"import axbuild.m{number + 1}" for number in range(60)})
-    monkeypatch.setattr("axbuild.engine.code.time.time_ns", lambda: time.perf_counter_ns() + 4 * 10**18)
+    monkeypatch.setattr("axbuild.engine.code.closure.time.time_ns", lambda: time.perf_counter_ns() + 4 * 10**18)
     code = Code(tmp_path, None, tmp_path / "state")
     first = code.closure(Stage("axbuild.m0:f"))
     code.save()
@@ -279,7 +280,7 @@ def test_a_warm_closure_reads_no_module(tree, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Code, "_read", read)
     again = Code(tmp_path, None, tmp_path / "state").closure(Stage("axbuild.m0:f"))
-    assert again.digest == first.digest
+    assert again.code == first.code
     assert again.modules == first.modules
     assert len(again.modules) == 61
 
@@ -288,11 +289,11 @@ def test_a_young_module_is_read_again_by_the_next_process(tree, tmp_path):
     tree.write({"axbuild/a.py": "X = 1"})
     stamps = (tmp_path / "axbuild/a.py").stat()
     code = Code(tmp_path, None, tmp_path / "state")
-    before = code.closure(Stage("axbuild.a:f")).digest
+    before = code.closure(Stage("axbuild.a:f")).code.digest
     code.save()
     tree.write({"axbuild/a.py": "X = 2"})
     os.utime(tmp_path / "axbuild/a.py", ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
-    assert Code(tmp_path, None, tmp_path / "state").closure(Stage("axbuild.a:f")).digest != before
+    assert Code(tmp_path, None, tmp_path / "state").closure(Stage("axbuild.a:f")).code.digest != before
 
 
 def test_the_closures_of_the_real_stages_stay_apart_from_the_build_wing():

@@ -1,7 +1,7 @@
 import pytest
 
-from axbuild.engine.content import Contents, File, NoSuchEntry, SameName, known_names, said, shape_of
-from axbuild.engine.nodes import Completed
+from axbuild.engine.run.content import Contents, File, NoSuchEntry, SameName, known_names, said, shape_of
+from axbuild.engine.run.nodes import Completed
 from axbuild.workspace.artifact import Entry, Output, Result, Source, Tree
 
 A, B, C = (("//t", name) for name in "abc")
@@ -29,6 +29,25 @@ def test_outputs_and_entries_of_what_is_done(contents):
     assert shape_of(contents.content(Output(A, "many/"))) == {"f": "2", "g": "3"}
     assert contents.content(Entry(Output(A, "many/"), "g")) == File("3")
     assert contents.content(Entry(FOLDER, "y/z")) == File("digest of p/y/z", "p/y/z")
+
+
+def test_an_entry_may_be_a_folder(contents, done):
+    done[B] = Completed({"deep/": {"a/x": "4", "a/b/y": "5", "ab": "6"}}, {})
+    deep = Output(B, "deep/")
+    assert shape_of(contents.content(Entry(deep, "a/"))) == {"x": "4", "b/y": "5"}
+    assert shape_of(contents.content(Entry(Entry(deep, "a/"), "b/"))) == {"y": "5"}
+    assert contents.content(Entry(Entry(deep, "a/"), "x")) == File("4")
+    with pytest.raises(NoSuchEntry, match=r"deep/ of //t b has no folder 'c/'; it holds a/b/y, a/x, ab"):
+        contents.content(Entry(deep, "c/"))
+    with pytest.raises(NoSuchEntry, match=r"has no folder 'ab/'"):
+        contents.content(Entry(deep, "ab/"))
+
+
+def test_a_folder_of_a_result_needs_only_the_parts_in_it(contents, done):
+    done[B] = Completed({}, {"b1/p": Output(A, "one"), "b1/q": Output(A, "many/"), "b4/p": Output(C, "out")})
+    assert list(contents.pending(Entry(Result(B), "b1/"))) == []
+    assert shape_of(contents.content(Entry(Result(B), "b1/"))) == {"p": "1", "q/f": "2", "q/g": "3"}
+    assert list(contents.pending(Entry(Result(B), "b4/"))) == [C]
 
 
 def test_a_tree_is_put_together_under_prefixes(contents):

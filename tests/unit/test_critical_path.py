@@ -1,8 +1,8 @@
 import random
 from itertools import pairwise
 
-from axbuild.engine.critical import critical_path
-from axbuild.engine.events import ActionFinished
+from axbuild.engine.records.critical import critical_path
+from axbuild.engine.records.events import ActionFinished
 
 
 def path(seconds, needs, reused=()):

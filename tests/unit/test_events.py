@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from axbuild.engine import events
-from axbuild.engine.events import (
+from axbuild.engine.records import events
+from axbuild.engine.records.events import (
     ActionFinished,
     ActionStarted,
     BuildFinished,

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from axbuild.engine.expansion import BadExpansion, read_expansion
+from axbuild.engine.run.expansion import BadExpansion, read_expansion
 from axbuild.graph.actions import Action
 from axbuild.workspace.artifact import Entry, Output, Result, Source
 from axbuild.workspace.stage import Stage
@@ -13,7 +13,10 @@ STAGES = {stage.ref: stage for stage in (COMPILE, MORE)}
 PARTITION = Output(("//m:x", "partition"), "partition/")
 ONE = Source((("one", "m/one"),))
 PARENT = Action(
-    ("//m:x", "split"), Stage("m.split:split", expands=True), {}, {"partition": PARTITION, "many": (ONE, PARTITION)}
+    ("//m:x", "split"),
+    Stage("m.split:split", expands=True),
+    {},
+    {"partition": PARTITION, "many": (ONE, PARTITION), "single": ONE},
 )
 
 
@@ -32,7 +35,7 @@ def test_children_become_actions_below_their_parent():
             child("a", inputs={"p": "input:partition/x.onnx"}),
             child("b", inputs={"q": ["child:a/program", "input:partition"]}),
         ],
-        {"a/program": "child:a/program", "rest": "child:b/parts/one"},
+        {"a/program": "child:a/program", "rest": "child:b/parts/one", "whole": "child:b/parts/"},
     )
     first, second = expansion.children
     assert first == Action(("//m:x", "split/a"), COMPILE, {"batch": 1}, {"p": Entry(PARTITION, "x.onnx")})
@@ -40,7 +43,16 @@ def test_children_become_actions_below_their_parent():
     assert expansion.result == {
         "a/program": Output(("//m:x", "split/a"), "program"),
         "rest": Entry(Output(("//m:x", "split/b"), "parts/"), "one"),
+        "whole": Output(("//m:x", "split/b"), "parts/"),
     }
+
+
+def test_an_input_may_be_a_folder_of_a_tree():
+    parts = {"p": "input:partition/a/", "q": "child:b/parts/c/d/", "whole": "child:b/parts/"}
+    made = read([child(inputs=parts), child("b"), child("m", stage=MORE.ref)], {"some": "child:m/b4/"})
+    output = Output(("//m:x", "split/b"), "parts/")
+    assert made.children[0].inputs == {"p": Entry(PARTITION, "a/"), "q": Entry(output, "c/d/"), "whole": output}
+    assert made.result == {"some": Entry(Result(("//m:x", "split/m")), "b4/")}
 
 
 def test_a_list_input_is_handed_on_whole():
@@ -71,6 +83,11 @@ def test_a_child_that_expands_is_read_by_its_result():
         ),
         ([child(inputs={"p": "input:other"})], {}, "'input:other': the expansion has no input 'other'"),
         ([child(inputs={"p": "input:partition/../x"})], {}, "the name '../x' is no path inside a folder"),
+        ([child(inputs={"p": "input:partition/../x/"})], {}, "the name '../x' is no path inside a folder"),
+        ([child(inputs={"p": "input:partition//"})], {}, "the name '' is no path inside a folder"),
+        ([child(inputs={"p": "input:partition/x//"})], {}, "the name 'x/' is no path inside a folder"),
+        ([child(inputs={"p": "child:c/parts/./"})], {}, "the name '.' is no path inside a folder"),
+        ([child(inputs={"p": "input:single/x"})], {}, "'input:single/x': the input 'single' is a single file"),
         ([child(inputs={"p": "input:many/x"})], {}, "'input:many/x': the input 'many' is a list"),
         ([child(inputs={"p": "/etc/passwd"})], {}, "'/etc/passwd' is neither input:<role> nor child:<name>/<output>"),
         ([child(inputs={"p": 3})], {}, "3 is neither input:<role> nor child:<name>/<output>"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
 
+from axbuild.toolchain.frontend import shapes
 from axbuild.toolchain.frontend.check import NotRunnableError
+from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.shapes import InputShapeError, ShapeInferenceError
 from frontend_world import model, node, normal, optimized
 
@@ -78,10 +81,58 @@ def test_a_shape_the_operators_cannot_take_is_an_error(tmp_path):
     assert caught.value.exit_code == 2
 
 
-def test_a_shape_that_depends_on_data_names_the_tensor_and_the_node(tmp_path):
-    proto = model([node("NonZero", ["x"], ["n"], name="find"), node("Cast", ["n"], ["y"], to=1)])
-    with pytest.raises(ShapeInferenceError, match=r"tensor 'n', output of node 'find' \(NonZero\), depends on data"):
-        optimized(proto, tmp_path)
+def test_a_shape_that_depends_on_data_is_named_in_graph_and_interface(tmp_path):
+    nodes = [
+        node("NonZero", ["x"], ["n"], name="find"),
+        node("Cast", ["n"], ["f"], to=1),
+        node("Relu", ["f"], ["y"]),
+    ]
+    proto = optimized(model(nodes), tmp_path)
+    (output,) = json.loads((tmp_path / "out/interface.json").read_text())["outputs"]
+    assert (output["dtype"], len(output["shape"]), output["shape"][0]) == ("float32", 2, 4)
+    assert isinstance(output["shape"][1], str)
+    assert [item.op_type for item in proto.graph.node] == ["NonZero", "Cast", "Relu"]
+
+
+def test_a_shape_that_is_unknown_without_depending_on_data_names_tensor_and_node():
+    proto = model([node("Relu", ["x"], ["a"], name="act"), node("Relu", ["a"], ["y"])])
+    light = LightModel(proto)
+    shapes.infer(light)
+    light.proto.graph.value_info[0].type.tensor_type.shape.dim[2].dim_param = "H"
+    with pytest.raises(ShapeInferenceError, match=r"tensor 'a', output of node 'act' \(Relu\), .*: \[1, 3, H, 8\]"):
+        shapes.require_static(light)
+
+
+def test_boxes_that_are_picked_pass_through(tmp_path):
+    nodes = [node("NonMaxSuppression", ["boxes", "scores", "k"], ["y"], name="nms")]
+    proto = model(nodes, {"k": np.array([3])}, inputs=(("boxes", [1, 6, 4]), ("scores", [1, 2, 6])))
+    proto.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    assert [item.op_type for item in optimized(proto, tmp_path).graph.node] == ["NonMaxSuppression"]
+    (output,) = json.loads((tmp_path / "out/interface.json").read_text())["outputs"]
+    assert (output["dtype"], output["shape"][1]) == ("int64", 3)
+
+
+@pytest.mark.parametrize("kind", ["INT32", "INT64", "BOOL"])
+def test_inputs_may_be_integers_and_booleans(tmp_path, kind):
+    nodes = [node("Cast", ["x"], ["i"], to=onnx.TensorProto.INT64), node("Gather", ["w", "i"], ["y"], name="embed")]
+    proto = model(nodes, {"w": normal(2, 64)}, inputs=(("x", [1, 5]),))
+    proto.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.DataType.Value(kind)
+    after = optimized(proto, tmp_path)
+    assert after.graph.node[-1].name == "embed"
+    interface = json.loads((tmp_path / "out/interface.json").read_text())
+    assert interface["inputs"] == [{"name": "x", "shape": [1, 5], "dtype": kind.lower()}]
+
+
+def test_a_scalar_input_becomes_one_of_one_element(tmp_path):
+    nodes = [node("Mul", ["x", "s"], ["y"], name="scale")]
+    assert shapes_of(optimized(model(nodes, inputs=(("x", [1, 3]), ("s", []))), tmp_path))["s"] == [1]
+
+
+@pytest.mark.parametrize("length", ["length", None])
+def test_the_only_dimension_of_an_input_is_no_batch(tmp_path, length):
+    with pytest.raises(InputShapeError, match=r"input 'x' has unknown dimensions") as caught:
+        optimized(model([node("Relu", ["x"], ["y"])], inputs=(("x", [length]),)), tmp_path)
+    assert caught.value.hint == 'set input_shapes = { "x" = [...] } on the float_model'
 
 
 def test_shapes_computed_in_the_graph_are_folded(tmp_path):

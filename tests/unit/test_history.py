@@ -2,8 +2,8 @@
 
 import pytest
 
-from axbuild.engine import history as history_module
-from axbuild.engine.events import (
+from axbuild.engine.records import history as history_module
+from axbuild.engine.records.events import (
     ActionFinished,
     ActionStarted,
     BuildFinished,
@@ -12,9 +12,9 @@ from axbuild.engine.events import (
     TargetConfigured,
     TestResult,
 )
-from axbuild.engine.history import KEPT, KEPT_IDLE, History, NoSuchBuild
-from axbuild.engine.made import Made, MadeLog
-from axbuild.engine.why import NotOnRecord, why
+from axbuild.engine.records.history import KEPT, KEPT_IDLE, History, NoSuchBuild
+from axbuild.engine.records.made import Made, MadeLog
+from axbuild.engine.records.why import NotOnRecord, why
 
 CLOSURE = ["//m:x", "//m:y"]
 NO_COUNTS = dict.fromkeys(("executed", "cached", "up_to_date", "failed", "skipped"), 0)
@@ -198,7 +198,7 @@ def test_damaged_lines_of_the_log_are_passed_over(tmp_path):
 
 
 def test_the_log_is_written_anew_when_most_of_it_is_stale(tmp_path, monkeypatch):
-    monkeypatch.setattr("axbuild.engine.made._SPARE", 10)
+    monkeypatch.setattr("axbuild.engine.records.made._SPARE", 10)
     path = tmp_path / "made.log"
     for number in range(1, 200):
         with MadeLog(path) as log:

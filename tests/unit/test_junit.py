@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from axbuild.engine.events import BuildFinished, BuildStarted, TestResult
+from axbuild.engine.records.events import BuildFinished, BuildStarted, TestResult
 from axbuild.report.junit import JUnit
 
 SENTENCE = "sample 'd', output 'logits[0, 3]': 1.5 is not within 0.1 of 1.2 <&\"\x00\x1b>"

@@ -3,9 +3,12 @@ from hashlib import sha256
 
 import pytest
 
-from axbuild.engine.key import HEADER, StageCode, canonical, key_of, parse
+from axbuild.engine.code.key import HEADER, StageCode, key_of, parse
+from axbuild.store.digests import canonical
 
 CODE = StageCode({"axbuild.b": "22", "axbuild.a": "11"}, {"numpy": "2.4.6"})
+
+CODE_DIGEST = sha256(b'{"axbuild.a":"11","axbuild.b":"22"}').hexdigest()
 
 
 def key(**changed):
@@ -23,7 +26,7 @@ def test_the_record_is_canonical_text_behind_its_version():
     text = key().text
     assert text == (
         "axbuild-key/1\n"
-        '{"code":{"axbuild.a":"11","axbuild.b":"22"},'
+        '{"code":"' + CODE_DIGEST + '",'
         '"inputs":{"model":"aa","samples":[{"w.npy":"bb","x.npy":"cc"}]},'
         '"params":{"names":["b","a"],"rtol":1e-05},"platform":null,'
         '"stage":"axbuild.a:run","tools":{"numpy":"2.4.6"}}'

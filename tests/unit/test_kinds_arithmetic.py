@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from axbuild.errors import AxError
 from axbuild.toolchain.kinds import arithmetic as a
 from axbuild.toolchain.kinds.base import ConstantError
+from axbuild.toolchain.kinds.codes import CODES, FP32, S8, S16, U8, U16, Grid
 
 RATIOS = st.floats(2.0**-60, 2.0**21, exclude_max=True, allow_nan=False)
+WIDE = [(U16,), (S16,), (U8, U16), (S8, U8, S16)]
+
+
+def codes(acc, multiplier: float, y: Grid) -> list[int]:
+    """Requantised without a clamp."""
+    return a.requantise(np.array(acc), multiplier, y, y.type.lo, y.type.hi).tolist()
 
 
 @given(RATIOS)
@@ -32,7 +39,7 @@ def test_a_multiplier_is_22_bits_within_half_a_unit_of_the_ratio(ratio):
 @given(RATIOS)
 def test_a_stored_multiplier_gives_its_integers_back(ratio):
     m, t = a.derive(ratio)
-    stored = a.multiplier_of(ratio)
+    stored = a.multiplier_of(ratio, U8, S8)
     m2, t2 = a.split(stored)
     assert 1 <= t2 <= 52
     assert 0 <= m2 <= 2**22
@@ -43,16 +50,16 @@ def test_a_stored_multiplier_gives_its_integers_back(ratio):
     st.integers(-(2**31) + 1, 2**31 - 1),
     st.integers(2**21, 2**22) | st.integers(2**22 - 3, 2**22),
     st.integers(1, 52),
-    st.integers(0, 255),
+    st.sampled_from([Grid(1.0, zero, kind) for kind in CODES for zero in (kind.lo, 0, kind.hi)]),
 )
-@example(2**31 - 1, 2**22 - 1, 52, 0)
-@example(2**31 - 1, 2**22, 52, 255)
-@example(-(2**31) + 1, 2**22, 51, 128)
-@example(-(2**31) + 1, 2**21 + 1, 52, 128)
-@example(2**31 - 1, 2**22 - 1, 50, 0)
-def test_float64_requantisation_is_the_integer_recipe(acc, m, t, zero):
-    expected = max(0, min(255, zero + ((acc * m + (1 << (t - 1))) >> t)))
-    assert a.requantise(np.array([acc]), math.ldexp(m, -t), zero)[0] == expected
+@example(2**31 - 1, 2**22 - 1, 52, Grid(1.0, 0, U8))
+@example(2**31 - 1, 2**22, 52, Grid(1.0, U8.hi, U8))
+@example(-(2**31) + 1, 2**22, 51, Grid(1.0, 128, U8))
+@example(-(2**31) + 1, 2**21 + 1, 52, Grid(1.0, S8.lo, S8))
+@example(2**31 - 1, 2**22 - 1, 50, Grid(1.0, 0, U16))
+def test_float64_requantisation_is_the_integer_recipe(acc, m, t, y):
+    expected = max(y.type.lo, min(y.type.hi, y.zero + ((acc * m + (1 << (t - 1))) >> t)))
+    assert codes([acc], math.ldexp(m, -t), y) == [expected]
 
 
 @pytest.mark.parametrize("t", [50, 51, 52])
@@ -64,14 +71,34 @@ def test_requantisation_is_exact_where_the_raised_product_passes_2_53(t):
         acc = np.array([v for v in nearest + half + [2**31 - 1, 2**31 - 2] if abs(v) < 2**31])
         assert acc.max() > 2**30
         expected = [max(0, min(255, (int(v) * m + (1 << (t - 1))) >> t)) for v in acc]
-        assert a.requantise(acc, math.ldexp(m, -t), 0).tolist() == expected
+        assert codes(acc, math.ldexp(m, -t), Grid(1.0, 0, U8)) == expected
 
 
 def test_ratios_that_cannot_be_requantised_are_errors():
     for ratio in (2.0**21, math.inf, math.nan, 0.0, -1.0):
         with pytest.raises(AxError) as error:
-            a.multiplier_of(ratio)
+            a.multiplier_of(ratio, U8)
         assert error.value.code == "AX452"
+
+
+@pytest.mark.parametrize("edges", WIDE, ids=str)
+def test_with_a_wide_code_the_multiplier_is_the_ratio_itself(edges):
+    for ratio in (0.1, 2.0**21, 3e-300):
+        assert a.multiplier_of(ratio, *edges) == ratio
+        a.require_multipliers(ratio, *edges)
+    for ratio in (math.inf, math.nan, 0.0, -1.0, 1e-310):
+        with pytest.raises(AxError) as error:
+            a.multiplier_of(ratio, *edges)
+        assert error.value.code == "AX452"
+    for ratio in (math.nan, 0.0, -1.0):
+        with pytest.raises(ConstantError):
+            a.require_multipliers(ratio, *edges)
+
+
+def test_multipliers_keep_the_shape_of_their_ratios():
+    ratios = np.array([[0.1, 0.2], [0.3, 0.4]])
+    assert a.multipliers_of(ratios, U8).tolist() == [[a.multiplier_of(r, U8) for r in row] for row in ratios.tolist()]
+    assert a.multipliers_of(ratios, U8, FP32).tolist() == ratios.tolist()
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, 1 + 2**-22, 2.0**21 + 1, 2.0**22, 2.0**-53, 3 * 2.0**-53])
@@ -99,12 +126,13 @@ def test_scales_of_weights_keep_every_shift_and_bias_in_range(seed, sx, sy):
     weight[0] = 0
     bias = rng.normal(0, 1, 6) * 10.0 ** rng.integers(-6, 4, 6)
     sx, sy = float(np.float32(sx)), float(np.float32(sy))
-    scale, raised = a.weight_scales(weight, bias, sx, sy)
+    scale, raised = a.weight_scales(weight, bias, Grid(sx, 0, U8), sy, S8)
     assert scale.dtype == np.float32
     assert np.all(scale >= np.finfo(np.float32).tiny)
     assert raised[0]
-    codes, steps = a.quantise_weight(weight, scale), a.quantise_bias(bias, sx, scale)
-    assert np.abs(codes.astype(int)).max() <= 127
+    weights, steps = a.quantise_weight(weight, scale, S8), a.quantise_bias(bias, sx, scale, U8, S8)
+    assert np.abs(weights.astype(int)).max() <= S8.hi
+    assert steps.dtype == np.int32
     assert np.abs(steps.astype(np.int64)).max() <= 2**30 + 2**7
     for ratio in a.requantise_ratio(sx, scale, sy):
         if ratio < 2**21:
@@ -113,70 +141,99 @@ def test_scales_of_weights_keep_every_shift_and_bias_in_range(seed, sx, sy):
 
 def test_a_channel_above_the_floor_keeps_its_own_scale():
     weight = np.array([[0.5, -1.27], [1e-20, 0.0], [0.0, -1e-20]])
-    scale, raised = a.weight_scales(weight, np.array([0.1, 0.5, 1e-9]), 0.02, 0.05)
+    scale, raised = a.weight_scales(weight, np.array([0.1, 0.5, 1e-9]), Grid(0.02, 0, U8), 0.05, S8)
     assert raised.tolist() == [False, True, True]
     assert scale[0] == np.float32(1.27 / 127)
     assert scale[1] == np.float32(0.5 / (0.02 * 2.0**30))
     assert scale[2] == np.float32(2.0**-30 * 0.05 / 0.02)
-    assert a.quantise_weight(weight, scale).tolist() == [[50, -127], [0, 0], [0, 0]]
+    assert a.quantise_weight(weight, scale, S8).tolist() == [[50, -127], [0, 0], [0, 0]]
 
 
-def test_weights_round_half_to_even_and_saturate():
-    codes = a.quantise_weight(np.array([[0.5, 1.5, 2.5, -0.5, 300.0, -300.0]]), np.ones(1, np.float32))
-    assert codes.tolist() == [[0, 2, 2, 0, 127, -127]]
+@pytest.mark.parametrize(("x", "w"), [(U16, S8), (U8, S16), (S16, S16)], ids=str)
+def test_beside_a_wide_operand_only_the_bias_raises_a_scale(x, w):
+    weight, bias = np.array([[0.5, -1.27], [1e-20, 0.0], [1e-20, 0.0]]), np.array([0.1, 0.5, 1e-12])
+    scale, raised = a.weight_scales(weight, bias, Grid(0.02, 0, x), 0.05, w)
+    assert raised.tolist() == [False, True, False]
+    assert scale.tolist() == np.array([1.27 / w.hi, 0.5 / (0.02 * 2.0**51), 1e-20 / w.hi], np.float32).tolist()
+    steps = a.quantise_bias(bias, 0.02, scale, x, w)
+    assert steps.dtype == np.int64
+    assert steps[1] == pytest.approx(2**51, rel=1e-6)
 
 
-def test_a_bias_beyond_32_bits_names_its_channel():
-    with pytest.raises(AxError, match="channel 1") as error:
-        a.quantise_bias(np.array([0.0, 3.0]), 1.0, np.array([1.0, 1e-9], np.float32))
+@pytest.mark.parametrize("w", [S8, S16], ids=str)
+def test_weights_round_half_to_even_and_saturate_symmetrically(w):
+    codes = a.quantise_weight(np.array([[0.5, 1.5, 2.5, -0.5, 1e6, -1e6]]), np.ones(1, np.float32), w)
+    assert codes.dtype == w.dtype
+    assert codes.tolist() == [[0, 2, 2, 0, w.hi, -w.hi]]
+
+
+@pytest.mark.parametrize(("edges", "scale", "bits"), [((U8, S8), 1e-9, 32), ((U16, S8), 1e-16, 53)])
+def test_a_bias_beyond_its_bits_names_its_channel(edges, scale, bits):
+    with pytest.raises(AxError, match=f"channel 1 does not fit {bits} bits") as error:
+        a.quantise_bias(np.array([0.0, 3.0]), 1.0, np.array([1.0, scale], np.float32), *edges)
     assert error.value.code == "AX453"
 
 
-def test_quantise_rounds_half_up_saturates_and_maps_nan_to_zero_code():
+@pytest.mark.parametrize("kind", CODES, ids=str)
+def test_quantise_rounds_half_up_saturates_and_maps_nan_to_zero_code(kind):
     x = np.array([-0.75, -0.25, 0.25, 0.75, 1e30, -1e30, np.nan, np.inf, -np.inf], np.float32)
-    assert a.quantise(x, 0.5, 10).tolist() == [9, 10, 11, 12, 255, 0, 10, 255, 0]
+    found = a.quantise(x, Grid(0.5, 10, kind))
+    assert found.dtype == kind.dtype
+    assert found.tolist() == [9, 10, 11, 12, kind.hi, kind.lo, 10, kind.hi, kind.lo]
 
 
-def test_normalise_table_is_the_three_steps_one_by_one():
-    table = a.normalise_table(103.939, 58.0, 0.018, 128)
-    x = np.arange(256).astype(np.float32)
-    assert table.tolist() == a.quantise((x - np.float32(103.939)) / np.float32(58), 0.018, 128).tolist()
-    assert len(set(table.tolist())) > 200
+@pytest.mark.parametrize("kind", CODES, ids=str)
+def test_every_code_comes_back_from_its_real(kind):
+    every = a.every_code(kind)
+    assert every.size == kind.span + 1
+    for scale in (1e-20, 0.0173, 3.7e15):
+        for zero in (kind.lo, 1, kind.hi):
+            grid = Grid(float(np.float32(scale)), zero, kind)
+            reals = a.dequantise(every.astype(kind.dtype), grid)
+            assert reals.dtype == np.float32
+            assert np.array_equal(a.quantise(reals, grid), every)
 
 
 def test_float32_chunks_are_proved_from_the_real_weights():
     weight = np.full((2, 1036), 127, np.int8)
-    assert a.float32_chunks(weight[:, :518], 0) == ((0, 518),)
-    assert a.float32_chunks(weight[:, :519], 0) == ((0, 260), (260, 519))
-    assert a.float32_chunks(weight, 0) == ((0, 518), (518, 1036))
+    assert a.float32_chunks(weight[:, :518], U8.hi) == ((0, 518),)
+    assert a.float32_chunks(weight[:, :519], U8.hi) == ((0, 260), (260, 519))
+    assert a.float32_chunks(weight, U8.hi) == ((0, 518), (518, 1036))
     assert a.float32_chunks(weight[:, :1030], 128) == ((0, 1030),)
     weight[1] = 1
     weight[0, 200:] = 0
-    assert a.float32_chunks(weight, 0) == ((0, 1036),)
+    assert a.float32_chunks(weight, U8.hi) == ((0, 1036),)
 
 
 def test_chunks_bound_every_channel_below_2_24():
     rng = np.random.default_rng(0)
     weight = rng.integers(-127, 128, (3, 700, 3, 3)).astype(np.int8)
-    chunks = a.float32_chunks(weight, 3)
+    x = Grid(1.0, 3, U8)
+    chunks = a.float32_chunks(weight, x.reach)
     assert len(chunks) > 1
     assert [start for start, _ in chunks[1:]] == [stop for _, stop in chunks[:-1]]
-    assert max(a.reach(weight[:, i:j], 3).max() for i, j in chunks) < 2**24
+    assert max(max(a.reach(weight[:, i:j], x)) for i, j in chunks) < 2**24
 
 
 def test_a_kernel_too_large_for_float32_is_an_error():
     with pytest.raises(AxError) as error:
-        a.float32_chunks(np.full((1, 2, 23, 23), 127, np.int8), 0, "AxQuantizedConv")
+        a.float32_chunks(np.full((1, 2, 23, 23), 127, np.int8), U8.hi, "AxQuantizedConv")
     assert error.value.code == "AX454"
 
 
-def test_accumulators_are_proved_to_stay_below_2_31():
-    weight, zero = np.full((1, 100), 127, np.int8), 0
-    largest = 2**31 - 1 - 127 * 255 * 100
-    a.check_accumulator(weight, np.array([largest], np.int32), zero, "fc")
-    a.check_accumulator(weight, np.array([-largest], np.int32), zero, "fc")
-    with pytest.raises(AxError, match="Output channel 0 of fc can reach 2147483648") as error:
-        a.check_accumulator(weight, np.array([largest + 1], np.int32), zero, "fc")
+@pytest.mark.parametrize(
+    ("x", "w", "depth", "bits"),
+    [(Grid(1.0, 0, U8), S8, 100, 31), (Grid(1.0, -1, S8), S8, 100, 31), (Grid(1.0, 0, U16), S16, 100, 52)],
+    ids=str,
+)
+def test_accumulators_are_proved_to_stay_below_their_bound(x, w, depth, bits):
+    weight = np.full((1, depth), w.hi, w.dtype)
+    largest = 2**bits - 1 - w.hi * x.reach * depth
+    for bias in (largest, -largest):
+        a.require_accumulator(weight, np.array([bias]), x, w, "fc")
+    sentence = f"Output channel 0 of fc can reach {2**bits}; its accumulator must stay below 2\\^{bits}"
+    with pytest.raises(AxError, match=sentence) as error:
+        a.require_accumulator(weight, np.array([largest + 1]), x, w, "fc")
     assert error.value.code == "AX453"
 
 
@@ -201,14 +258,3 @@ EXP_BITS = [
 def test_exp_has_fixed_bits():
     values = a.exp(np.array([0.0, 1.0, -1.0, 0.3, -20.5, 700.0]))
     assert [v.hex() for v in values.tolist()] == EXP_BITS
-
-
-@pytest.mark.parametrize("scale", [1e-6, 0.01, 0.0471, 0.3, 20.0])
-def test_softmax_table_is_the_rounded_exponential(scale):
-    s = float(np.float32(scale))
-    with decimal.localcontext(prec=40):
-        exact = [(-decimal.Decimal(s) * d).exp() * 2**24 for d in range(256)]
-    table = a.softmax_table(s)
-    assert table.dtype == np.int64
-    assert table[0] == 2**24
-    assert table.tolist() == [int(e.to_integral_value(decimal.ROUND_HALF_EVEN)) for e in exact]

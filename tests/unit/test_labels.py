@@ -2,6 +2,7 @@
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.workspace.label import BadLabel, canonical, parse_pattern, parse_patterns, split
 
 
@@ -44,7 +45,7 @@ def test_a_bad_label_says_why(text, message):
     with pytest.raises(BadLabel) as raised:
         canonical(text, "m")
     assert str(raised.value) == message
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
 
 
 @pytest.mark.parametrize(

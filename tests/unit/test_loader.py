@@ -2,6 +2,7 @@
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.workspace.disk import BROKEN_LINK, MemoryDisk, RealDisk
 from axbuild.workspace.ignore import Ignore, read_ignore
@@ -156,7 +157,7 @@ def test_a_mistake_names_its_line_and_a_way_out(text, message):
     with pytest.raises(AxError) as raised:
         load(text)
     assert str(raised.value) == message
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
 
 
 def test_a_mistake_in_the_settings_defaults_names_the_settings_file():
@@ -188,7 +189,7 @@ def test_what_the_system_refuses_to_show_is_named(tmp_path, monkeypatch):
         with pytest.raises(AxError) as file:
             read("m/BUILD.toml")
         assert str(file.value) == "m/BUILD.toml: error AX117: cannot be read: permission denied"
-        assert file.value.exit_code == 2
+        assert exit_code_of(file.value.code) == 2
 
 
 def test_a_link_that_leads_to_itself_is_a_broken_one(tmp_path):

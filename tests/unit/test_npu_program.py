@@ -11,6 +11,7 @@ import pytest
 from nets import Body
 from npu_world import compiled
 
+from axbuild.codes import exit_code_of
 from axbuild.toolchain.kinds.codes import TYPES
 from axbuild.toolchain.kinds.registry import CLASSES
 from axbuild.toolchain.npu.program.decode import KINDS, decode
@@ -126,7 +127,7 @@ def test_a_malformed_program_is_refused(made, change, sentence):
         decode(altered(made[0], change))
     assert sentence in str(caught.value)
     assert caught.value.code == "AX400"
-    assert caught.value.exit_code == 2
+    assert exit_code_of(caught.value.code) == 2
 
 
 def test_an_operand_that_leaves_its_region_is_refused(made):

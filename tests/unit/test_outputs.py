@@ -2,8 +2,9 @@ import errno
 
 import pytest
 
-from axbuild.engine.content import File
-from axbuild.engine.outputs import BadOutputPath, Outputs, OutputsNotWritable, clean
+from axbuild.codes import exit_code_of
+from axbuild.engine.run.content import File
+from axbuild.engine.run.outputs import BadOutputPath, Outputs, OutputsNotWritable, clean
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store
@@ -195,4 +196,4 @@ def test_a_full_disk_of_the_outputs_is_not_blamed_on_the_cache(store, place, tmp
     with pytest.raises(OutputsNotWritable) as caught:
         place({"x": blob})
     assert caught.value.sentence == f"the outputs in {tmp_path}/axbuild-out cannot be written: no space left"
-    assert caught.value.exit_code == 3
+    assert exit_code_of(caught.value.code) == 3

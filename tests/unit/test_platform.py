@@ -1,6 +1,6 @@
 import pytest
 
-from axbuild.engine.platform import float_platform, level
+from axbuild.engine.code.platform import float_platform, level
 
 V2 = "cx16 popcnt sse4_1 sse4_2 ssse3"
 V3 = f"{V2} avx avx2 bmi1 bmi2 f16c fma movbe"

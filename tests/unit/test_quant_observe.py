@@ -6,11 +6,11 @@ import pytest
 from quantised import Net, float_run, loaded, write_samples
 
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError
-from axbuild.toolchain.ops.base import UnsupportedError
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.observer import NotFiniteError
-from axbuild.toolchain.quant.scheme import measured
 from axbuild.toolchain.quant.statistics import Statistics
+from axbuild.toolchain.quant.watch import WatchParams, watch, watched
+from axbuild.toolchain.quant.watched import WatchListError, read_watched
 
 
 def net() -> onnx.ModelProto:
@@ -25,7 +25,9 @@ def net() -> onnx.ModelProto:
 
 def run(tmp_path, model, folders, *inputs) -> Statistics:
     onnx.save(model, tmp_path / "optimized.onnx")
-    observe(tmp_path / "optimized.onnx", folders, tmp_path, params=ObserveParams(inputs))
+    watch(tmp_path / "optimized.onnx", tmp_path, params=WatchParams())
+    params = ObserveParams(inputs)
+    observe(tmp_path / "optimized.onnx", tmp_path / "watch.json", folders, tmp_path, params=params)
     return Statistics.read(tmp_path / "statistics.msgpack")
 
 
@@ -36,8 +38,48 @@ def exposed(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
     return copy
 
 
-def test_only_tensors_that_decide_a_scale_are_measured():
-    assert measured(loaded(net()).graph) == ("x", "r", "g", "y")
+def test_every_tensor_that_may_get_a_grid_is_watched_and_none_that_only_moves_others_values():
+    rows = watched(loaded(net()).graph)
+    assert [(row.name, row.axis) for row in rows] == [("x", 1), ("c", 1), ("r", 1), ("g", 1), ("y", 1)]
+
+
+def test_channels_are_followed_through_what_moves_them():
+    n = Net(1, 6, 3, 3)
+    n.add("Transpose", ["x"], "t", perm=[0, 2, 3, 1])
+    n.add("Relu", ["t"], "r")
+    n.add("MatMul", ["r", n.weight("w", 6, 5)], "y")
+    rows = watched(loaded(n.model("y")).graph)
+    assert [(row.name, row.axis) for row in rows] == [("x", 1), ("r", 3), ("y", 3)]
+
+
+def test_integers_and_shapes_that_depend_on_data_are_not_watched():
+    n = Net(1, 4)
+    n.add("NonZero", ["x"], "i")
+    n.add("Cast", ["i"], "f", to=1)
+    n.add("Relu", ["x"], "y")
+    rows = watched(loaded(n.model("f", "y")).graph)
+    assert [row.name for row in rows] == ["x", "y"]
+
+
+def test_a_new_operator_changes_no_watch_list_unless_it_moves(tmp_path):
+    """Sin and Relu are watched alike, though only one has an integer form."""
+    lists = []
+    for op in ("Sin", "Relu"):
+        n = Net(1, 4)
+        n.add(op, ["x"], "y")
+        onnx.save(n.model("y"), tmp_path / "m.onnx")
+        watch(tmp_path / "m.onnx", tmp_path, params=WatchParams())
+        lists.append((tmp_path / "watch.json").read_bytes())
+    assert lists[0] == lists[1]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"format": "x"}', '{"format": "axbuild-watch/1", "tensors": [{"nam": 1}]}']
+)
+def test_a_damaged_watch_list_is_refused(tmp_path, text):
+    (tmp_path / "watch.json").write_text(text)
+    with pytest.raises(WatchListError):
+        read_watched(tmp_path / "watch.json")
 
 
 def test_ranges_are_those_of_the_float_model_behind_the_stated_preprocessing(tmp_path):
@@ -50,7 +92,7 @@ def test_ranges_are_those_of_the_float_model_behind_the_stated_preprocessing(tmp
     feeds = [{"x": n.transpose(2, 0, 1)[None]} for n in normal]
     outputs = [float_run(exposed(net(), ["r", "g"]), feed) for feed in feeds]
     assert statistics.samples == 5
-    assert list(statistics.tensors) == ["x", "r", "g", "y"]
+    assert list(statistics.tensors) == ["x", "c", "r", "g", "y"]
     for name, values in {
         "x": [feed["x"] for feed in feeds],
         "y": [output[0] for output in outputs],
@@ -65,7 +107,7 @@ def test_ranges_are_those_of_the_float_model_behind_the_stated_preprocessing(tmp
         np.testing.assert_allclose(
             statistics.tensors[name].channel_maximum, stacked.max(axis=axes), rtol=1e-5, atol=1e-6
         )
-    assert statistics.tensors["x"].minimum == min(feed["x"].min() for feed in feeds)
+    assert statistics.tensors["x"].whole.minimum == min(feed["x"].min() for feed in feeds)
 
 
 def test_observing_twice_gives_the_same_bytes(tmp_path):
@@ -87,13 +129,13 @@ def test_samples_of_several_inputs_are_paired_by_name(tmp_path):
     a = write_samples(tmp_path / "a", [np.full((1, 4), v, np.float32) for v in (1, 2)])
     b = write_samples(tmp_path / "b", [np.full((1, 4), v, np.float32) for v in (10, 20)])
     statistics = run(tmp_path, two_inputs(), [b, a], InputData("b", "Numpy"), InputData("a", "Numpy"))
-    assert (statistics.tensors["y"].minimum, statistics.tensors["y"].maximum) == (11, 22)
+    assert (statistics.tensors["y"].whole.minimum, statistics.tensors["y"].whole.maximum) == (11, 22)
 
 
 def test_default_samples_serve_every_input_without_its_own(tmp_path):
     a = write_samples(tmp_path / "a", [np.full((1, 4), v, np.float32) for v in (1, 2)])
     statistics = run(tmp_path, two_inputs(), [a], InputData("", "Numpy"))
-    assert (statistics.tensors["y"].minimum, statistics.tensors["y"].maximum) == (2, 4)
+    assert (statistics.tensors["y"].whole.minimum, statistics.tensors["y"].whole.maximum) == (2, 4)
 
 
 def test_an_input_without_samples_is_named(tmp_path):
@@ -120,13 +162,15 @@ def test_a_tensor_that_is_not_finite_is_named_with_its_sample(tmp_path, value):
 
 def test_an_overflow_inside_the_model_is_named(tmp_path):
     folder = write_samples(tmp_path / "samples", [np.full((1, 3, 8, 8), 3e38, np.float32)])
-    with pytest.raises(NotFiniteError, match="tensor 'r' of the float model"):
+    with pytest.raises(NotFiniteError, match="tensor 'c' of the float model"):
         run(tmp_path, net(), [folder], InputData("x", "Numpy"))
 
 
-def test_an_unsupported_operator_is_refused_before_the_model_runs(tmp_path):
+def test_an_output_whose_shape_depends_on_data_does_not_stop_observation(tmp_path):
     n = Net(1, 4)
-    n.add("Cos", ["x"], "y")
-    folder = write_samples(tmp_path / "samples", [])
-    with pytest.raises(UnsupportedError, match=r"node 'y' \(Cos\): the operator Cos cannot be quantised"):
-        run(tmp_path, n.model("y"), [folder], InputData("x", "Numpy"))
+    n.add("NonZero", ["x"], "i")
+    n.add("Relu", ["x"], "y")
+    n.add("Cast", ["i"], "f", to=onnx.TensorProto.FLOAT)
+    model = n.model("y", "f")
+    folder = write_samples(tmp_path / "samples", [feeds["x"] for feeds in n.samples()])
+    assert list(run(tmp_path, model, [folder], InputData("x", "Numpy")).tensors) == ["x", "y"]

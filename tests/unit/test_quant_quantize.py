@@ -2,19 +2,25 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
-from bodies import LEVELS
+from bodies import LEVELS, session
 from quantised import Net, float_run, loaded, quantised, sqnr, write_samples
 
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputData
-from axbuild.toolchain.ops.sites import unsupported
+from axbuild.toolchain.kinds.codes import U8, Grid
+from axbuild.toolchain.ops.fused import without_integer_form
+from axbuild.toolchain.quant.calibrate import CalibrateParams, MethodError, calibrate
+from axbuild.toolchain.quant.node_model import NoSuchNodeError, node_model
 from axbuild.toolchain.quant.observe import ObserveParams, observe
-from axbuild.toolchain.quant.quantize import MethodError, QuantizeParams, quantize
+from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
+from axbuild.toolchain.quant.scheme import Scheme, SchemeError
 from axbuild.toolchain.quant.statistics import StatisticsError
+from axbuild.toolchain.quant.watch import WatchParams, watch
 
 
 def cnn() -> tuple[onnx.ModelProto, list]:
@@ -82,12 +88,37 @@ def test_nodes_keep_their_names_and_name_what_they_swallowed(net):
     assert {"sum", "most", "some", "both", "mean", "flat", "logits", "odds"} <= set(origins)
 
 
-def test_every_tensor_of_codes_carries_its_grid(net):
-    _, _, result = net
-    infos = {v.name: {e.key: e.value for e in v.metadata_props} for v in result.model.graph.value_info}
-    assert float(infos["sum"]["axbuild.scale"]) == result.scale("sum")
-    assert infos["stem_r"]["axbuild.zero"] == "0"
-    assert all(set(meta) == {"axbuild.scale", "axbuild.zero"} for meta in infos.values())
+def test_every_tensor_names_its_float_tensor_and_every_node_the_fused_node_it_is_of(net):
+    model, _, result = net
+    known = {value.name for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)}
+    for value in (*result.model.graph.input, *result.model.graph.value_info, *result.model.graph.output):
+        meta = {entry.key: entry.value for entry in value.metadata_props}
+        assert meta["axbuild.tensor"] in known
+    sites = {}
+    for node in result.model.graph.node:
+        meta = {entry.key: entry.value for entry in node.metadata_props}
+        sites[node.name] = (meta["axbuild.site"], json.loads(meta["axbuild.nodes"]))
+    assert sites["stem"] == ("stem", ["stem", "stem_r"])
+    assert sites["x/quantize"] == ("", [])
+    assert isinstance(result.edges()["sum"], Grid)
+    assert result.edges()["stem_r"] == Grid(result.scale("stem_r"), 0, U8)
+
+
+def test_one_node_alone_runs_and_gives_what_it_gives_in_the_whole(net):
+    _, samples, result = net
+    alone = node_model(result.model, "point")
+    onnx.checker.check_model(alone)
+    whole = onnx.ModelProto.FromString(result.model.SerializeToString())
+    whole.graph.output.extend(v for v in whole.graph.value_info if v.name in ("deep_r", "point"))
+    values = dict(zip(["logits", "odds", "deep_r", "point"], _run(whole, samples[0]), strict=True))
+    (found,) = _run(alone, {"deep_r": values["deep_r"]})
+    assert found.tobytes() == values["point"].tobytes()
+    with pytest.raises(NoSuchNodeError, match="no node 'none'"):
+        node_model(result.model, "none")
+
+
+def _run(model, feeds):
+    return session(model, next(iter(LEVELS))).run(None, feeds)
 
 
 def test_the_same_input_gives_the_same_bytes(net):
@@ -102,7 +133,7 @@ def test_records_have_the_states_and_counts_of_the_vendors_snapshot(net):
         "stem", "stem_r", "deep", "deep_r", "point", "sum", "most", "some", "both", "mean", "flat", "logits", "odds",
     ]  # fmt: skip
     assert states == {
-        "BAKED": 4, "PASSIVE_BAKED": 4, "FP32": 2, "SOI": 1, "ACTIVATED": 8, "OVERLAPPED": 20,
+        "BAKED": 4, "PASSIVE_BAKED": 4, "SOI": 3, "ACTIVATED": 8, "OVERLAPPED": 20,
     }  # fmt: skip
 
 
@@ -149,6 +180,7 @@ def test_a_tensor_read_and_given_out_stands_under_both_names():
     n.add("Gemm", ["r", n.weight("w", 4, 3)], "y")
     result = quantised(n.model("r", "y"), n.samples())
     assert {value.name for value in result.model.graph.value_info} == {"x/codes", "r/codes", "y/codes"}
+    assert onnx.checker.check_model(result.model) is None
 
 
 def test_names_that_are_taken_get_a_number():
@@ -199,58 +231,81 @@ def test_a_constant_a_channel_is_added_with_32_bits(shape, swapped):
     assert distance <= 0.5 * result.scale("x") + 0.51 * result.scale("y")
 
 
-REFUSED = {
+FLOAT = {
     "a constant of many values": lambda n: n.add("Add", ["x", n.weight("c", 1, 4, 8, 8)], "y"),
     "weights computed": lambda n: n.add("Conv", ["x", n.add("Relu", [n.input("w", 3, 4, 1, 1)], "r")], "y"),
     "an unknown op": lambda n: n.add("Sin", ["x"], "y"),
     "reflection on a constant axis": lambda n: n.add("Pad", ["x", n.constant("p", [0, 0, -1, 0, 0, 0, 0, 0])], "y"),
     "a mean over channels": lambda n: n.add("ReduceMean", ["x", n.constant("a", [1])], "y"),
-    "indices of a pool": lambda n: (
-        n.nodes.append(onnx.helper.make_node("MaxPool", ["x"], ["y", "i"], name="y", kernel_shape=[2, 2])),
-        n.add("Identity", ["i"], "j"),
-    ),
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_quantised_is_refused_by_the_nodes_name(what):
+@pytest.mark.parametrize("what", FLOAT)
+def test_what_has_no_integer_form_says_why_and_stays_a_float_operator(what):
     n = Net(1, 4, 8, 8)
-    REFUSED[what](n)
-    findings = unsupported(loaded(n.model("y")))
-    assert findings[0].node == "y"
-    assert str(findings[0]).startswith("node 'y' (")
-
-
-def test_an_unknown_operator_gets_the_list_of_what_there_is():
-    n = Net(1, 4)
-    n.add("Selu", ["x"], "y")
-    (finding,) = unsupported(loaded(n.model("y")))
-    assert "the operator Selu cannot be quantised" in finding.sentence
-    assert "Conv" in finding.sentence
-    assert "Softmax" in finding.sentence
+    FLOAT[what](n)
+    model, samples = n.model("y"), n.samples()
+    (node,) = (node for node in loaded(model).graph if node.name == "y")
+    assert without_integer_form(node)
+    result = quantised(model, samples)
+    assert result.float_ops() == [node.op_type]
+    reference = float_run(model, samples[0])[0]
+    assert sqnr(reference, result.run(samples[0])[0]) > 30
 
 
 def statistics(tmp_path, model, samples):
     onnx.save(model, tmp_path / "m.onnx")
     folder = write_samples(tmp_path / "samples", [feeds["x"] for feeds in samples])
-    observe(tmp_path / "m.onnx", [folder], tmp_path, params=ObserveParams((InputData("x", "Numpy"),)))
+    watch(tmp_path / "m.onnx", tmp_path, params=WatchParams())
+    params = ObserveParams((InputData("x", "Numpy"),))
+    observe(tmp_path / "m.onnx", tmp_path / "watch.json", [folder], tmp_path, params=params)
     return tmp_path / "statistics.msgpack"
 
 
-def test_statistics_of_another_model_are_refused(tmp_path):
+def two_nets(tmp_path):
+    """(statistics of a net, another net's file)"""
     small = Net(1, 4)
     small.add("Relu", ["x"], "z")
     other = Net(1, 4)
     other.add("Relu", ["x"], "y")
     onnx.save(other.model("y"), tmp_path / "other.onnx")
-    found = statistics(tmp_path, small.model("z"), small.samples())
+    return statistics(tmp_path, small.model("z"), small.samples()), tmp_path / "other.onnx"
+
+
+def test_statistics_of_another_model_are_refused(tmp_path):
+    found, other = two_nets(tmp_path)
     with pytest.raises(StatisticsError, match="do not hold tensor 'y'"):
-        quantize(tmp_path / "other.onnx", found, tmp_path, params=QuantizeParams("MinMax"))
+        calibrate(other, found, tmp_path, params=CalibrateParams("MinMax"))
+
+
+def test_a_scheme_of_another_model_is_refused(tmp_path):
+    found, other = two_nets(tmp_path)
+    calibrate(tmp_path / "m.onnx", found, tmp_path, params=CalibrateParams("MinMax"))
+    with pytest.raises(SchemeError, match="another model: the node 'y' differs"):
+        quantize(other, tmp_path / "scheme.msgpack", tmp_path, params=QuantizeParams())
 
 
 def test_an_unknown_method_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(MethodError, match="no method 'KL'; there is MinMax"):
-        quantize(tmp_path / "m", tmp_path / "s", tmp_path, params=QuantizeParams("KL"))
+    with pytest.raises(MethodError, match="no method 'KL'; there is MinMax, MSE"):
+        calibrate(tmp_path / "m", tmp_path / "s", tmp_path, params=CalibrateParams("KL"))
+
+
+def test_lowering_takes_codes_from_the_scheme_and_derives_none(net, tmp_path):
+    """Whoever tunes a weight writes another scheme; the model then holds just those codes."""
+    model, _, result = net
+    onnx.save(model, tmp_path / "m.onnx")
+    sites = []
+    for site in result.scheme.sites:
+        weight = site.weight
+        if site.nodes[0] == "point":
+            weight = replace(weight, codes=np.zeros_like(weight.codes), bias=weight.bias + 7)
+        sites.append(replace(site, weight=weight))
+    Scheme(tuple(sites), result.scheme.owners).write(tmp_path / "scheme.msgpack")
+    quantize(tmp_path / "m.onnx", tmp_path / "scheme.msgpack", tmp_path, params=QuantizeParams())
+    tuned = onnx.load(tmp_path / "quant_axmodel.onnx")
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tuned.graph.initializer}
+    assert not constants["point.weight"].any()
+    assert np.array_equal(constants["point.bias"], result.kind("point").bias + 7)
 
 
 def test_what_arithmetic_cannot_hold_names_the_node():

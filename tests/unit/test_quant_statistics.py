@@ -1,17 +1,20 @@
 """The statistics file: round trip, exact merging, and refusal of everything else."""
 
+from functools import reduce
+
 import msgpack
 import numpy as np
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.toolchain.quant.merge import MergeParams, merge
 from axbuild.toolchain.quant.observer import Observer, TensorObserver, stride_of
 from axbuild.toolchain.quant.statistics import Statistics, StatisticsError
 
 
-def observed(samples, name="t"):
-    observer = Observer({name: TensorObserver()})
+def observed(samples, name="t", axis=1):
+    observer = Observer({name: TensorObserver(axis)})
     for index, sample in enumerate(samples):
         observer.see(f"s{index}", {name: sample})
     return observer.statistics()
@@ -30,11 +33,11 @@ def content(tmp_path, samples):
 
 def test_minimum_and_maximum_are_exact_for_tensor_and_channels(samples):
     statistics, stacked = observed(samples).tensors["t"], np.concatenate(samples)
-    assert (statistics.minimum, statistics.maximum) == (stacked.min(), stacked.max())
+    assert (statistics.whole.minimum, statistics.whole.maximum) == (stacked.min(), stacked.max())
     assert np.array_equal(statistics.channel_minimum, stacked.min(axis=(0, 2, 3)))
     assert np.array_equal(statistics.channel_maximum, stacked.max(axis=(0, 2, 3)))
-    np.testing.assert_allclose(statistics.channel_mean_sum / 40, stacked.mean(axis=(0, 2, 3)), atol=1e-6)
-    assert statistics.histogram.counts.sum() == stacked.size
+    np.testing.assert_allclose(statistics.channel_means.values(3) / 40, stacked.mean(axis=(0, 2, 3)), atol=1e-6)
+    assert statistics.whole.histogram.counts.sum() == stacked.size
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 64, 64), (1, 3, 224, 224), (1, 1000), (7,), (), (2, 5, 3), (4, 6, 9, 9)])
@@ -45,14 +48,19 @@ def test_histogram_takes_at_most_4096_values_spread_over_all_columns(shape):
         assert set(np.arange(0, size, stride) % shape[-1]) == set(range(shape[-1]))
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 3), (4, 6), (2, 6, 3, 3), (5,), ()])
-def test_channels_are_axis_1_of_rank_4_and_the_last_axis_of_others(shape):
+@pytest.mark.parametrize(("shape", "axis"), [((2, 5, 3), 2), ((2, 5, 3), 1), ((4, 6), 0), ((2, 6, 3, 3), 1), ((5,), 0)])
+def test_channels_are_those_of_the_axis_that_the_watch_list_names(shape, axis):
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    axis = 1 if len(shape) == 4 else len(shape) - 1
-    others = tuple(index for index in range(len(shape)) if index != axis) if len(shape) > 1 else None
-    statistics = observed([x]).tensors["t"]
-    assert np.array_equal(statistics.channel_minimum, np.atleast_1d(x.min(axis=others)))
-    assert np.array_equal(statistics.channel_maximum, np.atleast_1d(x.max(axis=others)))
+    others = tuple(index for index in range(len(shape)) if index != axis)
+    statistics = observed([x], axis=axis).tensors["t"]
+    assert np.array_equal(statistics.channel_minimum, x.min(axis=others))
+    assert np.array_equal(statistics.channel_maximum, x.max(axis=others))
+    np.testing.assert_allclose(statistics.channel_means.values(shape[axis]), x.mean(axis=others), rtol=1e-5)
+
+
+def test_a_scalar_is_one_channel():
+    statistics = observed([np.float32(3.5).reshape(())], axis=0).tensors["t"]
+    assert (statistics.channels, statistics.whole.maximum) == (1, 3.5)
 
 
 def test_a_file_read_back_is_what_was_written(tmp_path, samples):
@@ -70,10 +78,20 @@ def test_merged_shards_are_the_observation_of_all_samples(tmp_path, samples):
         parts.append(tmp_path / f"part{index}")
     merge(parts, tmp_path, params=MergeParams())
     merged, whole = Statistics.read(tmp_path / "statistics.msgpack").tensors["t"], observed(samples).tensors["t"]
-    assert (merged.minimum, merged.maximum) == (whole.minimum, whole.maximum)
-    assert np.array_equal(merged.channel_maximum, whole.channel_maximum)
-    assert np.array_equal(merged.histogram.counts, whole.histogram.counts)
-    assert (merged.histogram.exponent, merged.histogram.first) == (whole.histogram.exponent, whole.histogram.first)
+    assert (tmp_path / "statistics.msgpack").read_bytes() == _written(observed(samples), tmp_path)
+    assert merged.whole.histogram.counts.sum() == whole.whole.histogram.counts.sum()
+
+
+def test_merging_is_exact_in_any_order(tmp_path, samples):
+    parts = [observed([sample]) for sample in samples]
+    forward = reduce(Statistics.merged, parts)
+    backward = reduce(Statistics.merged, reversed(parts))
+    assert _written(forward, tmp_path) == _written(backward, tmp_path) == _written(observed(samples), tmp_path)
+
+
+def _written(statistics, tmp_path):
+    statistics.write(tmp_path / "written")
+    return (tmp_path / "written").read_bytes()
 
 
 def test_one_part_passes_through_unchanged(tmp_path, samples):
@@ -120,7 +138,9 @@ DAMAGES = {
     "channels cut": (change("channel_minimum", b"\0" * 7), "channel_minimum of tensor 't' is damaged"),
     "channels of text": (change("channel_maximum", "x"), "channel_maximum of tensor 't' is damaged"),
     "channels beyond the tensor": (change("channel_maximum", b"\0" * 12), "minimum and maximum"),
-    "means infinite": (change("channel_mean_sum", np.full(3, np.inf).tobytes()), "means of tensor 't'"),
+    "means cut": (change("channel_means", [[0, b"\0" * 8]]), "means of tensor 't'"),
+    "means at no place": (change("channel_means", [[3, b"\0" * 24]]), "means of tensor 't'"),
+    "means no list": (change("channel_means", 5), "means of tensor 't'"),
     "negative counts": (change("counts", np.array([1, -1, 1]).tobytes()), "histogram of tensor 't'"),
     "no counts": (change("counts", b""), "histogram of tensor 't'"),
     "exponent of text": (change("exponent", "1"), "histogram of tensor 't'"),
@@ -136,7 +156,7 @@ def test_each_damage_has_its_sentence(tmp_path, samples, damage):
     (tmp_path / "bad").write_bytes(msgpack.packb(tree))
     with pytest.raises(StatisticsError, match=sentence) as caught:
         Statistics.read(tmp_path / "bad")
-    assert caught.value.exit_code == 2
+    assert exit_code_of(caught.value.code) == 2
 
 
 def test_a_tensor_named_twice_is_refused(tmp_path, samples):

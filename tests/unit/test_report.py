@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from axbuild.engine.events import (
+from axbuild.engine.records.events import (
     ActionFinished,
     ActionStarted,
     BuildFinished,
@@ -16,7 +16,7 @@ from axbuild.engine.events import (
     TargetConfigured,
     TestResult,
 )
-from axbuild.engine.made import Made
+from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.report.forecast import Forecast
 from axbuild.report.lines import Lines, PlainRenderer, Wanted

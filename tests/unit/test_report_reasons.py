@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from axbuild.engine.compare import compare
-from axbuild.engine.events import ActionFinished, BuildFinished, BuildStarted, TestResult
-from axbuild.engine.history import History
-from axbuild.engine.why import why
+from axbuild.engine.records.compare import compare
+from axbuild.engine.records.events import ActionFinished, BuildFinished, BuildStarted, TestResult
+from axbuild.engine.records.history import History
+from axbuild.engine.records.why import why
 from axbuild.report.reasons import builds_text, diff_text, why_text
 
 NO_COUNTS = dict.fromkeys(("executed", "cached", "up_to_date", "failed", "skipped"), 0)
-KEY = {"code": {}, "tools": {}, "params": {}, "inputs": {}, "platform": None, "stage": "t:f"}
+KEY = {"code": "c" * 64, "tools": {}, "params": {}, "inputs": {}, "platform": None, "stage": "t:f"}
 
 
 class Terminal(io.StringIO):
@@ -33,7 +33,7 @@ def utc(monkeypatch):
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("NO_COLOR", "1")
     time.tzset()
-    monkeypatch.setattr("axbuild.engine.history.time.time", lambda: 1_795_395_834.0)
+    monkeypatch.setattr("axbuild.engine.records.history.time.time", lambda: 1_795_395_834.0)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_lines_are_wrapped_to_the_terminal_below_where_they_began(history, monke
 
 
 def stored(**records):
-    return type("Results", (), {"get": staticmethod(records.get)})()
+    return type("Results", (), {"get": staticmethod(records.get), "code": staticmethod({}.get)})()
 
 
 def test_diff_tells_what_moved_what_only_one_had_and_which_checks_changed(history):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from axbuild.engine.events import ActionFinished, ActionStarted, BuildFinished, BuildStarted, TargetConfigured
+from axbuild.engine.records.events import ActionFinished, ActionStarted, BuildFinished, BuildStarted, TargetConfigured
 from axbuild.report.trace import Trace
 
 COUNTS = dict.fromkeys(("executed", "cached", "up_to_date", "failed", "skipped"), 0)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.workspace.rulepack import load_rules
 
@@ -43,7 +44,7 @@ def folder(tmp_path):
 def failure(folder):
     with pytest.raises(AxError) as raised:
         load_rules(folder)
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
     return str(raised.value)
 
 
@@ -86,6 +87,18 @@ def test_without_own_rules_only_the_standard_ones_are_there(tmp_path):
     assert load_rules(None).digest == load_rules(tmp_path / "rules").digest
 
 
+def test_own_rules_take_what_standard_ones_give(folder):
+    text = "from axbuild.rules import FloatModel\nfrom axbuild.workspace.rule import Label\n" + RULE
+    (folder / "half.py").write_text(text.replace("times =", "model = Label('m', provides=FloatModel)\n    times ="))
+    rules = load_rules(folder).rules
+    assert rules["half"].attributes["model"].provides == (rules["float_model"].gives,)
+
+
+def test_what_standard_rules_do_not_give_cannot_be_imported(folder):
+    (folder / "half.py").write_text("from axbuild.rules import FlotModel\n")
+    assert "cannot be loaded: ImportError: cannot import name 'FlotModel' from 'axbuild.rules'" in failure(folder)
+
+
 def test_nothing_called_rules_becomes_importable(folder):
     load_rules(folder)
     assert not [name for name in sys.modules if name == "half" or name.startswith("rules.")]
@@ -110,10 +123,10 @@ def test_broken_rule_files_are_named_with_the_line(folder):
     )
 
 
-def test_attributes_of_a_base_class_come_first(folder):
+def test_attributes_of_a_base_class_come_last(folder):
     base = "class Common:\n    size = Int('How large.', default=1)\n\n\n@rule\nclass half(Common):"
     (folder / "half.py").write_text(RULE.replace("@rule\nclass half:", base))
-    assert list(load_rules(folder).rules["half"].attributes) == ["size", "times"]
+    assert list(load_rules(folder).rules["half"].attributes) == ["times", "size"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +168,10 @@ def test_the_standard_rules_load_without_a_heavy_module():
     code = (
         "import sys; from axbuild.workspace.rulepack import load_rules; load_rules(None); import axbuild.graph.layout\n"
         "heavy = 'numpy onnx onnxruntime onnx_ir torch networkx jsonschema diskcache rich click PIL'.split()\n"
-        "print([name for name in heavy if name in sys.modules], 'axbuild.toolchain' in sys.modules)"
+        "ours = sorted(name for name in sys.modules if name.startswith('axbuild.toolchain.npu.'))\n"
+        "print([name for name in heavy if name in sys.modules], *ours)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[0] == "[] False"
+    assert done.stdout.split("\n")[0] == "[] " + " ".join(
+        f"axbuild.toolchain.npu.chips{name}" for name in ("", ".table")
+    )

@@ -7,12 +7,22 @@ import typing
 
 import onnx
 import pytest
+from npu_world import CHIPS
 from onnx import helper
 
+from axbuild.codes import exit_code_of
+from axbuild.engine.run.expansion import read_expansion
+from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError
 from axbuild.graph.layout import lay_out
+from axbuild.graph.plan import plain
 from axbuild.graph.targets import load
-from axbuild.workspace.artifact import Output, Result, Source, Tree
+from axbuild.toolchain.axmodel.answers import answers
+from axbuild.toolchain.npu.compile import compile_subgraph
+from axbuild.toolchain.npu.options import CompileOptions
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition, PlannedSubgraph
+from axbuild.workspace.artifact import Entry, Output, Result, Source, Tree
 from axbuild.workspace.workspace import Workspace
 
 CHAIN = """
@@ -85,8 +95,7 @@ def test_the_whole_chain_is_laid_out(lay):
         ("axmodel", "partition"),
         ("axmodel", "split"),
         ("axmodel", "fuse"),
-        ("check", "simulate"),
-        ("check", "reference"),
+        ("check", "answers"),
         ("check", "compare"),
     ]
     assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
@@ -100,22 +109,46 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
     assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
     assert actions["quant", "quantize"].params == {"method": "MinMax"}
-    chip = {"target_hardware": "AX650", "npu_mode": "NPU1"}
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
-    assert actions["axmodel", "preflight"].params == chip | {"input_processors": [processor], "declared": []}
-    assert actions["axmodel", "split"].params == chip | {"batches": [1], "ddr_bw_limit": 0.0}
+    target = {"chip": plain(CHIPS["AX650"].support), "input_processors": [processor]}
+    assert actions["axmodel", "preflight"].params == target | {"declared": []}
+    assert actions["axmodel", "partition"].params == target
+    common = {"options": {"ddr_bw_limit": 0.0}, "batches": [1]}
+    assert actions["axmodel", "split"].params == common | {"chip": plain(CHIPS["AX650"].preset("NPU1"))}
+    nameplate = {"name": "AX650", "number": 0, "npu_mode": "NPU1"}
+    assert actions["axmodel", "fuse"].params == common | {"chip": nameplate}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
     assert actions["check", "compare"].params == {"level": "close", "rtol": 1e-5, "atol": 0.0, "cosine": 0.0}
-    assert actions["check", "simulate"].params == {"inputs": inputs}
+    assert actions["check", "answers"].params == {"inputs": inputs, "input_processors": [processor]}
+    answers = actions["check", "answers"].id
+    assert actions["check", "compare"].inputs == {
+        side: Entry(Result(answers), f"{side}/") for side in ("simulated", "reference")
+    }
     assert targets["check"].verdicts == (out("check", "compare", "verdict.json"),)
     assert list(targets["axmodel"].outputs) == [
         "compiled.axmodel",
         "quant/quant_axmodel.onnx",
         "quant/quant_axmodel.json",
-        "frontend/optimized.onnx",
+        "frontend/",
         "compiler/",
     ]
+
+
+@pytest.mark.parametrize(("written", "chip"), [("M76H", "AX650"), ("AX630C", "AX620E"), ("AX615", "AX615")])
+def test_an_alias_is_the_chip_it_stands_for(lay, written, chip):
+    actions, _ = lay(CHAIN + AXMODEL + f'target_hardware = "{written}"\n')
+    mine = {name: action.params for (_, name), action in actions.items()}
+    actions, _ = lay(CHAIN + AXMODEL + f'target_hardware = "{chip}"\n')
+    assert mine == {name: action.params for (_, name), action in actions.items()}
+    assert mine["fuse"]["chip"]["name"] == chip
+
+
+def test_every_option_of_the_compiler_arrives_where_it_is_read(lay):
+    actions, _ = lay(CHAIN + AXMODEL + "ddr_bw_limit = 3.5\n")
+    record = {field.name: field.default for field in dataclasses.fields(CompileOptions)} | {"ddr_bw_limit": 3.5}
+    assert actions["axmodel", "split"].params["options"] == record
+    assert actions["axmodel", "fuse"].params["options"] == record
 
 
 def test_only_the_preflight_is_one(lay):
@@ -189,7 +222,7 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         ("a", "NCHW", [127.5, 127.5, 127.5]),
         ("b", "NHWC", []),
     ]
-    assert len(actions["check", "simulate"].inputs["samples"]) == 2
+    assert len(actions["check", "answers"].inputs["samples"]) == 2
 
 
 def test_the_preflight_is_told_what_was_written_of_the_inputs(lay):
@@ -252,8 +285,7 @@ def test_a_check_on_other_samples_decodes_them_as_calibration_did(lay):
     others += "mean = [127.5]\nstd = [127.5, 127.5, 127.0]\n"
     actions, _ = lay(CHAIN + AXMODEL + others + CHECK + 'samples = ":others"\n')
     assert actions["check", "decode"].params == actions["quant", "decode"].params | {"size": -1}
-    assert actions["check", "simulate"].inputs["samples"] == (out("check", "decode", "samples/"),)
-    assert actions["check", "reference"].inputs["samples"] == (out("check", "decode", "samples/"),)
+    assert actions["check", "answers"].inputs["samples"] == (out("check", "decode", "samples/"),)
 
 
 def test_a_limit_of_another_level_is_in_nobodys_parameters(lay):
@@ -373,6 +405,16 @@ MISTAKES = {
         'm/BUILD.toml:30: error AX115: npu_mode is "NPU2" in //m:b4 and "NPU1" in //m:b1\n'
         '  30 | subgraphs = [":b4", ":b1"]',
     ),
+    "a mode that the chip does not have": (
+        CHAIN + AXMODEL + 'target_hardware = "AX620E"\nnpu_mode = "NPU3"\n',
+        "m/BUILD.toml:22: error AX402: AX620E has no npu_mode 'NPU3'.\n"
+        '  22 | npu_mode = "NPU3"\n  hint: known: NPU1, NPU2',
+    ),
+    "a chip without public figures": (
+        CHAIN + AXMODEL + 'target_hardware = "AX8860"\n',
+        "m/BUILD.toml:21: error AX402: The reference NPU cannot stand in for AX8860: no figures about its NPU are "
+        'public.\n  21 | target_hardware = "AX8860"',
+    ),
     "subgraphs of one batch": (
         CHAIN + BY_HAND.replace("batch = 4\n", ""),
         "m/BUILD.toml:28: error AX115: two of the subgraphs are of batch 1\n  28 | subgraphs = [\":b4\", \":b1\"]",
@@ -421,7 +463,7 @@ def test_a_setting_that_cannot_be_obeyed_is_an_error_with_its_line(lay, text, me
     with pytest.raises(AxError) as raised:
         lay(text)
     assert str(raised.value) == message
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
 
 
 EVERYTHING = TWO_INPUTS + AXMODEL + "input_processors = [{ tensor_name = 'b' }]\n" + CHECK
@@ -437,11 +479,13 @@ def fits(value, annotation):
         return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
     if origin is dict:
         return isinstance(value, dict) and all(fits(item, arguments[1]) for item in value.values())
+    if annotation is typing.Any:
+        return True
     return isinstance(value, annotation) and not (annotation is int and isinstance(value, bool))
 
 
 @pytest.mark.parametrize("stage", ["optimize", "decode_b", "observe", "merge", "quantize", "preflight", "partition",
-                                   "split", "fuse", "simulate", "reference", "compare"])  # fmt: skip
+                                   "split", "fuse", "answers", "compare"])  # fmt: skip
 def test_a_stage_takes_what_its_rule_passes(lay, stage):
     actions, _ = lay(EVERYTHING)
     action = next(action for (_, name), action in actions.items() if name == stage)
@@ -449,6 +493,32 @@ def test_a_stage_takes_what_its_rule_passes(lay, stage):
     signature = inspect.signature(function)
     assert {*action.inputs, "out", "params"} == signature.parameters.keys()
     assert fits(action.params, typing.get_type_hints(function)["params"])
+
+
+def test_a_compilation_takes_what_split_hands_on(lay):
+    actions, _ = lay(CHAIN + AXMODEL)
+    split = actions["axmodel", "split"].params
+    handed = {"chip": split["chip"], "options": split["options"], "batch": 1}
+    assert fits(handed, typing.get_type_hints(compile_subgraph)["params"])
+
+
+def test_a_check_s_children_take_what_its_expansion_hands_on(lay, tmp_path):
+    actions, _ = lay(EVERYTHING)
+    action = actions["check", "answers"]
+    params = params_of(answers, action.params)
+    for place in (NPU, CPU):
+        folder = tmp_path / place
+        folder.mkdir()
+        x, y = (BoundaryTensor(name, "float32", (1, 4)) for name in "xy")
+        Partition("AX650", (x,), (y,), (), (PlannedSubgraph("s", place, ("x",), ("y",)),)).write(folder)
+        answers(folder, folder, folder, [], folder, **params)
+        stages = Workspace.find(tmp_path, environ={}).rules.stages
+        expansion = read_expansion(action, (folder / "expansion.json").read_bytes(), stages)
+        assert list(expansion.result) == ["reference", "simulated"]
+        for child in expansion.children:
+            function = getattr(importlib.import_module(child.stage.module), child.stage.function)
+            assert {*child.inputs, "out", "params"} == inspect.signature(function).parameters.keys()
+            assert fits(child.params, typing.get_type_hints(function)["params"])
 
 
 def test_the_model_of_these_tests_is_one():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from axbuild.engine.code import Code
-from axbuild.engine.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
+from axbuild.codes import exit_code_of
+from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
 from axbuild.store import statcache
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
@@ -70,7 +71,7 @@ def test_a_source_that_changed_since_its_key_is_an_error(store, stat, tmp_path, 
     (tmp_path / "a").write_text("after!")
     with pytest.raises(InputChanged) as error:
         prepare(store.scratch(), {"a": before}, store.blobs, stat)
-    assert error.value.exit_code == 1
+    assert exit_code_of(error.value.code) == 1
     assert str(tmp_path / "a") in error.value.sentence
 
 
@@ -87,7 +88,7 @@ def test_a_source_that_changes_while_it_is_copied_is_an_error(store, stat, tmp_p
     def copy(source, target):
         target.write_text("half bef")
 
-    monkeypatch.setattr("axbuild.engine.sandbox.clone_or_copy", copy)
+    monkeypatch.setattr("axbuild.engine.workers.sandbox.clone_or_copy", copy)
     with pytest.raises(InputChanged):
         prepare(store.scratch(), {"a": before}, store.blobs, stat)
 
@@ -186,7 +187,7 @@ def test_a_declared_data_file_may_be_read_and_no_other(own_bench):
 @pytest.mark.parametrize(
     ("module", "refused"),
     [
-        ("axbuild.engine.key", "axbuild.engine"),
+        ("axbuild.engine.code.key", "axbuild.engine"),
         ("axbuild.graph", "axbuild.graph"),
         ("pytest", "pytest"),
         ("numpy", "numpy"),

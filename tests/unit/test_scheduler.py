@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from axbuild.engine.events import Diagnostic
-from axbuild.engine.nodes import Goal
+from axbuild.engine.records.events import Diagnostic
+from axbuild.engine.run.nodes import Goal
 from axbuild.errors import AxError
 from axbuild.store.faults import BlobLost
 from axbuild.workspace.artifact import Entry, Result, Source, Tree
@@ -402,6 +402,32 @@ def test_children_may_expand(world):
     build = Build(world, [top, take], [out("take")], stages=stages)
     assert build.executed == ["top", "top/in", "top/in/up", "take"]
     assert content(world, build, "take") == b"A"
+
+
+def test_a_child_hangs_on_the_part_of_a_tree_that_it_names_and_on_nothing_else_of_it(world):
+    def split(inputs, params):
+        children = [
+            {"name": "folder", "stage": "m.joined:joined", "params": {}, "inputs": {"tree": "input:tree/a/"}},
+            {"name": "file", "stage": "m.upper:upper", "params": {}, "inputs": {"text": "input:tree/c"}},
+        ]
+        result = {"folder": "child:folder/out", "file": "child:file/out"}
+        return {"expansion.json": json.dumps({"children": children, "result": result}).encode()}
+
+    files = {"a/x": b"1", "a/y": b"2", "b": b"3", "c": b"c"}
+    world.sources = {f"t/{name}": data for name, data in files.items()}
+    stages = tuple(world.stage(f"m.{f.__name__}:{f.__name__}", f, outputs=("out",)) for f in (upper, joined))
+    tree = Source(tuple((name, f"t/{name}") for name in files), tree=True)
+    split_it = action("split", world.stage("m.split:split", split, expands=True), tree=tree)
+
+    def ran():
+        return Build(world, [split_it], [Result(split_it.id)], stages=stages)
+
+    first = ran()
+    assert first.executed == ["split", "split/folder", "split/file"]
+    assert content(world, first, "split/folder") == b"12"
+    for changed, reruns in {"b": [], "a/y": ["split/folder"], "c": ["split/file"]}.items():
+        world.sources[f"t/{changed}"] += b"!"
+        assert ran().executed == ["split", *reruns]
 
 
 def test_an_expansion_that_names_an_undeclared_stage_fails_the_build(world, expanding):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.workspace.disk import MemoryDisk
 from axbuild.workspace.settings import KNOWN, read_settings
@@ -68,7 +69,7 @@ def test_a_mistake_in_the_file_names_its_line(text, message):
     with pytest.raises(AxError) as raised:
         settings(text)
     assert str(raised.value) == message
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
 
 
 def test_an_unknown_environment_variable_is_an_error():

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from axbuild.engine import snapshot, watch
-from axbuild.engine.partial import part_of
-from axbuild.engine.snapshot import ABSENT, FILE, LISTING, LOADED, OUTPUT, SOURCE, UNKNOWN, YOUNG, Found, Snapshot
-from axbuild.engine.watch import Watched, write_keys, young
+from axbuild.engine.noop import snapshot, watch
+from axbuild.engine.noop.partial import part_of
+from axbuild.engine.noop.snapshot import ABSENT, FILE, LISTING, LOADED, OUTPUT, SOURCE, UNKNOWN, YOUNG, Found, Snapshot
+from axbuild.engine.noop.watch import Watched, write_keys, young
 from axbuild.store.digests import digest_of_file
 from axbuild.store.statcache import YOUNG_NS
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan

@@ -7,12 +7,15 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import Source
 from axbuild.workspace.disk import MemoryDisk, RealDisk
-from axbuild.workspace.external_data import BadExternalData, NotOnnx, external_data_files
 from axbuild.workspace.ignore import Ignore
+from axbuild.workspace.rulepack import standard_module
 from axbuild.workspace.sources import find_sources
+
+external_data = standard_module("_external_data")
 
 FILES = {
     "m/net.onnx": "",
@@ -113,7 +116,7 @@ def test_a_path_that_means_nothing_is_refused(items, how, message):
     with pytest.raises(AxError) as raised:
         find(*items, **how)
     assert str(raised.value) == f"error {message}"
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
@@ -166,7 +169,7 @@ def model(*initializers, nodes=(), functions=()):
 
 def data_of(content, *others):
     disk = MemoryDisk({"m/sub/net.onnx": content, **dict.fromkeys(others, "")})
-    return external_data_files(disk, "m/sub/net.onnx")
+    return external_data.external_data_files(disk, "m/sub/net.onnx")
 
 
 def test_a_model_with_its_weights_inside_has_no_data_files():
@@ -199,7 +202,7 @@ def test_a_missing_data_file_is_named():
     with pytest.raises(AxError) as raised:
         data_of(model(tensor("a", "w.data")))
     assert str(raised.value) == "error AX118: m/sub/net.onnx keeps weights in 'w.data', and there is no such file"
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
 
 
 @pytest.mark.parametrize(
@@ -220,14 +223,14 @@ def test_a_cut_or_damaged_model_is_read_or_refused_but_never_hangs():
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         try:
             found = data_of(bytes(damaged[: rng.randrange(len(damaged))]), "m/sub/w.data")
-        except (NotOnnx, BadExternalData):
+        except (external_data.NotOnnx, external_data.BadExternalData):
             continue
         assert set(found) <= {"m/sub/w.data"}
 
 
 def test_data_files_come_along_in_a_tree():
     disk = MemoryDisk({"m/net.onnx": model(tensor("a", "w/all.data")), "m/w/all.data": ""})
-    found = find_sources(disk, Ignore(), "m", ["net.onnx"], True, external_data_files)
+    found = find_sources(disk, Ignore(), "m", ["net.onnx"], True, external_data.external_data_files)
     assert found == Source((("net.onnx", "m/net.onnx"), ("w/all.data", "m/w/all.data")), tree=True)
 
 
@@ -238,4 +241,4 @@ def test_onnxs_own_external_data_is_found(tmp_path):
     made = helper.make_model(helper.make_graph([node], "g", [], [output], initializer=[weights]))
     (tmp_path / "m").mkdir()
     onnx.save_model(made, tmp_path / "m" / "net.onnx", save_as_external_data=True, location="net.data")
-    assert external_data_files(RealDisk(str(tmp_path)), "m/net.onnx") == ["m/net.data"]
+    assert external_data.external_data_files(RealDisk(str(tmp_path)), "m/net.onnx") == ["m/net.data"]

@@ -18,6 +18,7 @@ from axbuild.errors import AxError
 from axbuild.store.store import Store
 from axbuild.store.results import ActionResult
 from axbuild.store.records import write_record
+from axbuild.codes import exit_code_of
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder = Path(sys.argv[1])
 def full(size):
@@ -31,7 +32,7 @@ def mortal():
 def told(folder, body):
     """What a process with a full disk says: its exit code as the command line would have it, and the sentence."""
     script = PRELUDE + "try:\n" + textwrap.indent(textwrap.dedent(body), "    ")
-    script += "except AxError as error:\n    print(error.code, error)\n    sys.exit(error.exit_code)\n"
+    script += "except AxError as error:\n    print(error.code, error)\n    sys.exit(exit_code_of(error.code))\n"
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, timeout=60)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout
@@ -89,10 +90,10 @@ def test_a_result_that_finds_no_room_leaves_the_others(tmp_path):
         tmp_path,
         """
         with Store(folder / "cache") as store:
-            store.results.put("a" * 64, ActionResult({}, {"x": "b" * 64}))
+            store.results.put("a" * 64, ActionResult({"code": "c" * 64}, {"x": "b" * 64}), None)
             full(32768)
             for number in range(100):
-                store.results.put(f"{number:064}", ActionResult({"filler": "x" * 5000}, {}))
+                store.results.put(f"{number:064}", ActionResult({"filler": "x" * 5000}, {}), None)
         """,
     )
     assert code == 3, said
@@ -143,7 +144,7 @@ def test_results_that_became_read_only_say_so(tmp_path):
         with Store(folder / "cache") as store:
             mortal()
             (folder / "cache" / "results").mkdir(mode=0o555)
-            store.results.put("a" * 64, ActionResult({}, {}))
+            store.results.put("a" * 64, ActionResult({}, {}), None)
         """,
     )
     assert code == 3

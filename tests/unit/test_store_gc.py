@@ -9,13 +9,16 @@ import sys
 import pytest
 
 from axbuild.store import gc
+from axbuild.store.digests import digest_of_value
 from axbuild.store.gc import DAY, BeingCollected, collect, collect_if_due
 from axbuild.store.locks import FileLock
-from store_world import Cache, limits, now
+from axbuild.store.results import ActionResult
+from store_world import CODE, CODE_DIGEST, Cache, limits, now
 
 LEASE_HOLDER = """
 import sys
 from pathlib import Path
+from axbuild.store.results import ActionResult
 from axbuild.store.store import Store
 with Store(Path(sys.argv[1])):
     print("open", flush=True)
@@ -290,6 +293,21 @@ def test_records_go_when_their_day_is_past_and_no_workspace_has_them(cache, monk
     collect(cache.store, limits(days=30))
     assert cache.store.results.get(kept) is not None
     assert cache.store.results.get(gone) is None
+
+
+def test_a_map_of_code_goes_with_the_last_record_that_names_it(cache, monkeypatch):
+    other = {"./c.py": "6" * 64}
+    digest = digest_of_value(other)
+    cache.result("a")
+    cache.store.results.put("cd" * 32, ActionResult({"code": digest}, {}), other)
+    cache.reopen()
+    assert cache.store.results.code(digest) == other
+    later = now() + 40 * DAY
+    monkeypatch.setattr(gc.time, "time", lambda: later)
+    collect(cache.store, limits(days=30))
+    collect(cache.store, limits(days=30))
+    assert cache.store.results.code(CODE_DIGEST) == CODE
+    assert cache.store.results.code(digest) is None
 
 
 def test_what_killed_processes_left_is_cleared_away(cache):

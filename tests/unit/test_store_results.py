@@ -7,12 +7,14 @@ import sqlite3
 
 import pytest
 
+from axbuild.store.digests import digest_of_value
 from axbuild.store.results import ActionResult
 from axbuild.store.store import Store
 
 KEY = "ab" * 32
+CODE = {"axbuild.toolchain.x": "4" * 64}
 RESULT = ActionResult(
-    key_record={"stage": "s", "inputs": {"x": "1" * 64}},
+    key_record={"code": digest_of_value(CODE), "stage": "s", "inputs": {"x": "1" * 64}},
     outputs={"o": "2" * 64, "tree/": {"a": "3" * 64}},
     diagnostics=({"code": "AX301", "sentence": "ünïcode"},),
     seconds=1.5,
@@ -24,7 +26,7 @@ RESULT = ActionResult(
 @pytest.fixture
 def cache(tmp_path):
     with Store(tmp_path / "cache") as store:
-        store.results.put(KEY, RESULT)
+        store.results.put(KEY, RESULT, CODE)
         store.results.set_last("w", "//a:b", "quantize", KEY)
     return tmp_path / "cache"
 
@@ -66,7 +68,7 @@ def test_a_planted_pickle_is_refused_in_every_mode(cache, mode):
         assert store.results.get(KEY) is None
         assert store.results.last_key("w", "//a:b", "quantize") is None
         assert [code for code, _ in store.reports] == ["AX904", "AX904"]
-        store.results.put(KEY, RESULT)
+        store.results.put(KEY, RESULT, CODE)
         assert store.results.get(KEY) == RESULT
 
 
@@ -76,7 +78,7 @@ def test_a_planted_pickle_file_is_neither_read_nor_removed(cache, tmp_path, mode
     sql(cache, "UPDATE Cache SET mode = ?, value = NULL, filename = ?", mode, str(tmp_path / "bomb"))
     with Store(cache) as store:
         assert store.results.get(KEY) is None
-        store.results.put(KEY, RESULT)
+        store.results.put(KEY, RESULT, CODE)
     assert (tmp_path / "bomb").exists()
 
 
@@ -87,7 +89,7 @@ def test_planted_keys_and_settings_are_never_unpickled(cache):
     sql(cache, "INSERT OR REPLACE INTO Settings VALUES ('eviction_policy', 'least-recently-used')")
     with Store(cache) as store:
         assert store.results.get(KEY) == RESULT
-        store.results.put("cd" * 32, RESULT)
+        store.results.put("cd" * 32, RESULT, CODE)
     assert sql(cache, "SELECT value FROM Settings WHERE key = 'eviction_policy'") == [("none",)]
 
 
@@ -140,7 +142,7 @@ def test_a_database_that_cannot_be_read_is_put_aside_and_reported(cache, damage)
             file.write_text("not a database\n" * 1000)
     with Store(cache) as store:
         assert store.results.get(KEY) is None
-        store.results.put(KEY, RESULT)
+        store.results.put(KEY, RESULT, CODE)
         assert store.results.get(KEY) == RESULT
         assert [code for code, _ in store.reports] == ([] if damage == "empty" else ["AX904"])
     assert (cache / "results.damaged-1").exists() == (damage != "empty")
@@ -149,7 +151,7 @@ def test_a_database_that_cannot_be_read_is_put_aside_and_reported(cache, damage)
 def test_flipped_bits_anywhere_in_the_database_never_change_a_result(cache):
     with Store(cache) as store:
         for number in range(50):
-            store.results.put(f"{number:064}", ActionResult({"n": number}, {}))
+            store.results.put(f"{number:064}", ActionResult({"code": KEY, "n": number}, {}), None)
     file = cache / "results" / "cache.db"
     whole = file.read_bytes()
     for position in range(97, len(whole), len(whole) // 60):
@@ -159,26 +161,43 @@ def test_flipped_bits_anywhere_in_the_database_never_change_a_result(cache):
         with Store(cache) as store:
             for number in range(0, 50, 7):
                 found = store.results.get(f"{number:064}")
-                assert found is None or found.key_record == {"n": number}
-            store.results.put(KEY, RESULT)
+                assert found is None or found.key_record["n"] == number
+            store.results.put(KEY, RESULT, CODE)
             assert store.results.get(KEY) == RESULT
 
 
 def put_two_of_which_one_cannot_be(store):
     with store.results.transaction():
-        store.results.put(f"{3:064}", RESULT)
-        store.results.put(f"{4:064}", ActionResult({"n": float("nan")}, {}))
+        store.results.put(f"{3:064}", RESULT, CODE)
+        store.results.put(f"{4:064}", ActionResult({"n": float("nan")}, {}), None)
 
 
 def test_a_transaction_is_kept_whole_or_not_at_all(cache):
     with Store(cache) as store:
         with store.results.transaction():
             for number in range(3):
-                store.results.put(f"{number:064}", RESULT)
+                store.results.put(f"{number:064}", RESULT, CODE)
         assert store.results.get(f"{2:064}") == RESULT
         with pytest.raises(ValueError, match="JSON"):
             put_two_of_which_one_cannot_be(store)
         assert store.results.get(f"{3:064}") is None
+
+
+def test_the_code_behind_a_key_is_kept_once_and_found_by_its_digest(cache):
+    digest = digest_of_value(CODE)
+    with Store(cache) as store:
+        store.results.put("cd" * 32, RESULT, CODE)
+        assert store.results.code(digest) == CODE
+        assert store.results.code("6" * 64) is None
+    assert [name for (name,) in sql(cache, "SELECT key FROM Cache WHERE key LIKE 'code/%'")] == [f"code/{digest}"]
+    [(text,)] = sql(cache, "SELECT value FROM Cache WHERE key = ?", f"result/{KEY}")
+    assert "axbuild.toolchain.x" not in text
+
+
+def test_code_that_is_not_what_its_digest_says_is_unknown(cache):
+    with Store(cache) as store:
+        store.results.put(KEY, RESULT, {"axbuild.toolchain.x": "5" * 64})
+        assert store.results.code(digest_of_value(CODE)) is None
 
 
 def test_results_outlive_their_blobs(cache):

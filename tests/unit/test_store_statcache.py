@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.store import statcache
 from axbuild.store.records import read_record, write_record
 from axbuild.store.statcache import FileKeepsChanging, StatCache
@@ -115,7 +116,7 @@ def test_a_file_under_the_pen_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(statcache, "digest_of_file", digest)
     with pytest.raises(FileKeepsChanging) as error:
         StatCache(tmp_path / "state").digest_of(tmp_path / "f")
-    assert error.value.exit_code == 2
+    assert exit_code_of(error.value.code) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"\x00" * 100])

@@ -11,7 +11,7 @@ from axbuild.store.gc import collect
 from axbuild.store.results import ActionResult
 from axbuild.store.store import ReadsFromItself, Store
 from axbuild.store.verify import verify
-from store_world import Cache, limits
+from store_world import CODE, CODE_DIGEST, Cache, limits
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_a_refused_row_that_was_written_anew_meanwhile_is_not_removed(cache):
     rows = cache.store.results.rows()
     refused = [row.identity for row in rows.all() if row.name is None]
     rows.close()
-    assert len(refused) == 2
-    cache.store.results.put(key, ActionResult({}, {"o": digest}))
+    assert len(refused) == 3
+    cache.store.results.put(key, ActionResult({"code": "c" * 64}, {"o": digest}), None)
     cache.store.results.forget(refused)
     assert cache.store.results.get(key).outputs == {"o": digest}
     assert [finding.kind for finding in verify(cache.store).findings] == []
@@ -144,13 +144,14 @@ def test_results_of_another_cache_are_taken_and_nothing_is_written_there(cache, 
     cache.store.results.close()
     before = names(cache.folder)
     assert reader.results.get(key).outputs == {"o": digest}
+    assert reader.results.code(CODE_DIGEST) == CODE
     assert reader.blobs.has(digest)
     assert not reader.blobs.path(digest).exists(), "bytes are taken when they are asked for"
     reader.blobs.materialise(digest, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"theirs".ljust(1000, b".")
     assert reader.blobs.path(digest).stat().st_ino != cache.store.blobs.path(digest).stat().st_ino
     ours = reader.blobs.add_bytes(b"ours")
-    reader.results.put("cd" * 32, ActionResult({}, {"o": ours}))
+    reader.results.put("cd" * 32, ActionResult({}, {"o": ours}), None)
     assert names(cache.folder) == before
     assert reader.reports == []
 

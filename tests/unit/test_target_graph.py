@@ -2,6 +2,7 @@
 
 import pytest
 
+from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.graph import query
 from axbuild.graph.layout import lay_out
@@ -85,7 +86,7 @@ def targets(*names, **needs):
 def failure(workspace, *patterns, package=""):
     with pytest.raises(AxError) as raised:
         lay_out(load(workspace, patterns, package))
-    assert raised.value.exit_code == 2
+    assert exit_code_of(raised.value.code) == 2
     return str(raised.value)
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from axbuild.engine.code import Code
-from axbuild.engine.workers import Job, Workers
+from axbuild.codes import exit_code_of
+from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.local import Job, Workers
 from axbuild.errors import AxError
 
 
@@ -79,7 +80,12 @@ def test_an_error_of_axbuild_crosses_whole(bench):
     outcome = bench.run("refuse")
     assert not outcome.ok
     error = AxError.from_record(outcome.error)
-    assert (error.code, error.sentence, error.hint, error.exit_code) == ("AX906", "the model is bad", "mend it", 2)
+    assert (error.code, error.sentence, error.hint, exit_code_of(error.code)) == (
+        "AX906",
+        "the model is bad",
+        "mend it",
+        2,
+    )
     assert str(error.place) == "m.onnx:3"
 
 
@@ -87,7 +93,7 @@ def test_any_other_error_names_the_stage_and_the_line(bench):
     outcome = bench.run("crash")
     error = AxError.from_record(outcome.error)
     assert error.sentence == "stage 'crash' failed: ValueError: no good"
-    assert error.exit_code == 1
+    assert exit_code_of(error.code) == 1
     assert error.place.file == "rules/stages.py"
     assert error.place.text == 'raise ValueError("no good")'
     assert "in inner <- rules/stages.py" in error.hint
@@ -97,7 +103,7 @@ def test_any_other_error_names_the_stage_and_the_line(bench):
 def test_a_disk_that_is_full_for_a_stage_is_no_fault_of_the_stage(bench):
     outcome = bench.run("reach", {"text": "raise OSError(28, 'No space left on device')"})
     assert outcome.error["code"] == "AX901"
-    assert AxError.from_record(outcome.error).exit_code == 3
+    assert exit_code_of(outcome.error["code"]) == 3
 
 
 def test_a_stage_that_ends_its_process_has_failed(bench):
@@ -115,7 +121,7 @@ def test_a_killed_stage_is_told_with_its_signal_and_memory(bench, number):
     assert outcome.error["code"] == "AX551"
     assert f"killed by {number.name}" in outcome.error["sentence"]
     assert outcome.peak_memory_bytes > 64 << 20
-    assert AxError.from_record(outcome.error).exit_code == 1
+    assert exit_code_of(outcome.error["code"]) == 1
     assert bench.text("say", {"text": "still there"}) == "still there"
 
 
@@ -252,7 +258,7 @@ def test_a_zygote_that_dies_fails_its_jobs_and_is_replaced(own_bench):
     [outcome] = own_bench.workers.wait(30)
     assert outcome.error["code"] == "AX556"
     assert "killed by SIGKILL" in outcome.error["sentence"]
-    assert AxError.from_record(outcome.error).exit_code == 3
+    assert exit_code_of(outcome.error["code"]) == 3
     assert gone([pid])
     assert own_bench.text("say", {"text": "again"}) == "again"
 
@@ -291,7 +297,7 @@ def test_an_interpreter_that_cannot_start_is_told(own_bench):
     workers = Workers(1, workspace=own_bench.root, store=own_bench.root, python=Path("/no/python"))
     with pytest.raises(AxError, match="cannot be started") as error:
         workers.submit(own_bench.job("say"))
-    assert error.value.exit_code == 3
+    assert exit_code_of(error.value.code) == 3
     workers.close()
 
 
@@ -308,8 +314,8 @@ def test_closing_kills_everything(own_bench):
 CLIENT = """
 import sys
 from pathlib import Path
-from axbuild.engine.code import Code
-from axbuild.engine.workers import Job, Workers
+from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.local import Job, Workers
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
 stage = Stage("./stages.py:sleep", outputs=("o",))

@@ -2,15 +2,5 @@
 
 from witness import binary, border, gather, island, mac, mover, pool, reduce, softmax, table
 
-CASES = [
-    *binary.CASES,
-    *border.CASES,
-    *gather.CASES,
-    *island.CASES,
-    *mac.CASES,
-    *mover.CASES,
-    *pool.CASES,
-    *reduce.CASES,
-    *softmax.CASES,
-    *table.CASES,
-]
+NOUNS = (binary, border, gather, island, mac, mover, pool, reduce, softmax, table)
+CASES = [case for noun in NOUNS for case in noun.CASES]

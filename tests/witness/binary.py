@@ -1,6 +1,7 @@
 """Arithmetic on two activations that are codes, for the three witnesses."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -10,40 +11,47 @@ from axbuild.toolchain.kinds.codes import CODES, S8, S16, U8, U16, wide
 from witness.base import Case, clamp, each, grid, oracle, pairs, requantised
 
 IMAGE = (2, 3, 5, 6)
-OPS = ("add", "sub", "mul", "div")
 SCALES = {"add": (0.03, 0.011, 0.035), "sub": (0.011, 0.03, 0.04), "mul": (0.02, 0.01, 0.05), "div": (0.03, 0.02, 0.1)}
 
 
-def shared(kind: Binary, a: int, b: int) -> int:
+def shared(kind: Binary) -> Callable[[int, int], int]:
     """The recipe of Add and Sub: 22-bit integers from the exact ratios, one shift for both, half up."""
     ratios = [Fraction(s / kind.y.scale) for s in (kind.a.scale, kind.b.scale)]
     shift = min(22 - math.frexp(float(max(ratios)))[1], 52)
     left, right = (round(ratio * 2**shift) for ratio in ratios)
-    total = (a - kind.a.zero) * left + (b - kind.b.zero) * right * (1 if kind.op == "add" else -1)
-    return clamp(kind.y.zero + ((total + (1 << (shift - 1))) >> shift), kind.lo, kind.hi)
+    sign, half = 1 if kind.op == "add" else -1, 1 << (shift - 1)
+    return lambda a, b: kind.y.zero + ((a * left + sign * b * right + half) >> shift)
 
 
-def quotient(kind: Binary, a: int, b: int) -> int:
-    above, below = a - kind.a.zero, b - kind.b.zero
-    if not below:
-        return clamp(kind.y.zero, kind.lo, kind.hi) if not above else kind.hi if above > 0 else kind.lo
-    real = above * (kind.a.scale / (kind.b.scale * kind.y.scale)) / below
-    return clamp(kind.y.zero + math.floor(real + 0.5), kind.lo, kind.hi)
+def product(kind: Binary) -> Callable[[int, int], int]:
+    broad = wide(kind.a, kind.b, kind.y)
+    return lambda a, b: requantised(a * b, kind.multiplier, kind.y, kind.lo, kind.hi, broad)
 
 
-def value(kind: Binary, a: int, b: int) -> int:
-    """The code of y for one pair of codes."""
-    if kind.op == "mul":
-        product = (a - kind.a.zero) * (b - kind.b.zero)
-        return requantised(product, kind.multiplier, kind.y, kind.lo, kind.hi, wide(kind.a, kind.b, kind.y))
-    return quotient(kind, a, b) if kind.op == "div" else shared(kind, a, b)
+def quotient(kind: Binary) -> Callable[[int, int], int]:
+    ratio = kind.a.scale / (kind.b.scale * kind.y.scale)
+
+    def divided(a: int, b: int) -> int:
+        if not b:
+            return kind.y.zero if not a else kind.hi if a > 0 else kind.lo
+        return kind.y.zero + math.floor(a * ratio / b + 0.5)
+
+    return divided
+
+
+RULES = {"add": shared, "sub": shared, "mul": product, "div": quotient}
 
 
 @oracle.register
 def _(kind: Binary, a, b):
     shape = kind.output_shape(a.shape, b.shape)
     a, b = np.broadcast_to(a, shape), np.broadcast_to(b, shape)
-    return each(kind, lambda at: value(kind, int(a[at]), int(b[at])), a, b)
+    rule = RULES[kind.op](kind)
+
+    def value(at):
+        return clamp(rule(int(a[at]) - kind.a.zero, int(b[at]) - kind.b.zero), kind.lo, kind.hi)
+
+    return each(kind, value, a, b)
 
 
 def binary(op, a=U8, b=U8, y=U8, scales=None, zeros=(None, None, None), lo=None, hi=None) -> Binary:
@@ -57,18 +65,18 @@ HALVES = {"add": (0.5, 0.25, 1.0), "sub": (0.5, 0.25, 1.0), "mul": (0.5, 1.0, 1.
 SHAPES = (IMAGE, IMAGE)
 
 CASES = [
-    *(Case("same shape", binary(op, a, a, y), ((3, 60), (3, 60))) for op in OPS for a, y in pairs()),
-    *(Case("mixed operands", binary(op, *types), SHAPES) for op in OPS for types in MIXED),
+    *(Case("same shape", binary(op, a, a, y), ((3, 60), (3, 60))) for op in RULES for a, y in pairs()),
+    *(Case("mixed operands", binary(op, *types), SHAPES) for op in RULES for types in MIXED),
     *(
         Case(
             "ties, zeros at the ends", binary(op, t, t, t, HALVES[op], (t.lo, t.hi, t.hi), t.lo + 3), ((3, 60), (3, 60))
         )
-        for op in OPS
+        for op in RULES
         for t in CODES
     ),
     *(
         Case("saturating", binary(op, t, t, t, (9.0, 5.0, 0.01), hi=t.hi - 5), ((90,), (90,)))
-        for op in OPS
+        for op in RULES
         for t in CODES
     ),
     Case("channel", binary("add", zeros=(0, 255, 0)), (IMAGE, (3, 1, 1))),

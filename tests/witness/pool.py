@@ -4,24 +4,15 @@ import numpy as np
 
 from axbuild.toolchain.kinds.codes import CODES, S8, S16, U8, U16, wide
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
-from witness.base import Case, clamp, each, grid, oracle, pairs, positions, requantised
-
-
-def taps(kind, row, column, height, width):
-    """(input row, input column) of the taps of one window that lie inside the input."""
-    window = kind.window
-    for i, j in positions(window.kernel):
-        y = row * window.strides[0] - window.pads[0] + i * window.dilations[0]
-        x = column * window.strides[1] - window.pads[1] + j * window.dilations[1]
-        if 0 <= y < height and 0 <= x < width:
-            yield y, x
+from witness.base import Case, clamp, each, grid, oracle, pairs, requantised
+from witness.window import taps
 
 
 @oracle.register
 def _(kind: MaxPool, x):
     def value(at):
         n, c, row, column = at
-        seen = (int(x[n, c, y, z]) for y, z in taps(kind, row, column, *x.shape[2:]))
+        seen = (int(x[n, c, y, z]) for _, _, y, z in taps(kind.window, row, column, *x.shape[2:]))
         return clamp(max(seen, default=kind.type.lo), kind.lo, kind.hi)
 
     return each(kind, value, x)
@@ -31,7 +22,7 @@ def _(kind: MaxPool, x):
 def _(kind: AveragePool, x):
     def value(at):
         n, c, row, column = at
-        acc = sum(int(x[n, c, y, z]) - kind.x.zero for y, z in taps(kind, row, column, *x.shape[2:]))
+        acc = sum(int(x[n, c, y, z]) - kind.x.zero for _, _, y, z in taps(kind.window, row, column, *x.shape[2:]))
         return requantised(acc, kind.multiplier[at[2:]], kind.y, kind.lo, kind.hi, wide(kind.x, kind.y))
 
     return each(kind, value, x)

@@ -13,12 +13,22 @@ from witness.base import Case, clamp, each, grid, oracle, pairs
 def _(kind: Softmax, x):
     y, steps = kind.y, kind.y.type.hi - kind.y.zero
     whole = np.float32(y.scale) == np.float32(1 / steps)
+    lines: dict[tuple[int, ...], tuple[list[int], int]] = {}
+
+    def powers(at):
+        """E along the line through a place, and its sum."""
+        place = (*at[: kind.axis], slice(None), *at[kind.axis + 1 :])
+        key = (*at[: kind.axis], *at[kind.axis + 1 :])
+        if key not in lines:
+            line = x[place].tolist()
+            e = [int(kind.table[max(line) - code]) for code in line]
+            lines[key] = e, sum(e)
+        return lines[key]
 
     def value(at):
-        line = x[tuple(slice(None) if axis == kind.axis else i for axis, i in enumerate(at))].tolist()
-        powers = [int(kind.table[max(line) - code]) for code in line]
-        e, s = powers[at[kind.axis]], sum(powers)
-        share = (2 * steps * e + s) // (2 * s) if whole else math.floor(e * (1 / y.scale) / s + 0.5)
+        line, total = powers(at)
+        e = line[at[kind.axis]]
+        share = (2 * steps * e + total) // (2 * total) if whole else math.floor(e * (1 / y.scale) / total + 0.5)
         return clamp(y.zero + share, y.type.lo, y.type.hi)
 
     return each(kind, value, x)

@@ -1,18 +1,21 @@
 """The `.axmodel` container: ONNX protobuf in the vendor's public shape, with axbuild's own program inside.
 
 Nothing in it can be taken for a vendor binary: producer `axbuild`, metadata `axbuild.backend` = `axref/1`, graph
-info of type `AxRefNpu`, node version 1000, programs with a magic of their own.
+info of type `AxRefNpu`, node version 1000, programs with a magic of their own. A subgraph is one node, NPU and CPU
+subgraphs in the order in which they run; a node of the CPU names the initialiser that holds its ONNX file, byte for
+byte. A model with several shape groups has a column of nodes for each: tensors of group k are called `<name>_<k>`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
 PRODUCER = "axbuild"
 BACKEND = "axref/1"
-GRAPH_TYPE = "AxRefNpu"
 VERSION = 1000
-NODE_TYPE = "neu mode"
 PARAMS, DYN_PARAMS = "npu_params", "npu_dyn_params"
 OPSET, IR_VERSION = 18, 10
 
@@ -20,77 +23,120 @@ LAYOUTS = ("", "NHWC", "NCHW")
 COLORS = ("", "GRAY", "BGR", "RGB")
 """The place in the list is the number in `extra_data`."""
 MODES = ("NPU1", "NPU2", "NPU3")
-CHIPS = {"AX650": 0, "AX620E": 1, "M57": 4, "AX615": 6}
-DTYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "uint32": 12}
-"""numpy's name -> ONNX's element type"""
-SHORT_DTYPES = {
-    "float32": "FP32",
-    "uint8": "U8",
-    "int8": "S8",
-    "uint16": "U16",
-    "int16": "S16",
-    "int32": "S32",
-    "uint32": "U32",
-}
 
 META_BACKEND = "axbuild.backend"
 META_CHIP = "axbuild.target_hardware"
 META_MODE = "axbuild.npu_mode"
+META_SAMPLES = "axbuild.samples"
 META_SOURCES = "axbuild.sources"
 META_DIGEST = "axbuild.digest"
 META_EXTRA = "extra_data"
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """A tensor at a boundary. shape: for one sample, batch dimension 1; dtype: numpy's name.
-
-    layout ("NHWC", "NCHW") and color ("GRAY", "BGR", "RGB") of an image input, "" elsewhere.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    layout: str = ""
-    color: str = ""
-
-
-@dataclass(frozen=True)
-class Subgraph:
+class NpuSubgraph:
     """inputs, outputs: tensor names in the order of the programs' ports; programs: batch -> encoded, linked program."""
+
+    node_type: ClassVar[str] = "neu mode"
+    attributes: ClassVar[tuple[str, str]] = ("neu_name", "npu_graph_info")
+    graph_type: ClassVar[str] = "AxRefNpu"
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     programs: dict[int, bytes] = field(hash=False)
+    shape_group: int = 0
 
     def key(self, batch: int) -> str:
         """Name of the initialiser that holds the program of a batch."""
         return f"{self.name}_b{batch}_neu"
+
+    def blobs(self) -> dict[str, bytes]:
+        """Initialiser -> its bytes."""
+        return {self.key(batch): self.programs[batch] for batch in sorted(self.programs)}
+
+    def info(self) -> dict[str, Any]:
+        """`npu_graph_info`: which initialisers hold programs and parameters; they are no inputs of the node."""
+        extra = [
+            {"name": "params", "type": "DotNeuInputConst", "const_data_key": PARAMS},
+            {"name": "dyn_params", "type": "DotNeuInputDynParam", "dyn_param_expr_key": DYN_PARAMS},
+        ]
+        units = [{"neu_key": self.key(batch), "batch": batch, "extra_inputs": extra} for batch in sorted(self.programs)]
+        return {"name": self.name, "type": self.graph_type, "dotneus": units}
+
+    @property
+    def alone(self) -> bool:
+        """Whether samples run one by one, whatever the batch."""
+        return set(self.programs) == {1}
+
+
+@dataclass(frozen=True)
+class CpuSubgraph:
+    """inputs, outputs: tensor names in the order of the file's own; content: the ONNX file, for one sample."""
+
+    node_type: ClassVar[str] = "cpu mode"
+    attributes: ClassVar[tuple[str, str]] = ("cpu_name", "cpu_graph_info")
+    graph_type: ClassVar[str] = "OnnxCpu"
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    content: bytes
+    shape_group: int = 0
+
+    @property
+    def key(self) -> str:
+        """Name of the initialiser that holds the file."""
+        return f"{self.name}_onnx"
+
+    def blobs(self) -> dict[str, bytes]:
+        return {self.key: self.content}
+
+    def info(self) -> dict[str, Any]:
+        """`cpu_graph_info`: which initialiser holds the file."""
+        return {"name": self.name, "type": self.graph_type, "onnx_key": self.key}
+
+
+Subgraph = NpuSubgraph | CpuSubgraph
 
 
 @dataclass(frozen=True)
 class Container:
     """Everything in a compiled model.
 
-    inner: tensors between subgraphs; params: the parameter constant that all programs share;
-    sources: name -> SHA-256 of what it was fused from.
+    chip_number: what `extra_data` calls the chip, from its file; inner: tensors between subgraphs; subgraphs: in run
+    order; params: the parameter constant that all programs share; sources: name -> SHA-256 of what it was fused from.
     """
 
     target_hardware: str
+    chip_number: int
     npu_mode: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    inner: tuple[Tensor, ...]
+    inputs: tuple[BoundaryTensor, ...]
+    outputs: tuple[BoundaryTensor, ...]
+    inner: tuple[BoundaryTensor, ...]
     subgraphs: tuple[Subgraph, ...]
     params: bytes
     sources: dict[str, str] = field(hash=False)
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, BoundaryTensor]:
         """Every tensor at a boundary by name."""
         return {tensor.name: tensor for tensor in (*self.inputs, *self.inner, *self.outputs)}
 
+    def on_npu(self) -> tuple[NpuSubgraph, ...]:
+        return tuple(subgraph for subgraph in self.subgraphs if isinstance(subgraph, NpuSubgraph))
+
     def batches(self) -> tuple[int, ...]:
-        """Batches that every subgraph was compiled for, ascending."""
-        common = set.intersection(*(set(subgraph.programs) for subgraph in self.subgraphs))
-        return tuple(sorted(common))
+        """Batches that may run as one, ascending: of every NPU subgraph that takes several samples at once."""
+        several = [set(subgraph.programs) for subgraph in self.on_npu() if not subgraph.alone]
+        return tuple(sorted(set.intersection(*several))) if several else (1,)
+
+    def shape_groups(self) -> tuple[int, ...]:
+        return tuple(sorted({subgraph.shape_group for subgraph in self.subgraphs}))
+
+    def group(self, number: int) -> Container:
+        """What one shape group runs: a container of its own column."""
+        column = tuple(subgraph for subgraph in self.subgraphs if subgraph.shape_group == number)
+        used = {name for subgraph in column for name in (*subgraph.inputs, *subgraph.outputs)}
+        sides = ((tensor for tensor in side if tensor.name in used) for side in (self.inputs, self.outputs, self.inner))
+        inputs, outputs, inner = (tuple(side) for side in sides)
+        return replace(self, inputs=inputs, outputs=outputs, inner=inner, subgraphs=column)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from axbuild.errors import AxError
-from axbuild.toolchain.axmodel.container import Container, Subgraph, Tensor
+from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph, Subgraph
 from axbuild.toolchain.axmodel.write import write
+from axbuild.toolchain.npu.chips.records import Nameplate
+from axbuild.toolchain.npu.options import CompileOptions
+from axbuild.toolchain.npu.plan.record import CPU, Partition, PlannedSubgraph
 from axbuild.toolchain.npu.program.decode import decode
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.program.form import Program, link
@@ -27,24 +28,25 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """Chip and mode are written into the container; batches: exactly those that every subgraph was compiled for."""
+    """batches: exactly those that every subgraph was compiled for; options: none changes how programs are fused yet."""
 
-    target_hardware: str
-    npu_mode: str
+    chip: Nameplate
     batches: tuple[int, ...]
+    options: CompileOptions = field(default_factory=CompileOptions)
 
 
 def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> None:
     """`programs`: <subgraph>/b<N>/program.msgpack and params.bin. Writes compiled.axmodel."""
-    record = json.loads((partition / "partition.json").read_text(encoding="utf-8"))
+    planned = Partition.read(partition)
     constants = Constants()
     container = Container(
-        target_hardware=params.target_hardware,
-        npu_mode=params.npu_mode,
-        inputs=tuple(_tensor(item) for item in record["inputs"]),
-        outputs=tuple(_tensor(item) for item in record["outputs"]),
-        inner=tuple(_tensor(item) for item in record.get("inner", ())),
-        subgraphs=tuple(_subgraph(item, programs, params.batches, constants) for item in record["subgraphs"]),
+        target_hardware=params.chip.name,
+        chip_number=params.chip.number,
+        npu_mode=params.chip.npu_mode,
+        inputs=planned.inputs,
+        outputs=planned.outputs,
+        inner=planned.inner,
+        subgraphs=tuple(_subgraph(item, partition, programs, params.batches, constants) for item in planned.subgraphs),
         params=constants.content(),
         sources=_digests(partition, "partition") | _digests(programs, "programs"),
     )
@@ -74,23 +76,23 @@ class Constants:
         return bytes(self.parts)
 
 
-def _subgraph(item: dict[str, Any], programs: Path, batches: tuple[int, ...], constants: Constants) -> Subgraph:
-    name = str(item["name"])
+def _subgraph(
+    planned: PlannedSubgraph, partition: Path, programs: Path, batches: tuple[int, ...], constants: Constants
+) -> Subgraph:
+    about = (planned.name, planned.inputs, planned.outputs)
+    if planned.place == CPU:
+        return CpuSubgraph(*about, (partition / planned.file).read_bytes(), planned.shape_group)
     linked: dict[int, bytes] = {}
     for batch in sorted(batches):
-        folder = programs / name / f"b{batch}"
+        folder = programs / planned.name / f"b{batch}"
         if not folder.is_dir():
-            raise FuseError(f"there is no compiled program of {name} at batch {batch}")
+            raise FuseError(f"there is no compiled program of {planned.name} at batch {batch}")
         program = decode((folder / "program.msgpack").read_bytes())
-        if program.batch != batch or len(program.inputs) != len(item["inputs"]):
-            raise FuseError(f"the program of {name} at batch {batch} was compiled for another subgraph")
+        if program.batch != planned.batch_of(batch) or len(program.inputs) != len(planned.inputs):
+            raise FuseError(f"the program of {planned.name} at batch {batch} was compiled for another subgraph")
         constants.take(program, (folder / "params.bin").read_bytes())
-        linked[batch] = encode(link(program, constants.offsets))
-    return Subgraph(name, tuple(item["inputs"]), tuple(item["outputs"]), linked)
-
-
-def _tensor(item: dict[str, Any]) -> Tensor:
-    return Tensor(item["name"], item["dtype"], tuple(item["shape"]), item.get("layout", ""), item.get("color", ""))
+        linked[program.batch] = encode(link(program, constants.offsets))
+    return NpuSubgraph(*about, linked, planned.shape_group)
 
 
 def _digests(folder: Path, name: str) -> dict[str, str]:

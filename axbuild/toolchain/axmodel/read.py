@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -15,28 +17,30 @@ from axbuild.toolchain.axmodel import wire
 from axbuild.toolchain.axmodel.container import (
     BACKEND,
     COLORS,
-    DTYPES,
-    GRAPH_TYPE,
     LAYOUTS,
     META_BACKEND,
     META_CHIP,
     META_EXTRA,
     META_MODE,
+    META_SAMPLES,
     META_SOURCES,
-    NODE_TYPE,
     PARAMS,
     VERSION,
     Container,
+    CpuSubgraph,
+    NpuSubgraph,
     Subgraph,
-    Tensor,
 )
-from axbuild.toolchain.axmodel.write import graph_info, metadata, outputs_info
+from axbuild.toolchain.axmodel.write import metadata, outputs_info
 from axbuild.toolchain.frontend.text import broken_text
+from axbuild.toolchain.kinds.codes import type_numbered
+from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
+from axbuild.toolchain.quant.tensors import shape_in
 
 MAX_BATCH = 1 << 16
 MAX_RANK = 8
 MAX_DIMENSION = 1 << 31
-_NAMES = {number: name for name, number in DTYPES.items()}
+MAX_GROUPS = 1 << 10
 
 
 class MalformedError(AxError):
@@ -90,7 +94,7 @@ def _check_backend(model: ModelProto, meta: dict[str, str], name: str) -> None:
     if not model.graph.node:
         raise MalformedError(f"{name} is not an axmodel: it holds no graph")
     backend = meta.get(META_BACKEND)
-    if backend is None and any(node.op_type == NODE_TYPE for node in model.graph.node):
+    if backend is None and any(node.op_type == NpuSubgraph.node_type for node in model.graph.node):
         raise ForeignError(
             f"{name} was compiled by {model.producer_name or 'another toolchain'} for the hardware itself; "
             f"axbuild runs programs of its own reference NPU only",
@@ -106,72 +110,133 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
     blobs = {tensor.name: tensor.raw_data for tensor in model.graph.initializer}
     _require(PARAMS in blobs, f"it has no {PARAMS}")
     subgraphs = tuple(_subgraph(node, blobs) for node in model.graph.node)
-    batches = set.intersection(*(set(subgraph.programs) for subgraph in subgraphs))
-    _require(bool(batches), "its subgraphs have no batch in common")
-    largest = max(batches)
-    kinds = _io_kinds(meta.get(META_EXTRA, ""))
+    (layouts, chip_number), places = _extra(meta.get(META_EXTRA, "")), _places(meta.get(META_SAMPLES, ""))
     sources = _parsed(meta.get(META_SOURCES, ""), META_SOURCES)
     _require(isinstance(sources, dict), f"{META_SOURCES} is not a map")
-    return Container(
+    bare = Container(
         target_hardware=meta.get(META_CHIP, ""),
+        chip_number=chip_number,
         npu_mode=meta.get(META_MODE, ""),
-        inputs=tuple(_tensor(value, largest, kinds) for value in model.graph.input),
-        outputs=tuple(_tensor(value, largest, kinds) for value in model.graph.output),
-        inner=tuple(_tensor(value, largest, {}) for value in model.graph.value_info if value.name not in blobs),
+        inputs=(),
+        outputs=(),
+        inner=(),
         subgraphs=subgraphs,
         params=blobs[PARAMS],
         sources=sources,
     )
+    _require(bool(bare.batches()), "its subgraphs have no batch in common")
+    reader = _Tensors(max(bare.batches()), layouts, places)
+    return replace(
+        bare,
+        inputs=reader.tensors(model.graph.input),
+        outputs=reader.tensors(model.graph.output),
+        inner=reader.tensors(value for value in model.graph.value_info if value.name not in blobs),
+    )
 
 
 def _subgraph(node: NodeProto, blobs: dict[str, bytes]) -> Subgraph:
+    kinds: dict[str, type[Subgraph]] = {kind.node_type: kind for kind in (NpuSubgraph, CpuSubgraph)}
+    if node.op_type not in kinds:
+        raise _Fault(f"node '{node.name}' is a {node.op_type}, which is no subgraph")
+    kind = kinds[node.op_type]
     attributes = {attribute.name: attribute for attribute in node.attribute}
-    _require(node.op_type == NODE_TYPE, f"node '{node.name}' is a {node.op_type}, which the NPU does not run")
-    _require({"neu_name", "npu_graph_info", "version"} <= set(attributes), f"node '{node.name}' lacks attributes")
+    _require({*kind.attributes, "version", "shape_group"} <= set(attributes), f"node '{node.name}' lacks attributes")
     _require(attributes["version"].i == VERSION, f"node '{node.name}' has version {attributes['version'].i}")
-    info = _parsed(attributes["npu_graph_info"].s.decode(errors="replace"), "npu_graph_info")
-    _require(isinstance(info, dict) and info.get("type") == GRAPH_TYPE, f"node '{node.name}' is not for {GRAPH_TYPE}")
-    units = info.get("dotneus")
+    group = attributes["shape_group"].i
+    _require(0 <= group < MAX_GROUPS, f"node '{node.name}' is of shape group {group}")
+    key = kind.attributes[1]
+    info = _parsed(attributes[key].s.decode(errors="replace"), key)
+    sound = isinstance(info, dict) and info.get("type") == kind.graph_type
+    _require(sound, f"node '{node.name}' is not for {kind.graph_type}")
+    about = (node.name, tuple(node.input), tuple(node.output))
+    if kind is CpuSubgraph:
+        return CpuSubgraph(*about, _blob(node, info.get("onnx_key"), blobs), group)
+    return NpuSubgraph(*about, _programs(node, info.get("dotneus"), blobs), group)
+
+
+def _programs(node: NodeProto, units: Any, blobs: dict[str, bytes]) -> dict[int, bytes]:
     _require(isinstance(units, list) and bool(units), f"node '{node.name}' has no program")
     programs: dict[int, bytes] = {}
     for unit in units:
         _require(isinstance(unit, dict), f"node '{node.name}' has a program that is not a record")
-        batch, key = unit.get("batch"), unit.get("neu_key")
+        batch = unit.get("batch")
         whole = isinstance(batch, int) and not isinstance(batch, bool) and 0 < batch <= MAX_BATCH
         _require(whole and batch not in programs, f"node '{node.name}' has batch {batch!r}")
-        _require(isinstance(key, str) and key in blobs, f"node '{node.name}' names a program {key!r} that is not there")
-        programs[batch] = blobs[key]
-    return Subgraph(node.name, tuple(node.input), tuple(node.output), programs)
+        programs[batch] = _blob(node, unit.get("neu_key"), blobs)
+    return programs
+
+
+def _blob(node: NodeProto, key: Any, blobs: dict[str, bytes]) -> bytes:
+    found = blobs.get(key) if isinstance(key, str) else None
+    if found is None:
+        raise _Fault(f"node '{node.name}' names a program {key!r} that is not there")
+    return found
 
 
 def _check_nodes(model: ModelProto, container: Container) -> None:
     """What the nodes say beyond the names of their programs is what the rest of the file says."""
+    known = {tensor.name for tensor in container.inputs}
     for node, subgraph in zip(model.graph.node, container.subgraphs, strict=True):
         attributes = {attribute.name: attribute.s.decode(errors="replace") for attribute in node.attribute}
-        _require(
-            set(subgraph.inputs + subgraph.outputs) <= set(container.tensors()), f"'{node.name}' has a stray tensor"
-        )
-        found = [_parsed(attributes.get(key, ""), key) for key in ("npu_graph_info", "outputs_info")]
-        expected = [graph_info(subgraph), outputs_info(subgraph, container, container.batches()[-1])]
-        _require(found == expected and attributes["neu_name"] == node.name, f"node '{node.name}' contradicts its graph")
+        stray = set(subgraph.inputs + subgraph.outputs) - set(container.tensors())
+        _require(not stray, f"'{node.name}' has a stray tensor")
+        _require(known.issuperset(subgraph.inputs), f"'{node.name}' reads what no subgraph before it makes")
+        _require(known.isdisjoint(subgraph.outputs), f"'{node.name}' makes what is there already")
+        known.update(subgraph.outputs)
+        name, info = subgraph.attributes
+        found = [_parsed(attributes.get(key, ""), key) for key in (info, "outputs_info")]
+        expected = [subgraph.info(), outputs_info(subgraph, container, container.batches()[-1])]
+        _require(found == expected and attributes[name] == node.name, f"node '{node.name}' contradicts its graph")
+    missing = [tensor.name for tensor in container.outputs if tensor.name not in known]
+    _require(not missing, f"no subgraph makes the output '{''.join(missing[:1])}'")
 
 
-def _tensor(value: ValueInfoProto, batch: int, kinds: dict[str, tuple[str, str]]) -> Tensor:
-    kind = value.type.tensor_type.elem_type
-    _require(kind in _NAMES, f"tensor '{value.name}' has an unknown type")
-    shape = tuple(item.dim_value for item in value.type.tensor_type.shape.dim)
-    sound = 0 < len(shape) <= MAX_RANK and all(0 < item <= MAX_DIMENSION for item in shape) and shape[0] % batch == 0
-    _require(sound, f"tensor '{value.name}' has the shape {list(shape)}")
-    layout, color = kinds.get(value.name, ("", ""))
-    return Tensor(value.name, _NAMES[kind], (shape[0] // batch, *shape[1:]), layout, color)
+class _Tensors:
+    """Reads boundary tensors; batch: the one whose shapes the file shows."""
+
+    def __init__(self, batch: int, layouts: dict[str, tuple[str, str]], places: dict[str, tuple[int | None, int]]):
+        self.batch = batch
+        self.layouts = layouts
+        self.places = places
+
+    def tensors(self, values: Iterable[ValueInfoProto]) -> tuple[BoundaryTensor, ...]:
+        return tuple(self._tensor(value) for value in values)
+
+    def _tensor(self, value: ValueInfoProto) -> BoundaryTensor:
+        kind = type_numbered(value.type.tensor_type.elem_type)
+        if kind is None:
+            raise _Fault(f"tensor '{value.name}' has an unknown type")
+        shown = shape_in(value)
+        axis, step = self.places.get(value.name, (0, 0))
+        sound = len(shown) <= MAX_RANK and all(0 < item <= MAX_DIMENSION or item == FROM_DATA for item in shown)
+        joined = 1 if axis is None else shown[axis] if axis < len(shown) else 0
+        sound = sound and (axis is None or joined == FROM_DATA or (joined > 0 and joined % self.batch == 0))
+        _require(sound, f"tensor '{value.name}' has the shape {list(shown)}")
+        shape = tuple(n // self.batch if i == axis and n != FROM_DATA else n for i, n in enumerate(shown))
+        return BoundaryTensor(value.name, kind.dtype, shape, axis, step, *self.layouts.get(value.name, ("", "")))
 
 
-def _io_kinds(extra: str) -> dict[str, tuple[str, str]]:
-    """Tensor name -> (layout, colour space) out of `extra_data`."""
+def _places(text: str) -> dict[str, tuple[int | None, int]]:
+    """Tensor -> (batch axis, step of column 0), of those where it is not (0, 0)."""
+    places = _parsed(text, META_SAMPLES)
+    _require(isinstance(places, dict), f"{META_SAMPLES} is not a map")
+    found: dict[str, tuple[int | None, int]] = {}
+    for name, place in places.items():
+        sound = isinstance(place, list) and len(place) == 2 and all(type(item) is int for item in place[1:])
+        _require(sound and (place[0] is None or type(place[0]) is int), f"{META_SAMPLES} of '{name}' is no place")
+        axis, step = place
+        _require((axis is None or 0 <= axis < MAX_RANK) and 0 <= step <= MAX_BATCH, f"{META_SAMPLES} of '{name}'")
+        found[name] = (axis, step)
+    return found
+
+
+def _extra(extra: str) -> tuple[dict[str, tuple[str, str]], int]:
+    """Out of `extra_data`: tensor name -> (layout, colour space), and the chip's number."""
     try:
         message = wire.decode(base64.b64decode(extra, validate=True))
         entries = [dict(wire.decode(value)) for number, value in message if number == 1 and isinstance(value, bytes)]
-        return {_text(entry[1]): (LAYOUTS[_int(entry.get(2))], COLORS[_int(entry.get(3))]) for entry in entries}
+        kinds = {_text(entry[1]): (LAYOUTS[_int(entry.get(2))], COLORS[_int(entry.get(3))]) for entry in entries}
+        return kinds, _int(dict(message).get(5))
     except (binascii.Error, ValueError, KeyError, IndexError):
         raise _Fault(f"{META_EXTRA} cannot be read") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,17 @@ class ReferenceParams:
 def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
     """`model`: quant_axmodel.onnx. Writes outputs/<sample>/<tensor>.npy."""
     session = open_session(model.read_bytes())
-    names = [item.name for item in session.get_inputs()]
-    chosen = [(_processed(data, params.input_processors), index) for data, index in bind(params.inputs, names)]
     folder = out / "outputs"
     folder.mkdir()
-    for name, files in paired(samples):
-        feed = {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
+    for name, feed in feeds_of([item.name for item in session.get_inputs()], samples, params):
         outputs.save(folder, name, run(session, feed))
+
+
+def feeds_of(names: list[str], samples: list[Path], params: ReferenceParams) -> Iterator[tuple[str, dict[str, Array]]]:
+    """(sample, what the float model takes in): each of its inputs `names`, behind the compiled model's processing."""
+    chosen = [(_processed(data, params.input_processors), index) for data, index in bind(params.inputs, names)]
+    for name, files in paired(samples):
+        yield name, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
 
 
 def _processed(data: InputData, processors: tuple[InputProcessor, ...]) -> InputData:

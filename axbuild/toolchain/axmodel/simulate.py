@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from axbuild.toolchain.axmodel import outputs
+from axbuild.toolchain.axmodel.container import Container
+from axbuild.toolchain.axmodel.run import Sample
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, source_input
-from axbuild.toolchain.graph import Array
 
 
 @dataclass(frozen=True)
@@ -26,26 +25,32 @@ def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateP
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """
     session = InferenceSession(axmodel.read_bytes())
-    tensors = session.source.inputs
-    chosen = bind(params.inputs, [tensor.name for tensor in tensors])
+    container = session.source
+    feeds = source_feeds(container, samples, params.inputs)
     folder = out / "outputs"
     folder.mkdir()
-    rows = paired(samples)
-    together = sum(session.source.batches())
-    for start in range(0, len(rows), together):
-        chunk = rows[start : start + together]
-        feed = {
-            tensor.name: np.concatenate(
-                [source_input(load_sample(files[index]), data, tensor.dtype, tensor.layout) for _, files in chunk]
-            )
-            for tensor, (data, index) in zip(tensors, chosen, strict=True)
-        }
-        results = dict(zip((item.name for item in session.get_outputs()), session.run(None, feed), strict=True))
+    # What cannot be joined runs by itself: such a model is compiled for no larger batch.
+    alone = any(tensor.batch_axis is None for tensor in container.outputs)
+    together = 1 if alone else sum(container.batches())
+    for start in range(0, len(feeds), together):
+        chunk = feeds[start : start + together]
+        feed = {tensor.name: tensor.joined([one[tensor.name] for _, one in chunk]) for tensor in container.inputs}
+        results = session.run(None, feed)
         for number, (name, _) in enumerate(chunk):
-            outputs.save(folder, name, {key: _one(array, number, len(chunk)) for key, array in results.items()})
+            found = zip(container.outputs, results, strict=True)
+            outputs.save(folder, name, {tensor.name: tensor.sample(array, number) for tensor, array in found})
 
 
-def _one(array: Array, number: int, count: int) -> Array:
-    """The part of a batch's output that belongs to one of its samples."""
-    rows = array.shape[0] // count
-    return array[number * rows : (number + 1) * rows]
+def source_feeds(container: Container, samples: list[Path], inputs: tuple[InputData, ...]) -> list[tuple[str, Sample]]:
+    """(name, what the compiled model takes in) of each sample; `samples`: a tree for each of `inputs`."""
+    chosen = bind(inputs, [tensor.name for tensor in container.inputs])
+    return [
+        (
+            name,
+            {
+                tensor.name: source_input(load_sample(files[index]), data, tensor.dtype, tensor.layout)
+                for tensor, (data, index) in zip(container.inputs, chosen, strict=True)
+            },
+        )
+        for name, files in paired(samples)
+    ]

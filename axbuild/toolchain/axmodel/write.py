@@ -13,11 +13,8 @@ from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import wire
 from axbuild.toolchain.axmodel.container import (
     BACKEND,
-    CHIPS,
     COLORS,
-    DTYPES,
     DYN_PARAMS,
-    GRAPH_TYPE,
     IR_VERSION,
     LAYOUTS,
     META_BACKEND,
@@ -25,18 +22,19 @@ from axbuild.toolchain.axmodel.container import (
     META_DIGEST,
     META_EXTRA,
     META_MODE,
+    META_SAMPLES,
     META_SOURCES,
     MODES,
-    NODE_TYPE,
     OPSET,
     PARAMS,
     PRODUCER,
-    SHORT_DTYPES,
     VERSION,
     Container,
+    NpuSubgraph,
     Subgraph,
-    Tensor,
 )
+from axbuild.toolchain.kinds.codes import type_of_dtype
+from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 
 
 class UnwritableError(AxError):
@@ -46,11 +44,11 @@ class UnwritableError(AxError):
 
 
 def write(container: Container) -> bytes:
-    """The whole file; raises UnwritableError for a chip or mode without a public number."""
+    """The whole file; raises UnwritableError for a mode without a public number."""
     largest = max(container.batches())
     blobs = {PARAMS: container.params, DYN_PARAMS: b""}
     for subgraph in container.subgraphs:
-        blobs |= {subgraph.key(batch): subgraph.programs[batch] for batch in sorted(subgraph.programs)}
+        blobs |= subgraph.blobs()
     graph = helper.make_graph(
         [_node(subgraph, container, largest) for subgraph in container.subgraphs],
         "main",
@@ -80,6 +78,7 @@ def metadata(container: Container) -> dict[str, str]:
         META_BACKEND: BACKEND,
         META_CHIP: container.target_hardware,
         META_MODE: container.npu_mode,
+        META_SAMPLES: _json(samples_info(container)),
         META_SOURCES: _json(container.sources),
         META_DIGEST: digest(container),
     }
@@ -89,43 +88,48 @@ def digest(container: Container) -> str:
     """SHA-256 of everything a container says; damage anywhere in it shows."""
     record = {
         "chip": container.target_hardware,
+        "number": container.chip_number,
         "mode": container.npu_mode,
         "tensors": [
-            [[item.name, item.dtype, item.shape, item.layout, item.color] for item in group]
-            for group in (container.inputs, container.inner, container.outputs)
+            [[item.name, item.dtype, item.shape, item.layout, item.color] for item in side]
+            for side in (container.inputs, container.inner, container.outputs)
         ],
         "subgraphs": [
-            [item.name, item.inputs, item.outputs, {str(b): _sha(item.programs[b]) for b in sorted(item.programs)}]
+            [item.name, item.shape_group, item.inputs, item.outputs, {k: _sha(b) for k, b in item.blobs().items()}]
             for item in container.subgraphs
         ],
+        "samples": samples_info(container),
         "params": _sha(container.params),
         "sources": container.sources,
     }
     return _sha(_json(record).encode())
 
 
+def samples_info(container: Container) -> dict[str, Any]:
+    """Where samples lie other than side by side along axis 0: tensor -> [axis or null, step of column 0]."""
+    found = {tensor.name: [tensor.batch_axis, tensor.sample_step] for tensor in container.tensors().values()}
+    return {name: place for name, place in found.items() if place != [0, 0]}
+
+
 def extra_data(container: Container) -> bytes:
     """The message that tools of the vendor's world read io, subgraphs, mode and chip from (npu container, 1.3)."""
-    if container.target_hardware not in CHIPS or container.npu_mode not in MODES:
-        raise UnwritableError(
-            f"the container has no number for {container.target_hardware} in mode {container.npu_mode}; "
-            f"known are {', '.join(CHIPS)} and {', '.join(MODES)}"
-        )
-    mode, chip = MODES.index(container.npu_mode), CHIPS[container.target_hardware]
+    if container.npu_mode not in MODES:
+        raise UnwritableError(f"the container has no number for {container.npu_mode}; known are {', '.join(MODES)}")
+    mode, chip = MODES.index(container.npu_mode), container.chip_number
     message: wire.Message = [(1, _io(tensor)) for tensor in (*container.inputs, *container.outputs)]
     message.append((2, "1"))
-    message += [(3, _unit(subgraph)) for subgraph in container.subgraphs]
+    message += [(3, _unit(subgraph)) for subgraph in container.on_npu()]
     message.append((4, wire.encode([(3, mode)] if mode else [])))
     message += [(5, chip)] if chip else []
     return wire.encode(message)
 
 
-def _io(tensor: Tensor) -> bytes:
+def _io(tensor: BoundaryTensor) -> bytes:
     layout, color = LAYOUTS.index(tensor.layout), COLORS.index(tensor.color)
     return wire.encode([(1, tensor.name), *([(2, layout)] if layout else []), *([(3, color)] if color else [])])
 
 
-def _unit(subgraph: Subgraph) -> bytes:
+def _unit(subgraph: NpuSubgraph) -> bytes:
     params = wire.encode([(1, "params"), (3, PARAMS)])
     dynamic = wire.encode([(1, "dyn_params"), (2, 2), (10, DYN_PARAMS)])
     units: wire.Message = [
@@ -135,44 +139,32 @@ def _unit(subgraph: Subgraph) -> bytes:
     return wire.encode([(1, subgraph.name), *units])
 
 
-def graph_info(subgraph: Subgraph) -> dict[str, Any]:
-    """`npu_graph_info`: which initialisers hold the programs and their parameters; they are no inputs of the node."""
-    extra = [
-        {"name": "params", "type": "DotNeuInputConst", "const_data_key": PARAMS},
-        {"name": "dyn_params", "type": "DotNeuInputDynParam", "dyn_param_expr_key": DYN_PARAMS},
-    ]
-    units = [
-        {"neu_key": subgraph.key(batch), "batch": batch, "extra_inputs": extra} for batch in sorted(subgraph.programs)
-    ]
-    return {"name": subgraph.name, "type": GRAPH_TYPE, "dotneus": units}
-
-
 def outputs_info(subgraph: Subgraph, container: Container, batch: int) -> dict[str, Any]:
-    """`outputs_info`: tensor -> [dtype name, shape at the largest batch]."""
+    """`outputs_info`: tensor -> [name of its type, shape at the largest batch]."""
     tensors = container.tensors()
     return {
-        name: [SHORT_DTYPES[tensors[name].dtype], [batch * tensors[name].shape[0], *tensors[name].shape[1:]]]
+        name: [type_of_dtype(tensors[name].dtype).name, list(tensors[name].at_batch(batch))]
         for name in subgraph.outputs
     }
 
 
 def _node(subgraph: Subgraph, container: Container, batch: int) -> Any:
+    name, info = subgraph.attributes
     return helper.make_node(
-        NODE_TYPE,
+        subgraph.node_type,
         list(subgraph.inputs),
         list(subgraph.outputs),
         name=subgraph.name,
-        neu_name=subgraph.name,
-        npu_graph_info=_json(graph_info(subgraph)),
         outputs_info=_json(outputs_info(subgraph, container, batch)),
+        shape_group=subgraph.shape_group,
         version=VERSION,
+        **{name: subgraph.name, info: _json(subgraph.info())},
     )
 
 
-def _value(tensor: Tensor, batch: int) -> Any:
-    return helper.make_tensor_value_info(
-        tensor.name, DTYPES[tensor.dtype], [batch * tensor.shape[0], *tensor.shape[1:]]
-    )
+def _value(tensor: BoundaryTensor, batch: int) -> Any:
+    shape = [None if size == FROM_DATA else size for size in tensor.at_batch(batch)]
+    return helper.make_tensor_value_info(tensor.name, type_of_dtype(tensor.dtype).onnx, shape)
 
 
 def _json(value: Any) -> str:

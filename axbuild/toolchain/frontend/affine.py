@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.rewrite import (
-    NoMatch,
-    attributes,
-    constant,
-    graph_of,
-    initializer,
-    insert,
-    only_reader,
-    static_shape,
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rounding, attributes
+from axbuild.toolchain.graph import (
+    Array,
+    constant_input,
+    has_one_reader,
+    input_of,
+    integer,
+    is_constant,
+    real,
+    shape_of,
 )
-from axbuild.toolchain.graph import Array
+
+
+@dataclass(frozen=True)
+class ChannelMap:
+    """factor, shift: float64 [channels]; added: the magnitudes that shift is the sum of."""
+
+    factor: Array
+    shift: Array
+    added: Array
 
 
 @dataclass(frozen=True)
 class Affine:
-    """`producer`: a Conv, or a Gemm in canonical form; factor, shift: float64 [channels of its output]."""
+    """`producer`: a Conv, or a Gemm in canonical form; channels: the map of its output."""
 
     producer: ir.Node
-    factor: Array
-    shift: Array
+    channels: ChannelMap
 
 
 def weighted_producer(value: ir.Value | None, reader: str) -> ir.Node | NoMatch:
@@ -34,12 +43,12 @@ def weighted_producer(value: ir.Value | None, reader: str) -> ir.Node | NoMatch:
     producer = value.producer() if value is not None else None
     if value is None or producer is None or producer.op_type not in ("Conv", "Gemm"):
         return NoMatch(f"input of {reader} is not a Conv or Gemm")
-    if not only_reader(value):
+    if not has_one_reader(value):
         return NoMatch(f"{producer.op_type} output has another reader")
-    if constant(producer.inputs[1]) is None:
+    if not is_constant(producer.inputs[1]):
         return NoMatch(f"{producer.op_type} weights are not constant")
-    has_bias = len(producer.inputs) > 2 and producer.inputs[2] is not None
-    if has_bias and constant(producer.inputs[2]) is None:
+    bias = input_of(producer, 2)
+    if bias is not None and not is_constant(bias):
         return NoMatch(f"{producer.op_type} bias is not constant")
     if producer.op_type == "Gemm" and not is_canonical(producer):
         return NoMatch("Gemm has alpha, beta or a transposition of its own")
@@ -48,20 +57,19 @@ def weighted_producer(value: ir.Value | None, reader: str) -> ir.Node | NoMatch:
 
 def is_canonical(gemm: ir.Node) -> bool:
     """x @ w^T + b: the form NormalizeGemm leaves, weights [n, k] and bias [n]."""
-    at = gemm.attributes
     return (
-        at.get_int("transB", 0) == 1
-        and at.get_int("transA", 0) == 0
-        and at.get_float("alpha", 1.0) == 1.0
-        and at.get_float("beta", 1.0) == 1.0
+        integer(gemm, "transB", 0) == 1
+        and integer(gemm, "transA", 0) == 0
+        and real(gemm, "alpha", 1.0) == 1.0
+        and real(gemm, "beta", 1.0) == 1.0
         and len(gemm.inputs) == 3
     )
 
 
-def per_channel(array: Array, value: ir.Value | None) -> Array | None:
+def per_channel(array: Array, value: ir.Value) -> Array | None:
     """float64 [channels] of a constant that meets `value` (channels on axis 1) elementwise; None if it is not a map
     of each channel."""
-    shape = static_shape(value)
+    shape = shape_of(value)
     if len(shape) < 2 or array.ndim > len(shape):
         return None
     aligned = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
@@ -70,26 +78,33 @@ def per_channel(array: Array, value: ir.Value | None) -> Array | None:
     return np.broadcast_to(aligned.reshape(-1).astype(np.float64), (shape[1],))
 
 
-def take_in(node: ir.Node, found: Affine) -> ir.Value:
+def take_in(node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
     """A copy of the producer with weights w * factor and bias b * factor + shift, computed in float64."""
-    producer = found.producer
-    weight = constant(producer.inputs[1])
-    bias = constant(producer.inputs[2]) if len(producer.inputs) > 2 else None
-    graph = graph_of(node)
-    if weight is None:
-        raise ValueError("a match without constant weights")
-    factor = found.factor.reshape(-1, *(1,) * (weight.ndim - 1))
-    old_bias = np.zeros(weight.shape[0]) if bias is None else bias.astype(np.float64)
+    producer, channels = found.producer, found.channels
+    weight, bias = weights_of(producer)
+    factor = channels.factor.reshape(-1, *(1,) * (weight.ndim - 1))
     inputs = [
         producer.inputs[0],
-        initializer(graph, (weight.astype(np.float64) * factor).astype(np.float32), f"{producer.name}.weight"),
-        initializer(graph, (old_bias * found.factor + found.shift).astype(np.float32), f"{producer.name}.bias"),
+        edit.initializer((weight * factor).astype(np.float32), f"{producer.name}.weight"),
+        edit.initializer((bias * channels.factor + channels.shift).astype(np.float32), f"{producer.name}.bias"),
     ]
-    return insert(
-        node,
-        producer.op_type,
-        inputs,
-        attributes(producer),
-        name=producer.name or "",
-        origins=(producer, node),
-    )
+    return edit.insert(node, producer.op_type, inputs, attributes(producer), origins=(producer, node))
+
+
+def weights_of(producer: ir.Node) -> tuple[Array, Array]:
+    """Constant weights, float32, and bias, float64 [channels], of a Conv or canonical Gemm."""
+    weight, bias = constant_input(producer, 1), constant_input(producer, 2)
+    if weight is None:
+        raise ValueError("a match without constant weights")
+    return weight, np.zeros(weight.shape[0]) if bias is None else bias.astype(np.float64)
+
+
+def rounding(found: Affine) -> Rounding:
+    """Both sides sum the products of one window; the map multiplies them and adds."""
+    weight, bias = weights_of(found.producer)
+    factor = np.abs(found.channels.factor)
+    window = tuple(range(1, weight.ndim))
+    gain = np.abs(weight).sum(axis=window, dtype=np.float64) * factor
+    (source, *_) = found.producer.inputs
+    assert source is not None
+    return Rounding(math.prod(weight.shape[1:]), ((source, gain),), np.abs(bias) * factor + found.channels.added)

@@ -1,23 +1,40 @@
-"""Does a rewritten model still compute what it did: run both on the same random input and compare."""
+"""Does the rewritten model still compute what it did: each match by itself, and the whole once at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import onnx
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.frontend.rewrite import Match, Rounding
+from axbuild.toolchain.graph import OPSET, Array
 
 SEED = 20
 Tensors = dict[str, Array]
 
+FLOAT_EPSILON = float(np.finfo(np.float32).eps)
+
+CONFIDENCE = 8.0
+"""Rounding errors of n sums are independent enough to grow with sqrt(n): they stay below lambda sqrt(n) u times the sum
+of magnitudes with probability 1 - 2 n exp(-lambda^2 / 2) (Higham and Mary, SIAM J. Sci. Comput. 41, 2019)."""
+
+WHOLE = 1e-3
+"""of an output's largest magnitude: by how much all rounding together may change a model that amplifies none of it"""
+
+NUDGE = 2.0**-19
+"""relative change of the inputs that shows how much a model amplifies rounding: a few steps of float32"""
+
+AMPLIFIED = 30.0
+"""how much more than such a nudge a rewritten model may change an output: every layer rounds anew, the nudge is once"""
+
 
 class TransformationError(AxError):
-    """A rewrite changed what the model computes by more than its tolerance: a defect of the rewrite."""
+    """The front end changed what the model computes by more than rounding: a defect of ours."""
 
     code = "AX306"
 
@@ -34,20 +51,57 @@ class NotRunnableError(AxError):
     code = "AX307"
 
 
-def random_inputs(model: ModelProto) -> Tensors:
-    """float32 standard normal of every input's shape, the same in every run."""
-    rng = np.random.default_rng(SEED)
-    shapes = {value.name: [item.dim_value for item in value.type.tensor_type.shape.dim] for value in model.graph.input}
-    return {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
+@dataclass(frozen=True)
+class Trial:
+    """What the user's model makes of one random input, the same in every run."""
+
+    model: LightModel
+    inputs: Tensors
+    outputs: Tensors
 
 
-def run(model: ModelProto, inputs: Tensors, names: Iterable[str] = ()) -> Tensors:
-    """The model's outputs and the tensors `names`, by onnxruntime at its basic level on one thread."""
-    content = _with_outputs(model, sorted(set(names)))
+def trial(model: LightModel) -> Trial:
+    """Standard normal numbers for float32; integers are below 8, or 0 and 1 where the model takes them for indices
+    of short axes."""
+    inputs = random_inputs(model, 8)
     try:
-        session = ort.open_session(content)
+        return Trial(model, inputs, run(model, inputs))
+    except NotRunnableError:
+        if all(array.dtype == np.float32 for array in inputs.values()):
+            raise
+    inputs = random_inputs(model, 2)
+    return Trial(model, inputs, run(model, inputs))
+
+
+def random_inputs(model: LightModel, below: int = 8) -> Tensors:
+    rng = np.random.default_rng(SEED)
+    return {value.name: _random(value, below, rng) for value in model.inputs}
+
+
+def _random(value: ValueInfoProto, below: int, rng: np.random.Generator) -> Array:
+    shape = [item.dim_value for item in value.type.tensor_type.shape.dim]
+    match value.type.tensor_type.elem_type:
+        case TensorProto.INT32 | TensorProto.INT64 as kind:
+            return rng.integers(below, size=shape, dtype=np.int32 if kind == TensorProto.INT32 else np.int64)
+        case TensorProto.BOOL:
+            return rng.integers(2, size=shape, dtype=np.int8).astype(np.bool_)
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def run(model: LightModel, inputs: Tensors, names: Iterable[str] = ()) -> Tensors:
+    """The model's outputs and the tensors `names`, by onnxruntime without its optimisations, on one thread."""
+    values = _values(model, inputs, names)
+    return {name: value.numpy() for name, value in values.items()}
+
+
+def _values(model: LightModel, inputs: Tensors, names: Iterable[str]) -> dict[str, ort.Value]:
+    content = _with_outputs(model.proto, sorted(set(names)))
+    try:
+        session = ort.open_session(content, level="off", arena=False)
+        given = {**inputs, **model.weights}
+        feeds = {item.name: ort.Value.ortvalue_from_numpy(given[item.name]) for item in session.get_inputs()}
         outputs = [value.name for value in session.get_outputs()]
-        return dict(zip(outputs, session.run(outputs, inputs), strict=True))
+        return dict(zip(outputs, session.run_with_ort_values(outputs, feeds), strict=True))
     except ort.FAILURES as error:
         raise NotRunnableError(f"onnxruntime does not run the model: {ort.failure_text(error)}") from None
 
@@ -56,35 +110,137 @@ def _with_outputs(model: ModelProto, names: list[str]) -> bytes:
     """The model's bytes with the tensors `names` as outputs beside its own; the model is left as it was."""
     own = len(model.graph.output)
     known = {value.name for value in model.graph.output}
-    for name in names:
-        if name not in known:
-            model.graph.output.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     try:
+        model.graph.output.extend(ValueInfoProto(name=name) for name in names if name not in known)
         return bytes(model.SerializeToString())
     finally:
         del model.graph.output[own:]
 
 
-def compare(rewrite: str, tolerance: float, before: Tensors, after: Tensors) -> None:
-    """Raise TransformationError for the first tensor that differs by more than tolerance * max|before|."""
+def check_matches(model: LightModel, inputs: Tensors, matches: Sequence[Match]) -> Tensors:
+    """The outputs of a model that computes both sides of every match.
+
+    Raises TransformationError for the first match whose sides differ by more than its arithmetic rounds.
+    """
+    wanted = {name for match in matches for name in _tensors(match)}
+    values = _values(model, inputs, wanted)
+    known = inputs | model.weights
+
+    def tensor(name: str) -> Array:
+        return known[name] if name in known else values[name].numpy()
+
+    for match in matches:
+        before, after, *sources = (tensor(name) for name in _tensors(match))
+        allowed = limit(match.rounding, [largest(array) for array in sources], before.ndim)
+        _require_close(f"{match.rewrite} of node '{match.node}'", match.after.name or "", before, after, allowed)
+    return {value.name: values[value.name].numpy() for value in model.proto.graph.output}
+
+
+def whole(trial: Trial, outputs: Tensors) -> str:
+    """How the outputs differ from the user's model by more than rounding explains, in words; "" where they do not.
+
+    Random weights can make a deep model turn the last bits of its input into its first digits. Where outputs differ,
+    the user's own model on inputs nudged by such bits says how much of it that is.
+    """
+    found = _different(trial.outputs, outputs, {})
+    if not found:
+        return ""
+    rng = np.random.default_rng(SEED)
+    nudged = {
+        name: array * (1 + NUDGE * rng.choice(np.array([-1, 1], np.float32), array.shape))
+        if array.dtype == np.float32
+        else array
+        for name, array in trial.inputs.items()
+    }
+    return _different(trial.outputs, outputs, run(trial.model, nudged))
+
+
+def _different(before: Tensors, after: Tensors, nudged: Tensors) -> str:
     for name, old in before.items():
-        new = after[name]
-        if old.shape != new.shape:
-            raise TransformationError(
-                f"{rewrite} turned the shape of tensor '{name}' from {old.shape} into {new.shape}"
-            )
-        finite = np.isfinite(old)
-        limit = tolerance * float(np.abs(old[finite]).max(initial=0.0))
-        if not np.array_equal(old[~finite], new[~finite], equal_nan=True):
-            raise NotFiniteError(
-                f"tensor '{name}' of the model has values that are not finite, and not always the same ones",
-                hint="the weights may be damaged, or too large for float32",
-            )
-        if not np.isfinite(new[finite]).all():
-            raise TransformationError(f"{rewrite} made values of tensor '{name}' that are not finite")
-        difference = np.abs(old[finite].astype(np.float64) - new[finite])
-        if difference.size and difference.max() > limit:
-            raise TransformationError(
-                f"{rewrite} changed tensor '{name}' by {difference.max():.3g}, more than {limit:.3g}",
-                hint="this is a defect of the rewrite; please report it with the model",
-            )
+        moved = nudged.get(name, old)
+        if moved.shape != old.shape or (old.dtype != np.float32 and not np.array_equal(moved, old)):
+            continue  # what is picked, or how much of it, hangs on the last bits
+        swing = 0.0 if old.dtype != np.float32 else AMPLIFIED * largest(moved - old)
+        if difference := differs(name, old, after[name], max(swing, WHOLE * largest(old))):
+            return difference
+    return ""
+
+
+def culprit(trial: Trial, model: LightModel, difference: str) -> TransformationError:
+    """The error for a model whose outputs differ although every match keeps to its rounding.
+
+    Conversion and folding are left, and both keep the names of tensors: the first that differs is the place.
+    """
+    there = {name for node in trial.model.proto.graph.node for name in node.output}
+    names = [name for node in model.proto.graph.node for name in node.output if name in there]
+    before, after = run(trial.model, trial.inputs, names), run(model, trial.inputs, names)
+    makers = {name: node for node in model.proto.graph.node for name in node.output}
+    for name in names:
+        if found := differs(name, before[name], after[name], WHOLE * largest(before[name])):
+            node = makers[name]
+            difference = f"{found}, output of node '{node.name}' ({node.op_type})"
+            break
+    return TransformationError(
+        f"conversion to opset {OPSET} or constant folding {difference}",
+        hint="this is a defect of the front end; please report it with the model",
+    )
+
+
+def _tensors(match: Match) -> list[str]:
+    values = (match.before, match.after, *(value for value, _ in match.rounding.gains))
+    return [value.name or "" for value in values]
+
+
+def largest(array: Array) -> float:
+    """The largest finite magnitude."""
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))
+    if np.isfinite(low) and np.isfinite(high):
+        return max(abs(low), high)
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
+
+
+def limit(rounding: Rounding, sizes: Sequence[float], rank: int) -> Array:
+    """The largest difference that rounding explains, in the form of the output's channels."""
+    pairs = zip(rounding.gains, sizes, strict=True)
+    magnitude = np.asarray(rounding.offset) + sum(np.asarray(gain) * size for (_, gain), size in pairs)
+    allowed: Array = CONFIDENCE * np.sqrt(rounding.terms) * FLOAT_EPSILON * magnitude
+    return allowed.reshape(-1, *(1,) * (rank - 2)) if allowed.ndim else allowed
+
+
+def _require_close(what: str, name: str, before: Array, after: Array, limit: Array | float) -> None:
+    difference = differs(name, before, after, limit)
+    if difference:
+        raise TransformationError(
+            f"{what} {difference}", hint="this is a defect of the rewrite; please report it with the model"
+        )
+
+
+def differs(name: str, before: Array, after: Array, limit: Array | float) -> str:
+    """How a tensor changed by more than `limit`, in words; "" where it did not. Raises NotFiniteError."""
+    if before.shape != after.shape:
+        return f"turned the shape of tensor '{name}' from {before.shape} into {after.shape}"
+    if before.dtype != np.float32:
+        changed = int((before != after).sum())
+        return f"changed {changed} of {before.size} values of tensor '{name}'" if changed else ""
+    with np.errstate(invalid="ignore"):  # infinities are looked at one by one
+        gap = np.subtract(before, after, dtype=np.float32)
+        np.abs(gap, out=gap)
+        return "" if (gap <= limit).all() else _told_apart(name, before, after, limit)
+
+
+def _told_apart(name: str, before: Array, after: Array, limit: Array | float) -> str:
+    finite = np.isfinite(before)
+    if not np.array_equal(before[~finite], after[~finite], equal_nan=True):
+        raise NotFiniteError(
+            f"tensor '{name}' of the model has values that are not finite, and not always the same ones",
+            hint="the weights may be damaged, or too large for float32",
+        )
+    if not np.isfinite(after[finite]).all():
+        return f"made values of tensor '{name}' that are not finite"
+    gap = np.where(finite, np.abs(before.astype(np.float64) - after), 0.0)
+    over = gap - limit
+    if not gap.size or over.max() <= 0:
+        return ""
+    worst = np.unravel_index(int(over.argmax()), gap.shape)
+    allowed = float(np.broadcast_to(limit, gap.shape)[worst])
+    return f"changed tensor '{name}' by {gap[worst]:.3g}, more than {allowed:.3g}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.affine import Affine, take_in, weighted_producer
-from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite, constant
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.frontend.affine import Affine, ChannelMap, rounding, take_in, weighted_producer
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.graph import constant_input, integer, real
 
 
 class FuseBatchNorm(Rewrite[Affine]):
@@ -17,31 +17,32 @@ class FuseBatchNorm(Rewrite[Affine]):
     """
 
     op = ("BatchNormalization",)
-    tolerance = 1e-4
+    is_needed = False
 
     def match(self, node: ir.Node) -> Affine | NoMatch:
         producer = weighted_producer(node.inputs[0], "BatchNormalization")
         if isinstance(producer, NoMatch):
             return producer
-        coefficients = batch_norm_map(node)
-        if isinstance(coefficients, NoMatch):
-            return coefficients
-        return Affine(producer, *coefficients)
+        channels = batch_norm_map(node)
+        return channels if isinstance(channels, NoMatch) else Affine(producer, channels)
 
-    def replace(self, node: ir.Node, found: Affine) -> ir.Value:
-        return take_in(node, found)
+    def replace(self, node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
+        return take_in(node, found, edit)
+
+    def rounding(self, node: ir.Node, found: Affine) -> Rounding:
+        return rounding(found)
 
 
-def batch_norm_map(node: ir.Node) -> tuple[Array, Array] | NoMatch:
-    """(k, beta - mean k) of a BatchNormalization in float64 [channels]."""
-    if node.attributes.get_int("training_mode", 0) or any(output.uses() for output in node.outputs[1:]):
+def batch_norm_map(node: ir.Node) -> ChannelMap | NoMatch:
+    """factor k and shift beta - mean k of a BatchNormalization."""
+    if integer(node, "training_mode", 0) or any(output.uses() for output in node.outputs[1:]):
         return NoMatch("BatchNormalization is in training mode")
-    arrays = [constant(value) for value in node.inputs[1:5]]
+    arrays = [constant_input(node, index) for index in range(1, 5)]
     if any(array is None for array in arrays):
         return NoMatch("BatchNormalization has coefficients that are not constant")
     gamma, beta, mean, var = (array.astype(np.float64) for array in arrays if array is not None)
     with np.errstate(invalid="ignore", divide="ignore"):
-        factor = gamma / np.sqrt(var + node.attributes.get_float("epsilon", 1e-5))
+        factor = gamma / np.sqrt(var + real(node, "epsilon", 1e-5))
     if not np.isfinite(factor).all():
         return NoMatch("BatchNormalization has a negative variance")
-    return factor, beta - mean * factor
+    return ChannelMap(factor, beta - mean * factor, np.abs(beta) + np.abs(mean * factor))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite, attributes, constant, insert, ints, only_reader
+from axbuild.toolchain.frontend.affine import weights_of
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.graph import constant_input, has_one_reader, input_of, integers, is_constant, needed_input, text
 
 
 @dataclass(frozen=True)
@@ -22,31 +25,32 @@ class FusePad(Rewrite[Padded]):
     """Conv(Pad(x, p, 0); q) -> Conv(x; p + q)"""
 
     op = ("Conv",)
-    tolerance = 1e-6
+    is_needed = False
 
     def match(self, node: ir.Node) -> Padded | NoMatch:
-        value = node.inputs[0]
-        pad = value.producer() if value is not None else None
-        if value is None or pad is None or pad.op_type != "Pad":
+        value = needed_input(node, 0)
+        pad = value.producer()
+        if pad is None or pad.op_type != "Pad":
             return NoMatch("input of Conv is not a Pad")
-        if not only_reader(value):
+        if not has_one_reader(value):
             return NoMatch("Pad output has another reader")
+        if not is_constant(node.inputs[1]):
+            return NoMatch("Conv weights are not constant")
         pads = self._zero_pads(pad)
         if isinstance(pads, NoMatch):
             return pads
-        if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
+        if text(node, "auto_pad", "NOTSET") != "NOTSET":
             return NoMatch("Conv has auto_pad")
-        own = ints(node, "pads", (0,) * len(pads))
+        own = integers(node, "pads", (0,) * len(pads))
         return Padded(pad, tuple(a + b for a, b in zip(pads, own, strict=True)))
 
     def _zero_pads(self, pad: ir.Node) -> tuple[int, ...] | NoMatch:
         """Pads of the spatial axes, all begins first."""
-        if pad.attributes.get_string("mode", "constant") != "constant":
+        if text(pad, "mode", "constant") != "constant":
             return NoMatch("Pad repeats pixels")
-        given = pad.inputs[2] if len(pad.inputs) > 2 else None
-        fill = constant(given) if given is not None else np.zeros(())
-        amounts = constant(pad.inputs[1])
-        if amounts is None or fill is None or len(pad.inputs) > 3:
+        fill = constant_input(pad, 2) if input_of(pad, 2) is not None else np.zeros(())
+        amounts = constant_input(pad, 1)
+        if amounts is None or fill is None or input_of(pad, 3) is not None:
             return NoMatch("Pad has operands that are not constant, or names axes")
         if np.any(fill != 0):
             return NoMatch("Pad fills with another value than zero")
@@ -55,7 +59,12 @@ class FusePad(Rewrite[Padded]):
             return NoMatch("Pad crops, or pads the batch or the channels")
         return tuple(int(item) for item in (*begins[2:], *ends[2:]))
 
-    def replace(self, node: ir.Node, found: Padded) -> ir.Value:
+    def replace(self, node: ir.Node, found: Padded, edit: Edit) -> ir.Value:
         settled = {**attributes(node), "pads": list(found.pads)}
         inputs = [found.pad.inputs[0], *node.inputs[1:]]
-        return insert(node, "Conv", inputs, settled, name=node.name or "", origins=(node, found.pad))
+        return edit.insert(node, "Conv", inputs, settled, origins=(node, found.pad))
+
+    def rounding(self, node: ir.Node, found: Padded) -> Rounding:
+        weight, bias = weights_of(node)
+        gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
+        return Rounding(math.prod(weight.shape[1:]), ((needed_input(found.pad, 0), gain),), np.abs(bias))

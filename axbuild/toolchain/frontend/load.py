@@ -1,25 +1,27 @@
-"""A folder with an ONNX file -> a checked model whose weights are all in memory; nothing outside the folder is read."""
+"""A folder with an ONNX file -> a valid, supported model, its weights as arrays; nothing outside the folder is read."""
 
 from __future__ import annotations
 
-import difflib
+import mmap
 import stat
 from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
+from axbuild.toolchain.frontend import wire
+from axbuild.toolchain.frontend.light import INLINE_BYTES, LightModel, array_bytes, is_large
+from axbuild.toolchain.frontend.naming import name_nodes
+from axbuild.toolchain.frontend.support import require_supported
 from axbuild.toolchain.frontend.text import broken_text
+from axbuild.toolchain.graph import IR_VERSION, Array
 
 SIZE_LIMIT = 2**31 - 1
 """bytes; protobuf's own limit for one message"""
-
-OLDEST_OPSET = 7
-_FLOATS = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
-_BRANCHES = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
 
 
 class NotAModelError(AxError):
@@ -40,20 +42,19 @@ class InvalidModelError(AxError):
     code = "AX302"
 
 
-class UnsupportedModelError(AxError):
-    """A valid model that the front end does not take: its types, opset, control flow or domains."""
+def load(folder: Path) -> LightModel:
+    """The one .onnx file in `folder` with its external data.
 
-    code = "AX303"
-
-
-def load(folder: Path) -> ModelProto:
-    """The one .onnx file in `folder`, its external data embedded, checked by ONNX's checker and for float32."""
+    Nodes have unique names and the default domain is spelled "". Raises UnsupportedModelError with all that the front
+    end does not take, InvalidModelError where ONNX's checker refuses the graph.
+    """
     file = _only_model(folder)
-    model = _parse(file)
-    embed_external_data(model, folder)
-    _check_operators(model)
+    model = read(file)
+    _one_default_domain(model.proto)
+    name_nodes(model.proto.graph.node)
+    require_supported(model)
+    model.proto.ir_version = IR_VERSION  # an initialiser need be no input; nothing else changed since the oldest
     _check_valid(model, file.name)
-    _check_types(model)
     return model
 
 
@@ -63,6 +64,8 @@ def _only_model(folder: Path) -> Path:
         names = ", ".join(path.name for path in found) or "none"
         raise NotAModelError(f"a float model needs exactly one .onnx file among its sources, found {names}")
     size = found[0].stat().st_size
+    if not size:
+        raise NotAModelError(f"{found[0].name} is empty")
     if size > SIZE_LIMIT:
         raise NotAModelError(
             f"{found[0].name} has {size} bytes, more than the {SIZE_LIMIT} that one ONNX file may have",
@@ -71,39 +74,127 @@ def _only_model(folder: Path) -> Path:
     return found[0]
 
 
-def _parse(file: Path) -> ModelProto:
-    content = file.read_bytes()
-    if not content:
-        raise NotAModelError(f"{file.name} is empty")
-    model = ModelProto()
-    try:
-        model.ParseFromString(content)
-    except DecodeError:
-        raise NotAModelError(
-            f"{file.name} is not an ONNX model, or it is cut off: its {len(content)} bytes do not parse",
-            hint="fetch or export the file again",
-        ) from None
-    if field := broken_text(model):
+_OTHERS = {
+    b"version https://git-lfs": ("is a Git LFS pointer, not the model itself", "run `git lfs pull`"),
+    b"PK\x03\x04": ("is a zip archive, as PyTorch's .pt files are, and no ONNX model", "export the model to ONNX"),
+    b"\x89HDF\r\n": ("is an HDF5 file, as Keras writes them, and no ONNX model", "export the model to ONNX"),
+    b"\x1f\x8b": ("is a gzip archive, and no ONNX model", "unpack it"),
+}
+"""first bytes -> what the file is, and the way out"""
+
+
+def read(file: Path) -> LightModel:
+    """An ONNX file with its external data, its weights as arrays; raises NotAModelError, ExternalDataError."""
+    with (
+        file.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as content,
+    ):
+        for magic, (what, hint) in _OTHERS.items():
+            if content[: len(magic)] == magic:
+                raise NotAModelError(f"{file.name} {what}", hint=hint)
+        try:
+            light, cuts = wire.cut(content, INLINE_BYTES)
+            model = ModelProto.FromString(light)
+        except (wire.MalformedError, DecodeError):
+            raise NotAModelError(
+                f"{file.name} is not an ONNX model, or it is cut off: its {len(content)} bytes do not parse",
+                hint="fetch or export the file again",
+            ) from None
+    if field := _broken_text(model, [item.stub for item in cuts]):
         raise NotAModelError(f"{file.name} is damaged: a {field} in it is not text")
     if not model.HasField("graph") or not model.graph.node or not model.opset_import:
         raise NotAModelError(f"{file.name} is not an ONNX model: it holds no graph with nodes and an opset")
-    return model
+    named = [*(tensor.name for tensor in model.graph.initializer), *(item.stub.name for item in cuts)]
+    if twice := [name for name, count in Counter(named).items() if count > 1]:
+        raise InvalidModelError(f"{file.name} is not a valid ONNX model: it has two initialisers named '{twice[0]}'")
+    _forget_inputs(model, set(named))
+    result = LightModel(model)
+    for item in cuts:
+        _move_out(result, item.stub, file, item.start, item.length)
+    _read_inner(result, file.parent)
+    return result
 
 
-def embed_external_data(model: ModelProto, folder: Path) -> None:
-    """Read every tensor stored outside into the model; raises ExternalDataError on whatever leaves `folder`."""
-    total = 0
-    for tensor in _tensors(model):
-        if tensor.data_location != TensorProto.EXTERNAL:
+def _forget_inputs(model: ModelProto, weights: set[str]) -> None:
+    """Before IR version 4 every initialiser was an input too."""
+    kept = [value for value in model.graph.input if value.name not in weights]
+    if len(kept) < len(model.graph.input):
+        copies = [ValueInfoProto.FromString(value.SerializeToString()) for value in kept]
+        del model.graph.input[:]
+        model.graph.input.extend(copies)
+
+
+def _broken_text(model: ModelProto, stubs: list[TensorProto]) -> str:
+    return next((field for message in (model, *stubs) if (field := broken_text(message))), "")
+
+
+def _move_out(model: LightModel, tensor: TensorProto, file: Path, start: int, length: int) -> None:
+    """Read the tensor's elements from `file` as one of the model's weights."""
+    dtype = _dtype(tensor)
+    if length != array_bytes(tensor):
+        raise InvalidModelError(
+            f"initialiser '{tensor.name}' is {dtype} {list(tensor.dims)}, {array_bytes(tensor)} bytes, "
+            f"and the model has {length} for it"
+        )
+    array: Array = np.fromfile(file, dtype, int(np.prod(tensor.dims)), offset=start).reshape(tuple(tensor.dims))
+    model.move_out(tensor.name, array, tensor.data_type)
+
+
+def _dtype(tensor: TensorProto) -> np.dtype[np.generic]:
+    try:
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    except KeyError:
+        raise InvalidModelError(f"initialiser '{tensor.name}' has the unknown type {tensor.data_type}") from None
+
+
+def _read_inner(model: LightModel, folder: Path) -> None:
+    """Weights in external files, and large ones that are no raw bytes, out of the message."""
+    for tensor in _constants(model.proto):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            file, start, length = external_place(tensor, folder)
+            with file.open("rb") as stream:
+                stream.seek(start)
+                tensor.raw_data = stream.read(length)
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
+    small = []
+    for tensor in model.proto.graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            _move_out(model, tensor, *external_place(tensor, folder))
             continue
-        content = _external_bytes(tensor, folder, SIZE_LIMIT - total)
-        total += len(content)
-        tensor.raw_data = content
-        tensor.data_location = TensorProto.DEFAULT
-        del tensor.external_data[:]
+        array = _array(tensor)
+        if is_large(tensor.ByteSize()):
+            model.move_out(tensor.name, array, tensor.data_type)
+        else:
+            small.append(tensor)
+    if len(small) < len(model.proto.graph.initializer):
+        kept = [TensorProto.FromString(tensor.SerializeToString()) for tensor in small]
+        del model.proto.graph.initializer[:]
+        model.proto.graph.initializer.extend(kept)
 
 
-def _external_bytes(tensor: TensorProto, folder: Path, room: int) -> bytes:
+def _array(tensor: TensorProto) -> Array:
+    _dtype(tensor)
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except (ValueError, TypeError) as error:
+        raise InvalidModelError(f"initialiser '{tensor.name}' is not {list(tensor.dims)}: {error}") from None
+
+
+def _constants(model: ModelProto) -> list[TensorProto]:
+    """Tensors in nodes, of the graph and of functions."""
+    return [
+        attribute.t
+        for nodes in (model.graph.node, *(function.node for function in model.functions))
+        for node in nodes
+        for attribute in node.attribute
+        if attribute.type == onnx.AttributeProto.TENSOR
+    ]
+
+
+def external_place(tensor: TensorProto, folder: Path) -> tuple[Path, int, int]:
+    """(file, offset, length) of a tensor stored outside; raises ExternalDataError on whatever leaves `folder`."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     file = _inside(folder, location, tensor.name)
@@ -116,11 +207,7 @@ def _external_bytes(tensor: TensorProto, folder: Path, room: int) -> bytes:
             f"and the file has {size} bytes",
             hint="the data file is cut off or belongs to another model",
         )
-    if length > room:
-        raise ExternalDataError(f"the model and its external data have more than {SIZE_LIMIT} bytes together")
-    with file.open("rb") as stream:
-        stream.seek(offset)
-        return stream.read(length)
+    return file, offset, length
 
 
 def _inside(folder: Path, location: str, tensor: str) -> Path:
@@ -149,55 +236,33 @@ def _count(text: str, what: str, tensor: str) -> int:
     return int(text)
 
 
-def _tensors(model: ModelProto) -> list[TensorProto]:
-    constants = [
-        attribute.t
-        for nodes in (model.graph.node, *(function.node for function in model.functions))
-        for node in nodes
-        for attribute in node.attribute
-        if attribute.type == onnx.AttributeProto.TENSOR
-    ]
-    return [*model.graph.initializer, *constants]
+def _one_default_domain(model: ModelProto) -> None:
+    """ONNX's own domain may be spelled "ai.onnx"; everything behind knows it as ""."""
+    owners = [model.graph, *model.functions]
+    for node in (node for owner in owners for node in owner.node):
+        if node.domain == "ai.onnx":
+            node.domain = ""
+    for owner in (model, *model.functions):
+        stated = {entry.domain for entry in owner.opset_import}
+        for entry in list(owner.opset_import):
+            if entry.domain == "ai.onnx" and "" in stated:
+                owner.opset_import.remove(entry)
+            elif entry.domain == "ai.onnx":
+                entry.domain = ""
 
 
-def _check_operators(model: ModelProto) -> None:
-    """Every node is an ONNX operator (or a function of the model), and none holds a graph of its own."""
-    local = {(function.domain, function.name) for function in model.functions}
-    known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
-    versions = {entry.domain: entry.version for entry in model.opset_import}
-    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
-    for index, node in enumerate(nodes):
-        name = node.name or f"number {index}"
-        if (node.domain, node.op_type) in local:
-            continue
-        if node.domain not in ("", "ai.onnx") or node.op_type not in known:
-            near = difflib.get_close_matches(node.op_type, known, 1) if not node.domain else []
-            domain = f" of domain '{node.domain}'" if node.domain else ""
-            raise UnsupportedModelError(
-                f"node '{name}' has the operator {node.op_type}{domain}, which ONNX does not define",
-                hint=f"did you mean {near[0]}?" if near else "export the model with standard ONNX operators only",
-            )
-        if any(attribute.type in _BRANCHES for attribute in node.attribute):
-            raise UnsupportedModelError(
-                f"node '{name}' ({node.op_type}) is control flow; a model must be one static graph"
-            )
-    version = versions.get("", versions.get("ai.onnx", 0))
-    newest = onnx.defs.onnx_opset_version()
-    if not OLDEST_OPSET <= version <= newest:
-        raise UnsupportedModelError(f"the model has opset {version}; opsets {OLDEST_OPSET} to {newest} are supported")
-
-
-def _check_valid(model: ModelProto, name: str) -> None:
+def _check_valid(model: LightModel, name: str) -> None:
     """ONNX's checker, less its demand that inputs and outputs state a shape: inference knows better."""
-    values = (value.type.tensor_type for value in (*model.graph.input, *model.graph.output))
+    graph = model.proto.graph
+    values = (value.type.tensor_type for value in (*graph.input, *graph.output))
     shapeless = [tensor for tensor in values if not tensor.HasField("shape")]
     for tensor in shapeless:
         tensor.shape.SetInParent()
-    counted = Counter(value.name for value in model.graph.output)
+    counted = Counter(value.name for value in graph.output)
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidModelError(f"{name} is not a valid ONNX model: it has two outputs named '{twice[0]}'")
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(model.proto)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InvalidModelError(f"{name} is not a valid ONNX model: {_first_lines(str(error))}") from None
     finally:
@@ -208,31 +273,3 @@ def _check_valid(model: ModelProto, name: str) -> None:
 def _first_lines(text: str) -> str:
     """ONNX's own words without the dump of the node that follows them."""
     return " ".join(line.strip() for line in text.strip().splitlines()[:3] if line.strip())
-
-
-def _check_types(model: ModelProto) -> None:
-    weights = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        kind = value.type.tensor_type.elem_type
-        if value.name not in weights and kind != TensorProto.FLOAT:
-            raise UnsupportedModelError(
-                f"input '{value.name}' is {_type_name(kind)}; only float32 models are supported so far"
-            )
-    for tensor in _tensors(model):
-        if tensor.data_type in _FLOATS:
-            raise UnsupportedModelError(
-                f"tensor '{tensor.name}' is {_type_name(tensor.data_type)}; only float32 models are supported so far",
-                hint="export the model in float32",
-            )
-    quantised = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    if quantised:
-        raise UnsupportedModelError(
-            f"the model is quantised already (node '{quantised[0].name}'); give the float model"
-        )
-
-
-def _type_name(kind: int) -> str:
-    if not kind:
-        return "not a tensor"
-    names = {number: name.lower() for name, number in TensorProto.DataType.items()}
-    return str(names.get(kind, f"of the unknown type {kind}"))

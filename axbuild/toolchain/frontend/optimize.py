@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,21 @@ from onnx import ModelProto
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
-from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
-from axbuild.toolchain.frontend.fold import fold, sweep
+from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
+from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
-from axbuild.toolchain.frontend.load import SIZE_LIMIT, UnsupportedModelError, load
+from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
+from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
-from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
-from axbuild.toolchain.frontend.rewrite import ORIGINS, Outcome, Rewrite, apply
+from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
+from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.to_reshape import ToReshape
-from axbuild.toolchain.frontend.version import IR_VERSION, to_opset
+from axbuild.toolchain.frontend.version import open_functions, to_opset
+from axbuild.toolchain.graph import ORIGINS
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     ExplicitPads(),
@@ -44,90 +45,65 @@ REWRITES: tuple[Rewrite[Any], ...] = (
 """In this order: each sees the graph that the earlier ones left."""
 
 
-DOWNSTREAM = 100.0
-"""how much more than at the tensors a rewrite computes a model's outputs may differ: a Sigmoid or Softmax far from its
-middle turns rounding of its input into many times that of its own small values"""
-
-FOLD_TOLERANCE = 1e-3
-"""of the largest magnitude of each output; onnx and onnxruntime round constant work differently"""
-
-
 @dataclass(frozen=True)
 class OptimizeParams:
-    """input_shapes: input name -> its shape, where the model leaves one open or another one is wanted."""
+    """input_shapes: input name -> its shape, where the model leaves one open or another one is wanted.
+
+    disable_onnx_optimization: leave out the rewrites that only make the graph smaller.
+    disable_transformation_check: compare no match by itself, only the whole at the end.
+    """
 
     input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    disable_onnx_optimization: bool = False
+    disable_transformation_check: bool = False
 
 
 def optimize(model: Path, out: Path, *, params: OptimizeParams) -> None:
-    """`model`: a folder with one .onnx and its external data. Writes optimized.onnx and interface.json."""
-    graph = simplify(load(model), params.input_shapes)
-    content = graph.SerializeToString(deterministic=True)
-    if len(content) > SIZE_LIMIT:
-        raise UnsupportedModelError("the optimised model is larger than 2 GB, which one ONNX file cannot be")
-    (out / "optimized.onnx").write_bytes(content)
-    text = json.dumps(shapes.interface(graph), indent=1, sort_keys=True)
+    """`model`: a folder with one .onnx and its external data. Writes optimized/ (see `save`) and interface.json."""
+    done = simplify(load(model), params)
+    save(done, out / "optimized")
+    text = json.dumps(shapes.interface(done), indent=1, sort_keys=True)
     (out / "interface.json").write_text(text + "\n", encoding="utf-8")
 
 
-def simplify(model: ModelProto, input_shapes: Mapping[str, tuple[int, ...]]) -> ModelProto:
-    """Static shapes, folded constants, fused and canonical operators.
+def simplify(given: LightModel, params: OptimizeParams) -> LightModel:
+    """Static shapes, folded constants, fused and canonical operators, checked numerically."""
+    original, converted = prepared(given, params.input_shapes)
+    trial = check.trial(original)
+    model, edit = rewritten(converted, only_needed=params.disable_onnx_optimization)
+    return _finished(_checked(model, edit, trial, each=not params.disable_transformation_check))
 
-    Every rewrite that changed something is checked numerically against the graph before it.
-    """
-    name_nodes(model.graph.node)
-    model.ir_version = IR_VERSION
+
+def prepared(model: LightModel, input_shapes: dict[str, tuple[int, ...]]) -> tuple[LightModel, LightModel]:
+    """(the user's model as onnxruntime runs it, the same at our opset with every shape that is known)."""
     shapes.fix_input_shapes(model, input_shapes)
-    shapes.infer(model)
-    shapes.require_reasonable(model)
-    inputs = check.random_inputs(model)
-    expected = check.run(model, inputs)
-    del model.graph.value_info[:]
-    model = _folded(to_opset(model))
-    check.compare("conversion and constant folding", FOLD_TOLERANCE, expected, check.run(model, inputs))
-    graph = ir.serde.deserialize_model(model)
+    open_functions(model)
+    converted = to_opset(model)
+    shapes.infer(converted)
+    shapes.require_reasonable(converted)
+    known = shapes.static_shapes(converted)
+    for one in (model, converted):
+        state_dilated_pads(one.proto.graph.node, known)
+    return model, converted
+
+
+def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Edit]:
+    """The model folded and rewritten, and what was done to it."""
+    model = to_graph(converted)
+    fold(model)
+    edit = Edit(model.graph)
     for rewrite in REWRITES:
-        outcome = apply(rewrite, graph)
-        if isinstance(rewrite, FuseBatchNorm):
-            _warn_left(outcome)
-        if outcome.tensors:
-            model = _checked(rewrite, outcome, model, graph, inputs)
-            graph = ir.serde.deserialize_model(model)
-    return _finished(model)
+        if rewrite.is_needed or not only_needed:
+            reasons = apply(rewrite, edit)
+            if isinstance(rewrite, FuseBatchNorm):
+                _warn_left(reasons)
+    return model, edit
 
 
-def _folded(model: ModelProto) -> ModelProto:
-    name_nodes(model.graph.node)
-    shapes.infer(model)
-    graph = ir.serde.deserialize_model(model)
-    fold(graph)
-    after = ir.serde.serialize_model(graph)
-    shapes.infer(after)
-    shapes.require_static(after)
-    return after
-
-
-def _checked(
-    rewrite: Rewrite[Any], outcome: Outcome, before: ModelProto, graph: ir.Model, inputs: check.Tensors
-) -> ModelProto:
-    """The rewritten `graph` with its shapes, after every tensor it computes otherwise was compared with `before`."""
-    sweep(graph)
-    after = ir.serde.serialize_model(graph)
-    shapes.infer(after)
-    left = {name for node in after.graph.node for name in node.output}
-    names = [name for name in outcome.tensors if name in left]
-    values_before, values_after = check.run(before, inputs, names), check.run(after, inputs, names)
-    name = type(rewrite).__name__
-    touched = {tensor: values_before.pop(tensor) for tensor in names}
-    check.compare(name, rewrite.tolerance, touched, values_after)
-    check.compare(name, rewrite.tolerance * DOWNSTREAM, values_before, values_after)
-    return after
-
-
-def _warn_left(outcome: Outcome) -> None:
+def _warn_left(reasons: dict[str, str]) -> None:
     """One warning a reason, with the first node it holds for."""
-    for reason in dict.fromkeys(outcome.reasons.values()):
-        nodes = [node for node, found in outcome.reasons.items() if found == reason]
+    for reason in dict.fromkeys(reasons.values()):
+        nodes = [node for node, found in reasons.items() if found == reason]
         others = (
             f" and {len(nodes) - 1} others stay operators of their own"
             if nodes[1:]
@@ -136,17 +112,57 @@ def _warn_left(outcome: Outcome) -> None:
         warnings.warn(AxWarning("AX308", f"BatchNormalization '{nodes[0]}'{others}: {reason}"), stacklevel=2)
 
 
-def _finished(model: ModelProto) -> ModelProto:
-    """Unique names, static shapes, and nothing of the exporter's machine: no stack traces, no comments."""
-    name_nodes(model.graph.node)
+def _checked(model: ir.Model, edit: Edit, trial: check.Trial, *, each: bool) -> LightModel:
+    """The rewritten model, after its matches (`each`) and its outputs were compared with the user's."""
+    both, done = with_and_without(model, edit)
+    outputs = check.check_matches(both, trial.inputs, edit.matches) if each else check.run(done, trial.inputs)
+    if found := check.whole(trial, outputs):
+        if not each:
+            check.check_matches(both, trial.inputs, edit.matches)
+        raise check.culprit(trial, done, found)
+    return done
+
+
+def with_and_without(model: ir.Model, edit: Edit) -> tuple[LightModel, LightModel]:
+    """(the model with the nodes that were taken out of it, which computes both sides of every match; the model)."""
+    kept = len(model.graph)
+    # Behind the graph and last first, what was taken out still finds everything that it reads.
+    model.graph.extend(reversed(edit.removed))
+    both = from_graph(model)
+    return both, _first_nodes(both, kept)
+
+
+def _first_nodes(model: LightModel, count: int) -> LightModel:
+    """The model of its first nodes, without what only the others need."""
+    proto = ModelProto()
+    proto.CopyFrom(model.proto)
+    graph = proto.graph
+    del graph.node[count:]
+    read = {name for node in graph.node for name in node.input}
+    made = {name for node in graph.node for name in node.output}
+    weights = {name: array for name, array in model.weights.items() if name in read}
+    for fields, names in ((graph.initializer, read), (graph.value_info, made)):
+        kept = [item for item in fields if item.name in names]
+        del fields[:]
+        fields.extend(kept)
+    inputs = [value for value in graph.input if value.name in weights or value.name not in model.weights]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    return LightModel(proto, weights)
+
+
+def _finished(model: LightModel) -> LightModel:
+    """Static shapes, and nothing of the exporter's machine: no stack traces, no comments."""
+    shapes.infer(model)
     shapes.require_static(model)
-    model.producer_name, model.producer_version, model.doc_string = "axbuild", "", ""
-    for node in model.graph.node:
-        node.doc_string = ""
-        kept = [entry for entry in node.metadata_props if entry.key == ORIGINS]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output, *model.graph.initializer):
-        value.doc_string = ""
-        del value.metadata_props[:]
+    proto = model.proto
+    proto.producer_name = "axbuild"
+    for name in ("producer_version", "doc_string", "metadata_props"):
+        proto.ClearField(name)
+    graph = proto.graph
+    for item in (*graph.node, *graph.input, *graph.value_info, *graph.output, *graph.initializer):
+        item.ClearField("doc_string")
+        kept = [entry for entry in item.metadata_props if entry.key == ORIGINS]
+        del item.metadata_props[:]
+        item.metadata_props.extend(kept)
     return model

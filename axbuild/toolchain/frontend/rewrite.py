@@ -1,4 +1,4 @@
-"""What a rewrite is: an equation, a guard that answers with a reason, a replacement."""
+"""What a rewrite is: an equation, a guard that answers with a reason, a replacement, and how far it may be off."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.graph import ORIGINS, Array, Names, Shape, is_static, origins_of, tensor_names
 
 Found = TypeVar("Found")
-
-ORIGINS = "axbuild.origins"
-"""metadata_props key of a fused node: the names of all nodes it came from, first its own, as a JSON list"""
 
 
 @dataclass(frozen=True)
@@ -24,153 +21,162 @@ class NoMatch:
     reason: str
 
 
-@dataclass
-class Outcome:
-    """What a rewrite did: the tensors it now computes otherwise, and why it left other nodes alone."""
+@dataclass(frozen=True)
+class Rounding:
+    """How far two orders of the same float32 arithmetic may differ.
 
-    tensors: list[str] = field(default_factory=list)
-    reasons: dict[str, str] = field(default_factory=dict)
+    Each element is a sum of `terms` products. gains: input -> the sum of the magnitudes that it is multiplied by;
+    offset: the sum of the magnitudes that are added; a number, or float64 [channels] along axis 1 of the output.
+    """
+
+    terms: int
+    gains: tuple[tuple[ir.Value, Array | float], ...]
+    offset: Array | float = 0.0
+
+
+EXACT = Rounding(0, ())
+"""the same operations on the same values: bits must agree"""
+
+
+@dataclass(frozen=True)
+class Match:
+    """One replacement: the value before it and the one after it, both computed from the same tensors."""
+
+    rewrite: str
+    node: str
+    before: ir.Value
+    after: ir.Value
+    rounding: Rounding
 
 
 class Rewrite(Generic[Found]):
     """Base of all rewrites. The docstring of a subclass is its equation.
 
     op: the operator types a match may start from.
-    tolerance: largest difference allowed, relative to the largest magnitude of the tensor; 0 where bits must agree.
+    is_needed: the quantiser takes nothing else; otherwise the rewrite only makes the graph smaller.
     """
 
     op: ClassVar[tuple[str, ...]]
-    tolerance: ClassVar[float] = 0.0
+    is_needed: ClassVar[bool] = True
 
     def match(self, node: ir.Node) -> Found | NoMatch:
         """What `replace` needs, or the reason why the node stays as it is."""
         raise NotImplementedError
 
-    def replace(self, node: ir.Node, found: Found) -> ir.Value:
-        """Change the graph around `node`; returns the value that stands for the node's output now."""
+    def replace(self, node: ir.Node, found: Found, edit: Edit) -> ir.Value:
+        """Put new nodes before `node`; returns the value that stands for the node's output now."""
         raise NotImplementedError
 
+    def rounding(self, node: ir.Node, found: Found) -> Rounding:
+        """How far the new value may be from the old one."""
+        return EXACT
 
-def apply(rewrite: Rewrite[Any], model: ir.Model) -> Outcome:
-    """Apply at every match until none is left; output tensors keep their names."""
-    outcome = Outcome()
+
+@dataclass
+class Edit:
+    """A graph while it is rewritten.
+
+    matches: what was replaced so far. removed: the nodes taken out, in that order; they still read what they read,
+    so that with them put behind the graph again, last first, it computes both sides of every match.
+    """
+
+    graph: ir.Graph
+    matches: list[Match] = field(default_factory=list)
+    removed: list[ir.Node] = field(default_factory=list)
+    names: Names = field(init=False)
+    node_names: Names = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = tensor_names(self.graph)
+        self.node_names = Names(node.name for node in self.graph)
+
+    def initializer(self, array: Array, like: str) -> ir.Value:
+        """A new initialiser named `like`, with a number where that name is taken."""
+        name = self.names.free(like)
+        tensor = ir.tensor(np.ascontiguousarray(array), name=name)
+        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        self.graph.register_initializer(value)
+        return value
+
+    def insert(
+        self,
+        before: ir.Node,
+        op_type: str,
+        inputs: list[ir.Value | None],
+        attributes: dict[str, Any],
+        *,
+        name: str = "",
+        shape: Shape | None = None,
+        origins: tuple[ir.Node, ...] = (),
+    ) -> ir.Value:
+        """Insert a node before another, named as the first of the nodes it stands for where nothing else is said.
+
+        shape: of its output, where that is not the one of what is replaced.
+        """
+        node = ir.node(op_type, inputs, attributes, name=self.node_names.free(name) if name else origins[0].name)
+        names = list(dict.fromkeys(item for origin in origins for item in origins_of(origin)))
+        if names and names != [node.name]:
+            node.metadata_props[ORIGINS] = json.dumps(names)
+        (output,) = node.outputs
+        output.name = self.names.free(f"{node.name}.out")
+        if shape is not None:
+            output.shape, output.type = ir.Shape(shape), before.outputs[0].type
+        self.graph.insert_before(before, node)
+        return output
+
+    def take_over(self, node: ir.Node, value: ir.Value) -> None:
+        """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read."""
+        old = node.outputs[0]
+        value.shape, value.type = old.shape, old.type
+        value.metadata_props.update(old.metadata_props)
+        name, old.name = old.name, self.names.free(f"{old.name}.before")
+        ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
+        value.name = name
+        self._remove(node)
+
+    def _remove(self, node: ir.Node) -> None:
+        self.graph.remove(node)
+        self.removed.append(node)
+        node.name = self.node_names.free(f"{node.name}.before")
+        for producer in dict.fromkeys(item.producer() for item in node.inputs if item is not None):
+            if producer is not None and producer.graph is self.graph and not _is_read(producer):
+                self._remove(producer)
+
+
+def _is_read(node: ir.Node) -> bool:
+    return any(
+        output.is_graph_output() or any(user.graph is not None for user, _ in output.uses()) for output in node.outputs
+    )
+
+
+def apply(rewrite: Rewrite[Any], edit: Edit) -> dict[str, str]:
+    """Apply at every match until none is left; why other nodes of its operators stay, by name."""
+    reasons: dict[str, str] = {}
     changed = True
     while changed:
         changed = False
-        outcome.reasons.clear()
-        for node in list(model.graph):
-            if node.op_type not in rewrite.op or node.domain != "" or node.graph is None:
+        reasons.clear()
+        for node in list(edit.graph):
+            if node.op_type not in rewrite.op or node.domain or node.graph is None:
                 continue
-            found = rewrite.match(node)
+            found = (
+                rewrite.match(node) if _has_shapes(node) else NoMatch(f"the shape of {node.op_type} depends on data")
+            )
             if isinstance(found, NoMatch):
-                outcome.reasons[node.name or ""] = found.reason
+                reasons[node.name or ""] = found.reason
                 continue
-            outcome.tensors.append(node.outputs[0].name or "")
-            _take_over(model.graph, node, rewrite.replace(node, found))
+            rounding = rewrite.rounding(node, found)
+            name, before, after = node.name or "", node.outputs[0], rewrite.replace(node, found, edit)
+            edit.matches.append(Match(type(rewrite).__name__, name, before, after, rounding))
+            edit.take_over(node, after)
             changed = True
-    return outcome
+    return reasons
 
 
-def _take_over(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:
-    """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read."""
-    old = node.outputs[0]
-    value.shape, value.type = old.shape, old.type
-    producers = [item.producer() for item in node.inputs if item is not None]
-    name = old.name
-    old.name = None
-    ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
-    value.name = name
-    for producer in producers:
-        if producer is not None and producer.graph is graph:
-            _drop_unread(graph, producer)
-
-
-def _drop_unread(graph: ir.Graph, node: ir.Node) -> None:
-    if any(output.uses() or output.is_graph_output() for output in node.outputs):
-        return
-    producers = [item.producer() for item in node.inputs if item is not None]
-    graph.remove(node, safe=True)
-    for producer in producers:
-        if producer is not None and producer.graph is graph:
-            _drop_unread(graph, producer)
-
-
-def constant(value: ir.Value | None) -> Array | None:
-    """The array of an initialiser, None for anything computed or absent."""
-    if value is None or value.const_value is None or not value.is_initializer():
-        return None
-    return value.const_value.numpy()
-
-
-def only_reader(value: ir.Value) -> bool:
-    """One node reads the value, and it is no output of the model."""
-    return len(value.uses()) == 1 and not value.is_graph_output()
-
-
-def initializer(graph: ir.Graph, array: Array, like: str) -> ir.Value:
-    """A new initialiser named `like`, with a number where that name is taken."""
-    name = _free_name(graph, like)
-    tensor = ir.tensor(np.ascontiguousarray(array), name=name)
-    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-    graph.register_initializer(value)
-    return value
-
-
-def insert(
-    before: ir.Node,
-    op_type: str,
-    inputs: list[ir.Value | None],
-    attributes: dict[str, Any],
-    *,
-    name: str,
-    origins: tuple[ir.Node, ...] = (),
-) -> ir.Value:
-    """Insert a node before another; `origins` are the nodes it stands for, first the one whose name it keeps."""
-    node = ir.node(op_type, inputs, attributes, name=name)
-    if len(names := [item for origin in origins for item in origins_of(origin)]) > 1:
-        node.metadata_props[ORIGINS] = json.dumps(list(dict.fromkeys(names)))
-    graph = graph_of(before)
-    node.outputs[0].name = _free_name(graph, f"{name}.out")
-    graph.insert_before(before, node)
-    return node.outputs[0]
-
-
-def _free_name(graph: ir.Graph, like: str) -> str:
-    taken = {value.name for node in graph for value in node.outputs} | set(graph.initializers)
-    taken |= {value.name for value in graph.inputs}
-    name, count = like, 1
-    while name in taken:
-        name, count = f"{like}_{count}", count + 1
-    return name
-
-
-def graph_of(node: ir.Node) -> ir.Graph:
-    """The graph a matched node stands in."""
-    if not isinstance(node.graph, ir.Graph):
-        raise ValueError(f"node {node.name} is not in a graph")
-    return node.graph
-
-
-def origins_of(node: ir.Node) -> list[str]:
-    """Names of the nodes of the user's model that this one stands for."""
-    stored = node.metadata_props.get(ORIGINS)
-    return list(json.loads(stored)) if stored else [node.name or ""]
+def _has_shapes(node: ir.Node) -> bool:
+    return all(is_static(value) for value in (*node.inputs, node.outputs[0]) if value is not None)
 
 
 def attributes(node: ir.Node) -> dict[str, Any]:
     """A node's attributes by name, ready to be given to a new node."""
     return dict(node.attributes.items())
-
-
-def ints(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    """An integer-list attribute, or its default."""
-    attribute = node.attributes.get(name)
-    return tuple(attribute.as_ints()) if attribute is not None else default
-
-
-def static_shape(value: ir.Value | None) -> tuple[int, ...]:
-    """The shape of a tensor that inference has settled."""
-    if value is None or value.shape is None or not value.shape.is_static():
-        raise ValueError(f"the shape of {value.name if value else 'an absent input'} is not known")
-    return tuple(int(item) for item in value.shape)  # type: ignore[arg-type]  # static: no symbolic dimension

@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import onnx
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, ValueInfoProto
 
 from axbuild.errors import AxError
+from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.graph import Shape
 
 MAX_ELEMENTS = 2**28
 """elements of one tensor, and a quarter of what all activations may have; more is a mistake, not a model for an NPU"""
-
-
-SMALL = 4096
-"""elements of an initialiser that shape inference sees with its values"""
 
 
 class InputShapeError(AxError):
@@ -33,19 +31,13 @@ class ShapeInferenceError(AxError):
     code = "AX305"
 
 
-def model_inputs(model: ModelProto) -> list[ValueInfoProto]:
-    """The graph's inputs that are not initialisers."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in weights]
-
-
-def fix_input_shapes(model: ModelProto, wanted: Mapping[str, tuple[int, ...]]) -> None:
-    """Set the inputs' shapes in place; an unknown batch (dimension 0) that nobody sets becomes 1.
+def fix_input_shapes(model: LightModel, wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Set the inputs' shapes in place; an unknown batch (dimension 0 of several) that nobody sets becomes 1.
 
     Every shape the file states beyond the inputs is dropped, since it may speak of the old ones.
     Raises InputShapeError naming the input, and the attribute to set where a dimension is left unknown.
     """
-    inputs = {value.name: value for value in model_inputs(model)}
+    inputs = {value.name: value for value in model.inputs}
     for name in wanted:
         if name not in inputs:
             near = difflib.get_close_matches(name, inputs, 1)
@@ -55,8 +47,11 @@ def fix_input_shapes(model: ModelProto, wanted: Mapping[str, tuple[int, ...]]) -
             )
     for name, value in inputs.items():
         _set_shape(value, _settled(name, stated_shape(value), wanted.get(name)))
-    del model.graph.input[:]
-    model.graph.input.extend(inputs.values())
+    forget_shapes(model.proto)
+
+
+def forget_shapes(model: ModelProto) -> None:
+    """Drop what is stated of tensors that are computed."""
     del model.graph.value_info[:]
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -64,7 +59,7 @@ def fix_input_shapes(model: ModelProto, wanted: Mapping[str, tuple[int, ...]]) -
 
 def _settled(name: str, stated: tuple[int | str, ...] | None, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
     if wanted is not None:
-        if stated is not None and len(stated) != len(wanted):
+        if stated is not None and len(stated or (1,)) != len(wanted):
             raise InputShapeError(
                 f"input_shapes gives '{name}' {len(wanted)} dimensions {list(wanted)}, and the model has "
                 f"{len(stated)}: {_shown(stated)}"
@@ -74,7 +69,13 @@ def _settled(name: str, stated: tuple[int | str, ...] | None, wanted: tuple[int,
         if math.prod(wanted) > MAX_ELEMENTS:
             raise InputShapeError(f"input_shapes gives '{name}' {list(wanted)}, more than {MAX_ELEMENTS} elements")
         return wanted
-    shape = tuple(1 if index == 0 and isinstance(item, str) else item for index, item in enumerate(stated or ("?",)))
+    if stated == ():
+        return (1,)
+    # The only dimension of a signal or of indices is its length, and no batch.
+    has_batch = stated is not None and len(stated) > 1
+    shape = tuple(
+        1 if index == 0 and has_batch and isinstance(item, str) else item for index, item in enumerate(stated or ("?",))
+    )
     fixed = tuple(item for item in shape if isinstance(item, int))
     if stated is None or len(fixed) != len(shape):
         example = ", ".join(str(item) if isinstance(item, int) else "..." for item in shape)
@@ -102,25 +103,16 @@ def _set_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
     value.type.tensor_type.shape.CopyFrom(onnx.helper.make_tensor_type_proto(1, shape).tensor_type.shape)
 
 
-def infer(model: ModelProto) -> None:
-    """Add value_info for every tensor whose shape is known, in place; raises ShapeInferenceError on conflict.
-
-    Inference copies the model back and forth, so weights take part by their types only; what a shape may be computed
-    from is small.
-    """
-    light = _without_weights(model)
+def infer(model: LightModel) -> None:
+    """Add value_info for every tensor whose shape is known, in place; raises ShapeInferenceError on conflict."""
     try:
-        inferred = onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(model.proto, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
         raise ShapeInferenceError(
             f"shapes do not follow through the model: {_first_fault(str(error))}",
             hint="check input_shapes against what the model can take",
         ) from None
-    weights = {tensor.name for tensor in model.graph.initializer}
-    del model.graph.value_info[:]
-    model.graph.value_info.extend(value for value in inferred.graph.value_info if value.name not in weights)
-    del model.graph.output[:]
-    model.graph.output.extend(inferred.graph.output)
+    model.proto = inferred
 
 
 _FAULT = re.compile(r"\(op_type:(\w+), node name: (.*?)\): (?:\[\w+\] )?(.*?)(?= \(op_type:|$)")
@@ -133,27 +125,10 @@ def _first_fault(text: str) -> str:
     return f"node '{found[2]}' ({found[1]}): {found[3]}" if found else line[:200]
 
 
-def _without_weights(model: ModelProto) -> ModelProto:
-    """The same graph with every initialiser above SMALL elements as an input of its type and shape."""
-    light = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
-    graph = light.graph
-    graph.name = model.graph.name
-    graph.node.extend(model.graph.node)
-    graph.input.extend(model.graph.input)
-    graph.output.extend(model.graph.output)
-    graph.value_info.extend(model.graph.value_info)
-    for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) <= SMALL:
-            graph.initializer.append(tensor)
-        else:
-            graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-    return light
-
-
-def require_reasonable(model: ModelProto) -> None:
+def require_reasonable(model: LightModel) -> None:
     """Raise ShapeInferenceError where a known shape, or all of them together, has too many elements to be meant."""
     total = 0
-    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+    for value in (*model.inputs, *model.proto.graph.value_info, *model.proto.graph.output):
         shape = stated_shape(value) or ()
         elements = math.prod(item for item in shape if isinstance(item, int))
         total += elements
@@ -164,35 +139,86 @@ def require_reasonable(model: ModelProto) -> None:
             )
 
 
-def require_static(model: ModelProto) -> None:
-    """Raise ShapeInferenceError for an output that is a constant, or the first tensor whose shape is not known."""
-    known = {value.name: value for value in (*model.graph.input, *model.graph.value_info, *model.graph.output)}
-    made = {name for node in model.graph.node for name in node.output}
-    for value in model.graph.output:
+def static_shapes(model: LightModel) -> dict[str, Shape]:
+    """The shapes of all tensors and constants that are known in numbers."""
+    graph = model.proto.graph
+    stated = {value.name: stated_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    stated |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    return {
+        name: tuple(item for item in shape if isinstance(item, int))
+        for name, shape in stated.items()
+        if shape is not None and all(isinstance(item, int) for item in shape)
+    }
+
+
+_DECIDED_BY: dict[str, tuple[int, ...]] = {
+    "CenterCropPad": (1,),
+    "Compress": (0, 1),
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "NonMaxSuppression": (0, 1, 2, 3, 4),
+    "NonZero": (0,),
+    "OneHot": (1,),
+    "Pad": (1, 3),
+    "Range": (0, 1, 2),
+    "ReduceMax": (1,),
+    "ReduceMean": (1,),
+    "ReduceMin": (1,),
+    "ReduceSum": (1,),
+    "Reshape": (1,),
+    "Resize": (2, 3),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "Tile": (1,),
+    "TopK": (1,),
+    "Unique": (0,),
+    "Unsqueeze": (1,),
+}
+"""operator -> the inputs whose values its output's shape follows from"""
+
+
+def require_static(model: LightModel) -> None:
+    """Raise ShapeInferenceError for an output that is a constant, or a tensor whose shape is not known.
+
+    Behind an operator whose shape depends on data, such as NonZero, a dimension may be a name.
+    """
+    graph = model.proto.graph
+    known = {value.name: value for value in (*graph.input, *graph.value_info, *graph.output)}
+    made = {name for node in graph.node for name in node.output}
+    constant = {"", *model.weights, *(tensor.name for tensor in graph.initializer)}
+    for value in graph.output:
         if value.name not in made:
-            inputs = {value.name for value in model.graph.input}
-            why = "is an input handed through" if value.name in inputs else "does not depend on any input"
+            why = "is an input handed through" if value in model.inputs else "does not depend on any input"
             raise ShapeInferenceError(f"output '{value.name}' {why}", hint="remove it from the model's outputs")
-    for node in model.graph.node:
+    dynamic: set[str] = set()
+    for node in graph.node:
+        decided = (node.input[index] for index in _DECIDED_BY.get(node.op_type, ()) if index < len(node.input))
+        may_vary = any(name not in constant for name in decided) or any(name in dynamic for name in node.input)
         for name in filter(None, node.output):
             shape = stated_shape(known[name]) if name in known else None
-            if shape is None or not all(isinstance(item, int) for item in shape):
+            if shape is not None and all(isinstance(item, int) for item in shape):
+                continue
+            if shape is None or not may_vary:
                 raise ShapeInferenceError(
-                    f"the shape of tensor '{name}', output of node '{node.name}' ({node.op_type}), depends on data: "
-                    f"{_shown(shape) if shape is not None else 'unknown'}",
-                    hint="every shape must follow from the inputs' shapes",
+                    f"the shape of tensor '{name}', output of node '{node.name}' ({node.op_type}), does not follow "
+                    f"from the inputs' shapes: {_shown(shape) if shape is not None else 'unknown'}",
+                    hint="give the inputs fixed shapes with input_shapes",
                 )
+            dynamic.add(name)
 
 
-def interface(model: ModelProto) -> dict[str, list[dict[str, Any]]]:
-    """{"inputs": [{"name", "shape", "dtype"}], "outputs": [...]} in the graph's order; dtype is numpy's name."""
+def interface(model: LightModel) -> dict[str, list[dict[str, Any]]]:
+    """{"inputs": [{"name", "shape", "dtype"}], "outputs": [...]} in the graph's order; dtype is numpy's name.
+
+    An output's dimension that depends on data is a name or "?".
+    """
     return {
-        "inputs": [_described(value) for value in model.graph.input],
-        "outputs": [_described(value) for value in model.graph.output],
+        "inputs": [_described(value) for value in model.inputs],
+        "outputs": [_described(value) for value in model.proto.graph.output],
     }
 
 
 def _described(value: ValueInfoProto) -> dict[str, Any]:
-    kind = value.type.tensor_type.elem_type
-    dtype = "float32" if kind == TensorProto.FLOAT else str(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    dtype = str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
     return {"name": value.name, "shape": list(stated_shape(value) or ()), "dtype": dtype}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite, graph_of, initializer, insert, static_shape
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.graph import needed_input, shape_of
 
 
 class ToReshape(Rewrite[tuple[int, ...]]):
@@ -14,11 +15,11 @@ class ToReshape(Rewrite[tuple[int, ...]]):
     op = ("Squeeze", "Unsqueeze")
 
     def match(self, node: ir.Node) -> tuple[int, ...] | NoMatch:
-        before, after = static_shape(node.inputs[0]), static_shape(node.outputs[0])
+        before, after = shape_of(needed_input(node, 0)), shape_of(node.outputs[0])
         if not before or not after:
             return NoMatch(f"{node.op_type} reads or makes a scalar")
         return (-1, *after[1:]) if before[0] == after[0] else after
 
-    def replace(self, node: ir.Node, found: tuple[int, ...]) -> ir.Value:
-        shape = initializer(graph_of(node), np.array(found, dtype=np.int64), f"{node.name}.shape")
-        return insert(node, "Reshape", [node.inputs[0], shape], {}, name=node.name or "", origins=(node,))
+    def replace(self, node: ir.Node, found: tuple[int, ...], edit: Edit) -> ir.Value:
+        shape = edit.initializer(np.array(found, dtype=np.int64), f"{node.name}.shape")
+        return edit.insert(node, "Reshape", [node.inputs[0], shape], {}, origins=(node,))

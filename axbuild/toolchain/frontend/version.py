@@ -2,32 +2,118 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 import onnx
-from onnx import ModelProto, inliner, version_converter
+from onnx import FunctionProto, ModelProto, NodeProto, inliner, version_converter
 
-from axbuild.toolchain.frontend.load import UnsupportedModelError
+from axbuild.toolchain.frontend.light import LightModel, array_of, is_large, lift_constants
+from axbuild.toolchain.frontend.naming import name_nodes
+from axbuild.toolchain.frontend.shapes import forget_shapes
+from axbuild.toolchain.frontend.support import UnsupportedModelError
+from axbuild.toolchain.graph import IR_VERSION, OPSET, ORIGINS
 
-OPSET = 18
-"""Models below are converted up to it; later opsets change nothing in the operators that have a kind."""
-
-IR_VERSION = 10
+MAX_NODES = 200_000
+"""of a graph whose functions are opened; functions that call others twice double at each step"""
 
 
-def to_opset(model: ModelProto) -> ModelProto:
-    """The model at opset 18 or the later one it has, its functions inlined, without other opset imports."""
-    if model.functions:
-        model = inliner.inline_local_functions(model, convert_version=True)
-    version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+def open_functions(model: LightModel) -> None:
+    """Put the bodies of the model's functions where they are called, and make every Constant an initialiser."""
+    proto = model.proto
+    if proto.functions:
+        _check_growth(proto)
+        before = _producers(proto.graph.node)
+        proto = inliner.inline_local_functions(proto, convert_version=True)
+        name_nodes(proto.graph.node)
+        trace_origins(proto.graph.node, before)
+    lift_constants(proto)
+    large = [tensor for tensor in proto.graph.initializer if is_large(tensor.ByteSize())]
+    model.proto = proto
+    for tensor in large:
+        model.move_out(tensor.name, array_of(tensor), tensor.data_type)
+        proto.graph.initializer.remove(tensor)
+
+
+def _check_growth(model: ModelProto) -> None:
+    functions = {(function.domain, function.name): function for function in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(nodes: Iterable[NodeProto]) -> int:
+        return sum(sizes[key] if (key := (node.domain, node.op_type)) in sizes else 1 for node in nodes)
+
+    for function in _inner_first(functions):
+        sizes[function.domain, function.name] = min(size(function.node), MAX_NODES + 1)
+    if size(model.graph.node) > MAX_NODES:
+        raise UnsupportedModelError(f"the model's functions open into more than {MAX_NODES} nodes")
+
+
+def _inner_first(functions: dict[tuple[str, str], FunctionProto]) -> list[FunctionProto]:
+    """Functions behind those they call; raises UnsupportedModelError for one that calls itself."""
+    done: dict[tuple[str, str], FunctionProto] = {}
+    waiting = dict(functions)
+    while waiting:
+        ready = [
+            key
+            for key, function in waiting.items()
+            if not any((node.domain, node.op_type) in waiting for node in function.node)
+        ]
+        if not ready:
+            raise UnsupportedModelError(f"function {next(iter(waiting))[1]} of the model calls itself")
+        done |= {key: waiting.pop(key) for key in ready}
+    return list(done.values())
+
+
+def to_opset(model: LightModel) -> LightModel:
+    """The model at OPSET, a node that the conversion adds with the user's node it stands for.
+
+    The converter states shapes by the rules of the old opset, which for pooling with ceil_mode are not onnxruntime's
+    before opset 22: they are dropped.
+    """
+    proto = ModelProto()
+    proto.CopyFrom(model.proto)
+    version = next(entry.version for entry in proto.opset_import if not entry.domain)
     if version < OPSET:
+        before = {node.name: list(node.metadata_props) for node in proto.graph.node}
+        producers = _producers(proto.graph.node)
         try:
-            model = version_converter.convert_version(model, OPSET)
+            proto = version_converter.convert_version(proto, OPSET)
         except RuntimeError as error:
             raise UnsupportedModelError(
                 f"the model cannot be converted from opset {version} to {OPSET}: {str(error).splitlines()[0]}",
                 hint=f"export it with opset {OPSET}",
             ) from None
-        version = OPSET
-    del model.opset_import[:]
-    model.opset_import.append(onnx.helper.make_opsetid("", version))
-    model.ir_version = IR_VERSION
-    return model
+        name_nodes(proto.graph.node)
+        for node in proto.graph.node:
+            if not node.metadata_props:
+                node.metadata_props.extend(before.get(node.name, ()))
+        trace_origins(proto.graph.node, producers)
+    forget_shapes(proto)
+    del proto.opset_import[:]
+    proto.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+    proto.ir_version = IR_VERSION
+    return LightModel(proto, model.weights)
+
+
+Producers = dict[str, str]
+"""tensor -> the node that makes it"""
+
+
+def _producers(nodes: Iterable[NodeProto]) -> Producers:
+    return {tensor: node.name for node in nodes for tensor in node.output if tensor}
+
+
+def trace_origins(nodes: Iterable[NodeProto], before: Producers) -> None:
+    """Nodes that were not there before stand for the node whose output they make, or else help to make."""
+    known = set(before.values())
+    stands_for: Producers = {}
+    for node in reversed(list(nodes)):
+        if node.name in known:
+            origin = node.name
+        else:
+            makes = (before.get(tensor) or stands_for.get(tensor) for tensor in node.output)
+            origin = next(filter(None, makes), "")
+            if origin and all(entry.key != ORIGINS for entry in node.metadata_props):
+                node.metadata_props.add(key=ORIGINS, value=json.dumps([origin]))
+        for tensor in node.input:
+            stands_for.setdefault(tensor, origin)

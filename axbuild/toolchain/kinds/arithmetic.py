@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,10 @@ MANTISSA_BITS = 22
 MAX_SHIFT = 52
 FLOAT32_EXACT = 1 << 24
 """float32 holds every integer below this, so sums that stay below it are exact in any order"""
+
+
+MAGNITUDES = 1 << 18
+"""of weights that are looked at together"""
 
 
 class MultiplierError(AxError):
@@ -198,10 +201,20 @@ def quantise_bias(bias: Array, sx: float, sw: Array, *edges: Edge) -> Array:
 # Bounds of exactness -----------------------------------------------------------------------------------------
 
 
+def magnitudes(weight: Array) -> Iterator[Array]:
+    """int64 [rows, ci, elements of a kernel]: |w| of weights [co, ci, ...], some output channels at a time.
+
+    Copies of a large weight in 64 bits would cost more than all else that is made of it.
+    """
+    rows = max(1, MAGNITUDES // max(1, weight[0].size))
+    for start in range(0, weight.shape[0], rows):
+        part = weight[start : start + rows].astype(np.int64)
+        yield np.abs(part).reshape(*part.shape[:2], -1)
+
+
 def reach(weight: Array, x: Grid) -> list[int]:
-    """[co]: bound of |sum w (x - zero)|, and of each partial sum, over all codes x; weight: codes [co, ...]."""
-    sums = np.abs(weight.reshape(weight.shape[0], -1).astype(np.int64)).sum(axis=1)
-    return [int(total) * x.reach for total in sums]
+    """[co]: bound of |sum w (x - zero)|, and of each partial sum, over all codes x; weight: codes [co, ci, ...]."""
+    return [int(total) * x.reach for part in magnitudes(weight) for total in part.sum(axis=(1, 2))]
 
 
 def require_accumulator(weight: Array, bias: Array, x: Grid, w: ElementType, what: str) -> None:
@@ -222,22 +235,22 @@ def float32_chunks(weight: Array, peak: int, what: str = "the weight") -> tuple[
     output channel has sum|w| peak < 2^24, peak the largest magnitude of the other factor. Raises ReductionError
     where one input channel alone breaks the bound.
     """
-    columns = np.abs(weight.astype(np.int64)).reshape(weight.shape[0], weight.shape[1], -1).sum(axis=2)
-    limit = (FLOAT32_EXACT - 1) // peak
-    channels = weight.shape[1]
-    for size in _chunk_sizes(channels):
-        chunks = tuple((start, min(start + size, channels)) for start in range(0, channels, size))
-        if np.add.reduceat(columns, [start for start, _ in chunks], axis=1).max() <= limit:
-            return chunks
+    channels, limit = weight.shape[1], (FLOAT32_EXACT - 1) // peak
+    fewest = ceil_div(max(int(part.sum(axis=(1, 2)).max()) for part in magnitudes(weight)), limit)
+    for size in _chunk_sizes(channels, fewest):
+        starts = range(0, channels, size)
+        parts = (np.add.reduceat(part.sum(axis=2), starts, axis=1) for part in magnitudes(weight))
+        if max(int(part.max()) for part in parts) <= limit:
+            return tuple((start, min(start + size, channels)) for start in starts)
     raise ReductionError(
         f"A single input channel of {what} cannot be summed exactly in float32; its kernel is too large."
     )
 
 
-def _chunk_sizes(channels: int) -> Iterator[int]:
-    """Sizes that cut `channels` into 1, 2, 3, ... ranges, each size once."""
+def _chunk_sizes(channels: int, fewest: int) -> Iterator[int]:
+    """Sizes that cut `channels` into `fewest` ranges and more, each size once."""
     last = 0
-    for count in range(1, channels + 1):
+    for count in range(max(1, fewest), channels + 1):
         size = ceil_div(channels, count)
         if size != last:
             yield size
@@ -262,8 +275,9 @@ def exp(x: Array) -> Array:
     x = x.astype(np.float64)
     k = np.rint(x * LOG2_E)
     r = (x - k * LN2_HI) - k * LN2_LO
-    p: np.ndarray[Any, np.dtype[np.float64]] = np.full_like(r, _TAYLOR[11])
+    p: Array = np.full_like(r, _TAYLOR[11])
     for coefficient in reversed(_TAYLOR[:11]):
         p = p * r
         p = p + coefficient
-    return np.ldexp(p, k.astype(np.int32))
+    power: Array = np.ldexp(p, k.astype(np.int32))
+    return power

@@ -20,18 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_args
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Array, Shape
+from axbuild.toolchain.graph import OPSET, Array, Shape
 from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid, type_named, type_of, wide
 
 if TYPE_CHECKING:
     import onnx
 
 DOMAIN = "axbuild"
-OPSET = 21
-"""opset of the default domain that every body imports; a model that holds kinds imports the same"""
-IR_VERSION = 10
-"""first version of ONNX's format whose functions have overloads"""
-
 Ranges = tuple[tuple[int, int], ...]
 """one (start, stop) an axis, in ONNX order"""
 
@@ -89,12 +84,10 @@ class Rates:
     ddr_bytes: float
     mover_bytes: float
     """bytes a cycle of one mover (cv or sdma); together they get no more than `ddr_bytes` to and from the DDR"""
-    conv_wide: float = 4.0
-    """how many times longer a conv engine takes over 16-bit activations than over 8-bit ones"""
-    teng_wide: float = 2.0
-    """the same of an element-wise engine"""
-    teng_float: float = 4.0
-    """how many times longer an element-wise engine takes over float32"""
+    conv_wide: float
+    teng_wide: float
+    teng_float: float
+    """how many times slower 16-bit activations are (conv, teng), and float32 on teng"""
 
 
 def memory_shape(shape: Shape) -> Shape:
@@ -287,31 +280,30 @@ class Kind:
         return 1.0
 
     def job_cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        """Cycles of the part `out` on one engine: its arithmetic, or its traffic through the on-chip ports if longer."""
+        """Cycles of the part `out` on one engine: its arithmetic, or its traffic through the on-chip ports."""
         boxes = (*self.input_boxes(out, *inputs), out)
         edges = (*self.reads, self.writes)
         traffic = sum(box.elements * type_of(edge).bytes for box, edge in zip(boxes, edges, strict=True))
         return max(self.cycles(out, rates, *inputs) * self.slowdown(rates), traffic / rates.ocm_port_bytes)
 
 
-def _field_types(kind: type[Kind]) -> dict[str, Any]:
+@cache
+def _field_types(kind: Any) -> dict[str, Any]:
     """Name -> type of the fields in order, annotations kept."""
     hints = get_type_hints(kind, include_extras=True)
-    return {f.name: hints[f.name] for f in fields(cast(Any, kind))}
+    return {f.name: hints[f.name] for f in fields(kind)}
 
 
-@cache
 def constant_types(kind: type[Kind]) -> dict[str, Constant]:
     """Name -> dtypes and rank of the fields that travel as initialisers, in order."""
-    annotated = {name: t for name, t in _field_types(kind).items() if get_origin(t) is Annotated}
-    return {name: get_args(t)[1] for name, t in annotated.items()}
+    types = _field_types(cast(Any, kind))
+    return {name: get_args(t)[1] for name, t in types.items() if get_origin(t) is Annotated}
 
 
-@cache
 def attribute_types(kind: type[Kind]) -> dict[str, Any]:
-    """Name -> type (int, float, str, a tuple of int, ElementType, Grid or Edge) of the fields that travel as attributes."""
+    """Name -> type (int, float, str, a tuple of int, ElementType, Grid, Edge) of the fields that are attributes."""
     fixed = {name for own in kind.spellings.values() for name in own}
-    types = _field_types(kind)
+    types = _field_types(cast(Any, kind))
     return {name: t for name, t in types.items() if get_origin(t) is not Annotated and name not in fixed}
 
 

@@ -21,7 +21,7 @@ class Broadcast(Kind):
         try:
             return np.broadcast_shapes(*inputs)
         except ValueError as error:
-            raise ShapeError(f"{self.op_type} cannot join {inputs[0]} and {inputs[1]}.") from error
+            raise ShapeError(f"{self.op_type} cannot join {' and '.join(map(str, inputs))}.") from error
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
         return tuple(aligned(out, shape) for shape in inputs)

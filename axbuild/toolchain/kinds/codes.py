@@ -125,9 +125,9 @@ class Grid:
     @property
     def sound(self) -> bool:
         """Whether this is a grid at all: a coded type, a zero among its codes, a scale that float32 holds."""
-        scale = self.scale
-        normal = math.isfinite(scale) and scale >= np.finfo(np.float32).tiny and scale == float(np.float32(scale))
-        return self.type.coded and normal and self.type.lo <= self.zero <= self.type.hi
+        info = np.finfo(np.float32)
+        normal = float(info.tiny) <= self.scale <= float(info.max) and self.scale == float(np.float32(self.scale))
+        return bool(self.type.coded and normal and self.type.lo <= self.zero <= self.type.hi)
 
     @property
     def reach(self) -> int:

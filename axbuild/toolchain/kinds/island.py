@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -46,7 +45,10 @@ class FloatBinary(Broadcast):
 
 @dataclass(frozen=True, eq=False)
 class FloatClip(Elementwise):
-    """lo where x < lo, hi where x > hi, else x: NaN stays NaN and a zero keeps its sign. lo <= hi: float32 values."""
+    """lo where x < lo, hi where x > hi, else x: NaN stays NaN and a zero keeps its sign.
+
+    lo <= hi: float32 values; a zero among them is the positive one, since onnxruntime's Where drops the other's sign.
+    """
 
     spellings: ClassVar = {"AxClip": {}}
     job: ClassVar[str] = "eltwise"
@@ -55,8 +57,10 @@ class FloatClip(Elementwise):
     hi: float
 
     def __post_init__(self) -> None:
-        ends = (self.lo, self.hi)
-        if math.isnan(sum(ends)) or self.lo > self.hi or any(float(np.float32(end)) != end for end in ends):
+        for name in ("lo", "hi"):
+            object.__setattr__(self, name, getattr(self, name) + 0.0)
+        single = all(float(np.float32(end)) == end for end in (self.lo, self.hi))
+        if not single or self.lo > self.hi:
             raise ConstantError(f"The clamp {self.lo!r}..{self.hi!r} of {self.op_type} is no range of float32.")
 
     @property

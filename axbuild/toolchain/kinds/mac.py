@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar
@@ -218,7 +219,7 @@ class Conv(_Weighted):
         if axis != memory_axis(1, 4):
             return 1
         per_group = self.weight.shape[0] // self.group
-        return block if self.group == 1 or per_group == 1 else int(np.lcm(block, per_group))
+        return block if self.group == 1 or per_group == 1 else math.lcm(block, per_group)
 
     def macs(self, out: Box, *inputs: Shape) -> int:
         return out.elements * int(np.prod(self.weight.shape[1:]))

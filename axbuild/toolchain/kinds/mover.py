@@ -145,7 +145,7 @@ class Pad(Mover):
     def __post_init__(self) -> None:
         if self.mode not in PAD_MODES:
             raise ConstantError(f"{self.op_type} knows the modes {', '.join(PAD_MODES)}, not {self.mode!r}.")
-        if len(self.pads) % 2 or min(self.pads, default=0) < 0:
+        if len(self.pads) % 2 or min(self.pads, default=-1) < 0:
             raise ConstantError(f"The pads {self.pads} of {self.op_type} must be begins and ends, none negative.")
         for dtype in (self.type.dtype, self.type.carried):
             if int(np.asarray(self.value).astype(dtype)) != self.value:
@@ -264,8 +264,8 @@ class Slice(Mover):
     steps: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        counts = {len(self.starts), len(self.ends), len(self.axes), len(self.steps)}
-        if len(counts) > 1 or len(set(self.axes)) < len(self.axes) or min(self.axes, default=0) < 0 or 0 in self.steps:
+        counts = {len(self.starts), len(self.ends), len(self.steps), len(set(self.axes)), len(self.axes)}
+        if len(counts) > 1 or min(self.axes, default=-1) < 0 or 0 in self.steps:
             raise ConstantError(
                 f"{self.op_type} from {self.starts} to {self.ends} on axes {self.axes} by {self.steps} is not possible."
             )
@@ -280,7 +280,7 @@ class Slice(Mover):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if max(self.axes, default=0) >= len(x):
+        if max(self.axes) >= len(x):
             raise ShapeError(f"{self.op_type} on axes {self.axes} cannot read {x}.")
         shape = tuple(len(self._positions(axis, size)) for axis, size in enumerate(x))
         if 0 in shape:

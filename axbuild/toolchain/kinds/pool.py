@@ -150,6 +150,8 @@ class AveragePool(Pool):
         pads: tuple[int, int, int, int],
     ) -> AveragePool:
         """counts: integers [ho, wo], the elements by which the sum at each position is divided."""
+        if counts.min(initial=1) < 1:
+            raise ConstantError(f"{cls.__name__} over {kernel} has a window that counts no element.")
         ratios = np.float64(x.scale) / (np.float64(y.scale) * counts.astype(np.float64))
         return cls(x, y, multipliers_of(ratios, x, y), lo, hi, kernel, strides, pads)
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.arithmetic import FLOAT32_EXACT, float32_chunks
+from axbuild.toolchain.kinds.arithmetic import FLOAT32_EXACT, float32_chunks, magnitudes
 from axbuild.toolchain.kinds.codes import ElementType, Grid
 from axbuild.toolchain.kinds.text import DOUBLE
 
@@ -44,12 +45,11 @@ class Cut:
         """The fewest parts that are exact; weight: codes [co, ci, ...]. Raises ReductionError where none are."""
         x_digits = x.type.bits // DIGIT_BITS
         peak = x.reach if x_digits == 1 else max(1 << (DIGIT_BITS - 1), round(x.reach / (1 << DIGIT_BITS)))
-        bits, largest = DIGIT_BITS, _largest_digit(weight, w, DIGIT_BITS)
-        for narrower in NARROWER_BITS:
-            if _channel_sum(largest) * peak < FLOAT32_EXACT:
+        for bits in (DIGIT_BITS, *NARROWER_BITS):
+            digits = _largest_digit(weight, w.bits // bits, bits)
+            if max(int(part.sum(axis=2).max()) for part in magnitudes(digits)) * peak < FLOAT32_EXACT:
                 break
-            bits, largest = narrower, _largest_digit(weight, w, narrower)
-        return cls(x_digits, w.bits // bits, bits, len(float32_chunks(largest, peak, what)))
+        return cls(x_digits, w.bits // bits, bits, len(float32_chunks(digits, peak, what)))
 
     @property
     def names(self) -> list[str]:
@@ -99,13 +99,13 @@ def along_axis(axis: int) -> Apart:
 
 
 def digits_of(values: Array, count: int, bits: int) -> list[Array]:
-    """int64 digits, lowest first: values = sum digit_i 2^(bits i), all but the last within +- 2^(bits - 1).
+    """int32 digits, lowest first: values = sum digit_i 2^(bits i), all but the last within +- 2^(bits - 1).
 
     Balanced digits are half as large as those of a floor, so that twice as many products are exact.
     """
-    rest, digits = values.astype(np.int64), []
+    rest, digits = values.astype(np.int32), []
     for _ in range(count - 1):
-        high = np.rint(rest / (1 << bits)).astype(np.int64)
+        high = np.rint(rest / (1 << bits)).astype(np.int32)
         digits.append(rest - (high << bits))
         rest = high
     return [*digits, rest]
@@ -133,27 +133,23 @@ def _joined(terms: list[tuple[int, str]]) -> str:
     Highest power first no addition rounds: the sum of the terms down to 2^n is a multiple of 2^n, and differs from
     the accumulator, which is below 2^52, by the lower terms, each below 2^(n + 24) for every range of channels.
     """
-    ordered = sorted(terms, reverse=True)
-    lines, total = "", ""
-    for power, name in ordered:
-        lines += f"""
+    names = [name for _, name in sorted(terms, reverse=True)]
+    lines = "".join(
+        f"""
   {name}_factor = Constant <value = double {{{float(1 << power)}}}> ()
   {name}_raised = Mul ({name}, {name}_factor)"""
-        if total:
-            following = "sum" if name == ordered[-1][1] else f"{name}_total"
-            lines += f"\n  {following} = Add ({total}, {name}_raised)"
-            total = following
-        else:
-            total = f"{name}_raised"
+        for power, name in terms
+    )
+    total = f"{names[0]}_raised"
+    for name in names[1:]:
+        following = "sum" if name == names[-1] else f"{name}_total"
+        lines += f"\n  {following} = Add ({total}, {name}_raised)"
+        total = following
     return lines
 
 
-def _largest_digit(weight: Array, w: ElementType, bits: int) -> Array:
-    """Of every weight."""
-    largest: Array = np.max(np.abs(digits_of(weight, w.bits // bits, bits)), axis=0)
-    return largest
-
-
-def _channel_sum(largest: Array) -> int:
-    """The largest sum over one input channel."""
-    return int(largest.reshape(*largest.shape[:2], -1).sum(axis=2).max())
+def _largest_digit(weight: Array, count: int, bits: int) -> Array:
+    """Of every weight, in magnitude or as it is."""
+    if count == 1:
+        return weight
+    return reduce(np.maximum, (np.abs(digit) for digit in digits_of(weight, count, bits)))

@@ -41,6 +41,7 @@ class Reduce(Kind):
         "AxReduceSum": {"op": "sum"},
         "AxReduceMax": {"op": "max"},
         "AxReduceMin": {"op": "min"},
+        "AxQuantizedGlobAvgPool": {"op": "mean"},
     }
     job: ClassVar[str] = "reduce"
     engine: ClassVar[str] = "teng"
@@ -72,6 +73,11 @@ class Reduce(Kind):
         """count: the elements over which a mean goes."""
         ratio = float(np.float64(x.scale) / (np.float64(y.scale) * np.float64(count)))
         return cls(op, x, y, tuple(sorted(axes)), count, multiplier_of(ratio, x, y), lo, hi)
+
+    @property
+    def op_type(self) -> str:
+        """A mean over the map keeps the vendor's name."""
+        return "AxQuantizedGlobAvgPool" if self.op == "mean" and self.axes == (2, 3) else super().op_type
 
     @property
     def sums(self) -> bool:

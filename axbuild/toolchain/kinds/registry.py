@@ -15,16 +15,18 @@ import onnx
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.base import DOMAIN, IR_VERSION, OPSET, Kind, NodeError, constant_types
+from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
+from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 
@@ -42,6 +44,7 @@ CLASSES: tuple[type[Kind], ...] = (
     FloatClip,
     FullyConnected,
     Gather,
+    LayerNorm,
     MatMul,
     MaxPool,
     Normalize,
@@ -50,6 +53,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Reduce,
     Requantize,
     Reshape,
+    Select,
     Slice,
     Softmax,
     Table,
@@ -143,16 +147,15 @@ def model_of(
     name: str,
     value_info: Sequence[onnx.ValueInfoProto] = (),
 ) -> onnx.ModelProto:
-    """A model of kinds alone, in the given order of nodes; every function once, sorted by its identifier."""
+    """A model of kinds alone, in the given order of nodes."""
     functions = {(w.function.name, w.function.overload): w.function for w in written}
-    graph = helper.make_graph(
-        [w.node for w in written],
-        name,
-        list(inputs),
-        list(outputs),
-        initializer=[tensor for w in written for tensor in w.initialisers],
-        value_info=list(value_info),
-    )
+    constants = [tensor for w in written for tensor in w.initialisers]
+    graph = helper.make_graph([w.node for w in written], name, inputs, outputs, constants, value_info=value_info)
+    return model_around(graph, functions)
+
+
+def model_around(graph: onnx.GraphProto, functions: Mapping[tuple[str, str], onnx.FunctionProto]) -> onnx.ModelProto:
+    """The model of a graph whose kinds have these bodies; each once, sorted by name and overload."""
     return helper.make_model(
         graph,
         functions=[functions[key] for key in sorted(functions)],

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
+from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.npu.layout.batch import base_name, cuts_of, unrolled
 from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.schedule import schedule
 from axbuild.toolchain.npu.layout.state import Tiling
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
+from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region
 from axbuild.toolchain.npu.program.verify import verify
@@ -25,17 +27,14 @@ NEVER_COMPARED = -1.0
 
 @dataclass(frozen=True)
 class CompileParams:
-    """ddr_bw_limit: GB/s, 0 for none."""
-
-    target_hardware: str
-    npu_mode: str
+    chip: Preset
     batch: int = 1
-    ddr_bw_limit: float = 0.0
+    options: CompileOptions = field(default_factory=CompileOptions)
 
 
 def compile_subgraph(subgraph: Path, out: Path, *, params: CompileParams) -> None:
     """Writes program.msgpack (symbolic: offsets are those of params.bin), params.bin and report.json."""
-    chip = chip_of(params.target_hardware, params.npu_mode, params.ddr_bw_limit)
+    chip = chip_of(params.chip, params.options.ddr_bw_limit)
     one = net_of(read_model(subgraph))
     net = at_batch(one, params.batch)
     program, constants = compile_batch(one, net, chip, params.batch)

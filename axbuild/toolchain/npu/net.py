@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -141,6 +142,12 @@ def _of_sample(number: int, ranges: Ranges, shape: Shape) -> Ranges:
     """Ranges of a tensor of one sample where that sample is one of several."""
     start, stop = ranges[0]
     return ((start + number * shape[0], stop + number * shape[0]), *ranges[1:])
+
+
+def at_shapes(net: Net, shapes: Mapping[str, Shape]) -> Net:
+    """The same operators on inputs of those shapes; raises AxError where an operator does not take them."""
+    inputs = [Tensor(name, net.tensors[name].dtype, shapes[name]) for name in net.inputs]
+    return _with_shapes(inputs, net.outputs, net.ops)
 
 
 def _with_shapes(inputs: list[Tensor], outputs: tuple[str, ...], ops: tuple[Op, ...]) -> Net:

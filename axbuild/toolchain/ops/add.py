@@ -6,11 +6,12 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, activations_of, constant_input, shape_of
-from axbuild.toolchain.kinds.arithmetic import add_multipliers
-from axbuild.toolchain.kinds.binary import Add as AddKind
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.binary import Binary
+from axbuild.toolchain.kinds.island import FloatBinary
 from axbuild.toolchain.kinds.mac import Conv as ConvKind
-from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, per_channel
-from axbuild.toolchain.ops.mac import accumulate, total_bias
+from axbuild.toolchain.ops.base import Follow, Limit, Op, Settled, Step, per_channel
+from axbuild.toolchain.ops.mac import accumulation
 
 
 def _constant_fits(node: ir.Node) -> bool:
@@ -32,6 +33,7 @@ class Add(Op):
 
     onnx = "Add"
     clamps = True
+    bias_inputs = (0, 1)
     limits = (
         Limit(
             "a constant operand must be one value a channel of a rank-4 tensor, or right behind a Conv, Gemm or MatMul",
@@ -40,38 +42,39 @@ class Add(Op):
     )
     cases = ("test_add", "test_add_bcast")
 
-    def addend(self, node: ir.Node) -> Array | None:
+    def _addend(self, node: ir.Node) -> Array | None:
         return _constant(node) if len(activations_of(node)) == 1 else None
 
+    def follows(self, node: ir.Node) -> Follow | None:
+        addend = self._addend(node)
+        return None if addend is None else Follow(addend=addend)
+
     def bias_of(self, node: ir.Node, addend: Array) -> Array | None:
-        return per_channel(addend, shape_of(node.outputs[0]), axis=1) if self.addend(node) is not None else None
+        return per_channel(addend, shape_of(node.outputs[0]), axis=1) if self._addend(node) is not None else None
 
-    def lower(self, q: Settled) -> Lowered:
-        constant = self.addend(q.node)
-        if constant is not None:
-            return self._lower_constant(q, constant)
-        a, b = q.x(0), q.x(1)
-        ma, mb, shift = add_multipliers(a.scale, b.scale, q.y.scale)
-        return q.single(AddKind(a.zero, b.zero, q.y.zero, ma, mb, shift, q.lo, q.hi))
-
-    def _lower_constant(self, q: Settled, constant: Array) -> Lowered:
+    def weight(self, node: ir.Node) -> Array | None:
         """A depthwise 1x1 convolution whose weights are all 1: the constant keeps 32 bits as its bias."""
-        value = activations_of(q.node)[0]
-        x, shape = q.grids[value.name or ""], shape_of(value)
-        bias = total_bias(q, per_channel(constant, shape, axis=1), shape[1])
-        index = 1 - q.node.inputs.index(value)
-        result = accumulate(q, x, np.ones((shape[1], 1, 1, 1)), bias, ("", (q.input(index).name or "",)))
+        return None if self._addend(node) is None else np.ones((shape_of(node.outputs[0])[1], 1, 1, 1))
+
+    def bias(self, node: ir.Node) -> Array | None:
+        addend = self._addend(node)
+        return None if addend is None else per_channel(addend, shape_of(node.outputs[0]), axis=1)
+
+    def lower(self, q: Settled) -> list[Step]:
+        if q.weight is not None:
+            return self._lower_constant(q)
+        return q.single(Binary.of("add", q.x(0), q.x(1), q.y, q.lo, q.hi))
+
+    def _lower_constant(self, q: Settled) -> list[Step]:
+        (value,) = activations_of(q.node)
         kind = ConvKind(
-            weight=result.weight,
-            bias=result.bias,
-            multiplier=result.multiplier,
-            x_zero=x.zero,
-            y_zero=q.y.zero,
-            lo=q.lo,
-            hi=q.hi,
+            **vars(accumulation(q, q.node.inputs.index(value))),
             strides=(1, 1),
             pads=(0, 0, 0, 0),
             dilations=(1, 1),
-            group=shape[1],
+            group=shape_of(value)[1],
         )
-        return Lowered(q.single(kind, value).steps, result.baked[1:])
+        return q.single(kind, value)
+
+    def island(self, node: ir.Node) -> Kind | None:
+        return FloatBinary("add") if self._addend(node) is None else None

@@ -1,8 +1,8 @@
-"""What every op says about itself: limits, quantisation policy, lowering to kinds.
+"""What every op says about itself: limits of its integer form, quantisation policy, lowering to kinds.
 
-The quantiser sees the float graph as *sites*: a head node with the nodes its kind swallows (a constant Add that
-becomes bias, Relu and Clip that become the clamp of the output codes). Ops are asked for properties; nothing
-outside this package knows an op by its name.
+The quantiser sees the float graph as *fused nodes*: a head with the nodes that its kind swallows (a constant Add that
+becomes bias, Relu and Clip that become the clamp of the output codes, an activation that becomes a table behind the
+accumulator). Ops are asked for properties; nothing outside this package knows an op by its name.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ import onnx_ir as ir
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array, Shape, activations_of, needed_input, shape_of
 from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid
 
-CODE_MAX = 255
+MOVED = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL)
+"""element types of the float graph that ops which only move elements take"""
 
 
 class UnsupportedError(AxError):
-    """An operator, or a form of one, that cannot be quantised; the sentence names node, op and limit."""
+    """A form of an operator that cannot be quantised after all; the sentence names the number that does not fit."""
 
     code = "AX350"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason why a node cannot be quantised or compiled."""
+    """One reason why a node has no integer form."""
 
     node: str
     op_type: str
@@ -42,9 +44,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Limit:
-    """A sentence that holds of every node that is accepted, the check of it, and what a node has instead.
+    """A sentence that holds of every node that has an integer form, the check of it, and what a node has instead.
 
-    The sentence goes into the error a user reads and into the table of operators alike.
+    The sentence goes into what a user reads and into the table of operators alike.
     """
 
     sentence: str
@@ -54,20 +56,6 @@ class Limit:
     def finding(self, node: ir.Node) -> Finding:
         found = f", got {self.found(node)}" if self.found else ""
         return Finding(node.name or "", node.op_type, self.sentence + found)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """real = scale (code - zero), codes 0..255. scale: a float32 value, positive and normal."""
-
-    scale: float
-    zero: int
-
-    def code(self, real: float) -> int:
-        """floor(real / scale + 0.5) + zero, saturating; infinities give the ends."""
-        if math.isinf(real):
-            return CODE_MAX if real > 0 else 0
-        return min(CODE_MAX, max(0, math.floor(real / self.scale + 0.5) + self.zero))
 
 
 @dataclass(frozen=True)
@@ -89,16 +77,40 @@ Bounds.FREE = Bounds(-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
-class Site:
+class Function:
+    """An activation of one tensor, element by element. name: what viewers show; real: float64 -> float64."""
+
+    name: str
+    real: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Follow:
+    """What a node does to the one activation it reads, as far as a head before it can do it instead.
+
+    bounds: it keeps a range (Bounds.FREE: nothing at all). addend: it adds this constant, in its own shape.
+    function: it is that function, which a table behind the head's accumulator computes.
+    """
+
+    bounds: Bounds | None = None
+    addend: Array | None = None
+    function: Function | None = None
+
+
+@dataclass(frozen=True)
+class FusedNode:
     """A head node and, in order, the nodes that its kind swallows.
 
-    addend: float64 [c], the sum of the swallowed constants a channel; None where there is none.
+    addend: float64 [c], the sum of the swallowed constants a channel; None where there is none. bounds: of what the
+    head accumulates. table: the swallowed node that becomes a table behind it; the tensor it reads has a grid of its
+    own.
     """
 
     node: ir.Node
     swallowed: tuple[ir.Node, ...] = ()
     addend: Array | None = None
     bounds: Bounds = Bounds.FREE
+    table: ir.Node | None = None
 
     @property
     def name(self) -> str:
@@ -109,101 +121,146 @@ class Site:
         return (self.node, *self.swallowed)
 
     @property
+    def outputs(self) -> tuple[ir.Value, ...]:
+        """The tensors that others read; a head that swallows has one output."""
+        return tuple(self.nodes[-1].outputs)
+
+    @property
     def output(self) -> ir.Value:
         return self.nodes[-1].outputs[0]
 
     @property
     def inner(self) -> tuple[ir.Value, ...]:
-        """Tensors between head and last node: they exist in the float graph only."""
+        """Tensors between head and last node."""
         return tuple(node.outputs[0] for node in self.nodes[:-1])
 
     @property
+    def accumulated(self) -> ir.Value:
+        """What the head's own kind writes: the output, or the tensor that the table reads."""
+        return self.output if self.table is None else activations_of(self.table)[0]
+
+    @property
+    def bare(self) -> bool:
+        """Whether what the head swallows does nothing at all."""
+        return self.table is None and self.addend is None and self.bounds == Bounds.FREE
+
+    @property
     def inputs(self) -> tuple[ir.Value, ...]:
+        """Activations of the head, in its order."""
         return activations_of(self.node)
 
 
 @dataclass(frozen=True)
+class BakedWeight:
+    """Constants of a multiply-accumulate as the scheme fixed them.
+
+    codes: [co, ...] of `type`, as the op's `weight` lays them out; scale: float32 [co]; bias: [co], int32 (int64 with
+    a 16-bit operand), float32 where the output is FP32; raised: channels whose scale the floor lifted.
+    """
+
+    codes: Array
+    scale: Array
+    type: ElementType
+    bias: Array
+    raised: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Between:
+    """A tensor inside a fused node that the float graph does not have; suffix: told apart by it."""
+
+    suffix: str
+
+
+Ref = str | Between
+"""A tensor that a step reads or writes: a float tensor's name, whose codes are meant, or one of its own"""
+
+
+@dataclass(frozen=True)
 class Step:
-    """One quantised node. inputs, output: names of float tensors, whose codes it reads and writes."""
+    """One quantised node."""
 
     kind: Kind
-    inputs: tuple[str, ...]
-    output: str
+    inputs: tuple[Ref, ...]
+    output: Ref
     name: str
     shape: Shape
     """ONNX shape of the output"""
 
 
 @dataclass(frozen=True)
-class Baked:
-    """A constant as it was quantised. scale: float64 [c] of float32 values, or [1]; raised: channels at the floor."""
-
-    tensor: str
-    scale: Array
-    quant_min: int
-    quant_max: int
-    bit_width: int
-    passive: bool = False
-    raised: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Lowered:
-    steps: tuple[Step, ...]
-    baked: tuple[Baked, ...] = ()
-
-
-@dataclass(frozen=True)
 class Settled:
-    """A site with the grid of every tensor it touches."""
+    """A fused node with what every tensor it touches is.
 
-    site: Site
-    grids: Mapping[str, Grid]
+    reads: tensor -> what the head reads it as; writes: of the outputs and the accumulated tensor; weight: where the
+    op has one.
+    """
+
+    fused: FusedNode
+    reads: Mapping[str, Edge]
+    writes: Mapping[str, Edge]
+    weight: BakedWeight | None = None
 
     @property
     def node(self) -> ir.Node:
-        return self.site.node
+        return self.fused.node
 
     @property
     def name(self) -> str:
-        return self.site.name
+        return self.fused.name
 
     def input(self, index: int) -> ir.Value:
         return needed_input(self.node, index)
 
+    def edge(self, index: int = 0) -> Edge:
+        return self.reads[self.input(index).name or ""]
+
     def x(self, index: int = 0) -> Grid:
-        return self.grids[self.input(index).name or ""]
+        """The grid on which input `index` is read."""
+        return _grid(self.edge(index))
+
+    @property
+    def target(self) -> Edge:
+        """What the head's kind writes."""
+        return self.writes[self.fused.accumulated.name or ""]
 
     @property
     def y(self) -> Grid:
-        return self.grids[self.site.output.name or ""]
+        return _grid(self.target)
 
     @property
     def lo(self) -> int:
-        return self.y.code(self.site.bounds.lo)
+        """Lowest code of the output; 0 where it is no codes."""
+        return self.target.code(self.fused.bounds.lo) if isinstance(self.target, Grid) else 0
 
     @property
     def hi(self) -> int:
-        return self.y.code(self.site.bounds.hi)
+        return self.target.code(self.fused.bounds.hi) if isinstance(self.target, Grid) else 0
 
-    def step(self, kind: Kind, *inputs: ir.Value) -> Step:
-        """The step that writes the site's output, named as the head node."""
-        output = self.site.output
-        return Step(kind, tuple(value.name or "" for value in inputs), output.name or "", self.name, shape_of(output))
+    def step(self, kind: Kind, *inputs: Ref) -> Step:
+        """The step that writes what the head accumulates, named as the head."""
+        value = self.fused.accumulated
+        return Step(kind, inputs, value.name or "", self.name, shape_of(value))
 
-    def single(self, kind: Kind, *inputs: ir.Value) -> Lowered:
-        return Lowered((self.step(kind, *(inputs or self.site.inputs)),))
+    def single(self, kind: Kind, *inputs: ir.Value) -> list[Step]:
+        return [self.step(kind, *(value.name or "" for value in inputs or self.fused.inputs))]
 
-    def chain(self, kinds: list[tuple[str, Kind]], value: ir.Value) -> Lowered:
+    def chain(self, kinds: list[tuple[str, Kind]], value: ir.Value) -> list[Step]:
         """Kinds one after the other from `value` to the output; each but the last one needs its own suffix."""
-        steps, name, shape = [], value.name or "", shape_of(value)
+        steps: list[Step] = []
+        source: Ref = value.name or ""
+        shape = shape_of(value)
         for suffix, kind in kinds[:-1]:
             shape = kind.output_shape(shape)
-            output = f"{self.site.output.name}/{suffix}"
-            steps.append(Step(kind, (name,), output, f"{self.name}/{suffix}", shape))
-            name = output
-        last = self.step(kinds[-1][1])
-        return Lowered((*steps, Step(last.kind, (name,), last.output, last.name, last.shape)))
+            steps.append(Step(kind, (source,), Between(suffix), f"{self.name}/{suffix}", shape))
+            source = Between(suffix)
+        return [*steps, self.step(kinds[-1][1], source)]
+
+
+def _grid(edge: Edge) -> Grid:
+    if not isinstance(edge, Grid):
+        raise ValueError(f"{edge} has no grid")
+    return edge
 
 
 class Op:
@@ -212,24 +269,39 @@ class Op:
     onnx: ClassVar[str]
     """op_type in ONNX's default domain"""
     limits: ClassVar[tuple[Limit, ...]] = ()
+    """of its integer form; a node outside one stays a float operator, which runs on the CPU"""
     clamps: ClassVar[bool] = False
     """its kind can clamp the output codes, so that a Relu or Clip after it costs nothing"""
+    accumulates: ClassVar[bool] = False
+    """its kind can hand its exact sums on as 16-bit codes to a table behind it"""
+    moves: ClassVar[bool] = False
+    """it only moves elements: any element type will do, and its output is what its input is"""
+    fp32: ClassVar[bool] = True
+    """whether a layer rule may ask for it in FP32"""
+    weight_input: ClassVar[int | None] = None
+    """the input that is a constant weight"""
+    bias_inputs: ClassVar[tuple[int, ...]] = ()
+    """constant inputs that go into the bias"""
     cases: ClassVar[tuple[str, ...]] = ()
     """ONNX's own backend node cases that it must pass"""
     steps: ClassVar[int] = 1
     """largest distance, in steps of the output's scale, between float and quantised result of those cases"""
     soi: ClassVar[tuple[int, ...]] = ()
-    """inputs that are shapes or indices, never quantised"""
+    """inputs that are shapes or constants of the operator, never quantised"""
+
+    def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
+        """What an activation or output of the node may be where the node has an integer form."""
+        return MOVED if self.moves else (ir.DataType.FLOAT,)
 
     def refusals(self, node: ir.Node) -> Iterator[Finding]:
-        """Every limit the node violates."""
+        """The first limit the node violates, if any."""
         for limit in self.limits:
             if not limit.holds(node):
                 yield limit.finding(node)
                 return
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        """Inputs that must have the output's grid: the op only moves bits."""
+        """Inputs that must have the outputs' grid: the op only moves bits."""
         return ()
 
     def joined(self, node: ir.Node) -> tuple[ir.Value, ...]:
@@ -240,25 +312,37 @@ class Op:
         """Reals beside the measured values that the output's grid must hold, such as a padding value."""
         return ()
 
-    def fixed(self, node: ir.Node) -> Grid | None:
-        """The output's grid where the arithmetic fixes it."""
+    def fixed(self, node: ir.Node, kind: ElementType, largest: float) -> Grid | None:
+        """The output's grid where the arithmetic fixes it. largest: the highest value that was observed."""
         return None
 
-    def bounds(self, node: ir.Node) -> Bounds | None:
-        """What the node clamps its one activation to; None where it does anything else."""
-        return None
+    def channel_axis(self, node: ir.Node, axis: int) -> int:
+        """The output's channel axis; axis: that of its first activation."""
+        return axis
 
-    def addend(self, node: ir.Node) -> Array | None:
-        """The constant the node adds to its one activation, in its own shape; None where it does anything else."""
+    def follows(self, node: ir.Node) -> Follow | None:
+        """What a head before it can do in its place; None where nothing can."""
         return None
 
     def bias_of(self, node: ir.Node, addend: Array) -> Array | None:
-        """float64 [c]: what the constant would be as bias of this node; None where it cannot be one."""
+        """float64 [c]: what a constant added behind this node would be as its bias; None where it cannot be one."""
         return None
 
-    def lower(self, q: Settled) -> Lowered:
-        """The site as steps of kinds; raises UnsupportedError where a number does not fit."""
+    def weight(self, node: ir.Node) -> Array | None:
+        """float64 [co, ...]: the constant weight as the kind lays it out; None where the node has none."""
+        return None
+
+    def bias(self, node: ir.Node) -> Array | None:
+        """float64 [co], or of one element: the node's own bias; None where it has none."""
+        return None
+
+    def lower(self, q: Settled) -> list[Step]:
+        """The head as steps of kinds on codes; raises UnsupportedError where a number does not fit."""
         raise NotImplementedError
+
+    def island(self, node: ir.Node) -> Kind | None:
+        """The kind that computes the node in float32 on the NPU; None where there is none."""
+        return None
 
 
 def per_channel(addend: Array, shape: Shape, axis: int) -> Array | None:

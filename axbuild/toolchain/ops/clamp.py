@@ -7,9 +7,10 @@ import math
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, input_of, real
-from axbuild.toolchain.kinds.arithmetic import multiplier_of
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Requantize
-from axbuild.toolchain.ops.base import Bounds, Limit, Lowered, Op, Settled
+from axbuild.toolchain.kinds.island import FloatClip
+from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, Settled, Step
 
 
 class Clamp(Op):
@@ -17,13 +18,20 @@ class Clamp(Op):
 
     clamps = True
 
-    def lower(self, q: Settled) -> Lowered:
-        bounds = self.bounds(q.node)
-        if bounds is None:
-            raise ValueError(f"{q.node.op_type} has no bounds")
-        settled = bounds.then(q.site.bounds)
-        ratio = multiplier_of(q.x().scale / q.y.scale)
-        return q.single(Requantize(ratio, q.x().zero, q.y.zero, q.y.code(settled.lo), q.y.code(settled.hi)))
+    def bounds(self, node: ir.Node) -> Bounds:
+        """The range that the node keeps."""
+        raise NotImplementedError
+
+    def follows(self, node: ir.Node) -> Follow:
+        return Follow(bounds=self.bounds(node))
+
+    def lower(self, q: Settled) -> list[Step]:
+        settled = self.bounds(q.node).then(q.fused.bounds)
+        return q.single(Requantize.of(q.x(), q.y, q.y.code(settled.lo), q.y.code(settled.hi)), q.input(0))
+
+    def island(self, node: ir.Node) -> Kind:
+        bounds = self.bounds(node)
+        return FloatClip(bounds.lo, bounds.hi)
 
 
 class Relu(Clamp):
@@ -49,6 +57,7 @@ class Clip(Clamp):
     """min(max(x, lo), hi) with constant bounds; opsets below 11 give them as attributes."""
 
     onnx = "Clip"
+    soi = (1, 2)
     limits = (Limit("the bounds of Clip must be constants", _constant_bounds),)
     cases = (
         "test_clip",

@@ -17,8 +17,8 @@ from axbuild.toolchain.graph import (
     text,
 )
 from axbuild.toolchain.kinds.mac import Conv as ConvKind
-from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, per_channel
-from axbuild.toolchain.ops.mac import accumulate, total_bias
+from axbuild.toolchain.ops.base import Limit, Op, Settled, Step, per_channel
+from axbuild.toolchain.ops.mac import accumulation
 
 Pads = tuple[int, int, int, int]
 
@@ -60,6 +60,10 @@ class Conv(Op):
 
     onnx = "Conv"
     clamps = True
+    accumulates = True
+    fp32 = False
+    weight_input = 1
+    bias_inputs = (2,)
     limits = (TWO_DIMENSIONAL, _constant(1), _constant(2), EXPLICIT_PADS)
     cases = (
         "test_basic_conv_with_padding",
@@ -72,26 +76,22 @@ class Conv(Op):
     def bias_of(self, node: ir.Node, addend: Array) -> Array | None:
         return per_channel(addend, shape_of(node.outputs[0]), axis=1)
 
-    def lower(self, q: Settled) -> Lowered:
-        weight = constant_input(q.node, 1)
-        if weight is None:
-            raise ValueError("the weight is not constant")
-        own = constant_input(q.node, 2)
-        names = (q.input(1).name or "", () if own is None else (q.input(2).name or "",))
-        bias = total_bias(q, own, weight.shape[0])
-        result = accumulate(q, q.x(), weight.astype(np.float64), bias, names)
+    def channel_axis(self, node: ir.Node, axis: int) -> int:
+        return 1
+
+    def weight(self, node: ir.Node) -> Array | None:
+        array = constant_input(node, 1)
+        return None if array is None else array.astype(np.float64)
+
+    def bias(self, node: ir.Node) -> Array | None:
+        return constant_input(node, 2)
+
+    def lower(self, q: Settled) -> list[Step]:
         kind = ConvKind(
-            weight=result.weight,
-            bias=result.bias,
-            multiplier=result.multiplier,
-            x_zero=q.x().zero,
-            y_zero=q.y.zero,
-            lo=q.lo,
-            hi=q.hi,
+            **vars(accumulation(q)),
             strides=pair(q.node, "strides"),
             pads=window_pads(q.node),
             dilations=pair(q.node, "dilations"),
             group=integer(q.node, "group", 1),
         )
-        lowered = q.single(kind, q.input(0))
-        return Lowered(lowered.steps, result.baked)
+        return q.single(kind, q.input(0))

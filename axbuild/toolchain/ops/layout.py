@@ -14,9 +14,11 @@ from axbuild.toolchain.graph import (
     needed_input,
     shape_of,
 )
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.codes import FP32, ElementType, type_of
 from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
 from axbuild.toolchain.kinds.mover import Transpose as TransposeKind
-from axbuild.toolchain.ops.base import Bounds, Limit, Lowered, Op, Settled
+from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, Settled, Step
 
 CONSTANT_AXES = Limit("its axes must be constants", lambda n: not is_activation(input_of(n, 1)))
 
@@ -29,6 +31,18 @@ def static_shape(shape: Shape, out: Shape) -> Shape:
 class Mover(Op):
     """One input, one grid."""
 
+    moves = True
+
+    def kind(self, node: ir.Node, elements: ElementType) -> Kind:
+        """What moves elements of that type."""
+        raise NotImplementedError
+
+    def lower(self, q: Settled) -> list[Step]:
+        return q.single(self.kind(q.node, type_of(q.target)), q.input(0))
+
+    def island(self, node: ir.Node) -> Kind:
+        return self.kind(node, FP32)
+
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
@@ -36,15 +50,15 @@ class Mover(Op):
 class Reshaped(Mover):
     """The same elements in ONNX order under the output's shape."""
 
-    def lower(self, q: Settled) -> Lowered:
-        return q.single(ReshapeKind(static_shape(shape_of(q.input(0)), shape_of(q.node.outputs[0]))), q.input(0))
+    def kind(self, node: ir.Node, elements: ElementType) -> Kind:
+        return ReshapeKind(elements, static_shape(shape_of(needed_input(node, 0)), shape_of(node.outputs[0])))
 
 
 class Inert(Reshaped):
     """Nothing at inference; swallowed by the op before it where that has no other reader."""
 
-    def bounds(self, node: ir.Node) -> Bounds:
-        return Bounds.FREE
+    def follows(self, node: ir.Node) -> Follow:
+        return Follow(bounds=Bounds.FREE)
 
 
 class Reshape(Reshaped):
@@ -115,9 +129,16 @@ class Transpose(Mover):
     onnx = "Transpose"
     cases = ("test_transpose_default", *(f"test_transpose_all_permutations_{index}" for index in range(6)))
 
-    def lower(self, q: Settled) -> Lowered:
-        rank = len(shape_of(q.input(0)))
-        return q.single(TransposeKind(integers(q.node, "perm", tuple(reversed(range(rank))))))
+    def kind(self, node: ir.Node, elements: ElementType) -> Kind:
+        return TransposeKind(elements, _permutation(node))
+
+    def channel_axis(self, node: ir.Node, axis: int) -> int:
+        return _permutation(node).index(axis)
+
+
+def _permutation(node: ir.Node) -> tuple[int, ...]:
+    rank = len(shape_of(needed_input(node, 0)))
+    return tuple(axis % rank for axis in integers(node, "perm", tuple(reversed(range(rank)))))
 
 
 class Identity(Inert):

@@ -7,48 +7,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.arithmetic import (
-    WEIGHT_MAX,
-    check_accumulator,
-    multipliers_of,
-    quantise_bias,
-    quantise_weight,
-    requantise_ratio,
-    weight_scales,
-)
-from axbuild.toolchain.ops.base import Baked, Grid, Settled
-
-INT32 = np.iinfo(np.int32)
+from axbuild.toolchain.kinds.arithmetic import multipliers_of, requantise_ratio
+from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid
+from axbuild.toolchain.ops.base import BakedWeight, Settled
 
 
 @dataclass(frozen=True)
 class Accumulation:
-    """Everything a multiply-accumulate kind takes beside its geometry.
+    """What every multiply-accumulate kind takes beside its geometry; codes are the scheme's.
 
-    weight: int8 [co, ...]; bias: int32 [co]; multiplier: float64 [co].
+    multiplier: float64 [co], f64(sx) f64(sw) / f64(sy), or without the division where the output is FP32.
     """
 
+    x: Grid
+    w: ElementType
+    y: Edge
     weight: Array
     bias: Array
     multiplier: Array
-    baked: tuple[Baked, ...]
+    lo: int
+    hi: int
 
 
-def accumulate(q: Settled, x: Grid, weight: Array, bias: Array, names: tuple[str, tuple[str, ...]]) -> Accumulation:
-    """Quantise float64 `weight` [co, ...] and `bias` [co]; names: of the weight tensor, and of those in the bias."""
-    scale, raised = weight_scales(weight, bias, x.scale, q.y.scale)
-    codes = quantise_weight(weight, scale)
-    offset = quantise_bias(bias, x.scale, scale)
-    check_accumulator(codes, offset, x.zero, f"node '{q.name}'")
-    ratio = multipliers_of(requantise_ratio(x.scale, scale, q.y.scale))
-    channels = tuple(int(channel) for channel in np.flatnonzero(raised))
-    baked = [Baked(names[0], scale.astype(np.float64), -WEIGHT_MAX, WEIGHT_MAX, 8, raised=channels)]
-    for name in names[1]:
-        baked.append(Baked(name, np.float64(x.scale) * scale, int(INT32.min), int(INT32.max), 32, passive=True))
-    return Accumulation(codes, offset, ratio, tuple(baked))
+def accumulation(q: Settled, index: int = 0) -> Accumulation:
+    """The accumulation over input `index` with the weight that the scheme has for the node."""
+    x, y, baked = q.x(index), q.target, _weight(q)
+    if isinstance(y, Grid):
+        multiplier = multipliers_of(requantise_ratio(x.scale, baked.scale, y.scale), x, baked.type, y)
+    else:
+        multiplier = np.float64(x.scale) * baked.scale.astype(np.float64)
+    return Accumulation(x, baked.type, y, baked.codes, baked.bias, multiplier, q.lo, q.hi)
 
 
-def total_bias(q: Settled, own: Array | None, channels: int) -> Array:
-    """float64 [channels]: the node's own bias plus what the site swallowed."""
-    bias = np.zeros(channels) if own is None else np.broadcast_to(own.astype(np.float64), (channels,)).copy()
-    return bias if q.site.addend is None else bias + q.site.addend
+def _weight(q: Settled) -> BakedWeight:
+    if q.weight is None:
+        raise ValueError(f"the scheme has no weight for '{q.name}'")
+    return q.weight

@@ -16,8 +16,9 @@ from axbuild.toolchain.graph import (
     shape_of,
     text,
 )
+from axbuild.toolchain.kinds.codes import Grid, type_of
 from axbuild.toolchain.kinds.mover import Pad as PadKind
-from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled, UnsupportedError
+from axbuild.toolchain.ops.base import Limit, Op, Settled, Step, UnsupportedError
 
 
 def _all_pads(node: ir.Node) -> tuple[int, ...]:
@@ -45,7 +46,8 @@ class Pad(Op):
     """Elements around the tensor; the value is one of the output's codes."""
 
     onnx = "Pad"
-    soi = (1, 3)
+    moves = True
+    soi = (1, 2, 3)
     limits = (
         Limit(
             "its pads, value and axes must be constants",
@@ -75,12 +77,16 @@ class Pad(Op):
     def covers(self, node: ir.Node) -> tuple[float, ...]:
         return (_value(node),) if _mode(node) == "constant" else ()
 
-    def lower(self, q: Settled) -> Lowered:
+    def lower(self, q: Settled) -> list[Step]:
+        if not isinstance(q.target, Grid):  # integers and booleans
+            return q.single(
+                PadKind(type_of(q.target), _all_pads(q.node), _mode(q.node), int(_value(q.node))), q.input(0)
+            )
         code = q.y.code(_value(q.node))
         for wanted in self.covers(q.node):
-            if abs(q.y.scale * (code - q.y.zero) - wanted) > q.y.scale:
+            if abs(q.y.real(code) - wanted) > q.y.scale:
                 raise UnsupportedError(
                     f"the value {wanted} lies outside what the codes of its input can express",
                     hint="pad before the op that fixes the scale, such as Softmax",
                 )
-        return q.single(PadKind(_all_pads(q.node), _mode(q.node), code), q.input(0))
+        return q.single(PadKind(q.y.type, _all_pads(q.node), _mode(q.node), code), q.input(0))

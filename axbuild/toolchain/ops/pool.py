@@ -8,13 +8,12 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, constant_integers, integer, integers, is_used, needed_input, shape_of
-from axbuild.toolchain.kinds.arithmetic import multiplier_of, multipliers_of
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
 from axbuild.toolchain.kinds.pool import AveragePool as AveragePoolKind
 from axbuild.toolchain.kinds.pool import MaxPool as MaxPoolKind
-from axbuild.toolchain.kinds.reduce import GlobalAveragePool as GlobalAveragePoolKind
-from axbuild.toolchain.ops.base import Limit, Lowered, Op, Settled
+from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
 from axbuild.toolchain.ops.conv import EXPLICIT_PADS, TWO_DIMENSIONAL, Pads, pair, window_pads
 from axbuild.toolchain.ops.layout import static_shape
 
@@ -57,10 +56,10 @@ class MaxPool(Op):
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
-    def lower(self, q: Settled) -> Lowered:
+    def lower(self, q: Settled) -> list[Step]:
         node = q.node
         kernel, strides, dilations = pair(node, "kernel_shape"), pair(node, "strides"), pair(node, "dilations")
-        return q.single(MaxPoolKind(kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
+        return q.single(MaxPoolKind(q.y.type, kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
 
 
 def _counts(node: ir.Node, axis: int) -> Array:
@@ -95,12 +94,11 @@ class AveragePool(Op):
         "test_averagepool_2d_precomputed_strides",
     )
 
-    def lower(self, q: Settled) -> Lowered:
+    def lower(self, q: Settled) -> list[Step]:
         counts = _counts(q.node, 0)[:, None] * _counts(q.node, 1)[None, :]
-        ratio = multipliers_of(np.float64(q.x().scale) / (np.float64(q.y.scale) * counts.astype(np.float64)))
         kernel, strides = pair(q.node, "kernel_shape"), pair(q.node, "strides")
         pads = resolved_pads(q.node)
-        return q.single(AveragePoolKind(ratio, q.x().zero, q.y.zero, q.lo, q.hi, kernel, strides, pads))
+        return q.single(AveragePoolKind.of(q.x(), q.y, counts, q.lo, q.hi, kernel, strides, pads))
 
 
 class Mean(Op):
@@ -108,14 +106,12 @@ class Mean(Op):
 
     clamps = True
 
-    def lower(self, q: Settled) -> Lowered:
+    def lower(self, q: Settled) -> list[Step]:
         shape, out = shape_of(q.input(0)), shape_of(q.node.outputs[0])
-        ratio = multiplier_of(q.x().scale / (q.y.scale * math.prod(shape[2:])))
-        kinds: list[tuple[str, Kind]] = [
-            ("mean", GlobalAveragePoolKind(ratio, q.x().zero, q.y.zero, q.lo, q.hi)),
-        ]
+        count = math.prod(shape[2:])
+        kinds: list[tuple[str, Kind]] = [("mean", Reduce.of("mean", q.x(), q.y, (2, 3), q.lo, q.hi, count))]
         if len(out) != 4:
-            kinds.append(("", ReshapeKind(static_shape((*shape[:2], 1, 1), out))))
+            kinds.append(("", ReshapeKind(q.y.type, static_shape((*shape[:2], 1, 1), out))))
         return q.chain(kinds, q.input(0))
 
 

@@ -1,4 +1,4 @@
-"""Which ops there are, and what of a graph they cannot take."""
+"""Which ops have an integer form."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from axbuild.toolchain.ops.base import Op
 from axbuild.toolchain.ops.clamp import Clip, Relu
 from axbuild.toolchain.ops.concat import Concat
 from axbuild.toolchain.ops.conv import Conv
+from axbuild.toolchain.ops.gather import Gather
 from axbuild.toolchain.ops.gemm import Gemm, MatMul
 from axbuild.toolchain.ops.layout import Dropout, Flatten, Identity, Reshape, Squeeze, Transpose, Unsqueeze
 from axbuild.toolchain.ops.pad import Pad
 from axbuild.toolchain.ops.pool import AveragePool, GlobalAveragePool, MaxPool, ReduceMean
 from axbuild.toolchain.ops.softmax import Softmax
+from axbuild.toolchain.ops.split import Split
 
 OPS: dict[str, Op] = {
     op.onnx: op
@@ -25,6 +27,7 @@ OPS: dict[str, Op] = {
         Conv(),
         Dropout(),
         Flatten(),
+        Gather(),
         Gemm(),
         GlobalAveragePool(),
         Identity(),
@@ -35,6 +38,7 @@ OPS: dict[str, Op] = {
         Relu(),
         Reshape(),
         Softmax(),
+        Split(),
         Squeeze(),
         Transpose(),
         Unsqueeze(),
@@ -43,6 +47,6 @@ OPS: dict[str, Op] = {
 """op_type in ONNX's default domain -> op"""
 
 
-def op_of(node: ir.Node) -> Op:
-    """The node's op; the graph has been through `unsupported`, so there is one."""
-    return OPS[node.op_type]
+def op_of(node: ir.Node) -> Op | None:
+    """The node's op; None where the operator has no integer form."""
+    return OPS.get(node.op_type) if node.domain in ("", "ai.onnx") else None

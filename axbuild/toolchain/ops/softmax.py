@@ -6,15 +6,17 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, shape_of
-from axbuild.toolchain.kinds.arithmetic import softmax_table
-from axbuild.toolchain.kinds.table import Softmax as SoftmaxKind
-from axbuild.toolchain.ops.base import Grid, Lowered, Op, Settled
+from axbuild.toolchain.kinds.codes import ElementType, Grid
+from axbuild.toolchain.kinds.softmax import Softmax as SoftmaxKind
+from axbuild.toolchain.ops.base import Op, Settled, Step
 
-GRID = Grid(float(np.float32(1) / np.float32(255)), 0)
+SHARP = 0.5
+"""largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the
+signal"""
 
 
 class Softmax(Op):
-    """exp(x) over its sum along one axis, as opset 13 and later define it; the output's scale is 1/255."""
+    """exp(x) over its sum along one axis, as opset 13 and later define it."""
 
     onnx = "Softmax"
     cases = (
@@ -27,9 +29,11 @@ class Softmax(Op):
         "test_softmax_negative_axis",
     )
 
-    def fixed(self, node: ir.Node) -> Grid:
-        return GRID
+    def fixed(self, node: ir.Node, kind: ElementType, largest: float) -> Grid:
+        """Zero 0; scale 1 / hi where some value was at least 0.5, else largest / hi, rounded to float32."""
+        top = 1.0 if largest >= SHARP or largest <= 0 else float(np.float32(largest))
+        return Grid(float(np.float32(np.float64(top) / kind.hi)), 0, kind)
 
-    def lower(self, q: Settled) -> Lowered:
+    def lower(self, q: Settled) -> list[Step]:
         axis = integer(q.node, "axis", -1) % len(shape_of(q.node.outputs[0]))
-        return q.single(SoftmaxKind(softmax_table(q.x().scale), axis))
+        return q.single(SoftmaxKind.of(q.x(), q.y, axis))

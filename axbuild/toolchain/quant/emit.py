@@ -1,120 +1,219 @@
-"""The quantised model as ONNX: float at its borders, codes and exact bodies between them."""
+"""The quantised model as ONNX: float at its borders, codes and exact bodies between them, float operators where there
+are no others."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import onnx
 import onnx_ir as ir
-from onnx import TensorProto, helper
+from onnx import helper, numpy_helper
 
-from axbuild.toolchain.graph import Shape, shape_of
+from axbuild.toolchain.graph import ORIGINS, Array, Names, constant_of, origins_of, tensor_names
 from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.border import Dequantize, Quantize
-from axbuild.toolchain.kinds.registry import Written, model_of, write_node
-from axbuild.toolchain.ops.base import Grid, Lowered, Site
-
-ORIGINS = "axbuild.origins"
-"""metadata of a node: names of the float model's nodes it stands for, as a JSON list"""
-SCALE, ZERO = "axbuild.scale", "axbuild.zero"
-"""metadata of a tensor of codes: its grid; the scale is the shortest decimal of the float32 value as float64"""
+from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
+from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
+from axbuild.toolchain.kinds.registry import Written, model_around, write_node
+from axbuild.toolchain.ops.base import Between, FusedNode, Ref, Step
+from axbuild.toolchain.quant.edges import plain_type
+from axbuild.toolchain.quant.lowered import Part
+from axbuild.toolchain.quant.scheme import Form
+from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
 
 
 @dataclass
 class Emission:
-    """Nodes in order, and the names under which the codes of float tensors stand."""
+    """Nodes in order, and the names under which each float tensor stands: as itself, and as codes on grids."""
 
-    grids: Mapping[str, Grid]
-    taken: set[str]
-    written: list[Written] = field(default_factory=list)
-    codes: dict[str, str] = field(default_factory=dict)
+    names: Names
+    plain: set[str]
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
+    functions: dict[tuple[str, str], onnx.FunctionProto] = field(default_factory=dict)
     infos: list[onnx.ValueInfoProto] = field(default_factory=list)
+    standing: dict[str, dict[Edge, str]] = field(default_factory=dict)
+    shapes: dict[str, list[int | str | None]] = field(default_factory=dict)
 
-    def free(self, wanted: str) -> str:
-        """`wanted`, with a number where a node or tensor has that name already."""
-        name, count = wanted, 1
-        while name in self.taken:
-            name, count = f"{wanted}_{count}", count + 1
-        self.taken.add(name)
-        return name
+    def add(self, kind: Kind, inputs: list[str], output: str, name: str, metadata: dict[str, str]) -> None:
+        written = self._renamed(write_node(kind, inputs, [output], name))
+        _describe(written.node, metadata)
+        self.nodes.append(written.node)
+        self.functions[written.function.name, written.function.overload] = written.function
+        for tensor in written.initialisers:
+            self.constants[tensor.name] = tensor
 
-    def add(self, kind: Kind, inputs: list[str], output: str, name: str, origins: list[str]) -> None:
-        written = self.renamed(write_node(kind, inputs, [output], name))
-        if origins:
-            entry = written.node.metadata_props.add()
-            entry.key, entry.value = ORIGINS, json.dumps(origins)
-        self.written.append(written)
-
-    def renamed(self, written: Written) -> Written:
-        """The same with other names for constants whose names a tensor has."""
-        names = {name: self.free(name) for name in written.constants}
+    def _renamed(self, written: Written) -> Written:
+        """The same with free names for its constants."""
+        names = {name: self.names.free(name) for name in written.constants}
         for index, name in enumerate(written.node.input):
             written.node.input[index] = names.get(name, name)
         constants = {names[name]: array for name, array in written.constants.items()}
         return Written(written.node, constants, written.function)
 
-    def describe(self, name: str, shape: Shape, grid: Grid | None) -> None:
-        info = helper.make_tensor_value_info(name, TensorProto.UINT8, shape)
-        if grid is not None:
-            for key, value in ((SCALE, repr(grid.scale)), (ZERO, str(grid.zero))):
-                entry = info.metadata_props.add()
-                entry.key, entry.value = key, value
+    def stands(self, tensor: str, edge: Edge) -> str:
+        """The name of a float tensor as `edge`, which is about to be written."""
+        standing = self.standing.setdefault(tensor, {})
+        if not isinstance(edge, Grid) or (not standing and tensor not in self.plain):
+            name = tensor
+        else:
+            coded = any(isinstance(item, Grid) for item in standing)
+            name = self.names.free(f"{tensor}/{edge.type}" if coded else f"{tensor}/codes")
+        standing[edge] = name
+        self.inform(name, edge, self.shapes[tensor], tensor)
+        return name
+
+    def inform(self, name: str, edge: Edge, shape: Sequence[int | str | None], tensor: str) -> None:
+        info = helper.make_tensor_value_info(name, type_of(edge).onnx, list(shape))
+        _describe(info, {TENSOR: tensor} if tensor else {})
         self.infos.append(info)
 
+    def need(self, tensor: str, edge: Edge) -> str:
+        """The name of a float tensor as `edge`; what it stands as already is converted where it must be."""
+        standing = self.standing[tensor]
+        if edge not in standing:
+            source, name = next(iter(standing.items()))
+            kind, word = _conversion(source, edge, tensor)
+            output = self.stands(tensor, edge)
+            self.add(kind, [name], output, self.names.free(f"{tensor}/{word}"), {SITE: "", NODES: "[]", ORIGINS: "[]"})
+        return standing[edge]
 
-def model_with(graph: ir.Graph, lowered: list[tuple[Site, Lowered]], grids: Mapping[str, Grid]) -> onnx.ModelProto:
-    """The quantised model: inputs and outputs are the float model's, by name, order and shape, float32."""
-    borders = {value.name or "" for value in (*graph.inputs, *graph.outputs)}
-    tensors = {step.output for _, part in lowered for step in part.steps}
-    nodes = {step.name for _, part in lowered for step in part.steps}
-    emission = Emission(grids, borders | tensors | nodes)
+
+def _conversion(source: Edge, target: Edge, tensor: str) -> tuple[Kind, str]:
+    """The border kind between two edges of one tensor."""
+    if isinstance(source, Grid) and isinstance(target, Grid):
+        return Requantize.of(source, target), "requantize"
+    if isinstance(target, Grid) and source is FP32:
+        return Quantize(target), "quantize"
+    if isinstance(source, Grid) and target is FP32:
+        return Dequantize(source), "dequantize"
+    raise ValueError(f"'{tensor}' is {source} and cannot be read as {target}")
+
+
+def _describe(proto: onnx.NodeProto | onnx.ValueInfoProto, metadata: dict[str, str]) -> None:
+    for key, value in metadata.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, value
+
+
+def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
+    """The quantised model: inputs and outputs are the float model's, by name, order, type and shape."""
+    emission = Emission(_names(graph), _plain_tensors(graph, parts))
+    for value in (*graph.inputs, *(output for node in graph for output in node.outputs if output.name)):
+        emission.shapes[value.name or ""] = _dims(value)
     for value in graph.inputs:
-        _enter(emission, value)
-    for site, part in lowered:
-        _place(emission, site, part, borders)
+        emission.standing[value.name or ""] = {plain_type(value): value.name or ""}
+    for part in parts:
+        if part.site.form is Form.FLOAT:
+            _place_float(emission, part)
+        else:
+            _place(emission, part)
     for value in graph.outputs:
-        _leave(emission, value)
-    inputs, outputs = ([_float_info(value) for value in values] for values in (graph.inputs, graph.outputs))
-    return model_of(emission.written, inputs, outputs, graph.name or "quantised", emission.infos)
+        emission.need(value.name or "", plain_type(value))
+    return _model(graph, emission)
 
 
-def _enter(emission: Emission, value: ir.Value) -> None:
-    """float input -> codes, where anybody reads it"""
-    name = value.name or ""
-    if not value.uses() and not value.is_graph_output():
-        return
-    grid, codes = emission.grids[name], emission.free(f"{name}/codes")
-    emission.codes[name] = codes
-    emission.add(Quantize(grid.scale, grid.zero), [name], codes, emission.free(f"{name}/quantize"), [])
-    emission.describe(codes, shape_of(value), grid)
+def _names(graph: ir.Graph) -> Names:
+    """Every name of the float graph, of tensors and nodes alike: no name of ours may be one of these."""
+    names = tensor_names(graph)
+    for node in graph:
+        names.free(node.name or "")
+    return names
 
 
-def _place(emission: Emission, site: Site, part: Lowered, borders: set[str]) -> None:
-    origins = list(_origins(site))
+def _plain_tensors(graph: ir.Graph, parts: Sequence[Part]) -> set[str]:
+    """Float tensors that stand in the quantised model as themselves."""
+    names = {value.name or "" for value in (*graph.inputs, *graph.outputs)}
+    for part in parts:
+        for edges in (part.site.reads, part.site.writes):
+            names |= {name for name, edge in edges.items() if not isinstance(edge, Grid)}
+    return names
+
+
+def _dims(value: ir.Value) -> list[int | str | None]:
+    if value.shape is None:
+        raise ValueError(f"tensor '{value.name}' has no rank")
+    return [dim if isinstance(dim, int) else dim.value for dim in value.shape]
+
+
+def _metadata(fused: FusedNode) -> dict[str, str]:
+    origins = [name for node in fused.nodes for name in origins_of(node)]
+    return {
+        SITE: fused.name,
+        NODES: json.dumps([node.name for node in fused.nodes]),
+        ORIGINS: json.dumps(list(dict.fromkeys(origins))),
+    }
+
+
+def _place(emission: Emission, part: Part) -> None:
+    """The steps of a fused node; those whose output nobody reads are left out."""
+    metadata = _metadata(part.fused)
+    between: dict[Between, str] = {}
+    used = {output.name for output in part.fused.outputs if output.uses() or output.is_graph_output()}
+    inner = {value.name for value in part.fused.inner}
     for step in part.steps:
-        codes = emission.free(f"{step.output}/codes") if step.output in borders else step.output
-        emission.codes[step.output] = codes
-        inputs = [emission.codes[name] for name in step.inputs]
-        emission.add(step.kind, inputs, codes, step.name, origins)
-        emission.describe(codes, step.shape, emission.grids.get(step.output))
+        if isinstance(step.output, str) and step.output not in used | inner:
+            continue
+        inputs = [
+            between[ref] if isinstance(ref, Between) else _read(emission, part, step, index, ref)
+            for index, ref in enumerate(step.inputs)
+        ]
+        if isinstance(step.output, Between):
+            name = between[step.output] = emission.names.free(f"{part.fused.output.name}/{step.output.suffix}")
+            emission.inform(name, step.kind.writes, step.shape, "")
+        else:
+            edge = part.site.writes[step.output]
+            name = emission.stands(step.output, edge)
+        first = step.name in {node.name for node in part.fused.nodes}
+        emission.add(step.kind, inputs, name, step.name if first else emission.names.free(step.name), metadata)
 
 
-def _leave(emission: Emission, value: ir.Value) -> None:
-    """codes -> float output"""
-    name = value.name or ""
-    grid = emission.grids[name]
-    kind = Dequantize(grid.scale, grid.zero)
-    emission.add(kind, [emission.codes[name]], name, emission.free(f"{name}/dequantize"), [])
+def _read(emission: Emission, part: Part, step: Step, index: int, ref: Ref) -> str:
+    """An input of a step: as the fused node reads it, or as its own head has just written it."""
+    name = str(ref)
+    edge = part.site.reads.get(name, part.site.writes.get(name))
+    if edge is None:
+        raise ValueError(f"the scheme does not say what '{name}' is for '{part.fused.name}'")
+    return emission.need(name, edge)
 
 
-def _origins(site: Site) -> Iterator[str]:
-    """Names of the user's nodes: what the front end fused carries its own list."""
-    for node in site.nodes:
-        stored = node.metadata_props.get(ORIGINS)
-        yield from json.loads(stored) if stored else [node.name or ""]
+def _place_float(emission: Emission, part: Part) -> None:
+    """The float operator as it stands in the optimised model, with its constants."""
+    proto = ir.serde.serialize_node(part.fused.node)
+    for index, value in enumerate(part.fused.node.inputs):
+        if value is None:
+            continue
+        name, array = value.name or "", constant_of(value)
+        if array is None:
+            proto.input[index] = emission.need(name, part.site.reads[name])
+        else:
+            proto.input[index] = _constant(emission, name, array)
+    for value in part.fused.node.outputs:
+        if value.name:
+            emission.stands(value.name, part.site.writes[value.name])
+    del proto.metadata_props[:]
+    _describe(proto, _metadata(part.fused) | {REASON: part.site.reason})
+    emission.nodes.append(proto)
 
 
-def _float_info(value: ir.Value) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(value.name or "", TensorProto.FLOAT, shape_of(value))
+def _constant(emission: Emission, name: str, array: Array) -> str:
+    """A constant of the float model under its own name, once."""
+    if name not in emission.constants:
+        emission.constants[name] = numpy_helper.from_array(array, name)
+    return name
+
+
+def _model(graph: ir.Graph, emission: Emission) -> onnx.ModelProto:
+    borders = {value.name or "" for value in (*graph.inputs, *graph.outputs)}
+    inputs, outputs = ([_port(value) for value in values] for values in (graph.inputs, graph.outputs))
+    infos = [info for info in emission.infos if info.name not in borders]
+    constants = list(emission.constants.values())
+    proto = helper.make_graph(emission.nodes, graph.name or "quantised", inputs, outputs, constants, value_info=infos)
+    return model_around(proto, emission.functions)
+
+
+def _port(value: ir.Value) -> onnx.ValueInfoProto:
+    info = helper.make_tensor_value_info(value.name or "", plain_type(value).onnx, _dims(value))
+    _describe(info, {TENSOR: value.name or ""})
+    return info

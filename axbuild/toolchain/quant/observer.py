@@ -9,8 +9,9 @@ import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.quant.exact import ExactSum
 from axbuild.toolchain.quant.histogram import Histogram
-from axbuild.toolchain.quant.statistics import Statistics, TensorStatistics
+from axbuild.toolchain.quant.statistics import Distribution, Statistics, TensorStatistics
 
 SAMPLED = 4096
 """Most values of a tensor that go into its histogram, a sample"""
@@ -26,23 +27,23 @@ class NotFiniteError(AxError):
 
 @dataclass
 class TensorObserver:
-    """Running statistics of one tensor."""
+    """Running statistics of one tensor. axis: of its channels."""
 
+    axis: int
     low: Array | None = None
     high: Array | None = None
-    mean_sum: Array | None = None
+    means: ExactSum = field(default_factory=ExactSum)
     pending: list[Array] = field(default_factory=list)
     histogram: Histogram | None = None
 
     def see(self, tensor: Array) -> None:
-        """Take in one sample's value, float32 of the model's shape."""
-        low, high, mean = _by_channel(tensor)
-        if self.low is None or self.high is None or self.mean_sum is None:
-            self.low, self.high, self.mean_sum = low, high, mean
-        else:
-            np.minimum(self.low, low, out=self.low)
-            np.maximum(self.high, high, out=self.high)
-            self.mean_sum += mean
+        """Take in one sample's value, float32 of the model's shape; not finite values stop it before the sums."""
+        low, high, mean = by_channel(tensor, self.axis)
+        self.low = low if self.low is None else np.minimum(self.low, low)
+        self.high = high if self.high is None else np.maximum(self.high, high)
+        if not self.finite():
+            return
+        self.means.add(mean)
         self.pending.append(tensor.reshape(-1)[:: stride_of(tensor.shape)].copy())
         if len(self.pending) == PENDING:
             self.count()
@@ -61,11 +62,10 @@ class TensorObserver:
     def statistics(self) -> TensorStatistics:
         """Of everything seen so far; there must have been a sample."""
         self.count()
-        if self.low is None or self.high is None or self.mean_sum is None or self.histogram is None:
+        if self.low is None or self.high is None or self.histogram is None:
             raise ValueError("no sample was seen")
-        return TensorStatistics(
-            float(self.low.min()), float(self.high.max()), self.low, self.high, self.mean_sum, self.histogram
-        )
+        whole = Distribution(float(self.low.min()), float(self.high.max()), self.histogram)
+        return TensorStatistics(whole, self.low, self.high, self.means)
 
 
 def stride_of(shape: tuple[int, ...]) -> int:
@@ -76,25 +76,27 @@ def stride_of(shape: tuple[int, ...]) -> int:
     return stride
 
 
-def _by_channel(tensor: Array) -> tuple[Array, Array, Array]:
-    """float32 minimum and maximum [c], float64 mean [c]."""
-    if tensor.ndim == 4 and tensor.shape[0] == 1:
-        rows = tensor.reshape(tensor.shape[1], -1)
-        return rows.min(axis=1), rows.max(axis=1), _row_means(rows)
-    if tensor.ndim < 2:
-        flat = tensor.reshape(1, -1)
-        return flat.min(axis=1), flat.max(axis=1), flat.mean(axis=1, dtype=np.float64)
-    axes = (0, 2, 3) if tensor.ndim == 4 else tuple(range(tensor.ndim - 1))
-    return tensor.min(axis=axes), tensor.max(axis=axes), tensor.mean(axis=axes, dtype=np.float64)
+def by_channel(tensor: Array, axis: int) -> tuple[Array, Array, Array]:
+    """float32 minimum, maximum and mean [c] along `axis`; a scalar has one channel."""
+    if tensor.ndim == 0:
+        flat = tensor.reshape(1)
+        return flat, flat, flat
+    before, channels = math.prod(tensor.shape[:axis]), tensor.shape[axis]
+    if before == 1:
+        rows = tensor.reshape(channels, -1)
+        return rows.min(axis=1), rows.max(axis=1), _means(rows, (1,))
+    parts = tensor.reshape(before, channels, -1)
+    return parts.min(axis=(0, 2)), parts.max(axis=(0, 2)), _means(parts, (0, 2))
 
 
-def _row_means(rows: Array) -> Array:
-    """float64 means of float32 rows, summed in float32, which is twice as fast, while that does not overflow."""
+def _means(parts: Array, axes: tuple[int, ...]) -> Array:
+    """float32 means, summed in float32, which is twice as fast, while that does not overflow."""
+    count = math.prod(parts.shape[axis] for axis in axes)
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = rows.sum(axis=1)
+        sums = parts.sum(axis=axes)
         if not np.isfinite(sums).all():
-            sums = rows.sum(axis=1, dtype=np.float64)
-    means: Array = sums.astype(np.float64) / rows.shape[1]
+            sums = parts.sum(axis=axes, dtype=np.float64)
+        means: Array = (sums.astype(np.float64) / count).astype(np.float32)
     return means
 
 

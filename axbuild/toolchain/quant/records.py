@@ -2,8 +2,8 @@
 
 Each record has the vendor's fields: "bit_width"; "policy", seven booleans; "state"; "quant_min", "quant_max"; "hash",
 an integer that names the record, and "dominator", the hash of the record that decides its scale. Beyond them it has
-"scale" (a list for values a channel) and "zero_point", and on weights "raised_channels": those whose scale the floor
-of the integer semantics lifted.
+"data_type", "scale" (a list for values a channel) and "zero_point" where there is a grid, and on weights
+"raised_channels": those whose scale the floor of the integer semantics lifted.
 
 States: ACTIVATED decides its own scale; OVERLAPPED follows its dominator; BAKED is a weight, PASSIVE_BAKED a constant
 whose scale follows from others; SOI is a shape or an index; FP32 stays a float.
@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import is_activation
-from axbuild.toolchain.ops.base import CODE_MAX, Baked, Lowered, Site
+from axbuild.toolchain.graph import Array, is_activation
+from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid
+from axbuild.toolchain.ops.base import BakedWeight
 from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.quant.lowered import Part
 from axbuild.toolchain.quant.scheme import Scheme
 
 Record = dict[str, Any]
@@ -44,85 +48,124 @@ def policy(*, per_channel: bool, symmetrical: bool) -> dict[str, bool]:
     }
 
 
-def records_of(scheme: Scheme, lowered: list[tuple[Site, Lowered]]) -> dict[str, dict[str, Record]]:
+def records_of(parts: Sequence[Part], scheme: Scheme) -> dict[str, dict[str, Record]]:
     """Node name -> tensor name -> record, for every node of the float graph."""
-    places = _places(scheme)
+    places = _Places.of(parts, scheme)
     found: dict[str, dict[str, Record]] = {}
-    for site, part in lowered:
-        baked = {entry.tensor: entry for entry in part.baked}
-        inner = {value.name: site.output.name or "" for value in site.inner}
-        for node in site.nodes:
+    for part in parts:
+        for node in part.fused.nodes:
             records = found.setdefault(node.name or "", {})
             for index, value in enumerate(node.inputs):
                 if value is None or (value.name or "") in records:
                     continue
-                if is_activation(value):
-                    records[value.name or ""] = _activation(node, value, scheme, places, inner)
-                else:
-                    records[value.name or ""] = _constant(node, index, value, baked.get(value.name or ""))
-            output = node.outputs[0]
-            records[output.name or ""] = _activation(node, output, scheme, places, inner)
+                record = _activation if is_activation(value) else _constant
+                records[value.name or ""] = record(part, node, index, value, places)
+            for output in node.outputs:
+                if output.name:
+                    records[output.name] = _activation(part, node, -1, output, places)
     return found
 
 
-def _places(scheme: Scheme) -> dict[str, int]:
-    """Owner of a group -> hash of its own record: at the node that computes it, or that reads it first."""
-    places: dict[str, int] = {}
-    for site in scheme.sites:
-        for value in site.inputs:
-            if value.producer() is None:
-                places.setdefault(value.name or "", record_hash(site.name, value.name or ""))
-        output = site.output
-        places[output.name or ""] = record_hash(site.nodes[-1].name or "", output.name or "")
-    return places
+@dataclass(frozen=True)
+class _Places:
+    """owners: as in the scheme; hashes: owner of a group -> hash of its own record, at the node that computes it, or
+    that reads it first."""
+
+    owners: Mapping[str, str]
+    hashes: Mapping[str, int]
+
+    @staticmethod
+    def of(parts: Sequence[Part], scheme: Scheme) -> _Places:
+        hashes: dict[str, int] = {}
+        for part in parts:
+            for value in part.fused.inputs:
+                if value.producer() is None:
+                    hashes.setdefault(value.name or "", record_hash(part.fused.name, value.name or ""))
+            for node in part.fused.nodes:
+                for output in node.outputs:
+                    hashes[output.name or ""] = record_hash(node.name or "", output.name or "")
+        return _Places(scheme.owners, hashes)
+
+    def dominator(self, tensor: str) -> int:
+        owner = self.owners.get(tensor, tensor)
+        return self.hashes.get(owner, self.hashes[tensor])
 
 
-def _activation(
-    node: ir.Node, value: ir.Value, scheme: Scheme, places: Mapping[str, int], inner: Mapping[str | None, str]
-) -> Record:
-    tensor = value.name or ""
-    owner = scheme.owners[inner.get(tensor, tensor)]
-    grid, own = scheme.grids[owner], record_hash(node.name or "", tensor)
+def _edge(part: Part, tensor: str) -> tuple[str, Edge]:
+    """(tensor that decides, edge) of a tensor a node of the part touches; inside, that of the code it becomes."""
+    site = part.site
+    for name in (tensor, part.fused.accumulated.name or "", part.fused.output.name or ""):
+        edge = site.reads.get(name) or site.writes.get(name)
+        if edge is not None:
+            return name, edge
+    return tensor, FP32
+
+
+def _activation(part: Part, node: ir.Node, index: int, value: ir.Value, places: _Places) -> Record:
+    tensor, own = value.name or "", record_hash(node.name or "", value.name or "")
+    decides, edge = _edge(part, tensor)
+    if not isinstance(edge, Grid):
+        return _plain(own, edge, "FP32" if edge is FP32 else "SOI")
+    dominator = places.dominator(decides)
     return {
-        "bit_width": 8,
-        "policy": policy(per_channel=False, symmetrical=False),
-        "state": "ACTIVATED" if own == places[owner] else "OVERLAPPED",
-        "quant_min": 0,
-        "quant_max": CODE_MAX,
+        "bit_width": edge.type.bits,
+        "policy": policy(per_channel=False, symmetrical=edge.type.signed),
+        "state": "ACTIVATED" if own == dominator else "OVERLAPPED",
+        "quant_min": edge.type.lo,
+        "quant_max": edge.type.hi,
         "hash": own,
-        "dominator": places[owner],
-        "scale": grid.scale,
-        "zero_point": grid.zero,
+        "dominator": dominator,
+        "data_type": edge.type.name,
+        "scale": edge.scale,
+        "zero_point": edge.zero,
     }
 
 
-def _constant(node: ir.Node, index: int, value: ir.Value, baked: Baked | None) -> Record:
-    """A weight or bias as it was baked; a shape; or a float such as the bounds of Clip."""
-    own = record_hash(node.name or "", value.name or "")
-    if baked is None:
-        soi = index in op_of(node).soi
-        state = "SOI" if soi else "FP32"
-        return {
-            "bit_width": 32,
-            "policy": policy(per_channel=False, symmetrical=False),
-            "state": state,
-            "quant_min": 0,
-            "quant_max": 0,
-            "hash": own,
-            "dominator": own,
-        }
-    record = {
-        "bit_width": baked.bit_width,
-        "policy": policy(per_channel=True, symmetrical=True),
-        "state": "PASSIVE_BAKED" if baked.passive else "BAKED",
-        "quant_min": baked.quant_min,
-        "quant_max": baked.quant_max,
+def _plain(own: int, kind: ElementType, state: str) -> Record:
+    return {
+        "bit_width": kind.bits,
+        "policy": policy(per_channel=False, symmetrical=False),
+        "state": state,
+        "quant_min": 0,
+        "quant_max": 0,
         "hash": own,
         "dominator": own,
-        "scale": [float(scale) for scale in baked.scale],
+        "data_type": kind.name,
+    }
+
+
+def _constant(part: Part, node: ir.Node, index: int, value: ir.Value, places: _Places) -> Record:
+    """A weight or bias as it was baked; a shape; or a float such as the bounds of Clip."""
+    own, op, weight = record_hash(node.name or "", value.name or ""), op_of(node), part.site.weight
+    if weight is not None and op is not None and node is part.fused.node and index == op.weight_input:
+        record = _baked(own, weight.scale.astype(np.float64), weight.codes, "BAKED", weight.type.hi)
+        return record | {"raised_channels": list(weight.raised)}
+    if weight is not None and op is not None and index in op.bias_inputs and weight.bias.dtype.kind == "i":
+        highest = int(np.iinfo(weight.bias.dtype).max)
+        return _baked(own, _bias_scale(part, weight), weight.bias, "PASSIVE_BAKED", highest)
+    return _plain(own, FP32, "SOI" if op is not None and index in op.soi else "FP32")
+
+
+def _bias_scale(part: Part, weight: BakedWeight) -> Array:
+    """f64(sx) f64(sw) a channel."""
+    x = next(edge for edge in part.site.reads.values() if isinstance(edge, Grid))
+    scale: Array = np.float64(x.scale) * weight.scale.astype(np.float64)
+    return scale
+
+
+def _baked(own: int, scale: Array, codes: Array, state: str, highest: int) -> Record:
+    return {
+        "bit_width": codes.dtype.itemsize * 8,
+        "policy": policy(per_channel=True, symmetrical=True),
+        "state": state,
+        "quant_min": -highest,
+        "quant_max": highest,
+        "hash": own,
+        "dominator": own,
+        "data_type": f"S{codes.dtype.itemsize * 8}",
+        "scale": [float(value) for value in scale],
         "zero_point": 0,
     }
-    return record if baked.passive else {**record, "raised_channels": list(baked.raised)}
 
 
 def write_records(records: dict[str, dict[str, Record]], path: Path) -> None:

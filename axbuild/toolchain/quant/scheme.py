@@ -1,152 +1,152 @@
-"""Which tensors share one grid, and what grid each has."""
+"""The scheme: what quantisation decided, in a file between calibration and lowering.
+
+Whatever chooses ranges, tunes weights or imports a quantised model writes it; lowering reads codes and derives none.
+`scheme.msgpack` is one msgpack map: "format"; "sites": a list of maps with "nodes" (names in the optimised model, head
+first), "form" ("integer", "island" or "float"), "reason" (why a float one is no integer one), "reads" and "writes"
+(tensor -> edge), and "weight", nil or a map of "type", "shape", "codes", "scale" (float32), "bias_type", "bias",
+"raised"; "owners": tensor -> the one that decided its grid. An edge is [scale, zero, type], or the type alone where
+there is no grid.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
-import onnx_ir as ir
+import msgpack
+import numpy as np
 
-from axbuild.toolchain.ops.base import Grid, Site
-from axbuild.toolchain.ops.registry import op_of
-from axbuild.toolchain.ops.sites import sites
-from axbuild.toolchain.quant.scales import Range
+from axbuild.errors import AxError
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.kinds.codes import Edge, Grid, type_named
+from axbuild.toolchain.ops.base import BakedWeight
 
-ROOM = 2.0
-"""A joined input takes the output's grid while that is at most so many times as wide as its own: one bit lost"""
+FORMAT = "axbuild-scheme/1"
+BIAS_DTYPES = ("int32", "int64", "float32")
 
 
-@dataclass
-class Groups:
-    """Union-find over names of tensors; the owner of a group is its first tensor in graph order that has a range."""
+class SchemeError(AxError):
+    """A scheme file that is damaged, contradicts itself, or belongs to another model."""
 
-    parents: dict[str, str] = field(default_factory=dict)
+    code = "AX357"
 
-    def root(self, name: str) -> str:
-        parent = self.parents.setdefault(name, name)
-        while parent != name:
-            name, parent = parent, self.parents[parent]
-        return name
 
-    def join(self, first: str, second: str) -> None:
-        """`first`'s root becomes the root of both."""
-        self.parents[self.root(second)] = self.root(first)
+class Form(StrEnum):
+    """How a fused node computes: on codes, in float32 on the NPU, or as the float operator itself."""
 
-    def members(self) -> dict[str, list[str]]:
-        """Root -> members, in the order in which they were seen."""
-        found: dict[str, list[str]] = {}
-        for name in self.parents:
-            found.setdefault(self.root(name), []).append(name)
-        return found
+    INTEGER = "integer"
+    ISLAND = "island"
+    FLOAT = "float"
+
+
+@dataclass(frozen=True)
+class SiteScheme:
+    """One fused node. nodes: names, head first; reads, writes: tensor -> what it is read and written as."""
+
+    nodes: tuple[str, ...]
+    form: Form
+    reads: Mapping[str, Edge]
+    writes: Mapping[str, Edge]
+    weight: BakedWeight | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """grids: of every graph input and every site's output, by name; owners: tensor -> the one whose range decides."""
+    """sites: in the order of the graph; owners: tensor with a grid -> the tensor whose values decided it."""
 
-    sites: tuple[Site, ...]
-    grids: Mapping[str, Grid]
+    sites: tuple[SiteScheme, ...]
     owners: Mapping[str, str]
 
+    def write(self, path: Path) -> None:
+        content = {"format": FORMAT, "sites": [_packed(site) for site in self.sites], "owners": dict(self.owners)}
+        path.write_bytes(msgpack.packb(content))
 
-def measured(graph: ir.Graph) -> tuple[str, ...]:
-    """Tensors whose values decide a grid, in graph order; the range of all others follows from theirs."""
-    inputs = [value.name or "" for value in graph.inputs]
-    return (*inputs, *(site.output.name or "" for site in sites(graph) if not _derived(site)))
-
-
-def _derived(site: Site) -> bool:
-    op, node = op_of(site.node), site.node
-    return bool(op.shared(node) or op.joined(node)) or op.fixed(node) is not None
-
-
-def choose(graph: ir.Graph, ranges: Mapping[str, Range], method: Callable[[Range], Grid]) -> Scheme:
-    """The scheme of a graph; ranges: of the tensors that `measured` names."""
-    found = tuple(sites(graph))
-    known = _all_ranges(graph, found, ranges)
-    fixed = {site.output.name or "": grid for site in found if (grid := op_of(site.node).fixed(site.node)) is not None}
-    values = {value.name or "": value for value in (*graph.inputs, *(site.output for site in found))}
-    context = _Context(fixed, values, {site.node: site.output.name or "" for site in found})
-    groups = Groups()
-    for name in known:
-        groups.root(name)
-    for site in found:
-        for value in op_of(site.node).shared(site.node):
-            groups.join(value.name or "", site.output.name or "")
-    for site in found:
-        for value in op_of(site.node).joined(site.node):
-            _join(groups, site, value, known, context)
-    return _settle(found, groups, known, fixed, method)
+    @staticmethod
+    def read(path: Path) -> Scheme:
+        """Raises SchemeError on anything that is not exactly the format above."""
+        try:
+            content = msgpack.unpackb(path.read_bytes(), strict_map_key=True)
+            if content["format"] != FORMAT:
+                raise SchemeError(f"the scheme is not of the format {FORMAT}")
+            sites = tuple(_unpacked(entry) for entry in content["sites"])
+            owners = {str(name): str(owner) for name, owner in content["owners"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, msgpack.exceptions.UnpackException) as error:
+            raise SchemeError(f"the scheme is damaged: {type(error).__name__}") from None
+        return Scheme(sites, owners)
 
 
-def _all_ranges(graph: ir.Graph, found: tuple[Site, ...], ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """The range of every tensor that has codes: measured, fixed, or of what it is made of."""
-    known = {value.name or "": ranges[value.name or ""] for value in graph.inputs}
-    for site in found:
-        op, name = op_of(site.node), site.output.name or ""
-        grid, parts = op.fixed(site.node), (*op.shared(site.node), *op.joined(site.node))
-        if grid is not None:
-            known[name] = Range.of(grid)
-        elif parts:
-            known[name] = _union([known[value.name or ""] for value in parts])
-            for real in op.covers(site.node):
-                known[name] = known[name].union(Range(real, real))
-        else:
-            known[name] = ranges[name]
-    return known
+def _packed(site: SiteScheme) -> dict[str, Any]:
+    return {
+        "nodes": list(site.nodes),
+        "form": str(site.form),
+        "reason": site.reason,
+        "reads": {name: _packed_edge(edge) for name, edge in site.reads.items()},
+        "writes": {name: _packed_edge(edge) for name, edge in site.writes.items()},
+        "weight": None if site.weight is None else _packed_weight(site.weight),
+    }
 
 
-def _union(parts: list[Range]) -> Range:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.union(part)
-    return total
+def _packed_edge(edge: Edge) -> Any:
+    return [edge.scale, edge.zero, edge.type.name] if isinstance(edge, Grid) else edge.name
 
 
-def _join(groups: Groups, site: Site, value: ir.Value, known: dict[str, Range], context: _Context) -> None:
-    """Put one joined input into the output's group where it loses at most a bit, or where nobody else reads it."""
-    name, output = value.name or "", site.output.name or ""
-    members = groups.members()
-    mine, theirs = members[groups.root(name)], members[groups.root(output)]
-    if groups.root(name) == groups.root(output) or any(member in context.fixed for member in (*mine, *theirs)):
-        return
-    own = _union([known[member] for member in mine])
-    both = own.union(_union([known[member] for member in theirs]))
-    if both.width <= ROOM * own.width or context.leads_only_to(site.node, mine):
-        groups.join(name, output)
+def _packed_weight(weight: BakedWeight) -> dict[str, Any]:
+    return {
+        "type": weight.type.name,
+        "shape": list(weight.codes.shape),
+        "codes": _bytes(weight.codes),
+        "scale": _bytes(weight.scale),
+        "bias_type": weight.bias.dtype.name,
+        "bias": _bytes(weight.bias),
+        "raised": list(weight.raised),
+    }
 
 
-@dataclass(frozen=True)
-class _Context:
-    """fixed: grids that the arithmetic sets; values: by name; heads: first node of a site -> the site's output."""
-
-    fixed: dict[str, Grid]
-    values: dict[str, ir.Value]
-    heads: dict[ir.Node, str]
-
-    def leads_only_to(self, node: ir.Node, members: list[str]) -> bool:
-        """Whether nothing but `node`, and movers inside the group, reads any tensor of the group."""
-        for member in members:
-            value = self.values[member]
-            if value.is_graph_output() or value.is_graph_input():
-                return False
-            if any(use.node is not node and self.heads.get(use.node) not in members for use in value.uses()):
-                return False
-        return True
+def _bytes(array: Array) -> bytes:
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes()
 
 
-def _settle(
-    found: tuple[Site, ...],
-    groups: Groups,
-    known: dict[str, Range],
-    fixed: dict[str, Grid],
-    method: Callable[[Range], Grid],
-) -> Scheme:
-    grids: dict[str, Grid] = {}
-    owners: dict[str, str] = {}
-    for members in groups.members().values():
-        decided = [member for member in members if member in fixed]
-        grid = fixed[decided[0]] if decided else method(_union([known[member] for member in members]))
-        for member in members:
-            grids[member], owners[member] = grid, decided[0] if decided else members[0]
-    return Scheme(found, grids, owners)
+def _unpacked(entry: Any) -> SiteScheme:
+    nodes = tuple(str(name) for name in entry["nodes"])
+    if not nodes:
+        raise SchemeError("the scheme holds a fused node without nodes")
+    weight = entry["weight"]
+    return SiteScheme(
+        nodes,
+        Form(entry["form"]),
+        {str(name): _edge(edge) for name, edge in entry["reads"].items()},
+        {str(name): _edge(edge) for name, edge in entry["writes"].items()},
+        None if weight is None else _weight(weight, nodes[0]),
+        str(entry["reason"]),
+    )
+
+
+def _edge(value: Any) -> Edge:
+    if isinstance(value, str):
+        return type_named(value)
+    scale, zero, name = value
+    grid = Grid(float(scale), int(zero), type_named(name))
+    if not grid.sound:
+        raise SchemeError(f"the scheme holds something that is no grid: {grid}")
+    return grid
+
+
+def _weight(entry: Any, site: str) -> BakedWeight:
+    kind, shape, bias_type = type_named(entry["type"]), tuple(int(size) for size in entry["shape"]), entry["bias_type"]
+    if not kind.coded or not kind.signed or bias_type not in BIAS_DTYPES:
+        raise SchemeError(f"the weight of '{site}' is of the types {kind} and {bias_type}")
+    codes = np.frombuffer(entry["codes"], np.dtype(kind.dtype).newbyteorder("<"))
+    scale = np.frombuffer(entry["scale"], "<f4")
+    bias = np.frombuffer(entry["bias"], np.dtype(bias_type).newbyteorder("<"))
+    channels = shape[0] if shape else 0
+    if codes.size != math.prod(shape) or scale.shape != (channels,) or bias.shape != (channels,):
+        raise SchemeError(f"the weight of '{site}' contradicts its own shape {list(shape)}")
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise SchemeError(f"a scale of the weight of '{site}' is not a positive number")
+    native = [array.astype(array.dtype.newbyteorder("=")) for array in (codes, scale, bias)]
+    return BakedWeight(native[0].reshape(shape), native[1], kind, native[2], tuple(int(c) for c in entry["raised"]))

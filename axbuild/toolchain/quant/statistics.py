@@ -13,9 +13,11 @@ import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.quant import exact
+from axbuild.toolchain.quant.exact import ExactSum
 from axbuild.toolchain.quant.histogram import Histogram, well_formed
 
-FORMAT = "axbuild-statistics/1"
+FORMAT = "axbuild-statistics/2"
 
 
 class StatisticsError(AxError):
@@ -25,31 +27,46 @@ class StatisticsError(AxError):
 
 
 @dataclass(frozen=True)
-class TensorStatistics:
-    """One tensor over all samples.
+class Distribution:
+    """Values of one tensor, or of several that share a grid. minimum, maximum: exact, finite float32 values.
 
-    minimum, maximum: exact, finite float32 values.
-    channel_minimum, channel_maximum: float32 [c]; channel_mean_sum: float64 [c], the sum of the samples' means.
-    Channels lie along axis 1 of a rank-4 tensor, along the last axis of others.
     histogram: of every `stride`-th value of each sample.
     """
 
     minimum: float
     maximum: float
-    channel_minimum: Array
-    channel_maximum: Array
-    channel_mean_sum: Array
     histogram: Histogram
 
+    def merged(self, other: Distribution) -> Distribution:
+        """Both together; exact, and the same in any order."""
+        low, high = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
+        return Distribution(low, high, self.histogram.merged(other.histogram))
+
+
+@dataclass(frozen=True)
+class TensorStatistics:
+    """One tensor over all samples.
+
+    channel_minimum, channel_maximum: float32 [c] along the axis that the watch list names; channel_means: exact sums
+    [c] of the samples' means, each rounded to float32.
+    """
+
+    whole: Distribution
+    channel_minimum: Array
+    channel_maximum: Array
+    channel_means: ExactSum
+
+    @property
+    def channels(self) -> int:
+        return len(self.channel_minimum)
+
     def merged(self, other: TensorStatistics) -> TensorStatistics:
-        """Both together: exact but for the sums of means, which are added in float64 in the order of the call."""
+        """Both together; exact, and the same in any order."""
         return TensorStatistics(
-            min(self.minimum, other.minimum),
-            max(self.maximum, other.maximum),
+            self.whole.merged(other.whole),
             np.minimum(self.channel_minimum, other.channel_minimum),
             np.maximum(self.channel_maximum, other.channel_maximum),
-            self.channel_mean_sum + other.channel_mean_sum,
-            self.histogram.merged(other.histogram),
+            self.channel_means.merged(other.channel_means),
         )
 
 
@@ -57,11 +74,11 @@ class TensorStatistics:
 class Statistics:
     """All tensors of a model, in graph order, over `samples` samples.
 
-    The file is one msgpack map: "format": "axbuild-statistics/1"; "samples": int; "tensors": a list of maps with
+    The file is one msgpack map: "format": "axbuild-statistics/2"; "samples": int; "tensors": a list of maps with
     "name" str, "minimum" and "maximum" float (float32 values), "channel_minimum" and "channel_maximum" bin
-    (little-endian float32), "channel_mean_sum" bin (little-endian float64), "exponent" and "first" int (bin k of the
-    histogram counts values in [(first + k) 2^exponent, (first + k + 1) 2^exponent)), "counts" bin (little-endian
-    int64).
+    (little-endian float32), "channel_means" a list of [exponent, bin of little-endian int64] whose sum is exact,
+    "exponent" and "first" int (bin k of the histogram counts values in [(first + k) 2^exponent,
+    (first + k + 1) 2^exponent)), "counts" bin (little-endian int64).
     """
 
     samples: int
@@ -75,7 +92,7 @@ class Statistics:
             raise StatisticsError(f"two parts of the statistics do not hold the same tensors{named}")
         tensors: dict[str, TensorStatistics] = {}
         for name, tensor in self.tensors.items():
-            if tensor.channel_minimum.shape != other.tensors[name].channel_minimum.shape:
+            if tensor.channels != other.tensors[name].channels:
                 raise StatisticsError(f"two parts of the statistics give tensor '{name}' different numbers of channels")
             tensors[name] = tensor.merged(other.tensors[name])
         return Statistics(self.samples + other.samples, tensors)
@@ -107,16 +124,17 @@ class Statistics:
 
 
 def _packed(name: str, tensor: TensorStatistics) -> dict[str, Any]:
+    parts = tensor.channel_means.parts
     return {
         "name": name,
-        "minimum": tensor.minimum,
-        "maximum": tensor.maximum,
+        "minimum": tensor.whole.minimum,
+        "maximum": tensor.whole.maximum,
         "channel_minimum": tensor.channel_minimum.astype("<f4").tobytes(),
         "channel_maximum": tensor.channel_maximum.astype("<f4").tobytes(),
-        "channel_mean_sum": tensor.channel_mean_sum.astype("<f8").tobytes(),
-        "exponent": tensor.histogram.exponent,
-        "first": tensor.histogram.first,
-        "counts": tensor.histogram.counts.astype("<i8").tobytes(),
+        "channel_means": [[place, parts[place].astype("<i8").tobytes()] for place in sorted(parts)],
+        "exponent": tensor.whole.histogram.exponent,
+        "first": tensor.whole.histogram.first,
+        "counts": tensor.whole.histogram.counts.astype("<i8").tobytes(),
     }
 
 
@@ -125,19 +143,28 @@ def _unpacked(entry: Any) -> tuple[str, TensorStatistics]:
         raise StatisticsError("the statistics file holds a tensor without a name")
     name = entry["name"]
     low, high = _finite(entry, "minimum"), _finite(entry, "maximum")
-    channels = [_array(entry, key, "<f4") for key in ("channel_minimum", "channel_maximum")]
-    means = _array(entry, "channel_mean_sum", "<f8")
-    counts = _array(entry, "counts", "<i8")
+    channels = [_array(entry.get(key), key, name, "<f4") for key in ("channel_minimum", "channel_maximum")]
+    counts = _array(entry.get("counts"), "counts", name, "<i8")
     exponent, first = entry.get("exponent"), entry.get("first")
-    if low > high or not channels[0].size or any(array.shape != means.shape for array in channels):
+    if low > high or not channels[0].size or channels[0].shape != channels[1].shape:
         raise StatisticsError(f"the statistics of tensor '{name}' contradict themselves")
     if float(channels[0].min()) != low or float(channels[1].max()) != high or np.any(channels[0] > channels[1]):
         raise StatisticsError(f"the channels of tensor '{name}' do not have the tensor's minimum and maximum")
     if not isinstance(exponent, int) or not isinstance(first, int) or not well_formed(exponent, first, counts):
         raise StatisticsError(f"the histogram of tensor '{name}' is damaged")
-    if not np.isfinite(means).all():
-        raise StatisticsError(f"the means of tensor '{name}' are not finite")
-    return name, TensorStatistics(low, high, channels[0], channels[1], means, Histogram(exponent, first, counts))
+    means = _means(entry.get("channel_means"), name, len(channels[0]))
+    whole = Distribution(low, high, Histogram(exponent, first, counts))
+    return name, TensorStatistics(whole, channels[0], channels[1], means)
+
+
+def _means(value: Any, name: str, channels: int) -> ExactSum:
+    rows: list[Any] = value if isinstance(value, list) else [None]
+    if not all(isinstance(row, list) and len(row) == 2 for row in rows):
+        raise StatisticsError(f"the channel_means of tensor '{name}' are damaged")
+    parts = {row[0]: _array(row[1], "channel_means", name, "<i8") for row in rows}
+    if len(parts) != len(rows) or not exact.well_formed(parts, channels):
+        raise StatisticsError(f"the channel_means of tensor '{name}' are damaged")
+    return ExactSum(parts)
 
 
 def _finite(entry: dict[str, Any], key: str) -> float:
@@ -147,9 +174,7 @@ def _finite(entry: dict[str, Any], key: str) -> float:
     return value
 
 
-def _array(entry: dict[str, Any], key: str, dtype: str) -> Array:
-    content = entry.get(key)
+def _array(content: Any, key: str, name: str, dtype: str) -> Array:
     if not isinstance(content, bytes) or len(content) % np.dtype(dtype).itemsize:
-        raise StatisticsError(f"the entry {key} of tensor '{entry['name']}' is damaged")
-    array: Array = np.frombuffer(content, dtype).astype(dtype[1:])
-    return array
+        raise StatisticsError(f"the {key} of tensor '{name}' is damaged")
+    return np.frombuffer(content, dtype).astype(np.dtype(dtype).newbyteorder("="))

@@ -1,24 +1,14 @@
-"""Chips of the reference NPU: presets read from `chips.toml`, where every figure is explained."""
+"""A chip as the compiler sees it: its preset with the engines counted out."""
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from axbuild.errors import AxError
 from axbuild.toolchain.kinds.base import Kind, Rates
+from axbuild.toolchain.npu.chips.records import Preset
 
 ENGINE_CLASSES = ("conv", "teng", "cv", "sdma")
 MOVERS = ("cv", "sdma")
-
-
-class ChipError(AxError):
-    """AX402: a chip or npu_mode that the reference NPU has no preset for."""
-
-    code = "AX402"
 
 
 @dataclass(frozen=True)
@@ -67,64 +57,36 @@ class Chip:
         )
 
 
-def chip_names() -> tuple[str, ...]:
-    """Everything `target_hardware` may name, presets and aliases, sorted."""
-    data = _presets()
-    return tuple(sorted({*data["aliases"], *(name for name, table in data.items() if "modes" in table)}))
-
-
-def canonical_name(target_hardware: str) -> str:
-    """The preset's name; ChipError where there is none."""
-    data = _presets()
-    name: str = data["aliases"].get(target_hardware, target_hardware)
-    if name in data["without_figures"]:
-        raise ChipError(f"The reference NPU cannot stand in for {name}: {data['without_figures'][name]}.")
-    if name not in data or "modes" not in data[name]:
-        raise ChipError(f"There is no chip '{target_hardware}'.", hint=f"known: {', '.join(chip_names())}")
-    return name
-
-
-def chip_of(target_hardware: str, npu_mode: str, ddr_bw_limit: float = 0) -> Chip:
-    """The preset; ddr_bw_limit in GB/s (0: none) lowers the DDR rate. ChipError where there is none."""
-    data, name = _presets(), canonical_name(target_hardware)
-    modes = data[name]["modes"]
-    if npu_mode not in modes:
-        raise ChipError(f"{name} has no npu_mode '{npu_mode}'.", hint=f"known: {', '.join(modes)}")
-    return _chip(name, npu_mode, {**data[name], **modes[npu_mode]}, ddr_bw_limit)
-
-
-def _chip(name: str, npu_mode: str, preset: dict[str, Any], ddr_bw_limit: float) -> Chip:
-    groups = preset["groups"]
-    ddr = preset["ddr_bytes"]
+def chip_of(preset: Preset, ddr_bw_limit: float = 0) -> Chip:
+    """The chip of a preset; ddr_bw_limit in GB/s (0: none) lowers the DDR rate."""
+    groups, ddr = preset.groups, preset.ddr_bytes
     if ddr_bw_limit:
-        ddr = min(ddr, ddr_bw_limit * 1000 / preset["clock_mhz"])
-    classes = [c for _ in range(groups) for c in ENGINE_CLASSES for _ in range(preset["engines"][c])]
+        ddr = min(ddr, ddr_bw_limit * 1000 / preset.clock_mhz)
+    classes = [c for _ in range(groups) for c in ENGINE_CLASSES for _ in range(preset.engines[c])]
     return Chip(
-        name=name,
-        npu_mode=npu_mode,
-        clock_mhz=preset["clock_mhz"],
+        name=preset.name,
+        npu_mode=preset.npu_mode,
+        clock_mhz=preset.clock_mhz,
         engines=tuple(Engine(f"{c}{i}", c) for i, c in enumerate(classes)),
         rates=Rates(
-            convs=groups * preset["engines"]["conv"],
-            mac_ci=preset["mac_ci"],
-            mac_co=preset["mac_co"],
-            mac_px=preset["mac_px"],
-            dw_channels=preset["dw_channels"],
-            dw_pixels=preset["dw_pixels"],
-            efficiency=preset["efficiency"],
-            teng_elements=groups * preset["teng_elements"],
-            ocm_port_bytes=preset["ocm_port_bytes"],
-            ddr_bytes=preset["ddr_bytes"],
-            mover_bytes=preset["mover_bytes"],
+            convs=groups * preset.engines["conv"],
+            mac_ci=preset.mac_ci,
+            mac_co=preset.mac_co,
+            mac_px=preset.mac_px,
+            dw_channels=preset.dw_channels,
+            dw_pixels=preset.dw_pixels,
+            efficiency=preset.efficiency,
+            teng_elements=groups * preset.teng_elements,
+            ocm_port_bytes=preset.ocm_port_bytes,
+            ddr_bytes=preset.ddr_bytes,
+            mover_bytes=preset.mover_bytes,
+            conv_wide=preset.conv_wide,
+            teng_wide=preset.teng_wide,
+            teng_float=preset.teng_float,
         ),
-        ocm_bytes=preset["ocm_bytes"],
-        prefetch_share=preset["prefetch_share"],
-        op_overhead=preset["op_overhead"],
+        ocm_bytes=preset.ocm_bytes,
+        prefetch_share=preset.prefetch_share,
+        op_overhead=preset.op_overhead,
         ddr_bytes=ddr,
-        error_percent=preset["error_percent"],
+        error_percent=preset.error_percent,
     )
-
-
-@cache
-def _presets() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("chips.toml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What lowering a kind means: one part of its output -> the jobs that compute it, and its constants as a chip reads them."""
+"""What lowering a kind means: a part of its output -> the jobs that compute it; its constants as a chip reads them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def no_pack(kind: Any, block: int, rank: int) -> Pack | None:
 
 @dataclass(frozen=True)
 class Lowering:
-    """works(kind, geometry, part of the output); pack(kind, block, rank of the output): its constants, if it has any."""
+    """works(kind, geometry, part of the output); pack(kind, block, rank of the output): its constants, if any."""
 
     works: Callable[[Any, Geometry, Box], list[Work]]
     pack: Callable[[Any, int, int], Pack | None] = no_pack

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from axbuild.toolchain.npu.lower.multiplier import packed_multipliers
 from axbuild.toolchain.npu.lower.window import WindowAttr, window_attr
 
 
+@cache
 def block_type(weight: str, bias: str, scale: str, channels: int, depth: int) -> np.dtype[Any]:
     """The constants of as many output channels as a conv engine makes at once, little-endian, without gaps.
 

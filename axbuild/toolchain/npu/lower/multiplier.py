@@ -11,7 +11,7 @@ from axbuild.toolchain.npu.lower.base import little_endian
 
 
 def packed_multipliers(multiplier: Array, *edges: Edge) -> Array:
-    """Same shape: uint32 words m + t 2^24 between tensors of 8 bits (m has at most 23), float64 where any is wider or real."""
+    """Same shape: uint32 words m + t 2^24 between tensors of 8 bits (m has at most 23), float64 for all others."""
     if by_ratio(*edges):
         return little_endian(multiplier)
     words = [m | t << 24 for m, t in (split(float(value)) for value in multiplier.ravel())]

@@ -25,9 +25,8 @@ class SumAttr(KernelAttr):
 
 @dataclass(frozen=True)
 class ExtremeAttr(KernelAttr):
-    """op: max or min; axes: in memory; lo, hi: the clamp."""
+    """axes: in memory; lo, hi: the clamp."""
 
-    op: str
     axes: tuple[int, ...]
     lo: int
     hi: int
@@ -35,10 +34,11 @@ class ExtremeAttr(KernelAttr):
 
 def _reduce(kind: Reduce, geometry: Geometry, out: Box) -> list[Work]:
     axes = tuple(channel_axis(axis, geometry) for axis in kind.axes)
-    attr: KernelAttr = ExtremeAttr(kind.op, axes, kind.lo, kind.hi)
     if kind.sums:
-        attr = SumAttr(axes, *mantissa(kind.multiplier), kind.x.zero, kind.y.zero, kind.lo, kind.hi)
-    kernel = "sum" if kind.sums else "extreme"
+        kernel = "reduce_sum"
+        attr: KernelAttr = SumAttr(axes, *mantissa(kind.multiplier), kind.x.zero, kind.y.zero, kind.lo, kind.hi)
+    else:
+        kernel, attr = f"reduce_{kind.op}", ExtremeAttr(axes, kind.lo, kind.hi)
     return [Work(kernel, kind.job, sources(kind, geometry, out), Part(out), False, attr)]
 
 

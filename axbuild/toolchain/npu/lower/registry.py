@@ -9,8 +9,10 @@ from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
@@ -20,8 +22,10 @@ from axbuild.toolchain.npu.lower.gather import GATHER
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
+from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
+from axbuild.toolchain.npu.lower.select import SELECT
 from axbuild.toolchain.npu.lower.softmax import SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
 
@@ -36,6 +40,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     FloatClip: FLOAT_CLIP,
     FullyConnected: FULLY_CONNECTED,
     Gather: GATHER,
+    LayerNorm: NORM,
     MatMul: MATMUL,
     MaxPool: MAX_POOL,
     Normalize: NORMALIZE,
@@ -44,6 +49,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Reduce: REDUCE,
     Requantize: REQUANTIZE,
     Reshape: RESHAPE,
+    Select: SELECT,
     Slice: SLICE,
     Softmax: SOFTMAX,
     Table: TABLE,

@@ -1,135 +1,135 @@
-"""Stage: a quantised model -> the subgraphs that chips run, renamed canonically, with pre-processing built in.
+"""Stage: a quantised model and its float model -> the subgraphs that one chip runs, on its NPU and on its CPU.
 
-`partition/partition.json`:
-{"target_hardware", "inputs": [{"name", "shape", "dtype", "layout", "color"}], "outputs": [{"name", "shape", "dtype"}],
- "inner": [as outputs: tensors between subgraphs], "subgraphs": [{"name", "file", "inputs", "outputs"}]}
-Subgraphs stand in the order in which they run; their inputs and outputs are names of the model's tensors, in the order
-of the canonical file's own `input_<i>` and `output_<i>`. Shapes are those of one sample. In the file, operators are
-called `op_<i>:<op type>` and tensors `t<i>` in graph order, so that what is renamed in the model changes no key.
+`record.py` says what is written.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
-from onnx import helper
 
-from axbuild.errors import AxError
+from axbuild.errors import AxWarning
 from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.border import Quantize
-from axbuild.toolchain.kinds.registry import Written, model_of, write_node
-from axbuild.toolchain.npu.chips.preset import canonical_name
-from axbuild.toolchain.npu.lower.jobs import can_lower
-from axbuild.toolchain.npu.net import Net, Tensor, net_of, read_model
+from axbuild.toolchain.kinds.codes import ElementType, type_of
+from axbuild.toolchain.kinds.mover import Reshape
+from axbuild.toolchain.kinds.registry import model_of, write_node
+from axbuild.toolchain.npu.chips.records import Support
+from axbuild.toolchain.npu.net import read_model
+from axbuild.toolchain.npu.plan.boundary import FROM_DATA
+from axbuild.toolchain.npu.plan.cutting import Cutter
+from axbuild.toolchain.npu.plan.float_form import with_float_form
+from axbuild.toolchain.npu.plan.floats import FloatGraph, port
+from axbuild.toolchain.npu.plan.placement import Judgement, judge
 from axbuild.toolchain.npu.plan.preprocess import Source, sources_of
-
-SUBGRAPH = "subgraph_npu_0"
-
-
-class PartitionError(AxError):
-    """AX408: an operator of a quantised model that no engine of the chip runs."""
-
-    code = "AX408"
+from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered, read_graph
+from axbuild.toolchain.npu.plan.record import NPU, PLACED, Partition
+from axbuild.toolchain.npu.plan.stages import cuts_of
 
 
 @dataclass(frozen=True)
 class PartitionParams:
-    target_hardware: str
+    chip: Support
     input_processors: tuple[InputProcessor, ...]
 
 
-def partition(model: Path, out: Path, *, params: PartitionParams) -> None:
-    """model: quant_axmodel.onnx. Writes partition/partition.json and partition/subgraph_npu_<i>.onnx."""
-    chip = canonical_name(params.target_hardware)
-    net = net_of(read_model(model))
-    for op in net.ops:
-        if not can_lower(op.kind):
-            raise PartitionError(f"Operator '{op.name}' ({op.kind.op_type}) does not run on the NPU of {chip}.")
-    sources = sources_of({name: net.tensors[name].shape for name in net.inputs}, params.input_processors)
+def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
+    """model: quant_axmodel.onnx; float_model: the front end's folder. Writes the folder partition/.
+
+    Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, PlanError where a
+    tensor whose size depends on data would feed the NPU, or nothing runs there.
+    """
+    floats = FloatGraph(float_model)
+    graph = read_graph(read_model(model))
+    judgements = judged(graph, floats, params.chip)
+    graph = with_float_form(graph, floats, [site for site, found in judgements.items() if not found.on_npu])
+    sources = {source.name: source for source in sources_of(_inputs(graph), params.input_processors)}
+    graph = _behind_sources(graph, sources)
+    _require_sizes(graph)
     folder = out / "partition"
     folder.mkdir()
-    canonical = Canonical(net, sources).model()
-    (folder / f"{SUBGRAPH}.onnx").write_bytes(canonical.SerializeToString(deterministic=True))
-    record = json.dumps(_record(net, sources, chip), indent=1, sort_keys=True)
-    (folder / "partition.json").write_text(record + "\n", encoding="utf-8")
+    cutter = Cutter(graph, floats, sources, judgements, folder)
+    for cut in cuts_of(graph):
+        cutter.take(cut)
+    done = Partition(params.chip.name, *cutter.borders(), cutter.subgraphs, cutter.single())
+    _save(placed_model(graph), folder / PLACED)
+    done.write(folder)
+    _tell(done, graph, floats)
 
 
-def _record(net: Net, sources: list[Source], chip: str) -> dict[str, Any]:
-    return {
-        "target_hardware": chip,
-        "inputs": [
-            {
-                "name": source.name,
-                "shape": list(source.source_shape),
-                "dtype": source.dtype,
-                "layout": source.layout,
-                "color": source.color,
-            }
-            for source in sources
-        ],
-        "outputs": [_tensor(net.tensors[name]) for name in net.outputs],
-        "inner": [],
-        "subgraphs": [
-            {
-                "name": SUBGRAPH,
-                "file": f"{SUBGRAPH}.onnx",
-                "inputs": list(net.inputs),
-                "outputs": list(net.outputs),
-            }
-        ],
-    }
+def judged(graph: PlanGraph, floats: FloatGraph, chip: Support) -> dict[str, Judgement]:
+    """Fused node -> where it runs."""
+    return {site: judge(floats.nodes(nodes[0].members), chip, nodes[0].reason) for site, nodes in graph.sites().items()}
 
 
-def _tensor(tensor: Tensor) -> dict[str, Any]:
-    return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+def _inputs(graph: PlanGraph) -> dict[str, tuple[ElementType, tuple[int, ...]]]:
+    return {name: (type_of(graph.edges[name]), graph.shapes[name]) for name in graph.inputs}
 
 
-@dataclass
-class Canonical:
-    """Rewrites a net under canonical names, its inputs behind their pre-processing."""
-
-    net: Net
-    sources: list[Source]
-    written: list[Written] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-    """canonical name of each tensor of the net that has been made"""
-
-    def model(self) -> onnx.ModelProto:
-        by_input = {source.name: (f"input_{i}", source) for i, source in enumerate(self.sources)}
-        outputs = {name: f"output_{i}" for i, name in enumerate(self.net.outputs)}
-        for op in self.net.ops:
-            target = outputs.get(op.output)
-            head = by_input.get(op.inputs[0])
-            codes = head[1].codes(op.kind) if head and isinstance(op.kind, Quantize) else None
-            if head and codes:
-                self.names[op.output] = self._chain(codes, head[0], target)
-                continue
-            for name in op.inputs:
-                if name not in self.names:
-                    self.names[name] = self._chain(by_input[name][1].reals(), by_input[name][0])
-            self.names[op.output] = self._add(op.kind, [self.names[name] for name in op.inputs], target)
-        inputs = [_info(port, s.dtype, s.source_shape) for port, s in by_input.values()]
-        tensors = [self.net.tensors[name] for name in outputs]
-        infos = [_info(outputs[t.name], t.dtype, t.shape) for t in tensors]
-        return model_of(self.written, inputs, infos, SUBGRAPH)
-
-    def _chain(self, kinds: list[Kind], source: str, target: str | None = None) -> str:
-        for i, kind in enumerate(kinds):
-            source = self._add(kind, [source], target if i == len(kinds) - 1 else None)
-        return source
-
-    def _add(self, kind: Kind, inputs: list[str], target: str | None) -> str:
-        number = len(self.written)
-        output = target or f"t{number}"
-        self.written.append(write_node(kind, inputs, [output], f"op_{number}:{kind.op_type}"))
-        return output
+def _behind_sources(graph: PlanGraph, sources: dict[str, Source]) -> PlanGraph:
+    """Readers on the CPU get an input that has pre-processing from the NPU, which does that: behind a Reshape of it
+    to its own shape, so that it has an operator there."""
+    processed = [name for name in graph.inputs if sources[name].reals()]
+    read = {name for node in graph.nodes if node.kind is None for name in node.reads}
+    names = {name: f"{name}/prepared" for name in processed if name in read}
+    if not names:
+        return graph
+    borders = [
+        PlanNode(own, Reshape(type_of(graph.edges[name]), (-1, *graph.shapes[name][1:])), (name,), (own,))
+        for name, own in names.items()
+    ]
+    nodes = [
+        replace(node, inputs=tuple(names.get(name, name) for name in node.inputs)) if node.kind is None else node
+        for node in graph.nodes
+    ]
+    return replace(
+        graph,
+        nodes=tuple(ordered([*borders, *nodes], graph.inputs)),
+        edges=graph.edges | {own: graph.edges[name] for name, own in names.items()},
+        shapes=graph.shapes | {own: graph.shapes[name] for name, own in names.items()},
+        floats=graph.floats | {own: graph.floats.get(name, name) for name, own in names.items()},
+    )
 
 
-def _info(name: str, dtype: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape))
+def _require_sizes(graph: PlanGraph) -> None:
+    writers = graph.writers()
+    for node in graph.nodes:
+        for name in node.reads if node.kind is not None else ():
+            if FROM_DATA in graph.shapes[name]:
+                raise PlanError(
+                    f"The size of '{name}', which '{writers[name].name}' makes, depends on data, and '{node.name}' "
+                    "on the NPU reads it.",
+                    hint="a tensor of such a size may only be an output of the model, or stay on the CPU",
+                )
+
+
+def placed_model(graph: PlanGraph) -> onnx.ModelProto:
+    """The kinds of a placed graph as a model of their own; what the CPU makes is an input, what it reads an output."""
+    kinds = [node for node in graph.nodes if node.kind is not None]
+    made = {node.outputs[0] for node in kinds}
+    read = dict.fromkeys(name for node in kinds for name in node.reads if name not in made)
+    elsewhere = {name for node in graph.nodes if node.kind is None for name in node.reads}.union(graph.outputs)
+    inputs, outputs = (
+        [port(name, type_of(graph.edges[name]), graph.shapes[name]) for name in names]
+        for names in (read, [name for node in kinds for name in node.outputs if name in elsewhere])
+    )
+    written = [write_node(node.kind, node.inputs, node.outputs, node.name) for node in kinds if node.kind]
+    return model_of(written, inputs, outputs, "placed")
+
+
+def _save(model: onnx.ModelProto, file: Path) -> None:
+    file.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _tell(done: Partition, graph: PlanGraph, floats: FloatGraph) -> None:
+    """One warning of everything that runs on the CPU; an error where that is everything."""
+    if not done.on_cpu:
+        return
+    listed = "; ".join(f"'{node.name}' ({node.op_type}): {', '.join(node.reasons)}" for node in done.on_cpu)
+    if not done.at(NPU):
+        raise PlanError(f"Nothing of the model runs on the NPU of {done.chip}: {listed}")
+    count = sum(len(node.members) for node in graph.nodes if node.kind is None)
+    sentence = f"{count} of {len(floats.order)} operators on the CPU of {done.chip}: {listed}"
+    warnings.warn(AxWarning("AX411", sentence), stacklevel=2)

@@ -1,27 +1,22 @@
-"""Stage: everything that would stop a float model on a chip, before anything slow has run."""
+"""Stage: what a chip would refuse of a float model, or keep off its NPU, said before anything slow has run."""
 
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError
+from axbuild.errors import AxWarning
 from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.npu.chips.preset import chip_of
-from axbuild.toolchain.npu.net import read_model
-from axbuild.toolchain.npu.plan.limits import refusals
+from axbuild.toolchain.graph import Shape, model_file, shape_of
+from axbuild.toolchain.npu.chips.records import Support
+from axbuild.toolchain.npu.plan.placement import judge, way_back
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
-from axbuild.toolchain.ops.sites import unsupported
-
-
-class LimitError(AxError):
-    """AX406: operators that the chip's NPU does not take; the sentence names every one."""
-
-    code = "AX406"
+from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
+from axbuild.toolchain.quant.edges import plain_type
 
 
 @dataclass(frozen=True)
@@ -36,41 +31,30 @@ class Declared:
 class PreflightParams:
     """input_processors: one an input, as partition gets them; declared: the entries they were settled from."""
 
-    target_hardware: str
-    npu_mode: str
+    chip: Support
     input_processors: tuple[InputProcessor, ...] = ()
     declared: tuple[Declared, ...] = ()
 
 
 def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
-    """model: optimized.onnx. Writes preflight.json.
+    """model: the front end's folder. Writes preflight.json: what is expected on the CPU.
 
-    Raises LimitError (or ChipError) with every refused node, ProcessorError where an input's processor does not fit it.
+    Warns of each node that a limit keeps off the NPU. Raises ProcessorError where an input's processor does not fit it.
     """
-    chip = chip_of(params.target_hardware, params.npu_mode)
-    graph = ir.from_proto(read_model(model))
-    refused: dict[str, list[str]] = {}
-    for finding in unsupported(graph):
-        refused.setdefault(finding.node, []).append(finding.sentence)
-    # What cannot be quantised is no question for the chip any more.
-    asked = [node for node in graph.graph if (node.name or "") not in refused]
-    for node in asked:
-        for reason in refusals(node, chip.name):
-            refused.setdefault(node.name or "", []).append(reason)
-    if refused:
-        count = f"{len(refused)} operators do" if len(refused) > 1 else "1 operator does"
-        sentences = "; ".join(f"{name}: {', '.join(dict.fromkeys(reasons))}" for name, reasons in refused.items())
-        raise LimitError(f"{count} not fit the NPU of {chip.name}: {sentences}")
-    inputs = {value.name or "": _shape(value) for value in graph.graph.inputs}
+    chip = params.chip
+    graph = ir.load(model_file(model)).graph
+    on_cpu = []
+    for fused in fused_nodes(graph):
+        judgement = judge(fused.nodes, chip, without_integer_form(fused.node))
+        if judgement.expected:
+            warnings.warn(AxWarning("AX406", way_back(fused.node, judgement)), stacklevel=2)
+        if not judgement.on_npu:
+            on_cpu.append({"name": fused.name, "op_type": fused.node.op_type, "reasons": judgement.reasons})
+    inputs = {value.name or "": (plain_type(value), shape_of(value)) for value in graph.inputs}
     sources_of(inputs, params.input_processors)
-    _check_layouts(inputs, params.declared)
-    record = {"chip": chip.name, "npu_mode": chip.npu_mode, "nodes": len(graph.graph), "refused": []}
+    _check_layouts({name: shape for name, (_, shape) in inputs.items()}, params.declared)
+    record = {"chip": chip.name, "nodes": len(graph), "on_cpu": on_cpu}
     (out / "preflight.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _shape(value: ir.Value) -> Shape:
-    assert value.shape is not None
-    return tuple(int(size) for size in value.shape if isinstance(size, int))
 
 
 def _check_layouts(inputs: dict[str, Shape], declared: tuple[Declared, ...]) -> None:

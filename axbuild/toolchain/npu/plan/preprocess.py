@@ -2,8 +2,8 @@
 
 The run-time input holds raw values x (uint8 pictures, or the same as float32) in its own layout. The model's input is
 (f32(x) - mean) / std an element of the channel axis, or f32(x) where nothing is normalised, then moved to NCHW; each
-step is one float32 operation. Where a U8 picture feeds a Quantize, all of it together has 256 cases a channel and
-becomes one table, computed by these same operations.
+step is one float32 operation. Where a U8 picture feeds a Quantize, all of it together has one case a byte and channel
+and becomes one table, computed by these same operations. Inputs of other types (indices, masks) are taken as they are.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputProcessor, processor_of
 from axbuild.toolchain.graph import Array, Shape
-from axbuild.toolchain.kinds.arithmetic import normalise_table
+from axbuild.toolchain.kinds.arithmetic import every_code, quantise
 from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize
+from axbuild.toolchain.kinds.border import Dequantize, Normalize
+from axbuild.toolchain.kinds.codes import FP32, U8, ElementType, Grid
 from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.kinds.table import ChannelTable
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
 COLORS = ("BGR", "RGB", "GRAY")
 """Channel orders that a picture's input says of itself; others, such as those of arrays, say nothing"""
-DTYPES = {"U8": "uint8", "FP32": "float32"}
+TYPES = {"U8": U8, "FP32": FP32}
+RAW = Grid(1.0, 0, U8)
+"""what the bytes of a picture stand for"""
 
 
 class ProcessorError(AxError):
@@ -34,14 +37,14 @@ class ProcessorError(AxError):
 
 
 class Source:
-    """One run-time input. shape: ONNX shape of the model's own input; dtype, layout: of the run-time input."""
+    """One run-time input. shape, own: ONNX shape and type of the model's input; type, layout: of the run-time input."""
 
-    def __init__(self, name: str, shape: Shape, processor: InputProcessor | None) -> None:
+    def __init__(self, name: str, own: ElementType, shape: Shape, processor: InputProcessor | None) -> None:
         self.name = name
         self.shape = shape
         self.processor = processor
-        self.dtype = _dtype(name, processor)
-        self.image = len(shape) == 4
+        self.type = _type(name, own, processor)
+        self.image = len(shape) == 4 and own == FP32
         self.layout = (processor.src_layout if processor else "NCHW") if self.image else ""
         coloured = processor is not None and self.image and processor.tensor_format in COLORS
         self.color = processor.tensor_format if processor and coloured and shape[1] in (1, 3) else ""
@@ -50,8 +53,10 @@ class Source:
     @property
     def source_shape(self) -> Shape:
         """Shape of the run-time input."""
+        if self.layout != "NHWC":
+            return self.shape
         n, *rest = self.shape
-        return (n, *rest[1:], rest[0]) if self.layout == "NHWC" else self.shape
+        return (n, *rest[1:], rest[0])
 
     def _check(self) -> None:
         p = self.processor
@@ -86,40 +91,46 @@ class Source:
         return np.broadcast_to(mean, channels).copy(), np.broadcast_to(std, channels).copy()
 
     def reals(self) -> list[Kind]:
-        """Kinds that make the model's float32 input of the run-time input, in order."""
+        """Kinds that make the model's own input of the run-time input, in order."""
         kinds: list[Kind] = []
         if self.layout == "NHWC":
-            kinds.append(Transpose(NHWC_TO_NCHW, self.dtype))
+            kinds.append(Transpose(self.type, NHWC_TO_NCHW))
         if (normal := self.normalisation()) is not None:
-            kinds.append(Normalize(normal[0], normal[1], 1))
-        elif self.dtype == "uint8":
-            kinds.append(Dequantize(1.0, 0))
+            kinds.append(Normalize(RAW if self.type == U8 else FP32, *normal, 1))
+        elif self.type == U8:
+            kinds.append(Dequantize(RAW))
         return kinds
 
-    def codes(self, quantize: Quantize) -> list[Kind] | None:
-        """Kinds that make a Quantize's codes straight from a U8 picture; None where a table cannot."""
-        if self.dtype != "uint8" or not self.image:
+    def codes(self, y: Grid) -> list[Kind] | None:
+        """Kinds that make codes on `y` straight from a U8 picture; None where a table cannot."""
+        if self.type != U8 or not self.image:
             return None
         mean, std = self.normalisation() or (np.zeros(self.shape[1], np.float32), np.ones(self.shape[1], np.float32))
-        rows = [normalise_table(m, s, quantize.scale, quantize.zero) for m, s in zip(mean, std, strict=True)]
-        move: list[Kind] = [Transpose(NHWC_TO_NCHW, "uint8")] if self.layout == "NHWC" else []
-        return [*move, ChannelTable(np.stack(rows), 1)]
+        raw = every_code(U8).astype(np.float32)
+        rows = np.stack([quantise((raw - m) / s, y) for m, s in zip(mean, std, strict=True)])
+        move: list[Kind] = [Transpose(U8, NHWC_TO_NCHW)] if self.layout == "NHWC" else []
+        return [*move, ChannelTable(RAW, y, rows, 1)]
 
 
-def sources_of(inputs: Mapping[str, Shape], processors: tuple[InputProcessor, ...]) -> list[Source]:
-    """The run-time form of each of a model's inputs (name -> ONNX shape); raises ProcessorError where none fits."""
+def sources_of(inputs: Mapping[str, tuple[ElementType, Shape]], processors: tuple[InputProcessor, ...]) -> list[Source]:
+    """The run-time form of each of a model's inputs (name -> type, shape); raises ProcessorError where none fits."""
     for processor in processors:
         if processor.tensor_name not in ("DEFAULT", *inputs):
             raise ProcessorError(
                 f"An input processor is for '{processor.tensor_name}', which is no input of the model.",
                 hint=f"inputs: {', '.join(inputs)}",
             )
-    return [Source(name, shape, processor_of(name, processors)) for name, shape in inputs.items()]
+    return [Source(name, *form, processor_of(name, processors)) for name, form in inputs.items()]
 
 
-def _dtype(name: str, processor: InputProcessor | None) -> str:
+def _type(name: str, own: ElementType, processor: InputProcessor | None) -> ElementType:
     if processor is None:
-        return "float32"
-    if processor.src_dtype not in DTYPES:
+        return own
+    if processor.src_dtype not in TYPES:
         raise ProcessorError(f"Input '{name}': src_dtype must be U8 or FP32, got '{processor.src_dtype}'.")
-    return DTYPES[processor.src_dtype]
+    if own == FP32:
+        return TYPES[processor.src_dtype]
+    # FP32 is what an attribute that nobody wrote says.
+    if processor.src_dtype != "FP32" or processor.mean or processor.std:
+        raise ProcessorError(f"Input '{name}' is {own} and taken as it is: src_dtype, mean and std have no effect.")
+    return own

@@ -7,54 +7,53 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXTRACT = "axbuild.toolchain.npu.plan.extract:extract"
+from axbuild.errors import AxError
+from axbuild.toolchain.npu.plan.record import NPU, Partition
+
 COMPILE = "axbuild.toolchain.npu.compile:compile_subgraph"
 OUTPUTS = ("program.msgpack", "params.bin", "report.json")
 
 
+class BatchError(AxError):
+    """AX403: a model whose answers to several samples cannot be joined."""
+
+    code = "AX403"
+
+
 @dataclass(frozen=True)
 class SplitParams:
-    """ddr_bw_limit: GB/s, 0 for none."""
+    """chip, options: what every compilation is told beside its batch, handed on unread."""
 
-    target_hardware: str
-    npu_mode: str
+    chip: dict[str, Any]
+    options: dict[str, Any]
     batches: tuple[int, ...]
-    ddr_bw_limit: float
 
 
 def split(partition: Path, out: Path, *, params: SplitParams) -> None:
-    """Writes expansion.json; its result is <subgraph>/b<batch>/<output> for every output of a compilation."""
-    record = json.loads((partition / "partition.json").read_text(encoding="utf-8"))
+    """Writes expansion.json; its result is <subgraph>/b<batch>/<output> for every output of a compilation.
+
+    Raises BatchError where samples of a batch could not be answered together.
+    """
+    planned = Partition.read(partition)
+    if planned.single and max(params.batches) > 1:
+        raise BatchError(
+            f"{planned.single}, so that the answers of {max(params.batches)} samples cannot be joined.",
+            hint="build it at batch 1 only",
+        )
     children: list[dict[str, Any]] = []
     result: dict[str, str] = {}
-    for number, subgraph in enumerate(record["subgraphs"]):
-        children.append(_extract(number, subgraph["name"]))
+    for number, subgraph in enumerate(planned.at(NPU)):
+        for batch in sorted({subgraph.batch_of(batch) for batch in params.batches}):
+            children.append(
+                {
+                    "name": f"compile_{number}_b{batch}",
+                    "stage": COMPILE,
+                    "params": {"chip": params.chip, "options": params.options | subgraph.options, "batch": batch},
+                    "inputs": {"subgraph": f"input:partition/{subgraph.file}"},
+                }
+            )
         for batch in params.batches:
-            child = _compile(number, batch, params)
-            children.append(child)
-            result |= {f"{subgraph['name']}/b{batch}/{name}": f"child:{child['name']}/{name}" for name in OUTPUTS}
+            child = f"child:compile_{number}_b{subgraph.batch_of(batch)}"
+            result |= {f"{subgraph.name}/b{batch}/{output}": f"{child}/{output}" for output in OUTPUTS}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)
     (out / "expansion.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _extract(number: int, subgraph: str) -> dict[str, Any]:
-    return {
-        "name": f"extract_{number}",
-        "stage": EXTRACT,
-        "params": {"subgraph": subgraph},
-        "inputs": {"partition": "input:partition"},
-    }
-
-
-def _compile(number: int, batch: int, params: SplitParams) -> dict[str, Any]:
-    return {
-        "name": f"compile_{number}_b{batch}",
-        "stage": COMPILE,
-        "params": {
-            "target_hardware": params.target_hardware,
-            "npu_mode": params.npu_mode,
-            "batch": batch,
-            "ddr_bw_limit": params.ddr_bw_limit,
-        },
-        "inputs": {"subgraph": f"child:extract_{number}/subgraph.onnx"},
-    }

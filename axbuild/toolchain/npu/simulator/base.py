@@ -1,4 +1,5 @@
-"""What a kernel of the simulator is: numpy on one thread, independent of the ONNX bodies it must equal to the last bit."""
+"""What a kernel of the simulator is: numpy on one thread, independent of the ONNX bodies that it must equal bit for
+bit."""
 
 from __future__ import annotations
 

@@ -1,13 +1,8 @@
-"""Arithmetic on two activations that are codes.
-
-Operands of 8 bits meet in 65,536 pairs: all are computed once, and a job looks its results up.
-"""
+"""Arithmetic on two activations that are codes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,61 +10,36 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import scaled
 from axbuild.toolchain.npu.lower.binary import BinaryAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
-from axbuild.toolchain.npu.simulator.blocks import blocks, every_code
-
-Combine = Callable[[Array, Array, float], Array]
-"""(left, right: weighted centred codes as int64, multiplier) -> float64, yet to be rounded"""
+from axbuild.toolchain.npu.simulator.blocks import blocks
+from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
-def _sum(left: Array, right: Array, multiplier: float) -> Array:
-    return (left + right) * multiplier
+def _blocks(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> Iterator[tuple[Array, Array, Array]]:
+    """int64 blocks of both operands, centred and times their factors, and what they become."""
+    for a, b, y in blocks(targets[0], *sources, dtype=np.int64):
+        yield (a - attr.a_zero) * attr.a_factor, (b - attr.b_zero) * attr.b_factor, y
 
 
-def _difference(left: Array, right: Array, multiplier: float) -> Array:
-    return (left - right) * multiplier
+def _exact(operation: np.ufunc) -> Kernel:
+    """R of what the operation makes of two integers."""
 
-
-def _product(left: Array, right: Array, multiplier: float) -> Array:
-    return (left * right) * multiplier
-
-
-def _quotient(left: Array, right: Array, multiplier: float) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = left * multiplier / right
-    found[(left == 0) & (right == 0)] = 0.0
-    return found
-
-
-def _codes(combine: Combine, attr: BinaryAttr, a: Array, b: Array) -> Array:
-    """float64 codes of the output for int64 codes a and b."""
-    left, right = (a - attr.a_zero) * attr.a_factor, (b - attr.b_zero) * attr.b_factor
-    real = combine(left, right, scaled(attr.m, attr.t))
-    real += 0.5
-    np.floor(real, out=real)
-    real += attr.y_zero
-    return np.clip(real, attr.lo, attr.hi, out=real)
-
-
-@lru_cache(maxsize=256)
-def _pairs(combine: Combine, attr: BinaryAttr, a: np.dtype[Any], b: np.dtype[Any], y: np.dtype[Any]) -> Array:
-    """The output of every pair of codes, at the bit pattern of a followed by that of b."""
-    rows, columns = every_code(a).astype(np.int64)[:, None], every_code(b).astype(np.int64)
-    return _codes(combine, attr, rows, columns).astype(y).ravel()
-
-
-def _kernel(combine: Combine) -> Kernel:
     def run(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> None:
-        a, b = sources
-        (y,) = targets
-        if a.itemsize == b.itemsize == 1:
-            table = _pairs(combine, attr, a.dtype, b.dtype, y.dtype)
-            high = np.left_shift(a.view(np.uint8), 8, dtype=np.uint16)
-            y[...] = table[high | b.view(np.uint8)]
-            return
-        for part_a, part_b, part_y in blocks(y, a, b, dtype=np.int64):
-            part_y[...] = _codes(combine, attr, part_a, part_b)
+        multiplier = scaled(attr.m, attr.t)
+        for left, right, y in _blocks(sources, targets, attr):
+            requantise(operation(left, right), multiplier, attr.y_zero, attr.lo, attr.hi, y)
 
     return Kernel(run, 2, BinaryAttr)
 
 
-ADD, SUB, MUL, DIV = (_kernel(combine) for combine in (_sum, _difference, _product, _quotient))
+def divide(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> None:
+    """floor(left m 2^-t / right + 0.5); 0 / 0 is 0."""
+    multiplier = scaled(attr.m, attr.t)
+    for left, right, y in _blocks(sources, targets, attr):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            quotient = left * multiplier / right
+        quotient[(left == 0) & (right == 0)] = 0.0
+        requantise(quotient, 1.0, attr.y_zero, attr.lo, attr.hi, y)
+
+
+ADD, SUB, MUL = (_exact(operation) for operation in (np.add, np.subtract, np.multiply))
+DIV = Kernel(divide, 2, BinaryAttr)

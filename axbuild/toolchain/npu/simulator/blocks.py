@@ -30,9 +30,3 @@ def blocks(target: Array, *sources: Array, dtype: Any) -> Iterator[tuple[Array, 
     )
     with walk:
         yield from walk
-
-
-def every_code(dtype: Any) -> Array:
-    """All values of an integer type, in the order of their bit patterns read as unsigned."""
-    kind = np.dtype(dtype)
-    return np.arange(1 << 8 * kind.itemsize, dtype=f"u{kind.itemsize}").view(kind)

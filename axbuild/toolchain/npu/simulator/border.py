@@ -8,7 +8,8 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import bits_float32, scaled
 from axbuild.toolchain.npu.lower.border import GridAttr, NormalizeAttr, RequantizeAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
-from axbuild.toolchain.npu.simulator.blocks import blocks, every_code
+from axbuild.toolchain.npu.simulator.blocks import blocks
+from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
 def quantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None:
@@ -21,29 +22,17 @@ def quantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None
 
 
 def dequantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None:
-    """f32(q - zero) * scale; from 8 bits by a table of all codes."""
-    scale = bits_float32(attr.scale_bits)
-    if sources[0].itemsize == 1:
-        codes = every_code(sources[0].dtype).astype(np.float32)
-        targets[0][...] = ((codes - np.float32(attr.zero)) * scale)[sources[0].view(np.uint8)]
-        return
+    """f32(q - zero) * scale."""
+    scale, zero = bits_float32(attr.scale_bits), np.float32(attr.zero)
     for x, y in blocks(targets[0], *sources, dtype=np.float32):
-        np.multiply(x - np.float32(attr.zero), scale, out=y)
+        np.multiply(x - zero, scale, out=y)
 
 
 def requantize(sources: list[Array], targets: list[Array], attr: RequantizeAttr) -> None:
-    """clamp(y_zero + floor((x - x_zero) m 2^-t + 0.5)); from 8 bits by a table of all codes."""
-    if sources[0].itemsize == 1:
-        table = _moved(every_code(sources[0].dtype).astype(np.float64), attr).astype(targets[0].dtype)
-        targets[0][...] = table[sources[0].view(np.uint8)]
-        return
+    """clamp(y_zero + floor((x - x_zero) m 2^-t + 0.5))."""
+    multiplier = scaled(attr.m, attr.t)
     for x, y in blocks(targets[0], *sources, dtype=np.float64):
-        y[...] = _moved(x, attr)
-
-
-def _moved(codes: Array, attr: RequantizeAttr) -> Array:
-    real = np.floor((codes - attr.x_zero) * scaled(attr.m, attr.t) + 0.5) + attr.y_zero
-    return np.clip(real, attr.lo, attr.hi, out=real)
+        requantise(x - attr.x_zero, multiplier, attr.y_zero, attr.lo, attr.hi, y)
 
 
 def normalize(sources: list[Array], targets: list[Array], attr: NormalizeAttr) -> None:

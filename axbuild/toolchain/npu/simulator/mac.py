@@ -18,7 +18,7 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import scaled
 from axbuild.toolchain.npu.lower.mac import ConvAttr, MatMulAttr, WeightedAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
-from axbuild.toolchain.npu.simulator.requantise import multipliers
+from axbuild.toolchain.npu.simulator.requantise import multipliers, requantise
 from axbuild.toolchain.npu.simulator.window import centred, windows
 
 EXACT_FLOAT32 = 1 << 24
@@ -173,10 +173,11 @@ def matmul(sources: list[Array], targets: list[Array], attr: MatMulAttr) -> None
     acc = np.zeros(targets[0].shape, np.float64)
     for start in range(0, a.shape[-1], part):
         acc += a[..., start : start + part] @ b[..., start : start + part, :]
-    real = acc * scaled(attr.m, attr.t)
-    if targets[0].dtype != np.float32:
-        real = np.clip(np.floor(real + 0.5) + attr.y_zero, attr.lo, attr.hi)
-    targets[0][...] = real
+    multiplier = scaled(attr.m, attr.t)
+    if targets[0].dtype == np.float32:
+        targets[0][...] = acc * multiplier
+    else:
+        requantise(acc, multiplier, attr.y_zero, attr.lo, attr.hi, targets[0])
 
 
 def row_blocks(shape: tuple[int, ...], depth: int) -> Iterator[tuple[int, int, int]]:

@@ -19,11 +19,14 @@ def move(sources: list[Array], targets: list[Array], attr: NoAttr) -> None:
 
 def pad(sources: list[Array], targets: list[Array], attr: PadAttr) -> None:
     """The source between its pads."""
-    rank = sources[0].ndim
-    widths = list(zip(attr.pads[:rank], attr.pads[rank:], strict=True))
-    filling = {"constant_values": attr.value} if attr.mode == "constant" else {}
-    options: dict[str, Any] = {"mode": attr.mode, **filling}
-    targets[0][...] = np.pad(sources[0], widths, **options)
+    (x,), (y,) = sources, targets
+    begins, ends = attr.pads[: x.ndim], attr.pads[x.ndim :]
+    if attr.mode == "constant":
+        y[...] = attr.value
+        y[tuple(slice(begin, begin + size) for begin, size in zip(begins, x.shape, strict=True))] = x
+    else:
+        mode: Any = attr.mode
+        y[...] = np.pad(x, list(zip(begins, ends, strict=True)), mode)
 
 
 def strided(sources: list[Array], targets: list[Array], attr: SliceAttr) -> None:

@@ -21,11 +21,14 @@ def total(sources: list[Array], targets: list[Array], attr: SumAttr) -> None:
     requantise(acc, scaled(attr.m, attr.t), attr.y_zero, attr.lo, attr.hi, targets[0])
 
 
-def extreme(sources: list[Array], targets: list[Array], attr: ExtremeAttr) -> None:
+def _extreme(function: np.ufunc) -> Kernel:
     """Largest or smallest code, then clamp."""
-    function = np.maximum if attr.op == "max" else np.minimum
-    np.clip(function.reduce(sources[0], axis=attr.axes, keepdims=True), attr.lo, attr.hi, out=targets[0])
+
+    def run(sources: list[Array], targets: list[Array], attr: ExtremeAttr) -> None:
+        np.clip(function.reduce(sources[0], axis=attr.axes, keepdims=True), attr.lo, attr.hi, out=targets[0])
+
+    return Kernel(run, 1, ExtremeAttr)
 
 
-SUM = Kernel(total, 1, SumAttr)
-EXTREME = Kernel(extreme, 1, ExtremeAttr)
+REDUCE_SUM = Kernel(total, 1, SumAttr)
+REDUCE_MAX, REDUCE_MIN = _extreme(np.maximum), _extreme(np.minimum)

@@ -9,8 +9,10 @@ from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
+from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
-from axbuild.toolchain.npu.simulator.reduce import EXTREME, SUM
+from axbuild.toolchain.npu.simulator.reduce import REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
+from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
@@ -22,7 +24,6 @@ KERNELS: dict[str, Kernel] = {
     "dequantize": DEQUANTIZE,
     "div": DIV,
     "dwconv": DWCONV,
-    "extreme": EXTREME,
     "fc": FC,
     "float_add": FLOAT_ADD,
     "float_clip": FLOAT_CLIP,
@@ -31,18 +32,24 @@ KERNELS: dict[str, Kernel] = {
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
     "matmul": MATMUL,
+    "max": MAX,
     "max_pool": MAX_POOL,
+    "min": MIN,
     "move": MOVE,
     "mul": MUL,
+    "norm": NORM,
     "normalize": NORMALIZE,
     "pad": PAD,
     "quantize": QUANTIZE,
+    "reduce_max": REDUCE_MAX,
+    "reduce_min": REDUCE_MIN,
+    "reduce_sum": REDUCE_SUM,
     "requantize": REQUANTIZE,
     "slice": SLICE,
     "softmax": SOFTMAX,
     "softmax_scaled": SOFTMAX_SCALED,
     "sub": SUB,
-    "sum": SUM,
     "table": TABLE,
+    "where": WHERE,
 }
 """name of a job's kernel -> what it computes"""

@@ -15,7 +15,7 @@ def multipliers(packed: Array) -> Array:
 
 
 def requantise(acc: Array, multiplier: Array | float, zero: int, lo: int, hi: int, target: Array) -> None:
-    """target = clamp(zero + floor(f64(acc) multiplier + 0.5)); acc: integers below 2^53, any dtype that holds them."""
+    """target = clamp(zero + floor(f64(acc) multiplier + 0.5)); acc: any dtype whose values float64 holds."""
     real = np.multiply(acc, multiplier, dtype=np.float64)
     real += 0.5
     np.floor(real, out=real)

@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import bits_float32
 from axbuild.toolchain.npu.lower.softmax import SoftmaxAttr, SoftmaxScaledAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.blocks import BLOCK
 
 
 def softmax(sources: list[Array], targets: list[Array], attr: SoftmaxAttr) -> None:
     """y = zero + (2 steps E + S) // (2 S), in int64."""
-    powers, total = _powers(sources, attr.axis)
-    powers *= 2 * attr.steps
-    powers += total
-    powers //= 2 * total
-    targets[0][...] = powers + attr.zero
+
+    def share(powers: Array, total: Array) -> Array:
+        powers *= 2 * attr.steps
+        powers += total
+        powers //= 2 * total
+        powers += attr.zero
+        return powers
+
+    _along(attr.axis, sources, targets[0], np.int64, share)
 
 
 def softmax_scaled(sources: list[Array], targets: list[Array], attr: SoftmaxScaledAttr) -> None:
     """y = zero + floor(E (1 / scale) / S + 0.5) in float64, saturating."""
-    powers, total = _powers(sources, attr.axis)
-    real = powers * (1 / float(bits_float32(attr.scale_bits)))
-    real /= total
-    real += 0.5
-    np.floor(real, out=real)
-    real += attr.zero
-    limits = np.iinfo(targets[0].dtype)
-    targets[0][...] = np.clip(real, limits.min, limits.max, out=real)
+    limits, inverse = np.iinfo(targets[0].dtype), 1 / float(bits_float32(attr.scale_bits))
+
+    def share(powers: Array, total: Array) -> Array:
+        powers *= inverse
+        powers /= total
+        powers += 0.5
+        np.floor(powers, out=powers)
+        powers += attr.zero
+        return np.clip(powers, limits.min, limits.max, out=powers)
+
+    _along(attr.axis, sources, targets[0], np.float64, share)
 
 
-def _powers(sources: list[Array], axis: int) -> tuple[Array, Array]:
-    """int64 E = table[max - x] along the axis, and its sum S; sources[1]: int32, a power for each distance."""
-    x, table = sources[0].astype(np.int32), sources[1].astype(np.int64)
-    powers: Array = table[x.max(axis=axis, keepdims=True) - x]
-    return powers, powers.sum(axis=axis, keepdims=True)
+def _along(axis: int, sources: list[Array], target: Array, dtype: Any, share: Callable[[Array, Array], Array]) -> None:
+    """target = share(E, S) of E = table[max - x] and S, its sum along the axis, both exact; few lines at a time.
+
+    sources[1]: int32, a power for each distance.
+    """
+    x, table = np.moveaxis(sources[0], axis, -1), sources[1].astype(dtype)
+    lines = x.reshape(-1, x.shape[-1])
+    found = np.empty(lines.shape, target.dtype)
+    step = max(1, BLOCK // lines.shape[1])
+    for start in range(0, len(lines), step):
+        part = lines[start : start + step].astype(np.int32)
+        powers = table[part.max(axis=1, keepdims=True) - part]
+        found[start : start + step] = share(powers, powers.sum(axis=1, keepdims=True))
+    np.moveaxis(target, axis, -1)[...] = found.reshape(x.shape)
 
 
 SOFTMAX = Kernel(softmax, 2, SoftmaxAttr)

@@ -1,0 +1,211 @@
+"""The scheduler's world on a real machine: the store, the workers and the files of one workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axbuild.codes import USER_ERROR, exit_code_of
+from axbuild.engine.code.key import Key, Shape, key_of
+from axbuild.engine.records.explain import Cause
+from axbuild.engine.run.content import Content, File, files_of, shape_of
+from axbuild.engine.run.nodes import Found, Inputs, Lock, Ran
+from axbuild.engine.workers.local import Job, Outcome, StageKilled, StageTimedOut, Workers
+from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
+from axbuild.errors import AxError, Place
+from axbuild.graph.actions import Action
+from axbuild.store.faults import BlobLost
+from axbuild.store.results import ActionResult
+from axbuild.store.statcache import StatCache
+from axbuild.store.store import Store, WorkspaceState
+from axbuild.workspace.artifact import ActionId
+
+if TYPE_CHECKING:
+    from axbuild.engine.code.closure import Code
+
+
+_TELL_PEAK = (StageKilled.code, StageTimedOut.code)
+
+
+class ActionFailed(AxError):
+    """What a stage said, with the action in front; keeps the code (and so the exit code) of what it said."""
+
+    code = "AX500"
+
+    def __init__(self, action: Action, said: AxError, memory: int) -> None:
+        label, name = action.id
+        called = f"{label} {name}" if name == action.stage.function else f"{label} {name} ({action.stage.function})"
+        untold = memory and exit_code_of(said.code) != USER_ERROR and said.code not in _TELL_PEAK
+        peak = f" (memory peak {memory / 2**20:.0f} MiB)" if untold else ""
+        super().__init__(f"{called}: {said.sentence}{peak}", place=said.place, hint=said.hint, code=said.code)
+        self.peak_memory_bytes = memory
+
+
+class SourceMissing(AxError):
+    code = "AX506"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot be read: {reason}", place=Place(path))
+
+
+@dataclass(frozen=True)
+class _Started:
+    action: Action
+    key: Key
+    inputs: Inputs
+    scratch: Path
+
+
+class LocalWorld:
+    """Sources below `root`; results in `store`, of which `state` remembers what this workspace last had."""
+
+    def __init__(
+        self,
+        root: Path,
+        store: Store,
+        state: WorkspaceState,
+        stat: StatCache,
+        code: Code,
+        workers: Workers,
+        platform: str | None,
+    ) -> None:
+        self.root, self.store, self.state, self.stat = root, store, state, stat
+        self.code, self._workers, self._platform = code, workers, platform
+        self._maps: dict[str, Mapping[str, str]] = {}
+        self._digests: dict[str, str] = {}
+        self._started: dict[str, _Started] = {}
+
+    def digest_of(self, path: str) -> str:
+        """Read once a build: all actions see one content of a source, and `wait` refuses a result if it moved."""
+        if path not in self._digests:
+            self._digests[path] = self._read_source(path)
+        return self._digests[path]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Every source asked about in this build -> its SHA-256."""
+        return self._digests
+
+    def _read_source(self, path: str) -> str:
+        try:
+            return self.stat.digest_of(f"{self.root}/{path}")
+        except OSError as error:
+            raise SourceMissing(path, (error.strerror or str(error)).lower()) from None
+
+    def key(self, action: Action, inputs: Inputs) -> Key:
+        shapes: dict[str, Shape | list[Shape]] = {
+            role: [shape_of(item) for item in content] if isinstance(content, list) else shape_of(content)
+            for role, content in inputs.items()
+        }
+        stage = action.stage
+        platform = self._platform if stage.float else None
+        try:
+            code = self.code.closure(stage).code
+        except AxError as error:
+            raise ActionFailed(action, error, 0) from error
+        self._maps[code.digest] = code.modules
+        return key_of(stage.ref, code, action.params, shapes, platform)
+
+    def find(self, key: str) -> Found:
+        result = self.store.results.get(key)
+        if result is None:
+            return Found(None)
+        lost = tuple(
+            Cause("blob", name, digest, "missing")
+            for name, shape in result.outputs.items()
+            for digest in ([shape] if isinstance(shape, str) else shape.values())
+            if not self.store.blobs.has(digest)
+        )
+        return Found(None, lost) if lost else Found(result)
+
+    def last(self, id_: ActionId) -> str:
+        return self.store.results.last_key(self.state.id, *id_) or ""
+
+    def record_of(self, key: str) -> dict[str, Any] | None:
+        result = self.store.results.get(key)
+        return result.key_record if result else None
+
+    def code_of(self, digest: str) -> Mapping[str, str] | None:
+        return self._maps.get(digest) or self.store.results.code(digest)
+
+    def remember(self, id_: ActionId, key: str) -> None:
+        self.store.results.set_last(self.state.id, *id_, key)
+
+    def lock(self, key: str) -> Lock | None:
+        lock = self.store.lock(key)
+        return lock if lock.acquire(block=False) else None
+
+    def start(self, action: Action, key: Key, inputs: Inputs) -> None:
+        scratch = self.store.scratch()
+        started = _Started(action, key, inputs, scratch)
+        given = {
+            role: [self._given(item) for item in content] if isinstance(content, list) else self._given(content)
+            for role, content in inputs.items()
+        }
+        try:
+            paths = prepare(scratch, given, self.store.blobs, self.stat)
+        except BaseException as error:
+            discard(scratch)
+            if isinstance(error, AxError) and not isinstance(error, BlobLost):
+                raise ActionFailed(action, error, 0) from error
+            raise
+        self._started[scratch.name] = started
+        closure = self.code.closure(action.stage)
+        self._workers.submit(Job(scratch.name, action.stage, closure, dict(action.params), paths, scratch))
+
+    def _given(self, content: Content) -> FileInput | TreeInput:
+        if isinstance(content, File):
+            return FileInput(content.digest, self.root / content.source if content.source else None)
+        return TreeInput(
+            {name: FileInput(f.digest, self.root / f.source if f.source else None) for name, f in content.items()}
+        )
+
+    def wait(self, timeout: float | None) -> list[Ran]:
+        return [self._ended(outcome) for outcome in self._workers.wait(timeout)]
+
+    def _ended(self, outcome: Outcome) -> Ran:
+        started = self._started.pop(outcome.id)
+        id_, memory = started.action.id, outcome.peak_memory_bytes
+        try:
+            if not outcome.ok:
+                assert outcome.error is not None
+                raise AxError.from_record(outcome.error)
+            self._refuse_moved(started.inputs)
+            result = self._store(started, outcome)
+        except AxError as error:
+            failed = ActionFailed(started.action, error, memory)
+            return Ran(id_, outcome.seconds, error=failed, peak_memory_bytes=memory)
+        finally:
+            discard(started.scratch)
+        return Ran(id_, outcome.seconds, result, peak_memory_bytes=memory)
+
+    def _store(self, started: _Started, outcome: Outcome) -> ActionResult:
+        outputs = collect(started.scratch, started.action.stage, self.store.blobs)
+        result = ActionResult(
+            started.key.record,
+            outputs,
+            outcome.diagnostics,
+            outcome.seconds,
+            outcome.peak_memory_bytes,
+            self._platform if started.action.stage.float else None,
+            started.action.stage.intermediate,
+        )
+        self.store.results.put(started.key.digest, result, self.code.closure(started.action.stage).code.modules)
+        return result
+
+    def _refuse_moved(self, inputs: Inputs) -> None:
+        """What was read must still be what the key says, or the result would be kept under the wrong key."""
+        for content in inputs.values():
+            for item in content if isinstance(content, list) else [content]:
+                for file in files_of(item):
+                    if file.source and not self.stat.unchanged(self.root / file.source, file.digest):
+                        raise InputChanged(self.root / file.source)
+
+    def bytes_of(self, file: File) -> bytes:
+        """A source or a blob; raises BlobLost."""
+        return (self.root / file.source).read_bytes() if file.source else self.read(file.digest)
+
+    def read(self, digest: str) -> bytes:
+        return self.store.blobs.read_bytes(digest)

@@ -1,0 +1,201 @@
+"""One stage in one forked process: walls up, parameters built, the stage called, its outputs looked over.
+
+What it has to say goes to `report` as one JSON object: {"error", "diagnostics", "seconds"}; its prints go to `log`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import importlib
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from axbuild.engine.workers.guard import Finder, Refused, Walls
+from axbuild.engine.workers.params import ParamsMismatch, params_of
+from axbuild.engine.workers.preload import View
+
+PR_SET_PDEATHSIG = 1
+EXPANSION = "expansion.json"
+
+_LIBC = ctypes.CDLL(None)
+_TRACE_FRAMES = 4
+
+
+class WrongOutputs(Exception):
+    """The stage left other files than it declares."""
+
+
+class _Misfit(Exception):
+    """The stage's module has no such function."""
+
+
+def become_worker(log: int, parent: int) -> None:
+    """Cut the process loose from its parent's files and group, and tie its life to the parent's."""
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    # They live as long as the process, so nothing closes them.
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
+    # As stdout.
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
+
+
+def run(job: Mapping[str, Any], view: View, finder: Finder) -> dict[str, Any]:
+    """Run the job; whatever the stage does comes back as a record."""
+    scratch = Path(job["scratch"])
+    _settle(scratch)
+    sys.addaudithook(Walls(str(scratch), view.readable).judge)
+    diagnostics: list[dict[str, str]] = []
+    begin = time.perf_counter()
+    with _recorded(diagnostics):
+        error = _attempt(job, view, finder, scratch / "out")
+    seconds = time.perf_counter() - begin
+    sys.stdout.flush()
+    return {"error": error, "diagnostics": diagnostics, "seconds": seconds}
+
+
+def _settle(scratch: Path) -> None:
+    temporary = scratch / "tmp"
+    for folder in (temporary, scratch / "out"):
+        folder.mkdir(exist_ok=True)
+    os.chdir(scratch)
+    os.environ.update(HOME=str(scratch), TMPDIR=str(temporary))
+    sys.dont_write_bytecode = True
+    random.seed(0)
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(0)
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]  # what the parent found holds no longer
+
+
+def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> dict[str, Any] | None:
+    name = job["function"]
+    try:
+        module = importlib.import_module(job["module"])
+        stage = getattr(module, name, None)
+        if not callable(stage):
+            raise _Misfit(f"module {job['module']} has no function '{name}'")
+        inputs = {role: _paths(value) for role, value in job["inputs"].items()}
+        stage(**inputs, out=out, **params_of(stage, job["params"]))
+        _check_outputs(out, job["outputs"])
+    # Every way in which a stage can end is reported by the process that runs it; none may end the parent.
+    except BaseException as error:
+        traceback.print_exc()
+        return _record(error, name, view, finder)
+    return None
+
+
+def _paths(value: str | list[str]) -> Path | list[Path]:
+    return Path(value) if isinstance(value, str) else [Path(one) for one in value]
+
+
+def _check_outputs(out: Path, declared: list[str]) -> None:
+    found = {entry.name + "/" if entry.is_dir() else entry.name for entry in out.iterdir()}
+    if missing := sorted(set(declared) - found):
+        raise WrongOutputs(f"it did not write its output {_listed(missing)}")
+    if extra := sorted(found - set(declared)):
+        raise WrongOutputs(f"it wrote {_listed(extra)}, which it does not declare as output")
+    for folder, folders, files in os.walk(out):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise WrongOutputs(f"its output '{path.relative_to(out)}' is not a plain file or folder")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+@contextlib.contextmanager
+def _recorded(diagnostics: list[dict[str, str]]) -> Any:
+    """Collect AxWarnings in `diagnostics`; other warnings go to the log."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
+            if _is_ours(category, "AxWarning"):
+                diagnostics.append({"code": message.code, "sentence": message.sentence})
+            else:
+                shown(message, category, *place, **more)
+
+        warnings.filterwarnings("always", category=UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _record(error: BaseException, name: str, view: View, finder: Finder) -> dict[str, Any]:
+    """The error as a record: an AxError's own, or a sentence that names the stage."""
+    if _is_ours(type(error), "AxError"):
+        return dict(error.record())  # type: ignore[attr-defined]  # the class of the closure's own axbuild.errors
+    place = _place(error, view)
+    match error:
+        case Refused():
+            hint = "declare the file as an input of the action or, if it ships with the stage, in Stage.data"
+            return _made("AX554", f"stage '{name}' was stopped: {error.args[0]}", hint, place)
+        case ImportError() if refused := _refused(error, finder):
+            hint = "if it is installed, import it with a plain import statement, so that it becomes part of the key"
+            return _made("AX557", f"stage '{name}' asks for module '{refused}', which it cannot see", hint, place)
+        case WrongOutputs():
+            return _made("AX553", f"stage '{name}': {error}", "", None)
+        case ParamsMismatch() | _Misfit():
+            return _made("AX558", f"stage '{name}': {error}", "rule and stage must agree; see Stage", None)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            hint = "free some space, or move the cache with `dir` under [cache] in axbuild.toml"
+            return _made("AX901", f"no space left on the disk while stage '{name}' ran", hint, None)
+        case MemoryError():
+            return _made("AX550", f"stage '{name}' ran out of memory", _trace(error, view), place)
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _made("AX550", f"stage '{name}' failed: {what}", _trace(error, view), place)
+
+
+def _refused(error: ImportError, finder: Finder) -> str:
+    """The module behind an ImportError that the finder kept out of sight, or ""."""
+    return next((one for one in sorted(finder.refused) if one == error.name or one.startswith(f"{error.name}.")), "")
+
+
+def _made(code: str, sentence: str, hint: str, place: dict[str, Any] | None) -> dict[str, Any]:
+    return {"code": code, "sentence": sentence, "hint": hint, "place": place}
+
+
+def _is_ours(kind: type, name: str) -> bool:
+    return any(base.__name__ == name and base.__module__ == "axbuild.errors" for base in kind.__mro__)
+
+
+def _own_frames(error: BaseException, view: View) -> list[traceback.FrameSummary]:
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in view.own_files]
+
+
+def _place(error: BaseException, view: View) -> dict[str, Any] | None:
+    frames = _own_frames(error, view)
+    if not frames:
+        return None
+    last = frames[-1]
+    return {"file": last.filename, "line": last.lineno or 0, "text": (last.line or "").strip()}
+
+
+def _trace(error: BaseException, view: View) -> str:
+    frames = _own_frames(error, view)[-_TRACE_FRAMES:]
+    return "raised " + " <- ".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(frames))
+
+
+def write_report(file: int, report: Mapping[str, Any]) -> None:
+    data = json.dumps(report).encode()
+    while data:
+        data = data[os.write(file, data) :]

@@ -1,0 +1,377 @@
+"""Where stages run: a zygote process of our own that forks for each action, spoken to over a socket pair.
+
+The client asks and waits; it never imports a stage. If the client dies, the socket closes and everything below it
+dies too; if the zygote dies, its actions fail with a clear error and the next one starts a new zygote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from axbuild.engine.code.closure import Closure
+from axbuild.errors import AxError
+from axbuild.workspace.stage import Stage
+
+if TYPE_CHECKING:
+    import socket
+    import subprocess
+
+EXPANSION = "expansion.json"
+_RECEIVE_BYTES = 1 << 16
+_PATIENCE_SECONDS = 10.0
+_ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a stage. inputs: role -> path or paths; the outputs appear in `scratch / "out"`.
+
+    timeout: seconds after which it is killed, or None.
+    """
+
+    id: str
+    stage: Stage
+    closure: Closure
+    params: dict[str, Any]
+    inputs: dict[str, Path | list[Path]]
+    scratch: Path
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job. error: the record of an AxError, None when ok. diagnostics: {"code", "sentence"}.
+
+    seconds: of the stage itself. signal: what killed it, if anything did. log: the tail of what it printed.
+    started: time.monotonic() when its process began, 0.0 if none did.
+    """
+
+    id: str
+    ok: bool
+    error: dict[str, Any] | None = None
+    diagnostics: tuple[dict[str, Any], ...] = ()
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    signal: int | None = None
+    log: str = ""
+    started: float = 0.0
+    pid: int = 0
+
+
+class StageKilled(AxError):
+    code = "AX551"
+
+    def __init__(self, stage: str, name: str, seconds: float, peak_memory_bytes: int) -> None:
+        super().__init__(
+            f"the process of stage '{stage}' was killed by {name} after {seconds:.1f} s "
+            f"with a peak of {peak_memory_bytes / 2**20:.0f} MiB of memory",
+            hint="if the machine ran out of memory, build with fewer --jobs" if name == "SIGKILL" else "",
+        )
+
+
+class StageTimedOut(AxError):
+    code = "AX552"
+
+    def __init__(self, stage: str, timeout: float, peak_memory_bytes: int) -> None:
+        super().__init__(
+            f"stage '{stage}' was stopped after its limit of {timeout:g} s, "
+            f"with a peak of {peak_memory_bytes / 2**20:.0f} MiB of memory"
+        )
+
+
+class StageEnded(AxError):
+    code = "AX551"
+
+    def __init__(self, stage: str, status: int, log: str) -> None:
+        super().__init__(
+            f"the process of stage '{stage}' ended by itself with status {status} and without a result",
+            hint=log.strip().rpartition("\n")[2],
+        )
+
+
+class StageNotStarted(AxError):
+    code = "AX556"
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(f"no process could be made for stage '{stage}': {reason}", hint="build with fewer --jobs")
+
+
+class CodeChanged(AxError):
+    code = "AX555"
+
+    def __init__(self, stage: str, path: str) -> None:
+        super().__init__(f"{path}, code of stage '{stage}', changed while the build ran", hint="build again")
+
+
+class WorkerDied(AxError):
+    code = "AX556"
+
+    def __init__(self, status: int | None, said: str) -> None:
+        how = "cannot be started" if status is None else "ended"
+        if status is not None:
+            how = f"was killed by {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
+        super().__init__(f"the worker process {how}", hint=said.strip().rpartition("\n")[2])
+
+
+class Cancelled(AxError):
+    code = "AX561"
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"stage '{stage}' was stopped because the build was")
+
+
+class Workers:
+    """At most `jobs` stages at once; more wait. workspace, store: what no stage may open beyond its own scratch.
+
+    python: the interpreter of the workers (default: this one). Close it, or use it as a context.
+    """
+
+    def __init__(self, jobs: int, *, workspace: Path, store: Path, python: Path | None = None) -> None:
+        self._hello = {"jobs": jobs, "workspace": str(workspace), "store": str(store)}
+        self._python = str(python or sys.executable)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._said: IO[bytes] | None = None
+        self._in = b""
+        self._jobs: dict[str, Job] = {}
+        self._running: dict[str, tuple[float, int]] = {}
+        self._closures: dict[tuple[str, str], int] = {}
+        self._done: deque[Outcome] = deque()
+
+    def warm(self) -> None:
+        """Start the zygote now, beside what the client still has to do: a job is sure to come."""
+        if self._channel is None:
+            self._start()
+
+    def submit(self, job: Job) -> None:
+        """Hand a job over; its outcome comes out of `wait`."""
+        if job.id in self._jobs:
+            raise ValueError(f"job {job.id!r} is already running")
+        self._jobs[job.id] = job
+        try:
+            self._send({"job": self._record(job)})
+        except ConnectionError:
+            self._drain()
+
+    def wait(self, timeout: float | None = None) -> list[Outcome]:
+        """The outcomes that have come in, at least one; empty after `timeout` seconds or when nothing runs."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._done and self._jobs and self._channel is not None:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self._channel], [], [], left)
+            if not ready:
+                break
+            self._receive()
+        done = list(self._done)
+        self._done.clear()
+        return done
+
+    def cancel(self, name: str) -> None:
+        """Stop a job; it still has an outcome, which says so unless it had finished."""
+        if name in self._jobs and self._channel is not None:
+            self._send({"cancel": name})
+
+    def fileno(self) -> int:
+        """For select: readable when `wait(0)` has something; -1 when no worker runs."""
+        return self._channel.fileno() if self._channel is not None else -1
+
+    def close(self) -> None:
+        """Kill what still runs, and end the zygote."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            self._end_process()
+        self._jobs.clear()
+        self._running.clear()
+
+    def _end_process(self) -> int:
+        import subprocess
+
+        assert self._process is not None
+        try:
+            status = self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        self._process = None
+        return status
+
+    def _record(self, job: Job) -> dict[str, Any]:
+        outputs = [*job.stage.outputs, *([EXPANSION] if job.stage.expands else [])]
+        return {
+            "id": job.id,
+            "n": self._number(job),
+            "module": job.closure.module,
+            "function": job.stage.function,
+            "params": job.params,
+            "inputs": {role: _texts(value) for role, value in job.inputs.items()},
+            "scratch": str(job.scratch),
+            "outputs": outputs,
+            "timeout": job.timeout,
+        }
+
+    def _number(self, job: Job) -> int:
+        """A short name for the closure, whose content crosses once."""
+        identity = (job.stage.ref, job.closure.code.digest)
+        if identity not in self._closures:
+            number = len(self._closures)
+            closure = job.closure
+            self._send(
+                {
+                    "n": number,
+                    "closure": {
+                        "module": closure.module,
+                        "modules": closure.modules,
+                        "data": closure.data,
+                        "imports": [[one.module, one.names, one.tops] for one in closure.imports],
+                        "tops": closure.tops,
+                    },
+                }
+            )
+            self._closures[identity] = number
+        return self._closures[identity]
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._channel is None:
+            self._start()
+        assert self._channel is not None
+        self._channel.sendall(json.dumps(message).encode() + b"\n")
+
+    def _start(self) -> None:
+        import socket
+        import subprocess
+
+        ours, theirs = socket.socketpair()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the zygote
+        script = Path(__file__).with_name("zygote.py")
+        try:
+            # -I would also ignore PYTHONHASHSEED; the environment is ours, so -s and -P leave nothing else in.
+            self._process = subprocess.Popen(
+                [self._python, "-s", "-P", str(script), str(theirs.fileno())],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C goes to the client alone, who decides
+            )
+        except OSError as error:
+            ours.close()
+            raise WorkerDied(None, str(error)) from error
+        finally:
+            theirs.close()
+        self._channel = ours
+        self._in = b""
+        self._closures.clear()
+        self._send(self._hello)
+
+    def _receive(self) -> None:
+        assert self._channel is not None
+        try:
+            data = self._channel.recv(_RECEIVE_BYTES)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._bury()
+            return
+        *lines, self._in = (self._in + data).split(b"\n")
+        for line in lines:
+            self._hear(json.loads(line))
+
+    def _drain(self) -> None:
+        """Hear what a zygote that no longer listens said before its end."""
+        while self._channel is not None:
+            self._receive()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if "started" in message:
+            self._running[message["started"]] = (time.monotonic(), message["pid"])
+            return
+        job = self._jobs.pop(message["done"])
+        started, pid = self._running.pop(job.id, (0.0, 0))
+        self._done.append(replace(_outcome(job, message), started=started, pid=pid))
+
+    def _bury(self) -> None:
+        """The zygote is gone, and its children with it: every job it had has failed."""
+        assert self._channel is not None
+        assert self._said is not None
+        self._channel.close()
+        self._channel = None
+        status = self._end_process()
+        self._said.seek(0)
+        error = WorkerDied(status, self._said.read().decode("utf-8", "replace"))
+        self._said.close()
+        for job in self._jobs.values():
+            self._done.append(Outcome(job.id, False, error.record(), signal=-status if status < 0 else None))
+        self._jobs.clear()
+        self._running.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def environment() -> dict[str, str]:
+    """What a stage sees of the outside: enough to run, the same on every machine."""
+    # The loader's own path is how some installations of accelerators are found; it names no input.
+    passed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    one = {f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}
+    return {**passed, **one, "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/nonexistent"}
+
+
+def _outcome(job: Job, message: dict[str, Any]) -> Outcome:
+    name = job.stage.function
+    if message["ending"] in ("changed", "syntax"):
+        return Outcome(job.id, False, CodeChanged(name, message["path"]).record())
+    if message["ending"] == "unstarted":
+        return Outcome(job.id, False, StageNotStarted(name, message["path"]).record())
+    if "pid" not in message:
+        return Outcome(job.id, False, Cancelled(name).record())
+    report, peak, elapsed = message["report"], message["peak_memory_bytes"], message["elapsed"]
+    outcome = Outcome(
+        job.id, False, peak_memory_bytes=peak, signal=message["signal"], log=message["log"], seconds=elapsed
+    )
+    if report is not None:
+        return replace(
+            outcome,
+            ok=report["error"] is None,
+            error=report["error"],
+            diagnostics=tuple(report["diagnostics"]),
+            seconds=report["seconds"],
+        )
+    if message["ending"] == "timeout":
+        error: AxError = StageTimedOut(name, job.timeout or 0.0, peak)
+    elif message["ending"] == "cancelled":
+        error = Cancelled(name)
+    elif outcome.signal is not None:
+        error = StageKilled(name, _signal_name(outcome.signal), elapsed, peak)
+    else:
+        error = StageEnded(name, message["exit"], outcome.log)
+    return replace(outcome, error=error.record())
+
+
+def _texts(value: Path | list[Path]) -> str | list[str]:
+    return str(value) if isinstance(value, Path) else [str(one) for one in value]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

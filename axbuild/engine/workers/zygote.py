@@ -1,0 +1,231 @@
+"""The process that imports the heavy modules once and forks for each action.
+
+Started as a script (see `workers`), with the number of its socket; it talks JSON, one object a line. It has one
+thread, no session and no accelerator, so that a fork is a clean copy. First line in: {"workspace", "store", "jobs"}.
+Then {"closure": {...}, "n"} makes code known, {"job": {...}} asks for an action, {"cancel": id} takes it back.
+Out: {"started": id, "pid"} and {"done": id, ...}. When the socket closes, every child is killed, and it ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # run as a script: its own package is beside it, and nowhere else
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from axbuild.engine.workers import child
+from axbuild.engine.workers.preload import CodeChanged, Preload, View
+
+LOG_TAIL_BYTES = 16384
+_RECEIVE_BYTES = 1 << 16
+
+
+@dataclass
+class Child:
+    job: dict[str, Any]
+    pid: int
+    handle: int
+    report: int
+    log: int
+    began: float
+    deadline: float | None
+    ending: str = ""
+
+
+class Zygote:
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.code = Preload()
+        self.jobs = 1
+        self.waiting: deque[dict[str, Any]] = deque()
+        self.children: dict[int, Child] = {}
+        self._in = b""
+        self._out = bytearray()
+        self._poll = select.poll()
+        self._poll.register(channel, select.POLLIN)
+        self._open = True
+
+    def serve(self) -> None:
+        self.channel.setblocking(False)
+        while self._open:
+            for handle, _ in self._poll.poll(self._patience()):
+                if handle == self.channel.fileno():
+                    self._receive()
+                else:
+                    self._reap(self.children[handle])
+            self._kill_late()
+            while self._open and self.waiting and len(self.children) < self.jobs:
+                self._start(self.waiting.popleft())
+            self._send()
+        for one in self.children.values():
+            _kill(one)
+
+    def _patience(self) -> float | None:
+        deadlines = [one.deadline for one in self.children.values() if one.deadline is not None and not one.ending]
+        return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1 if deadlines else None
+
+    def _receive(self) -> None:
+        try:
+            data = self.channel.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._open = False
+            return
+        *lines, self._in = (self._in + data).split(b"\n")
+        for line in lines:
+            self._obey(json.loads(line))
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        if "job" in message:
+            self.waiting.append(message["job"])
+        elif "closure" in message:
+            self.code.closures[message["n"]] = message["closure"]
+        elif "cancel" in message:
+            self._cancel(message["cancel"])
+        else:
+            self.jobs = message["jobs"]
+            self.code.forbidden = (message["workspace"], message["store"])
+
+    def _cancel(self, name: str) -> None:
+        for job in [job for job in self.waiting if job["id"] == name]:
+            self.waiting.remove(job)
+            self._tell(done=name, ending="cancelled")
+        for one in self.children.values():
+            if one.job["id"] == name:
+                one.ending = "cancelled"
+                _kill(one)
+
+    def _start(self, job: dict[str, Any]) -> None:
+        try:
+            view = self.code.view(job["n"])
+        except CodeChanged as changed:
+            self._tell(done=job["id"], ending="changed", path=str(changed))
+            return
+        except SyntaxError as error:
+            self._tell(done=job["id"], ending="syntax", path=str(error.filename))
+            return
+        try:
+            one = self._fork(job, view)
+        except OSError as error:  # no memory, process or descriptor left: this action fails, not those that run
+            self._tell(done=job["id"], ending="unstarted", path=str(error))
+            return
+        self.children[one.handle] = one
+        self._poll.register(one.handle, select.POLLIN)
+        self._tell(started=job["id"], pid=one.pid)
+
+    def _fork(self, job: dict[str, Any], view: View) -> Child:
+        """The child that runs the job; raises OSError and leaves nothing behind then."""
+        began, parent, timeout = time.monotonic(), os.getpid(), job["timeout"]
+        with ExitStack() as undo:
+            report = os.memfd_create("report")
+            undo.callback(os.close, report)
+            log = os.memfd_create("log")
+            undo.callback(os.close, log)
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self._be_child(job, view, report, log, parent)
+                finally:
+                    os._exit(1)
+            undo.callback(os.waitpid, pid, 0)
+            undo.callback(os.kill, pid, signal.SIGKILL)
+            handle = os.pidfd_open(pid)
+            undo.pop_all()
+        return Child(job, pid, handle, report, log, began, None if timeout is None else began + timeout)
+
+    def _be_child(self, job: dict[str, Any], view: View, report: int, log: int, parent: int) -> None:
+        self.channel.close()
+        child.become_worker(log, parent)
+        self.code.enter(view)
+        child.write_report(report, child.run(job, view, self.code.finder))
+        os._exit(0)
+
+    def _reap(self, one: Child) -> None:
+        # Whatever it started goes first: until it is waited for, its group's number is nobody else's.
+        with suppress(ProcessLookupError):
+            os.killpg(one.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(one.pid, 0)
+        self._poll.unregister(one.handle)
+        del self.children[one.handle]
+        os.close(one.handle)
+        report = _read_whole(one.report, 0)
+        self._tell(
+            done=one.job["id"],
+            ending=one.ending,
+            pid=one.pid,
+            signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+            exit=os.waitstatus_to_exitcode(status),
+            report=json.loads(report) if report and status == 0 else None,
+            elapsed=time.monotonic() - one.began,
+            peak_memory_bytes=usage.ru_maxrss * 1024,
+            log=_read_whole(one.log, LOG_TAIL_BYTES).decode("utf-8", "replace"),
+        )
+
+    def _kill_late(self) -> None:
+        now = time.monotonic()
+        for one in self.children.values():
+            if one.deadline is not None and one.deadline <= now and not one.ending:
+                one.ending = "timeout"
+                _kill(one)
+
+    def _tell(self, **message: Any) -> None:
+        self._out += json.dumps(message).encode() + b"\n"
+
+    def _send(self) -> None:
+        try:
+            while self._out:
+                del self._out[: self.channel.send(self._out)]
+        except BlockingIOError:
+            self._poll.modify(self.channel, select.POLLIN | select.POLLOUT)
+            return
+        except ConnectionError:
+            self._open = False
+            return
+        self._poll.modify(self.channel, select.POLLIN)
+
+
+def _kill(one: Child) -> None:
+    # The child makes its own group first thing; until then its pid alone is right.
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError):
+            kill(one.pid, signal.SIGKILL)
+
+
+def _read_whole(file: int, tail: int) -> bytes:
+    """What a child wrote, or the last `tail` bytes of it; closes the file."""
+    size = os.fstat(file).st_size
+    start = max(0, size - tail) if tail else 0
+    data = os.pread(file, size - start, start)
+    os.close(file)
+    return data
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.path.pop(0)
+    zygote = Zygote(channel)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "axbuild"]:
+        del sys.modules[name]
+    sys.meta_path[:] = [zygote.code.finder]
+    gc.disable()
+    zygote.serve()
+
+
+if __name__ == "__main__":
+    main()

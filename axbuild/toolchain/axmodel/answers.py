@@ -1,0 +1,42 @@
+"""Stage, an expansion: what a check compares, by what the model's partition is.
+
+Wholly on the NPU: the compiled model against the quantised one, from samples to outputs, exact on every machine.
+With subgraphs on the CPU: each NPU subgraph on its own, on what the reference found at its border.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from axbuild.toolchain.axmodel.reference import ReferenceParams
+from axbuild.toolchain.npu.plan.record import CPU, Partition
+
+ROOM = "axbuild.toolchain.axmodel"
+
+
+def answers(
+    axmodel: Path, model: Path, partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams
+) -> None:
+    """model: quant_axmodel.onnx. Writes expansion.json; its result are the trees simulated/ and reference/."""
+    about = {"inputs": [dataclasses.asdict(item) for item in params.inputs]}
+    processed = about | {"input_processors": [dataclasses.asdict(item) for item in params.input_processors]}
+    if Partition.read(partition).at(CPU):
+        boundaries = "child:follow/boundaries/"
+        children = [
+            _child("follow", processed, "partition"),
+            _child("simulate_parts", about, "axmodel", boundaries=boundaries),
+        ]
+    else:
+        children = [_child("reference", processed, "model"), _child("simulate", about, "axmodel")]
+    names = [child["name"] for child in children]
+    result = {side: f"child:{name}/outputs/" for side, name in zip(("reference", "simulated"), names, strict=True)}
+    text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)
+    (out / "expansion.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _child(name: str, params: dict[str, Any], subject: str, **inputs: str) -> dict[str, Any]:
+    roles = {subject: f"input:{subject}", "samples": "input:samples"} | inputs
+    return {"name": name, "stage": f"{ROOM}.{name}:{name}", "params": params, "inputs": roles}

@@ -1,0 +1,82 @@
+"""Stage: the reference of a model with subgraphs on the CPU: it follows the partition, and stores every border.
+
+NPU parts are the quantised model's own bodies under onnxruntime, cut out of `placed.onnx`; CPU parts are the files that
+the compiled model holds. From the first of these on, the bits are those of one float platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import onnx
+
+from axbuild.toolchain.axmodel import outputs
+from axbuild.toolchain.axmodel.cpu import CpuFile
+from axbuild.toolchain.axmodel.reference import ReferenceParams, feeds_of, open_session, run
+from axbuild.toolchain.axmodel.run import Sample
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.kinds.codes import type_of_dtype
+from axbuild.toolchain.npu.net import read_model
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axbuild.toolchain.npu.plan.floats import port
+from axbuild.toolchain.npu.plan.record import CPU, PLACED, Partition, PlannedSubgraph
+
+Part = Callable[[Sequence[Array]], list[Array]]
+
+
+def follow(partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
+    """Writes boundaries/<sample>/<tensor>.npy of every tensor that a subgraph makes, and outputs/... of those that one
+    makes which is checked."""
+    planned = Partition.read(partition)
+    placed = read_model(partition / PLACED)
+    parts = {item.name: _part(item, planned, placed, partition) for item in planned.subgraphs}
+    checked = [subgraph for subgraph in planned.subgraphs if subgraph.check]
+    judged = {name for subgraph in checked for name in subgraph.outputs}
+    for name, values in feeds_of([tensor.name for tensor in planned.inputs], samples, params):
+        made: Sample = {}
+        for subgraph in planned.subgraphs:
+            found = parts[subgraph.name]([(values | made)[tensor] for tensor in subgraph.inputs])
+            made.update(zip(subgraph.outputs, found, strict=True))
+        outputs.save(out / "boundaries", name, made)
+        outputs.save(out / "outputs", name, {tensor: made[tensor] for tensor in sorted(judged)})
+
+
+def _part(subgraph: PlannedSubgraph, planned: Partition, placed: onnx.ModelProto, folder: Path) -> Part:
+    inputs, outs = ([planned.tensors[name] for name in side] for side in (subgraph.inputs, subgraph.outputs))
+    if subgraph.place == CPU:
+        return CpuFile((folder / subgraph.file).read_bytes(), inputs, outs, subgraph.name).run
+    session = open_session(bodies(placed, inputs, outs).SerializeToString())
+
+    def run_bodies(arrays: Sequence[Array]) -> list[Array]:
+        found: Sample = run(session, dict(zip(subgraph.inputs, arrays, strict=True)))
+        return [found[name] for name in subgraph.outputs]
+
+    return run_bodies
+
+
+def bodies(
+    placed: onnx.ModelProto, inputs: Sequence[BoundaryTensor], outs: Sequence[BoundaryTensor]
+) -> onnx.ModelProto:
+    """The kinds of `placed` between those tensors as a model of their own, starting from the float model's inputs."""
+    wanted, nodes = {tensor.name for tensor in outs}, []
+    ends = {tensor.name for tensor in inputs}
+    for node in reversed(placed.graph.node):
+        if wanted.intersection(node.output):
+            wanted.update(name for name in node.input if name not in ends)
+            nodes.append(node)
+    own = {info.name: info for info in placed.graph.input}
+    graph = onnx.helper.make_graph(
+        nodes[::-1],
+        "part",
+        [own.get(tensor.name) or _info(tensor) for tensor in inputs],
+        [_info(tensor) for tensor in outs],
+        initializer=[tensor for tensor in placed.graph.initializer if tensor.name in wanted],
+    )
+    return onnx.helper.make_model(
+        graph, functions=placed.functions, opset_imports=placed.opset_import, ir_version=placed.ir_version
+    )
+
+
+def _info(tensor: BoundaryTensor) -> onnx.ValueInfoProto:
+    return port(tensor.name, type_of_dtype(tensor.dtype), tensor.shape)

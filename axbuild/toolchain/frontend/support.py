@@ -1,0 +1,158 @@
+"""What the front end does not take, read off the graph before anything runs; all findings at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto
+
+from axbuild.errors import AxError
+from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.graph import OPSET, Array
+
+OLDEST_OPSET = 7
+
+INPUT_TYPES = {TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL}
+_TENSOR_TYPES = INPUT_TYPES | {
+    TensorProto.INT8,
+    TensorProto.INT16,
+    TensorProto.UINT8,
+    TensorProto.UINT16,
+    TensorProto.UINT32,
+    TensorProto.UINT64,
+}
+_BRANCHES = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
+_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear"}
+_RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+
+
+class UnsupportedModelError(AxError):
+    """A valid model that the front end does not take: its types, opset, control flow or domains."""
+
+    code = "AX303"
+
+
+def require_supported(model: LightModel) -> None:
+    """Raise UnsupportedModelError with everything that stands against the model."""
+    nodes = _all_nodes(model.proto)
+    findings = [*_versions(model.proto), *_operators(model.proto, nodes), *_types(model, nodes), *_values(model)]
+    if findings:
+        hints = list(dict.fromkeys(hint for _, hint in findings if hint))
+        raise UnsupportedModelError("; ".join(sentence for sentence, _ in findings), hint="; ".join(hints))
+
+
+def counted(nodes: Iterable[NodeProto], label: Callable[[NodeProto], str] = lambda node: node.op_type) -> str:
+    """`Foo x31 (first 'a', 'b'), Bar x1 ('c')`: nodes by operator, in the order of the graph."""
+    names: dict[str, list[str]] = {}
+    for node in nodes:
+        names.setdefault(label(node), []).append(f"'{node.name}'")
+    return ", ".join(
+        f"{operator} x{len(found)} ({'first ' * (len(found) > 2)}{', '.join(found[:2])})"
+        for operator, found in names.items()
+    )
+
+
+def _all_nodes(model: ModelProto) -> list[NodeProto]:
+    return [*model.graph.node, *(node for function in model.functions for node in function.node)]
+
+
+Finding = tuple[str, str]
+"""a sentence, and what to do about it"""
+
+
+def _versions(model: ModelProto) -> Iterator[Finding]:
+    version = next((entry.version for entry in model.opset_import if not entry.domain), 0)
+    if not OLDEST_OPSET <= version <= OPSET:
+        hint = (
+            f"export it at opset {OPSET} or lower"
+            if version > OPSET
+            else f"export it at opset {OLDEST_OPSET} to {OPSET}"
+        )
+        yield f"the model has opset {version}; opsets {OLDEST_OPSET} to {OPSET} are supported", hint
+    if model.ir_version > onnx.IR_VERSION:
+        yield (
+            f"the model has IR version {model.ir_version}; versions up to {onnx.IR_VERSION} are supported",
+            "save it with an earlier release of onnx",
+        )
+
+
+def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Finding]:
+    local = {(function.domain, function.name) for function in model.functions}
+    known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
+    open_ = [node for node in nodes if (node.domain, node.op_type) not in local]
+    if unknown := [node for node in open_ if node.domain or node.op_type not in known]:
+        yield f"ONNX does not define {counted(unknown, _with_domain)}", _way_out(unknown, known)
+    standard = [node for node in open_ if not node.domain]
+    if branching := [node for node in standard if any(item.type in _BRANCHES for item in node.attribute)]:
+        yield f"{counted(branching)} is control flow; a model must be one static graph", ""
+    if quantised := [node for node in standard if node.op_type in _QUANTISED]:
+        yield f"the model is quantised already: {counted(quantised)}", "give the float model"
+    if random := [node for node in standard if node.op_type in _RANDOM]:
+        yield f"{counted(random)} draws random numbers", "export the model for inference"
+
+
+def _with_domain(node: NodeProto) -> str:
+    return f"{node.op_type} of domain '{node.domain}'" if node.domain else node.op_type
+
+
+def _way_out(unknown: list[NodeProto], known: set[str]) -> str:
+    for node in unknown:
+        if not node.domain and (near := difflib.get_close_matches(node.op_type, known, 1)):
+            return f"did you mean {near[0]}?"
+    return "export the model with standard ONNX operators only"
+
+
+def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Finding]:
+    for value in model.inputs:
+        kind = value.type.tensor_type.elem_type
+        if kind not in INPUT_TYPES:
+            yield f"input '{value.name}' is {_type_name(kind)}; float32, int32, int64 and bool are supported", ""
+    kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in model.weights.items()}
+    kinds |= {tensor.name: tensor.data_type for tensor in model.proto.graph.initializer}
+    constants = ((node, item) for node in nodes for item in node.attribute if item.type == onnx.AttributeProto.TENSOR)
+    kinds |= {node.output[0]: item.t.data_type for node, item in constants}
+    yield from _grouped_types(kinds)
+
+
+def _grouped_types(kinds: Mapping[str, int]) -> Iterator[Finding]:
+    by_kind: dict[int, list[str]] = {}
+    for name, kind in kinds.items():
+        if kind not in _TENSOR_TYPES:
+            by_kind.setdefault(kind, []).append(f"'{name}'")
+    for kind, names in by_kind.items():
+        subject = (
+            f"tensor {names[0]} is" if len(names) == 1 else f"{len(names)} tensors (first {', '.join(names[:2])}) are"
+        )
+        yield f"{subject} {_type_name(kind)}; only float32 models are supported so far", "export the model in float32"
+
+
+def _type_name(kind: int) -> str:
+    if not kind:
+        return "not a tensor"
+    names = {number: name.lower() for name, number in TensorProto.DataType.items()}
+    return str(names.get(kind, f"of the unknown type {kind}"))
+
+
+def _values(model: LightModel) -> Iterator[Finding]:
+    small = ((tensor.name, tensor) for tensor in model.proto.graph.initializer if tensor.data_type == TensorProto.FLOAT)
+    arrays = {**model.weights, **{name: onnx.numpy_helper.to_array(tensor) for name, tensor in small}}
+    bad = {name: index for name, array in arrays.items() if (index := not_finite(array)) is not None}
+    if bad:
+        shown = ", ".join(f"'{name}' ({arrays[name][index]} at {list(index)})" for name, index in list(bad.items())[:2])
+        subject = f"{len(bad)} weights hold" if len(bad) > 1 else "a weight holds"
+        yield f"{subject} what is no number: {'first ' * (len(bad) > 2)}{shown}", "export the model again"
+
+
+def not_finite(array: Array) -> tuple[int, ...] | None:
+    """Index of the first NaN or infinity."""
+    if array.dtype != np.float32 or not array.size:
+        return None
+    # A sum shows both, at the speed of memory; it may be infinite without either, so the elements have the last word.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum(dtype=np.float32)):
+            return None
+    found = np.flatnonzero(~np.isfinite(array))
+    return tuple(int(item) for item in np.unravel_index(found[0], array.shape)) if found.size else None

@@ -1,0 +1,74 @@
+"""What an action is told of a chip: the figures it compiles with, the operators that the NPU takes, its nameplate.
+
+They are values that travel as parameters. No stage reads the chips' files, so an edit of one chip's file reaches only
+what is built for that chip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The figures of a chip in one npu_mode: a chip file's `[figures]` under the mode's own from `[modes]`.
+
+    Estimates, not the vendor's data: fitted to published cycle counts and board times of a handful of models
+    (docs/benchmarks.md says which, and how far off each is).
+
+    clock_mhz: what turns cycles into time.
+    groups: core groups that take part, each with `engines` of every class: conv, teng (element-wise), cv (layout and
+    moves), sdma (moves).
+    mac_*: input channels x output channels x pixels that one conv engine multiplies in a cycle.
+    dw_*: channels x pixels of a depthwise tap in a cycle.
+    efficiency: share of the peak that dense convolutions reach.
+    teng_elements: 8-bit elements a cycle of one group.
+    conv_wide, teng_wide, teng_float: how many times slower 16-bit activations (conv, teng) and float32 (teng) are.
+    ocm_bytes: on-chip memory; prefetch_share: the part of it that parameters running ahead may fill.
+    ddr_bytes: bytes a cycle of the DDR queue, shared by all groups.
+    mover_bytes: bytes a cycle of one cv or sdma engine.
+    ocm_port_bytes: bytes a cycle that the engines of all groups together read and write on chip.
+    op_overhead: cycles that setting up one operator takes.
+    error_percent: largest deviation of this compiler's estimate from the published cycle counts it was compared with;
+    -1: never compared.
+    """
+
+    name: str
+    npu_mode: str
+    clock_mhz: int
+    groups: int
+    engines: dict[str, int]
+    mac_ci: int
+    mac_co: int
+    mac_px: int
+    dw_channels: int
+    dw_pixels: int
+    efficiency: float
+    teng_elements: int
+    conv_wide: float
+    teng_wide: float
+    teng_float: float
+    ocm_bytes: int
+    ocm_port_bytes: int
+    ddr_bytes: float
+    mover_bytes: float
+    op_overhead: int
+    prefetch_share: float
+    error_percent: float
+
+
+@dataclass(frozen=True)
+class Support:
+    """ONNX operators that the NPU of the chip `name` takes -> their limits, in the grammar of `support.py`."""
+
+    name: str
+    operators: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Nameplate:
+    """What a container says of the chip and mode it is for; number: the chip's in `extra_data`."""
+
+    name: str
+    number: int
+    npu_mode: str

@@ -1,0 +1,74 @@
+"""An NPU subgraph as the file that is compiled: kinds under canonical names, its inputs behind their pre-processing.
+
+Operators are called `op_<i>:<op type>`, tensors `t<i>`, ports `input_<i>` and `output_<i>`, so that what is renamed in
+the model changes no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import onnx
+
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.codes import Grid, type_of
+from axbuild.toolchain.kinds.registry import Written, model_of, write_node
+from axbuild.toolchain.npu.plan.floats import port
+from axbuild.toolchain.npu.plan.preprocess import Source
+from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
+from axbuild.toolchain.npu.plan.stages import Cut
+
+
+def canonical_model(graph: PlanGraph, cut: Cut, sources: Mapping[str, Source]) -> onnx.ModelProto:
+    """The model of one subgraph; sources: of the model's inputs."""
+    return _Canonical(graph, cut, sources).model()
+
+
+@dataclass
+class _Canonical:
+    graph: PlanGraph
+    cut: Cut
+    sources: Mapping[str, Source]
+    written: list[Written] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    """tensor of the graph -> its canonical name, where it has been made"""
+
+    def model(self) -> onnx.ModelProto:
+        ports = {name: f"input_{i}" for i, name in enumerate(self.cut.inputs)}
+        targets = {name: f"output_{i}" for i, name in enumerate(self.cut.outputs)}
+        self.names = {name: own for name, own in ports.items() if name not in self.sources}
+        for node in self.cut.nodes:
+            self._node(node, ports, targets.get(node.outputs[0]))
+        inputs = [self._input(name, own) for name, own in ports.items()]
+        outputs = [port(own, type_of(self.graph.edges[n]), self.graph.shapes[n]) for n, own in targets.items()]
+        return model_of(self.written, inputs, outputs, "subgraph")
+
+    def _input(self, name: str, own: str) -> onnx.ValueInfoProto:
+        if name in self.sources:
+            return port(own, self.sources[name].type, self.sources[name].source_shape)
+        return port(own, type_of(self.graph.edges[name]), self.graph.shapes[name])
+
+    def _node(self, node: PlanNode, ports: Mapping[str, str], target: str | None) -> None:
+        kind, first = node.kind, node.inputs[0]
+        assert kind is not None
+        if node.enters and first in self.sources and isinstance(kind.writes, Grid):
+            codes = self.sources[first].codes(kind.writes)
+            if codes:
+                self.names[node.outputs[0]] = self._chain(codes, ports[first], target)
+                return
+        for name in node.inputs:
+            if name not in self.names:
+                self.names[name] = self._chain(self.sources[name].reals(), ports[name])
+        self.names[node.outputs[0]] = self._add(kind, [self.names[name] for name in node.inputs], target)
+
+    def _chain(self, kinds: list[Kind], source: str, target: str | None = None) -> str:
+        for i, kind in enumerate(kinds):
+            source = self._add(kind, [source], target if i == len(kinds) - 1 else None)
+        return source
+
+    def _add(self, kind: Kind, inputs: list[str], target: str | None) -> str:
+        number = len(self.written)
+        output = target or f"t{number}"
+        self.written.append(write_node(kind, inputs, [output], f"op_{number}:{kind.op_type}"))
+        return output

@@ -1,0 +1,132 @@
+"""Cuts of a placed graph -> files of a partition, and what the record says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+
+from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.kinds.codes import ElementType, type_of
+from axbuild.toolchain.npu.net import net_of
+from axbuild.toolchain.npu.plan import batches
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axbuild.toolchain.npu.plan.canonical import canonical_model
+from axbuild.toolchain.npu.plan.floats import FloatGraph
+from axbuild.toolchain.npu.plan.placement import Judgement
+from axbuild.toolchain.npu.plan.preprocess import Source
+from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
+from axbuild.toolchain.npu.plan.record import CPU, NPU, PlacedNode, PlannedSubgraph
+from axbuild.toolchain.npu.plan.stages import Cut
+from axbuild.toolchain.ops.host import numbers_samples
+
+Borders = tuple[tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...]]
+
+
+@dataclass
+class Cutter:
+    """Takes the cuts of one graph in run order; writes a file for each into `folder`."""
+
+    graph: PlanGraph
+    floats: FloatGraph
+    sources: Mapping[str, Source]
+    judgements: Mapping[str, Judgement]
+    folder: Path
+    planned: list[PlannedSubgraph] = field(default_factory=list)
+    axes: batches.Axes = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.axes = batches.input_axes(self.graph, self.floats)
+
+    @property
+    def subgraphs(self) -> tuple[PlannedSubgraph, ...]:
+        return tuple(self.planned)
+
+    def take(self, cut: Cut) -> None:
+        """Write one subgraph's file."""
+        number = sum(subgraph.place == cut.place for subgraph in self.planned)
+        name = f"subgraph_{cut.place.lower()}_{number}"
+        model, together = self._on_npu(cut) if cut.place == NPU else (self._on_cpu(cut, name), False)
+        (self.folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+        nodes, check = tuple(self._nodes(cut)), "equal" if cut.place == NPU else ""
+        self.planned.append(PlannedSubgraph(name, cut.place, cut.inputs, cut.outputs, nodes, together, check))
+
+    def _on_npu(self, cut: Cut) -> tuple[onnx.ModelProto, bool]:
+        """The file, and whether it may run on several samples at once."""
+        model = canonical_model(self.graph, cut, self.sources)
+        axes = [self.axes[name] for name in cut.inputs]
+        found = batches.npu_axes(model, dict(zip((info.name for info in model.graph.input), axes, strict=True)))
+        self.axes |= dict(zip(cut.outputs, found.values(), strict=True))
+        return model, batches.runs_together(net_of(model), axes)
+
+    def _on_cpu(self, cut: Cut, name: str) -> onnx.ModelProto:
+        """The float model's operators with its own names; where two forms of one float tensor come in, theirs."""
+        inside = {tensor for node in cut.nodes for tensor in self.floats.writes(node.members[0])}
+        names: dict[str, str] = {}
+        for tensor in cut.inputs:
+            wanted = self.graph.floats.get(tensor, tensor)
+            names[tensor] = wanted if wanted not in {*names.values(), *inside} else tensor
+        made: dict[str, str] = {}
+        for node in cut.nodes:
+            made |= zip(node.outputs, self.floats.writes(node.members[0]), strict=True)
+        operators = [self._reading(node, names) for node in cut.nodes]
+        inputs = {names[tensor]: self._form(tensor) for tensor in cut.inputs}
+        outputs = {made[tensor]: self._form(tensor) for tensor in cut.outputs}
+        model = self.floats.cut(operators, inputs, outputs, name)
+        found = batches.cpu_axes(model, {names[tensor]: self.axes[tensor] for tensor in cut.inputs})
+        self.axes |= {tensor: found[made[tensor]] for tensor in cut.outputs}
+        for node in cut.nodes:
+            if numbers_samples(self.floats.node(node.members[0])) and node.outputs[0] in cut.outputs:
+                self.axes[node.outputs[0]] = 0
+                self.steps[node.outputs[0]] = self.graph.shapes[node.inputs[0]][0]
+        return model
+
+    def _reading(self, node: PlanNode, names: Mapping[str, str]) -> onnx.NodeProto:
+        """The float operator with the names under which this subgraph has its inputs."""
+        operator = self.floats.bare(node.members[0])
+        for place, tensor in enumerate(node.inputs):
+            if tensor in names:
+                operator.input[place] = names[tensor]
+        return operator
+
+    def _form(self, tensor: str) -> tuple[ElementType, Shape]:
+        return type_of(self.graph.edges[tensor]), self.graph.shapes[tensor]
+
+    def _nodes(self, cut: Cut) -> Iterable[PlacedNode]:
+        sites: dict[str, PlanNode] = {}
+        for node in cut.nodes:
+            if node.site:
+                sites.setdefault(node.site, node)
+        for site, node in sites.items():
+            head = self.floats.node(node.members[0]).op_type if node.members else node.name
+            reasons = self.judgements[site].reasons if cut.place == CPU else ()
+            yield PlacedNode(site, head, node.origins, reasons)
+
+    def borders(self) -> Borders:
+        """Inputs, outputs and inner boundary tensors of the whole."""
+        inputs = tuple(self._source(self.sources[name]) for name in self.graph.inputs)
+        outputs = tuple(self._tensor(name) for name in self.graph.outputs)
+        made = dict.fromkeys(name for subgraph in self.planned for name in subgraph.outputs)
+        inner = tuple(self._tensor(name) for name in made if name not in self.graph.outputs)
+        return inputs, outputs, inner
+
+    def _source(self, source: Source) -> BoundaryTensor:
+        axis = self.axes[source.name]
+        return BoundaryTensor(source.name, source.type.dtype, source.source_shape, axis, 0, source.layout, source.color)
+
+    def _tensor(self, name: str) -> BoundaryTensor:
+        kind, shape = self._form(name)
+        return BoundaryTensor(name, kind.dtype, shape, self.axes[name], self.steps.get(name, 0))
+
+    def single(self) -> str:
+        """Why several samples cannot be answered together; "" where they can."""
+        writers = self.graph.writers()
+        for name in self.graph.outputs:
+            if self.axes[name] is None:
+                node = writers[name]
+                size = "a size that depends on data" if not self._tensor(name).static else "no axis for samples"
+                return f"Output '{name}' of '{node.members[0] if node.members else node.name}' has {size}"
+        return ""

@@ -1,0 +1,154 @@
+"""What a partition is: `partition/partition.json`, read and written here alone.
+
+Beside it stand `<subgraph>.onnx`, of an NPU subgraph the kinds under canonical names with pre-processing built in, of
+a CPU subgraph the float nodes with their weights; and `placed.onnx`, the quantised model's kinds after placement.
+A subgraph's inputs and outputs are names of boundary tensors, in the order of its file's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axbuild.errors import AxError
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+
+FORMAT = "axbuild-partition/2"
+RECORD, PLACED = "partition.json", "placed.onnx"
+NPU, CPU = "NPU", "CPU"
+
+
+class PartitionRecordError(AxError):
+    """AX410: a partition.json that is none, or that contradicts itself."""
+
+    code = "AX410"
+
+
+@dataclass(frozen=True)
+class PlacedNode:
+    """A fused node, or an operator that is none. op_type: of its head; nodes: the user's; reasons: why on the CPU."""
+
+    name: str
+    op_type: str
+    nodes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedSubgraph:
+    """place: NPU or CPU. together: several samples may run as one batch; otherwise they run one after another.
+
+    check: how simulation is held against the reference, "equal" or "" (the same file runs in both); options: compile
+    options of this subgraph alone; shape_group: which set of input shapes it is for.
+    """
+
+    name: str
+    place: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[PlacedNode, ...] = ()
+    together: bool = False
+    check: str = ""
+    shape_group: int = 0
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.onnx"
+
+    def batch_of(self, wanted: int) -> int:
+        """Samples in one run of the program that is used where `wanted` come together."""
+        return wanted if self.together else 1
+
+
+@dataclass(frozen=True)
+class Partition:
+    """chip: canonical name; inner: boundary tensors that are neither input nor output of the model.
+
+    single: why several samples cannot be answered together, "" where they can; subgraphs: in run order.
+    """
+
+    chip: str
+    inputs: tuple[BoundaryTensor, ...]
+    outputs: tuple[BoundaryTensor, ...]
+    inner: tuple[BoundaryTensor, ...]
+    subgraphs: tuple[PlannedSubgraph, ...]
+    single: str = ""
+
+    @property
+    def tensors(self) -> dict[str, BoundaryTensor]:
+        return {tensor.name: tensor for tensor in (*self.inputs, *self.inner, *self.outputs)}
+
+    def at(self, place: str) -> tuple[PlannedSubgraph, ...]:
+        return tuple(subgraph for subgraph in self.subgraphs if subgraph.place == place)
+
+    @property
+    def on_cpu(self) -> tuple[PlacedNode, ...]:
+        return tuple(node for subgraph in self.at(CPU) for node in subgraph.nodes)
+
+    @property
+    def node_count(self) -> int:
+        return sum(len(subgraph.nodes) for subgraph in self.subgraphs)
+
+    def write(self, folder: Path) -> None:
+        record = {"format": FORMAT} | dataclasses.asdict(self)
+        text = json.dumps(record, indent=1, sort_keys=True, allow_nan=False)
+        (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Partition:
+        """The record of the folder `partition/`; raises PartitionRecordError."""
+        try:
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PartitionRecordError(f"{RECORD} cannot be read: {error}") from None
+        if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
+            raise PartitionRecordError(f"{RECORD} is not of the format {FORMAT}")
+        partition: Partition = _built(cls, record, RECORD)
+        partition.check()
+        return partition
+
+    def check(self) -> None:
+        """Raises PartitionRecordError unless every tensor is made once, before it is read."""
+        tensors = self.tensors
+        if len(tensors) < len(self.inputs) + len(self.inner) + len(self.outputs):
+            raise PartitionRecordError("two boundary tensors have one name")
+        known = {tensor.name for tensor in self.inputs}
+        names: set[str] = set()
+        for subgraph in self.subgraphs:
+            if subgraph.place not in (NPU, CPU) or subgraph.name in names or not _is_file_name(subgraph.name):
+                raise PartitionRecordError(f"'{subgraph.name}' ({subgraph.place}) is no subgraph, or stands twice")
+            names.add(subgraph.name)
+            if missing := [name for name in subgraph.inputs if name not in known]:
+                raise PartitionRecordError(f"{subgraph.name} reads '{missing[0]}' before anything makes it")
+            if odd := [name for name in subgraph.outputs if name in known or name not in tensors]:
+                raise PartitionRecordError(f"'{odd[0]}', an output of {subgraph.name}, is unknown or made twice")
+            known |= set(subgraph.outputs)
+        if left := tensors.keys() - known:
+            raise PartitionRecordError(f"nothing makes the tensor '{min(left)}'")
+
+
+def _is_file_name(name: str) -> bool:
+    return name.isidentifier()
+
+
+def _built(expected: Any, value: Any, where: str) -> Any:
+    """A JSON value as the annotated type: a record, a tuple, text, an integer, a truth, T | None, a dict as it is."""
+    if dataclasses.is_dataclass(expected):
+        hints = typing.get_type_hints(expected)
+        if not isinstance(value, dict) or value.keys() != hints.keys():
+            raise PartitionRecordError(f"{where}: expected the fields {', '.join(hints)}")
+        return typing.cast(type, expected)(**{k: _built(hints[k], v, f"{where}.{k}") for k, v in value.items()})
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_built(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is types.UnionType:
+        return None if value is None else _built(arguments[0], value, where)
+    if type(value) is not (origin or expected):
+        raise PartitionRecordError(f"{where}: {value!r:.40} is of the wrong type")
+    return value

@@ -1,0 +1,115 @@
+"""The float graph as fused nodes, and what of it has no integer form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from axbuild.toolchain.graph import activations_of, shape_of
+from axbuild.toolchain.ops.base import Bounds, Follow, FusedNode, Op
+from axbuild.toolchain.ops.registry import op_of
+
+Apart = Callable[[ir.Node, ir.Node], bool]
+"""Whether a head and a node behind it must stay operators of their own, such as an FP32 one behind an integer one"""
+
+
+def fused_nodes(graph: ir.Graph, apart: Apart = lambda head, follower: False) -> list[FusedNode]:
+    """Every node is in exactly one fused node; they stand in the order of their heads."""
+    found: list[FusedNode] = []
+    taken: set[ir.Node] = set()
+    for node in graph:
+        if node not in taken:
+            fused = _grown(node, apart)
+            taken.update(fused.nodes)
+            found.append(fused)
+    return found
+
+
+def fused_of(nodes: Sequence[ir.Node]) -> FusedNode:
+    """The fused node of exactly these nodes, head first."""
+    fused = FusedNode(nodes[0])
+    for follower in nodes[1:]:
+        grown = _with(fused, follower)
+        if grown is None:
+            raise ValueError(f"'{follower.name}' cannot be part of '{fused.name}'")
+        fused = grown
+    return fused
+
+
+def _grown(node: ir.Node, apart: Apart) -> FusedNode:
+    """The head with every node behind it that its kind can swallow."""
+    fused = FusedNode(node)
+    while (follower := _only_reader(fused)) is not None and not apart(node, follower):
+        grown = _with(fused, follower)
+        if grown is None:
+            break
+        fused = grown
+    return fused
+
+
+def _with(fused: FusedNode, follower: ir.Node) -> FusedNode | None:
+    """The fused node with one more swallowed; None where its kind cannot do what the follower does."""
+    head, op = op_of(fused.node), op_of(follower)
+    if head is None or op is None or without_integer_form(fused.node):
+        return None
+    follow = op.follows(follower)
+    if follow is None or (follow.addend is None and without_integer_form(follower)):
+        return None
+    nodes = (*fused.swallowed, follower)
+    if follow.bounds == Bounds.FREE:
+        return replace(fused, swallowed=nodes)
+    if fused.table is not None:
+        return None
+    if follow.bounds is not None:
+        return replace(fused, swallowed=nodes, bounds=fused.bounds.then(follow.bounds)) if head.clamps else None
+    if follow.function is not None:
+        return replace(fused, swallowed=nodes, table=follower) if head.accumulates else None
+    return _with_addend(head, fused, follow, nodes)
+
+
+def _with_addend(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
+    """The follower's constant as bias of the head, while nothing has clamped the sum yet."""
+    if follow.addend is None or fused.bounds != Bounds.FREE:
+        return None
+    if shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
+        return None
+    bias = head.bias_of(fused.node, follow.addend)
+    if bias is None:
+        return None
+    return replace(fused, swallowed=nodes, addend=bias if fused.addend is None else fused.addend + bias)
+
+
+def _only_reader(fused: FusedNode) -> ir.Node | None:
+    """The node that alone reads the one output; None where there are more, or where users read it too."""
+    used = [output for output in fused.outputs if output.uses() or output.is_graph_output()]
+    if used != [fused.output] or fused.output.is_graph_output() or len(fused.output.uses()) != 1:
+        return None
+    reader = next(iter(fused.output.uses())).node
+    return reader if activations_of(reader) == (fused.output,) else None
+
+
+def without_integer_form(node: ir.Node) -> str:
+    """Why a node stays a float operator; "" where its op lowers it to integers."""
+    op = op_of(node)
+    if op is None:
+        return f"{node.op_type} has no integer form"
+    if odd := _odd_types(op, node):
+        return odd
+    if not activations_of(node):
+        return "it reads constants only"
+    if any(output.shape is None or not output.shape.is_static() for output in node.outputs):
+        return "its shape depends on data"
+    if any(0 in shape_of(output) for output in node.outputs):
+        return f"its tensor '{node.outputs[0].name}' has no elements"
+    return next((finding.sentence for finding in op.refusals(node)), "")
+
+
+def _odd_types(op: Op, node: ir.Node) -> str:
+    """A tensor whose element type the op does not take."""
+    for value in (*activations_of(node), *node.outputs):
+        wanted = op.dtypes(node, value)
+        if value.dtype not in wanted:
+            return f"its tensor '{value.name}' is {value.dtype}, not {' or '.join(str(item) for item in wanted)}"
+    return ""

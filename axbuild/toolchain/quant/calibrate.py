@@ -1,0 +1,64 @@
+"""Stage: the float model and its statistics -> the scheme of its quantisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from axbuild.errors import AxError
+from axbuild.toolchain.graph import model_file
+from axbuild.toolchain.quant.bake import bake
+from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
+from axbuild.toolchain.quant.edges import Edges, settle
+from axbuild.toolchain.quant.forms import Formed, formed
+from axbuild.toolchain.quant.groups import Distributions
+from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
+from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
+from axbuild.toolchain.quant.statistics import Statistics
+
+
+class MethodError(AxError):
+    """A calibration method that there is not."""
+
+    code = "AX354"
+
+
+@dataclass(frozen=True)
+class CalibrateParams:
+    """method: how statistics become ranges, "MinMax" or "MSE"; layer_configs: precision of chosen operators."""
+
+    method: str = "MinMax"
+    layer_configs: tuple[LayerConfig, ...] = ()
+
+
+def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
+    """Write `scheme.msgpack` from `optimized.onnx` and `statistics.msgpack`.
+
+    Raises StatisticsError where the statistics are damaged or lack a tensor of the model, LayerConfigError for a layer
+    rule that cannot be obeyed, AccumulatorError where weights could leave the accumulator.
+    """
+    if params.method not in METHODS:
+        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
+    graph = ir.load(model_file(model)).graph
+    chosen = choose(graph, Statistics.read(statistics), METHODS[params.method], params.layer_configs)
+    chosen.write(out / "scheme.msgpack")
+
+
+def choose(
+    graph: ir.Graph, statistics: Statistics, calibrator: Calibrator, rules: tuple[LayerConfig, ...] = ()
+) -> Scheme:
+    """The scheme of a graph."""
+    asked = precisions(graph, rules)
+    found = formed(graph, asked)
+    edges = settle(found, asked, Distributions(graph, statistics), calibrator)
+    return Scheme(tuple(_site(item, edges, asked[item.fused.node]) for item in found), edges.owners)
+
+
+def _site(item: Formed, edges: Edges, asked: Precision) -> SiteScheme:
+    name = item.fused.name
+    reads, writes = edges.reads[name], edges.writes[name]
+    weight = bake(item.fused, reads, writes, asked.weight) if item.form is Form.INTEGER else None
+    nodes = tuple(node.name or "" for node in item.fused.nodes)
+    return SiteScheme(nodes, item.form, reads, writes, weight, item.reason)

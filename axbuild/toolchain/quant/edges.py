@@ -1,0 +1,176 @@
+"""Which grid or element type every tensor is written on, and which each reader takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from axbuild.errors import AxError
+from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid, type_numbered
+from axbuild.toolchain.ops.base import FusedNode
+from axbuild.toolchain.quant.calibrators import Calibrator, Range, grid_of
+from axbuild.toolchain.quant.forms import Formed
+from axbuild.toolchain.quant.groups import Distributions, Grouping, covers, integer_op, merged
+from axbuild.toolchain.quant.precision import Precision
+from axbuild.toolchain.quant.scheme import Form
+
+
+class PlainTypeError(AxError):
+    """A tensor of the float model has an element type that no quantised model holds."""
+
+    code = "AX358"
+
+
+@dataclass(frozen=True)
+class Edges:
+    """reads, writes: fused node (by the name of its head) -> tensor -> edge; owners: as in Scheme."""
+
+    reads: Mapping[str, Mapping[str, Edge]]
+    writes: Mapping[str, Mapping[str, Edge]]
+    owners: Mapping[str, str]
+
+
+def settle(
+    found: Sequence[Formed], asked: Mapping[ir.Node, Precision], distributions: Distributions, calibrator: Calibrator
+) -> Edges:
+    """The edges of every fused node.
+
+    A tensor's element type is the widest that its readers ask for, of the group that shares its grid; a narrower
+    reader takes it requantised. Where nobody reads codes it is the writer's own.
+    """
+    return _Settling(found, asked, distributions, calibrator).run()
+
+
+class _Settling:
+    def __init__(
+        self,
+        found: Sequence[Formed],
+        asked: Mapping[ir.Node, Precision],
+        distributions: Distributions,
+        calibrator: Calibrator,
+    ) -> None:
+        self.found = found
+        self.asked = asked
+        self.distributions = distributions
+        self.calibrator = calibrator
+        self.integer = [item.fused for item in found if item.form is Form.INTEGER]
+        self.forced = self._forced()
+        self.pinned = {
+            value.name or "": fused for fused in self.integer for value in fused.outputs if self._is_pinned(fused)
+        }
+        grouping = Grouping(self.integer, distributions, set(self.pinned), self.forced)
+        self.groups = grouping.run()
+        self.members = self.groups.members()
+        self.types = {root: self._type(members) for root, members in self.members.items()}
+        self.grids: dict[tuple[str, ElementType], Grid] = {}
+
+    def run(self) -> Edges:
+        reads = {item.fused.name: self._reads(item) for item in self.found}
+        writes = {item.fused.name: self._writes(item) for item in self.found}
+        owners = {name: self._owner(root) for root, members in self.members.items() for name in members}
+        return Edges(reads, writes, owners)
+
+    # Types ------------------------------------------------------------------------------------------------------
+
+    def _forced(self) -> dict[str, ElementType]:
+        """Outputs that a rule gives an element type of codes of their own."""
+        forced = {}
+        for fused in self.integer:
+            output = self.asked[fused.node].output
+            if output is not None and output.coded:
+                forced[fused.output.name or ""] = output
+        return forced
+
+    @staticmethod
+    def _is_pinned(fused: FusedNode) -> bool:
+        return integer_op(fused).fixed(fused.node, S16, 1.0) is not None
+
+    def _type(self, members: Iterable[str]) -> ElementType:
+        """Of a group's codes: forced by a rule, or the widest wanted, or its writer's own."""
+        names = set(members)
+        for name in names & self.forced.keys():
+            return self.forced[name]
+        wanted = [self.asked[fused.node].data for fused in self.integer if self._asks(fused, names)]
+        written = [self.asked[fused.node].data for fused in self.integer if self._makes(fused, names)]
+        candidates = wanted or written or [Precision().data]
+        widest = max(kind.bits for kind in candidates)
+        return next(kind for kind in (*written, *candidates) if kind in candidates and kind.bits == widest)
+
+    def _asks(self, fused: FusedNode, names: set[str]) -> bool:
+        """Whether a fused node asks for codes of a type on one of its inputs: one that only moves takes any."""
+        passive = integer_op(fused).moves and not self.asked[fused.node].asked
+        return not passive and any((value.name or "") in names for value in fused.inputs)
+
+    def _makes(self, fused: FusedNode, names: set[str]) -> bool:
+        return not integer_op(fused).moves and any((value.name or "") in names for value in fused.outputs)
+
+    # Edges ------------------------------------------------------------------------------------------------------
+
+    def _reads(self, item: Formed) -> dict[str, Edge]:
+        return {value.name or "": self._read(item, value) for value in item.fused.inputs}
+
+    def _read(self, item: Formed, value: ir.Value) -> Edge:
+        if item.plain or value.dtype != ir.DataType.FLOAT:
+            return plain_type(value)
+        fused, name = item.fused, value.name or ""
+        op = integer_op(fused)
+        if value in (*op.shared(fused.node), *op.joined(fused.node)):  # its input is what its output is
+            output = fused.node.outputs[0].name or ""
+            return self.grid(output, self.types[self.groups.root(output)])
+        return self.grid(name, self.asked[fused.node].data)
+
+    def _writes(self, item: Formed) -> dict[str, Edge]:
+        fused = item.fused
+        found: dict[str, Edge] = {}
+        for value in fused.outputs:
+            name = value.name or ""
+            if not name:  # an output that is left out
+                continue
+            if item.plain or value.dtype != ir.DataType.FLOAT:
+                found[name] = plain_type(value)
+            elif self.asked[fused.node].output is FP32:
+                found[name] = FP32
+            else:
+                found[name] = self.grid(name, self.types[self.groups.root(name)])
+        if item.form is Form.INTEGER and fused.table is not None:
+            name = fused.accumulated.name or ""
+            seen = self.distributions.of(name)
+            found[name] = grid_of(Range(seen.minimum, seen.maximum), S16)
+        return found
+
+    def grid(self, name: str, kind: ElementType) -> Grid:
+        """The grid of a tensor's group in codes of that type."""
+        root = self.groups.root(name)
+        if (root, kind) not in self.grids:
+            self.grids[root, kind] = self._grid(root, kind)
+        return self.grids[root, kind]
+
+    def _grid(self, root: str, kind: ElementType) -> Grid:
+        members = self.members[root]
+        for member in members:
+            if member in self.pinned:
+                fused = self.pinned[member]
+                grid = integer_op(fused).fixed(fused.node, kind, self.distributions.extent(member).hi)
+                if grid is not None:
+                    return grid
+        measured = self.calibrator(merged(self.distributions.of(member) for member in members), kind)
+        for member in members:
+            for real in covers(self.distributions.producers.get(member)):
+                measured = measured.union(Range(real, real))
+        return grid_of(measured, kind)
+
+    def _owner(self, root: str) -> str:
+        return next((name for name in self.members[root] if name in self.pinned), self.members[root][0])
+
+
+def plain_type(value: ir.Value) -> ElementType:
+    """The element type of a tensor that stays as it is in the float model; raises PlainTypeError."""
+    kind = type_numbered(int(value.dtype)) if value.dtype is not None else None
+    if kind is None or kind.coded:
+        raise PlainTypeError(
+            f"tensor '{value.name}' of the model is {value.dtype}, which a quantised model does not hold",
+            hint="cast it to float32, int32, int64 or bool",
+        )
+    return kind

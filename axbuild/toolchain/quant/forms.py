@@ -1,0 +1,100 @@
+"""How each fused node computes: on codes, in float32 on the NPU, or as a float operator; and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from axbuild.toolchain.kinds.codes import FP32
+from axbuild.toolchain.ops.base import FusedNode
+from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
+from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.quant.precision import LayerConfigError, Precision
+from axbuild.toolchain.quant.scheme import Form
+
+
+@dataclass(frozen=True)
+class Formed:
+    """A fused node and its form; reason: why it is a float operator, "" elsewhere."""
+
+    fused: FusedNode
+    form: Form
+    reason: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it writes plain elements and no codes."""
+        return self.form is not Form.INTEGER
+
+
+def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision]) -> list[Formed]:
+    """Every fused node with its form, in the order of the graph.
+
+    What only moves elements goes along: in float32 where its input is that and nobody behind it wants codes.
+    """
+    found = [_form(fused, asked[fused.node]) for fused in fused_nodes(graph, lambda a, b: _apart(asked[a], asked[b]))]
+    return _passing(graph, found, asked)
+
+
+def _apart(head: Precision, follower: Precision) -> bool:
+    """An FP32 operator stands alone, and so does a head that hands on its sums in FP32."""
+    return FP32 in (head.data, head.output, follower.data)
+
+
+def _form(fused: FusedNode, asked: Precision) -> Formed:
+    node, op = fused.node, op_of(fused.node)
+    reason = without_integer_form(node)
+    if asked.data is FP32:
+        if op is not None and not op.fp32:
+            raise LayerConfigError(
+                f"{node.op_type} '{node.name}' cannot have the data_type FP32",
+                hint='output_data_type = "FP32" gives its output in float32; data_type U16 is more precise than U8',
+            )
+        kind = op.island(node) if op is not None and not reason else None
+        if kind is not None:
+            return Formed(fused, Form.ISLAND)
+        return Formed(fused, Form.FLOAT, f"FP32 is asked for, which the NPU does not do for {node.op_type}")
+    return Formed(fused, Form.FLOAT, reason) if reason else Formed(fused, Form.INTEGER)
+
+
+def _passing(graph: ir.Graph, found: list[Formed], asked: Mapping[ir.Node, Precision]) -> list[Formed]:
+    wanting = _read_as_codes(found)
+    floats = {value.name or "" for value in graph.inputs if value.dtype == ir.DataType.FLOAT}
+    passed: list[Formed] = []
+    for item in found:
+        if _moves(item) and not asked[item.fused.node].asked and _only_plain(item, floats, wanting):
+            item = Formed(item.fused, Form.ISLAND)
+        if item.plain or asked[item.fused.node].output is FP32:
+            floats.update(value.name or "" for value in item.fused.outputs)
+        passed.append(item)
+    return passed
+
+
+def _moves(item: Formed) -> bool:
+    """Whether the fused node moves float elements on codes as things stand."""
+    op = op_of(item.fused.node)
+    floats = all(value.dtype == ir.DataType.FLOAT for value in item.fused.outputs)
+    return item.form is Form.INTEGER and op is not None and op.moves and floats and item.fused.bare
+
+
+def _only_plain(item: Formed, floats: set[str], wanting: set[str]) -> bool:
+    op = op_of(item.fused.node)
+    if op is None or op.island(item.fused.node) is None:
+        return False
+    inputs, outputs = item.fused.inputs, item.fused.outputs
+    return all((value.name or "") in floats for value in inputs) and not any(
+        (value.name or "") in wanting for value in outputs
+    )
+
+
+def _read_as_codes(found: list[Formed]) -> set[str]:
+    """Tensors that some integer operator reads which does more than move them, be it behind others that only move."""
+    wanting: set[str] = set()
+    for item in reversed(found):
+        if item.form is Form.INTEGER and (
+            not _moves(item) or any((value.name or "") in wanting for value in item.fused.outputs)
+        ):
+            wanting.update(value.name or "" for value in item.fused.inputs)
+    return wanting

@@ -1,0 +1,157 @@
+"""Tensors that share one grid: what only moves elements has its input's, and joined inputs take the output's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import onnx_ir as ir
+
+from axbuild.toolchain.kinds.codes import ElementType
+from axbuild.toolchain.ops.base import FusedNode, Op
+from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.quant.calibrators import Range
+from axbuild.toolchain.quant.statistics import Distribution, Statistics, StatisticsError
+
+ROOM = 2.0
+"""A joined input takes the output's grid while that is at most so many times as wide as its own: one bit lost"""
+
+
+@dataclass
+class Groups:
+    """Union-find over names of tensors; the owner of a group is its first tensor in graph order."""
+
+    parents: dict[str, str] = field(default_factory=dict)
+
+    def root(self, name: str) -> str:
+        parent = self.parents.setdefault(name, name)
+        while parent != name:
+            name, parent = parent, self.parents[parent]
+        return name
+
+    def join(self, first: str, second: str) -> None:
+        """`first`'s root becomes the root of both."""
+        self.parents[self.root(second)] = self.root(first)
+
+    def members(self) -> dict[str, list[str]]:
+        """Root -> members, in the order in which they were seen."""
+        found: dict[str, list[str]] = {}
+        for name in self.parents:
+            found.setdefault(self.root(name), []).append(name)
+        return found
+
+
+def integer_op(fused: FusedNode) -> Op:
+    """The op of a fused node that has an integer form."""
+    op = op_of(fused.node)
+    if op is None:
+        raise ValueError(f"'{fused.name}' has no integer form")
+    return op
+
+
+class Distributions:
+    """Of every tensor that has values: its own, or those of what it is made of."""
+
+    def __init__(self, graph: ir.Graph, statistics: Statistics) -> None:
+        self.statistics = statistics
+        self.producers = {value.name or "": node for node in graph for value in node.outputs}
+        self.known: dict[str, Distribution] = {}
+        self.extents: dict[str, Range] = {}
+
+    def of(self, name: str) -> Distribution:
+        """Raises StatisticsError where the statistics lack the tensor."""
+        if name not in self.known:
+            own = self.statistics.tensors.get(name)
+            self.known[name] = own.whole if own is not None else merged(map(self.of, self._parts(name)))
+        return self.known[name]
+
+    def extent(self, name: str) -> Range:
+        """The ends of `of`, without merging histograms, and the reals that the tensor must hold beside them."""
+        if name not in self.extents:
+            own, node = self.statistics.tensors.get(name), self.producers.get(name)
+            parts = [Range(own.whole.minimum, own.whole.maximum)] if own else map(self.extent, self._parts(name))
+            self.extents[name] = union([*parts, *(Range(real, real) for real in covers(node))])
+        return self.extents[name]
+
+    def _parts(self, name: str) -> list[str]:
+        node = self.producers.get(name)
+        op = op_of(node) if node is not None else None
+        parts = (*op.shared(node), *op.joined(node)) if op is not None and node is not None else ()
+        if not parts:
+            raise StatisticsError(f"the statistics do not hold tensor '{name}' of the model")
+        return [value.name or "" for value in parts]
+
+
+def covers(node: ir.Node | None) -> tuple[float, ...]:
+    """Reals that the grid of the node's output must hold beside what was observed."""
+    op = op_of(node) if node is not None else None
+    return op.covers(node) if op is not None and node is not None else ()
+
+
+def merged(parts: Iterable[Distribution]) -> Distribution:
+    """All together; there must be one."""
+    return reduce(Distribution.merged, parts)
+
+
+def union(parts: Iterable[Range]) -> Range:
+    """All together; there must be one."""
+    return reduce(Range.union, parts)
+
+
+@dataclass
+class Grouping:
+    """Joins the tensors of integer fused nodes into groups.
+
+    pinned: tensors whose grid the arithmetic sets; wanted: tensor -> the element type its writer is bound to.
+    """
+
+    nodes: Sequence[FusedNode]
+    distributions: Distributions
+    pinned: set[str]
+    wanted: Mapping[str, ElementType]
+    groups: Groups = field(default_factory=Groups)
+    values: dict[str, ir.Value] = field(default_factory=dict)
+    writers: dict[ir.Node, list[str]] = field(default_factory=dict)
+
+    def run(self) -> Groups:
+        for fused in self.nodes:
+            self.writers[fused.node] = [value.name or "" for value in fused.outputs]
+            for value in (*fused.inputs, *fused.outputs):
+                self.values[value.name or ""] = value
+                self.groups.root(value.name or "")
+        for fused in self.nodes:
+            for value in integer_op(fused).shared(fused.node):
+                for output in fused.outputs:
+                    self.groups.join(value.name or "", output.name or "")
+        for fused in self.nodes:
+            for value in integer_op(fused).joined(fused.node):
+                self._join(fused, value)
+        return self.groups
+
+    def _join(self, fused: FusedNode, value: ir.Value) -> None:
+        """Put one joined input into the output's group where it loses at most a bit, or where nobody else reads it."""
+        name, output = value.name or "", fused.output.name or ""
+        members = self.groups.members()
+        mine, theirs = members[self.groups.root(name)], members[self.groups.root(output)]
+        both = (*mine, *theirs)
+        bound = {self.wanted[member] for member in both if member in self.wanted}
+        if self.groups.root(name) == self.groups.root(output) or self.pinned & {*both} or len(bound) > 1:
+            return
+        own = union(self.distributions.extent(member) for member in mine)
+        total = own.union(union(self.distributions.extent(member) for member in theirs))
+        if total.width <= ROOM * own.width or self._leads_only_to(fused.node, mine):
+            self.groups.join(name, output)
+
+    def _leads_only_to(self, node: ir.Node, members: list[str]) -> bool:
+        """Whether nothing but `node`, and movers inside the group, reads any tensor of the group."""
+        for member in members:
+            value = self.values[member]
+            if value.is_graph_output() or value.is_graph_input():
+                return False
+            if any(use.node is not node and not self._inside(use.node, members) for use in value.uses()):
+                return False
+        return True
+
+    def _inside(self, node: ir.Node, members: list[str]) -> bool:
+        return any(name in members for name in self.writers.get(node, ()))

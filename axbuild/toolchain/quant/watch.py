@@ -1,0 +1,82 @@
+"""Stage: which tensors of the float model observation watches, and how.
+
+Every float tensor that may get a grid of its own under some layer rule is on the list, those inside fused nodes too,
+so that no rule needs another observation. What only moves other tensors' values is not: its range is theirs.
+Observation hangs on this list and not on the ops that it follows from: a new operator changes nothing unless it
+changes the list.
+
+`watch.json`: {"format": "axbuild-watch/1", "tensors": [{"name", "axis", "type", "segment"}]}; axis: the channels'.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from axbuild.toolchain.graph import activations_of, model_file, shape_of
+from axbuild.toolchain.kinds.codes import FP32
+from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.quant.watched import FORMAT, Watched
+
+
+@dataclass(frozen=True)
+class WatchParams:
+    """Nothing to choose."""
+
+
+def watch(model: Path, out: Path, *, params: WatchParams) -> None:
+    """Write `watch.json` of `optimized.onnx`."""
+    rows = [asdict(row) for row in watched(ir.load(model_file(model)).graph)]
+    text = json.dumps({"format": FORMAT, "tensors": rows}, indent=1, sort_keys=True)
+    (out / "watch.json").write_text(text + "\n", encoding="utf-8")
+
+
+def watched(graph: ir.Graph) -> list[Watched]:
+    """The list, in graph order."""
+    axes: dict[str, int] = {}
+    rows: list[Watched] = []
+    for value in graph.inputs:
+        axes[value.name or ""] = _first_axis(value)
+        if _measurable(value):
+            rows.append(Watched(value.name or "", axes[value.name or ""], FP32.name))
+    for node in graph:
+        for value in node.outputs:
+            axes[value.name or ""] = _axis_behind(node, value, axes)
+            if _measurable(value) and not derived(node):
+                rows.append(Watched(value.name or "", axes[value.name or ""], FP32.name))
+    return rows
+
+
+def derived(node: ir.Node) -> bool:
+    """Whether the node's outputs hold values of its inputs only."""
+    op = op_of(node)
+    return op is not None and bool(op.shared(node) or op.joined(node))
+
+
+def _measurable(value: ir.Value) -> bool:
+    """Whether a float tensor of a fixed shape with elements, that somebody reads."""
+    static = value.dtype == ir.DataType.FLOAT and value.shape is not None and value.shape.is_static()
+    return static and 0 not in shape_of(value) and (bool(value.uses()) or value.is_graph_output())
+
+
+def _first_axis(value: ir.Value) -> int:
+    """NCHW pictures have channels at 1, everything else at its end."""
+    rank = len(value.shape) if value.shape is not None else 0
+    return 1 if rank == 4 else max(rank - 1, 0)
+
+
+def _axis_behind(node: ir.Node, value: ir.Value, axes: dict[str, int]) -> int:
+    """As the op says it of its first activation's channels; an axis that is not there falls back to the last."""
+    op, inputs = op_of(node), activations_of(node)
+    before = axes.get(inputs[0].name or "", 0) if inputs else 0
+    if value.shape is None:
+        return 0
+    rank = len(value.shape)
+    same_rank = bool(inputs) and inputs[0].shape is not None and len(inputs[0].shape) == rank
+    axis = op.channel_axis(node, before) if op is not None else before
+    if same_rank or (op is not None and axis != before):
+        return min(axis, max(rank - 1, 0))
+    return _first_axis(value)

@@ -1,0 +1,31 @@
+"""What may be said of a compilation: chip, mode, run-time inputs and the compiler's options, declared once."""
+
+from __future__ import annotations
+
+from axbuild.workspace.rule import Choice, Float, attributes_of
+
+from ._chips import CHIPS, MODES
+from ._processors import declared
+
+
+class CompilerOptions:
+    """Options of the compiler: they travel together, as `CompileOptions` of the toolchain, to whoever reads one."""
+
+    ddr_bw_limit = Float(
+        "Limit of the DDR bandwidth that is planned with, in GB/s; 0 is none.",
+        low=0,
+        default=0,
+        vendor="compiler.ddr_bw_limit",
+    )
+
+
+class Compilation(CompilerOptions):
+    """The attributes of every target that compiles."""
+
+    target_hardware = Choice("The chip to compile for.", tuple(CHIPS), default="AX650", vendor="target_hardware")
+    npu_mode = Choice("How much of the chip's NPU is used.", MODES, default="NPU1", vendor="npu_mode")
+    input_processors = declared()
+
+
+OPTIONS = tuple(attributes_of(CompilerOptions))
+NAMES = tuple(attributes_of(Compilation))

@@ -1,0 +1,84 @@
+"""What targets of the standard rules hand to the targets that depend on them: artifacts and settled parameters.
+
+A workspace's own rules import these as `from axbuild.rules import FloatModel`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from axbuild.workspace.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class FloatModel:
+    """An optimised float model (ONNX) and `interface.json`: its inputs' and outputs' names, shapes and dtypes."""
+
+    model: Artifact
+    interface: Artifact
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A calibration set before it is bound to a model input: where the data is and how to read it."""
+
+    source: Artifact
+    format: str
+    size: int
+    tensor_format: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BoundSamples:
+    """Decoded samples of one model input: the tree `samples/` (one .npy a sample) and how they become tensors."""
+
+    samples: Artifact
+    format: str
+    tensor_format: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class QuantModel:
+    """A quantised model: ONNX with exact integer bodies, the records of every tensor, and what it was made from."""
+
+    model: Artifact
+    records: Artifact
+    source: FloatModel
+    samples: dict[str, BoundSamples] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class CompileSettings:
+    """What a compilation was asked for; target_hardware: the chip's own name, whatever alias was written."""
+
+    target_hardware: str
+    chip_number: int
+    npu_mode: str
+    batches: tuple[int, ...]
+    input_processors: list[dict[str, Any]] = field(hash=False)
+    options: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Subgraphs:
+    """Compiled programs of one batch, chip and mode, with the partition they came from."""
+
+    quant: QuantModel
+    partition: Artifact
+    programs: Artifact
+    settings: CompileSettings
+
+
+@dataclass(frozen=True)
+class AxModel:
+    """A fused container, the partition behind it, and the settings that shaped its inputs."""
+
+    axmodel: Artifact
+    partition: Artifact
+    quant: QuantModel
+    settings: CompileSettings

@@ -1,0 +1,181 @@
+"""What a chip lacks goes back to float: where the borders stand, what passes them, and that both sides agree on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+import axbuild
+from axbuild.toolchain.axmodel import outputs
+from axbuild.toolchain.npu.chips.records import Support
+from axbuild.toolchain.npu.net import read_model
+from axbuild.toolchain.npu.plan.placement import judge, way_back
+from axbuild.toolchain.npu.plan.quantised import PlanError
+from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition
+from chain_world import run_chain
+from frontend_world import model, node, normal
+
+
+def trunk():
+    """Conv + Relu, MaxPool, Conv; the first map also reaches the end."""
+    weights = {"w1": normal(6, 3, 3, 3) / 3, "w2": normal(6, 6, 1, 1) / 2}
+    nodes = [
+        node("Conv", ["x", "w1"], ["c"], name="first", pads=[1, 1, 1, 1]),
+        node("Relu", ["c"], ["r"], name="relu"),
+        node("MaxPool", ["r"], ["m"], name="pool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        node("Conv", ["m", "w2"], ["d"], name="second"),
+        node("Add", ["d", "r"], ["y"], name="join"),
+    ]
+    return model(nodes, weights, inputs=(("x", [1, 3, 6, 6]),))
+
+
+def built(tmp_path, lacking, **settings):
+    rng = np.random.default_rng(0)
+    samples = {"x": [rng.standard_normal((1, 3, 6, 6), dtype=np.float32) for _ in range(3)]}
+    chain = run_chain(trunk(), tmp_path, settings.pop("samples", samples), batches=(1, 2), lacking=lacking, **settings)
+    verdict = chain.verdict()
+    assert verdict["passed"] is True, verdict["sentence"]
+    agree(chain)
+    return Partition.read(tmp_path / "cut/partition"), tmp_path / "cut/partition"
+
+
+def agree(chain):
+    """The session gives, sample by sample and two at a time, what the reference stored."""
+    session = axbuild.InferenceSession(chain.axmodel)
+    (source,) = session.source.inputs
+    files = sorted(chain.samples[0].glob("*.npy"))
+    arrays = [np.load(file) for file in files]
+    batch = np.stack(arrays) if arrays[0].ndim < len(source.shape) else np.concatenate(arrays)
+    (found,) = session.run(None, {source.name: batch})
+    stored = [outputs.load(chain.folder / "reference/boundaries", file.stem)["y"] for file in files]
+    assert np.concatenate(stored).tobytes() == found.tobytes()
+
+
+def op_types(file):
+    return [item.op_type for item in onnx.load(file).graph.node]
+
+
+def shown(planned):
+    return [(item.name, [node.name for node in item.nodes]) for item in planned.subgraphs]
+
+
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
+def test_a_lacking_operator_stands_between_dequantise_and_quantise(tmp_path):
+    planned, folder = built(tmp_path, ("MaxPool",))
+    assert shown(planned) == [
+        ("subgraph_npu_0", ["first"]),
+        ("subgraph_cpu_0", ["pool"]),
+        ("subgraph_npu_1", ["second", "join"]),
+    ]
+    assert planned.on_cpu[0].reasons == ("the NPU of AX650 has no MaxPool",)
+    assert op_types(folder / "subgraph_npu_0.onnx")[-1] == "AxDequantizeLinear"
+    assert op_types(folder / "subgraph_cpu_0.onnx") == ["MaxPool"]
+    assert op_types(folder / "subgraph_npu_1.onnx")[0] == "AxQuantizeLinear"
+
+
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
+def test_codes_pass_from_one_npu_subgraph_to_another_and_reals_to_the_cpu(tmp_path):
+    planned, _ = built(tmp_path, ("MaxPool",))
+    first, pool, last = planned.subgraphs
+    tensors = planned.tensors
+    assert sorted(tensors[name].dtype for name in first.outputs) == ["float32", "uint8"]
+    assert [tensors[name].dtype for name in (*pool.inputs, *pool.outputs)] == ["float32", "float32"]
+    assert set(last.inputs) == {*pool.outputs, *(name for name in first.outputs if tensors[name].dtype == "uint8")}
+
+
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
+def test_a_fused_node_goes_to_the_cpu_whole(tmp_path):
+    planned, folder = built(tmp_path, ("Relu",))
+    assert shown(planned)[0] == ("subgraph_cpu_0", ["first"])
+    assert op_types(folder / "subgraph_cpu_0.onnx") == ["Conv", "Relu"]
+    (file,) = (onnx.load(folder / "subgraph_cpu_0.onnx"),)
+    assert ([i.name for i in file.graph.input], [o.name for o in file.graph.output]) == (["x"], ["r"])
+    assert [len(tensor.raw_data) for tensor in file.graph.initializer] == [6 * 3 * 9 * 4]
+
+
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
+def test_neighbours_on_the_cpu_hand_on_reals_and_share_a_subgraph(tmp_path):
+    planned, folder = built(tmp_path, ("MaxPool", "Conv"))
+    assert shown(planned) == [("subgraph_cpu_0", ["first", "pool", "second"]), ("subgraph_npu_0", ["join"])]
+    assert op_types(folder / "subgraph_cpu_0.onnx") == ["Conv", "Relu", "MaxPool", "Conv"]
+    assert op_types(folder / "placed.onnx")[:2] == ["AxQuantizeLinear", "AxQuantizeLinear"]
+
+
+def test_a_model_of_which_nothing_runs_on_the_npu_is_refused(tmp_path):
+    with pytest.raises(PlanError) as caught:
+        built(tmp_path, ("MaxPool", "Add", "Conv"))
+    assert caught.value.sentence == (
+        "Nothing of the model runs on the NPU of AX650: 'first' (Conv): the NPU of AX650 has no Conv; "
+        "'pool' (MaxPool): the NPU of AX650 has no MaxPool; 'second' (Conv): the NPU of AX650 has no Conv; "
+        "'join' (Add): the NPU of AX650 has no Add"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
+def test_the_model_s_output_is_what_the_cpu_made(tmp_path):
+    planned, folder = built(tmp_path, ("Add",))
+    assert shown(planned)[-1] == ("subgraph_cpu_0", ["join"])
+    assert planned.subgraphs[-1].outputs == ("y",)
+    assert op_types(folder / "subgraph_cpu_0.onnx") == ["Add"]
+
+
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
+def test_the_cpu_reads_a_picture_behind_the_pre_processing_of_the_npu(tmp_path):
+    rng = np.random.default_rng(1)
+    pictures = {"x": [rng.integers(0, 256, (6, 6, 3), dtype=np.uint8) for _ in range(3)]}
+    settings = {"images": ("x",), "source": "U8", "layout": "NHWC", "mean": (120.0,) * 3, "std": (60.0,) * 3}
+    planned, folder = built(tmp_path, ("Conv",), samples=pictures, **settings)
+    assert [item.place for item in planned.subgraphs] == [NPU, CPU, NPU, CPU, NPU]
+    assert op_types(folder / "subgraph_npu_0.onnx") == ["AxTranspose", "AxNormalize", "AxReshape"]
+    assert (planned.inputs[0].dtype, planned.inputs[0].shape) == ("uint8", (1, 6, 6, 3))
+
+
+def test_nothing_is_written_twice_where_everything_runs_on_the_npu(tmp_path, recwarn):
+    rng = np.random.default_rng(0)
+    samples = {"x": [rng.standard_normal((1, 3, 6, 6), dtype=np.float32) for _ in range(2)]}
+    run_chain(trunk(), tmp_path, samples)
+    quant, placed = (read_model(tmp_path / name) for name in ("quant/quant_axmodel.onnx", "cut/partition/placed.onnx"))
+    assert [(n.op_type, list(n.output)) for n in quant.graph.node] == [
+        (n.op_type, list(n.output)) for n in placed.graph.node
+    ]
+    assert not [item for item in recwarn if "AX411" in str(item.message)]
+
+
+def conv(**attributes):
+    weight = ir.Value(name="w", shape=ir.Shape([4, 4, 1, 1]), type=ir.TensorType(ir.DataType.FLOAT))
+    data = ir.Value(name="x", shape=ir.Shape([1, 4, 8, 8]), type=ir.TensorType(ir.DataType.FLOAT))
+    return ir.node("Conv", [data, weight], attributes, name="c")
+
+
+CHIP = Support("AX000", {"Conv": ("dilations=1",), "Relu": ()})
+
+
+@pytest.mark.parametrize(
+    ("asked", "formless", "reasons", "expected"),
+    [
+        (conv(), "", (), False),
+        (conv(dilations=[2, 2]), "", ("dilations must be 1, got 2",), True),
+        (ir.node("Erf", [], name="e"), "Erf has no integer form", ("Erf has no integer form",), False),
+        (ir.node("Abs", [], name="a"), "", ("the NPU of AX000 has no Abs",), False),
+    ],
+)
+def test_the_judge_gives_reasons_and_says_what_was_expected(asked, formless, reasons, expected):
+    judgement = judge([asked], CHIP, formless)
+    assert (judgement.reasons, judgement.expected, judgement.on_npu) == (reasons, expected, not reasons)
+
+
+def test_a_size_that_depends_on_data_keeps_a_node_off_the_npu():
+    data = ir.Value(name="rows", shape=ir.Shape(["n", 4]), type=ir.TensorType(ir.DataType.FLOAT))
+    judgement = judge([ir.node("Relu", [data], name="r")], CHIP)
+    assert judgement.reasons == ("the size of 'rows' depends on data",)
+    assert judgement.expected is False
+
+
+def test_the_way_back_names_node_operator_and_limit():
+    asked = conv(dilations=[2, 2])
+    assert way_back(asked, judge([asked], CHIP)) == (
+        "'c' (Conv) will run on the CPU, one sample at a time: dilations must be 1, got 2; "
+        "change that in the float model to keep it on the NPU"
+    )

@@ -1,0 +1,38 @@
+"""Sums that do not depend on the order of additions."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from axbuild.toolchain.quant.exact import ExactSum
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_sum_is_the_exact_one_for_float32_of_any_size(seed):
+    rng = np.random.default_rng(seed)
+    rows = [(rng.normal(size=4) * 10.0 ** rng.integers(-38, 38, 4)).astype(np.float32) for _ in range(50)]
+    rows.append(np.array([np.float32(3.4e38), np.float32(-3.4e38), np.float32(1e-45), np.float32(-0.0)]))
+    total = ExactSum()
+    for row in rows:
+        total.add(row)
+    for channel in range(4):
+        exact = sum((Fraction(float(row[channel])) for row in rows), Fraction())
+        ours = sum((Fraction(int(c[channel])) * Fraction(2) ** place for place, c in total.parts.items()), Fraction())
+        assert ours == exact
+        assert total.values(4)[channel] == pytest.approx(float(exact), rel=1e-15)
+
+
+def test_merging_gives_the_parts_of_adding_everything():
+    rows = [np.random.default_rng(i).normal(size=3).astype(np.float32) for i in range(9)]
+    whole, left, right = ExactSum(), ExactSum(), ExactSum()
+    for index, row in enumerate(rows):
+        whole.add(row)
+        (left if index < 4 else right).add(row)
+    for merged in (left.merged(right), right.merged(left)):
+        assert merged.parts.keys() == whole.parts.keys()
+        assert all(np.array_equal(merged.parts[place], whole.parts[place]) for place in whole.parts)
+
+
+def test_the_sum_of_nothing_is_zero():
+    assert ExactSum().values(2).tolist() == [0.0, 0.0]
