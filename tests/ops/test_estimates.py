@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from nets import mobilenet_v2, resnet18d, stack
-from npu_world import chip, compiled
+from npu_world import chip, chip_of, compiled
 
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.simulator.machine import simulate

@@ -45,10 +45,10 @@ class Expansion:
 
 def read_expansion(parent: Action, data: bytes, stages: Mapping[str, Stage]) -> Expansion:
     """The checked children of `parent` (its inputs and label become theirs where they ask for them)."""
-    return _Reader(parent, stages).read(data)
+    return _ExpansionReader(parent, stages).read(data)
 
 
-class _Reader:
+class _ExpansionReader:
     def __init__(self, parent: Action, stages: Mapping[str, Stage]) -> None:
         self._parent = parent
         self._stages = stages
