@@ -61,7 +61,7 @@ def _locations(disk: Disk, path: str) -> set[str]:
     try:
         with disk.open(path) as file:
             size = file.seek(0, 2)
-            reader = _Reader(file, size)
+            reader = _MessageReader(file, size)
             locations = {
                 location
                 for entry in reader.messages("model", 0, size, 0)
@@ -78,7 +78,7 @@ class _Malformed(Exception):
     pass
 
 
-class _Reader:
+class _MessageReader:
     """Fields of a message in a file, read through a small window."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:

@@ -14,7 +14,7 @@ _AUTO = "AutoColorSpace"
 _FORMATS = (_AUTO, "BGR", "RGB", "GRAY")
 
 
-class ProcessorFields:
+class ProcessorEntry:
     """The run-time form of one model input."""
 
     tensor_name = String('Name of the model input, or "DEFAULT" for all.', default=DEFAULT)
@@ -28,14 +28,14 @@ class ProcessorFields:
     std = Floats("Divides at run time; the calibration set's where nothing is given.")
 
 
-_UNWRITTEN = {name: field.default for name, field in attributes_of(ProcessorFields).items()}
+_UNWRITTEN = {name: field.default for name, field in attributes_of(ProcessorEntry).items()}
 
 
 def declared(**common: Any) -> Records:
     """The attribute `input_processors`."""
     about = "Layout, type and normalisation of the run-time inputs; FP32, NCHW where nothing is given."
     example = [{"tensor_name": DEFAULT, "src_dtype": "U8", "src_layout": "NHWC"}]
-    return Records(about, ProcessorFields, vendor="input_processors", example=example, **common)
+    return Records(about, ProcessorEntry, vendor="input_processors", example=example, **common)
 
 
 def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:

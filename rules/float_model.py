@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.artifact import Source as SourceFiles
-from axbuild.workspace.artifact import as_tree
+from axbuild.workspace.artifact import SourceFiles, as_tree
 from axbuild.workspace.rule import Bool, Settled, Shapes, Source, Stage, rule
 
 from ._external_data import external_data_files

@@ -2,60 +2,45 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import click
 
 from axbuild.cli.common import SUBTRACT
 from axbuild.cli.ending import ended
+from axbuild.cli.verbs import command_of, listed
 from axbuild.codes import USER_ERROR
 from axbuild.engine.noop.snapshot import Found
-
-VERBS = {
-    "build": "Build targets, reusing every result that is still valid.",
-    "test": "Build targets that have a verdict, and say which passed.",
-    "query": "List targets, what they depend on, or what depends on them.",
-    "why": "Say why each action of a target ran, or since when it is valid.",
-    "builds": "List the last builds.",
-    "diff": "Say what moved between two builds.",
-    "explain": "Say what an error code means.",
-    "info": "Show the workspace, its cache and settings, or a rule's attributes.",
-    "cache": "Show what the cache holds, keep it small, check it.",
-    "clean": "Remove outputs, or the whole cache.",
-    "completion": "Print the shell's completion script.",
-    "version": "Print the version.",
-}
 
 
 class Verbs(click.Group):
     """Imports a verb's module when it is called: `--help` needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(listed()[0])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in VERBS:
-            return None
-        module = importlib.import_module(f"axbuild.cli.{name}")
-        command = module.command
-        assert isinstance(command, click.Command)
-        return command
+        return command_of(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS:
+        if args and command_of(args[0]) is None:
             import difflib
 
-            close = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(VERBS)}"
+            known = self.list_commands(ctx)
+            close = difflib.get_close_matches(args[0], known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"the commands are {', '.join(known)}"
             ctx.fail(f"there is no command '{args[0]}'; {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        verbs, broken = listed()
         with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+            formatter.write_dl(list(verbs.items()))
+        if broken is not None:
+            with formatter.section("Commands of the workspace's own rules are not listed"):
+                formatter.write_text(str(broken))
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,7 +8,7 @@ import sys
 import click
 
 from axbuild.cli.common import here, json_option
-from axbuild.engine.records.history import History, Record
+from axbuild.engine.records.history import BuildRecord, History
 from axbuild.report.reasons import builds_text
 from axbuild.report.style import quiet_pipes
 
@@ -27,7 +27,7 @@ def command(as_json: bool) -> int:
     return 0
 
 
-def _record(record: Record) -> dict[str, object]:
+def _record(record: BuildRecord) -> dict[str, object]:
     end = record.finished
     return {
         "number": record.number,

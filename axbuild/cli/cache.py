@@ -13,7 +13,7 @@ from axbuild.cli.common import config_option, here, json_option
 from axbuild.report.cache import plan_text, stats_text, verdict_text
 from axbuild.report.style import Style
 from axbuild.store.accounting import stats
-from axbuild.store.gc import Limits, Plan, collect
+from axbuild.store.gc import Collection, Limits, collect
 from axbuild.store.store import Store
 from axbuild.store.verify import CacheDamaged, verify
 from axbuild.workspace.workspace import Workspace
@@ -100,7 +100,7 @@ def _limits(workspace: Workspace, size_gb: float | None = None, max_age_days: fl
     )
 
 
-def _record(plan: Plan, dry_run: bool) -> dict[str, Any]:
+def _record(plan: Collection, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
         "bytes": plan.bytes,

@@ -17,7 +17,7 @@ SUBTRACT = "\0"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class Target(click.ParamType[str, str]):
+class TargetArgument(click.ParamType[str, str]):
     name = "target"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -32,7 +32,7 @@ class Target(click.ParamType[str, str]):
 
 
 def targets() -> Callable[[Decorated], Decorated]:
-    return click.argument("targets", nargs=-1, required=True, type=Target())
+    return click.argument("targets", nargs=-1, required=True, type=TargetArgument())
 
 
 def config_option(command: Decorated) -> Decorated:

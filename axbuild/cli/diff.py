@@ -11,7 +11,7 @@ import click
 from axbuild.cli.common import here, json_option
 from axbuild.engine.records.compare import Difference, compare
 from axbuild.engine.records.events import ActionFinished, TestResult
-from axbuild.engine.records.history import History, Record
+from axbuild.engine.records.history import BuildRecord, History
 from axbuild.report.reasons import diff_text
 from axbuild.report.style import quiet_pipes
 from axbuild.store.store import Store
@@ -67,7 +67,7 @@ def _record(found: Difference) -> dict[str, Any]:
     }
 
 
-def _build(record: Record) -> dict[str, Any]:
+def _build(record: BuildRecord) -> dict[str, Any]:
     return {"number": record.number, "time": record.time, "command": record.command}
 
 

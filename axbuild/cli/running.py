@@ -16,7 +16,7 @@ from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
 from axbuild.engine.noop.partial import part_of
 from axbuild.engine.noop.snapshot import Found, Words
-from axbuild.engine.records.events import Event, Listener, Writer
+from axbuild.engine.records.events import Event, EventWriter, Listener
 from axbuild.engine.records.history import History
 from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
@@ -177,7 +177,7 @@ def _events_file(path: str) -> Iterator[Listener]:
         file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115  # Writer closes it
     except OSError as error:
         raise FileNotWritable("--events", path, error.strerror or str(error)) from None
-    with Writer(file) as writer:
+    with EventWriter(file) as writer:
         yield writer
     if writer.failed is not None:
         raise FileNotWritable("--events", path, writer.failed.strerror or str(writer.failed)) from writer.failed

@@ -18,7 +18,7 @@ from typing import Any
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
-from axbuild.engine.noop.partial import Part
+from axbuild.engine.noop.partial import PartialBuild
 from axbuild.engine.noop.watch import Watched, watch
 from axbuild.engine.records.critical import critical_path
 from axbuild.engine.records.events import (
@@ -28,16 +28,16 @@ from axbuild.engine.records.events import (
     BuildStarted,
     Diagnostic,
     Event,
+    EventStream,
     Listener,
-    Stream,
     TargetConfigured,
     TestResult,
 )
 from axbuild.engine.records.history import History
 from axbuild.engine.run.nodes import Goal
-from axbuild.engine.run.outputs import Outputs
+from axbuild.engine.run.outputs import OutputFolders
 from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb
-from axbuild.engine.run.scheduler import Scheduler
+from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
 from axbuild.engine.workers.local import Workers
@@ -80,7 +80,7 @@ class Request:
     tests_only: bool = False
     watch: bool = False
     """Gather what a snapshot of the build needs."""
-    part: Part | None = None
+    part: PartialBuild | None = None
     """Build only this much of it; of the rest a snapshot says that it is valid."""
     cache_dir: Path | None = None
     """Another store than the workspace's, and no outputs handed over: for building the same thing twice."""
@@ -111,7 +111,7 @@ class _Build:
         self.longest: tuple[dict[str, Any], ...] = ()
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
-        self.stream = Stream(self._note, *listeners)
+        self.stream = EventStream(self._note, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
         self.began_ns = time.time_ns()
 
@@ -236,7 +236,9 @@ class _Build:
             if part:
                 self._tell_of_the_rest(part)
 
-    def _watch(self, scheduler: Scheduler, world: LocalWorld, goals: Sequence[Goal], placed: Outputs) -> None:
+    def _watch(
+        self, scheduler: ActionScheduler, world: LocalWorld, goals: Sequence[Goal], placed: OutputFolders
+    ) -> None:
         code, stat = world.code, world.stat
         found = watch(
             self.workspace, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns
@@ -251,7 +253,7 @@ class _Build:
         found.graph["tests"] = [[one.label, one.passed, one.sentence, one.verdict, True] for one in tests]
         self.report.watched = None if found.doubt else found
 
-    def _tell_of_the_rest(self, part: Part) -> None:
+    def _tell_of_the_rest(self, part: PartialBuild) -> None:
         for event in part.said:
             self.stream.emit(event)
         self.counts["up_to_date"] += part.elsewhere
@@ -269,7 +271,7 @@ class _Build:
             stat.save()
             code.save()
 
-    def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> Scheduler:
+    def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> ActionScheduler:
         resources = self.workspace.settings.resources
         total = {
             "slot": self.jobs,
@@ -277,7 +279,7 @@ class _Build:
             "memory_gb": resources["memory_gb"] or machine_memory_gb(),
             "gpu": resources["gpu"],
         }
-        return Scheduler(
+        return ActionScheduler(
             (action for target in layout.values() for action in target.actions),
             self.workspace.rules.stages,
             world,
@@ -287,7 +289,9 @@ class _Build:
             reverse=self.request.reverse,
         )
 
-    def _configured(self, scheduler: Scheduler, goals: Sequence[Goal], layout: Mapping[str, TargetActions]) -> None:
+    def _configured(
+        self, scheduler: ActionScheduler, goals: Sequence[Goal], layout: Mapping[str, TargetActions]
+    ) -> None:
         needed = scheduler.needed(
             (artifact for goal in goals for artifact in goal.artifacts),
             (id_ for goal in goals for id_ in (*goal.actions, *goal.preflights)),
@@ -299,16 +303,16 @@ class _Build:
             if label in wanted or actions[label]:
                 self.stream.emit(TargetConfigured(label, target.rule, actions[label], expansions[label]))
 
-    def _plan(self, scheduler: Scheduler) -> None:
+    def _plan(self, scheduler: ActionScheduler) -> None:
         scheduler.plan()
         for error in scheduler.errors:
             self._failed(error)
 
     def _hand_over(
-        self, scheduler: Scheduler, world: LocalWorld, requested: Sequence[TargetActions], verdicts: Verdicts
-    ) -> Outputs:
+        self, scheduler: ActionScheduler, world: LocalWorld, requested: Sequence[TargetActions], verdicts: Verdicts
+    ) -> OutputFolders:
         """Outputs and verdicts of the targets that are done; a blob found damaged here is made again."""
-        folders = Outputs(self.workspace.root, world.store.blobs, world.stat)
+        folders = OutputFolders(self.workspace.root, world.store.blobs, world.stat)
         for target in requested:
             try:
                 self._hand_over_surely(target, scheduler, verdicts, folders)
@@ -317,7 +321,7 @@ class _Build:
         return folders
 
     def _hand_over_surely(
-        self, target: TargetActions, scheduler: Scheduler, verdicts: Verdicts, folders: Outputs
+        self, target: TargetActions, scheduler: ActionScheduler, verdicts: Verdicts, folders: OutputFolders
     ) -> None:
         for _ in range(PLACING_ATTEMPTS):
             try:
@@ -331,7 +335,9 @@ class _Build:
                     self._failed(error)
         self._hand_over_one(target, scheduler, verdicts, folders)
 
-    def _hand_over_one(self, target: TargetActions, scheduler: Scheduler, verdicts: Verdicts, folders: Outputs) -> None:
+    def _hand_over_one(
+        self, target: TargetActions, scheduler: ActionScheduler, verdicts: Verdicts, folders: OutputFolders
+    ) -> None:
         contents = scheduler.contents
         artifacts = (*target.outputs.values(), *target.verdicts)
         if any(True for artifact in artifacts for _ in contents.pending(artifact)):
@@ -357,7 +363,7 @@ def new_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}-{os.getpid()}"
 
 
-def _goal(scheduler: Scheduler, target: TargetActions, layout: Mapping[str, TargetActions]) -> Goal:
+def _goal(scheduler: ActionScheduler, target: TargetActions, layout: Mapping[str, TargetActions]) -> Goal:
     artifacts: tuple[Artifact, ...] = (*target.outputs.values(), *target.verdicts)
     # A rule that hands nothing over is still asked for what it does.
     actions = () if artifacts else tuple(action.id for action in target.actions)

@@ -17,7 +17,7 @@ from axbuild.workspace.artifact import ActionId
 class NotReproducible(AxError):
     code = "AX509"
 
-    def __init__(self, differences: list[Difference]) -> None:
+    def __init__(self, differences: list[OtherBytes]) -> None:
         first, more = differences[0], len(differences) - 1
         super().__init__(
             f"{first.label} {first.action} gave other bytes when built again: {first.output}, "
@@ -27,7 +27,7 @@ class NotReproducible(AxError):
 
 
 @dataclass(frozen=True)
-class Difference:
+class OtherBytes:
     """One output whose bytes differ although its action had the same key both times."""
 
     label: str
@@ -43,7 +43,7 @@ class Comparison:
 
     actions: int
     files: int
-    differences: list[Difference]
+    differences: list[OtherBytes]
     again: Report
 
 
@@ -58,7 +58,7 @@ def build_again(request: Request, first: Report, *listeners: Listener) -> Compar
 
 def compare(first: Mapping[ActionId, ActionFinished], again: Report) -> Comparison:
     """Actions of equal keys must have equal outputs; an action whose inputs differ already is not blamed for it."""
-    differences: list[Difference] = []
+    differences: list[OtherBytes] = []
     actions = files = 0
     for id_, one in first.items():
         other = again.actions.get(id_)
@@ -69,5 +69,5 @@ def compare(first: Mapping[ActionId, ActionFinished], again: Report) -> Comparis
         for name in sorted(before.keys() | after.keys()):
             files += 1
             if before.get(name) != after.get(name):
-                differences.append(Difference(*id_, name, before.get(name, "nothing"), after.get(name, "nothing")))
+                differences.append(OtherBytes(*id_, name, before.get(name, "nothing"), after.get(name, "nothing")))
     return Comparison(actions, files, differences, again)

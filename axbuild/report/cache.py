@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from axbuild.report.style import Style
 from axbuild.store.accounting import Share, Stats
-from axbuild.store.gc import Plan
-from axbuild.store.verify import Verdict
+from axbuild.store.gc import Collection
+from axbuild.store.verify import Verification
 
 MOST_ROWS = 20
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -97,7 +97,7 @@ def _shares(kind: str, results: str, shares: Sequence[Share], style: Style) -> l
     return ["", style("bold", first), *rest, *(style("dim", line) for line in more)]
 
 
-def plan_text(plan: Plan, style: Style, dry_run: bool) -> str:
+def plan_text(plan: Collection, style: Style, dry_run: bool) -> str:
     """What goes and why, in sums."""
     verb = "would remove" if dry_run else "removed"
     lines = []
@@ -118,14 +118,14 @@ def plan_text(plan: Plan, style: Style, dry_run: bool) -> str:
     return "\n".join(said)
 
 
-def _by_reason(plan: Plan) -> Iterable[tuple[str, list[int]]]:
+def _by_reason(plan: Collection) -> Iterable[tuple[str, list[int]]]:
     reasons: dict[str, list[int]] = {}
     for blob, why in plan.blobs:
         reasons.setdefault(why, []).append(blob.size)
     return reasons.items()
 
 
-def verdict_text(verdict: Verdict, style: Style, repaired: bool) -> str:
+def verdict_text(verdict: Verification, style: Style, repaired: bool) -> str:
     lines = []
     for one in verdict.findings:
         who = f" ({', '.join(one.makers)})" if one.makers else ""

@@ -10,7 +10,7 @@ from typing import TextIO, TypeVar
 from axbuild.engine.records.compare import Difference, Moved
 from axbuild.engine.records.events import WOULD_RUN, ActionFinished, TestResult
 from axbuild.engine.records.explain import Cause, is_first, sentence
-from axbuild.engine.records.history import Record
+from axbuild.engine.records.history import BuildRecord
 from axbuild.engine.records.why import Reason, Why
 from axbuild.report.style import Style, clock, duration
 
@@ -27,7 +27,7 @@ _COLOURS = {"executed": "cyan", "cached": "cyan", "failed": "red", "up_to_date":
 _ENDED = {0: "done", 1: "failed", 2: "bad input", 3: "axbuild failed", 130: "interrupted"}
 
 
-class Page:
+class Sheet:
     """Lines for one stream: coloured and wrapped on a terminal, as they are elsewhere."""
 
     def __init__(self, out: TextIO) -> None:
@@ -50,7 +50,7 @@ class Page:
 
 def why_text(found: Why, pending: Sequence[ActionFinished], out: TextIO) -> str:
     """The last build's actions by target, and below them what an edit since then would make run."""
-    page = Page(out)
+    page = Sheet(out)
     page.add(f"build {found.record.number}, {clock(found.record.time)}: {found.record.command}", colour="bold")
     _first_causes(page, [(r.event, Cause(**cause)) for r in found.reasons for cause in r.event.causes])
     width = _width(reason.event.action for reason in found.reasons)
@@ -79,7 +79,7 @@ def _by_target(rows: Sequence[Row], label_of: Callable[[Row], str]) -> list[tupl
     return [(label, [row for row in rows if label_of(row) == label]) for label in sorted(last, key=last.__getitem__)]
 
 
-def _first_causes(page: Page, causes: Sequence[tuple[ActionFinished, Cause]]) -> None:
+def _first_causes(page: Sheet, causes: Sequence[tuple[ActionFinished, Cause]]) -> None:
     """What moved of its own, once: everything else follows from it."""
     who: dict[str, list[ActionFinished]] = {}
     for event, cause in causes:
@@ -97,7 +97,7 @@ def _first_causes(page: Page, causes: Sequence[tuple[ActionFinished, Cause]]) ->
         page.add(line, head="  ", indent=4)
 
 
-def _action(page: Page, event: ActionFinished, width: int, told: tuple[str, list[str]]) -> None:
+def _action(page: Sheet, event: ActionFinished, width: int, told: tuple[str, list[str]]) -> None:
     word, causes = told
     name = f"  {event.action:<{width}}  "
     word = f"{word:<5}"
@@ -111,7 +111,7 @@ def _action(page: Page, event: ActionFinished, width: int, told: tuple[str, list
         page.add(cause, indent=indent)
 
 
-def _told(reason: Reason, oldest: Record) -> tuple[str, list[str]]:
+def _told(reason: Reason, oldest: BuildRecord) -> tuple[str, list[str]]:
     event = reason.event
     if event.status == "up_to_date":
         return "valid", [f"since {_since(reason, oldest)}"]
@@ -119,7 +119,7 @@ def _told(reason: Reason, oldest: Record) -> tuple[str, list[str]]:
     return (word, _causes(event)) if event.status in ("executed", "cached") else (word, [event.reason])
 
 
-def _since(reason: Reason, oldest: Record) -> str:
+def _since(reason: Reason, oldest: BuildRecord) -> str:
     """The build, and when it began: one text for all that it made."""
     made = reason.since
     if made is None:
@@ -144,7 +144,7 @@ def shortened(sentences: list[str]) -> list[str]:
     return [*sentences[:MOST_CAUSES], f"and {more} more"] if more > 0 else sentences
 
 
-def _pending(page: Page, pending: Sequence[ActionFinished]) -> None:
+def _pending(page: Sheet, pending: Sequence[ActionFinished]) -> None:
     would = [event for event in pending if event.status == "failed" or event.reason.startswith(WOULD_RUN)]
     if not would:
         return
@@ -168,7 +168,7 @@ def _width(names: Iterable[str]) -> int:
 
 def diff_text(found: Difference, out: TextIO) -> str:
     """Which keys differ and why, which actions only one build had, which checks came out otherwise."""
-    page = Page(out)
+    page = Sheet(out)
     for mark, record in (("-", found.first), ("+", found.second)):
         page.add(f"{mark} build {record.number}, {clock(record.time)}: {record.command}", colour="bold")
     _first_causes(page, [(moved.after, cause) for moved in found.moved for cause in moved.causes])
@@ -208,7 +208,7 @@ def _of_moved(moved: Moved) -> list[str]:
     return [*shortened([sentence(cause) for cause in moved.causes]), *kept]
 
 
-def _check(page: Page, before: TestResult | None, after: TestResult) -> None:
+def _check(page: Sheet, before: TestResult | None, after: TestResult) -> None:
     words = [_verdict(one) for one in (before, after) if one is not None]
     page.add(f"  {after.label}  {' -> '.join(dict.fromkeys(words))}")
     for mark, one in (("-", before), ("+", after)):
@@ -220,9 +220,9 @@ def _verdict(result: TestResult) -> str:
     return "passed" if result.passed else "failed" if result.built else "not built"
 
 
-def builds_text(records: Sequence[Record], out: TextIO) -> str:
+def builds_text(records: Sequence[BuildRecord], out: TextIO) -> str:
     """A line a build, the newest last."""
-    page = Page(out)
+    page = Sheet(out)
     if not records:
         page.add("no build is on record in this workspace yet")
     for record in reversed(records):
@@ -231,7 +231,7 @@ def builds_text(records: Sequence[Record], out: TextIO) -> str:
     return page.text()
 
 
-def _outcome(record: Record) -> str:
+def _outcome(record: BuildRecord) -> str:
     end = record.finished
     if end is None:
         return "no end on record: it runs, or was killed"

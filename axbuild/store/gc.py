@@ -71,7 +71,7 @@ class Limits:
 
 
 @dataclass
-class Blob:
+class StoredBlob:
     """used: last use, seconds since 1970. snapshot: number of the newest living snapshot that covers it, or -1."""
 
     digest: str
@@ -83,7 +83,7 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class LivingSnapshot:
     """path: the list of its keys. file: the snapshot itself."""
 
     path: Path
@@ -97,7 +97,7 @@ class Snapshot:
 
 
 @dataclass
-class Plan:
+class Collection:
     """blobs: (which, why) in the order in which they go. snapshots, leftovers, rows: files and rows that go.
     refreshed: blobs whose files do not say yet that a snapshot has used them.
 
@@ -107,11 +107,11 @@ class Plan:
     limits: Limits
     bytes: int = 0
     count: int = 0
-    blobs: list[tuple[Blob, str]] = field(default_factory=list)
+    blobs: list[tuple[StoredBlob, str]] = field(default_factory=list)
     snapshots: list[tuple[Path, str]] = field(default_factory=list)
     leftovers: list[Path] = field(default_factory=list)
     rows: list[Identity] = field(default_factory=list)
-    refreshed: list[Blob] = field(default_factory=list)
+    refreshed: list[StoredBlob] = field(default_factory=list)
     aged: bool = True
 
     @property
@@ -129,7 +129,7 @@ class Plan:
         return 0 if limit is None else max(0, int(self.left_bytes - limit))
 
 
-def collect_if_due(store: Store, limits: Limits) -> Plan | None:
+def collect_if_due(store: Store, limits: Limits) -> Collection | None:
     """At the end of a build that ran something: a look at one small file, and once a day, or when the cache has grown
     above its limit, a collection. None where none was due, or where another process is at it."""
     last = _last(store)
@@ -147,7 +147,7 @@ def collect_if_due(store: Store, limits: Limits) -> Plan | None:
 
 def collect(
     store: Store, limits: Limits, *, dry_run: bool = False, seconds: float = math.inf, trust_clock: bool = True
-) -> Plan:
+) -> Collection:
     """Plan, and unless it is a dry run, remove for at most so many seconds. Raises BeingCollected."""
     lock = FileLock(store.directory / "locks" / "collect")
     if not lock.acquire(block=False):
@@ -159,7 +159,7 @@ def collect(
         lock.release()
 
 
-def warning(plan: Plan) -> tuple[str, str]:
+def warning(plan: Collection) -> tuple[str, str]:
     """(code, sentence) for a cache that stays above its limit."""
     held, limit = plan.left_bytes / 1e9, (plan.limits.size_bytes or 0) / 1e9
     return "AX908", (
@@ -168,7 +168,7 @@ def warning(plan: Plan) -> tuple[str, str]:
     )
 
 
-def _collect(store: Store, limits: Limits, dry_run: bool, seconds: float, trust_clock: bool) -> Plan:
+def _collect(store: Store, limits: Limits, dry_run: bool, seconds: float, trust_clock: bool) -> Collection:
     made = plan(store, limits, None if trust_clock else _last(store))
     if not dry_run:
         done = _carry_out(store, made, time.monotonic() + seconds)
@@ -200,12 +200,12 @@ def last_time(store: Store) -> float | None:
     return _last(store).time or None
 
 
-def plan(store: Store, limits: Limits, last: Last | None = None) -> Plan:
+def plan(store: Store, limits: Limits, last: Last | None = None) -> Collection:
     """What would go now, and why; changes nothing. last: the collection to count age from; None: asked for by hand,
     trust the clock and look at everything."""
     by_hand, last, now = last is None, last or Last(), time.time()
     began = store.others_began()
-    plan = Plan(limits)
+    plan = Collection(limits)
     blobs = {blob.digest: blob for blob in scan(store, now)}
     plan.bytes, plan.count = sum(blob.size for blob in blobs.values()), len(blobs)
     # The first collection of all has no other to count from, and a cache that is new has nothing old.
@@ -229,7 +229,7 @@ def plan(store: Store, limits: Limits, last: Last | None = None) -> Plan:
     return plan
 
 
-def scan(store: Store, now: float) -> Iterator[Blob]:
+def scan(store: Store, now: float) -> Iterator[StoredBlob]:
     """Every blob in the folder."""
     cas = str(store.blobs.folder)
     for shard in os.listdir(cas):  # noqa: PTH208  # a hundred thousand files: names and one stat each
@@ -240,10 +240,10 @@ def scan(store: Store, now: float) -> Iterator[Blob]:
                         found = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
-                    yield Blob(entry.name, found.st_size, min(found.st_mtime, now), stamp_ns=found.st_mtime_ns)
+                    yield StoredBlob(entry.name, found.st_size, min(found.st_mtime, now), stamp_ns=found.st_mtime_ns)
 
 
-def _snapshots(store: Store, plan: Plan, oldest: float, now: float) -> list[Snapshot]:
+def _snapshots(store: Store, plan: Collection, oldest: float, now: float) -> list[LivingSnapshot]:
     """The living ones, newest first; the others go."""
     living = []
     for path in (store.directory / "workspaces").glob("*/snapshots/*.keys"):
@@ -260,11 +260,13 @@ def _snapshots(store: Store, plan: Plan, oldest: float, now: float) -> list[Snap
         elif used < oldest:
             plan.snapshots.append((path, "not used for too long"))
         else:
-            living.append(Snapshot(path, Path(lines[1]), used, keys))
+            living.append(LivingSnapshot(path, Path(lines[1]), used, keys))
     return sorted(living, key=lambda snapshot: -snapshot.used)
 
 
-def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapshot], oldest: float) -> bool:
+def _mark(
+    store: Store, plan: Collection, blobs: dict[str, StoredBlob], living: list[LivingSnapshot], oldest: float
+) -> bool:
     """Read the rows once: which blobs living snapshots cover, which are intermediate, which rows have had their day.
 
     False where the rows cannot be read: then nothing is known well enough to remove a blob.
@@ -321,20 +323,20 @@ def _mark(store: Store, plan: Plan, blobs: dict[str, Blob], living: list[Snapsho
     return True
 
 
-def _mark_intermediate(value: object, blobs: dict[str, Blob]) -> None:
+def _mark_intermediate(value: object, blobs: dict[str, StoredBlob]) -> None:
     result = result_of(value)
     for digest in digests_of(result.outputs) if result and result.intermediate else ():
         if digest in blobs:
             blobs[digest].intermediate = True
 
 
-def _by_age(plan: Plan, free: list[Blob], oldest: float) -> None:
+def _by_age(plan: Collection, free: list[StoredBlob], oldest: float) -> None:
     for blob in free:
         if blob.used < oldest:
             plan.blobs.append((blob, "not used for too long"))
 
 
-def _by_size(plan: Plan, free: list[Blob], living: list[Snapshot], limit: float) -> None:
+def _by_size(plan: Collection, free: list[StoredBlob], living: list[LivingSnapshot], limit: float) -> None:
     """What no snapshot covers, intermediates first; then snapshots, and what they alone cover; oldest use first."""
     going = {blob.digest for blob, _ in plan.blobs}
     left, target = plan.left_bytes, limit * LOW_WATER
@@ -357,7 +359,7 @@ def _by_size(plan: Plan, free: list[Blob], living: list[Snapshot], limit: float)
                 left -= blob.size
 
 
-def _leftovers(store: Store, living: list[Snapshot], now: float, oldest: float) -> list[Path]:
+def _leftovers(store: Store, living: list[LivingSnapshot], now: float, oldest: float) -> list[Path]:
     """What killed processes left, damaged databases put aside, and the state of workspaces that are no more."""
     found = list(_left_in_cache(store, now, oldest))
     for folder in {snapshot.file.parent for snapshot in living}:
@@ -388,7 +390,7 @@ def _is_abandoned(folder: Path, oldest: float) -> bool:
     return used < oldest and not (root and (root / "axbuild.toml").is_file())
 
 
-def _carry_out(store: Store, plan: Plan, deadline: float) -> bool:
+def _carry_out(store: Store, plan: Collection, deadline: float) -> bool:
     """Whether all of it was done in time; what was not stays out of the plan."""
     import shutil
 
@@ -421,7 +423,7 @@ def _carry_out(store: Store, plan: Plan, deadline: float) -> bool:
     return done
 
 
-def _remove(store: Store, blob: Blob) -> bool:
+def _remove(store: Store, blob: StoredBlob) -> bool:
     """Whether the blob is gone; one that was used since the plan was made stays."""
     path = store.blobs.path(blob.digest)
     try:

@@ -35,7 +35,7 @@ class CacheDamaged(AxError):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Damage:
     """kind: blob, fingerprint, row, database, state or stray. name: a file in the cache, or a row's name.
 
     makers: who would make a blob again, as "label action".
@@ -49,19 +49,19 @@ class Finding:
 
 
 @dataclass
-class Verdict:
+class Verification:
     """collected: results, still known for `why`, whose blobs were removed in good order."""
 
     blobs: int = 0
     bytes: int = 0
     results: int = 0
     collected: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Damage] = field(default_factory=list)
 
 
-def verify(store: Store, repair: bool = False) -> Verdict:
+def verify(store: Store, repair: bool = False) -> Verification:
     """Check every blob by SHA-256, every row and every state file."""
-    verdict = Verdict()
+    verdict = Verification()
     makers, refused = _rows(store, verdict)
     for path in sorted(store.blobs.folder.glob("*/*")):
         _blob(store, path, verdict, makers, repair)
@@ -74,7 +74,7 @@ def verify(store: Store, repair: bool = False) -> Verdict:
     return verdict
 
 
-def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[Identity]]:
+def _rows(store: Store, verdict: Verification) -> tuple[dict[str, list[str]], list[Identity]]:
     """Digest -> the outputs it stands for, as far as some workspace has them now; and the refused rows."""
     try:
         rows = store.results.rows()
@@ -98,7 +98,7 @@ def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[Id
             except RefusedRow as error:
                 refused.append(row.identity)
                 name = " ".join((row.name or f"row {row.identity[0]}").split("\n"))
-                verdict.findings.append(Finding("row", name, str(error), "removed; its action runs again"))
+                verdict.findings.append(Damage("row", name, str(error), "removed; its action runs again"))
                 continue
             kind, _, rest = row.name.partition("/")
             result = result_of(value) if kind == "result" else None
@@ -120,16 +120,16 @@ def _rows(store: Store, verdict: Verdict) -> tuple[dict[str, list[str]], list[Id
     return makers, refused
 
 
-def _database(what: str) -> Finding:
-    return Finding("database", "results", what, "put aside; every action runs again")
+def _database(what: str) -> Damage:
+    return Damage("database", "results", what, "put aside; every action runs again")
 
 
-def _blob(store: Store, path: Path, verdict: Verdict, makers: dict[str, list[str]], repair: bool) -> None:
+def _blob(store: Store, path: Path, verdict: Verification, makers: dict[str, list[str]], repair: bool) -> None:
     name = path.relative_to(store.directory).as_posix()
     if path.name == FINGERPRINTS:
         return
     if not is_digest(path.name) or path.parent.name != path.name[:2] or path.is_symlink() or not path.is_file():
-        verdict.findings.append(Finding("stray", name, "is no blob", "left alone"))
+        verdict.findings.append(Damage("stray", name, "is no blob", "left alone"))
         return
     try:
         found = fingerprint_of_file(path)
@@ -144,20 +144,20 @@ def _blob(store: Store, path: Path, verdict: Verdict, makers: dict[str, list[str
     if found is not None and found.digest == path.name:
         verdict.bytes += found.size
         if store.blobs.fingerprint_is_wrong(found):
-            verdict.findings.append(Finding("fingerprint", name, "its fast fingerprint is wrong", "written anew"))
+            verdict.findings.append(Damage("fingerprint", name, "its fast fingerprint is wrong", "written anew"))
             if repair:
                 store.blobs.note(found)
         return
     who = tuple(sorted(set(makers.get(path.name, ()))))
-    verdict.findings.append(Finding("blob", name, what, "removed; it is made again when it is needed", who))
+    verdict.findings.append(Damage("blob", name, what, "removed; it is made again when it is needed", who))
     if repair:
         path.unlink(missing_ok=True)
 
 
-def _state(store: Store, folder: Path, verdict: Verdict, repair: bool) -> None:
+def _state(store: Store, folder: Path, verdict: Verification, repair: bool) -> None:
     for path, what in _damaged_state(folder):
         name = path.relative_to(store.directory).as_posix()
-        verdict.findings.append(Finding("state", name, what, "removed; the next build finds out anew"))
+        verdict.findings.append(Damage("state", name, what, "removed; the next build finds out anew"))
         if repair:
             path.unlink(missing_ok=True)
 

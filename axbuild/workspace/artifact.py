@@ -12,7 +12,7 @@ ActionId = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFiles:
     """Files of the workspace: (name inside the tree, path relative to the workspace root), sorted by name.
 
     A single file (`tree` false) has one entry.
@@ -56,12 +56,12 @@ class Tree:
     entries: tuple[tuple[str, Artifact], ...]
 
 
-Artifact = Source | Output | Result | Entry | Tree
+Artifact = SourceFiles | Output | Result | Entry | Tree
 
 
 def is_tree(artifact: Artifact) -> bool:
     """Whether an artifact is an ordered map of names to blobs rather than one blob."""
-    if isinstance(artifact, Source):
+    if isinstance(artifact, SourceFiles):
         return artifact.tree
     return artifact.name.endswith("/") if isinstance(artifact, Output | Entry) else True
 
@@ -70,7 +70,7 @@ def file_name(artifact: Artifact) -> str:
     """The file name of a single artifact; "" for a tree."""
     if is_tree(artifact):
         return ""
-    if isinstance(artifact, Source):
+    if isinstance(artifact, SourceFiles):
         return artifact.files[0][0]
     return artifact.name.rpartition("/")[2] if isinstance(artifact, Output | Entry) else ""
 
@@ -79,6 +79,6 @@ def as_tree(artifact: Artifact) -> Artifact:
     """The artifact as a tree: itself, or a folder that holds the one file under its own name."""
     if is_tree(artifact):
         return artifact
-    if isinstance(artifact, Source):
-        return Source(artifact.files, tree=True)
+    if isinstance(artifact, SourceFiles):
+        return SourceFiles(artifact.files, tree=True)
     return Tree(((file_name(artifact), artifact),))

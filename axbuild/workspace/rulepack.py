@@ -1,4 +1,4 @@
-"""Rule files -> rules and stages; the standard pack and a workspace's own are loaded by the same lines.
+"""Rule files -> rules, stages and verbs; the standard pack and a workspace's own are loaded by the same lines.
 
 A rule file is `rules/*.py` whose name neither begins with "_" nor ends in "_stages.py" (where heavy
 imports belong: workers import those). Files are loaded by path as modules of a private package, so
@@ -12,11 +12,13 @@ import importlib
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import cast
 
 import axbuild
 from axbuild.errors import AxError, Place
@@ -24,6 +26,7 @@ from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.stage import Stage
 from axbuild.workspace.tables import Tables
+from axbuild.workspace.verb import BUILT_IN, Verb
 
 STANDARD = "_axbuild_standard_rules"
 """under this name the package of the standard rules that were loaded last can be found in sys.modules"""
@@ -34,13 +37,30 @@ class RuleFileFailed(AxError):
 
 
 @dataclass(frozen=True)
-class RulePack:
-    """Every rule by name, every declared stage by reference, and the digest of the files they stand in."""
+class LoadedVerb:
+    """A verb, and the rule files among which a reference that begins with "./" is looked for."""
 
-    rules: dict[str, Rule]
-    stages: dict[str, Stage]
-    digest: str
-    files: tuple[Path, ...]
+    verb: Verb
+    folder: _RuleFolder
+
+    def function(self) -> Callable[..., int | None]:
+        """What the verb runs, imported now; RuleFileFailed where there is no such function."""
+        name = self.verb.module
+        module = self.folder.load(name[2:-3]) if name.startswith("./") else importlib.import_module(name)
+        found = getattr(module, self.verb.function, None)
+        if not callable(found):
+            raise RuleFileFailed(f"verb '{self.verb.name}': {name} has no function '{self.verb.function}'")
+        return cast("Callable[..., int | None]", found)
+
+
+@dataclass(frozen=True)
+class RulePack:
+    """Every rule and verb by name, every declared stage by reference, and the digest of the files they stand in."""
+
+    rules: dict[str, Rule] = field(default_factory=dict)
+    stages: dict[str, Stage] = field(default_factory=dict)
+    verbs: dict[str, LoadedVerb] = field(default_factory=dict)
+    digest: str = ""
     seen: dict[Path, Seen] = field(default_factory=dict)
     """files and folders of rules as they were when they were read"""
 
@@ -68,65 +88,66 @@ def rule_files(folder: Path) -> list[Path]:
 
 def load_rules(own: Path | None) -> RulePack:
     """The standard rules and those of a workspace's folder `own`; a name may be declared once."""
-    rules: dict[str, Rule] = {}
-    stages: dict[str, Stage] = {}
-    digest = hashlib.sha256()
-    files: list[Path] = []
-    seen: dict[Path, Seen] = {}
-    for folder in (standard_folder(), own):
-        if folder is None:
+    pack, digest = RulePack(), hashlib.sha256()
+    for path in (standard_folder(), own):
+        if path is None:
             continue
-        seen[folder] = Seen(look(str(folder)), time.time_ns(), digest_of_listing(scan(str(folder))))
-        if not (found := rule_files(folder)):
+        pack.seen[path] = Seen(look(str(path)), time.time_ns(), digest_of_listing(scan(str(path))))
+        if not (found := rule_files(path)):
             continue
         texts: dict[Path, bytes] = {}
-        for path in sorted(folder.glob("*.py")):
-            before, taken_ns = look(str(path)), time.time_ns()
-            texts[path] = path.read_bytes()
-            seen[path] = Seen(before, taken_ns, hashlib.sha256(texts[path]).digest())
+        for file in sorted(path.glob("*.py")):
+            before, taken_ns = look(str(file)), time.time_ns()
+            texts[file] = file.read_bytes()
+            pack.seen[file] = Seen(before, taken_ns, hashlib.sha256(texts[file]).digest())
+        folder = _RuleFolder(path, texts)
+        digest.update(folder.digest)
+        for file in found:
+            _collect(file, folder, pack)
+        for tables in folder.tables():
+            digest.update(tables.digest)
+            pack.seen.update(tables.seen)
+    return replace(pack, digest=digest.hexdigest())
+
+
+class _RuleFolder(SourceFileLoader):
+    """A package of rule files, made of exactly the bytes that were hashed: bytecode kept under time stamps could be
+    older than an edit."""
+
+    def __init__(self, folder: Path, texts: dict[Path, bytes]) -> None:
         local = hashlib.sha256()
         for path, text in texts.items():
             local.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
-        digest.update(local.digest())
-        package = f"_axbuild_rules_{local.hexdigest()[:16]}"
-        for path, module in _load_folder(folder, found, package, texts):
-            _collect(path, module, folder, rules, stages)
-        files += texts
-        for tables in _tables_of(package):
-            digest.update(tables.digest)
-            seen |= tables.seen
-    return RulePack(rules, stages, digest.hexdigest(), tuple(files), seen)
-
-
-def _load_folder(
-    folder: Path, files: list[Path], package: str, texts: dict[Path, bytes]
-) -> list[tuple[Path, ModuleType]]:
-    if package not in sys.modules:
-        holder = ModuleType(package)
+        self.digest, self._folder = local.digest(), folder
+        self._package = f"_axbuild_rules_{local.hexdigest()[:16]}"
+        super().__init__(self._package, "")
+        self._files = {f"{self._package}.{path.stem}": (str(path), text) for path, text in texts.items()}
+        holder = sys.modules.setdefault(self._package, ModuleType(self._package))
         holder.__path__ = [str(folder)]
-        sys.modules[package] = holder
-    if folder == standard_folder():
-        sys.modules[STANDARD] = sys.modules[package]
-    finder = _ReadFiles(package, texts)
-    sys.meta_path.insert(0, finder)
-    try:
-        return [(path, _load(f"{package}.{path.stem}", path)) for path in files]
-    finally:
-        sys.meta_path.remove(finder)
+        if folder == standard_folder():
+            sys.modules[STANDARD] = holder
 
+    def load(self, stem: str) -> ModuleType:
+        """The module of one file; RuleFileFailed, with the line, for whatever its author did wrong."""
+        path = self._folder / f"{stem}.py"
+        sys.meta_path.insert(0, self)
+        try:
+            return importlib.import_module(f"{self._package}.{stem}")
+        except SyntaxError as error:
+            place = Place(_shown(path), error.lineno or 0, (error.text or "").strip())
+            raise RuleFileFailed(f"not valid Python: {error.msg}", place=place) from error
+        except AxError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever a rule file raises is its author's to read
+            place = raised_in(path, error) or Place(_shown(path))
+            raise RuleFileFailed(f"cannot be loaded: {type(error).__name__}: {error}", place=place) from error
+        finally:
+            sys.meta_path.remove(self)
 
-def _tables_of(package: str) -> list[Tables]:
-    """What the modules of a folder of rules read beside themselves, in the order of their names."""
-    modules = sorted(name for name in sys.modules if name.startswith(f"{package}."))
-    return [value for name in modules for value in vars(sys.modules[name]).values() if isinstance(value, Tables)]
-
-
-class _ReadFiles(SourceFileLoader):
-    """Serves exactly the bytes that were hashed: bytecode kept under time stamps could be older than an edit."""
-
-    def __init__(self, package: str, texts: dict[Path, bytes]) -> None:
-        super().__init__(package, "")
-        self._files = {f"{package}.{path.stem}": (str(path), text) for path, text in texts.items()}
+    def tables(self) -> list[Tables]:
+        """What the loaded modules read beside themselves, in the order of their names."""
+        modules = sorted(name for name in sys.modules if name in self._files)
+        return [value for name in modules for value in vars(sys.modules[name]).values() if isinstance(value, Tables)]
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
         if fullname not in self._files:
@@ -138,19 +159,6 @@ class _ReadFiles(SourceFileLoader):
         return compile(text, path, "exec", dont_inherit=True)
 
 
-def _load(name: str, path: Path) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except SyntaxError as error:
-        place = Place(_shown(path), error.lineno or 0, (error.text or "").strip())
-        raise RuleFileFailed(f"not valid Python: {error.msg}", place=place) from error
-    except AxError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever a rule file raises is its author's to read, with the line
-        place = raised_in(path, error) or Place(_shown(path))
-        raise RuleFileFailed(f"cannot be loaded: {type(error).__name__}: {error}", place=place) from error
-
-
 def raised_in(path: Path, error: BaseException) -> Place | None:
     """The last line of the rule file `path`, or of any in the folder `path`, on the way to an exception."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -158,27 +166,35 @@ def raised_in(path: Path, error: BaseException) -> Place | None:
     return Place(_shown(Path(own[-1].filename)), own[-1].lineno or 0, own[-1].line or "") if own else None
 
 
-def _collect(path: Path, module: ModuleType, folder: Path, rules: dict[str, Rule], stages: dict[str, Stage]) -> None:
+def _collect(path: Path, folder: _RuleFolder, pack: RulePack) -> None:
+    module = folder.load(path.stem)
     for value in vars(module).values():
         if isinstance(value, Rule) and value.module == module.__name__:
-            if value.name in rules:
-                raise RuleFileFailed(f"rule '{value.name}' is declared already", place=Place(_shown(path)))
-            rules[value.name] = value
+            if value.name in pack.rules:
+                raise _bad(path, f"rule '{value.name}' is declared already")
+            pack.rules[value.name] = value
         elif isinstance(value, Stage):
-            _check_stage(value, path, folder)
-            if stages.setdefault(value.ref, value) != value:
-                sentence = f"stage {value.ref} is declared already, with other properties"
-                raise RuleFileFailed(sentence, place=Place(_shown(path)))
+            _check_ref("stage", value.ref, path)
+            if pack.stages.setdefault(value.ref, value) != value:
+                raise _bad(path, f"stage {value.ref} is declared already, with other properties")
+        elif isinstance(value, Verb):
+            _check_ref("verb", value.ref, path)
+            if value.name in BUILT_IN:
+                raise _bad(path, f"verb '{value.name}' is axbuild's own")
+            if pack.verbs.setdefault(value.name, LoadedVerb(value, folder)).verb != value:
+                raise _bad(path, f"verb '{value.name}' is declared already")
 
 
-def _check_stage(stage: Stage, path: Path, folder: Path) -> None:
-    module, function = stage.module, stage.function
+def _check_ref(what: str, ref: str, path: Path) -> None:
+    module, _, function = ref.partition(":")
     if not module or not function.isidentifier():
-        raise RuleFileFailed(
-            f"stage '{stage.ref}' must read package.module:function or ./file.py:function", place=Place(_shown(path))
-        )
-    if module.startswith("./") and not (folder / module).is_file():
-        raise RuleFileFailed(f"stage {stage.ref}: there is no {module[2:]} beside this file", place=Place(_shown(path)))
+        raise _bad(path, f"{what} '{ref}' must read package.module:function or ./file.py:function")
+    if module.startswith("./") and not (path.parent / module).is_file():
+        raise _bad(path, f"{what} {ref}: there is no {module[2:]} beside this file")
+
+
+def _bad(path: Path, sentence: str) -> RuleFileFailed:
+    return RuleFileFailed(sentence, place=Place(_shown(path)))
 
 
 def _shown(path: Path) -> str:

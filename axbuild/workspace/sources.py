@@ -6,7 +6,7 @@ import os
 import re
 
 from axbuild.errors import AxError
-from axbuild.workspace.artifact import Source
+from axbuild.workspace.artifact import SourceFiles
 from axbuild.workspace.attributes import Companions, did_you_mean
 from axbuild.workspace.disk import BROKEN_LINK, BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join, kind, parent
 from axbuild.workspace.ignore import OUTPUTS, Ignore, glob_regex
@@ -34,7 +34,7 @@ class NoFiles(AxError):
 
 def find_sources(
     disk: Disk, ignore: Ignore, package: str, items: list[str], one_file: bool, companions: Companions | None
-) -> Source:
+) -> SourceFiles:
     """The artifact that paths and globs of a package mean.
 
     One path of a file is a single file; all else is a tree, its names counted from the deepest folder
@@ -50,10 +50,10 @@ def find_sources(
     _check_names(paths)
     beside = [path for own in paths for path in companions(disk, own)] if companions else []
     if not beside and len(items) == 1 and kind(disk, _inside(package, items[0])) == FILE:
-        return Source(((paths[0].rpartition("/")[2], paths[0]),))
+        return SourceFiles(((paths[0].rpartition("/")[2], paths[0]),))
     base = _shared(bases)
     start = len(base) + 1 if base else 0
-    return Source(tuple(sorted((path[start:], path) for path in {*paths, *beside})), tree=True)
+    return SourceFiles(tuple(sorted((path[start:], path) for path in {*paths, *beside})), tree=True)
 
 
 def _check_names(paths: list[str]) -> None:

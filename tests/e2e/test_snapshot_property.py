@@ -26,7 +26,7 @@ import pytest
 from axbuild.cli import app
 from axbuild.engine import build as engine
 from axbuild.engine.noop import snapshot
-from axbuild.engine.workers.local import Job, Outcome
+from axbuild.engine.workers.local import StageOutcome, StageRun
 from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError, AxWarning
 from axbuild.store import statcache
@@ -74,12 +74,12 @@ class InlineWorkers:
     """The workers' interface, with the stage called at once in this process."""
 
     def __init__(self, jobs: int, **_folders: Any) -> None:
-        self.done: list[Outcome] = []
+        self.done: list[StageOutcome] = []
 
     def warm(self) -> None:
         """There is nothing to start."""
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: StageRun) -> None:
         path, _ = job.closure.modules[job.closure.module]
         space: dict[str, Any] = {"__name__": job.closure.module}
         exec(compile(Path(path).read_text(), path, "exec", dont_inherit=True), space)
@@ -93,9 +93,9 @@ class InlineWorkers:
                 error = raised.record()
         said = [one.message for one in caught if isinstance(one.message, AxWarning)]
         told = tuple({"code": one.code, "sentence": one.sentence} for one in said)
-        self.done.append(Outcome(job.id, error is None, error, told))
+        self.done.append(StageOutcome(job.id, error is None, error, told))
 
-    def wait(self, timeout: float | None = None) -> list[Outcome]:
+    def wait(self, timeout: float | None = None) -> list[StageOutcome]:
         done, self.done = self.done, []
         return done
 

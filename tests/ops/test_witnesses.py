@@ -1,4 +1,4 @@
-"""Three witnesses of every kind: the ONNX body under onnxruntime, the simulator, the oracle. Not one element differs."""
+"""Three witnesses of every kind: the ONNX body under onnxruntime, the simulator, the oracle. Not one bit differs."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.light import LightModel, to_graph
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize, with_and_without
+from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite
 from axbuild.toolchain.graph import MODEL_FILE
 
 node = helper.make_node
@@ -46,6 +47,21 @@ def after_edit(graph, edit, inputs):
     both, after = with_and_without(graph, edit)
     check.check_matches(both, inputs, edit.matches)
     return after.proto
+
+
+class DoubleRelu(Rewrite[bool]):
+    """Relu(x) -> Relu(x + x): wrong, and looks the same to every shape."""
+
+    op = ("Relu",)
+
+    def match(self, relu):
+        source = relu.inputs[0].producer()
+        return NoMatch("done") if source is not None and source.op_type == "Add" else True
+
+    def replace(self, relu, found, edit):
+        shape = tuple(relu.outputs[0].shape)
+        doubled = edit.insert(relu, "Add", [relu.inputs[0], relu.inputs[0]], {}, name="double", shape=shape)
+        return edit.insert(relu, "Relu", [doubled], {}, origins=(relu,))
 
 
 def place(proto, folder: Path) -> Path:

@@ -12,16 +12,16 @@ from hashlib import sha256
 from typing import Any
 
 from axbuild.engine.code.key import Key, StageCode, key_of
-from axbuild.engine.records.events import ActionFinished, ActionStarted, Event, Stream
+from axbuild.engine.records.events import ActionFinished, ActionStarted, Event, EventStream
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, shape_of
-from axbuild.engine.run.nodes import Found, Goal, Inputs, Ran
+from axbuild.engine.run.nodes import Goal, Inputs, Lookup, Ran
 from axbuild.engine.run.resources import Pool
-from axbuild.engine.run.scheduler import Scheduler
+from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
-from axbuild.workspace.artifact import ActionId, Artifact, Output, Source
+from axbuild.workspace.artifact import ActionId, Artifact, Output, SourceFiles
 from axbuild.workspace.stage import Stage
 
 Function = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
@@ -93,15 +93,15 @@ class MemoryWorld:
         self.maps[code.digest] = code.modules
         return key_of(action.stage.ref, code, action.params, shapes, "here" if action.stage.float else None)
 
-    def find(self, key: str) -> Found:
+    def find(self, key: str) -> Lookup:
         result = self.results.get(key)
         if result is None:
-            return Found(None)
+            return Lookup(None)
         for name, shape in result.outputs.items():
             for item in [shape] if isinstance(shape, str) else shape.values():
                 if item not in self.blobs:
-                    return Found(None, (Cause("blob", name, item, "missing"),))
-        return Found(result)
+                    return Lookup(None, (Cause("blob", name, item, "missing"),))
+        return Lookup(result)
 
     def last(self, id_: ActionId) -> str:
         return self.lasts.get(id_, "")
@@ -178,11 +178,11 @@ class Build:
         reverse: bool = False,
     ) -> None:
         self.events: list[Event] = []
-        self.scheduler = Scheduler(
+        self.scheduler = ActionScheduler(
             actions,
             {stage.ref: stage for stage in (*stages, *(action.stage for action in actions))},
             world,
-            Stream(self.events.append),
+            EventStream(self.events.append),
             Pool(total or {"cpu": 2}),
             keep_going=keep_going,
             reverse=reverse,
@@ -220,5 +220,5 @@ def out(name: str, output: str = "out") -> Output:
     return Output(("//t", name), output)
 
 
-def source(path: str) -> Source:
-    return Source(((path.rpartition("/")[2], path),))
+def source(path: str) -> SourceFiles:
+    return SourceFiles(((path.rpartition("/")[2], path),))

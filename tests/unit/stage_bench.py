@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from axbuild.engine.code.closure import Code
-from axbuild.engine.workers.local import Job, Workers
+from axbuild.engine.workers.local import StageRun, Workers
 from axbuild.workspace.stage import Stage
 
 STAGES = """
@@ -168,7 +168,7 @@ class Bench:
         self.number += 1
         scratch = self.root / "scratch" / str(self.number)
         scratch.mkdir()
-        return Job(str(self.number), stage, self.code.closure(stage), params or {}, inputs or {}, scratch, timeout)
+        return StageRun(str(self.number), stage, self.code.closure(stage), params or {}, inputs or {}, scratch, timeout)
 
     def run(self, function, params=None, **more):
         job = self.job(function, params, **more)

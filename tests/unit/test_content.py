@@ -2,11 +2,11 @@ import pytest
 
 from axbuild.engine.run.content import Contents, File, NoSuchEntry, SameName, known_names, said, shape_of
 from axbuild.engine.run.nodes import Completed
-from axbuild.workspace.artifact import Entry, Output, Result, Source, Tree
+from axbuild.workspace.artifact import Entry, Output, Result, SourceFiles, Tree
 
 A, B, C = (("//t", name) for name in "abc")
-SINGLE = Source((("x", "p/x"),))
-FOLDER = Source((("x", "p/x"), ("y/z", "p/y/z")), tree=True)
+SINGLE = SourceFiles((("x", "p/x"),))
+FOLDER = SourceFiles((("x", "p/x"), ("y/z", "p/y/z")), tree=True)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from axbuild.engine.records.events import (
     BuildFinished,
     BuildStarted,
     Diagnostic,
-    Stream,
+    EventStream,
+    EventWriter,
     TargetConfigured,
     TestResult,
-    Writer,
     from_line,
     to_line,
 )
@@ -73,7 +73,7 @@ def test_a_line_that_a_killed_build_left_incomplete_is_dropped(tmp_path):
 
 def test_every_listener_hears_every_event_and_a_writer_writes_at_once():
     out, heard = io.StringIO(), []
-    stream = Stream(Writer(out), heard.append)
+    stream = EventStream(EventWriter(out), heard.append)
     stream.emit(EVERY[0])
     assert heard == [EVERY[0]]
     assert out.getvalue() == to_line(EVERY[0]) + "\n"

@@ -4,14 +4,14 @@ import pytest
 
 from axbuild.engine.run.expansion import BadExpansion, read_expansion
 from axbuild.graph.actions import Action
-from axbuild.workspace.artifact import Entry, Output, Result, Source
+from axbuild.workspace.artifact import Entry, Output, Result, SourceFiles
 from axbuild.workspace.stage import Stage
 
 COMPILE = Stage("m.compile:compile", outputs=("program", "parts/"))
 MORE = Stage("m.more:more", expands=True)
 STAGES = {stage.ref: stage for stage in (COMPILE, MORE)}
 PARTITION = Output(("//m:x", "partition"), "partition/")
-ONE = Source((("one", "m/one"),))
+ONE = SourceFiles((("one", "m/one"),))
 PARENT = Action(
     ("//m:x", "split"),
     Stage("m.split:split", expands=True),

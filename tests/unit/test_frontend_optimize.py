@@ -7,13 +7,32 @@ import warnings
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from onnx import numpy_helper
 
 from axbuild.errors import AxWarning
+from axbuild.toolchain.frontend import check
+from axbuild.toolchain.frontend import optimize as front_end
+from axbuild.toolchain.frontend.check import TransformationError
+from axbuild.toolchain.frontend.fold import fold
+from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.frontend.load import InvalidModelError
+from axbuild.toolchain.frontend.optimize import OptimizeParams
 from axbuild.toolchain.frontend.shapes import ShapeInferenceError
-from axbuild.toolchain.graph import OPSET, ORIGINS
-from frontend_world import LIGHT, assert_same_results, model, node, normal, op_types, optimized, with_random_weights
+from axbuild.toolchain.frontend.support import UnsupportedModelError
+from axbuild.toolchain.graph import IR_VERSION, OPSET, ORIGINS
+from frontend_world import (
+    LIGHT,
+    DoubleRelu,
+    assert_same_results,
+    model,
+    node,
+    normal,
+    op_types,
+    optimized,
+    with_random_weights,
+)
 
 
 def test_nodes_get_unique_names_and_keep_those_they_have(tmp_path):
@@ -176,3 +195,185 @@ def test_light_models_compute_the_same_after_the_front_end(tmp_path, name):
         after = optimized(before, tmp_path)
     assert not {"BatchNormalization", "Sum", "Dropout", "Unsqueeze", "ConstantOfShape"} & set(op_types(after))
     assert_same_results(before, after, tolerance=1e-3)
+
+
+def steps():
+    nodes = [
+        node("Pad", ["x", "p"], ["a"], name="pad"),
+        node("Conv", ["a", "w"], ["b"], name="conv", auto_pad="VALID"),
+        node("BatchNormalization", ["b", "g", "g", "g", "v"], ["c"], name="bn"),
+        node("Mul", ["c", "k"], ["d"], name="scale"),
+        node("Unsqueeze", ["d", "axes"], ["y"], name="last"),
+    ]
+    weights = {"p": np.array([0, 0, 0, 0, 0, 0, 1, 1]), "w": normal(4, 3, 3, 3), "g": normal(4), "axes": np.array([2])}
+    return model(nodes, weights | {"v": np.ones(4, np.float32), "k": normal(4, 1, 1)})
+
+
+def test_without_optimisation_only_what_the_quantiser_needs_is_rewritten(tmp_path):
+    after = optimized(steps(), tmp_path, params=OptimizeParams(disable_onnx_optimization=True))
+    assert [(item.op_type, item.name) for item in after.graph.node] == [
+        ("Pad", "pad"),
+        ("Conv", "conv"),
+        ("Conv", "bn"),
+        ("Mul", "scale"),
+        ("Reshape", "last"),
+    ]
+    assert all(attribute.name != "auto_pad" for attribute in after.graph.node[1].attribute)
+    assert_same_results(steps(), after)
+
+
+def test_without_the_check_of_each_place_the_graph_is_the_same(tmp_path):
+    params = OptimizeParams(disable_transformation_check=True)
+    assert optimized(steps(), tmp_path / "a", params=params) == optimized(steps(), tmp_path / "b")
+
+
+@pytest.mark.parametrize("unchecked", [False, True])
+def test_a_wrong_rewrite_is_named_with_its_node_also_where_only_the_whole_is_compared(tmp_path, monkeypatch, unchecked):
+    monkeypatch.setattr(front_end, "REWRITES", (DoubleRelu(),))
+    nodes = [node("Sigmoid", ["x"], ["a"]), node("Relu", ["a"], ["b"], name="act"), node("Sigmoid", ["b"], ["y"])]
+    params = OptimizeParams(disable_transformation_check=unchecked)
+    with pytest.raises(TransformationError, match="DoubleRelu of node 'act' changed tensor 'b' by"):
+        optimized(model(nodes), tmp_path, params=params)
+
+
+def test_a_wrong_constant_is_named_with_the_first_tensor_that_it_reaches(tmp_path, monkeypatch):
+    def wrong(graph):
+        fold(graph)
+        (tensor,) = graph.graph.initializers.values()
+        tensor.const_value = ir.tensor(np.float32([3]), name=tensor.name)
+
+    monkeypatch.setattr(front_end, "fold", wrong)
+    nodes = [
+        node("Sigmoid", ["x"], ["a"], name="first"),
+        node("Mul", ["a", "k"], ["b"], name="scale"),
+        node("Sigmoid", ["b"], ["y"], name="last"),
+    ]
+    with pytest.raises(
+        TransformationError,
+        match=r"constant folding changed tensor 'b' by .*, output of node 'scale' \(Mul\)",
+    ) as caught:
+        optimized(model(nodes, {"k": np.float32([2])}), tmp_path)
+    assert caught.value.exit_code == 3
+
+
+def test_a_model_that_amplifies_rounding_is_no_defect(tmp_path):
+    # Each step stretches the distance of two inputs threefold, so that after 12 the last bits are the first digits.
+    nodes, last = [], "x"
+    weights = {"k": np.float32([40]), "w": normal(4, 3, 3, 3), "g": normal(4) ** 2 + 1, "b": normal(4)}
+    nodes.append(node("Conv", [last, "w"], ["c"], name="conv"))
+    nodes.append(node("BatchNormalization", ["c", "g", "b", "b", "g"], ["n"], name="bn"))
+    last = "n"
+    for step in range(6):
+        nodes += [node("Mul", [last, "k"], [f"m{step}"]), node("Sin", [f"m{step}"], [f"s{step}"])]
+        last = f"s{step}"
+    nodes.append(node("Identity", [last], ["y"]))
+    before = model(nodes, weights)
+    after = optimized(before, tmp_path)
+    assert op_types(after)[:2] == ["Conv", "Sin"]
+    inputs = check.random_inputs(LightModel(after))
+    old, new = (check.run(LightModel(proto), inputs)["y"] for proto in (before, after))
+    assert np.abs(old - new).max() > check.WHOLE
+
+
+@pytest.mark.parametrize("opset", range(7, OPSET + 1))
+def test_every_model_is_brought_to_one_opset(tmp_path, opset):
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name="conv", pads=[1, 1, 1, 1]),
+        node("MaxPool", ["c"], ["p"], name="pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Relu", ["p"], ["r"], name="act"),
+        node("Softmax", ["r"], ["s"], name="soft", axis=1 if opset < 13 else -1),
+        node("Transpose", ["s"], ["t"], name="turn", perm=[0, 2, 3, 1]),
+        node("Concat", ["t", "t"], ["y"], name="twice", axis=3),
+    ]
+    before = model(nodes, {"w": normal(4, 3, 3, 3)}, opset=opset)
+    after = optimized(before, tmp_path)
+    assert (after.opset_import[0].version, after.ir_version) == (OPSET, IR_VERSION)
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+def test_a_constant_that_would_blow_up_stays_computed(tmp_path):
+    nodes = [node("Expand", ["k", "shape"], ["e"], name="much"), node("Add", ["x", "e"], ["y"])]
+    weights = {"k": np.float32([1]), "shape": np.array([1, 1, 2048, 2048])}
+    after = optimized(model(nodes, weights, inputs=(("x", [1, 1, 2048, 2048]),)), tmp_path)
+    assert op_types(after) == ["Expand", "Add"]
+    assert (tmp_path / "out/optimized/optimized.onnx").stat().st_size < 2000
+
+
+def test_functions_that_double_are_counted_before_they_are_opened(tmp_path):
+    proto = model([node("F22", ["x"], ["y"], domain="local")])
+    opsets = [onnx.helper.make_opsetid("", 18), onnx.helper.make_opsetid("local", 1)]
+    body = [node("Relu", ["a"], ["b"]), node("Relu", ["b"], ["c"])]
+    for level in range(23):
+        proto.functions.append(onnx.helper.make_function("local", f"F{level}", ["a"], ["c"], body, opsets))
+        body = [node(f"F{level}", [a], [b], domain="local") for a, b in (("a", "b"), ("b", "c"))]
+    proto.opset_import.append(onnx.helper.make_opsetid("local", 1))
+    with pytest.raises(UnsupportedModelError, match="functions open into more than 200000 nodes"):
+        optimized(proto, tmp_path)
+
+
+def test_a_function_that_calls_itself_is_not_valid(tmp_path):
+    proto = model([node("Loopy", ["x"], ["y"], domain="local")])
+    opsets = [onnx.helper.make_opsetid("", 18), onnx.helper.make_opsetid("local", 1)]
+    body = [node("Loopy", ["a"], ["b"], domain="local")]
+    proto.functions.append(onnx.helper.make_function("local", "Loopy", ["a"], ["b"], body, opsets))
+    proto.opset_import.append(onnx.helper.make_opsetid("local", 1))
+    with pytest.raises(InvalidModelError, match="must not be recursive"):
+        optimized(proto, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize(
+    ("opset", "operator", "scale"),
+    [(7, "Upsample", 2.0), (8, "Upsample", 1.5), (9, "Upsample", 3.0), (10, "Resize", 1.25), (10, "Resize", 0.4)],
+)
+def test_resizing_before_opset_11_keeps_its_rules(tmp_path, opset, operator, scale, mode):
+    scales = [1.0, 1.0, scale, scale]
+    if opset < 9:
+        nodes, weights = [node(operator, ["x"], ["y"], name="up", mode=mode, scales=scales)], {}
+    else:
+        nodes, weights = [node(operator, ["x", "s"], ["y"], name="up", mode=mode)], {"s": np.float32(scales)}
+    before = model(nodes, weights, opset=opset)
+    after = optimized(before, tmp_path)
+    assert op_types(after) == ["Resize"]
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+def test_old_resizing_that_shrinks_and_stretches_asks_for_a_later_export(tmp_path):
+    nodes = [node("Resize", ["x", "s"], ["y"], name="up", mode="nearest")]
+    with pytest.raises(UnsupportedModelError, match=r"node 'up' \(Resize\) resizes by scales") as caught:
+        optimized(model(nodes, {"s": np.float32([1, 1, 2, 0.5])}, opset=10), tmp_path)
+    assert caught.value.hint == "export the model at opset 11 or later"
+
+
+@pytest.mark.parametrize("opset", [15, 22])
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+def test_the_last_window_of_ceil_mode_begins_inside_the_map(tmp_path, opset, operator):
+    settled = {"kernel_shape": [3, 3], "strides": [3, 3], "pads": [1, 1, 1, 1], "ceil_mode": 1}
+    before = model([node(operator, ["x"], ["y"], **settled)], inputs=(("x", [1, 3, 2, 2]),), opset=opset)
+    after = optimized(before, tmp_path)
+    assert [item.dim_value for item in after.graph.output[0].type.tensor_type.shape.dim] == [1, 3, 1, 1]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_dilated_windows_with_same_padding_get_the_pads_of_the_formula(tmp_path, mode):
+    settled = {"auto_pad": mode, "dilations": [2, 3], "strides": [2, 1]}
+    before = model([node("Conv", ["x", "w"], ["y"], name="conv", **settled)], {"w": normal(4, 3, 3, 2)})
+    after = optimized(before, tmp_path)
+    found = {item.name: list(item.ints) for item in after.graph.node[0].attribute}
+    # height: 4 windows of 5 in steps of 2 over 8 take 11; width: 8 of 4 in steps of 1 take 11
+    assert found["pads"] == ([1, 1, 2, 2] if mode == "SAME_UPPER" else [2, 2, 1, 1])
+    explicit = model(
+        [node("Conv", ["x", "w"], ["y"], pads=found["pads"], dilations=[2, 3], strides=[2, 1])],
+        {"w": normal(4, 3, 3, 2)},
+    )
+    assert_same_results(explicit, after, tolerance=0.0)
+
+
+def test_an_input_that_nothing_reads_is_left_out_with_a_warning(tmp_path):
+    proto = model([node("Relu", ["x"], ["y"])], inputs=(("x", [1, 3]), ("left_over", [1, 5])))
+    with pytest.warns(AxWarning, match="AX310: input 'left_over' is left out: no node reads it"):
+        after = optimized(proto, tmp_path)
+    assert [value.name for value in after.graph.input] == ["x"]
+    interface = json.loads((tmp_path / "out/interface.json").read_text())
+    assert [value["name"] for value in interface["inputs"]] == ["x"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import onnx
 import pytest
 
 from axbuild.toolchain.frontend import check
@@ -14,14 +15,15 @@ from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
+from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
-from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, apply
+from axbuild.toolchain.frontend.rewrite import Edit, Rounding, apply
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.graph import ORIGINS
-from frontend_world import after_edit, assert_same_results, model, node, normal, with_shapes
+from frontend_world import DoubleRelu, after_edit, assert_same_results, model, node, normal, with_shapes
 
 
 def rewritten(rewrite, proto):
@@ -221,6 +223,38 @@ def test_other_padding_stays_with_a_reason(proto, reason):
     assert reasons == {"conv": reason}
 
 
+def pool_pad(amounts=(0, 0, 1, 1, 0, 0, 0, 1), fill=-3.4e38, outputs=("y",), **attributes):
+    weights = {"p": np.array(amounts), "f": np.float32(fill)}
+    settled = {"kernel_shape": [3, 3], "strides": [2, 2]} | attributes
+    nodes = [node("Pad", ["x", "p", "f"], ["z"], name="pad"), node("MaxPool", ["z"], outputs, name="pool", **settled)]
+    return model(nodes, weights)
+
+
+@pytest.mark.parametrize("fill", [-3.4e38, -np.inf])
+def test_padding_that_no_maximum_picks_goes_into_the_pooling(fill):
+    before = pool_pad(fill=fill, pads=[0, 0, 1, 0])
+    after, _ = rewritten(FusePoolPad(), before)
+    assert describe(after) == [("MaxPool", "pool")]
+    assert attributes(after.graph.node[0])["pads"] == [1, 1, 1, 1]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+@pytest.mark.parametrize(
+    ("proto", "reason"),
+    [
+        (pool_pad(fill=-5.0), "Pad fills with a value that MaxPool can pick"),
+        (pool_pad(ceil_mode=1), "MaxPool has auto_pad or ceil_mode"),
+        (pool_pad(outputs=("y", "where")), "MaxPool says where its maxima are"),
+        (pool_pad((0, 0, 3, 0, 0, 0, 0, 0)), "the padding holds a whole window of MaxPool"),
+    ],
+)
+def test_other_padding_stays_before_the_pooling_with_a_reason(proto, reason):
+    if len(proto.graph.node[1].output) > 1:
+        proto.graph.output.append(onnx.helper.make_tensor_value_info("where", onnx.TensorProto.INT64, None))
+    _, reasons = rewritten(FusePoolPad(), proto)
+    assert reasons == {"pool": reason}
+
+
 @pytest.mark.parametrize("bias", [None, (), (4,), (1, 4), (1,)])
 @pytest.mark.parametrize("transposed", [0, 1])
 def test_every_gemm_takes_one_form(bias, transposed):
@@ -299,21 +333,6 @@ def test_squeeze_and_unsqueeze_are_reshapes(op_type, shape, result):
         result
     ]
     assert_same_results(before, after, tolerance=0.0)
-
-
-class DoubleRelu(Rewrite[bool]):
-    """Relu(x) -> Relu(x + x): wrong, and looks the same to every shape."""
-
-    op = ("Relu",)
-
-    def match(self, relu):
-        source = relu.inputs[0].producer()
-        return NoMatch("done") if source is not None and source.op_type == "Add" else True
-
-    def replace(self, relu, found, edit):
-        shape = tuple(relu.outputs[0].shape)
-        doubled = edit.insert(relu, "Add", [relu.inputs[0], relu.inputs[0]], {}, name="double", shape=shape)
-        return edit.insert(relu, "Relu", [doubled], {}, origins=(relu,))
 
 
 def test_a_rewrite_that_changes_the_result_is_caught_by_name_node_and_tensor():

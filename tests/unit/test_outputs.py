@@ -4,7 +4,7 @@ import pytest
 
 from axbuild.codes import exit_code_of
 from axbuild.engine.run.content import File
-from axbuild.engine.run.outputs import BadOutputPath, Outputs, OutputsNotWritable, clean
+from axbuild.engine.run.outputs import BadOutputPath, OutputFolders, OutputsNotWritable, clean
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store
@@ -20,7 +20,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def place(store, tmp_path):
-    outputs = Outputs(tmp_path, store.blobs, StatCache(tmp_path / "stat"))
+    outputs = OutputFolders(tmp_path, store.blobs, StatCache(tmp_path / "stat"))
     return lambda contents, label=LABEL: outputs.place(label, contents)
 
 
@@ -118,7 +118,7 @@ def test_clean_removes_every_output(store, place, tmp_path):
 def fresh(store, tmp_path):
     """Each call is a build of its own."""
     stat = StatCache(tmp_path / "stat")
-    return lambda label, contents: Outputs(tmp_path, store.blobs, stat).place(label, contents)
+    return lambda label, contents: OutputFolders(tmp_path, store.blobs, stat).place(label, contents)
 
 
 def test_a_stale_file_that_a_target_of_a_sub_package_has_taken_over_stays(store, fresh, tmp_path):

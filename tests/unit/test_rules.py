@@ -22,7 +22,7 @@ from axbuild.toolchain.npu.compile import compile_subgraph
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition, PlannedSubgraph
-from axbuild.workspace.artifact import Entry, Output, Result, Source, Tree
+from axbuild.workspace.artifact import Entry, Output, Result, SourceFiles, Tree
 from axbuild.workspace.workspace import Workspace
 
 CHAIN = """
@@ -98,9 +98,9 @@ def test_the_whole_chain_is_laid_out(lay):
         ("check", "answers"),
         ("check", "compare"),
     ]
-    assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
+    assert actions["float", "optimize"].inputs == {"model": SourceFiles((("model.onnx", "m/net.onnx"),), tree=True)}
     assert actions["quant", "decode"].inputs == {
-        "source": Source((("samples.tar", "m/samples.tar"),), tree=True),
+        "source": SourceFiles((("samples.tar", "m/samples.tar"),), tree=True),
         "interface": out("float", "optimize", "interface.json"),
     }
     assert actions["quant", "decode"].params == {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"}
@@ -299,14 +299,14 @@ def test_a_limit_of_another_level_is_in_nobodys_parameters(lay):
 def test_a_float_model_of_a_made_file_stands_in_a_folder(lay):
     text = '[[filegroup]]\nname = "files"\nsrcs = ["net.onnx"]\n' + CHAIN.replace('"net.onnx"', '":files"')
     actions, _ = lay(text)
-    assert actions["float", "optimize"].inputs == {"model": Source((("model.onnx", "m/net.onnx"),), tree=True)}
+    assert actions["float", "optimize"].inputs == {"model": SourceFiles((("model.onnx", "m/net.onnx"),), tree=True)}
 
 
 def test_a_filegroup_joins_files_and_other_groups(lay):
     text = '[[filegroup]]\nname = "a"\nsrcs = ["a.npy"]\n[[filegroup]]\nname = "b"\nsrcs = [":a", "net.onnx"]\n'
     _, targets = lay(text)
     assert targets["b"].provider.files == Tree(
-        (("a.npy", Source((("a.npy", "m/a.npy"),))), ("net.onnx", Source((("net.onnx", "m/net.onnx"),))))
+        (("a.npy", SourceFiles((("a.npy", "m/a.npy"),))), ("net.onnx", SourceFiles((("net.onnx", "m/net.onnx"),))))
     )
 
 
@@ -514,7 +514,7 @@ def test_a_check_s_children_take_what_its_expansion_hands_on(lay, tmp_path):
         answers(folder, folder, folder, [], folder, **params)
         stages = Workspace.find(tmp_path, environ={}).rules.stages
         expansion = read_expansion(action, (folder / "expansion.json").read_bytes(), stages)
-        assert list(expansion.result) == ["reference", "simulated"]
+        assert list(expansion.result) == ["reference/", "simulated/"]
         for child in expansion.children:
             function = getattr(importlib.import_module(child.stage.module), child.stage.function)
             assert {*child.inputs, "out", "params"} == inspect.signature(function).parameters.keys()

@@ -6,7 +6,7 @@ from axbuild.engine.records.events import Diagnostic
 from axbuild.engine.run.nodes import Goal
 from axbuild.errors import AxError
 from axbuild.store.faults import BlobLost
-from axbuild.workspace.artifact import Entry, Result, Source, Tree
+from axbuild.workspace.artifact import Entry, Result, SourceFiles, Tree
 from memory_world import Build, MemoryWorld, action, out, source
 
 
@@ -352,7 +352,7 @@ def joined(inputs, params):
 @pytest.fixture
 def expanding(world):
     world.sources = {"list": b"x y", "t/x": b"xx", "t/y": b"yy", "t/z": b"zz"}
-    tree = Source((("x", "t/x"), ("y", "t/y"), ("z", "t/z")), tree=True)
+    tree = SourceFiles((("x", "t/x"), ("y", "t/y"), ("z", "t/z")), tree=True)
     upper_stage = world.stage("m.upper:upper", upper, outputs=("out",))
     split = action("split", world.stage("m.split:split", splitter, expands=True), text=source("list"), tree=tree)
     fuse = action("fuse", world.stage("m.fuse:fuse", joined, outputs=("out",)), tree=Result(split.id))
@@ -416,7 +416,7 @@ def test_a_child_hangs_on_the_part_of_a_tree_that_it_names_and_on_nothing_else_o
     files = {"a/x": b"1", "a/y": b"2", "b": b"3", "c": b"c"}
     world.sources = {f"t/{name}": data for name, data in files.items()}
     stages = tuple(world.stage(f"m.{f.__name__}:{f.__name__}", f, outputs=("out",)) for f in (upper, joined))
-    tree = Source(tuple((name, f"t/{name}") for name in files), tree=True)
+    tree = SourceFiles(tuple((name, f"t/{name}") for name in files), tree=True)
     split_it = action("split", world.stage("m.split:split", split, expands=True), tree=tree)
 
     def ran():

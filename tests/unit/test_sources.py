@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 
 from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
-from axbuild.workspace.artifact import Source
+from axbuild.workspace.artifact import SourceFiles
 from axbuild.workspace.disk import MemoryDisk, RealDisk
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.rulepack import standard_module
@@ -45,9 +45,9 @@ def names(source):
 
 
 def test_a_file_is_a_single_artifact():
-    assert find("net.onnx") == Source((("net.onnx", "m/net.onnx"),))
-    assert find("./pics/a.png") == Source((("a.png", "m/pics/a.png"),))
-    assert find("odd[1].txt") == Source((("odd[1].txt", "m/odd[1].txt"),))
+    assert find("net.onnx") == SourceFiles((("net.onnx", "m/net.onnx"),))
+    assert find("./pics/a.png") == SourceFiles((("a.png", "m/pics/a.png"),))
+    assert find("odd[1].txt") == SourceFiles((("odd[1].txt", "m/odd[1].txt"),))
 
 
 def test_a_folder_is_a_tree_of_everything_in_it_but_what_is_ignored():
@@ -79,7 +79,7 @@ def test_moving_the_files_together_renames_nothing():
 
 def test_the_root_package_reaches_every_folder():
     assert names(find("n/*.png", package="")) == ["x.png"]
-    assert find("m/net.onnx", package="") == Source((("net.onnx", "m/net.onnx"),))
+    assert find("m/net.onnx", package="") == SourceFiles((("net.onnx", "m/net.onnx"),))
 
 
 MISTAKES = [
@@ -231,7 +231,7 @@ def test_a_cut_or_damaged_model_is_read_or_refused_but_never_hangs():
 def test_data_files_come_along_in_a_tree():
     disk = MemoryDisk({"m/net.onnx": model(tensor("a", "w/all.data")), "m/w/all.data": ""})
     found = find_sources(disk, Ignore(), "m", ["net.onnx"], True, external_data.external_data_files)
-    assert found == Source((("net.onnx", "m/net.onnx"), ("w/all.data", "m/w/all.data")), tree=True)
+    assert found == SourceFiles((("net.onnx", "m/net.onnx"), ("w/all.data", "m/w/all.data")), tree=True)
 
 
 def test_onnxs_own_external_data_is_found(tmp_path):

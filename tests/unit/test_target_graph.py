@@ -8,7 +8,7 @@ from axbuild.graph import query
 from axbuild.graph.layout import lay_out
 from axbuild.graph.plan import Plan, plain
 from axbuild.graph.targets import load
-from axbuild.workspace.artifact import Entry, Output, Result, Source, Tree, as_tree, file_name, is_tree
+from axbuild.workspace.artifact import Entry, Output, Result, SourceFiles, Tree, as_tree, file_name, is_tree
 from axbuild.workspace.stage import Stage
 from axbuild.workspace.workspace import Workspace
 
@@ -208,7 +208,7 @@ def test_a_target_is_laid_out_as_actions_with_named_inputs(workspace_of):
     assert action.id == ("//a:x", "copy")
     assert action.stage.ref == "./tool_stages.py:copy"
     assert action.params == {"times": 2}
-    assert action.inputs == {"files": (Source((("in.txt", "a/in.txt"),)), Output(("//a:y", "copy"), "copy.txt"))}
+    assert action.inputs == {"files": (SourceFiles((("in.txt", "a/in.txt"),)), Output(("//a:y", "copy"), "copy.txt"))}
     assert above.outputs == {"copy.txt": Output(("//a:x", "copy"), "copy.txt")}
 
 
@@ -294,7 +294,7 @@ def test_parameters_become_plain_json():
 def test_single_artifacts_can_stand_in_a_tree():
     output = Output(("//a:x", "one"), "deep/only.txt")
     assert as_tree(output) == Tree((("only.txt", output),))
-    assert as_tree(Source((("a", "m/a"),))) == Source((("a", "m/a"),), tree=True)
+    assert as_tree(SourceFiles((("a", "m/a"),))) == SourceFiles((("a", "m/a"),), tree=True)
     tree = Output(("//a:x", "f"), "tree/")
     assert as_tree(tree) is tree
     assert is_tree(Result(("//a:x", "more")))

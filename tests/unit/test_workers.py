@@ -14,7 +14,7 @@ import pytest
 
 from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code
-from axbuild.engine.workers.local import Job, Workers
+from axbuild.engine.workers.local import StageRun, Workers
 from axbuild.errors import AxError
 
 
@@ -41,7 +41,7 @@ def test_a_stage_gets_role_paths_and_its_own_params(bench, tmp_path):
     inputs = {"a": job.scratch / "a", "b": [job.scratch / "b0", job.scratch / "b1"]}
     for path in (inputs["a"], *inputs["b"]):
         path.write_text(path.name)
-    bench.workers.submit(Job(job.id, job.stage, job.closure, job.params, inputs, job.scratch))
+    bench.workers.submit(StageRun(job.id, job.stage, job.closure, job.params, inputs, job.scratch))
     [outcome] = bench.workers.wait(30)
     assert outcome.ok, outcome
     assert (job.scratch / "out" / "o").read_text() == (
@@ -315,7 +315,7 @@ CLIENT = """
 import sys
 from pathlib import Path
 from axbuild.engine.code.closure import Code
-from axbuild.engine.workers.local import Job, Workers
+from axbuild.engine.workers.local import StageRun, Workers
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
 stage = Stage("./stages.py:sleep", outputs=("o",))
@@ -323,7 +323,7 @@ closure = Code(rules=root / "rules").closure(stage)
 workers = Workers(2, workspace=root, store=root / "cache")
 scratch = root / "scratch" / "mine"
 scratch.mkdir()
-workers.submit(Job("1", stage, closure, {"number": 60}, {}, scratch))
+workers.submit(StageRun("1", stage, closure, {"number": 60}, {}, scratch))
 workers.wait(0.5)
 print(workers._process.pid, workers._running["1"][1], flush=True)
 workers.wait()

@@ -51,7 +51,7 @@ class StageBroken(AxError):
 
 
 @dataclass(frozen=True)
-class Preload:
+class ToolImport:
     """A third-party import at module level; `tops`: what its distribution requires, and so what it may see."""
 
     module: str
@@ -71,7 +71,7 @@ class Closure:
     function: str
     modules: dict[str, tuple[str, str]]
     data: dict[str, tuple[str, str]]
-    imports: tuple[Preload, ...]
+    imports: tuple[ToolImport, ...]
     tops: tuple[str, ...]
     code: StageCode
 
@@ -250,8 +250,8 @@ class Code:
             raise StageNotFound(stage.ref, f"its data file '{name}' does not exist")
         return path, self._file(path).digest
 
-    def _preload(self, module: str, names: tuple[str, ...]) -> Preload:
-        return Preload(module, names, self._tools_of(frozenset([module.partition(".")[0]])).tops)
+    def _preload(self, module: str, names: tuple[str, ...]) -> ToolImport:
+        return ToolImport(module, names, self._tools_of(frozenset([module.partition(".")[0]])).tops)
 
     def _tools_of(self, modules: frozenset[str]) -> Tools:
         if modules not in self._tools:

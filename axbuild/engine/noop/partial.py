@@ -28,7 +28,7 @@ OWNERS, READ, PLACED = 1, 2, 3
 
 
 @dataclass
-class Part:
+class PartialBuild:
     """labels: the requested targets to build. elsewhere: how many actions are valid and not among theirs.
 
     outputs: of all requested targets as they were. said: diagnostics and test results of the rest, to be told again.
@@ -99,7 +99,7 @@ class Part:
         return {repr(one) for one in (*said, *(one for one in self._graph["tests"] if one[0] in self.labels))}
 
 
-def part_of(found: form.Found) -> Part | None:
+def part_of(found: form.Found) -> PartialBuild | None:
     """What to build for the files that changed; None when the whole request must be looked at."""
     snapshot = found.snapshot
     if snapshot is None or any(snapshot.flags[number] & form.ROLES == form.LOADED for number in found.changed):
@@ -127,7 +127,7 @@ def part_of(found: form.Found) -> Part | None:
     ]
     said += [TestResult(*one) for one in graph["tests"] if one[0] not in labels]
     outputs = {target[LABEL]: [snapshot.paths[number] for number in target[PLACED]] for target in targets}
-    return Part(
+    return PartialBuild(
         tuple(target[LABEL] for target in wanted),
         len(actions) - len(needed),
         outputs,

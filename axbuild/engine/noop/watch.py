@@ -17,9 +17,9 @@ from typing import Any
 from axbuild.engine.code.closure import Code
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.run.nodes import Goal
-from axbuild.engine.run.scheduler import Scheduler, inputs_of
+from axbuild.engine.run.scheduler import ActionScheduler, inputs_of
 from axbuild.store.statcache import StatCache, has_settled
-from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
 from axbuild.workspace.workspace import Workspace
 
@@ -71,7 +71,7 @@ def watch(
     workspace: Workspace,
     code: Code,
     stat: StatCache,
-    scheduler: Scheduler,
+    scheduler: ActionScheduler,
     goals: Iterable[Goal],
     sources: Mapping[str, str],
     outputs: Mapping[str, Seen],
@@ -134,7 +134,7 @@ def _own_modules(found: Watched, root: Path, began_ns: int) -> None:
 
 
 def graph_of(
-    scheduler: Scheduler, goals: Iterable[Goal], placed: Mapping[str, list[str]], paths_of: Iterable[str]
+    scheduler: ActionScheduler, goals: Iterable[Goal], placed: Mapping[str, list[str]], paths_of: Iterable[str]
 ) -> dict[str, Any]:
     """Plain lists, by number, for msgpack: what a changed source or output reaches.
 
@@ -166,14 +166,14 @@ def _reached(artifacts: Iterable[Artifact], numbers: Mapping[ActionId, int]) -> 
     sources: list[str] = []
     for artifact in artifacts:
         for part in _parts(artifact):
-            if isinstance(part, Source):
+            if isinstance(part, SourceFiles):
                 sources += [path for _, path in part.files]
             elif part.action in numbers:
                 owners.append(numbers[part.action])
     return owners, sources
 
 
-def _parts(artifact: Artifact) -> Iterator[Source | Output | Result]:
+def _parts(artifact: Artifact) -> Iterator[SourceFiles | Output | Result]:
     match artifact:
         case Entry(tree, _):
             yield from _parts(tree)

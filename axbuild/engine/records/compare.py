@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from axbuild.engine.records.events import ActionFinished, TestResult
 from axbuild.engine.records.explain import Cause, CodeOf, diff
-from axbuild.engine.records.history import Record
+from axbuild.engine.records.history import BuildRecord
 from axbuild.store.results import files_of
 from axbuild.workspace.artifact import ActionId
 
@@ -26,7 +26,7 @@ class Stored(Protocol):
     def outputs(self) -> Mapping[str, Any]: ...
 
 
-class Store(Protocol):
+class RecordedResults(Protocol):
     """`store.results.Results`, as far as it is asked here."""
 
     def get(self, key: str) -> Stored | None: ...
@@ -54,8 +54,8 @@ class Difference:
     A build answered in part by a snapshot has no actions of the rest: those are neither here nor there.
     """
 
-    first: Record
-    second: Record
+    first: BuildRecord
+    second: BuildRecord
     moved: list[Moved]
     same: int
     only_first: list[ActionFinished]
@@ -63,7 +63,9 @@ class Difference:
     checks: list[tuple[TestResult | None, TestResult]]
 
 
-def compare(first: Record, second: Record, between: Sequence[Record], store: Store) -> Difference:
+def compare(
+    first: BuildRecord, second: BuildRecord, between: Sequence[BuildRecord], store: RecordedResults
+) -> Difference:
     """`between`: the records after the first, up to the second, which know sources by their paths."""
     old, new = first.actions, second.actions
     pairs = [(old[id_], event) for id_, event in new.items() if id_ in old]
@@ -117,7 +119,7 @@ def _outputs(
     return found
 
 
-def _names(records: Sequence[Record]) -> dict[tuple[ActionId, str], str]:
+def _names(records: Sequence[BuildRecord]) -> dict[tuple[ActionId, str], str]:
     """(action, input) -> what a build between the two called that input when it moved."""
     found: dict[tuple[ActionId, str], str] = {}
     for record in records:
@@ -128,7 +130,7 @@ def _names(records: Sequence[Record]) -> dict[tuple[ActionId, str], str]:
     return found
 
 
-def _checks(first: Record, second: Record) -> Iterator[tuple[TestResult | None, TestResult]]:
+def _checks(first: BuildRecord, second: BuildRecord) -> Iterator[tuple[TestResult | None, TestResult]]:
     """Checks whose verdict, or the sentence of it, is another one."""
     old = {event.label: event for event in first.of(TestResult)}
     for event in second.of(TestResult):

@@ -142,7 +142,7 @@ _KINDS: dict[str, type[Event]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-class Stream:
+class EventStream:
     """Where events are emitted; hands each to every listener at once, in order."""
 
     def __init__(self, *listeners: Listener) -> None:
@@ -184,7 +184,7 @@ def read(path: Path) -> list[Event]:
     return [from_line(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
-class Writer:
+class EventWriter:
     """Appends each event as a line, at once, so that a reader can follow a running build; closes its file.
 
     A disk that takes no more ends the record and not the build: `failed` then holds why.
@@ -194,7 +194,7 @@ class Writer:
         self._out = out
         self.failed: OSError | None = None
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> EventWriter:
         return self
 
     def __exit__(self, *_error: object) -> None:

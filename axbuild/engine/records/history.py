@@ -27,8 +27,8 @@ from axbuild.engine.records.events import (
     BuildStarted,
     Diagnostic,
     Event,
+    EventWriter,
     TargetConfigured,
-    Writer,
     from_line,
     name_of,
 )
@@ -59,7 +59,7 @@ class NoSuchBuild(AxError):
 
 
 @dataclass(frozen=True)
-class Record:
+class BuildRecord:
     """One build: its number in this workspace and its events, read when asked for."""
 
     number: int
@@ -106,7 +106,7 @@ class Record:
 class Recording:
     """A listener that writes one build's record. `number`: what the build is called here."""
 
-    def __init__(self, number: int, writer: Writer, made: MadeLog) -> None:
+    def __init__(self, number: int, writer: EventWriter, made: MadeLog) -> None:
         self.number = number
         self._writer, self._made = writer, made
         self._bytes = 0
@@ -140,7 +140,7 @@ class History:
         with told_as_store_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             number, path, file = self._free()
-        with Writer(file) as writer, MadeLog(self._made_file) as made:
+        with EventWriter(file) as writer, MadeLog(self._made_file) as made:
             recording = Recording(number, writer, made)
             try:
                 yield recording
@@ -177,15 +177,15 @@ class History:
             if (idle > KEPT_IDLE and is_idle) or (full > KEPT and not is_idle) or (size > KEPT_BYTES and at > 1):
                 record.path.unlink(missing_ok=True)
 
-    def newest_first(self) -> list[Record]:
+    def newest_first(self) -> list[BuildRecord]:
         found = []
         for path in self._folder.glob(f"*{_ENDING}") if self._folder.is_dir() else ():
             number = path.name.partition(".")[0]
             if number.isascii() and number.isdigit():
-                found.append(Record(int(number), path))
+                found.append(BuildRecord(int(number), path))
         return sorted(found, key=lambda record: record.number, reverse=True)
 
-    def find(self, text: str) -> Record:
+    def find(self, text: str) -> BuildRecord:
         """A number, `last`, or -1 for the one before the last, -2 for the one before that. Raises NoSuchBuild."""
         records = self.newest_first()
         by_number = {record.number: record for record in records}

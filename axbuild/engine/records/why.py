@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from axbuild.engine.records.events import ActionFinished
-from axbuild.engine.records.history import History, Record
+from axbuild.engine.records.history import BuildRecord, History
 from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import ActionId
@@ -42,9 +42,9 @@ class Why:
     build had and its record has not, since it had grown too long.
     """
 
-    record: Record
+    record: BuildRecord
     reasons: list[Reason]
-    oldest: Record
+    oldest: BuildRecord
     left_out: int
 
 
@@ -61,12 +61,12 @@ def why(history: History, patterns: Sequence[str], requested: Collection[str], c
     return Why(record, reasons, records[-1], max(0, told - len(record.actions)))
 
 
-def _newest(records: Sequence[Record], labels: Collection[str]) -> Record | None:
+def _newest(records: Sequence[BuildRecord], labels: Collection[str]) -> BuildRecord | None:
     return next((record for record in records if any(label in labels for label, _ in record.actions)), None)
 
 
 def _since(
-    event: ActionFinished, record: Record, older: Sequence[Record], made: Mapping[ActionId, Made]
+    event: ActionFinished, record: BuildRecord, older: Sequence[BuildRecord], made: Mapping[ActionId, Made]
 ) -> Made | None:
     id_ = event.label, event.action
     found = made.get(id_)

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from axbuild.engine.code.key import Shape
 from axbuild.errors import AxError
-from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Source, Tree, is_tree
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree, is_tree
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class Contents:
             case Tree(entries):
                 for _, part in entries:
                     yield from self.pending(part)
-            case Source():
+            case SourceFiles():
                 return
 
     def content(self, artifact: Artifact) -> Content:
         """What an artifact holds; every action it needs must be done."""
         match artifact:
-            case Source(files, tree):
+            case SourceFiles(files, tree):
                 if not tree:
                     return self._source(files[0][1])
                 return {name: self._source(path) for name, path in files}
@@ -161,7 +161,7 @@ def files_of(content: Content) -> Iterator[File]:
 def said(artifact: Artifact) -> str:
     """An artifact in a user's words: a path of the workspace, or an output of an action."""
     match artifact:
-        case Source(files, tree):
+        case SourceFiles(files, tree):
             return f"{len(files)} files" if tree else files[0][1]
         case Output((label, action), name):
             return f"{name} of {label} {action}"
@@ -175,7 +175,7 @@ def said(artifact: Artifact) -> str:
 
 def known_names(role: str, artifact: Artifact) -> dict[str, str]:
     """role, or role/file -> what the user knows it by (for `why`)."""
-    if isinstance(artifact, Source) and artifact.tree:
+    if isinstance(artifact, SourceFiles) and artifact.tree:
         folders = {path.removesuffix(f"/{name}") for name, path in artifact.files[:1]}
         # The folder stands for files that are not there any more.
         return {f"{role}/{name}": path for name, path in artifact.files} | dict.fromkeys([role], "".join(folders))

@@ -28,7 +28,7 @@ class State(Enum):
     FAILED = "failed"
 
 
-class Result(Protocol):
+class StoredResult(Protocol):
     """The stored result of an action (`store.results.ActionResult`)."""
 
     @property
@@ -42,10 +42,10 @@ class Result(Protocol):
 
 
 @dataclass(frozen=True)
-class Found:
+class Lookup:
     """What the store holds for a key: a whole result; or none, and the outputs it had whose blobs are missing."""
 
-    result: Result | None
+    result: StoredResult | None
     lost: tuple[Cause, ...] = ()
 
 
@@ -55,7 +55,7 @@ class Ran:
 
     id: ActionId
     seconds: float
-    result: Result | None = None
+    result: StoredResult | None = None
     error: AxError | None = None
     peak_memory_bytes: int = 0
 
@@ -71,7 +71,7 @@ class World(Protocol):
 
     def key(self, action: Action, inputs: Inputs) -> Key: ...
 
-    def find(self, key: str) -> Found: ...
+    def find(self, key: str) -> Lookup: ...
 
     def last(self, id_: ActionId) -> str:
         """The key this action last had here, "" if it was never built."""

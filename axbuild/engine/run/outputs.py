@@ -45,7 +45,7 @@ class OutputsNotWritable(AxError):
         super().__init__(f"the outputs in {folder} cannot be written: {reason}")
 
 
-class Outputs:
+class OutputFolders:
     """The output folders of the workspace at `root`."""
 
     def __init__(self, root: Path, blobs: Blobs, stat: StatCache) -> None:

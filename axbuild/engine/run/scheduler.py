@@ -12,11 +12,11 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from axbuild.engine.records.events import MAY_RUN, WOULD_RUN, ActionFinished, ActionStarted, Diagnostic, Stream
+from axbuild.engine.records.events import MAY_RUN, WOULD_RUN, ActionFinished, ActionStarted, Diagnostic, EventStream
 from axbuild.engine.records.explain import Cause, diff, reason
 from axbuild.engine.run.content import Contents, known_names
 from axbuild.engine.run.expansion import FILE, Expansion, read_expansion
-from axbuild.engine.run.nodes import Completed, Goal, Node, Ran, Result, State, World
+from axbuild.engine.run.nodes import Completed, Goal, Node, Ran, State, StoredResult, World
 from axbuild.engine.run.resources import Pool
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
@@ -29,7 +29,7 @@ LOCKED_POLL_SECONDS = 0.05
 REVIVALS = 3
 
 
-class Scheduler:
+class ActionScheduler:
     """`actions` grows by the children of expansions. `reverse` starts the last ready action first."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Scheduler:
         actions: Iterable[Action],
         stages: Mapping[str, Stage],
         world: World,
-        stream: Stream,
+        stream: EventStream,
         pool: Pool,
         *,
         keep_going: bool = False,
@@ -293,7 +293,7 @@ class Scheduler:
         except AxError as error:
             self._fail(ran.id, error, ran.seconds, ran.peak_memory_bytes)
 
-    def _complete(self, id_: ActionId, node: Node, result: Result, status: str, seconds: float) -> None:
+    def _complete(self, id_: ActionId, node: Node, result: StoredResult, status: str, seconds: float) -> None:
         expansion = self._expand(node, result) if node.action.stage.expands else Expansion((), {})
         assert node.key is not None
         node.state = State.DONE
@@ -321,7 +321,7 @@ class Scheduler:
         if stage.expands:
             self._demand_goals()
 
-    def _expand(self, node: Node, result: Result) -> Expansion:
+    def _expand(self, node: Node, result: StoredResult) -> Expansion:
         digest = result.outputs.get(FILE)
         data = self._world.read(digest) if isinstance(digest, str) else b""
         expansion = read_expansion(node.action, data, self._stages)

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
-from axbuild.engine.records.events import ActionFinished, Event, Stream, TestResult
+from axbuild.engine.records.events import ActionFinished, Event, EventStream, TestResult
 from axbuild.engine.run.content import File
-from axbuild.engine.run.scheduler import Scheduler
+from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.workspace.artifact import ActionId, Artifact, Output
@@ -28,10 +28,10 @@ class Verdicts:
     def __init__(
         self,
         targets: Iterable[TargetActions],
-        scheduler: Scheduler,
+        scheduler: ActionScheduler,
         actions: Mapping[ActionId, ActionFinished],
         read: Callable[[File], bytes],
-        stream: Stream,
+        stream: EventStream,
     ) -> None:
         self._scheduler, self._actions, self._read, self._stream = scheduler, actions, read, stream
         self._makers: defaultdict[ActionId, list[TargetActions]] = defaultdict(list)

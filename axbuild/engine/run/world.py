@@ -11,8 +11,8 @@ from axbuild.codes import USER_ERROR, exit_code_of
 from axbuild.engine.code.key import Key, Shape, key_of
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
-from axbuild.engine.run.nodes import Found, Inputs, Lock, Ran
-from axbuild.engine.workers.local import Job, Outcome, StageKilled, StageTimedOut, Workers
+from axbuild.engine.run.nodes import Inputs, Lock, Lookup, Ran
+from axbuild.engine.workers.local import StageKilled, StageOutcome, StageRun, StageTimedOut, Workers
 from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
 from axbuild.errors import AxError, Place
 from axbuild.graph.actions import Action
@@ -108,17 +108,17 @@ class LocalWorld:
         self._maps[code.digest] = code.modules
         return key_of(stage.ref, code, action.params, shapes, platform)
 
-    def find(self, key: str) -> Found:
+    def find(self, key: str) -> Lookup:
         result = self.store.results.get(key)
         if result is None:
-            return Found(None)
+            return Lookup(None)
         lost = tuple(
             Cause("blob", name, digest, "missing")
             for name, shape in result.outputs.items()
             for digest in ([shape] if isinstance(shape, str) else shape.values())
             if not self.store.blobs.has(digest)
         )
-        return Found(None, lost) if lost else Found(result)
+        return Lookup(None, lost) if lost else Lookup(result)
 
     def last(self, id_: ActionId) -> str:
         return self.store.results.last_key(self.state.id, *id_) or ""
@@ -153,7 +153,7 @@ class LocalWorld:
             raise
         self._started[scratch.name] = started
         closure = self.code.closure(action.stage)
-        self._workers.submit(Job(scratch.name, action.stage, closure, dict(action.params), paths, scratch))
+        self._workers.submit(StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch))
 
     def _given(self, content: Content) -> FileInput | TreeInput:
         if isinstance(content, File):
@@ -165,7 +165,7 @@ class LocalWorld:
     def wait(self, timeout: float | None) -> list[Ran]:
         return [self._ended(outcome) for outcome in self._workers.wait(timeout)]
 
-    def _ended(self, outcome: Outcome) -> Ran:
+    def _ended(self, outcome: StageOutcome) -> Ran:
         started = self._started.pop(outcome.id)
         id_, memory = started.action.id, outcome.peak_memory_bytes
         try:
@@ -181,7 +181,7 @@ class LocalWorld:
             discard(started.scratch)
         return Ran(id_, outcome.seconds, result, peak_memory_bytes=memory)
 
-    def _store(self, started: _Started, outcome: Outcome) -> ActionResult:
+    def _store(self, started: _Started, outcome: StageOutcome) -> ActionResult:
         outputs = collect(started.scratch, started.action.stage, self.store.blobs)
         result = ActionResult(
             started.key.record,

@@ -34,7 +34,7 @@ _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 
 
 @dataclass(frozen=True)
-class Job:
+class StageRun:
     """One run of a stage. inputs: role -> path or paths; the outputs appear in `scratch / "out"`.
 
     timeout: seconds after which it is killed, or None.
@@ -50,7 +50,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageOutcome:
     """What became of a job. error: the record of an AxError, None when ok. diagnostics: {"code", "sentence"}.
 
     seconds: of the stage itself. signal: what killed it, if anything did. log: the tail of what it printed.
@@ -144,17 +144,17 @@ class Workers:
         self._channel: socket.socket | None = None
         self._said: IO[bytes] | None = None
         self._in = b""
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, StageRun] = {}
         self._running: dict[str, tuple[float, int]] = {}
         self._closures: dict[tuple[str, str], int] = {}
-        self._done: deque[Outcome] = deque()
+        self._done: deque[StageOutcome] = deque()
 
     def warm(self) -> None:
         """Start the zygote now, beside what the client still has to do: a job is sure to come."""
         if self._channel is None:
             self._start()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: StageRun) -> None:
         """Hand a job over; its outcome comes out of `wait`."""
         if job.id in self._jobs:
             raise ValueError(f"job {job.id!r} is already running")
@@ -164,7 +164,7 @@ class Workers:
         except ConnectionError:
             self._drain()
 
-    def wait(self, timeout: float | None = None) -> list[Outcome]:
+    def wait(self, timeout: float | None = None) -> list[StageOutcome]:
         """The outcomes that have come in, at least one; empty after `timeout` seconds or when nothing runs."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._done and self._jobs and self._channel is not None:
@@ -208,7 +208,7 @@ class Workers:
         self._process = None
         return status
 
-    def _record(self, job: Job) -> dict[str, Any]:
+    def _record(self, job: StageRun) -> dict[str, Any]:
         outputs = [*job.stage.outputs, *([EXPANSION] if job.stage.expands else [])]
         return {
             "id": job.id,
@@ -222,7 +222,7 @@ class Workers:
             "timeout": job.timeout,
         }
 
-    def _number(self, job: Job) -> int:
+    def _number(self, job: StageRun) -> int:
         """A short name for the closure, whose content crosses once."""
         identity = (job.stage.ref, job.closure.code.digest)
         if identity not in self._closures:
@@ -314,7 +314,7 @@ class Workers:
         error = WorkerDied(status, self._said.read().decode("utf-8", "replace"))
         self._said.close()
         for job in self._jobs.values():
-            self._done.append(Outcome(job.id, False, error.record(), signal=-status if status < 0 else None))
+            self._done.append(StageOutcome(job.id, False, error.record(), signal=-status if status < 0 else None))
         self._jobs.clear()
         self._running.clear()
 
@@ -335,16 +335,16 @@ def environment() -> dict[str, str]:
     return {**passed, **one, "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/nonexistent"}
 
 
-def _outcome(job: Job, message: dict[str, Any]) -> Outcome:
+def _outcome(job: StageRun, message: dict[str, Any]) -> StageOutcome:
     name = job.stage.function
     if message["ending"] in ("changed", "syntax"):
-        return Outcome(job.id, False, CodeChanged(name, message["path"]).record())
+        return StageOutcome(job.id, False, CodeChanged(name, message["path"]).record())
     if message["ending"] == "unstarted":
-        return Outcome(job.id, False, StageNotStarted(name, message["path"]).record())
+        return StageOutcome(job.id, False, StageNotStarted(name, message["path"]).record())
     if "pid" not in message:
-        return Outcome(job.id, False, Cancelled(name).record())
+        return StageOutcome(job.id, False, Cancelled(name).record())
     report, peak, elapsed = message["report"], message["peak_memory_bytes"], message["elapsed"]
-    outcome = Outcome(
+    outcome = StageOutcome(
         job.id, False, peak_memory_bytes=peak, signal=message["signal"], log=message["log"], seconds=elapsed
     )
     if report is not None:

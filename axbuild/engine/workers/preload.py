@@ -16,7 +16,7 @@ from typing import Any
 from axbuild.engine.workers.guard import FIRST_PARTY, Finder, hide, own_file, readable, show
 
 
-class CodeChanged(Exception):
+class FileChanged(Exception):
     """A file of a stage's code or data is no longer what the action's key says."""
 
 
@@ -47,7 +47,7 @@ class Preload:
         self._hidden: dict[str, ModuleType] = {}
 
     def view(self, number: int) -> View:
-        """The closure's view, with its modules loaded; raises CodeChanged and SyntaxError."""
+        """The closure's view, with its modules loaded; raises FileChanged and SyntaxError."""
         closure = self.closures[number]
         for path, digest in closure["data"].values():
             self._verify_data(path, digest)
@@ -127,7 +127,7 @@ class Preload:
         try:
             found = os.stat(path)  # noqa: PTH116  # text, and asked for each action
         except OSError:
-            raise CodeChanged(path) from None
+            raise FileChanged(path) from None
         seen = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns)
         if self._data.get(path) != (seen, digest):
             _verified(path, digest)
@@ -138,7 +138,7 @@ def _verified(path: str, digest: str) -> bytes:
     try:
         data = Path(path).read_bytes()
     except OSError:
-        raise CodeChanged(path) from None
+        raise FileChanged(path) from None
     if sha256(data).hexdigest() != digest:
-        raise CodeChanged(path)
+        raise FileChanged(path)
     return data

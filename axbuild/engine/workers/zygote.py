@@ -26,7 +26,7 @@ if __name__ == "__main__":  # run as a script: its own package is beside it, and
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from axbuild.engine.workers import child
-from axbuild.engine.workers.preload import CodeChanged, Preload, View
+from axbuild.engine.workers.preload import FileChanged, Preload, View
 
 LOG_TAIL_BYTES = 16384
 _RECEIVE_BYTES = 1 << 16
@@ -113,7 +113,7 @@ class Zygote:
     def _start(self, job: dict[str, Any]) -> None:
         try:
             view = self.code.view(job["n"])
-        except CodeChanged as changed:
+        except FileChanged as changed:
             self._tell(done=job["id"], ending="changed", path=str(changed))
             return
         except SyntaxError as error:

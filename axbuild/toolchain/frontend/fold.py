@@ -9,7 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
-from axbuild.toolchain.graph import ORIGINS
+from axbuild.toolchain.graph import ORIGINS, is_static
 
 MAX_ELEMENTS = 2**28
 """elements of a folded constant; a bigger one stays computed"""
@@ -27,7 +27,8 @@ def fold(model: ir.Model) -> None:
     _bypass_all(model.graph)
     fold_constants(
         model,
-        onnx_shape_inference=True,
+        # It follows shapes that only folding settles, at the price of a message a node.
+        onnx_shape_inference=not all(is_static(value) for node in model.graph for value in node.outputs),
         input_size_limit=MAX_ELEMENTS,
         output_size_limit=MAX_ELEMENTS,
         should_fold=_is_worth_it,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,16 @@ import onnx_ir as ir
 
 from axbuild.toolchain.frontend.affine import weights_of
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
-from axbuild.toolchain.graph import constant_input, has_one_reader, input_of, integers, is_constant, needed_input, text
+from axbuild.toolchain.graph import (
+    Array,
+    constant_input,
+    has_one_reader,
+    input_of,
+    integers,
+    is_constant,
+    needed_input,
+    text,
+)
 
 
 @dataclass(frozen=True)
@@ -36,28 +46,13 @@ class FusePad(Rewrite[Padded]):
             return NoMatch("Pad output has another reader")
         if not is_constant(node.inputs[1]):
             return NoMatch("Conv weights are not constant")
-        pads = self._zero_pads(pad)
+        pads = spatial_pads(pad, lambda fill: not np.any(fill), "Pad fills with another value than zero")
         if isinstance(pads, NoMatch):
             return pads
         if text(node, "auto_pad", "NOTSET") != "NOTSET":
             return NoMatch("Conv has auto_pad")
         own = integers(node, "pads", (0,) * len(pads))
         return Padded(pad, tuple(a + b for a, b in zip(pads, own, strict=True)))
-
-    def _zero_pads(self, pad: ir.Node) -> tuple[int, ...] | NoMatch:
-        """Pads of the spatial axes, all begins first."""
-        if text(pad, "mode", "constant") != "constant":
-            return NoMatch("Pad repeats pixels")
-        fill = constant_input(pad, 2) if input_of(pad, 2) is not None else np.zeros(())
-        amounts = constant_input(pad, 1)
-        if amounts is None or fill is None or input_of(pad, 3) is not None:
-            return NoMatch("Pad has operands that are not constant, or names axes")
-        if np.any(fill != 0):
-            return NoMatch("Pad fills with another value than zero")
-        begins, ends = np.split(amounts, 2)
-        if np.any(amounts < 0) or np.any(begins[:2]) or np.any(ends[:2]):
-            return NoMatch("Pad crops, or pads the batch or the channels")
-        return tuple(int(item) for item in (*begins[2:], *ends[2:]))
 
     def replace(self, node: ir.Node, found: Padded, edit: Edit) -> ir.Value:
         settled = {**attributes(node), "pads": list(found.pads)}
@@ -68,3 +63,19 @@ class FusePad(Rewrite[Padded]):
         weight, bias = weights_of(node)
         gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
         return Rounding(math.prod(weight.shape[1:]), ((needed_input(found.pad, 0), gain),), np.abs(bias))
+
+
+def spatial_pads(pad: ir.Node, accepts: Callable[[Array], bool], otherwise: str) -> tuple[int, ...] | NoMatch:
+    """Pads of the spatial axes, all begins first; `otherwise` is the reason where `accepts` refuses the filling."""
+    if text(pad, "mode", "constant") != "constant":
+        return NoMatch("Pad repeats pixels")
+    fill = constant_input(pad, 2) if input_of(pad, 2) is not None else np.zeros(())
+    amounts = constant_input(pad, 1)
+    if amounts is None or fill is None or input_of(pad, 3) is not None:
+        return NoMatch("Pad has operands that are not constant, or names axes")
+    if not accepts(fill):
+        return NoMatch(otherwise)
+    begins, ends = np.split(amounts, 2)
+    if np.any(amounts < 0) or np.any(begins[:2]) or np.any(ends[:2]):
+        return NoMatch("Pad crops, or pads the batch or the channels")
+    return tuple(int(item) for item in (*begins[2:], *ends[2:]))

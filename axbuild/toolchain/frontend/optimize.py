@@ -19,6 +19,7 @@ from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
+from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
@@ -33,6 +34,7 @@ from axbuild.toolchain.graph import ORIGINS
 REWRITES: tuple[Rewrite[Any], ...] = (
     ExplicitPads(),
     FusePad(),
+    FusePoolPad(),
     NormalizeGemm(),
     FuseBatchNorm(),
     FuseAffine(),
@@ -151,8 +153,18 @@ def _first_nodes(model: LightModel, count: int) -> LightModel:
     return LightModel(proto, weights)
 
 
+def _leave_out_unread(model: LightModel) -> None:
+    """An input that nothing reads would demand calibration data."""
+    read = {name for node in model.proto.graph.node for name in node.input}
+    for value in model.inputs:
+        if value.name not in read:
+            warnings.warn(AxWarning("AX310", f"input '{value.name}' is left out: no node reads it"), stacklevel=2)
+            model.proto.graph.input.remove(value)
+
+
 def _finished(model: LightModel) -> LightModel:
     """Static shapes, and nothing of the exporter's machine: no stack traces, no comments."""
+    _leave_out_unread(model)
     shapes.infer(model)
     shapes.require_static(model)
     proto = model.proto

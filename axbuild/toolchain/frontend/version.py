@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import onnx
 from onnx import FunctionProto, ModelProto, NodeProto, inliner, version_converter
 
 from axbuild.toolchain.frontend.light import LightModel, array_of, is_large, lift_constants
 from axbuild.toolchain.frontend.naming import name_nodes
+from axbuild.toolchain.frontend.old_resize import old_rules, state_rules
 from axbuild.toolchain.frontend.shapes import forget_shapes
 from axbuild.toolchain.frontend.support import UnsupportedModelError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, ORIGINS
@@ -36,32 +37,27 @@ def open_functions(model: LightModel) -> None:
 
 
 def _check_growth(model: ModelProto) -> None:
-    functions = {(function.domain, function.name): function for function in model.functions}
     sizes: dict[tuple[str, str], int] = {}
 
     def size(nodes: Iterable[NodeProto]) -> int:
-        return sum(sizes[key] if (key := (node.domain, node.op_type)) in sizes else 1 for node in nodes)
+        return sum(sizes.get((node.domain, node.op_type), 1) for node in nodes)
 
-    for function in _inner_first(functions):
+    for function in _inner_first(model.functions):
         sizes[function.domain, function.name] = min(size(function.node), MAX_NODES + 1)
     if size(model.graph.node) > MAX_NODES:
         raise UnsupportedModelError(f"the model's functions open into more than {MAX_NODES} nodes")
 
 
-def _inner_first(functions: dict[tuple[str, str], FunctionProto]) -> list[FunctionProto]:
-    """Functions behind those they call; raises UnsupportedModelError for one that calls itself."""
-    done: dict[tuple[str, str], FunctionProto] = {}
-    waiting = dict(functions)
+def _inner_first(functions: Iterable[FunctionProto]) -> Iterator[FunctionProto]:
+    """Functions behind those they call; ONNX's checker has refused those that call themselves."""
+    waiting = {(function.domain, function.name): function for function in functions}
     while waiting:
         ready = [
             key
             for key, function in waiting.items()
             if not any((node.domain, node.op_type) in waiting for node in function.node)
         ]
-        if not ready:
-            raise UnsupportedModelError(f"function {next(iter(waiting))[1]} of the model calls itself")
-        done |= {key: waiting.pop(key) for key in ready}
-    return list(done.values())
+        yield from (waiting.pop(key) for key in ready)
 
 
 def to_opset(model: LightModel) -> LightModel:
@@ -76,6 +72,7 @@ def to_opset(model: LightModel) -> LightModel:
     if version < OPSET:
         before = {node.name: list(node.metadata_props) for node in proto.graph.node}
         producers = _producers(proto.graph.node)
+        resizing = old_rules(proto, version)
         try:
             proto = version_converter.convert_version(proto, OPSET)
         except RuntimeError as error:
@@ -83,6 +80,7 @@ def to_opset(model: LightModel) -> LightModel:
                 f"the model cannot be converted from opset {version} to {OPSET}: {str(error).splitlines()[0]}",
                 hint=f"export it with opset {OPSET}",
             ) from None
+        state_rules(proto.graph.node, resizing)
         name_nodes(proto.graph.node)
         for node in proto.graph.node:
             if not node.metadata_props:

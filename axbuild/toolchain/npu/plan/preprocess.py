@@ -15,12 +15,11 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputProcessor, processor_of
 from axbuild.toolchain.graph import Array, Shape
-from axbuild.toolchain.kinds.arithmetic import every_code, quantise
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Normalize
 from axbuild.toolchain.kinds.codes import FP32, U8, ElementType, Grid
 from axbuild.toolchain.kinds.mover import Transpose
-from axbuild.toolchain.kinds.table import ChannelTable
+from axbuild.toolchain.kinds.table import ChannelTable, normalise_table
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
 COLORS = ("BGR", "RGB", "GRAY")
@@ -106,10 +105,8 @@ class Source:
         if self.type != U8 or not self.image:
             return None
         mean, std = self.normalisation() or (np.zeros(self.shape[1], np.float32), np.ones(self.shape[1], np.float32))
-        raw = every_code(U8).astype(np.float32)
-        rows = np.stack([quantise((raw - m) / s, y) for m, s in zip(mean, std, strict=True)])
         move: list[Kind] = [Transpose(U8, NHWC_TO_NCHW)] if self.layout == "NHWC" else []
-        return [*move, ChannelTable(RAW, y, rows, 1)]
+        return [*move, ChannelTable(RAW, y, normalise_table(mean, std, RAW, y), 1)]
 
 
 def sources_of(inputs: Mapping[str, tuple[ElementType, Shape]], processors: tuple[InputProcessor, ...]) -> list[Source]:

@@ -1,0 +1,70 @@
+"""What a compiled model holds, for people and programs: the function behind `axbuild inspect`."""
+
+from __future__ import annotations
+
+import json as text
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from axbuild.toolchain.axmodel.container import BACKEND, SHORT_DTYPES, Container, Tensor
+from axbuild.toolchain.axmodel.read import read
+
+
+def inspect(file: Path, json: bool) -> None:
+    """Print the facts of the container in `file`. Raises MalformedError or ForeignError."""
+    content = file.read_bytes()
+    container = read(content, file.name)
+    found = {"file": file.name, "bytes": len(content)} | facts(container)
+    print(text.dumps(found) if json else "\n".join(_lines(found)))
+
+
+def facts(container: Container) -> dict[str, Any]:
+    """Chip, batches, boundary tensors (shapes of one sample), subgraphs with the size of each program, parameters."""
+    return {
+        "backend": BACKEND,
+        "target_hardware": container.target_hardware,
+        "npu_mode": container.npu_mode,
+        "batches": container.batches(),
+        "inputs": [_tensor(tensor) for tensor in container.inputs],
+        "outputs": [_tensor(tensor) for tensor in container.outputs],
+        "subgraphs": [
+            {
+                "name": subgraph.name,
+                "inputs": subgraph.inputs,
+                "outputs": subgraph.outputs,
+                "program_bytes": {batch: len(program) for batch, program in sorted(subgraph.programs.items())},
+            }
+            for subgraph in container.subgraphs
+        ],
+        "parameter_bytes": len(container.params),
+        "sources": container.sources,
+    }
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "dtype": SHORT_DTYPES[tensor.dtype],
+        "shape": tensor.shape,
+        "layout": tensor.layout,
+        "color": tensor.color,
+    }
+
+
+def _lines(found: dict[str, Any]) -> Iterable[str]:
+    yield f"{found['file']}: {found['bytes']:,} bytes, {found['backend']}"
+    yield f"chip        {found['target_hardware']} {found['npu_mode']}"
+    yield f"batches     {', '.join(map(str, found['batches']))}"
+    for kind in ("inputs", "outputs"):
+        for number, tensor in enumerate(found[kind]):
+            shape = "x".join(map(str, tensor["shape"]))
+            words = [tensor["name"], tensor["dtype"], shape, tensor["layout"], tensor["color"]]
+            yield f"{'' if number else kind:<11} {' '.join(filter(None, words))}"
+    for number, subgraph in enumerate(found["subgraphs"]):
+        sizes = ", ".join(f"{size:,} at batch {batch}" for batch, size in subgraph["program_bytes"].items())
+        ends = f"{', '.join(subgraph['inputs'])} -> {', '.join(subgraph['outputs'])}"
+        yield f"{'' if number else 'subgraphs':<11} {subgraph['name']}: {ends}; program bytes {sizes}"
+    yield f"parameters  {found['parameter_bytes']:,} bytes"
+    for number, (name, digest) in enumerate(sorted(found["sources"].items())):
+        yield f"{'' if number else 'made from':<11} {name} {digest}"

@@ -1,0 +1,51 @@
+"""The switches of a float model: what each one runs, what it hands over, and what it must not run again."""
+
+from __future__ import annotations
+
+import json
+
+import onnx
+import pytest
+
+from zoo_workspace import Zoo, copy_package, copy_zoo
+
+TARGETS = ("//digits:float", "//digits:check")
+SOURCE = 'src = "digits.onnx"'
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    room = tmp_path_factory.mktemp("zoo")
+    zoo = Zoo(copy_zoo(room / "workspace"), room / "cache", copy_package(room / "package"))
+    zoo.build(*TARGETS)
+    return zoo
+
+
+def test_a_float_model_hands_over_its_graph_and_its_interface(zoo: Zoo) -> None:
+    zoo.build(*TARGETS)
+    folder = zoo.root / "axbuild-out/digits/float"
+    assert sorted(path.name for path in folder.iterdir()) == ["interface.json", "optimized.onnx"]
+    assert onnx.load(folder / "optimized.onnx").producer_name == "axbuild"
+
+
+def test_the_check_of_the_model_runs_alone_and_is_judged(zoo: Zoo) -> None:
+    with zoo.edited("digits/BUILD.toml", SOURCE, f"{SOURCE}\nmodel_check = true"):
+        outcome = zoo.build(*TARGETS)
+        assert outcome.executed == ["model_check"]
+        verdict = json.loads((zoo.root / "axbuild-out/digits/float/model_check.json").read_text())
+        assert verdict["passed"]
+        assert verdict["sentence"].startswith("every output of the optimised model agrees with the original's")
+    (result,) = [event for event in outcome.events if event["event"] == "test_result" and event["label"] == TARGETS[0]]
+    assert result["passed"]
+
+
+def test_the_tensors_of_the_check_are_an_output_where_asked(zoo: Zoo) -> None:
+    with zoo.edited("digits/BUILD.toml", SOURCE, f"{SOURCE}\nsave_tensors_data = true"):
+        assert zoo.build(*TARGETS).executed == ["model_check"]
+        names = json.loads((zoo.root / "axbuild-out/digits/float/tensors/names.json").read_text())
+    assert sorted(names) == ["input_0.npy", "optimized_0.npy", "original_0.npy"]
+
+
+def test_a_switch_that_leaves_the_graph_as_it_was_quantises_nothing_again(zoo: Zoo) -> None:
+    with zoo.edited("digits/BUILD.toml", SOURCE, f"{SOURCE}\ndisable_transformation_check = true"):
+        assert zoo.build(*TARGETS).executed == ["optimize"]

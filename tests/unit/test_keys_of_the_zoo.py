@@ -1,0 +1,71 @@
+"""What the keys of the example's actions hang on, and what not: sets of keys before and after an edit of the code."""
+
+import re
+
+import pytest
+
+from key_world import KeyWorld
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return KeyWorld(tmp_path_factory.mktemp("keys"))
+
+
+def comment(text: str) -> str:
+    return text + "# one more line\n"
+
+
+def test_every_stage_has_a_key_and_no_two_actions_share_one(world):
+    stages = {name.rpartition(" ")[2].rpartition(":")[2] for name in world.before}
+    assert {"optimize", "decode", "observe", "merge", "quantize", "partition", "split", "compile_subgraph"} < stages
+    assert {"fuse", "simulate", "reference", "compare", "preflight"} < stages
+    assert len(set(world.before.values())) == len(world.before)
+
+
+def test_a_new_error_code_moves_no_key(world):
+    def add(text: str) -> str:
+        return text.replace('    "AX500":', '    "AX499": (USER_ERROR, "something new"),\n    "AX500":')
+
+    assert world.moved_by("axbuild/codes.py", add) == set()
+
+
+def test_a_release_number_moves_no_key(world):
+    assert world.moved_by("axbuild/version.py", lambda text: re.sub(r'"\d.*"', '"9.9.9"', text)) == set()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "axbuild/cli/app.py",
+        "axbuild/engine/build.py",
+        "axbuild/engine/run/scheduler.py",
+        "axbuild/engine/code/key.py",
+        "axbuild/graph/plan.py",
+        "axbuild/report/lines.py",
+        "axbuild/store/store.py",
+        "axbuild/workspace/rulepack.py",
+        "axbuild/rules.py",
+        "axbuild/toolchain/axmodel/inspect.py",
+        "rules/quant_model.py",
+        "rules/_nouns.py",
+    ],
+)
+def test_code_that_no_stage_computes_with_moves_no_key(world, file):
+    assert world.moved_by(file, comment) == set()
+
+
+def test_what_nearly_all_stages_share_moves_their_keys(world):
+    alone = {"//digits:check compare", "//digits:axmodel split"}  # these two have no error of their own to raise
+    assert world.moved_by("axbuild/errors.py", comment) == world.before.keys() - alone
+
+
+def test_a_stage_of_its_own_moves_its_own_key_alone(world):
+    assert world.moved_by("axbuild/toolchain/axmodel/compare.py", comment) == {"//digits:check compare"}
+
+
+def test_a_changed_attribute_moves_the_key_of_the_stage_that_reads_it(world):
+    def other_default(text: str) -> str:
+        return text.replace('params={"level": t.level}', 'params={"level": t.level, "more": 1}')
+
+    assert world.moved_by("rules/check.py", other_default) == {"//digits:check compare"}
