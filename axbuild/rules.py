@@ -12,7 +12,7 @@ from axbuild.workspace.rulepack import standard_module
 
 
 def __getattr__(name: str) -> Any:
-    nouns = standard_module("_nouns")
-    if name.startswith("_") or not hasattr(nouns, name):
+    found = None if name.startswith("_") else getattr(standard_module("_nouns"), name, None)
+    if found is None:
         raise AttributeError(f"the standard rules give nothing called '{name}'")
-    return getattr(nouns, name)
+    return found

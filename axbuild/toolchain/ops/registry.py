@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from axbuild.toolchain.ops.activation import HardSwish, LeakyRelu
 from axbuild.toolchain.ops.add import Add
 from axbuild.toolchain.ops.base import Op
 from axbuild.toolchain.ops.clamp import Clip, Relu
@@ -12,8 +13,11 @@ from axbuild.toolchain.ops.conv import Conv
 from axbuild.toolchain.ops.gather import Gather
 from axbuild.toolchain.ops.gemm import Gemm, MatMul
 from axbuild.toolchain.ops.layout import Dropout, Flatten, Identity, Reshape, Squeeze, Transpose, Unsqueeze
+from axbuild.toolchain.ops.norm import LayerNormalization
 from axbuild.toolchain.ops.pad import Pad
-from axbuild.toolchain.ops.pool import AveragePool, GlobalAveragePool, MaxPool, ReduceMean
+from axbuild.toolchain.ops.pairwise import Div, Max, Min, Mul, Sub, Where
+from axbuild.toolchain.ops.pool import AveragePool, MaxPool
+from axbuild.toolchain.ops.reduce import GlobalAveragePool, ReduceMax, ReduceMean
 from axbuild.toolchain.ops.softmax import Softmax
 from axbuild.toolchain.ops.split import Split
 
@@ -25,23 +29,33 @@ OPS: dict[str, Op] = {
         Clip(),
         Concat(),
         Conv(),
+        Div(),
         Dropout(),
         Flatten(),
         Gather(),
         Gemm(),
         GlobalAveragePool(),
+        HardSwish(),
         Identity(),
+        LayerNormalization(),
+        LeakyRelu(),
         MatMul(),
+        Max(),
         MaxPool(),
+        Min(),
+        Mul(),
         Pad(),
+        ReduceMax(),
         ReduceMean(),
         Relu(),
         Reshape(),
         Softmax(),
         Split(),
         Squeeze(),
+        Sub(),
         Transpose(),
         Unsqueeze(),
+        Where(),
     )
 }
 """op_type in ONNX's default domain -> op"""

@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 from onnx import helper, numpy_helper
 
-from axbuild.toolchain.graph import ORIGINS, Array, Names, constant_of, origins_of, tensor_names
+from axbuild.toolchain.graph import ORIGINS, Array, Names, constant_of, origins_of
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
@@ -99,7 +99,7 @@ def _describe(proto: onnx.NodeProto | onnx.ValueInfoProto, metadata: dict[str, s
 
 def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
     """The quantised model: inputs and outputs are the float model's, by name, order, type and shape."""
-    emission = Emission(_names(graph), _plain_tensors(graph, parts))
+    emission = Emission(_names(graph, parts), _plain_tensors(graph, parts))
     for value in (*graph.inputs, *(output for node in graph for output in node.outputs if output.name)):
         emission.shapes[value.name or ""] = _dims(value)
     for value in graph.inputs:
@@ -114,12 +114,12 @@ def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
     return _model(graph, emission)
 
 
-def _names(graph: ir.Graph) -> Names:
-    """Every name of the float graph, of tensors and nodes alike: no name of ours may be one of these."""
-    names = tensor_names(graph)
-    for node in graph:
-        names.free(node.name or "")
-    return names
+def _names(graph: ir.Graph, parts: Sequence[Part]) -> Names:
+    """What stands in the quantised model under the float model's own name: no name of ours may be one of these."""
+    tensors = [*graph.inputs, *(output for node in graph for output in node.outputs)]
+    floats = [part.fused.node for part in parts if part.site.form is Form.FLOAT]
+    constants = [value for node in floats for value in node.inputs if value is not None]
+    return Names([*(value.name for value in (*tensors, *constants)), *(node.name for node in graph)])
 
 
 def _plain_tensors(graph: ir.Graph, parts: Sequence[Part]) -> set[str]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from axbuild.errors import AxError
+from axbuild.toolchain.kinds.codes import TYPES
 
 FORMAT = "axref-job/2"
 MAGIC = b"axref\x00\x00\x02"
@@ -29,7 +30,7 @@ MAGIC = b"axref\x00\x00\x02"
 PARAMS, SWAP, OCM = "params", "ddr_swap", "ocm_base"
 ITEM_BYTES = {
     name: int(np.dtype(name).itemsize)
-    for name in ("uint8", "int8", "uint16", "int16", "int32", "uint32", "int64", "float32", "float64")
+    for name in (*dict.fromkeys(kind.carried for kind in TYPES), "uint32", "int64", "float64")
 }
 """what an operand may hold; the wide ones are packed constants"""
 
