@@ -32,7 +32,7 @@ MODEL_WING = (
     ("toolchain/ops",),
     ("toolchain/frontend", "toolchain/data"),
     ("toolchain/quant",),
-    ("toolchain/npu/chips", "toolchain/npu/net", "toolchain/npu/program"),
+    ("toolchain/npu/chips", "toolchain/npu/net", "toolchain/npu/options", "toolchain/npu/program"),
     ("toolchain/npu/lower", "toolchain/npu/simulator"),
     ("toolchain/npu/plan", "toolchain/npu/layout"),
     ("toolchain/npu/compile",),

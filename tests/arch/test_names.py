@@ -7,8 +7,8 @@ from pathlib import Path
 TOP = Path(__file__).parents[2]
 STILL_TWICE = {
     *("Add", "AveragePool", "Concat", "Conv", "GlobalAveragePool", "MatMul", "MaxPool", "Mover", "Pad", "Reshape"),
-    *("Softmax", "Transpose", "Emission", "Limit", "NotFiniteError", "Op", "Plan", "Settled", "Site", "Source"),
-    *("Place", "Tensor"),
+    *("Softmax", "Transpose", "Emission", "Limit", "NotFiniteError", "Op", "Plan", "Settled", "Site"),
+    "Place",
 }
 """names that the model wing still has to give one meaning; take out what is mended, add nothing"""
 

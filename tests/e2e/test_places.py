@@ -1,9 +1,8 @@
-"""A model that runs in part on the CPU, through the command line: what is said, what is checked, what an edit reruns."""
+"""A model that runs in part on the CPU, through the command line: what is said, checked, and run again by an edit."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import onnx

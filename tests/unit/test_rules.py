@@ -11,17 +11,12 @@ from npu_world import CHIPS
 from onnx import helper
 
 from axbuild.codes import exit_code_of
-from axbuild.engine.run.expansion import read_expansion
-from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError
 from axbuild.graph.layout import lay_out
 from axbuild.graph.plan import plain
 from axbuild.graph.targets import load
-from axbuild.toolchain.axmodel.answers import answers
 from axbuild.toolchain.npu.compile import compile_subgraph
 from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
-from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition, PlannedSubgraph
 from axbuild.workspace.artifact import Entry, Output, Result, SourceFiles, Tree
 from axbuild.workspace.workspace import Workspace
 
@@ -500,25 +495,6 @@ def test_a_compilation_takes_what_split_hands_on(lay):
     split = actions["axmodel", "split"].params
     handed = {"chip": split["chip"], "options": split["options"], "batch": 1}
     assert fits(handed, typing.get_type_hints(compile_subgraph)["params"])
-
-
-def test_a_check_s_children_take_what_its_expansion_hands_on(lay, tmp_path):
-    actions, _ = lay(EVERYTHING)
-    action = actions["check", "answers"]
-    params = params_of(answers, action.params)
-    for place in (NPU, CPU):
-        folder = tmp_path / place
-        folder.mkdir()
-        x, y = (BoundaryTensor(name, "float32", (1, 4)) for name in "xy")
-        Partition("AX650", (x,), (y,), (), (PlannedSubgraph("s", place, ("x",), ("y",)),)).write(folder)
-        answers(folder, folder, folder, [], folder, **params)
-        stages = Workspace.find(tmp_path, environ={}).rules.stages
-        expansion = read_expansion(action, (folder / "expansion.json").read_bytes(), stages)
-        assert list(expansion.result) == ["reference/", "simulated/"]
-        for child in expansion.children:
-            function = getattr(importlib.import_module(child.stage.module), child.stage.function)
-            assert {*child.inputs, "out", "params"} == inspect.signature(function).parameters.keys()
-            assert fits(child.params, typing.get_type_hints(function)["params"])
 
 
 def test_the_model_of_these_tests_is_one():
