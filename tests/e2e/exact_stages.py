@@ -84,9 +84,9 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
     )
     model = quant / "quant_axmodel.onnx"
     settings = {"target_hardware": "AX650", "input_processors": [PROCESSOR]}
-    parts = runner.run(f"{toolchain}.npu.partition:partition", "partition", settings, model=model) / "partition"
+    parts = runner.run(f"{toolchain}.npu.plan.partition:partition", "partition", settings, model=model) / "partition"
     settings = CHIP | {"batches": [1, 2], "ddr_bw_limit": 0.0}
-    split = runner.run(f"{toolchain}.npu.split:split", "split", settings, partition=parts)
+    split = runner.run(f"{toolchain}.npu.plan.split:split", "split", settings, partition=parts)
     programs = runner.expand(split, {"partition": parts})
     settings = CHIP | {"batches": [1, 2]}
     fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=parts, programs=programs)
