@@ -12,6 +12,7 @@ import onnx
 from onnx import ModelProto, ValueInfoProto
 
 from axbuild.errors import AxError
+from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.graph import Shape
 
@@ -105,14 +106,15 @@ def _set_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
 
 def infer(model: LightModel) -> None:
     """Add value_info for every tensor whose shape is known, in place; raises ShapeInferenceError on conflict."""
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model.proto, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        raise ShapeInferenceError(
-            f"shapes do not follow through the model: {_first_fault(str(error))}",
-            hint="check input_shapes against what the model can take",
-        ) from None
-    model.proto = inferred
+    with door(_contradiction):
+        model.proto = onnx.shape_inference.infer_shapes(model.proto, check_type=True, strict_mode=True, data_prop=True)
+
+
+def _contradiction(said: str) -> ShapeInferenceError:
+    return ShapeInferenceError(
+        f"shapes do not follow through the model: {_first_fault(said)}",
+        hint="check input_shapes against what the model can take",
+    )
 
 
 _FAULT = re.compile(r"\(op_type:(\w+), node name: (.*?)\): (?:\[\w+\] )?(.*?)(?= \(op_type:|$)")
