@@ -222,7 +222,7 @@ def differs(name: str, before: Array, after: Array, limit: Array | float) -> str
         changed = int((before != after).sum())
         return f"changed {changed} of {before.size} values of tensor '{name}'" if changed else ""
     with np.errstate(invalid="ignore"):  # infinities are looked at one by one
-        gap = np.subtract(before, after, dtype=np.float32)
+        gap = np.asarray(np.subtract(before, after, dtype=np.float32))
         np.abs(gap, out=gap)
         return "" if (gap <= limit).all() else _told_apart(name, before, after, limit)
 
