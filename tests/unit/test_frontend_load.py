@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -261,6 +262,11 @@ def quantised():
             "tensor 'w' is double; only float32",
             "",
         ),
+        (
+            model([node("Add", ["x", "w"], ["y"])], {"w": normal(3, 16, 16).astype(ml_dtypes.int4)}),
+            "tensor 'w' is int4; only float32",
+            "",
+        ),
     ],
     ids=[
         "typo",
@@ -276,6 +282,7 @@ def quantised():
         "random",
         "weights",
         "double",
+        "four_bits",
     ],
 )
 def test_what_is_not_supported_is_said_with_its_node_or_tensor(tmp_path, proto, sentence, hint):
