@@ -233,6 +233,14 @@ def newer():
     return proto
 
 
+def sparse():
+    proto = model([node("Add", ["x", "w"], ["y"])])
+    values = numpy_helper.from_array(np.float32([2]), "w")
+    indices = numpy_helper.from_array(np.array([1]), "")
+    proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [8]))
+    return proto
+
+
 def quantised():
     weights = {"s": np.float32(1), "z": np.uint8(0)}
     return model([node("QuantizeLinear", ["x", "s", "z"], ["y"], name="q")], weights)
@@ -249,6 +257,7 @@ def quantised():
         (relu(opset=6), f"the model has opset 6; opsets 7 to {OPSET} are", f"export it at opset 7 to {OPSET}"),
         (relu(opset=OPSET + 1), f"the model has opset {OPSET + 1}", f"export it at opset {OPSET} or lower"),
         (relu(opset=999), "the model has opset 999", ""),
+        (sparse(), "weights are sparse: 'w', 1 in all", "export the model with dense weights"),
         (newer(), "the model has IR version 99; versions up to", "save it with an earlier release of onnx"),
         (quantised(), r"the model is quantised already: QuantizeLinear x1 \('q'\)", "give the float model"),
         (model([node("RandomNormal", [], ["y"], name="r", shape=[3])]), r"RandomNormal x1 \('r'\) draws random", ""),
@@ -277,6 +286,7 @@ def quantised():
         "old",
         "new",
         "far",
+        "sparse",
         "ir",
         "quantised",
         "random",

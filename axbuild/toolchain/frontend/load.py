@@ -139,7 +139,7 @@ def _move_out(model: LightModel, tensor: TensorProto, file: Path, start: int, le
             f"initialiser '{tensor.name}' is {dtype} {list(tensor.dims)}, {array_bytes(tensor)} bytes, "
             f"and the model has {length} for it"
         )
-    array: Array = np.fromfile(file, dtype, int(np.prod(tensor.dims)), offset=start).reshape(tuple(tensor.dims))
+    array: Array = np.fromfile(file, dtype, length // dtype.itemsize, offset=start).reshape(tuple(tensor.dims))
     model.move_out(tensor.name, array, tensor.data_type)
 
 

@@ -122,6 +122,11 @@ def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Finding]:
         kind = value.type.tensor_type.elem_type
         if kind not in INPUT_TYPES:
             yield f"input '{value.name}' is {_type_name(kind)}; float32, int32, int64 and bool are supported", ""
+    if sparse := [f"'{tensor.values.name}'" for tensor in model.proto.graph.sparse_initializer]:
+        yield (
+            f"weights are sparse: {', '.join(sparse[:2])}, {len(sparse)} in all",
+            "export the model with dense weights",
+        )
     kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in model.weights.items()}
     kinds |= {tensor.name: tensor.data_type for tensor in model.proto.graph.initializer}
     constants = ((node, item) for node in nodes for item in node.attribute if item.type == onnx.AttributeProto.TENSOR)
