@@ -189,3 +189,14 @@ def test_types_that_numpy_has_not_are_named(tmp_path):
     proto = model([node("Cast", ["x"], ["b"], to=onnx.TensorProto.BFLOAT16), node("Cast", ["b"], ["y"], to=1)])
     with pytest.raises(UnsupportedModelError, match="tensor 'b' is bfloat16; only float32"):
         optimized(proto, tmp_path)
+
+
+def test_results_in_double_are_compared_as_numbers(tmp_path):
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], name="conv"),
+        node("BatchNormalization", ["c", *"kkkv"], ["n"], name="bn"),
+        node("Cast", ["n"], ["y"], to=onnx.TensorProto.DOUBLE),
+    ]
+    proto = model(nodes, {"w": normal(4, 3, 3, 3), "k": normal(4), "v": normal(4) ** 2})
+    proto.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    assert [item.op_type for item in optimized(proto, tmp_path).graph.node] == ["Conv", "Cast"]

@@ -78,11 +78,8 @@ def write(file: BinaryIO, light: ModelProto, weights: Iterable[tuple[TensorProto
     lengths = [len(stub) + len(head) + array.nbytes for (stub, array), head in zip(tensors, heads, strict=True)]
     total = len(graph) + sum(length + len(_tag(_INITIALIZER) + _varint(length)) for length in lengths)
     around = ModelProto()
-    for described, value in light.ListFields():
-        if described.number != _GRAPH:
-            getattr(around, described.name).MergeFrom(value) if described.is_repeated else setattr(
-                around, described.name, value
-            )
+    around.CopyFrom(light)
+    around.ClearField("graph")
     file.write(around.SerializeToString(deterministic=True))
     file.write(_tag(_GRAPH) + _varint(total) + graph)
     for (stub, array), head, length in zip(tensors, heads, lengths, strict=True):
