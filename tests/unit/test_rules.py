@@ -82,10 +82,7 @@ def test_the_whole_chain_is_laid_out(lay):
     actions, targets = lay(CHAIN + AXMODEL + CHECK)
     assert list(actions) == [
         ("float", "optimize"),
-        ("quant", "decode"),
-        ("quant", "observe"),
-        ("quant", "merge"),
-        ("quant", "quantize"),
+        *(("quant", stage) for stage in ("decode", "watch", "observe", "merge", "calibrate", "quantize")),
         ("axmodel", "preflight"),
         ("axmodel", "partition"),
         ("axmodel", "split"),
@@ -103,7 +100,7 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "observe"].params == {"inputs": inputs}
     assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
     assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
-    assert actions["quant", "quantize"].params == {"method": "MinMax"}
+    assert actions["quant", "calibrate"].params == {"method": "MinMax", "layer_configs": []}
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
     target = {"chip": plain(CHIPS["AX650"].support), "input_processors": [processor]}
@@ -127,6 +124,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "quant/quant_axmodel.json",
         "frontend/",
         "compiler/",
+        "compiler/partition.json",
     ]
 
 
