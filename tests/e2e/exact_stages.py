@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine.params import params_of
+from axbuild.engine.workers.params import params_of
 from axbuild.toolchain.npu.chips.table import FOLDER, by_name, chips_of
 from axbuild.workspace.tables import Tables
 
