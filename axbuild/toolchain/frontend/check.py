@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
+from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.rewrite import Match, Rounding
 from axbuild.toolchain.graph import OPSET, Array
@@ -96,14 +97,12 @@ def run(model: LightModel, inputs: Tensors, names: Iterable[str] = ()) -> Tensor
 
 def _values(model: LightModel, inputs: Tensors, names: Iterable[str]) -> dict[str, ort.Value]:
     content = _with_outputs(model.proto, sorted(set(names)))
-    try:
+    with door(lambda said: NotRunnableError(f"onnxruntime does not run the model: {said}")):
         session = ort.open_session(content, level="off", arena=False)
         given = {**inputs, **model.weights}
         feeds = {item.name: ort.Value.ortvalue_from_numpy(given[item.name]) for item in session.get_inputs()}
         outputs = [value.name for value in session.get_outputs()]
         return dict(zip(outputs, session.run_with_ort_values(outputs, feeds), strict=True))
-    except ort.FAILURES as error:
-        raise NotRunnableError(f"onnxruntime does not run the model: {ort.failure_text(error)}") from None
 
 
 def _with_outputs(model: ModelProto, names: list[str]) -> bytes:
@@ -223,7 +222,7 @@ def differs(name: str, before: Array, after: Array, limit: Array | float) -> str
         changed = int((before != after).sum())
         return f"changed {changed} of {before.size} values of tensor '{name}'" if changed else ""
     with np.errstate(invalid="ignore"):  # infinities are looked at one by one
-        gap = np.subtract(before, after, dtype=np.float32)
+        gap = np.asarray(np.subtract(before, after, dtype=np.float32))
         np.abs(gap, out=gap)
         return "" if (gap <= limit).all() else _told_apart(name, before, after, limit)
 

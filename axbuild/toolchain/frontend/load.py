@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend import wire
+from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import INLINE_BYTES, LightModel, array_bytes, is_large
 from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.support import require_supported
@@ -176,10 +177,9 @@ def _read_inner(model: LightModel, folder: Path) -> None:
 
 def _array(tensor: TensorProto) -> Array:
     _dtype(tensor)
-    try:
-        return onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError) as error:
-        raise InvalidModelError(f"initialiser '{tensor.name}' is not {list(tensor.dims)}: {error}") from None
+    with door(lambda said: InvalidModelError(f"initialiser '{tensor.name}' is not {list(tensor.dims)}: {said}")):
+        array: Array = onnx.numpy_helper.to_array(tensor)
+    return array
 
 
 def _constants(model: ModelProto) -> list[TensorProto]:
@@ -261,15 +261,7 @@ def _check_valid(model: LightModel, name: str) -> None:
     counted = Counter(value.name for value in graph.output)
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidModelError(f"{name} is not a valid ONNX model: it has two outputs named '{twice[0]}'")
-    try:
+    with door(lambda said: InvalidModelError(f"{name} is not a valid ONNX model: {said}")):
         onnx.checker.check_model(model.proto)
-    except (onnx.checker.ValidationError, ValueError) as error:
-        raise InvalidModelError(f"{name} is not a valid ONNX model: {_first_lines(str(error))}") from None
-    finally:
-        for tensor in shapeless:
-            tensor.ClearField("shape")
-
-
-def _first_lines(text: str) -> str:
-    """ONNX's own words without the dump of the node that follows them."""
-    return " ".join(line.strip() for line in text.strip().splitlines()[:3] if line.strip())
+    for tensor in shapeless:
+        tensor.ClearField("shape")
