@@ -17,7 +17,7 @@ from axbuild.toolchain.graph import (
     shape_of,
 )
 from axbuild.toolchain.kinds.norm import LayerNorm
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 
 def _normalised(node: ir.Node) -> tuple[int, ...]:
@@ -35,7 +35,7 @@ def _fitted(node: ir.Node, index: int, default: float) -> Array | None:
     return np.broadcast_to(given.astype(np.float64), shape).copy()
 
 
-class LayerNormalization(Op):
+class LayerNormalizationOp(Op):
     """(x - mean) / sqrt(variance + epsilon) scale + bias over the last axes."""
 
     onnx = "LayerNormalization"
@@ -61,7 +61,7 @@ class LayerNormalization(Op):
         "test_layer_normalization_default_axis",
     )
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         weight, bias = _fitted(q.node, 1, 1.0), _fitted(q.node, 2, 0.0)
         if weight is None or bias is None:
             raise ValueError("scale or bias does not fit")

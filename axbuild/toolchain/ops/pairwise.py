@@ -11,7 +11,7 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.island import FloatBinary
 from axbuild.toolchain.kinds.select import Select
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 BOTH_COMPUTED = Limit("its operands must both be computed", lambda n: len(activations_of(n)) == 2)
 
@@ -24,14 +24,14 @@ class Arithmetic(Op):
     clamps = True
     limits = (BOTH_COMPUTED,)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         return q.single(Binary.of(self.operation, q.x(0), q.x(1), q.y, q.lo, q.hi))
 
     def island(self, node: ir.Node) -> Kind:
         return FloatBinary(self.operation)
 
 
-class Sub(Arithmetic):
+class SubOp(Arithmetic):
     """a - b of two activations."""
 
     onnx = "Sub"
@@ -39,7 +39,7 @@ class Sub(Arithmetic):
     cases = ("test_sub", "test_sub_bcast", "test_sub_example")
 
 
-class Mul(Arithmetic):
+class MulOp(Arithmetic):
     """a b of two activations."""
 
     onnx = "Mul"
@@ -47,7 +47,7 @@ class Mul(Arithmetic):
     cases = ("test_mul", "test_mul_bcast", "test_mul_example")
 
 
-class Div(Arithmetic):
+class DivOp(Arithmetic):
     """a / b of two activations; by a code of zero it saturates by the sign of a."""
 
     onnx = "Div"
@@ -63,11 +63,11 @@ class Extreme(Op):
     clamps = True
     limits = (BOTH_COMPUTED,)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         return q.single(Select.of(self.choice, q.x(0), q.x(1), q.y, q.lo, q.hi))
 
 
-class Max(Extreme):
+class MaxOp(Extreme):
     """The larger of two activations."""
 
     onnx = "Max"
@@ -75,7 +75,7 @@ class Max(Extreme):
     cases = ("test_max_two_inputs",)
 
 
-class Min(Extreme):
+class MinOp(Extreme):
     """The smaller of two activations."""
 
     onnx = "Min"
@@ -83,7 +83,7 @@ class Min(Extreme):
     cases = ("test_min_two_inputs",)
 
 
-class Where(Op):
+class WhereOp(Op):
     """a where the condition is true, else b; all three computed."""
 
     onnx = "Where"
@@ -94,5 +94,5 @@ class Where(Op):
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return (ir.DataType.BOOL,) if value is input_of(node, 0) else (ir.DataType.FLOAT,)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         return q.single(Select.of("where", q.x(1), q.x(2), q.y, q.lo, q.hi))

@@ -6,9 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, integer, integers, is_used, needed_input, shape_of
-from axbuild.toolchain.kinds.pool import AveragePool as AveragePoolKind
-from axbuild.toolchain.kinds.pool import MaxPool as MaxPoolKind
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import EXPLICIT_PADS, TWO_DIMENSIONAL, Pads, pair, window_pads
 
 
@@ -23,7 +22,7 @@ def resolved_pads(node: ir.Node) -> Pads:
     return begin[0], begin[1], end[0], end[1]
 
 
-class MaxPool(Op):
+class MaxPoolOp(Op):
     """Largest value of each window."""
 
     onnx = "MaxPool"
@@ -50,10 +49,10 @@ class MaxPool(Op):
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         node = q.node
         kernel, strides, dilations = pair(node, "kernel_shape"), pair(node, "strides"), pair(node, "dilations")
-        return q.single(MaxPoolKind(q.y.type, kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
+        return q.single(MaxPool(q.y.type, kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
 
 
 def _counts(node: ir.Node, axis: int) -> Array:
@@ -66,7 +65,7 @@ def _counts(node: ir.Node, axis: int) -> Array:
     return np.minimum(stops, last) - np.maximum(starts, first)
 
 
-class AveragePool(Op):
+class AveragePoolOp(Op):
     """Mean of each window, with or without the padding in the count."""
 
     onnx = "AveragePool"
@@ -88,8 +87,8 @@ class AveragePool(Op):
         "test_averagepool_2d_precomputed_strides",
     )
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         counts = _counts(q.node, 0)[:, None] * _counts(q.node, 1)[None, :]
         kernel, strides = pair(q.node, "kernel_shape"), pair(q.node, "strides")
         pads = resolved_pads(q.node)
-        return q.single(AveragePoolKind.of(q.x(), q.y, counts, q.lo, q.hi, kernel, strides, pads))
+        return q.single(AveragePool.of(q.x(), q.y, counts, q.lo, q.hi, kernel, strides, pads))

@@ -10,7 +10,7 @@ from axbuild.toolchain.graph import constant_integers, input_of, integer, is_act
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.reduce import Reduce
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import TWO_DIMENSIONAL
 from axbuild.toolchain.ops.layout import static_shape
 
@@ -24,11 +24,11 @@ class Reduction(Op):
         """The reduced axes, ascending and not negative."""
         raise NotImplementedError
 
-    def kind(self, q: Settled, axes: tuple[int, ...], count: int) -> Kind:
+    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
         """What reduces; count: the elements that become one."""
         raise NotImplementedError
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         shape, out, axes = shape_of(q.input(0)), shape_of(q.node.outputs[0]), self.axes(q.node)
         kinds = [("reduced", self.kind(q, axes, math.prod(shape[axis] for axis in axes)))]
         kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
@@ -40,11 +40,11 @@ class Reduction(Op):
 class Mean(Reduction):
     """Their mean."""
 
-    def kind(self, q: Settled, axes: tuple[int, ...], count: int) -> Kind:
+    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
         return Reduce.of("mean", q.x(), q.y, axes, q.lo, q.hi, count)
 
 
-class GlobalAveragePool(Mean):
+class GlobalAveragePoolOp(Mean):
     """The mean over height and width; the dimensions stay."""
 
     onnx = "GlobalAveragePool"
@@ -74,7 +74,7 @@ def _leaves_a_tensor(node: ir.Node) -> bool:
     return bool(reduced_axes(node)) and bool(shape_of(node.outputs[0]))
 
 
-class ReduceMean(Mean):
+class ReduceMeanOp(Mean):
     """The mean over any axes."""
 
     onnx = "ReduceMean"
@@ -86,7 +86,7 @@ class ReduceMean(Mean):
         return reduced_axes(node)
 
 
-class ReduceMax(Reduction):
+class ReduceMaxOp(Reduction):
     """The largest over any axes, one of the codes that are read."""
 
     onnx = "ReduceMax"
@@ -100,5 +100,5 @@ class ReduceMax(Reduction):
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
-    def kind(self, q: Settled, axes: tuple[int, ...], count: int) -> Kind:
+    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
         return Reduce.of("max", q.x(), q.y, axes, q.lo, q.hi)
