@@ -514,7 +514,7 @@ def test_a_check_s_children_take_what_its_expansion_hands_on(lay, tmp_path):
         answers(folder, folder, folder, [], folder, **params)
         stages = Workspace.find(tmp_path, environ={}).rules.stages
         expansion = read_expansion(action, (folder / "expansion.json").read_bytes(), stages)
-        assert list(expansion.result) == ["reference", "simulated"]
+        assert list(expansion.result) == ["reference/", "simulated/"]
         for child in expansion.children:
             function = getattr(importlib.import_module(child.stage.module), child.stage.function)
             assert {*child.inputs, "out", "params"} == inspect.signature(function).parameters.keys()
