@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.kinds.base import whole_box
 from axbuild.toolchain.npu.layout.draft import Storage
-from axbuild.toolchain.npu.layout.places import Home, Place, port_storage
+from axbuild.toolchain.npu.layout.places import Home, Place
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.task import Task
 from axbuild.toolchain.npu.program.form import SWAP
@@ -19,8 +18,7 @@ def store_output(state: LayoutState, place: Place, name: str, position: int, op:
     """The whole tensor to an output's region."""
     source = place.near() or place.far()
     assert source is not None, "a settled tensor lies somewhere"
-    port = state.outputs[name]
-    state.writer.copy(source, port_storage(port), whole_box(port.shape), "st:output", position, op)
+    state.writer.copy(source, state.outputs[name], place.box(), "st:output", position, op)
 
 
 def bring_near(state: LayoutState, task: Task) -> bool:

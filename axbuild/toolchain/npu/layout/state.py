@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.constants import ConstantPieces
-from axbuild.toolchain.npu.layout.places import Home, Memory, Place, place_of
+from axbuild.toolchain.npu.layout.places import Home, Memory, Place, place_of, port_storage
 from axbuild.toolchain.npu.layout.prefetch import Prefetcher
 from axbuild.toolchain.npu.layout.tile import Cutter, Steps
 from axbuild.toolchain.npu.layout.writer import Writer
@@ -20,7 +20,8 @@ Tiling = Callable[[Op, Cutter], Steps]
 class LayoutState:
     """One layout in the making. tiling: None lets the compiler choose.
 
-    places: tensors that have been made, and parts of tensors that will be; outputs: the net's output ports by name.
+    places: tensors that have been made, and parts of tensors that will be; outputs: the net's output ports by name,
+    each one storage, so that parts which interleave are known to be apart.
     """
 
     def __init__(self, net: Net, chip: Chip, tiling: Tiling | None) -> None:
@@ -31,12 +32,17 @@ class LayoutState:
         self.constants = ConstantPieces(net, chip)
         self.memory = Memory(chip.ocm_bytes, self.constants.room())
         self.prefetcher = Prefetcher(self.memory.params, self.constants.in_order(), self.writer)
-        self.outputs = {name: Port(name, net.tensors[name].dtype, net.tensors[name].shape) for name in net.outputs}
+        self.outputs = {name: port_storage(self.port(name)) for name in net.outputs}
         self.places: dict[str, Place] = {}
         self._readers: dict[str, list[int]] = {name: [] for name in net.tensors}
         for position, op in enumerate(net.ops):
             for name in op.inputs:
                 self._readers[name].append(position)
+
+    def port(self, name: str) -> Port:
+        """An input or output of the net."""
+        tensor = self.net.tensors[name]
+        return Port(name, tensor.dtype, tensor.shape)
 
     def new_place(self, name: str) -> Place:
         """A home of its own for a tensor of the net, nowhere yet."""

@@ -12,7 +12,7 @@ from axbuild.toolchain.npu.layout.allocate import ALIGNMENT, OcmError, aligned
 from axbuild.toolchain.npu.layout.constants import Piece, served
 from axbuild.toolchain.npu.layout.draft import Storage
 from axbuild.toolchain.npu.layout.moves import evict, load_name, store_output
-from axbuild.toolchain.npu.layout.places import Place, port_storage
+from axbuild.toolchain.npu.layout.places import Place
 from axbuild.toolchain.npu.layout.slots import Slots
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.task import Task, write_part
@@ -152,5 +152,5 @@ class TileStream:
         if far is not None:
             self.state.writer.copy(source, far, part, "st:ddr_swap", task.position, task.op.name)
         if task.op.output in self.state.outputs:
-            target = port_storage(self.state.outputs[task.op.output])
+            target = self.state.outputs[task.op.output]
             self.state.writer.copy(source, target, part, "st:output", task.position, task.op.name)
