@@ -32,7 +32,8 @@ def test_rows_that_number_their_sample_count_on():
     assert tensor.joined(samples).tolist() == [[0, 1, 5], [1, 0, 2], [5, 7, 7]]
     assert samples[2].tolist() == [[1, 7, 7]]
     assert tensor.at_batch(4) == (FROM_DATA, 3)
-    assert tensor.fits(samples[1]) and not tensor.fits(samples[0].astype(np.int32))
+    assert tensor.fits(samples[1])
+    assert not tensor.fits(samples[0].astype(np.int32))
 
 
 @pytest.mark.parametrize(

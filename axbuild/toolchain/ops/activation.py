@@ -7,10 +7,10 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, real
 from axbuild.toolchain.kinds.table import Table
-from axbuild.toolchain.ops.base import Follow, Function, Op, Settled, Step
+from axbuild.toolchain.ops.base import Follow, Function, Op, SettledNode, Step
 
 
-class Activation(Op):
+class ActivationOp(Op):
     """y = f(x)"""
 
     def function(self, node: ir.Node) -> Function:
@@ -20,7 +20,7 @@ class Activation(Op):
     def follows(self, node: ir.Node) -> Follow:
         return Follow(function=self.function(node))
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         f = self.function(q.node)
         return q.single(Table.of(f.name, f.real, q.x(), q.y))
 
@@ -31,7 +31,7 @@ def hard_swish(x: Array) -> Array:
     return y
 
 
-class HardSwish(Activation):
+class HardSwishOp(ActivationOp):
     """x min(max(x + 3, 0), 6) / 6"""
 
     onnx = "HardSwish"
@@ -41,7 +41,7 @@ class HardSwish(Activation):
         return Function("HardSwish", hard_swish)
 
 
-class LeakyRelu(Activation):
+class LeakyReluOp(ActivationOp):
     """x where x >= 0, alpha x elsewhere"""
 
     onnx = "LeakyRelu"

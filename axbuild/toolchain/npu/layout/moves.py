@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axbuild.toolchain.npu.layout.draft import Storage
-from axbuild.toolchain.npu.layout.places import Home, Place
+from axbuild.toolchain.npu.layout.places import Home, TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.task import Task
 from axbuild.toolchain.npu.program.form import SWAP
@@ -14,7 +14,7 @@ def load_name(far: Storage) -> str:
     return "ld:ddr_swap" if far.region == SWAP else "ld:input"
 
 
-def store_output(state: LayoutState, place: Place, name: str, position: int, op: str) -> None:
+def store_output(state: LayoutState, place: TensorPlace, name: str, position: int, op: str) -> None:
     """The whole tensor to an output's region."""
     source = place.near() or place.far()
     assert source is not None, "a settled tensor lies somewhere"
@@ -59,7 +59,7 @@ def evict(state: LayoutState, home: Home, task: Task) -> None:
     state.memory.drop_near(home)
 
 
-def _load(state: LayoutState, place: Place, task: Task) -> None:
+def _load(state: LayoutState, place: TensorPlace, task: Task) -> None:
     """A whole far tensor to the room it was given on chip."""
     near, far = place.near(), place.far()
     assert near is not None, "the tensor was given room"
