@@ -111,7 +111,7 @@ class _Settling:
         fused, name = item.fused, value.name or ""
         op = integer_op(fused)
         if value in (*op.shared(fused.node), *op.joined(fused.node)):  # its input is what its output is
-            output = fused.node.outputs[0].name or ""
+            output = fused.output.name or ""
             return self.grid(output, self.types[self.groups.root(output)])
         return self.grid(name, self.asked[fused.node].data)
 
