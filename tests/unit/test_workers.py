@@ -355,3 +355,10 @@ def test_large_messages_pass_in_both_directions(own_bench):
     while len(ended) < len(jobs):
         ended += own_bench.workers.wait(30)
     assert sum(outcome.ok for outcome in ended) == 10
+
+
+@pytest.mark.parametrize(("module", "code"), [("axbuild.toolchain.quant.merge", 3), ("_rules_workspace.stages", 1)])
+def test_an_unexpected_error_is_a_defect_where_the_stage_is_ours(module, code):
+    record = child._record(KeyError("x"), module, "merge", View(frozenset(), (), ()), Finder(frozenset()))
+    assert record["sentence"] == "stage 'merge' failed: KeyError: 'x'"
+    assert exit_code_of(record["code"]) == code
