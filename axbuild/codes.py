@@ -96,6 +96,8 @@ CODES: dict[str, tuple[int, str]] = {
     "AX455": (USER_ERROR, "shapes that a quantised operator cannot take"),
     "AX457": (USER_ERROR, "no such element type"),
     "AX456": (USER_ERROR, "an operator unknown to the quantised model"),
+    "AX470": (USER_ERROR, "a float and a quantised model that cannot be measured side by side"),
+    "AX471": (USER_ERROR, "`logits` of a precision check names no output, or must name one"),
     "AX480": (USER_ERROR, "a compiled model is damaged, or is none"),
     "AX481": (USER_ERROR, "a compiled model is of another toolchain or backend"),
     "AX482": (USER_ERROR, "a run of a compiled model has wrong names, shapes, dtypes or values"),

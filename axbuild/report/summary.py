@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO, TypeVar
 
@@ -37,6 +38,7 @@ class Summary:
     def __init__(self, *, whole: bool = False) -> None:
         self._whole = whole
         self.warnings = 0
+        self.notes: defaultdict[str, list[str]] = defaultdict(list)
         self.tests: list[TestResult] = []
         self.told: set[str] = set()
         self.failed: list[ActionFinished] = []
@@ -50,6 +52,8 @@ class Summary:
         match event:
             case BuildStarted():
                 self.started = event
+            case Diagnostic(code=""):
+                self.notes[event.label].append(event.sentence)
             case Diagnostic():
                 self.warnings += 1
             case TestResult():
@@ -86,6 +90,7 @@ class Summary:
             lines += [f"  {path}" for path in self._some(paths, MOST_PATHS)]
             if len(paths) > MOST_PATHS and not self._whole:
                 lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
+            lines += [f"  {note}" for note in self.notes[label]]
         if len(outputs) > MOST_TARGETS and not self._whole:
             lines.append(style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {FOLDER}/"))
         return lines
@@ -187,6 +192,7 @@ class Summary:
             "seconds": end.seconds,
             "counts": end.counts,
             "outputs": end.outputs,
+            "notes": {label: self.notes[label] for label in end.outputs if self.notes[label]},
             "tests": tests,
             "errors": list(end.errors),
             "unbuilt": end.unbuilt,

@@ -116,7 +116,9 @@ def test_a_label_written_as_a_path_is_understood(tiny) -> None:
 def test_a_defect_of_a_standard_rule_among_mistakes_ends_with_3(tiny) -> None:
     tiny.write("f/BUILD.toml", '[[filegroup]]\nname = "g"\nsrcs = ["g.txt"]\n[[text]]\nname = "t"\nsrc = "none"\n')
     tiny.write("f/g.txt", "text")
-    tamper = "import json\n\nimport axbuild.workspace.references as references\n\nreferences.Source.settle = json.loads\n"
+    tamper = (
+        "import json\n\nimport axbuild.workspace.references as references\n\nreferences.Source.settle = json.loads\n"
+    )
     tiny.write("rules/tamper.py", tamper)
     done = tiny.build("//f/...")
     assert done.code == 3

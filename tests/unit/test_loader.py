@@ -133,7 +133,8 @@ MISTAKES = {
     ),
     "invalid TOML": (
         '[[model]]\nname = "a"\nsrc = yes\n',
-        "m/BUILD.toml:3: error AX101: not valid TOML: string values must be quoted, expected literal string (column 7)\n"
+        "m/BUILD.toml:3: error AX101: not valid TOML: "
+        "string values must be quoted, expected literal string (column 7)\n"
         "  3 | src = yes",
     ),
     "attribute twice": (
