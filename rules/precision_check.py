@@ -35,13 +35,15 @@ class precision_check:
     samples = declared("Data to measure on")
     min_cosine = Float("Smallest cosine of any output on any sample.", low=-1, high=1, default=0.99)
     min_snr_db = Float(
-        "Smallest signal-to-noise ratio of any output over all samples, in dB; not judged where nothing is given."
+        "Smallest signal-to-noise ratio of any output over all samples, in dB; not judged where nothing is given.",
+        example=20.0,
     )
     min_agreement = Float(
         "Smallest share of samples whose answer (the place of the largest logit) is the float model's; not judged "
         "where nothing is given.",
         low=0,
         high=1,
+        example=0.98,
     )
     logits = String("The output whose largest value is the answer; the model's only one where nothing is given.")
 

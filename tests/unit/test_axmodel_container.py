@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import wire
-from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph
+from axbuild.toolchain.axmodel.container import NOTE, Container, CpuSubgraph, NpuSubgraph
 from axbuild.toolchain.axmodel.cpu import CpuRunError
 from axbuild.toolchain.axmodel.fuse import FuseError, FuseParams, fuse
 from axbuild.toolchain.axmodel.read import ForeignError, MalformedError, read

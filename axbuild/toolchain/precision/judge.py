@@ -31,7 +31,7 @@ class JudgeParams:
 
 
 @dataclass(frozen=True)
-class Output:
+class Measures:
     """One output on all samples. cosine: the lowest of a sample's. snr_db: of all samples together. agreement: the
     share of samples whose answer is the float model's."""
 
@@ -78,7 +78,7 @@ def verdict_of(rows: list[Measured], params: JudgeParams) -> dict[str, Any]:
     }
 
 
-def _output(name: str, rows: list[Measured]) -> Output:
+def _output(name: str, rows: list[Measured]) -> Measures:
     own = [row for row in rows if row.output == name]
     lowest = min(own, key=lambda row: row.sums.cosine if row.sums else -math.inf)
     sums = [row.sums for row in own if row.sums]
@@ -86,10 +86,10 @@ def _output(name: str, rows: list[Measured]) -> Output:
     noise = snr_db(math.fsum(one.aa for one in sums), math.fsum(one.dd for one in sums)) if whole else -math.inf
     cosine = round(lowest.sums.cosine, 9) if lowest.sums else -math.inf
     # Six digits: the logarithm's last bit is the mathematics library's own.
-    return Output(name, cosine, lowest.sample, round(noise, 6), sum(row.agrees for row in own) / len(own))
+    return Measures(name, cosine, lowest.sample, round(noise, 6), sum(row.agrees for row in own) / len(own))
 
 
-def _logits(outputs: list[Output], params: JudgeParams) -> Output | None:
+def _logits(outputs: list[Measures], params: JudgeParams) -> Measures | None:
     names = [output.name for output in outputs]
     if params.logits and params.logits not in names:
         raise NoSuchOutputError(f"logits names '{params.logits}'; the model's outputs are {', '.join(names)}")
@@ -101,7 +101,7 @@ def _logits(outputs: list[Output], params: JudgeParams) -> Output | None:
     return outputs[0] if len(outputs) == 1 else None
 
 
-def _faults(output: Output, params: JudgeParams) -> list[str]:
+def _faults(output: Measures, params: JudgeParams) -> list[str]:
     found = []
     if params.min_cosine is not None and not output.cosine >= params.min_cosine:
         value = f"the cosine is {output.cosine:.6g}" if math.isfinite(output.cosine) else "a value is not finite"
@@ -111,7 +111,7 @@ def _faults(output: Output, params: JudgeParams) -> list[str]:
     return found
 
 
-def _passed(outputs: list[Output], logits: Output | None, samples: int) -> str:
+def _passed(outputs: list[Measures], logits: Measures | None, samples: int) -> str:
     lowest = min(outputs, key=lambda output: output.cosine)
     noisiest = min(outputs, key=lambda output: output.snr_db)
     on = f"on {samples} sample{'s' if samples > 1 else ''}"
