@@ -10,6 +10,7 @@ from axbuild.graph.plan import Plan
 from axbuild.graph.targets import TargetGraph
 from axbuild.workspace.artifact import Artifact, Tree, file_name, is_tree
 from axbuild.workspace.attributes import Companions
+from axbuild.workspace.confined import Unwatched, confined
 from axbuild.workspace.packages import Target
 from axbuild.workspace.providers import Files
 from axbuild.workspace.rulepack import raised_in
@@ -25,14 +26,19 @@ class RuleFailed(AxError):
     code = "AX206"
 
     def __init__(self, rule: str, label: str, error: BaseException, place: Place) -> None:
-        super().__init__(f"rule {rule} failed for {label}: {type(error).__name__}: {error}", place=place)
+        unwatched = isinstance(error, Unwatched)
+        what = f"it {error}" if unwatched else f"{type(error).__name__}: {error}"
+        super().__init__(
+            f"rule {rule} failed for {label}: {what}", place=place, hint=Unwatched.hint if unwatched else ""
+        )
 
 
 def lay_out(graph: TargetGraph) -> list[TargetActions]:
     """The actions of every target of the graph, dependencies first; reads attributes and providers only."""
     done: dict[str, TargetActions] = {}
-    for target in graph.targets.values():
-        done[target.label] = _TargetLayout(graph, target, done).run()
+    with confined(graph.workspace.root / "rules"):
+        for target in graph.targets.values():
+            done[target.label] = _TargetLayout(graph, target, done).run()
     return list(done.values())
 
 
@@ -68,7 +74,7 @@ class _TargetLayout:
             if error.place is None:
                 error.place = workspace.packages.place(target, self._attribute)
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, Unwatched) as error:
             # A rule of the workspace is its author's to mend; in the standard ones it is a defect of ours.
             if (place := raised_in(workspace.root / "rules", error)) is None:
                 raise
