@@ -18,7 +18,7 @@ from axbuild.toolchain.quant.exact import ExactSum
 from axbuild.toolchain.quant.histogram import Histogram
 from axbuild.toolchain.quant.precision import LayerConfig, LayerConfigError
 from axbuild.toolchain.quant.scheme import Form
-from axbuild.toolchain.quant.statistics import Distribution, Statistics, TensorStatistics
+from axbuild.toolchain.quant.statistics import Observed, Statistics, TensorStatistics
 
 WHOLE = {"start_tensor_names": ("DEFAULT",), "end_tensor_names": ("DEFAULT",)}
 
@@ -31,7 +31,7 @@ def statistics_of(ranges) -> Statistics:
     tensors = {}
     for name, ends in ranges.items():
         low, high = (np.array([end], np.float32) for end in ends)
-        whole = Distribution(float(low[0]), float(high[0]), Histogram.of(np.concatenate([low, high])))
+        whole = Observed(float(low[0]), float(high[0]), Histogram.of(np.concatenate([low, high])))
         tensors[name] = TensorStatistics(whole, low, high, ExactSum())
     return Statistics(1, tensors)
 

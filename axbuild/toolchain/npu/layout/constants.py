@@ -10,7 +10,7 @@ from axbuild.toolchain.npu.layout.allocate import OcmError, aligned
 from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
 from axbuild.toolchain.npu.lower.base import Pack, Part
 from axbuild.toolchain.npu.lower.registry import pack_of
-from axbuild.toolchain.npu.net import Net, Op
+from axbuild.toolchain.npu.net import Net, Operator
 from axbuild.toolchain.npu.program.form import PARAMS
 
 
@@ -78,7 +78,7 @@ class ConstantPieces:
         self._packs: dict[int, Pack | None] = {}
         self.pieces = [self._of(position, op, len(net.tensors[op.output].shape)) for position, op in enumerate(net.ops)]
 
-    def _of(self, position: int, op: Op, rank: int) -> list[Piece]:
+    def _of(self, position: int, op: Operator, rank: int) -> list[Piece]:
         key = id(op.kind)
         if key not in self._packs:
             self._packs[key] = pack_of(op.kind, self.chip.rates.mac_co, rank)
