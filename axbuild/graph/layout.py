@@ -14,6 +14,7 @@ from axbuild.graph.plan import Plan
 from axbuild.graph.targets import TargetGraph
 from axbuild.workspace.artifact import Artifact, Tree, file_name, is_tree
 from axbuild.workspace.attributes import Companions
+from axbuild.workspace.confined import Unwatched, confined
 from axbuild.workspace.packages import Mistakes, Target, raise_all
 from axbuild.workspace.providers import Files
 from axbuild.workspace.rulepack import raised_in
@@ -29,7 +30,15 @@ class RuleFailed(AxError):
     code = "AX206"
 
     def __init__(self, rule: str, label: str, error: BaseException, place: Place) -> None:
-        super().__init__(f"rule {rule} failed for {label}: {type(error).__name__}: {error}", place=place)
+        unwatched = isinstance(error, Unwatched)
+        what = f"it {error}" if unwatched else f"{type(error).__name__}: {error}"
+        super().__init__(
+            f"rule {rule} failed for {label}: {what}", place=place, hint=Unwatched.hint if unwatched else ""
+        )
+
+
+_FAILURES = (Exception, SystemExit, Unwatched)
+"""the ways in which a rule may end"""
 
 
 class Defect(AxError):
@@ -58,16 +67,17 @@ def lay_out(graph: TargetGraph) -> list[TargetActions]:
 def lay_out_sound(graph: TargetGraph, losses: Losses) -> list[TargetActions]:
     """As `lay_out`, and what is wrong goes to `losses`, with the targets that are lost to it."""
     done: dict[str, TargetActions] = {}
-    for target in graph.targets.values():
-        if losses.follow(target.label, target.labels):
-            continue
-        try:
-            done[target.label] = _TargetLayout(graph, target, done).run()
-        except Mistakes as several:
-            for error in several.errors:
+    with confined(graph.workspace.root / "rules"):
+        for target in graph.targets.values():
+            if losses.follow(target.label, target.labels):
+                continue
+            try:
+                done[target.label] = _TargetLayout(graph, target, done).run()
+            except Mistakes as several:
+                for error in several.errors:
+                    losses.add(error, target.label)
+            except AxError as error:
                 losses.add(error, target.label)
-        except AxError as error:
-            losses.add(error, target.label)
     return list(done.values())
 
 
@@ -89,7 +99,7 @@ class _TargetLayout:
         t = Settled(target.label, settled, target.values, target.given(), place)
         try:
             return plan.finished(self._rule.lay_out(t, plan))
-        except (Exception, SystemExit) as error:
+        except _FAILURES as error:
             told = self._told(error, "")
             raise told from (None if told is error else error)
 
@@ -101,7 +111,7 @@ class _TargetLayout:
             self._attribute = name
             try:
                 settled[name] = attribute.settle(self._target.values.get(name, attribute.default), self)
-            except (Exception, SystemExit) as error:
+            except _FAILURES as error:
                 faults.append(self._told(error, name))
         raise_all(faults)
         return settled

@@ -27,7 +27,6 @@ from axbuild.engine.workers.params import ParamsMismatch, params_of
 from axbuild.engine.workers.preload import View
 
 PR_SET_PDEATHSIG = 1
-EXPANSION = "expansion.json"
 
 _LIBC = ctypes.CDLL(None)
 _TRACE_FRAMES = 4
@@ -115,8 +114,18 @@ def _check_outputs(out: Path, declared: list[str]) -> None:
     for folder, folders, files in os.walk(out):
         for name in (*folders, *files):
             path = Path(folder, name)
+            if not _is_text(name):
+                raise WrongOutputs(f"the name of its output {str(path.relative_to(out))!a} is not UTF-8")
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 raise WrongOutputs(f"its output '{path.relative_to(out)}' is not a plain file or folder")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _listed(names: list[str]) -> str:
@@ -131,7 +140,7 @@ def _recorded(diagnostics: list[dict[str, str]]) -> Any:
 
         def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
             if _is_ours(category, "AxWarning"):
-                diagnostics.append({"code": message.code, "sentence": message.sentence})
+                diagnostics.append({"code": str(message.code), "sentence": str(message.sentence)})
             else:
                 shown(message, category, *place, **more)
 
