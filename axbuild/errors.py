@@ -62,3 +62,10 @@ class AxWarning(UserWarning):
         super().__init__(f"warning {code}: {sentence}")
         self.code = code
         self.sentence = sentence
+
+
+class AxNote(AxWarning):
+    """What a stage has to say at the end of a build and that is no warning: a diagnostic without a code."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("", sentence)
