@@ -30,6 +30,9 @@ def main() -> None:
     if found is not None and found.is_answer and _may_write(found.words.events) and _answered(found):
         # Nothing is open or buffered, and to take the interpreter down by the book would cost a tenth of the build.
         os._exit(0)
+    from axbuild.report.stream import clean_streams
+
+    clean_streams()
     if found is None:
         sys.exit(_whole(arguments))
     _leave(_plain(found))
