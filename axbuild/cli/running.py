@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
+from axbuild.engine.noop.overwrite import refusals
 from axbuild.engine.noop.partial import part_of
 from axbuild.engine.noop.snapshot import Found, Words
 from axbuild.engine.records.events import Event, EventWriter, Listener
@@ -76,6 +77,9 @@ def settled(words: Words) -> Options:
 def run(command: str, options: Options, found: Found | None = None) -> int:
     """One build with its display, of which `found` is what its snapshot says; the exit code."""
     found = None if options.dry_run else found
+    reports = {"--events": options.events, "--junit": options.junit, "--profile": options.profile}
+    if refused := refusals(reports):
+        raise FileNotWritable(*refused)
     request = Request(
         command,
         options.targets,
