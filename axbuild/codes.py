@@ -96,6 +96,8 @@ CODES: dict[str, tuple[int, str]] = {
     "AX455": (USER_ERROR, "shapes that a quantised operator cannot take"),
     "AX457": (USER_ERROR, "no such element type"),
     "AX456": (USER_ERROR, "an operator unknown to the quantised model"),
+    "AX470": (USER_ERROR, "a float and a quantised model that cannot be measured side by side"),
+    "AX471": (USER_ERROR, "`logits` of a precision check names no output, or must name one"),
     "AX480": (USER_ERROR, "a compiled model is damaged, or is none"),
     "AX481": (USER_ERROR, "a compiled model is of another toolchain or backend"),
     "AX482": (USER_ERROR, "a run of a compiled model has wrong names, shapes, dtypes or values"),
@@ -125,6 +127,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX559": (USER_ERROR, "a stage imports a module of no installed distribution"),
     "AX560": (BUILD_FAILED, "an input changed while the build ran"),
     "AX561": (INTERRUPTED, "an action was stopped because the build was"),
+    "AX562": (TOOL_FAILED, "a stage of axbuild's own failed with an unexpected error; this is a defect to report"),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
     "AX901": (TOOL_FAILED, "the disk of the cache is full"),
     "AX902": (TOOL_FAILED, "the cache cannot be written"),
@@ -140,6 +143,12 @@ CODES: dict[str, tuple[int, str]] = {
     "AX951": (TOOL_FAILED, "the cache is in use"),
     "AX952": (TOOL_FAILED, "what there is to say cannot be written"),
 }
+
+
+def worse(one: int, other: int) -> int:
+    """Of two exit codes the one a command ends with: a failure of the tool says more than a mistake in the input, and
+    that more than an action or a check that failed for it."""
+    return max(one, other)
 
 
 def exit_code_of(code: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
+from axbuild.engine.noop.overwrite import refusals
 from axbuild.engine.noop.partial import part_of
 from axbuild.engine.noop.snapshot import Found, Words
 from axbuild.engine.records.events import Event, EventWriter, Listener
@@ -76,6 +77,9 @@ def settled(words: Words) -> Options:
 def run(command: str, options: Options, found: Found | None = None) -> int:
     """One build with its display, of which `found` is what its snapshot says; the exit code."""
     found = None if options.dry_run else found
+    reports = {"--events": options.events, "--junit": options.junit, "--profile": options.profile}
+    if refused := refusals(reports):
+        raise FileNotWritable(*refused)
     request = Request(
         command,
         options.targets,
@@ -116,8 +120,8 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
 
 
 def _tell(summary: Summary, options: Options) -> None:
-    for error in summary.untold():
-        print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
+    for error in summary.errors_text():
+        print(Style(sys.stderr)("red", error), file=sys.stderr)
     text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
     if text and (options.as_json or not options.quiet):
         print(text, flush=True)

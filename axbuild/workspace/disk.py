@@ -43,6 +43,10 @@ class Disk(Protocol):
         """A file to read from in parts."""
         ...
 
+    def real(self, folder: str) -> str:
+        """Where a folder is behind all links: the same for two ways to one, absolute outside the root."""
+        ...
+
 
 def parent(path: str) -> str:
     return path.rpartition("/")[0]
@@ -61,6 +65,14 @@ def kind(disk: Disk, path: str) -> str | None:
 
 
 _HIDDEN_THAT_COUNT = (".axbuildignore",)
+OWN_FOLDERS = ("axbuild-out", "cache")
+"""in a workspace's root: what axbuild itself writes"""
+
+
+def counts(name: str) -> bool:
+    """Whether walks, listings, the search for packages and snapshots see a name: not a hidden one, and not bytecode,
+    which Python keeps beside code as it likes. A file that is named by itself stands for itself."""
+    return name[0] != "." and name != "__pycache__" and not name.endswith(".pyc")
 
 
 class Seen(NamedTuple):
@@ -91,11 +103,10 @@ def scan(folder: str) -> dict[str, str]:
 
 
 def digest_of_listing(names: Mapping[str, str], root: bool = False) -> bytes:
-    """SHA-256 of names and kinds, without those that no walk ever sees: hidden ones, bytecode that Python keeps beside
-    code and, in the workspace's root, what axbuild itself writes. A hidden file that is a source stands for itself."""
-    seen = [name for name in sorted(names) if name[0] != "." or name in _HIDDEN_THAT_COUNT]
-    unseen = ("__pycache__", "axbuild-out", "cache") if root else ("__pycache__",)
-    lines = [f"{name}\0{names[name]}\n" for name in seen if name not in unseen]
+    """SHA-256 of the names that count, with their kinds."""
+    unseen = OWN_FOLDERS if root else ()
+    seen = [name for name in sorted(names) if (counts(name) or name in _HIDDEN_THAT_COUNT) and name not in unseen]
+    lines = [f"{name}\0{names[name]}\n" for name in seen]
     return sha256(os.fsencode("".join(lines))).digest()
 
 
@@ -146,6 +157,12 @@ class RealDisk:
         except OSError as error:
             raise _unreadable(path, error) from error
 
+    def real(self, folder: str) -> str:
+        found, root = os.path.realpath(f"{self.root}/{folder}"), os.path.realpath(self.root)
+        if found == root:
+            return ""
+        return found.removeprefix(f"{root}/")
+
 
 def _unreadable(path: str, error: OSError) -> Unreadable:
     return Unreadable(path, (error.strerror or str(error)).lower())
@@ -186,3 +203,6 @@ class MemoryDisk:
         from io import BytesIO
 
         return BytesIO(self.read(path))
+
+    def real(self, folder: str) -> str:
+        return folder

@@ -90,23 +90,38 @@ def _item(disk: Disk, ignore: Ignore, package: str, item: str, one_file: bool) -
 
 
 def walk(disk: Disk, ignore: Ignore, folder: str) -> list[str]:
-    """Every file and broken link below a folder that is not ignored, behind a linked folder, or in a package below.
+    """Every file and broken link below a folder that is neither ignored nor in a package below, sorted.
 
-    Sorted.
+    Links to folders are followed; one that leads back to where it lies, or to what builds write, is an error.
     """
-    found, todo = [], [folder]
+    found: list[str] = []
+    todo: list[tuple[str, tuple[str, ...]]] = [(folder, ())]
     while todo:
-        here = todo.pop()
+        here, behind = todo.pop()
         listing = disk.listing(here)
         if here != folder and listing.get(BUILD_FILE) == FILE:
             continue
         for name, what in listing.items():
             path = join(here, name)
             if what == FOLDER and not ignore.folder(path):
-                todo.append(path)
+                todo.append((path, behind))
+            elif what == LINKED_FOLDER and not ignore.folder(path):
+                passed = (*behind, disk.real(here))
+                _check_link(disk, ignore, path, passed)
+                todo.append((path, passed))
             elif what in (FILE, BROKEN_LINK) and not ignore.file(path):
                 found.append(path)
     return sorted(found)
+
+
+def _check_link(disk: Disk, ignore: Ignore, path: str, passed: tuple[str, ...]) -> None:
+    """passed: the real folders in which this link and those before it on the way lie."""
+    target = disk.real(path)
+    hint = "remove it, or list it in .axbuildignore"
+    if target in ("", "/") or any(f"{folder}/".startswith(f"{target}/") for folder in passed):
+        raise ForbiddenSource(f"the link '{path}' leads back to a folder that it lies in", hint=hint)
+    if ignore.is_own(target):
+        raise ForbiddenSource(f"the link '{path}' leads to what builds write, {target}", hint=hint)
 
 
 def _inside(package: str, item: str) -> str:

@@ -59,7 +59,8 @@ class TomlText:
         except rtoml.TomlParsingError as error:
             match = _AT.match(str(error))
             line = int(match[2]) if match else 0
-            raise InvalidToml(match[1] if match else str(error), place_at(file, text, line)) from None
+            reason = f"{match[1]} (column {match[3]})" if match else str(error)
+            raise InvalidToml(reason, place_at(file, text, line)) from None
         if _LONG_NUMBER.search(text) and (path := _too_large(read.data, ())) is not None:
             raise InvalidToml("a whole number must fit in 64 bits", read.place(path))
         return read

@@ -65,7 +65,7 @@ def pile(files: Path, out: Path) -> None:
 MORE_BUILD = """
 [[pile]]
 name = "heap"
-srcs = "*.txt"
+srcs = "**/*.txt"
 """
 WORDS = ("hello", "world", "odd", "quiet", "ugly", "# note", "a b c", "long enough to break the limit of forty letters")
 
@@ -225,16 +225,37 @@ def touch(chance: random.Random) -> Edit:
 
 
 def add_or_remove_file(chance: random.Random) -> Edit:
-    name = chance.choice(("q/three.txt", "q/sub/four.txt", "q/other.md", "stray/file", "p/BUILD.toml.orig"))
+    counting = ("q/three.txt", "q/sub/four.txt", "q/other.md", "stray/file", "p/BUILD.toml.orig")
+    others = (
+        "q/__pycache__/five.txt",
+        "q/sub/__pycache__/six.txt",
+        "q/old.pyc",
+        "q/.hid/seven.txt",
+        "q/cache/eight.txt",
+    )
+    name = chance.choice(counting + others)
 
     def do(root: Path) -> None:
         if (root / name).exists():
             (root / name).unlink()
         else:
-            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(name)
 
     return f"add or remove {name}", do
+
+
+def link_folder(chance: random.Random) -> Edit:
+    target = chance.choice(("stray", "q/sub", "q"))
+
+    def do(root: Path) -> None:
+        link = root / "q" / "linked"
+        if link.is_symlink():
+            link.unlink()
+        else:
+            link.symlink_to(root / target)
+
+    return f"add or remove a link from q to {target}", do
 
 
 def hide_source(chance: random.Random) -> Edit:
@@ -323,7 +344,7 @@ def drop_cache(_chance: random.Random) -> Edit:
 EDITS = (
     *(edit_source,) * 10,
     *(harm_output,) * 5,
-    *(rename_in, touch, add_or_remove_file, hide_source, edit_build_file, edit_package) * 2,
+    *(rename_in, touch, link_folder, add_or_remove_file, hide_source, edit_build_file, edit_package) * 2,
     *(edit_code, edit_rules, edit_settings, drop_cache),
 )
 

@@ -8,8 +8,8 @@ import pytest
 
 import axbuild
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.axmodel.compare import cosine_of
 from axbuild.toolchain.data.inputs import load_sample, paired, tensor_input
+from axbuild.toolchain.likeness import cosine_of
 from chain_world import float_outputs, run_chain
 from frontend_world import LIGHT, model, node, normal, with_random_weights
 

@@ -11,7 +11,7 @@ import pytest
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.axmodel.compare import CompareParams, compare, cosine_of
+from axbuild.toolchain.axmodel.compare import CompareParams, compare
 from axbuild.toolchain.axmodel.reference import ReferenceParams, ReferenceRunError, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
 from axbuild.toolchain.data.inputs import (
@@ -23,6 +23,7 @@ from axbuild.toolchain.data.inputs import (
     source_input,
     tensor_input,
 )
+from axbuild.toolchain.likeness import cosine_of
 from axmodel_world import build, expected
 
 NAN, INF = math.nan, math.inf

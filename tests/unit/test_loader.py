@@ -133,12 +133,13 @@ MISTAKES = {
     ),
     "invalid TOML": (
         '[[model]]\nname = "a"\nsrc = yes\n',
-        "m/BUILD.toml:3: error AX101: not valid TOML: string values must be quoted, expected literal string\n"
+        "m/BUILD.toml:3: error AX101: not valid TOML: "
+        "string values must be quoted, expected literal string (column 7)\n"
         "  3 | src = yes",
     ),
     "attribute twice": (
         '[[model]]\nname = "a"\nsrc = "x"\nsrc = "y"\n',
-        'm/BUILD.toml:4: error AX101: not valid TOML: duplicate key\n  4 | src = "y"',
+        'm/BUILD.toml:4: error AX101: not valid TOML: duplicate key (column 1)\n  4 | src = "y"',
     ),
     "default of an unknown rule": (
         "[defaults.modle]\nsize = 5\n",

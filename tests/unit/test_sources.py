@@ -127,13 +127,67 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     assert str(raised.value) == r"error AX110: the name of the file 'm/caf\udce9.png' is not UTF-8"
 
 
-def test_linked_folders_are_not_walked_into(tmp_path):
-    (tmp_path / "m" / "pics").mkdir(parents=True)
-    (tmp_path / "m" / "pics" / "a.png").touch()
-    (tmp_path / "m" / "pics" / "loop").symlink_to(tmp_path / "m")
-    (tmp_path / "m" / "pics" / "b.png").symlink_to(tmp_path / "m" / "pics" / "a.png")
-    disk = RealDisk(str(tmp_path))
-    assert names(find_sources(disk, Ignore(), "m", ["**/*.png"], False, None)) == ["pics/a.png", "pics/b.png"]
+@pytest.fixture
+def pictures(tmp_path):
+    """A workspace with one picture in m/pics, and one outside of it."""
+    (tmp_path / "w" / "m" / "pics").mkdir(parents=True)
+    (tmp_path / "w" / "m" / "pics" / "a.png").touch()
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "far" / "deep" / "c.png").touch()
+    return tmp_path / "w" / "m" / "pics"
+
+
+def pngs(root, item="**/*.png"):
+    return names(find_sources(RealDisk(str(root)), Ignore(("cache",)), "m", [item], False, None))
+
+
+def test_links_to_files_and_to_folders_are_followed(pictures, tmp_path):
+    (pictures / "b.png").symlink_to(pictures / "a.png")
+    (pictures / "far").symlink_to(tmp_path / "far")
+    (pictures / "near").symlink_to("far/deep")
+    assert pngs(tmp_path / "w") == ["pics/a.png", "pics/b.png", "pics/far/deep/c.png", "pics/near/c.png"]
+    assert pngs(tmp_path / "w", "pics") == ["a.png", "b.png", "far/deep/c.png", "near/c.png"]
+
+
+@pytest.mark.parametrize("circle", ["m", "m/pics", ".", "/", "far and back"])
+def test_a_link_that_leads_in_a_circle_is_named(pictures, tmp_path, circle):
+    where = "m/pics/loop"
+    if circle == "far and back":
+        (pictures / "loop").symlink_to(tmp_path / "far")
+        (tmp_path / "far" / "back").symlink_to(pictures)
+        where = "m/pics/loop/back"
+    else:
+        (pictures / "loop").symlink_to(tmp_path / "w" / circle)
+    with pytest.raises(AxError) as raised:
+        pngs(tmp_path / "w")
+    assert str(raised.value) == (
+        f"error AX110: the link '{where}' leads back to a folder that it lies in\n"
+        "  hint: remove it, or list it in .axbuildignore"
+    )
+
+
+@pytest.mark.parametrize("own", ["axbuild-out", "axbuild-out/m", "cache"])
+def test_a_link_to_what_builds_write_is_refused(pictures, tmp_path, own):
+    (tmp_path / "w" / own).mkdir(parents=True)
+    (pictures / "last").symlink_to(tmp_path / "w" / own)
+    with pytest.raises(AxError, match=f"AX110: the link 'm/pics/last' leads to what builds write, {own}"):
+        pngs(tmp_path / "w")
+
+
+def test_bytecode_is_in_no_walk_and_no_listing(pictures, tmp_path):
+    before = {folder: seen.digest for folder, seen in listings(tmp_path / "w").items()}
+    (pictures / "__pycache__").mkdir()
+    (pictures / "__pycache__" / "d.png").touch()
+    (pictures / "x.pyc").touch()
+    assert {folder: seen.digest for folder, seen in listings(tmp_path / "w").items()} == before
+    assert pngs(tmp_path / "w", "pics") == ["a.png"]
+    assert pngs(tmp_path / "w", "pics/*") == ["a.png"]
+
+
+def listings(root):
+    disk = RealDisk(str(root))
+    find_sources(disk, Ignore(), "m", ["pics"], False, None)
+    return disk.listings()
 
 
 @pytest.mark.parametrize("item", ["pics", "pics/*.png", "pics/gone.png"])

@@ -23,6 +23,7 @@ from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
+from axbuild.store.names import is_inside
 from axbuild.workspace.artifact import Artifact, Entry, Output, Result, Tree, is_tree
 from axbuild.workspace.stage import Stage
 
@@ -162,8 +163,7 @@ class _ExpansionReader:
 
     def _safe(self, name: Any) -> str:
         """A relative path that stays where it is put."""
-        parts = name.split("/") if isinstance(name, str) else []
-        if not parts or any(part in ("", ".", "..") for part in parts) or "\\" in name or "\0" in name:
+        if not is_inside(name):
             raise self._bad(f"the name {name!r} is no path inside a folder")
         return str(name)
 

@@ -17,10 +17,11 @@ from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, c
 from axbuild.errors import AxError, Place
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
-from axbuild.store.results import ActionResult
+from axbuild.store.result import ActionResult
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, WorkspaceState
 from axbuild.workspace.artifact import ActionId
+from axbuild.workspace.stage import Stage
 
 if TYPE_CHECKING:
     from axbuild.engine.code.closure import Code
@@ -108,8 +109,8 @@ class LocalWorld:
         self._maps[code.digest] = code.modules
         return key_of(stage.ref, code, action.params, shapes, platform)
 
-    def find(self, key: str) -> Lookup:
-        result = self.store.results.get(key)
+    def find(self, key: str, stage: Stage) -> Lookup:
+        result = self.store.results.get(key, stage.writes)
         if result is None:
             return Lookup(None)
         lost = tuple(
