@@ -5,12 +5,18 @@ import importlib
 import numpy as np
 import onnx
 import onnx.backend.test.case.node as node_cases
+import onnx_ir as ir
 from onnx import numpy_helper
 
+from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import OPS
 
-COMPUTED = {"Add": (0, 1), "Sub": (0, 1), "MatMul": (0, 1), "Concat": range(9), "Gather": (1,)}
+COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
+    "Gather": [1]
+}
 """inputs that stay activations, the first one elsewhere; the others become constants"""
+LEFT_OUT = {"LayerNormalization": 1}
+"""outputs from there on are left out"""
 
 
 def _collected():
@@ -19,20 +25,13 @@ def _collected():
     return {case.name: case for case in node_cases._NodeTestCases}
 
 
-def _tensors(case) -> bool:
-    """Whether the case has neither sequences nor optional values."""
-    graph = case.model.graph
-    return all(value.type.HasField("tensor_type") for value in (*graph.input, *graph.output))
+def _ordinary(case) -> bool:
+    """Whether the case has neither sequences nor optional values, and elements to compute with."""
+    values = (*case.model.graph.input, *case.model.graph.output)
+    return all(value.type.HasField("tensor_type") for value in values) and np.size(case.data_sets[0][0][0])
 
 
-COLLECTED = {name: case for name, case in _collected().items() if _tensors(case)}
-OWN = [(op, name) for op in OPS.values() for name in op.cases]
-OTHERS = [
-    name
-    for op in OPS.values()
-    for name, case in COLLECTED.items()
-    if name not in op.cases and [node.op_type for node in case.model.graph.node] == [op.onnx]
-]
+COLLECTED = {name: case for name, case in _collected().items() if _ordinary(case)}
 
 
 def settled(name: str):
@@ -47,5 +46,17 @@ def settled(name: str):
         if index not in computed:
             graph.initializer.append(numpy_helper.from_array(np.asarray(arrays.pop(value.name)), value.name))
             graph.input.remove(value)
+    kept = LEFT_OUT.get(graph.node[0].op_type, len(graph.output))
+    del graph.output[kept:], graph.node[0].output[kept:]
     graph.node[0].name = "node"
-    return model, arrays, case.data_sets[0][1]
+    return model, arrays, case.data_sets[0][1][:kept]
+
+
+def _taken(name: str) -> bool:
+    return not without_integer_form(ir.from_proto(settled(name)[0]).graph[0])
+
+
+NAMES = {name for name, case in COLLECTED.items() if [node.op_type in OPS for node in case.model.graph.node] == [True]}
+OWN = sorted({name for op in OPS.values() for name in op.cases} | {name for name in NAMES if _taken(name)})
+"""those that have an integer form, or whose op says so"""
+OTHERS = sorted(NAMES.difference(OWN))

@@ -23,13 +23,15 @@ class RandomNet(Net):
             self.conv_layer,
             self.clamp,
             self.activation,
-            self.plus,
+            self.pairwise,
             self.beside,
             self.apart,
             self.move,
             self.pool,
             self.constant_add,
-            self.odds,
+            self.softmax,
+            self.norm,
+            self.reduction,
             self.border,
             self.layer,
         ]
@@ -67,11 +69,27 @@ class RandomNet(Net):
         x = self.pick()
         return self.put("HardSwish" if self.rng.random() < 0.5 else "LeakyRelu", [x], name, self.shapes[x])
 
-    def plus(self, name: str) -> bool:
+    def pairwise(self, name: str) -> bool:
         a = self.pick()
         same = [b for b, shape in self.shapes.items() if shape == self.shapes[a]]
-        op = "Add" if self.rng.random() < 0.7 else "Sub"
+        op = ("Add", "Add", "Add", "Sub", "Mul", "Max", "Min")[int(self.rng.integers(7))]
         return self.put(op, [a, same[int(self.rng.integers(len(same)))]], name, self.shapes[a])
+
+    def norm(self, name: str) -> bool:
+        x = self.pick()
+        size = self.shapes[x][-1]
+        if size < 3:
+            return False
+        inputs = [x, self.weight(f"{name}_w", size), self.weight(f"{name}_b", size)]
+        return self.put("LayerNormalization", inputs, name, self.shapes[x])
+
+    def reduction(self, name: str) -> bool:
+        x = self.pick(4)
+        n, c, h, w = self.shapes[x] if x else (0, 0, 0, 0)
+        if not x:
+            return False
+        op = "ReduceMean" if self.rng.random() < 0.5 else "ReduceMax"
+        return self.put(op, [x, self.constant(f"{name}_a", np.array([-1]))], name, (n, c, h, 1))
 
     def apart(self, name: str) -> bool:
         x = self.pick(4)
@@ -117,7 +135,7 @@ class RandomNet(Net):
         x = self.pick(4)
         return bool(x) and self.put("Add", [x, self.weight(f"{name}_c", self.shapes[x][1], 1, 1)], name, self.shapes[x])
 
-    def odds(self, name: str) -> bool:
+    def softmax(self, name: str) -> bool:
         x = self.pick()
         return self.put("Softmax", [x], name, self.shapes[x], axis=int(self.rng.integers(1, len(self.shapes[x]))))
 

@@ -16,7 +16,7 @@ def same_bits(found, expected):
     assert [y.tobytes() for y in found] == [y.tobytes() for y in expected]
 
 
-@pytest.mark.parametrize("name", [name for _, name in OWN])
+@pytest.mark.parametrize("name", OWN)
 def test_simulated_npu_equals_the_quantised_model_bit_for_bit(name):
     model, feeds, _ = settled(name)
     result = quantised(model, [feeds])

@@ -294,6 +294,12 @@ def test_what_has_no_integer_form_stays_a_float_operator_between_borders():
     assert {entry.key: entry.value for entry in erf.metadata_props}["axbuild.reason"] == "Erf has no integer form"
 
 
+def test_what_reads_a_tensor_without_elements_stays_a_float_operator():
+    n = Net(1, 0, 4)
+    n.add("ReduceMax", ["x", n.constant("axes", np.array([1]))], "y")
+    assert without_integer_form(loaded(n.model("y")).graph[0]) == "its tensor 'x' has no elements"
+
+
 def test_what_moves_between_float_operators_moves_floats():
     n = Net(1, 4, 6)
     n.add("Erf", ["x"], "e")
