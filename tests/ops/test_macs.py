@@ -116,7 +116,7 @@ def test_random_convolutions_equal_their_bodies_however_they_are_cut(seed):
         assert same_bits(run(model, {"x0": codes}, tiling=tiling)["y"], want)
 
 
-@pytest.mark.parametrize(("group", "per_group"), [(1, 320), (2, 160), (2, 224), (12, 24), (9, 32)])
+@pytest.mark.parametrize(("group", "per_group"), [(1, 330), (2, 160), (2, 224), (12, 24), (9, 32)])
 def test_constants_that_come_on_chip_piece_by_piece_keep_each_group_with_its_channels(group, per_group):
     kind = mac.conv((group * per_group, 16, 3, 3), group=group, pads=(1, 1, 1, 1))
     codes = random_codes(np.random.default_rng(group), U8, (1, group * kind.weight.shape[1], 6, 6))
@@ -124,6 +124,7 @@ def test_constants_that_come_on_chip_piece_by_piece_keep_each_group_with_its_cha
     for ocm_bytes in (48 << 10, 80 << 10, 112 << 10):
         constants = ConstantPieces(net_of(model), chip(ocm_bytes))
         assert len(constants.in_order()) > 1
+        assert max(piece.bytes for piece in constants.in_order()) <= chip(ocm_bytes).param_bytes
         for tiling in (None, random_tiling(net_of(model), ocm_bytes)):
             assert same_bits(run(model, {"x0": codes}, chip(ocm_bytes), tiling=tiling)["y"], want)
 
