@@ -85,7 +85,7 @@ class RandomNet(Net):
 
     def reduction(self, name: str) -> bool:
         x = self.pick(4)
-        n, c, h, w = self.shapes[x] if x else (0, 0, 0, 0)
+        n, c, h, _ = self.shapes[x] if x else (0, 0, 0, 0)
         if not x:
             return False
         op = "ReduceMean" if self.rng.random() < 0.5 else "ReduceMax"
