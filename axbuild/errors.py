@@ -83,3 +83,9 @@ class AxNote(AxWarning):
 
     def __init__(self, sentence: str) -> None:
         super().__init__("", sentence)
+
+
+def lfs_hint(content: bytes) -> str:
+    """What to do where a file's content is only Git's pointer to it; "" where it is the file itself."""
+    pointer = content.startswith(b"version https://git-lfs.github.com/spec/")
+    return "it is a Git LFS pointer, not the file itself: run `git lfs pull`" if pointer else ""

@@ -55,6 +55,7 @@ class precision_check:
             model=quant.source.model,
             quantised=quant.model,
             samples=[data.samples for data in bound.values()],
+            calibration=[data.samples for data in quant.samples.values()],
             params={"inputs": input_data(bound)},
         )
         judged = plan.run(JUDGE, measured=measured, params=t.only(*_LIMITS, "logits"))

@@ -6,7 +6,11 @@ import gc
 import os
 import sys
 
-from axbuild.engine.noop import snapshot
+from axbuild.cli import interrupts
+
+interrupts.begin()
+
+from axbuild.engine.noop import snapshot  # noqa: E402  # what comes before is what an interrupt finds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Protocol
 
+from axbuild.cli import interrupts
 from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
 from axbuild.engine.noop.overwrite import refusals
@@ -190,11 +191,7 @@ def _events_file(path: str) -> Iterator[Listener]:
 @contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
     """`kill` of the client ends the build as Ctrl-C does: workers gone, nothing half-written, 130."""
-
-    def interrupt(_number: int, _frame: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, interrupts.unwind)
     try:
         yield
     finally:

@@ -124,3 +124,11 @@ def test_a_defect_of_a_standard_rule_among_mistakes_ends_with_3(tiny) -> None:
     assert done.code == 3
     assert "error AX900: rule filegroup failed for //f:g: TypeError: loads() takes 1 positional argument" in done.err
     assert "hint: this is a defect of axbuild; please report the line above" in done.err
+
+
+def test_a_source_that_is_a_pointer_of_git_lfs_is_told_before_anything_runs(tiny) -> None:
+    tiny.write("p/b.txt", f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 5\n")
+    done = tiny.build()
+    assert done.code == 2
+    assert "p/b.txt: error AX510: this is not the file itself" in done.err
+    assert "hint: it is a Git LFS pointer, not the file itself: run `git lfs pull`" in done.err

@@ -130,7 +130,7 @@ def mean_cosine(chain, proto, tensor):
     """Cosine of simulated and float outputs over all samples together."""
     index = [value.name for value in proto.graph.output].index(tensor)
     ours, theirs = [], []
-    for name, files in paired(chain.samples):
+    for name, files in paired(chain.samples, chain.inputs):
         pairs = zip(chain.inputs, files, strict=True)
         feed = {data.name: tensor_input(load_sample(file), data) for data, file in pairs}
         theirs.append(float_outputs(proto, feed)[index])

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from axbuild.errors import AxError, AxNote
+from axbuild.errors import AxError, AxNote, AxWarning
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.likeness import snr_db, sums_of
 from axbuild.toolchain.precision.judge import JudgeParams, judge, verdict_of
@@ -83,10 +83,21 @@ def test_both_models_run_on_the_same_samples(tmp_path):
     (tmp_path / "samples").mkdir()
     np.save(tmp_path / "samples" / "a.npy", np.array([[3.0, 4.0]], np.float32))
     data = MeasureParams((InputData("", "Numpy"),))
-    measure(tmp_path / "float.onnx", tmp_path / "quant.onnx", [tmp_path / "samples"], tmp_path, params=data)
+    measure(tmp_path / "float.onnx", tmp_path / "quant.onnx", [tmp_path / "samples"], [], tmp_path, params=data)
     (found,) = read(tmp_path / "precision.json")
     assert (found.sample, found.output, found.agrees) == ("a", "y", False)
     assert vars(found.sums) == {"aa": 25.0, "bb": 13.0, "ab": 17.0, "dd": 4.0}
     scaled(tmp_path / "other.onnx", [1.0, 0.5], "z")
     with pytest.raises(UnmeasuredError, match="the float model has the outputs y, and the quantised one z"):
-        measure(tmp_path / "float.onnx", tmp_path / "other.onnx", [tmp_path / "samples"], tmp_path, params=data)
+        measure(tmp_path / "float.onnx", tmp_path / "other.onnx", [tmp_path / "samples"], [], tmp_path, params=data)
+
+
+def test_samples_that_calibrated_are_counted(tmp_path):
+    scaled(tmp_path / "float.onnx", [1.0, 1.0])
+    for folder, values in (("samples", (1.0, 2.0, 3.0)), ("calibration", (3.0, 4.0, 1.0))):
+        (tmp_path / folder).mkdir()
+        for number, value in enumerate(values):
+            np.save(tmp_path / folder / f"{folder}{number}.npy", np.full((1, 2), value, np.float32))
+    model, data = tmp_path / "float.onnx", MeasureParams((InputData("", "Numpy"),))
+    with pytest.warns(AxWarning, match="AX472: 2 of 3 samples calibrated the model as well"):
+        measure(model, model, [tmp_path / "samples"], [tmp_path / "calibration"], tmp_path, params=data)

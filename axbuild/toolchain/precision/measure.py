@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.graph import Array, model_file
@@ -30,8 +32,12 @@ class MeasureParams:
     inputs: tuple[InputData, ...]
 
 
-def measure(model: Path, quantised: Path, samples: list[Path], out: Path, *, params: MeasureParams) -> None:
-    """model: the front end's folder; quantised: quant_axmodel.onnx. Writes precision.json."""
+def measure(
+    model: Path, quantised: Path, samples: list[Path], calibration: list[Path], out: Path, *, params: MeasureParams
+) -> None:
+    """model: the front end's folder; quantised: quant_axmodel.onnx; calibration: the samples that it was calibrated
+    on. Writes precision.json."""
+    _tell_overlap(samples, calibration)
     exact, coded = _session(model_file(model), "float", "basic"), _session(quantised, "quantised", "off")
     names = [port.name for port in exact.get_outputs()]
     if (others := [port.name for port in coded.get_outputs()]) != names:
@@ -64,7 +70,7 @@ def _feeds(
     names: list[str], folders: list[Path], inputs: tuple[InputData, ...]
 ) -> Iterator[tuple[str, dict[str, Array]]]:
     chosen = bind(inputs, names)
-    for sample, files in paired(folders):
+    for sample, files in paired(folders, inputs):
         yield sample, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
 
 
@@ -73,3 +79,16 @@ def _measured(sample: str, name: str, exact: Array, coded: Array) -> Measured:
         raise UnmeasuredError(f"output '{name}' is {list(exact.shape)} in float and {list(coded.shape)} quantised")
     agrees = exact.ndim == 0 or not exact.size or bool((exact.argmax(axis=-1) == coded.argmax(axis=-1)).all())
     return Measured(sample, name, sums_of(np.asarray(exact), np.asarray(coded)), agrees)
+
+
+def _tell_overlap(samples: list[Path], calibration: list[Path]) -> None:
+    """Figures on what calibrated say little of what comes later."""
+    known = set(_digests(calibration))
+    measured = _digests(samples)
+    if common := sum(digest in known for digest in measured):
+        sentence = f"{common} of {len(measured)} samples calibrated the model as well: the figures may flatter it"
+        warnings.warn(AxWarning("AX472", sentence), stacklevel=1)
+
+
+def _digests(folders: list[Path]) -> list[bytes]:
+    return [hashlib.sha256(file.read_bytes()).digest() for folder in folders for file in sorted(folder.iterdir())]
