@@ -85,11 +85,10 @@ class RandomNet(Net):
 
     def reduction(self, name: str) -> bool:
         x = self.pick(4)
-        n, c, h, _ = self.shapes[x] if x else (0, 0, 0, 0)
         if not x:
             return False
         op = "ReduceMean" if self.rng.random() < 0.5 else "ReduceMax"
-        return self.put(op, [x, self.constant(f"{name}_a", np.array([-1]))], name, (n, c, h, 1))
+        return self.put(op, [x, self.constant(f"{name}_a", np.array([-1]))], name, (*self.shapes[x][:3], 1))
 
     def apart(self, name: str) -> bool:
         x = self.pick(4)
