@@ -15,7 +15,6 @@ from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.workspace.artifact import ActionId
 
-
 KNOWN_SHARE = 0.8
 """of the actions that are left, how many must have run here before"""
 
