@@ -139,3 +139,9 @@ def test_why_says_where_the_parameter_that_moved_is_written(tiny) -> None:
     tiny.edit("p/BUILD.toml", 'of = ":a"', 'of = ":a"\nmark = "?"')
     tiny.build("//p:loud")
     assert '  parameter mark: "!" -> "?" at p/BUILD.toml:13 (//p:loud shout)' in tiny.why("//p:loud").splitlines()
+
+
+def test_paths_are_told_from_where_one_stands(tiny) -> None:
+    for _ in range(2):  # the second answer is a snapshot's
+        for folder, expected in (("", "  axbuild-out/p/a/text"), ("p", "  ../axbuild-out/p/a/text")):
+            assert expected in tiny.run("build", "//p:a", cwd=folder).out.splitlines()
