@@ -93,6 +93,8 @@ class Report:
     exit_code: int = 0
     actions: dict[ActionId, ActionFinished] = field(default_factory=dict)
     errors: list[AxError] = field(default_factory=list)
+    base: str = ""
+    """the way from where the request was made to the workspace's root: "" or "../" and so on"""
     watched: Watched | None = None
     """What the answer rests on; None where that cannot be told, or something failed."""
 
@@ -106,7 +108,8 @@ def build(request: Request, *listeners: Listener) -> Report:
 class _Build:
     def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
         self.request, self.workspace = request, workspace
-        self.report = Report()
+        package = workspace.package_of(request.start)
+        self.report = Report(base="../" * len(package.split("/")) if package else "")
         self.outputs: dict[str, list[str]] = {}
         self.longest: tuple[dict[str, Any], ...] = ()
         self.unbuilt = 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from axbuild.errors import AxError, Place
 from axbuild.graph.losses import Losses
+from axbuild.workspace.attributes import closest
 from axbuild.workspace.label import Pattern, parse_patterns, split
 from axbuild.workspace.packages import NoPackage, Package, Packages, Target
 from axbuild.workspace.workspace import Workspace
@@ -175,8 +175,8 @@ class _Walk:
         if label not in self.losses and not package.whole:
             self.losses.lose(label, self._told[name])
         if label not in self.losses:
-            close = difflib.get_close_matches(own, [*package.targets, *package.broken], n=1)
-            hint = f"did you mean '//{name}:{close[0]}'?" if close else _targets_of(name, package)
+            close = closest(own, [*package.targets, *package.broken])
+            hint = f"did you mean '//{name}:{close}'?" if close else _targets_of(name, package)
             self._missing(label, label, reader, path, hint)
         return None
 

@@ -34,10 +34,14 @@ _PATH_SECONDS, _SHARE = 0.5, 0.05
 
 
 class Summary:
-    """Folds a build; `text` for people, `record` for `--json`. whole: cut nothing short."""
+    """Folds a build; `text` for people, `record` for `--json`. whole: cut nothing short.
 
-    def __init__(self, *, whole: bool = False) -> None:
+    base: the way from where the user stands to the workspace's root, for the paths that people see.
+    """
+
+    def __init__(self, *, whole: bool = False, base: str = "") -> None:
         self._whole = whole
+        self.base = base
         self.warnings = 0
         self.notes: defaultdict[str, list[str]] = defaultdict(list)
         self.tests: list[TestResult] = []
@@ -88,12 +92,14 @@ class Summary:
         outputs = {label: paths for label, paths in end.outputs.items() if paths}
         for label, paths in self._some(list(outputs.items()), MOST_TARGETS):
             lines.append(style("bold", label))
-            lines += [f"  {path}" for path in self._some(paths, MOST_PATHS)]
+            lines += [f"  {self.base}{path}" for path in self._some(paths, MOST_PATHS)]
             if len(paths) > MOST_PATHS and not self._whole:
                 lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
             lines += [f"  {note}" for note in self.notes[label]]
         if len(outputs) > MOST_TARGETS and not self._whole:
-            lines.append(style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {FOLDER}/"))
+            lines.append(
+                style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {self.base}{FOLDER}/")
+            )
         return lines
 
     def _some(self, items: Sequence[Item], most: int) -> Sequence[Item]:

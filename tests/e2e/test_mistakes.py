@@ -132,3 +132,16 @@ def test_a_source_that_is_a_pointer_of_git_lfs_is_told_before_anything_runs(tiny
     assert done.code == 2
     assert "p/b.txt: error AX510: this is not the file itself" in done.err
     assert "hint: it is a Git LFS pointer, not the file itself: run `git lfs pull`" in done.err
+
+
+def test_why_says_where_the_parameter_that_moved_is_written(tiny) -> None:
+    tiny.build("//p:loud")
+    tiny.edit("p/BUILD.toml", 'of = ":a"', 'of = ":a"\nmark = "?"')
+    tiny.build("//p:loud")
+    assert '  parameter mark: "!" -> "?" at p/BUILD.toml:13 (//p:loud shout)' in tiny.why("//p:loud").splitlines()
+
+
+def test_paths_are_told_from_where_one_stands(tiny) -> None:
+    for _ in range(2):  # the second answer is a snapshot's
+        for folder, expected in (("", "  axbuild-out/p/a/text"), ("p", "  ../axbuild-out/p/a/text")):
+            assert expected in tiny.run("build", "//p:a", cwd=folder).out.splitlines()

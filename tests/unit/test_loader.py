@@ -101,7 +101,8 @@ MISTAKES = {
     ),
     "wrong choice in the second table": (
         '[[quant_model]]\nname = "a"\nmodel = ":b"\n\n[[quant_model]]\nname = "b"\nmodel = ":a"\nmethod = "Kl"\n',
-        'm/BUILD.toml:8: error AX106: method takes "MinMax" or "KL", got "Kl"\n  8 | method = "Kl"',
+        'm/BUILD.toml:8: error AX106: method takes "MinMax" or "KL", got "Kl"\n  8 | method = "Kl"\n'
+        "  hint: did you mean 'KL'?",
     ),
     "bad label": (
         '[[quant_model]]\nname = "quant"\nmodel = "float"\n',
