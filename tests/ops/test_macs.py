@@ -129,6 +129,16 @@ def test_constants_that_come_on_chip_piece_by_piece_keep_each_group_with_its_cha
             assert same_bits(run(model, {"x0": codes}, chip(ocm_bytes), tiling=tiling)["y"], want)
 
 
+@pytest.mark.parametrize("kind", [mac.fully_connected(70, 3000), mac.conv((70, 120, 5, 5))], ids=["fc", "conv"])
+def test_reductions_so_deep_that_a_block_of_channels_does_not_fit_are_packed_in_narrower_ones(kind):
+    shape = (2, 3000) if kind.weight.ndim == 2 else (2, 120, 6, 6)
+    codes, model = random_codes(np.random.default_rng(3), U8, shape), one_kind(kind, (shape,))
+    tight = chip(80 << 10)
+    assert tight.rates.mac_co * 3000 > tight.ocm_bytes
+    assert set(ConstantPieces(net_of(model), tight).blocks) < {2, 4, 8, 16}
+    assert same_bits(run(model, {"x0": codes}, tight)["y"], run_body(kind, codes))
+
+
 def test_a_part_that_begins_inside_a_block_of_packed_channels_is_refused():
     kind = mac.conv((48, 4, 1, 1), group=2)
     geometry = Geometry(((1, 8, 2, 2),), (1, 48, 2, 2), 16)

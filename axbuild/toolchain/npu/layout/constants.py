@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.kinds.base import Box, ceil_div
+from axbuild.toolchain.kinds.base import Box, Kind, ceil_div
 from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.allocate import OcmError, aligned
 from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
@@ -72,24 +72,35 @@ def served(piece: Piece | None, out: Box) -> Box:
 
 
 class ConstantPieces:
-    """pieces: for each operator of the net its pieces in order; blobs: the packs' bytes, equal ones once."""
+    """The constants of a net's operators; blobs: the packs' bytes, equal ones once.
+
+    pieces, blocks: for each operator its pieces in order, and how many output channels are packed together.
+    """
 
     def __init__(self, net: Net, chip: Chip) -> None:
         self.chip = chip
         self.blobs: dict[bytes, int] = {}
-        self._packs: dict[int, Pack | None] = {}
-        self.pieces = [
-            self._of(position, op, net.shapes(op.inputs), len(net.tensors[op.output].shape))
-            for position, op in enumerate(net.ops)
-        ]
+        self.pieces: list[list[Piece]] = []
+        self.blocks: list[int] = []
+        self._packs: dict[int, tuple[Pack | None, int]] = {}
+        for position, op in enumerate(net.ops):
+            pack, block = self._packed(op.kind, len(net.tensors[op.output].shape))
+            self.pieces.append(self._pieces(position, op, pack, block, net.shapes(op.inputs)) if pack else [])
+            self.blocks.append(block)
 
-    def _of(self, position: int, op: Operator, inputs: tuple[Shape, ...], rank: int) -> list[Piece]:
-        key, block = id(op.kind), self.chip.rates.mac_co
-        if key not in self._packs:
-            self._packs[key] = pack_of(op.kind, block, rank)
-        pack = self._packs[key]
-        if pack is None:
-            return []
+    def _packed(self, kind: Kind, rank: int) -> tuple[Pack | None, int]:
+        """As many channels to a block as the chip makes at once; fewer where reductions are so deep that these do not
+        fit."""
+        if id(kind) not in self._packs:
+            block = self.chip.rates.mac_co
+            pack = pack_of(kind, block, rank)
+            while pack and pack.step > 1 and pack.row_bytes > self.chip.param_bytes:
+                block //= 2
+                pack = pack_of(kind, block, rank)
+            self._packs[id(kind)] = pack, block
+        return self._packs[id(kind)]
+
+    def _pieces(self, position: int, op: Operator, pack: Pack, block: int, inputs: tuple[Shape, ...]) -> list[Piece]:
         blob = self.blobs.setdefault(pack.data.tobytes(), len(self.blobs))
         unit = op.kind.grain(pack.axes[0], block, *inputs) // pack.step if pack.axes[0] >= 0 else 1
         return pieces_of(op.name, position, pack, blob, self.chip.param_bytes // 4, unit)
