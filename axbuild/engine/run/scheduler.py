@@ -168,8 +168,10 @@ class ActionScheduler:
         blockers = list(dict.fromkeys(b for part in inputs_of(node.action) for b in self.contents.pending(part)))
         for blocker in blockers:
             self._demand(blocker)
-            self._waiting_for[blocker].append(id_)
-        if not blockers:
+        if blockers:
+            # For one of them only: what waited for each would wake by each, and wait again for all the others.
+            self._waiting_for[blockers[-1]].append(id_)
+        else:
             self._evaluate(id_, node)
 
     def _evaluate(self, id_: ActionId, node: Node) -> None:
