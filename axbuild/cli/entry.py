@@ -32,6 +32,8 @@ def main() -> None:
         os._exit(0)
     if found is None:
         sys.exit(_whole(arguments))
+    if found.changed and _settled(found) and _answered(found):
+        os._exit(0)
     _leave(_plain(found))
 
 
@@ -57,6 +59,13 @@ def _whole(arguments: list[str]) -> int:
     from axbuild.cli.app import run
 
     return run(arguments)
+
+
+def _settled(found: snapshot.Found) -> bool:
+    """Whether only texts changed, and mean what they meant."""
+    from axbuild.engine.noop.edits import settle
+
+    return settle(found)
 
 
 def _answered(found: snapshot.Found) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from zlib import compress
 
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.watch import Watched, keep
+from axbuild.engine.noop.merge import Merged
+from axbuild.engine.noop.watch import Watched, keep, keep_again
 from axbuild.engine.records.events import (
     STATUSES,
     ActionFinished,
@@ -86,3 +89,16 @@ def _marked(text: str) -> bytes:
 def keep_answer(found: form.Found, replay: Replay, watched: Watched) -> None:
     """Write the snapshot of a build that has succeeded."""
     keep(found.file, found.identity, watched, texts_of(replay.events(watched.graph), watched.jobs))
+
+
+def keep_merged(found: form.Found, replay: Replay, merged: Merged) -> None:
+    """Bring a snapshot up to date after a build of a part of what it covers."""
+    if merged.retold:
+        merged.snapshot.texts |= texts_of(replay.events(merged.graph), int(merged.snapshot.texts["jobs"]))
+    keep_again(found.file, merged.snapshot, merged.graph)
+
+
+def drop(found: form.Found) -> None:
+    """A build succeeded, and what its answer rests on cannot be told: the old answer is none."""
+    with suppress(OSError):
+        Path(found.file).unlink()

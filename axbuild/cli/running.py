@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from axbuild.cli.keeping import Replay, keep_answer
+from axbuild.cli.keeping import Replay, drop, keep_answer, keep_merged
 from axbuild.engine.build import Request, build
 from axbuild.engine.noop.partial import part_of
 from axbuild.engine.noop.snapshot import Found, Words
@@ -106,6 +106,10 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
         report = build(request, *listeners)
         if found is not None and report.watched is not None:
             keep_answer(found, replay, report.watched)
+        elif found is not None and report.merged is not None:
+            keep_merged(found, replay, report.merged)
+        elif found is not None and report.exit_code == 0:
+            drop(found)
         with quiet_pipes():
             _tell(summary, options)
     if options.check_reproducible and report.exit_code == 0 and not options.dry_run:

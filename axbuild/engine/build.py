@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
+from axbuild.engine.noop.merge import Merged, merge
 from axbuild.engine.noop.partial import PartialBuild
-from axbuild.engine.noop.watch import Watched, watch
+from axbuild.engine.noop.watch import Laid, Watched, watch
 from axbuild.engine.records.critical import critical_path
 from axbuild.engine.records.events import (
     STATUSES,
@@ -44,7 +46,7 @@ from axbuild.engine.workers.local import Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out
-from axbuild.graph.targets import load
+from axbuild.graph.targets import TargetGraph, load
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store
@@ -95,17 +97,21 @@ class Report:
     errors: list[AxError] = field(default_factory=list)
     watched: Watched | None = None
     """What the answer rests on; None where that cannot be told, or something failed."""
+    merged: Merged | None = None
+    """The same after a build of a part."""
 
 
 def build(request: Request, *listeners: Listener) -> Report:
     """Run a request; every listener hears every event. Raises AxError only before `build_started`."""
-    workspace = Workspace.find(request.start, request.overrides, request.config)
+    edits = request.part.edits if request.part else None
+    workspace = edits.workspace if edits else Workspace.find(request.start, request.overrides, request.config)
     return _Build(request, workspace, listeners).run()
 
 
 class _Build:
     def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
         self.request, self.workspace = request, workspace
+        self.part = request.part
         self.report = Report()
         self.outputs: dict[str, list[str]] = {}
         self.longest: tuple[dict[str, Any], ...] = ()
@@ -138,7 +144,7 @@ class _Build:
             )
             root, jobs = self.workspace.root, self.jobs
             workers = stack.enter_context(Workers(jobs, workspace=root, store=store.directory))
-            if self.request.part and self.request.part.surely_runs:
+            if self.part and self.part.surely_runs:
                 workers.warm()
             try:
                 self._build(store, workers)
@@ -153,8 +159,8 @@ class _Build:
             self.stream.emit(
                 BuildFinished(self.report.exit_code, counts, seconds, self._all_outputs(), records, self.longest)
             )
-            if self.request.part and not self.report.exit_code:
-                self.request.part.mend(self.report.actions, self.report.watched)
+            if self.part and not self.report.exit_code:
+                self.report.merged = merge(self.part, self.report.actions, self.report.watched)
                 self.report.watched = None
         return self.report
 
@@ -189,11 +195,7 @@ class _Build:
             self.said.append(event)
 
     def _all_outputs(self) -> dict[str, list[str]]:
-        part = self.request.part
-        if part is None:
-            return self.outputs
-        known = {label: paths for label, paths in part.outputs.items() if label not in part.labels} | self.outputs
-        return {label: known[label] for label in part.outputs if label in known}
+        return self.part.outputs(self.outputs) if self.part else self.outputs
 
     def _store_said(self, code: str, sentence: str) -> None:
         self.stream.emit(Diagnostic("", "", "", code, sentence, False))
@@ -203,15 +205,13 @@ class _Build:
         self.report.exit_code = self.report.exit_code or exit_code_of(error.code)
 
     def _build(self, store: Store, workers: Workers) -> None:
-        part = self.request.part
-        patterns = part.labels if part else self.request.patterns
-        graph = load(self.workspace, patterns, self.workspace.package_of(self.request.start))
-        layout = {target.label: target for target in lay_out(graph)}
-        requested = [layout[label] for label in _without_suites(graph.requested, layout)]
-        if self.request.tests_only:
-            requested = [target for target in requested if target.verdicts]
-            if not requested:
-                raise NoTests(self.request.patterns)
+        graph, layout = self._laid_out()
+        named = {label: self._goals(layout[label], layout) for label in graph.requested}
+        requested = [layout[label] for label in dict.fromkeys(chain.from_iterable(named.values()))]
+        if self.part:
+            self.part.named(named)
+        if self.request.tests_only and not (requested or (self.part and self.part.rest)):
+            raise NoTests(self.request.patterns)
         with self._world(store, workers) as world:
             scheduler = self._scheduler(world, layout)
             goals = [_goal(scheduler, target, layout) for target in requested]
@@ -232,17 +232,36 @@ class _Build:
             if verdicts.failed:
                 self.report.exit_code = self.report.exit_code or BUILD_FAILED
             if self.request.watch and not self.report.exit_code:
-                self._watch(scheduler, world, goals, placed)
-            if part:
-                self._tell_of_the_rest(part)
+                self._watch(scheduler, world, goals, placed, Laid(graph, layout, named))
+            if self.part:
+                self._tell_of_the_rest(self.part, scheduler)
+
+    def _laid_out(self) -> tuple[TargetGraph, dict[str, TargetActions]]:
+        """Of a part first; where that is not to be had, all is looked at, and told as ever."""
+        if self.part is not None:
+            try:
+                return self._laid(self.part.labels)
+            except AxError:
+                self.part = None
+        return self._laid(self.request.patterns)
+
+    def _laid(self, patterns: Sequence[str]) -> tuple[TargetGraph, dict[str, TargetActions]]:
+        if patterns:
+            graph = load(self.workspace, patterns, self.workspace.package_of(self.request.start))
+        else:
+            graph = TargetGraph(self.workspace, (), {})
+        return graph, {target.label: target for target in lay_out(graph)}
+
+    def _goals(self, target: TargetActions, layout: Mapping[str, TargetActions]) -> list[str]:
+        """What stands for a target that the request names: a suite's checks; for `test`, what has a verdict."""
+        labels = target.provider.labels if isinstance(target.provider, Tests) else [target.label]
+        return [label for label in labels if layout[label].verdicts or not self.request.tests_only]
 
     def _watch(
-        self, scheduler: ActionScheduler, world: LocalWorld, goals: Sequence[Goal], placed: OutputFolders
+        self, scheduler: ActionScheduler, world: LocalWorld, goals: Sequence[Goal], placed: OutputFolders, laid: Laid
     ) -> None:
         code, stat = world.code, world.stat
-        found = watch(
-            self.workspace, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns
-        )
+        found = watch(laid, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns)
         found.state, found.jobs = world.state.folder, self.jobs
         found.graph["diagnostics"] = [
             [one.label, one.action, one.stage, one.code, one.sentence, True]
@@ -253,10 +272,10 @@ class _Build:
         found.graph["tests"] = [[one.label, one.passed, one.sentence, one.verdict, True] for one in tests]
         self.report.watched = None if found.doubt else found
 
-    def _tell_of_the_rest(self, part: PartialBuild) -> None:
-        for event in part.said:
+    def _tell_of_the_rest(self, part: PartialBuild, scheduler: ActionScheduler) -> None:
+        for event in part.said(scheduler.nodes):
             self.stream.emit(event)
-        self.counts["up_to_date"] += part.elsewhere
+        self.counts["up_to_date"] += part.elsewhere(scheduler.nodes)
 
     @contextmanager
     def _world(self, store: Store, workers: Workers) -> Iterator[LocalWorld]:
@@ -347,15 +366,6 @@ class _Build:
             known = {path: contents.content(artifact) for path, artifact in target.outputs.items()}
             self.outputs[target.label] = folders.place(target.label, known)
         verdicts.judge(target)
-
-
-def _without_suites(requested: Iterable[str], layout: Mapping[str, TargetActions]) -> tuple[str, ...]:
-    """The labels with each suite's checks in its place."""
-    found: dict[str, None] = {}
-    for label in requested:
-        provider = layout[label].provider
-        found.update(dict.fromkeys(provider.labels if isinstance(provider, Tests) else [label]))
-    return tuple(found)
 
 
 def new_id() -> str:

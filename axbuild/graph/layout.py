@@ -50,6 +50,7 @@ class _TargetLayout:
         workspace = self._graph.workspace
         rule = workspace.rules.rules[target.rule]
         settled: dict[str, Any] = {}
+        workspace.disk.asked = set()
         try:
             for name, attribute in rule.attributes.items():
                 self._attribute = name
@@ -63,7 +64,7 @@ class _TargetLayout:
                 target.given(),
                 lambda name: workspace.packages.place(target, name),
             )
-            return plan.finished(rule.lay_out(t, plan))
+            return plan.finished(rule.lay_out(t, plan), workspace.disk.asked)
         except AxError as error:
             if error.place is None:
                 error.place = workspace.packages.place(target, self._attribute)

@@ -26,6 +26,8 @@ import pytest
 from axbuild.cli import app
 from axbuild.engine import build as engine
 from axbuild.engine.noop import snapshot
+from axbuild.engine.noop.edits import settle
+from axbuild.engine.noop.partial import part_of
 from axbuild.engine.workers.local import StageOutcome, StageRun
 from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError, AxWarning
@@ -151,9 +153,12 @@ class Twin:
         if found is not None and found.is_answer:
             self.taken["answer"] += 1
             code = snapshot.answer(found)
+        elif found is not None and found.changed and settle(found):
+            self.taken["settled"] += 1
+            code = snapshot.answer(found)
         else:
-            partial = found is not None and found.snapshot is not None and _only_files(found)
-            self.taken["partial" if partial else "full"] += 1
+            part = part_of(found) if found else None
+            self.taken["full" if part is None else "laid out in part" if part.edits else "partial"] += 1
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 code = app.run(command, found)
             assert "Traceback" not in out.getvalue(), out.getvalue()
@@ -164,11 +169,6 @@ class Twin:
         out = self.root / "axbuild-out"
         paths = (path for path in sorted(out.rglob("*")) if path.is_file() and ".axbuild" not in path.parts)
         return {path.relative_to(out).as_posix(): path.read_text() for path in paths}
-
-
-def _only_files(found: snapshot.Found) -> bool:
-    assert found.snapshot is not None
-    return all(found.snapshot.flags[number] & snapshot.ROLES != snapshot.LOADED for number in found.changed)
 
 
 def _seen(events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -256,14 +256,42 @@ def edit_build_file(chance: random.Random) -> Edit:
     return _write("p/BUILD.toml", changed)
 
 
+def edit_table(chance: random.Random) -> Edit:
+    """One line of a BUILD file, whatever else has become of it: a comment, an attribute, a default, a table more."""
+    line, other = chance.choice(
+        (
+            ("# a comment", ""),
+            ("# a comment", ""),
+            ('[defaults.shout]\nmark = ";"\n', ""),
+            ('srcs = "*.txt"', 'srcs = "one.txt"'),
+            ('srcs = "*.txt"', 'srcs = ["*.txt", "*.md"]'),
+            ('[[shout]]\nname = "far"\nof = "//p:a"\n', ""),
+            ('[[shout]]\nname = "far"\nof = "//p:b"\nmark = "?"\n', ""),
+            ('[[limit]]\nname = "few"\nof = "//p:loud"\nmost = 90\n', ""),
+            ('[[text]]\nname = "sub"\nsrc = "one.txt"\n', ""),
+            ('name = "heap"', 'name = "pile"'),
+        )
+    )
+
+    def do(root: Path) -> None:
+        path = root / "q/BUILD.toml"
+        text = path.read_text()
+        if line in text:
+            path.write_text(text.replace(line, other, 1))
+        else:
+            path.write_text(text.replace(other, line, 1) if other and other in text else f"{text}\n{line}\n")
+
+    return f"swap {line!r} for {other!r} in q/BUILD.toml", do
+
+
 def edit_package(chance: random.Random) -> Edit:
-    name = chance.choice(("r/BUILD.toml", "q/sub/BUILD.toml"))
+    name = chance.choice(("r/BUILD.toml", "q/sub/BUILD.toml", "q/far/BUILD.toml", "s/t/BUILD.toml"))
 
     def do(root: Path) -> None:
         if (root / name).exists():
             (root / name).unlink()
         else:
-            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text('[[shout]]\nname = "r"\nof = "//p:a"\n')
 
     return f"add or remove {name}", do
@@ -277,12 +305,15 @@ def edit_code(chance: random.Random) -> Edit:
 
 def edit_rules(chance: random.Random) -> Edit:
     mark = chance.choice(("!", "?"))
-    return _write("rules/tiny.py", RULES.replace('default="!"', f'default="{mark}"'))
+    changed = RULES.replace('default="!"', f'default="{mark}"')
+    return _write("rules/tiny.py", changed + chance.choice(("", "# a comment\n", "\n\n# two\n")))
 
 
 def edit_settings(chance: random.Random) -> Edit:
     texts = (
         ("axbuild.toml", ""),
+        ("axbuild.toml", "# a comment\n"),
+        ("axbuild.toml", "[cache]\nsize_gb = 7\n\n[config.ci.build]\njobs = 3\n"),
         ("axbuild.toml", '[defaults.shout]\nmark = "."\n'),
         (".axbuildignore", "sub/\n"),
         (".axbuildignore", ""),
@@ -320,11 +351,26 @@ def drop_cache(_chance: random.Random) -> Edit:
     return "drop the cache", lambda root: shutil.rmtree(root / "cache", ignore_errors=True)
 
 
+def edit_folder(chance: random.Random) -> Edit:
+    name = chance.choice(("q/empty", "u", "r"))
+
+    def do(root: Path) -> None:
+        if (root / name).is_dir():
+            shutil.rmtree(root / name)
+        else:
+            (root / name).mkdir(parents=True)
+
+    return f"make or remove the folder {name}", do
+
+
 EDITS = (
+    *(edit_table,) * 12,
+    *(edit_folder,) * 2,
     *(edit_source,) * 10,
     *(harm_output,) * 5,
     *(rename_in, touch, add_or_remove_file, hide_source, edit_build_file, edit_package) * 2,
-    *(edit_code, edit_rules, edit_settings, drop_cache),
+    *(edit_rules, edit_settings) * 2,
+    *(edit_code, drop_cache),
 )
 
 
@@ -363,5 +409,5 @@ def test_the_snapshots_answer_is_the_full_paths_answer(shard, tmp_path, monkeypa
                 twin.create()
         time.sleep(wait)
     assert slow.taken.keys() == {"full"}
-    assert quick.taken["answer"] > SEQUENCES // SHARDS // 10, quick.taken
-    assert quick.taken["partial"] > SEQUENCES // SHARDS // 20, quick.taken
+    for way in ("answer", "settled", "partial", "laid out in part"):
+        assert quick.taken[way] > SEQUENCES // SHARDS // 40, quick.taken
