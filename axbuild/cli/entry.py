@@ -71,6 +71,10 @@ def _settled(found: snapshot.Found) -> bool:
 def _answered(found: snapshot.Found) -> bool:
     """Whether all could be said; what cannot be written is told by the whole way, which has the sentences for it."""
     try:
+        if found.lacks_texts:
+            from axbuild.cli.keeping import add_texts_for_programs
+
+            add_texts_for_programs(found)
         snapshot.answer(found)
     except BrokenPipeError:  # whoever read has gone
         return True

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from axbuild.cli.keeping import Replay, drop, keep_answer, keep_merged
+from axbuild.cli.keeping import drop, keep_answer, keep_merged
 from axbuild.engine.build import Request, build
 from axbuild.engine.noop.partial import part_of
 from axbuild.engine.noop.snapshot import Found, Words
@@ -88,11 +88,11 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
         watch=found is not None,
         part=part_of(found) if found else None,
     )
-    summary, replay = Summary(whole=options.verbose), Replay()
+    summary = Summary(whole=options.verbose)
     with ExitStack() as stack, _terminated_as_interrupt():
         renderer = _renderer(options)
         stack.callback(renderer.close)
-        listeners: list[Listener] = [renderer, summary, replay]
+        listeners: list[Listener] = [renderer, summary]
         if options.events is not None:
             listeners.append(stack.enter_context(_events_file(options.events)))
         if options.profile is not None:
@@ -105,9 +105,9 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
             listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
         report = build(request, *listeners)
         if found is not None and report.watched is not None:
-            keep_answer(found, replay, report.watched)
+            keep_answer(found, report.watched)
         elif found is not None and report.merged is not None:
-            keep_merged(found, replay, report.merged)
+            keep_merged(found, report.merged)
         elif found is not None and report.exit_code == 0:
             drop(found)
         with quiet_pipes():

@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from axbuild.cli import app
+from axbuild.cli.keeping import add_texts_for_programs
 from axbuild.engine import build as engine
 from axbuild.engine.noop import snapshot
 from axbuild.engine.noop.edits import settle
@@ -150,11 +151,10 @@ class Twin:
         command = [*arguments, "--jobs", "1", "--events", str(events)]
         out = io.StringIO()
         found = snapshot.look(command) if self.snapshots else None
-        if found is not None and found.is_answer:
-            self.taken["answer"] += 1
-            code = snapshot.answer(found)
-        elif found is not None and found.changed and settle(found):
-            self.taken["settled"] += 1
+        if found is not None and (way := _way(found)):
+            self.taken[way] += 1
+            if found.lacks_texts:
+                add_texts_for_programs(found)
             code = snapshot.answer(found)
         else:
             part = part_of(found) if found else None
@@ -169,6 +169,13 @@ class Twin:
         out = self.root / "axbuild-out"
         paths = (path for path in sorted(out.rglob("*")) if path.is_file() and ".axbuild" not in path.parts)
         return {path.relative_to(out).as_posix(): path.read_text() for path in paths}
+
+
+def _way(found: snapshot.Found) -> str:
+    """How the snapshot comes to its answer, "" where it does not."""
+    if found.is_answer:
+        return "answer"
+    return "settled" if found.changed and settle(found) else ""
 
 
 def _seen(events: list[dict[str, Any]]) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class Edits:
     graph: dict[str, Any] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
 
+    @property
+    def packages(self) -> set[str]:
+        """All that are known."""
+        return {*self.meaning["packages"], *self.again}
+
     def reach(self, graph: dict[str, Any]) -> None:
         """Find every target whose layout rests on a changed table, folder or file, by the stored graph."""
         self.graph = graph

@@ -8,7 +8,7 @@ came of it takes its old place in the stored graph (`merge`), unless something c
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -67,6 +67,8 @@ class PartialBuild:
 
     def said(self, ids: Mapping[ActionId, Any]) -> list[Diagnostic | TestResult]:
         """What the rest has to say once more."""
+        if not (self.graph["diagnostics"] or self.graph["tests"]):
+            return []
         actions = self.graph["actions"]
         rest = {(actions[number][LABEL], actions[number][NAME]) for number in self.needed} - ids.keys()
         said: list[Diagnostic | TestResult] = [
@@ -112,7 +114,7 @@ def part_of(found: form.Found) -> PartialBuild | None:
         names = {label: before.get(label, []) for label in edits.named or before}
         relaid = edits.reached
         again = [label for label in names if label in relaid or label not in before]
-        if not _apart(again, names):
+        if not _apart(again, names, edits.packages):
             return None
         kept = {goal for label, goals in names.items() if label not in again for goal in goals}
         wanted = {goal for goal in wanted if goal in kept} | set(again)
@@ -123,20 +125,21 @@ def part_of(found: form.Found) -> PartialBuild | None:
     return PartialBuild(labels, names, found, graph, dirty, relaid, edits)
 
 
-def _apart(again: Iterable[str], names: Iterable[str]) -> bool:
+def _apart(again: Iterable[str], names: Container[str], packages: Iterable[str]) -> bool:
     """Whether no target laid out anew may hand over a file into the folder of another: `//a:b` and the targets of a
     package `//a/b` share one."""
-    folders = {"/".join(split(label)).lstrip("/") for label in names}
-    above = {parent for folder in folders for parent in _parents(folder)}
-    return not any(
-        (own := "/".join(split(label)).lstrip("/")) in above or any(parent in folders for parent in _parents(own))
-        for label in again
-    )
+    above = {"/".join(parts[:length]) for parts in map(_parts, packages) for length in range(1, len(parts) + 1)}
+    for label in again:
+        package, name = split(label)
+        parts = [*_parts(package), name]
+        owners = (f"//{'/'.join(parts[:at])}:{parts[at]}" for at in range(len(parts) - 1))
+        if "/".join(parts) in above or any(owner in names for owner in owners):
+            return False
+    return True
 
 
-def _parents(folder: str) -> list[str]:
-    parts = folder.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts))]
+def _parts(package: str) -> list[str]:
+    return package.split("/") if package else []
 
 
 def _reached(actions: Sequence[Sequence[Any]], changed: set[int]) -> set[int]:

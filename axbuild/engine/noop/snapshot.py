@@ -244,6 +244,12 @@ class Found:
     def is_answer(self) -> bool:
         return self.snapshot is not None and not self.changed
 
+    @property
+    def lacks_texts(self) -> bool:
+        """Whether the answer is asked for in a form that it was never asked for before."""
+        asked = bool(self.words.events) or self.words.as_json
+        return asked and self.snapshot is not None and "events" not in self.snapshot.texts
+
 
 def look(arguments: Sequence[str]) -> Found | None:
     """What is known of this command line here; None where it is none that can be known."""
