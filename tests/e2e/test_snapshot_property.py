@@ -381,6 +381,59 @@ EDITS = (
 )
 
 
+def _append(name: str, text: str) -> Callable[[Path], None]:
+    def do(root: Path) -> None:
+        with (root / name).open("a") as file:
+            file.write(text)
+
+    return do
+
+
+NEW = '\n[[shout]]\nname = "new"\nof = "//p:a"\n'
+WAYS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "a comment in a BUILD file": ("settled", _append("q/BUILD.toml", "# comment\n")),
+    "a comment in the settings": ("settled", _append("axbuild.toml", "# comment\n")),
+    "a setting that no answer rests on": ("settled", _append("axbuild.toml", "[cache]\nsize_gb = 7\n")),
+    "a comment in a rule file": ("settled", _append("rules/tiny.py", "# comment\n")),
+    "an empty folder": ("settled", lambda root: (root / "empty").mkdir()),
+    "a new target": ("laid out in part", _append("q/BUILD.toml", NEW)),
+    "a changed attribute": ("laid out in part", _write("q/BUILD.toml", MORE_BUILD.replace('"*.txt"', '"one.txt"'))[1]),
+    "a new package": ("laid out in part", _write("r/BUILD.toml", NEW)[1]),
+    "a package that is gone": ("laid out in part", lambda root: (root / "q/BUILD.toml").unlink()),
+    "a file that a glob finds": ("laid out in part", _write("q/three.txt", "3")[1]),
+    "an ignore file": ("full", _write(".axbuildignore", "nothing\n")[1]),
+    "a default for all packages": ("full", _append("axbuild.toml", '[defaults.shout]\nmark = "."\n')),
+    "a rule that means something else": ("full", _write("rules/tiny.py", RULES.replace('"!"', '"?"'))[1]),
+    "code of a stage": ("full", _append("rules/pile_stages.py", "# comment\n")),
+    "a BUILD file that is a source too": ("full", _append("s/BUILD.toml", "# comment\n")),
+    "a BUILD file with a mistake": ("full", _append("q/BUILD.toml", "[[pile]]\n")),
+    "a target in the folder of a package": ("full", _append("q/BUILD.toml", NEW.replace("new", "inner"))),
+}
+
+
+@pytest.mark.parametrize("edit", WAYS)
+def test_an_edit_takes_the_shortest_way_to_the_full_paths_answer(edit, tmp_path, monkeypatch):
+    """And so does the build behind it, which has nothing to do."""
+    monkeypatch.setattr(engine, "Workers", InlineWorkers)
+    monkeypatch.setattr(snapshot, "_write", lambda stream, data: None)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.chdir(tmp_path)
+    way, do = WAYS[edit]
+    quick, slow = Twin(tmp_path / "quick", True), Twin(tmp_path / "slow", False)
+    for twin in (quick, slow):
+        twin.create()
+        twin.write("s/BUILD.toml", MORE_BUILD.replace("*.txt", "BUILD.toml"))
+        twin.write("q/inner/BUILD.toml", NEW)
+        twin.build(["build", "//..."])
+        do(twin.root)
+    quick.taken.clear()
+    assert quick.build(["build", "//..."]) == slow.build(["build", "//..."])
+    assert quick.taken == {way: 1}
+    after = quick.build(["build", "//..."])
+    assert after == slow.build(["build", "//..."])
+    assert quick.taken["answer"] == (after["exit code"] == 0)
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_snapshots_answer_is_the_full_paths_answer(shard, tmp_path, monkeypatch):
     """Odd shards let signatures come of age (a window of milliseconds, and waits longer than the clock's tick);

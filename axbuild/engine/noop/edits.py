@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import chdir
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -72,19 +72,32 @@ class Edits:
                 self.reached.add(label)
                 left += readers[label]
 
-    def packed(self, names: Iterable[str] | None = None, more: Mapping[str, bytes] | None = None) -> bytes:
-        """What the texts mean now. names: what the request names; more: packages that nobody had read before."""
+    @property
+    def reach_anything(self) -> bool:
+        """Whether what the request names, or an action, rests on what changed."""
+        if not self.graph:
+            return False
+        readers = (*(one[4] for one in self.graph["actions"]), *(one[2] for one in self.graph["targets"]))
+        return any(label in self.reached for label, _ in self.graph["named"]) or any(
+            not self.looked.isdisjoint(sources) for sources in readers
+        )
+
+    def packed(self) -> bytes:
+        """What the texts mean now."""
         packages = self.meaning["packages"]
         for name, own in self.again.items():
             if own is None:
                 packages.pop(name, None)
             else:
                 packages[name] = own
-        for name, own in (more or {}).items():
-            packages.setdefault(name, own)
-        if names is not None:
-            self.meaning["named"] = msgpack.packb(list(names))
         return bytes(msgpack.packb(self.meaning))
+
+    def learn(self, names: Iterable[str], rules: Container[int], packages: Mapping[str, bytes]) -> None:
+        """What a part came to: the names in the request, the rule files that are nothing else, the packages it read."""
+        self.meaning["named"] = msgpack.packb(list(names))
+        self.meaning["rules"] = {number: one for number, one in self.meaning["rules"].items() if number in rules}
+        # What was known is left as it was judged: it may have changed once more.
+        self.meaning["packages"] = {**packages, **self.meaning["packages"]}
 
 
 class _NotTold(Exception):
@@ -99,7 +112,7 @@ def settle(found: form.Found) -> bool:
         return False
     if edits.labels or edits.looked:
         edits.reach(msgpack.unpackb(snapshot.cold))
-    if edits.named is not None or any(label in edits.reached for label, _ in edits.graph.get("named", ())):
+    if edits.named is not None or edits.reach_anything:
         return False
     if any(snapshot.flags[number] & form.ROLES != form.LOADED for number in found.changed):
         return False
@@ -195,6 +208,8 @@ class _Reading:
                 self._edits.seen[number] = (form.LISTING if seen.signature else form.ABSENT), seen
 
     def _settings(self, number: int) -> None:
+        if not self._snapshot.flags[number] & form.LAID:
+            raise _NotTold
         settings, words = self._workspace.settings, self._found.words
         jobs = str(settings.jobs).encode()
         if settings_meaning(settings) != self._edits.meaning["settings"]:

@@ -31,14 +31,14 @@ def young(seen: Seen) -> int:
 
 
 def meaning_of(
-    workspace: Workspace, names: Iterable[str], numbers: Mapping[str, int], code: Iterable[str]
+    workspace: Workspace, names: Iterable[str], numbers: Mapping[str, int], exact: set[str]
 ) -> dict[str, Any]:
-    """Plain values for msgpack. names: what the request names; numbers: path -> its number in the snapshot; code:
+    """Plain values for msgpack. names: what the request names; numbers: path -> its number in the snapshot; exact:
     paths whose bytes stand in keys."""
     return {
         "named": msgpack.packb(list(names)),
         "settings": settings_meaning(workspace.settings),
-        "rules": _rules(workspace, numbers, set(code)),
+        "rules": _rules(workspace, numbers, exact),
         "packages": {name: packed(targets) for name, targets in workspace.packages.parsed.items()},
         "walked": workspace.packages.walked,
     }
@@ -54,12 +54,12 @@ def rule_meaning(text: bytes) -> bytes:
     return sha256(ast.dump(ast.parse(text)).encode()).digest()
 
 
-def _rules(workspace: Workspace, numbers: Mapping[str, int], code: set[str]) -> dict[int, bytes]:
+def _rules(workspace: Workspace, numbers: Mapping[str, int], exact: set[str]) -> dict[int, bytes]:
     """The workspace's own rule files; the standard ones are no user's to edit."""
     found = {}
     for file, seen in workspace.rules.seen.items():
         path = str(file).removeprefix(f"{workspace.root}/")
-        if file.suffix == ".py" and file.is_relative_to(workspace.root / "rules") and path not in code:
+        if file.suffix == ".py" and file.is_relative_to(workspace.root / "rules") and path not in exact:
             text = file.read_bytes()
             if sha256(text).digest() == seen.digest:
                 found[numbers[path]] = rule_meaning(text)

@@ -40,7 +40,9 @@ def merge(part: PartialBuild, actions: Mapping[ActionId, ActionFinished], watche
     count = len(part.graph["actions"])
     graph = _Graphs(part, watched.graph, places).merged()
     if part.edits is not None:
-        snapshot.meaning = part.edits.packed(part.names, watched.meaning["packages"])
+        rules = {places[number] for number in watched.meaning["rules"]}
+        part.edits.learn(part.names, rules, watched.meaning["packages"])
+        snapshot.meaning = part.edits.packed()
     retold = count != len(graph["actions"]) or _sayings(before) != _sayings(graph)
     return Merged(snapshot, graph, retold)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,8 @@ from axbuild.graph.actions import TargetActions
 from axbuild.graph.targets import TargetGraph
 from axbuild.store.statcache import StatCache, has_settled
 from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree
-from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
+from axbuild.workspace.disk import BUILD_FILE, Seen, digest_of_listing, join, look, scan
+from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
 from axbuild.workspace.workspace import Workspace
 
 KEYS_FORMAT = "axbuild-snapshot-keys/1"
@@ -91,6 +92,7 @@ def watch(
     Paths of the workspace are relative to its root, others absolute.
     """
     found, workspace = Watched(), laid.graph.workspace
+    packages = workspace.packages.parsed  # which looks at the root where nobody has yet
     _loaded(found, workspace)
     for path, digest in sources.items():
         record = stat.record(workspace.root / path)
@@ -105,7 +107,8 @@ def watch(
         known = _listed(text, seen) if kind else seen
         stages.append(_relative(workspace.root, text))
         found.add(stages[-1], form.LOADED, known, form.LISTING if kind else form.FILE)
-    _mark_texts(found, workspace, [*stages, *_own_modules(found, workspace.root, began_ns)])
+    code_paths = {*stages, *_own_modules(found, workspace.root, began_ns)}
+    _mark_texts(found, workspace, packages, code_paths, sources)
     numbers = {path: number for number, path in enumerate(found.paths)}
     found.graph = graph_of(scheduler, goals, placed, found.paths)
     found.graph["laid"] = {
@@ -113,15 +116,20 @@ def watch(
         for label, target in laid.graph.targets.items()
     }
     found.graph["named"] = list(laid.named.items())
-    found.meaning = meaning_of(workspace, laid.named, numbers, stages)
+    found.meaning = meaning_of(workspace, laid.named, numbers, code_paths | sources.keys())
     return found
 
 
-def _mark_texts(found: Watched, workspace: Workspace, code: Iterable[str]) -> None:
-    """Mark what may be read again and laid out by; what is (also) code or a rule may not."""
-    code = {*code, *(_relative(workspace.root, str(file)) for file in workspace.rules.seen)}
+def _mark_texts(
+    found: Watched, workspace: Workspace, packages: Iterable[str], code: set[str], sources: Container[str]
+) -> None:
+    """Mark what may be read and laid out by once more: neither code nor rules, nor a text that is a source as well. A
+    model that was looked into may: the stored graph knows who reads it."""
+    texts = [SETTINGS_FILE, *(join(name, BUILD_FILE) for name in packages)]
+    rules = (_relative(workspace.root, str(file)) for file in workspace.rules.seen)
+    apart = code.union(rules, (path for path in texts if path in sources))
     for path in (*workspace.disk.files, *(folder or "." for folder in workspace.disk.folders)):
-        if path not in code:
+        if path not in apart:
             flags, seen = found.paths[path]
             found.paths[path] = flags | form.LAID, seen
 

@@ -15,7 +15,7 @@ from axbuild.workspace.artifact import ActionId
 
 MOST_ACTIONS = 200_000
 _SPARE = 4096
-_STEP_BYTES = _SPARE * 80
+_BYTES_A_LINE = 80
 """as a guess, to read the file only where it may be worth while to write it anew"""
 
 
@@ -48,7 +48,8 @@ class MadeLog:
                 begin = self._begin
                 self._out.close()
                 # To read the log of 100,000 actions takes longer than most builds: only each time it has grown so far.
-                if begin // _STEP_BYTES < self._path.stat().st_size // _STEP_BYTES:
+                step = _SPARE * _BYTES_A_LINE
+                if begin // step < self._path.stat().st_size // step:
                     self._compact()
 
     def add(self, made: Made) -> None:
