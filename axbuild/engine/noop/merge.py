@@ -50,10 +50,12 @@ def merge(part: PartialBuild, actions: Mapping[ActionId, ActionFinished], watche
 def _as_expected(part: PartialBuild, actions: Mapping[ActionId, ActionFinished]) -> bool:
     """Whether nothing ran or came out that no edit had reached: a result may have been lost, and what others took from
     it may be another one now."""
+    labels = {label for label, _ in actions} - part.relaid
     for number, (label, name, key, *_) in enumerate(part.graph["actions"]):
-        now = None if number in part.dirty or label in part.relaid else actions.get((label, name))
-        if now is not None and (now.key != key or now.status == "executed"):
-            return False
+        if label in labels and number not in part.dirty:
+            now = actions.get((label, name))
+            if now is not None and (now.key != key or now.status == "executed"):
+                return False
     return True
 
 

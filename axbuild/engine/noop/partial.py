@@ -57,8 +57,17 @@ class PartialBuild:
 
     @cached_property
     def needed(self) -> set[int]:
-        """The actions that the rest needs."""
-        return _needed(self.graph["actions"], [one for one in self.graph["targets"] if one[LABEL] in self.rest])
+        """The actions that the rest needs: all but those that only the others of the targets needed."""
+        actions, targets = self.graph["actions"], self.graph["targets"]
+        others = _needed(actions, [one for one in targets if one[LABEL] not in self.rest])
+        roots = {owner for one in targets if one[LABEL] in self.rest for owner in one[OWNERS]} & others
+        labels = set(self.rest)
+        for number, action in enumerate(actions):
+            if number not in others:
+                roots.update(others.intersection(action[WAITS]))
+                labels.add(action[LABEL])
+        kept = _with_gates(actions, _closure(actions, roots), labels)
+        return set(range(len(actions))) - (others - kept)
 
     def elsewhere(self, ids: Mapping[ActionId, Any]) -> int:
         """How many actions are valid, and not among these of the part."""
@@ -167,9 +176,13 @@ def _reached(actions: Sequence[Sequence[Any]], changed: set[int]) -> set[int]:
 
 def _needed(actions: Sequence[Sequence[Any]], targets: Sequence[Sequence[Any]]) -> set[int]:
     """The actions that a build of these targets looks at: what they need, and the preflights of all those labels."""
-    owners = {owner for target in targets for owner in target[OWNERS]}
-    found = _closure(actions, owners)
-    labels = {actions[number][LABEL] for number in found} | {target[LABEL] for target in targets}
+    found = _closure(actions, {owner for target in targets for owner in target[OWNERS]})
+    return _with_gates(actions, found, {target[LABEL] for target in targets})
+
+
+def _with_gates(actions: Sequence[Sequence[Any]], found: set[int], labels: set[str]) -> set[int]:
+    """These actions, and what the preflights of their labels and of those labels need."""
+    labels = labels.union(actions[number][LABEL] for number in found)
     gate = {number for number, action in enumerate(actions) if action[PREFLIGHT] and action[LABEL] in labels}
     return found | _closure(actions, gate)
 
