@@ -31,13 +31,14 @@ from axbuild.report.summary import Summary
 _SECONDS = 8_618_600.0
 
 
-def texts_for_people(found: form.Found, graph: Mapping[str, Any], paths: Sequence[str], jobs: int) -> dict[str, bytes]:
-    """What a terminal and a pipe are shown, with a mark for the seconds. `paths`: by the numbers of the graph."""
-    texts: dict[str, bytes] = {"jobs": str(jobs).encode()}
-    events = _events(found.words, graph, paths)
+def texts_for_people(words: form.Words, graph: Mapping[str, Any], paths: Sequence[str], base: str) -> dict[str, bytes]:
+    """What a terminal and a pipe are shown, with a mark for the seconds. paths: by the numbers of the graph. base: as
+    in `Summary`."""
+    texts: dict[str, bytes] = {}
+    events = _events(words, graph, paths)
     for suffix, out in (("", io.StringIO()), (" coloured", _Terminal())):
         said = type(out)()
-        renderer, summary = PlainRenderer(said), Summary()
+        renderer, summary = PlainRenderer(said), Summary(base=base)
         for event in events:
             renderer(event)
             summary(event)
@@ -89,17 +90,18 @@ def _marked(text: str) -> bytes:
     return compress(start.replace(str(_SECONDS), form.SECONDS.decode()).encode(), 1)
 
 
-def keep_answer(found: form.Found, watched: Watched) -> None:
+def keep_answer(found: form.Found, watched: Watched, base: str) -> None:
     """Write the snapshot of a build that has succeeded."""
-    keep(found.file, found.identity, watched, texts_for_people(found, watched.graph, list(watched.paths), watched.jobs))
+    texts = texts_for_people(found.words, watched.graph, list(watched.paths), base)
+    keep(found.file, found.identity, watched, texts | {"jobs": str(watched.jobs).encode()})
 
 
-def keep_merged(found: form.Found, merged: Merged) -> None:
+def keep_merged(found: form.Found, merged: Merged, base: str) -> None:
     """Bring a snapshot up to date after a build of a part of what it covers."""
     snapshot = merged.snapshot
     if merged.retold:
-        kept = {"keys": snapshot.texts["keys"]}
-        snapshot.texts = kept | texts_for_people(found, merged.graph, snapshot.paths, int(snapshot.texts["jobs"]))
+        kept = {name: snapshot.texts[name] for name in ("keys", "jobs")}
+        snapshot.texts = kept | texts_for_people(found.words, merged.graph, snapshot.paths, base)
     keep_again(found.file, snapshot, merged.graph)
 
 

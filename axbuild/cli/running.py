@@ -10,10 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Protocol
 
+from axbuild.cli import interrupts
 from axbuild.cli.keeping import drop, keep_answer, keep_merged
 from axbuild.engine.build import Request, build
+from axbuild.engine.noop.overwrite import refusals
 from axbuild.engine.noop.partial import part_of
 from axbuild.engine.noop.snapshot import Found, Words
 from axbuild.engine.records.events import Event, EventWriter, Listener
@@ -76,6 +78,9 @@ def settled(words: Words) -> Options:
 def run(command: str, options: Options, found: Found | None = None) -> int:
     """One build with its display, of which `found` is what its snapshot says; the exit code."""
     found = None if options.dry_run else found
+    reports = {"--events": options.events, "--junit": options.junit, "--profile": options.profile}
+    if refused := refusals(reports):
+        raise FileNotWritable(*refused)
     request = Request(
         command,
         options.targets,
@@ -104,10 +109,11 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
 
             listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
         report = build(request, *listeners)
+        summary.base = report.base
         if found is not None and report.watched is not None:
-            keep_answer(found, report.watched)
+            keep_answer(found, report.watched, report.base)
         elif found is not None and report.merged is not None:
-            keep_merged(found, report.merged)
+            keep_merged(found, report.merged, report.base)
         elif found is not None and report.exit_code == 0:
             drop(found)
         with quiet_pipes():
@@ -120,8 +126,8 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
 
 
 def _tell(summary: Summary, options: Options) -> None:
-    for error in summary.untold():
-        print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
+    for error in summary.errors_text():
+        print(Style(sys.stderr)("red", error), file=sys.stderr)
     text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
     if text and (options.as_json or not options.quiet):
         print(text, flush=True)
@@ -190,11 +196,7 @@ def _events_file(path: str) -> Iterator[Listener]:
 @contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
     """`kill` of the client ends the build as Ctrl-C does: workers gone, nothing half-written, 130."""
-
-    def interrupt(_number: int, _frame: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, interrupts.unwind)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of
+from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of, worse
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
 from axbuild.engine.noop.merge import Merged, merge
@@ -45,8 +45,8 @@ from axbuild.engine.run.world import LocalWorld
 from axbuild.engine.workers.local import Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
-from axbuild.graph.layout import lay_out
-from axbuild.graph.targets import TargetGraph, load
+from axbuild.graph.layout import lay_out, lay_out_sound
+from axbuild.graph.targets import TargetGraph, load, survey
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store
@@ -95,6 +95,8 @@ class Report:
     exit_code: int = 0
     actions: dict[ActionId, ActionFinished] = field(default_factory=dict)
     errors: list[AxError] = field(default_factory=list)
+    base: str = ""
+    """the way from where the request was made to the workspace's root: "" or "../" and so on"""
     watched: Watched | None = None
     """What the answer rests on; None where that cannot be told, or something failed."""
     merged: Merged | None = None
@@ -112,9 +114,11 @@ class _Build:
     def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
         self.request, self.workspace = request, workspace
         self.part = request.part
-        self.report = Report()
+        package = workspace.package_of(request.start)
+        self.report = Report(base="../" * len(package.split("/")) if package else "")
         self.outputs: dict[str, list[str]] = {}
         self.longest: tuple[dict[str, Any], ...] = ()
+        self.unbuilt = 0
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
         self.stream = EventStream(self._note, *listeners)
@@ -157,7 +161,9 @@ class _Build:
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
             self.stream.emit(
-                BuildFinished(self.report.exit_code, counts, seconds, self._all_outputs(), records, self.longest)
+                BuildFinished(
+                    self.report.exit_code, counts, seconds, self._all_outputs(), records, self.longest, self.unbuilt
+                )
             )
             if self.part and not self.report.exit_code:
                 self.report.merged = merge(self.part, self.report.actions, self.report.watched)
@@ -202,11 +208,18 @@ class _Build:
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)
-        self.report.exit_code = self.report.exit_code or exit_code_of(error.code)
+        self.report.exit_code = worse(self.report.exit_code, exit_code_of(error.code))
 
     def _build(self, store: Store, workers: Workers) -> None:
         graph, layout = self._laid_out()
-        named = {label: self._goals(layout[label], layout) for label in graph.requested}
+        sound = [label for label in graph.requested if label in layout]
+        for error in graph.losses.ranked():
+            self._failed(error)
+        if graph.losses:
+            self.unbuilt = graph.unbuilt + len(graph.requested) - len(sound)
+            if not self.request.keep_going or not sound:
+                return
+        named = {label: self._goals(layout[label], layout) for label in sound}
         requested = [layout[label] for label in dict.fromkeys(chain.from_iterable(named.values()))]
         if self.part:
             self.part.named(named)
@@ -230,7 +243,7 @@ class _Build:
                 self._failed(error)
             placed = self._hand_over(scheduler, world, requested, verdicts)
             if verdicts.failed:
-                self.report.exit_code = self.report.exit_code or BUILD_FAILED
+                self.report.exit_code = worse(self.report.exit_code, BUILD_FAILED)
             if self.request.watch and not self.report.exit_code:
                 self._watch(scheduler, world, goals, placed, Laid(graph, layout, named))
             if self.part:
@@ -238,19 +251,18 @@ class _Build:
 
     def _laid_out(self) -> tuple[TargetGraph, dict[str, TargetActions]]:
         """Of a part first; where that is not to be had, all is looked at, and told as ever."""
+        package = self.workspace.package_of(self.request.start)
         if self.part is not None:
             try:
-                return self._laid(self.part.labels)
+                graph = load(self.workspace, self.part.labels, package) if self.part.labels else self._nothing()
+                return graph, {target.label: target for target in lay_out(graph)}
             except AxError:
                 self.part = None
-        return self._laid(self.request.patterns)
+        graph = survey(self.workspace, self.request.patterns, package)
+        return graph, {target.label: target for target in lay_out_sound(graph, graph.losses)}
 
-    def _laid(self, patterns: Sequence[str]) -> tuple[TargetGraph, dict[str, TargetActions]]:
-        if patterns:
-            graph = load(self.workspace, patterns, self.workspace.package_of(self.request.start))
-        else:
-            graph = TargetGraph(self.workspace, (), {})
-        return graph, {target.label: target for target in lay_out(graph)}
+    def _nothing(self) -> TargetGraph:
+        return TargetGraph(self.workspace, (), {})
 
     def _goals(self, target: TargetActions, layout: Mapping[str, TargetActions]) -> list[str]:
         """What stands for a target that the request names: a suite's checks; for `test`, what has a verdict."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from axbuild.engine.build import Report, Request, build
 from axbuild.engine.records.events import ActionFinished, Listener
 from axbuild.errors import AxError
-from axbuild.store.results import files_of
+from axbuild.store.result import files_of
 from axbuild.workspace.artifact import ActionId
 
 

@@ -11,6 +11,7 @@ from axbuild.engine.records.explain import Cause, sentence
 from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.report.board import Board
+from axbuild.report.shown import shown
 from axbuild.report.style import Style, clock, duration, quiet_pipes
 from axbuild.workspace.artifact import ActionId
 
@@ -51,7 +52,7 @@ class Lines:
                     yield f"{_name(event)} {style('dim', event.reason)}"
             case ActionFinished() if not wanted.quiet:
                 yield from self._ended(event, board)
-            case Diagnostic() if not wanted.quiet:
+            case Diagnostic() if event.code and not wanted.quiet:
                 where = f"{event.label} {event.action}: " if event.label else ""
                 yield f"{where}{style('yellow', f'warning {event.code}')}: {event.sentence}"
             case TestResult() if not (wanted.quiet and event.passed):
@@ -114,6 +115,7 @@ class PlainRenderer:
         self._board = Board()
 
     def __call__(self, event: Event) -> None:
+        event = shown(event)
         self._board(event)
         for line in self._lines.of(event, self._board):
             with quiet_pipes():

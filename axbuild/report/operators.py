@@ -16,18 +16,19 @@ def operators() -> str:
         "",
         "Generated from the operators and the chips' files by `make docs`.",
         "",
-        "## What can be quantised",
+        "## What has an integer form",
         "",
-        "A model that holds another operator, or a form of one that its conditions leave out, is refused before",
-        "observation starts, with the node's name and the sentence below. What the front end fuses or rewrites, such",
+        "What has none, be it another operator or a form that its conditions leave out, runs on the CPU in float32,",
+        "one sample at a time; the build says so, with the sentence below. What the front end fuses or rewrites, such",
         "as BatchNormalization behind a convolution, does not get that far.",
         "",
         *_table(["operator", "computes", "conditions"], _quantised()),
         "",
-        "## What the NPUs take",
+        "## Where operators run",
         "",
-        "After the vendor's public tables. The sentence of a limit is also what is said of a node that breaks it; a",
-        "limit of some chips only names them.",
+        "NPU: where the operator has an integer form and keeps the limits, which are the vendor's public ones. A",
+        "limit of some chips only names them; its sentence is also what the build says of a node that breaks it. Not",
+        "yet: the chip has the operator, which has no integer form so far and runs on the CPU.",
         "",
         *_chips(chips),
         "",
@@ -68,7 +69,9 @@ def _supported(chips: tuple[ChipFile, ...]) -> list[Row]:
 
 
 def _marks(name: str, chips: tuple[ChipFile, ...]) -> Row:
-    return ["yes" if name in chip.operators else "no" for chip in chips]
+    from axbuild.toolchain.npu.plan.placement import place_of
+
+    return [place_of(name, chip.support) for chip in chips]
 
 
 def _limits(name: str, chips: tuple[ChipFile, ...]) -> list[str]:

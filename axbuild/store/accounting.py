@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from axbuild.store.faults import RefusedRow
 from axbuild.store.gc import Limits, last_time, scan
-from axbuild.store.results import digests_of, result_of
-from axbuild.store.rows import NoRows, RefusedRow
+from axbuild.store.result import digests_of, result_of
+from axbuild.store.rows import NoRows
 from axbuild.store.store import ROOT, Store
 
 
@@ -95,12 +96,12 @@ def _rows(store: Store) -> tuple[dict[str, tuple[str, tuple[str, ...]]], list[tu
             kind, _, rest = (row.name or "").partition("/")
             try:
                 value = row.value() if row.name else None
+                result = result_of(value) if kind == "result" else None
             except RefusedRow:
                 continue
             if kind == "last" and isinstance(value, str):
                 workspace, _, who = rest.partition("/")
                 lasts.append((workspace, who.partition("\n")[0], value))
-            result = result_of(value) if kind == "result" else None
             if result is not None:
                 results[rest] = str(result.key_record.get("stage", "")), tuple(digests_of(result.outputs))
     except NoRows:

@@ -20,8 +20,8 @@ from typing import Any
 
 import diskcache  # type: ignore[import-untyped]  # it has neither types nor stubs
 
-from axbuild.store.faults import CacheNotWritable, CacheUnreadable, DiskFull
-from axbuild.store.rows import FILE, MODE_RAW, Identity, RefusedRow, checksum, text_of, value_of
+from axbuild.store.faults import CacheNotWritable, CacheUnreadable, DiskFull, RefusedRow
+from axbuild.store.rows import FILE, MODE_RAW, Identity, checksum, text_of, value_of
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH}
 _WAIT_SECONDS = 60.0
@@ -36,7 +36,6 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # the base class is untyp
     """Keys are text, values are JSON text behind its XXH3-128; every other mode of a row is refused."""
 
     def __init__(self, directory: str, **_settings: Any) -> None:
-        # Settings come out of the database too, so none of them reaches the base class.
         super().__init__(directory)
 
     def put(self, key: Any) -> tuple[str, bool]:
@@ -60,6 +59,26 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # the base class is untyp
         """No value of ours has a file; a file name in a row is planted, and what it names is not ours to remove."""
 
 
+SETTINGS = {
+    **diskcache.DEFAULT_SETTINGS,
+    **{"eviction_policy": "none", "cull_limit": 0, "statistics": 0, "tag_index": 0},
+}
+_COUNTS = ("count", "size", "hits", "misses")
+
+
+class _Cache(diskcache.Cache):  # type: ignore[misc]  # as above
+    """Takes no setting out of the database.
+
+    The base class sets an attribute, of itself or of its Disk, or a pragma for every row of the Settings table, which
+    is as foreign as all others: `disk_get` would replace the method above. Ours are given when it is opened.
+    """
+
+    def reset(self, key: str, value: Any = diskcache.core.ENOVAL, update: bool = True) -> Any:
+        if key in _COUNTS:  # read by nobody here
+            return None
+        return super().reset(key, SETTINGS[key], update) if key in SETTINGS else None
+
+
 class Database:
     """Text -> JSON in `folder`; never evicts (collection is ours). Raises the store's errors, Damaged, RefusedRow."""
 
@@ -67,9 +86,7 @@ class Database:
         self._folder = folder
         with self._told():
             folder.mkdir(parents=True, exist_ok=True)
-            self._cache = diskcache.Cache(
-                str(folder), disk=JsonDisk, eviction_policy="none", cull_limit=0, statistics=0, tag_index=0
-            )
+            self._cache = _Cache(str(folder), disk=JsonDisk, **SETTINGS)
 
     def get(self, name: str) -> Any:
         """The value, or None when there is none; raises RefusedRow."""

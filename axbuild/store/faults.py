@@ -48,6 +48,10 @@ class BlobLost(AxError):
         self.state = "corrupt" if "corrupt" in what else "missing"
 
 
+class RefusedRow(Exception):
+    """A row that axbuild did not write, or that was damaged since."""
+
+
 class CacheUnreadable(AxError):
     code = "AX905"
 

@@ -29,11 +29,11 @@ from pathlib import Path
 from axbuild.errors import AxError
 from axbuild.store.blobs import USED_EVERY_SECONDS
 from axbuild.store.digests import is_digest
-from axbuild.store.faults import CacheNotWritable, DiskFull, told_as_store_errors
+from axbuild.store.faults import CacheNotWritable, DiskFull, RefusedRow, told_as_store_errors
 from axbuild.store.locks import FileLock
 from axbuild.store.records import read_record, write_record
-from axbuild.store.results import digests_of, result_of
-from axbuild.store.rows import Identity, NoRows, NothingThere, RefusedRow
+from axbuild.store.result import digests_of, result_of
+from axbuild.store.rows import Identity, NoRows, NothingThere
 from axbuild.store.store import ROOT, Store
 
 VERSION = 1
@@ -305,7 +305,8 @@ def _mark(
                         blob.snapshot = newest[rest]
                         blob.used = max(blob.used, living[newest[rest]].used)
             if '"intermediate":true' in row.text:
-                _mark_intermediate(row.value(), blobs)
+                with suppress(RefusedRow):  # it is no result, and nothing of it is known
+                    _mark_intermediate(row.value(), blobs)
             found = _CODE.search(row.text)
             used = found[1] if found else ""
             if row.stored < oldest and not named:

@@ -5,14 +5,15 @@ Both outlive the blobs they name, so that `why` can compare with a result whose 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from axbuild.store.digests import digest_of_value, is_digest
-from axbuild.store.faults import Report
+from axbuild.store.faults import RefusedRow, Report
+from axbuild.store.result import ActionResult, result_of
 
 if TYPE_CHECKING:
     from axbuild.store.database import Database
@@ -21,26 +22,7 @@ if TYPE_CHECKING:
 LOST_ROW = "AX904"
 NOTHING_BEYOND = "AX909"
 
-
-@dataclass(frozen=True)
-class ActionResult:
-    """key_record: the parts of the action's key; `code` in it is the digest of a map that is kept once for all.
-    outputs: name -> SHA-256, or file -> SHA-256 for a tree.
-
-    diagnostics: {"code", "sentence"} in the order they were given. platform: the float platform that made it.
-    intermediate: its outputs are cheap to make again and go first when the cache is full.
-    """
-
-    key_record: dict[str, Any]
-    outputs: dict[str, str | dict[str, str]]
-    diagnostics: tuple[dict[str, Any], ...] = ()
-    seconds: float = 0.0
-    peak_memory_bytes: int = 0
-    platform: Any = None
-    intermediate: bool = False
-
-
-_FIELDS = {field.name for field in fields(ActionResult)}
+Found = TypeVar("Found")
 
 
 class Results:
@@ -57,10 +39,11 @@ class Results:
         self._beyond: Rows | None = None
         self._kept_code: set[str] = set()
 
-    def get(self, key: str) -> ActionResult | None:
-        found = result_of(self._read(f"result/{key}"))
+    def get(self, key: str, declared: Collection[str] | None = None) -> ActionResult | None:
+        """The result of a key; `declared`: the outputs of its stage, since a row with others is refused."""
+        found = self._read(f"result/{key}", lambda value: _made_of(value, declared))
         if found is None and self._beyond_folder is not None:
-            found = self._get_beyond(key)
+            found = self._get_beyond(key, declared)
         return found
 
     def put(self, key: str, result: ActionResult, code: Mapping[str, str] | None) -> None:
@@ -72,12 +55,11 @@ class Results:
 
     def code(self, digest: str) -> dict[str, str] | None:
         """Module or data file -> SHA-256: the code behind a digest in a key record."""
-        return _code_of(self._read(f"code/{digest}"), digest)
+        return self._read(f"code/{digest}", lambda value: _code_of(value, digest))
 
     def last_key(self, workspace_id: str, label: str, action: str) -> str | None:
         """The key under which the action last had a result in that workspace."""
-        key = self._read(_last(workspace_id, label, action))
-        return key if isinstance(key, str) else None
+        return self._read(_last(workspace_id, label, action), _key_of)
 
     def set_last(self, workspace_id: str, label: str, action: str, key: str) -> None:
         self._write(_last(workspace_id, label, action), key)
@@ -110,15 +92,15 @@ class Results:
             self._beyond.close()
             self._beyond = None
 
-    def _get_beyond(self, key: str) -> ActionResult | None:
+    def _get_beyond(self, key: str, declared: Collection[str] | None) -> ActionResult | None:
         """A result of the cache to read from; what cannot be read there is a miss, and nothing of it is repaired."""
-        from axbuild.store.rows import NoRows, RefusedRow, Rows
+        from axbuild.store.rows import NoRows, Rows
 
         assert self._beyond_folder is not None
         try:
             if self._beyond is None:
                 self._beyond = Rows(self._beyond_folder, foreign=True)
-            found = result_of(self._beyond.get(f"result/{key}"))
+            found = _made_of(self._beyond.get(f"result/{key}"), declared)
             if found is not None:
                 digest = found.key_record["code"]
                 self.put(key, found, _code_of(self._beyond.get(f"code/{digest}"), digest))
@@ -130,13 +112,13 @@ class Results:
             self._report(NOTHING_BEYOND, f"the cache to read from has no results that can be read: {error}")
         return None
 
-    def _read(self, name: str) -> Any:
+    def _read(self, name: str, believed: Callable[[Any], Found | None]) -> Found | None:
+        """What `believed` makes of the row; a row that it or the database refuses is reported, removed, and a miss."""
         from axbuild.store.database import Damaged
-        from axbuild.store.rows import RefusedRow
 
         try:
             try:
-                return self._opened().get(name)
+                return believed(self._opened().get(name))
             except RefusedRow as refused:
                 self._report(LOST_ROW, f"a row of the result cache was refused ({refused}); its action runs again")
                 self._opened().delete(name)
@@ -173,29 +155,25 @@ class Results:
         return self._database
 
 
-def result_of(record: Any) -> ActionResult | None:
-    """The result in a row's value; None for nothing, or what another version of axbuild wrote."""
-    if not isinstance(record, dict) or set(record) != _FIELDS or not is_digest(record["key_record"].get("code")):
-        return None
-    return ActionResult(**{**record, "diagnostics": tuple(record["diagnostics"])})
+def _made_of(record: Any, declared: Collection[str] | None) -> ActionResult | None:
+    result = result_of(record)
+    if result is not None and declared is not None and result.outputs.keys() != set(declared):
+        raise RefusedRow("its outputs are not those that its stage declares")
+    return result
 
 
 def _code_of(record: Any, digest: str) -> dict[str, str] | None:
-    return record if isinstance(record, dict) and digest_of_value(record) == digest else None
+    if record is None:
+        return None
+    if not isinstance(record, dict) or digest_of_value(record) != digest or not all(map(is_digest, record.values())):
+        raise RefusedRow("it is no map of code with that digest")
+    return record
 
 
-def files_of(outputs: Mapping[str, str | Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """(name, SHA-256) of every file in outputs; a tree's name, which ends in "/", goes before those of its files."""
-    for name, shape in outputs.items():
-        if isinstance(shape, str):
-            yield name, shape
-        else:
-            yield from ((f"{name}{file}", digest) for file, digest in shape.items())
-
-
-def digests_of(outputs: Mapping[str, str | Mapping[str, str]]) -> Iterator[str]:
-    """Every blob that outputs name."""
-    return (digest for _, digest in files_of(outputs))
+def _key_of(record: Any) -> str | None:
+    if record is not None and not is_digest(record):
+        raise RefusedRow("it is no key")
+    return None if record is None else str(record)
 
 
 def _last(workspace_id: str, label: str, action: str) -> str:

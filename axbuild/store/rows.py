@@ -15,15 +15,12 @@ from typing import Any
 from urllib.parse import quote
 
 from axbuild.store.digests import fast_of_bytes
+from axbuild.store.faults import RefusedRow
 
 MODE_RAW = 1
 FILE = "cache.db"
 CHECKSUM_CHARACTERS = 32
 _WAIT_SECONDS = 10.0
-
-
-class RefusedRow(Exception):
-    """A row that axbuild did not write, or that was damaged since."""
 
 
 class NoRows(Exception):
@@ -50,7 +47,10 @@ def text_of(mode: Any, filename: Any, value: Any) -> str:
 
 def value_of(name: str, text: str) -> Any:
     """What was stored under `name`; raises RefusedRow where the text was stored under another one."""
-    pair = json.loads(text)
+    try:
+        pair = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RefusedRow("it is no JSON that can be read") from None
     if not isinstance(pair, list) or len(pair) != 2 or pair[0] != name:
         raise RefusedRow("it belongs to another name")
     return pair[1]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from axbuild.errors import AxError
 from axbuild.store.digests import fast_of_bytes, fingerprint_of_file, is_digest
+from axbuild.store.faults import RefusedRow
 from axbuild.store.gc import KEYS_MAGIC
-from axbuild.store.results import digests_of, result_of
-from axbuild.store.rows import Identity, NoRows, NothingThere, RefusedRow
+from axbuild.store.result import digests_of, result_of
+from axbuild.store.rows import Identity, NoRows, NothingThere
 from axbuild.store.store import Store
 
 FINGERPRINTS = "fingerprints"
@@ -95,13 +96,13 @@ def _rows(store: Store, verdict: Verification) -> tuple[dict[str, list[str]], li
                 if row.name is None:
                     raise RefusedRow(row.text)
                 value = row.value()
+                kind, _, rest = row.name.partition("/")
+                result = result_of(value) if kind == "result" else None
             except RefusedRow as error:
                 refused.append(row.identity)
                 name = " ".join((row.name or f"row {row.identity[0]}").split("\n"))
                 verdict.findings.append(Damage("row", name, str(error), "removed; its action runs again"))
                 continue
-            kind, _, rest = row.name.partition("/")
-            result = result_of(value) if kind == "result" else None
             if result is not None:
                 keys[rest] = tuple(digests_of(result.outputs))
             elif kind == "last" and isinstance(value, str):

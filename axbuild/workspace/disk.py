@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 from axbuild.errors import AxError, Place
 
 FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK = "file", "folder", "linked folder", "broken link"
+SPECIAL = "pipe, socket or device"
 
 BUILD_FILE = "BUILD.toml"
 """what makes a folder a package"""
@@ -43,6 +44,10 @@ class Disk(Protocol):
         """A file to read from in parts."""
         ...
 
+    def real(self, folder: str) -> str:
+        """Where a folder is behind all links: the same for two ways to one, absolute outside the root."""
+        ...
+
 
 def parent(path: str) -> str:
     return path.rpartition("/")[0]
@@ -53,7 +58,7 @@ def join(folder: str, name: str) -> str:
 
 
 def kind(disk: Disk, path: str) -> str | None:
-    """FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK, or None where nothing is there."""
+    """FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK, SPECIAL, or None where nothing is there."""
     if not path:
         return FOLDER
     folder, _, name = path.rpartition("/")
@@ -61,6 +66,14 @@ def kind(disk: Disk, path: str) -> str | None:
 
 
 _HIDDEN_THAT_COUNT = (".axbuildignore",)
+OWN_FOLDERS = ("axbuild-out", "cache")
+"""in a workspace's root: what axbuild itself writes"""
+
+
+def counts(name: str) -> bool:
+    """Whether walks, listings, the search for packages and snapshots see a name: not a hidden one, and not bytecode,
+    which Python keeps beside code as it likes. A file that is named by itself stands for itself."""
+    return name[0] != "." and name != "__pycache__" and not name.endswith(".pyc")
 
 
 class Seen(NamedTuple):
@@ -85,17 +98,16 @@ def scan(folder: str) -> dict[str, str]:
     """Names of a folder's entries -> their kind; empty where there is no such folder."""
     try:
         with os.scandir(folder or ".") as entries:
-            return {entry.name: found for entry in entries if (found := _kind_of(entry))}
+            return {entry.name: _kind_of(entry) for entry in entries}
     except (FileNotFoundError, NotADirectoryError):
         return {}
 
 
 def digest_of_listing(names: Mapping[str, str], root: bool = False) -> bytes:
-    """SHA-256 of names and kinds, without those that no walk ever sees: hidden ones, bytecode that Python keeps beside
-    code and, in the workspace's root, what axbuild itself writes. A hidden file that is a source stands for itself."""
-    seen = [name for name in sorted(names) if name[0] != "." or name in _HIDDEN_THAT_COUNT]
-    unseen = ("__pycache__", "axbuild-out", "cache") if root else ("__pycache__",)
-    lines = [f"{name}\0{names[name]}\n" for name in seen if name not in unseen]
+    """SHA-256 of the names that count, with their kinds."""
+    unseen = OWN_FOLDERS if root else ()
+    seen = [name for name in sorted(names) if (counts(name) or name in _HIDDEN_THAT_COUNT) and name not in unseen]
+    lines = [f"{name}\0{names[name]}\n" for name in seen]
     return sha256(os.fsencode("".join(lines))).digest()
 
 
@@ -151,12 +163,18 @@ class RealDisk:
         except OSError as error:
             raise _unreadable(path, error) from error
 
+    def real(self, folder: str) -> str:
+        found, root = os.path.realpath(f"{self.root}/{folder}"), os.path.realpath(self.root)
+        if found == root:
+            return ""
+        return found.removeprefix(f"{root}/")
+
 
 def _unreadable(path: str, error: OSError) -> Unreadable:
     return Unreadable(path, (error.strerror or str(error)).lower())
 
 
-def _kind_of(entry: os.DirEntry[str]) -> str | None:
+def _kind_of(entry: os.DirEntry[str]) -> str:
     if entry.is_symlink():
         try:
             return LINKED_FOLDER if entry.is_dir() else FILE if entry.is_file() else BROKEN_LINK
@@ -164,7 +182,7 @@ def _kind_of(entry: os.DirEntry[str]) -> str | None:
             return BROKEN_LINK
     if entry.is_dir():
         return FOLDER
-    return FILE if entry.is_file() else None
+    return FILE if entry.is_file() else SPECIAL
 
 
 class MemoryDisk:
@@ -191,3 +209,6 @@ class MemoryDisk:
         from io import BytesIO
 
         return BytesIO(self.read(path))
+
+    def real(self, folder: str) -> str:
+        return folder

@@ -2,7 +2,7 @@
 
 One pattern a line, "#" begins a comment. A pattern without "/" matches a file or folder of that name
 anywhere; one with "/" is a path from the workspace root. `*` and `?` stay within a name, `**` does
-not; a "/" at the end matches folders only. The cache, axbuild-out and hidden names are always left out.
+not; a "/" at the end matches folders only. The cache, axbuild-out, hidden names and bytecode are always left out.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 
 from axbuild.errors import AxError, Place
-from axbuild.workspace.disk import Disk
+from axbuild.workspace.disk import OWN_FOLDERS, Disk, counts
 
 FILE_NAME = ".axbuildignore"
-OUTPUTS = "axbuild-out"
+OUTPUTS = OWN_FOLDERS[0]
 
 
 class BadIgnoreLine(AxError):
@@ -44,12 +44,16 @@ class Ignore:
     def folder(self, path: str) -> bool:
         return self._name(path) or path in self._always or bool(self._folders and self._folders.fullmatch(path))
 
+    def is_own(self, path: str) -> bool:
+        """Whether a path lies in what axbuild itself writes."""
+        return any(f"{path}/".startswith(f"{own}/") for own in self._always)
+
     def file(self, path: str) -> bool:
         return self._name(path) or bool(self._files and self._files.fullmatch(path))
 
     @staticmethod
     def _name(path: str) -> bool:
-        return path.rpartition("/")[2].startswith(".")
+        return not counts(path.rpartition("/")[2])
 
 
 def read_ignore(disk: Disk, always: tuple[str, ...] = ()) -> Ignore:

@@ -22,7 +22,8 @@ from typing import cast
 
 import axbuild
 from axbuild.errors import AxError, Place
-from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
+from axbuild.workspace.confined import RULE_MODULES, Unwatched, confined
+from axbuild.workspace.disk import FILE, FOLDER, Seen, counts, digest_of_listing, look, scan
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.stage import Stage
 from axbuild.workspace.tables import Tables
@@ -96,7 +97,7 @@ def load_rules(own: Path | None) -> RulePack:
         if not (found := rule_files(path)):
             continue
         texts: dict[Path, bytes] = {}
-        for file in sorted(path.glob("*.py")):
+        for file in _python_below(path, pack.seen):
             before, taken_ns = look(str(file)), time.time_ns()
             texts[file] = file.read_bytes()
             pack.seen[file] = Seen(before, taken_ns, hashlib.sha256(texts[file]).digest())
@@ -110,6 +111,21 @@ def load_rules(own: Path | None) -> RulePack:
     return replace(pack, digest=digest.hexdigest())
 
 
+def _python_below(folder: Path, seen: dict[Path, Seen]) -> list[Path]:
+    """Every module that a rule file may import relatively; the folders they stand in are noted in `seen`."""
+    found, todo = [], [folder]
+    while todo:
+        here = todo.pop()
+        before, taken_ns, names = look(str(here)), time.time_ns(), scan(str(here))
+        seen[here] = Seen(before, taken_ns, digest_of_listing(names))
+        for name, kind in names.items():
+            if kind == FOLDER and counts(name):
+                todo.append(here / name)
+            elif kind == FILE and counts(name) and name.endswith(".py"):
+                found.append(here / name)
+    return sorted(found)
+
+
 class _RuleFolder(SourceFileLoader):
     """A package of rule files, made of exactly the bytes that were hashed: bytecode kept under time stamps could be
     older than an edit."""
@@ -117,22 +133,32 @@ class _RuleFolder(SourceFileLoader):
     def __init__(self, folder: Path, texts: dict[Path, bytes]) -> None:
         local = hashlib.sha256()
         for path, text in texts.items():
-            local.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
+            local.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(text).digest())
         self.digest, self._folder = local.digest(), folder
-        self._package = f"_axbuild_rules_{local.hexdigest()[:16]}"
+        self._package = f"{RULE_MODULES}{local.hexdigest()[:16]}"
         super().__init__(self._package, "")
-        self._files = {f"{self._package}.{path.stem}": (str(path), text) for path, text in texts.items()}
+        self._files = {self._module(path): (str(path), text) for path, text in texts.items()}
         holder = sys.modules.setdefault(self._package, ModuleType(self._package))
-        holder.__path__ = [str(folder)]
+        # Without a path, a module that was not hashed is none; a rule may import those that were when it is laid out.
+        holder.__path__ = []
+        sys.meta_path[:] = [one for one in sys.meta_path if getattr(one, "_package", "") != self._package]
+        sys.meta_path.insert(0, self)
         if folder == standard_folder():
             sys.modules[STANDARD] = holder
+
+    def _module(self, path: Path) -> str:
+        parts = path.relative_to(self._folder).with_suffix("").parts
+        return ".".join([self._package, *(parts[:-1] if parts[-1] == "__init__" else parts)])
 
     def load(self, stem: str) -> ModuleType:
         """The module of one file; RuleFileFailed, with the line, for whatever its author did wrong."""
         path = self._folder / f"{stem}.py"
-        sys.meta_path.insert(0, self)
         try:
-            return importlib.import_module(f"{self._package}.{stem}")
+            with confined(self._folder):
+                return importlib.import_module(f"{self._package}.{stem}")
+        except Unwatched as asked:
+            place = raised_in(self._folder, asked) or Place(_shown(path))
+            raise RuleFileFailed(f"cannot be loaded: it {asked}", place=place, hint=asked.hint) from None
         except SyntaxError as error:
             place = Place(_shown(path), error.lineno or 0, (error.text or "").strip())
             raise RuleFileFailed(f"not valid Python: {error.msg}", place=place) from error
@@ -141,8 +167,6 @@ class _RuleFolder(SourceFileLoader):
         except (Exception, SystemExit) as error:  # whatever a rule file raises is its author's to read
             place = raised_in(path, error) or Place(_shown(path))
             raise RuleFileFailed(f"cannot be loaded: {type(error).__name__}: {error}", place=place) from error
-        finally:
-            sys.meta_path.remove(self)
 
     def tables(self) -> list[Tables]:
         """What the loaded modules read beside themselves, in the order of their names."""
@@ -150,9 +174,16 @@ class _RuleFolder(SourceFileLoader):
         return [value for name in modules for value in vars(sys.modules[name]).values() if isinstance(value, Tables)]
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
-        if fullname not in self._files:
-            return None
-        return spec_from_file_location(fullname, self._files[fullname][0], loader=self)
+        if fullname in self._files:
+            file = self._files[fullname][0]
+            inside: list[str] | None = [] if file.endswith("/__init__.py") else None
+            return spec_from_file_location(fullname, file, loader=self, submodule_search_locations=inside)
+        if any(known.startswith(f"{fullname}.") for known in self._files):
+            return ModuleSpec(fullname, None, is_package=True)  # a folder without an __init__ of its own
+        return None
+
+    def is_package(self, fullname: str) -> bool:
+        return self._files[fullname][0].endswith("/__init__.py")
 
     def get_code(self, fullname: str) -> CodeType:
         path, text = self._files[fullname]
@@ -160,9 +191,9 @@ class _RuleFolder(SourceFileLoader):
 
 
 def raised_in(path: Path, error: BaseException) -> Place | None:
-    """The last line of the rule file `path`, or of any in the folder `path`, on the way to an exception."""
+    """The last line of the rule file `path`, or of any below the folder `path`, on the way to an exception."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if path in (Path(frame.filename), Path(frame.filename).parent)]
+    own = [frame for frame in frames if path in (Path(frame.filename), *Path(frame.filename).parents)]
     return Place(_shown(Path(own[-1].filename)), own[-1].lineno or 0, own[-1].line or "") if own else None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+EXPANSION = "expansion.json"
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -25,6 +27,11 @@ class Stage:
     data: tuple[str, ...] = ()
     resources: dict[str, int] = field(default_factory=dict, hash=False)
     intermediate: bool = False
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """All that must stand in `out` when it has run."""
+        return (*self.outputs, EXPANSION) if self.expands else self.outputs
 
     @property
     def module(self) -> str:

@@ -14,12 +14,13 @@ import importlib
 import json
 import math
 import os
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from axbuild.engine.params import params_of
+from axbuild.engine.workers.params import params_of
 from axbuild.toolchain.npu.chips.table import FOLDER, by_name, chips_of
 from axbuild.workspace.tables import Tables
 
@@ -49,7 +50,7 @@ class Runner:
         stage(**inputs, out=out, **params_of(stage, params))
         return out
 
-    def expand(self, folder: Path, inputs: dict[str, Path]) -> Path:
+    def expand(self, folder: Path, inputs: dict[str, Any]) -> Path:
         """Runs the children of an expansion, which stand in an order that serves them; the tree of its result."""
         expansion = json.loads((folder / "expansion.json").read_text())
         done: dict[str, Path] = {}
@@ -74,7 +75,8 @@ class Runner:
         result = self.room / "result"
         for name, reference in expansion["result"].items():
             (result / name).parent.mkdir(parents=True, exist_ok=True)
-            (result / name).write_bytes(found(reference).read_bytes())
+            copy = shutil.copytree if name.endswith("/") else shutil.copyfile
+            copy(found(reference), result / name)
         return result
 
 
@@ -82,23 +84,24 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
     runner = Runner(room)
     toolchain = "axbuild.toolchain"
     merged = runner.run(f"{toolchain}.quant.merge:merge", "merge", {}, parts=[statistics]) / "statistics.msgpack"
-    quant = runner.run(
-        f"{toolchain}.quant.quantize:quantize", "quantize", {"method": "MinMax"}, model=optimized, statistics=merged
-    )
+    settings = {"method": "MinMax", "layer_configs": []}
+    calibrate = f"{toolchain}.quant.calibrate:calibrate"
+    scheme = runner.run(calibrate, "calibrate", settings, model=optimized, statistics=merged) / "scheme.msgpack"
+    quant = runner.run(f"{toolchain}.quant.quantize:quantize", "quantize", {}, model=optimized, scheme=scheme)
     model = quant / "quant_axmodel.onnx"
     settings = {"chip": asdict(CHIP.support), "input_processors": [PROCESSOR]}
-    parts = runner.run(f"{toolchain}.npu.plan.partition:partition", "partition", settings, model=model) / "partition"
+    partition = f"{toolchain}.npu.plan.partition:partition"
+    parts = runner.run(partition, "partition", settings, model=model, float_model=optimized) / "partition"
     settings = {"chip": asdict(CHIP.preset("NPU1")), "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
     split = runner.run(f"{toolchain}.npu.plan.split:split", "split", settings, partition=parts)
     programs = runner.expand(split, {"partition": parts})
     nameplate = {"name": CHIP.name, "number": CHIP.container, "npu_mode": "NPU1"}
     settings = {"chip": nameplate, "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
     fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=parts, programs=programs)
-    settings = {"inputs": INPUTS}
-    container = fused / "compiled.axmodel"
-    runner.run(f"{toolchain}.axmodel.simulate:simulate", "simulate", settings, axmodel=container, samples=[samples])
     settings = {"inputs": INPUTS, "input_processors": [PROCESSOR]}
-    runner.run(f"{toolchain}.axmodel.reference:reference", "reference", settings, model=model, samples=[samples])
+    given = {"axmodel": fused / "compiled.axmodel", "model": model, "partition": parts, "samples": [samples]}
+    answers = runner.run(f"{toolchain}.axmodel.answers:answers", "answers", settings, **given)
+    runner.expand(answers, given)
 
 
 def features() -> dict[str, Any]:

@@ -87,7 +87,7 @@ def leave_everything_lying_about(tiny: Tiny) -> None:
     """As after a kill: a journal with a result in it, a lock, a lease."""
     script = (
         "import os, sys; from pathlib import Path; from axbuild.store.store import Store;"
-        "from axbuild.store.results import ActionResult; store = Store(Path(sys.argv[1]));"
+        "from axbuild.store.result import ActionResult; store = Store(Path(sys.argv[1]));"
         "store.lock('ab' * 32).acquire(); store.results.put('cd' * 32, ActionResult({}, {}), None); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", script, str(tiny.root / "cache")], check=True)

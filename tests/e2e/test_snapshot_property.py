@@ -68,7 +68,7 @@ def pile(files: Path, out: Path) -> None:
 MORE_BUILD = """
 [[pile]]
 name = "heap"
-srcs = "*.txt"
+srcs = "**/*.txt"
 """
 WORDS = ("hello", "world", "odd", "quiet", "ugly", "# note", "a b c", "long enough to break the limit of forty letters")
 
@@ -232,16 +232,37 @@ def touch(chance: random.Random) -> Edit:
 
 
 def add_or_remove_file(chance: random.Random) -> Edit:
-    name = chance.choice(("q/three.txt", "q/sub/four.txt", "q/other.md", "stray/file", "p/BUILD.toml.orig"))
+    counting = ("q/three.txt", "q/sub/four.txt", "q/other.md", "stray/file", "p/BUILD.toml.orig")
+    others = (
+        "q/__pycache__/five.txt",
+        "q/sub/__pycache__/six.txt",
+        "q/old.pyc",
+        "q/.hid/seven.txt",
+        "q/cache/eight.txt",
+    )
+    name = chance.choice(counting + others)
 
     def do(root: Path) -> None:
         if (root / name).exists():
             (root / name).unlink()
         else:
-            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(name)
 
     return f"add or remove {name}", do
+
+
+def link_folder(chance: random.Random) -> Edit:
+    target = chance.choice(("stray", "q/sub", "q"))
+
+    def do(root: Path) -> None:
+        link = root / "q" / "linked"
+        if link.is_symlink():
+            link.unlink()
+        else:
+            link.symlink_to(root / target)
+
+    return f"add or remove a link from q to {target}", do
 
 
 def hide_source(chance: random.Random) -> Edit:
@@ -270,8 +291,8 @@ def edit_table(chance: random.Random) -> Edit:
             ("# a comment", ""),
             ("# a comment", ""),
             ('[defaults.shout]\nmark = ";"\n', ""),
-            ('srcs = "*.txt"', 'srcs = "one.txt"'),
-            ('srcs = "*.txt"', 'srcs = ["*.txt", "*.md"]'),
+            ('srcs = "**/*.txt"', 'srcs = "one.txt"'),
+            ('srcs = "**/*.txt"', 'srcs = ["*.txt", "*.md"]'),
             ('[[shout]]\nname = "far"\nof = "//p:a"\n', ""),
             ('[[shout]]\nname = "far"\nof = "//p:b"\nmark = "?"\n', ""),
             ('[[limit]]\nname = "few"\nof = "//p:loud"\nmost = 90\n', ""),
@@ -375,7 +396,7 @@ EDITS = (
     *(edit_folder,) * 2,
     *(edit_source,) * 10,
     *(harm_output,) * 5,
-    *(rename_in, touch, add_or_remove_file, hide_source, edit_build_file, edit_package) * 2,
+    *(rename_in, touch, link_folder, add_or_remove_file, hide_source, edit_build_file, edit_package) * 2,
     *(edit_rules, edit_settings) * 2,
     *(edit_code, drop_cache),
 )
@@ -397,7 +418,7 @@ WAYS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a comment in a rule file": ("settled", _append("rules/tiny.py", "# comment\n")),
     "an empty folder": ("settled", lambda root: (root / "empty").mkdir()),
     "a new target": ("laid out in part", _append("q/BUILD.toml", NEW)),
-    "a changed attribute": ("laid out in part", _write("q/BUILD.toml", MORE_BUILD.replace('"*.txt"', '"one.txt"'))[1]),
+    "a changed attribute": ("laid out in part", _write("q/BUILD.toml", MORE_BUILD.replace("**/*.txt", "one.txt"))[1]),
     "a new package": ("laid out in part", _write("r/BUILD.toml", NEW)[1]),
     "a package that is gone": ("laid out in part", lambda root: (root / "q/BUILD.toml").unlink()),
     "a file that a glob finds": ("laid out in part", _write("q/three.txt", "3")[1]),
@@ -422,7 +443,7 @@ def test_an_edit_takes_the_shortest_way_to_the_full_paths_answer(edit, tmp_path,
     quick, slow = Twin(tmp_path / "quick", True), Twin(tmp_path / "slow", False)
     for twin in (quick, slow):
         twin.create()
-        twin.write("s/BUILD.toml", MORE_BUILD.replace("*.txt", "BUILD.toml"))
+        twin.write("s/BUILD.toml", MORE_BUILD.replace("**/*.txt", "BUILD.toml"))
         twin.write("q/inner/BUILD.toml", NEW)
         twin.build(["build", "//..."])
         do(twin.root)

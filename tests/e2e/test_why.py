@@ -6,20 +6,21 @@ import pytest
 
 from why_page import EDITS, PAGE, answers, page, structure
 
-PARTITION = {"partition", "split", "split/compile_0_b1", "fuse", "reference", "simulate"}
-QUANTISE = {"decode", "observe", "merge", "quantize"}
+CHECK = {"answers", "answers/reference", "answers/simulate"}
+PARTITION = {"partition", "split", "split/compile_0_b1", "fuse", *CHECK}
+FUSED = {"fuse", "answers", "answers/simulate"}
 RAN = {
     "A comment": set(),
     "A package moved": set(),
     "A tolerance of a check": {"compare"},
     "The level of a check": {"compare"},
-    "A batch size more": {"split", "split/compile_0_b2", "fuse", "simulate"},
-    "`npu_mode`": {"split", "split/compile_0_b1", "fuse", "simulate"},
-    "`ddr_bw_limit`": {"split", "split/compile_0_b1", "fuse", "simulate"},
+    "A batch size more": {"split", "split/compile_0_b2", *FUSED},
+    "`npu_mode`": {"split", "split/compile_0_b1", *FUSED},
+    "`ddr_bw_limit`": {"split", "split/compile_0_b1", *FUSED},
     "`src_dtype` of an input": {"preflight", *PARTITION},
     "`src_layout` of an input": {"preflight", *PARTITION},
-    "A calibration picture added": {*QUANTISE, "simulate", "reference", "compare"},
-    "A calibration picture replaced": {*QUANTISE, "simulate", "reference", "compare"},
+    "A calibration picture added": {"decode", "observe", *CHECK, "compare"},
+    "A calibration picture replaced": {"decode", "observe", "merge", "calibrate", *CHECK, "compare"},
     "A stage's module edited": {"compare"},
     "Another version of a tool": {"decode"},
     "The float platform": {"optimize", "decode", "observe"},

@@ -21,7 +21,7 @@ from zoo_workspace import Zoo, copy_package, copy_zoo
 
 MOBILENET = ("//mobilenet:check", "//mobilenet:equal")
 BUILD_FILE = "mobilenet/BUILD.toml"
-COMPILATION = ["preflight", "partition", "split", "compile_subgraph", "fuse", "simulate"]
+COMPILATION = ["preflight", "partition", "split", "compile_subgraph", "fuse", "answers", "simulate"]
 
 
 @pytest.fixture(scope="module")

@@ -1,36 +1,35 @@
-"""The simulator runs what the bodies define: every kind, any tiling, any size of the on-chip memory, any batch."""
+"""The simulator runs what the bodies define, in whole nets: any tiling, any size of the on-chip memory, any batch; and
+shows every tensor on the way."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-from bodies import LEVELS, run_body, session
-from kind_cases import CASES, Case
-from nets import Body, mobilenet_v2
-from npu_world import Chain, chip, compiled, random_tiling, run
-from oracle import oracle
+from dataclasses import replace
+from functools import cache
 
-from axbuild.toolchain.kinds.arithmetic import multiplier_of, softmax_table
-from axbuild.toolchain.kinds.mac import FullyConnected
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Transpose
-from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
-from axbuild.toolchain.kinds.table import Softmax
+import numpy as np
+import onnx
+import pytest
+from bodies import session
+from nets import branchy, grid, mobilenet_v2
+from npu_world import Chain, carried, chip, compiled, random_tiling, run
+
+from axbuild.toolchain.kinds.arithmetic import multipliers_of
+from axbuild.toolchain.kinds.codes import S8, U8, U16
+from axbuild.toolchain.kinds.mac import Conv, MatMul
+from axbuild.toolchain.kinds.mover import Concat, Reshape, Transpose
+from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.compile import compile_batch, compile_net
-from axbuild.toolchain.npu.layout.batch import can_unroll, unrolled
-from axbuild.toolchain.npu.net import at_batch, net_of
-from axbuild.toolchain.npu.simulator.machine import simulate
+from axbuild.toolchain.npu.layout.batch import unrolled
+from axbuild.toolchain.npu.net import Net, at_batch, net_of
+from axbuild.toolchain.npu.program.decode import decode
+from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.simulator.machine import Machine, simulate
 
 SMALL = 26 << 10
+SEEDS = range(6)
+BATCH = 3
 
-
-def one_kind(case: Case):
-    chain = Chain()
-    names = [chain.input(f"x{i}", shape, case.dtype) for i, shape in enumerate(case.shapes)]
-    return chain.model(chain.add(case.kind, *names, name="y"))
-
-
-def feeds(case: Case) -> dict[str, np.ndarray]:
-    return {f"x{i}": x for i, x in enumerate(case.inputs())}
+Arrays = dict[str, np.ndarray]
 
 
 def same(found: np.ndarray, expected: np.ndarray) -> None:
@@ -39,85 +38,58 @@ def same(found: np.ndarray, expected: np.ndarray) -> None:
     assert np.array_equal(found, expected, equal_nan=found.dtype.kind == "f")
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_simulator_body_and_oracle_agree_to_the_last_bit(case):
-    found = run(one_kind(case), feeds(case))["y"]
-    same(found, oracle(case.kind, *case.inputs()))
-    for level in LEVELS:
-        same(found, run_body(case.kind, *case.inputs(), level=level))
+def every_tensor(model: onnx.ModelProto, feeds: Arrays) -> Arrays:
+    """What the bodies make of each tensor of the model, inputs included."""
+    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    kept = {output.name for output in copy.graph.output}
+    made = [node.output[0] for node in copy.graph.node if node.output[0] not in kept]
+    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
+    names = [output.name for output in copy.graph.output]
+    return feeds | dict(zip(names, session(copy, "optimisation off").run(None, feeds), strict=True))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_no_tiling_changes_a_bit(case):
-    model = one_kind(case)
-    expected = run(model, feeds(case))["y"]
-    for seed in range(4):
-        same(run(model, feeds(case), tiling=random_tiling(net_of(model), seed))["y"], expected)
-
-
-def small_net(seed: int):
-    """A random net with a branch, a join, both poolings, padding, a flattening, and a softmax at the end."""
-    rng = np.random.default_rng(seed)
-    body = Body(seed)
-    size = int(rng.integers(9, 15))
-    x = body._made(body.input("input_0", (1, 3, size, size)), 0)
-    x = body.conv(x, int(rng.choice([33, 40])), 3, int(rng.integers(1, 3)))
-    channels = body.shapes[x][1]
-    y = body.conv(body.conv(x, channels, 3, group=channels), channels, linear=True)
-    x = body.plus(x, y, zero=0)
-    x = body._made(body.add(Pad((0, 0, 1, 0, 0, 0, 0, 2), "constant", 7, "uint8"), x), 0)
-    p = body._made(body.add(MaxPool((3, 3), (2, 2), (1, 1, 1, 1), (1, 1), 0, 255), x), 0)
-    q = body.conv(x, 64, 3, 2)
-    x = body._made(body.add(Concat(1, 2, "uint8"), p, q), 0)
-    x = body._made(body.add(Transpose((0, 1, 3, 2), "uint8"), x), 0)
-    x = body.conv(x, 20)
-    _, c, h, w = body.shapes[x]
-    h, w = (h - 2) // 3 + 1, (w - 2) // 3 + 1
-    kind = AveragePool(np.full((h, w), multiplier_of(0.3)), 0, 5, 0, 255, (2, 2), (3, 3), (0, 0, 0, 0))
-    x = body.add(kind, x)
-    flat = body.add(Reshape((-1, c * h * w), "uint8"), x)
-    weight = rng.integers(-127, 128, (70, c * h * w)).astype(np.int8)
-    codes = body.add(FullyConnected(weight, *body._bias(70, weight.shape[1]), 5, 120, 0, 255), flat)
-    soft = body.add(Softmax(softmax_table(0.05), 1), codes, name="output_0")
-    return body.model(soft, flat), body.shapes["input_0"]
-
-
-def by_bodies(model, feeds):
-    names = [output.name for output in model.graph.output]
-    return dict(zip(names, session(model, "optimisation off").run(None, feeds), strict=True))
-
-
-def stacked(rows):
+def stacked(rows: list[Arrays]) -> Arrays:
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_random_nets_equal_their_bodies_at_any_memory_size_tiling_and_batch(seed):
-    model, shape = small_net(seed)
+@cache
+def known(seed: int) -> tuple[onnx.ModelProto, list[Arrays], list[Arrays]]:
+    """A random net, samples, and every tensor of each sample by the bodies."""
+    model, shape = branchy(seed)
     rng = np.random.default_rng(seed + 100)
-    samples = [{"input_0": rng.integers(0, 256, shape).astype(np.uint8)} for _ in range(3)]
-    expected = [by_bodies(model, sample) for sample in samples]
-    for batch in (1, 3):
-        want = stacked(expected[:batch])
-        for ocm_bytes in (0, SMALL, 2 * SMALL):
-            for tiling in (None, random_tiling(net_of(model, batch), seed)):
-                found = run(model, stacked(samples[:batch]), chip(ocm_bytes), batch, tiling)
-                for name in want:
-                    same(found[name], want[name])
+    samples = [{"input_0": rng.integers(0, 256, shape).astype(np.uint8)} for _ in range(BATCH)]
+    return model, samples, [every_tensor(model, sample) for sample in samples]
+
+
+def watched(net: Net, program, params: bytes, feeds: Arrays, expected: Arrays) -> None:
+    """Every tensor of the net, out of the program as it is read back, is what is expected."""
+    names = [name for name in net.tensors if "#" not in name]
+    found = Machine(decode(encode(program)), params).run(feeds, watch=sorted(expected))
+    assert set(names) <= set(found)
+    for name, value in expected.items():
+        same(found[name], carried(value))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("batch", [1, BATCH])
+@pytest.mark.parametrize("ocm_bytes", [0, SMALL, 2 * SMALL])
+def test_every_tensor_of_random_nets_equals_its_body_at_any_memory_size_tiling_and_batch(seed, batch, ocm_bytes):
+    model, samples, values = known(seed)
+    net, feeds, expected = net_of(model, batch), stacked(samples[:batch]), stacked(values[:batch])
+    for tiling in (None, random_tiling(net, seed)):
+        watched(net, *compile_net(net, chip(ocm_bytes), batch, tiling), feeds, expected)
 
 
 @pytest.mark.parametrize("mode", ["NPU1", "NPU2", "NPU3"])
 def test_the_number_of_cores_changes_no_bit(mode):
-    model, shape = small_net(11)
-    feed = {"input_0": np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)}
-    want = by_bodies(model, feed)
-    found = run(model, feed, chip(mode=mode))
-    for name in want:
-        same(found[name], want[name])
+    model, samples, values = known(0)
+    found = run(model, samples[0], chip(mode=mode))
+    for name, value in found.items():
+        same(value, values[0][name])
 
 
 def test_maps_that_do_not_fit_are_swapped_and_come_back_unchanged():
-    model, _ = small_net(3)
+    model, _ = branchy(3)
     program, _ = compiled(model, chip(SMALL))
     names = {job.cname for job in program.jobs}
     assert {"st:ddr_swap", "ld:ddr_swap"} <= names
@@ -127,20 +99,14 @@ def test_maps_that_do_not_fit_are_swapped_and_come_back_unchanged():
 
 
 @pytest.mark.parametrize("ocm_bytes", [0, SMALL])
-def test_running_early_operators_sample_by_sample_changes_no_bit(ocm_bytes):
-    model, shape = small_net(21)
-    rng = np.random.default_rng(3)
-    samples = [{"input_0": rng.integers(0, 256, shape).astype(np.uint8)} for _ in range(2)]
-    want = stacked([by_bodies(model, sample) for sample in samples])
+def test_running_early_operators_sample_by_sample_changes_no_tensor(ocm_bytes):
+    model, samples, values = known(1)
     one = net_of(model)
     many = at_batch(one, 2)
     last = next(i for i, op in enumerate(many.ops) if op.output in many.outputs)
     for cut in range(1, last + 1):
-        assert can_unroll(one, many, cut, 2)
-        program, params = compile_net(unrolled(one, many, cut, 2), chip(ocm_bytes), 2)
-        found = simulate(program, params, stacked(samples))
-        for name in want:
-            same(found[name], want[name])
+        net = unrolled(one, many, cut, 2)
+        watched(net, *compile_net(net, chip(ocm_bytes), 2), stacked(samples[:2]), stacked(values[:2]))
 
 
 def test_a_batch_takes_fewer_cycles_a_sample_than_its_samples_one_by_one():
@@ -150,9 +116,96 @@ def test_a_batch_takes_fewer_cycles_a_sample_than_its_samples_one_by_one():
     assert several < 0.9 * 4 * single
 
 
-def test_an_operator_that_moves_the_batch_axis_is_not_unrolled():
+def moved(kind=U8) -> tuple[onnx.ModelProto, Arrays]:
+    """A picture that is transposed as it is loaded, a view of a view, an input given out, and a Concat of both."""
     chain = Chain()
-    x = chain.input("x", (1, 1, 4))
-    y = chain.add(Transpose((1, 0, 2), "uint8"), x)
-    one = net_of(chain.model(chain.add(Transpose((1, 0, 2), "uint8"), y)))
-    assert not can_unroll(one, at_batch(one, 3), 1, 3)
+    x = chain.input("x", (2, 5, 4, 3), kind.dtype)
+    planes = chain.add(Transpose(kind, (0, 3, 1, 2)), x, name="planes")
+    square = Table.of("Square", lambda v: v * v, grid(0.02, 7, kind), grid(0.05, 9, kind))
+    made = chain.add(square, planes, name="made")
+    rows = chain.add(Reshape(kind, (-1, 60)), made, name="rows")
+    flat = chain.add(Reshape(kind, (-1, 4, 15)), rows, name="view")
+    joined = chain.add(Concat(kind, 1, 2), flat, flat, name="joined")
+    rng = np.random.default_rng(8)
+    return chain.model(joined, rows), {"x": rng.integers(0, kind.hi + 1, (2, 5, 4, 3)).astype(kind.dtype)}
+
+
+@pytest.mark.parametrize("kind", [U8, U16], ids=str)
+@pytest.mark.parametrize("tight", [False, True], ids=["roomy", "tight"])
+def test_views_and_transposed_inputs_can_be_watched(kind, tight):
+    model, feeds = moved(kind)
+    net, table = net_of(model), (kind.span + 1) * kind.bytes
+    watched(net, *compile_net(net, chip(table + 1024 if tight else 0)), feeds, every_tensor(model, feeds))
+
+
+def test_watching_changes_no_output_and_leaves_nothing_behind():
+    model, samples, values = known(2)
+    program, params = compiled(model, chip(SMALL))
+    machine = Machine(program, params)
+    plain = machine.run(samples[0])
+    first = machine.run(samples[0], watch=("t2",))
+    second = machine.run(samples[1], watch=("t2",))
+    assert set(first) == {*plain, "t2"}
+    for name in plain:
+        same(first[name], plain[name])
+    same(first["t2"], values[0]["t2"])
+    same(second["t2"], values[1]["t2"])
+
+
+def test_what_says_where_tensors_lie_is_a_small_part_of_a_program():
+    program, _ = compiled(mobilenet_v2())
+    jobs = [replace(job, outputs=tuple(replace(o, dense=None) for o in job.outputs)) for job in program.jobs]
+    bare = replace(program, activations=(), jobs=tuple(jobs))
+    assert len(encode(program)) < 1.05 * len(encode(bare))
+
+
+def product(rows: int, depth: int, columns: int) -> tuple[onnx.ModelProto, Arrays]:
+    chain = Chain()
+    a, b = chain.input("a", (rows, depth), "int8"), chain.input("b", (depth, columns), "int8")
+    g = grid(0.01, 3, S8)
+    rng = np.random.default_rng(rows)
+    feeds = {n: rng.integers(-128, 128, chain.shapes[n]).astype(np.int8) for n in (a, b)}
+    return chain.model(chain.add(MatMul.of(g, g, grid(0.2, -5, S8), S8.lo, S8.hi), a, b, name="y")), feeds
+
+
+@pytest.mark.parametrize(("rows", "ocm_bytes"), [(6, 32 << 10), (300, 64 << 10)])
+def test_a_second_matrix_that_does_not_fit_is_not_read_again_for_each_row(rows, ocm_bytes):
+    model, feeds = product(rows, 64, 1000)
+    program, params = compiled(model, chip(ocm_bytes))
+    loaded = sum(j.inputs[0].bytes for j in program.jobs if j.cname == "ld:input" and j.inputs[0].tensor == "b")
+    assert loaded <= -(-rows // 100) * feeds["b"].size
+    same(simulate(program, params, feeds)["y"], every_tensor(model, feeds)["y"])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_convolutions_equal_their_bodies_however_they_are_cut(seed):
+    """Strides, dilations, uneven pads, groups and depth multipliers, near-dead channels, deep reductions."""
+    model, feeds = convolution(seed)
+    want = every_tensor(model, feeds)["y"]
+    for tiling in (None, random_tiling(net_of(model), seed), random_tiling(net_of(model), seed + 50)):
+        same(run(model, feeds, tiling=tiling)["y"], want)
+
+
+def convolution(seed: int) -> tuple[onnx.ModelProto, Arrays]:
+    rng = np.random.default_rng(seed)
+    group, per_in, per_out = ((1, 700, 40), (1, 5, 70), (40, 1, 1), (3, 7, 32), (20, 1, 2), (2, 16, 48))[seed % 6]
+    kernel = tuple(int(k) for k in rng.integers(1, 4, 2))
+    co, size = group * per_out, 11
+    shifts = np.where(rng.random(co) < 0.1, 2.0**-30, rng.uniform(0.2, 2.0, co) / (per_in * 40))
+    kind = Conv(
+        grid(0.03, int(rng.integers(0, 256))),
+        S8,
+        grid(0.05, int(rng.integers(0, 256))),
+        rng.integers(-127, 128, (co, per_in, *kernel)).astype(np.int8),
+        rng.integers(-(1 << 20), 1 << 20, co).astype(np.int32),
+        multipliers_of(shifts),
+        int(rng.integers(0, 40)),
+        int(rng.integers(200, 256)),
+        tuple(int(s) for s in rng.integers(1, 3, 2)),
+        tuple(int(p) for p in rng.integers(0, 2, 4)),
+        tuple(int(d) for d in rng.integers(1, 3, 2)),
+        group,
+    )
+    chain = Chain()
+    model = chain.model(chain.add(kind, chain.input("x", (1, group * per_in, size, size)), name="y"))
+    return model, {"x": rng.integers(0, 256, (1, group * per_in, size, size)).astype(np.uint8)}

@@ -93,7 +93,7 @@ class MemoryWorld:
         self.maps[code.digest] = code.modules
         return key_of(action.stage.ref, code, action.params, shapes, "here" if action.stage.float else None)
 
-    def find(self, key: str) -> Lookup:
+    def find(self, key: str, stage: Stage) -> Lookup:
         result = self.results.get(key)
         if result is None:
             return Lookup(None)

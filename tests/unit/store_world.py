@@ -8,11 +8,16 @@ import time
 from axbuild.store import gc
 from axbuild.store.digests import digest_of_value
 from axbuild.store.gc import DAY, Limits
-from axbuild.store.results import ActionResult
+from axbuild.store.result import ActionResult
 from axbuild.store.store import Store
 
 CODE = {"./b.py": "5" * 64}
 CODE_DIGEST = digest_of_value(CODE)
+
+
+def key_record(**parts):
+    """A whole key record, of which `parts` matter."""
+    return {"code": CODE_DIGEST, "stage": "s:f", "inputs": {}, "params": {}, "tools": {}, "platform": None} | parts
 
 
 def now() -> float:
@@ -42,7 +47,7 @@ class Cache:
         digest = self.store.blobs.add_bytes(text.encode().ljust(size, b"."))
         self.number += 1
         key = f"{self.number:064x}"
-        record = {"code": CODE_DIGEST, "stage": f"./{label[-1]}.py:f", "inputs": {}}
+        record = key_record(stage=f"./{label[-1]}.py:f")
         self.store.results.put(key, ActionResult(record, {"o": digest}, intermediate=intermediate), CODE)
         if last:
             self.store.results.set_last(self.state.id, label, text, key)

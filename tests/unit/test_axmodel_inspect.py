@@ -5,12 +5,12 @@ import json
 import pytest
 
 from axbuild.cli.app import run
-from axmodel_world import build
+from axmodel_world import absolute, build
 
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    (tmp_path / "compiled.axmodel").write_bytes(build(tmp_path))
+    (tmp_path / "compiled.axmodel").write_bytes(build(tmp_path, on_cpu=True))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "compiled.axmodel"
 
@@ -24,12 +24,18 @@ def test_a_compiled_model_is_shown(file, capsys):
         "chip        AX650 NPU1",
         "batches     1, 2, 4",
         "inputs      image U8 1x3x2x2 NHWC BGR",
-        "outputs     out/put FP32 1x3x2x2",
+        "outputs     out/put FP32 1x2x3x2",
     ]
-    assert lines[5].startswith("subgraphs   subgraph_npu_0: image -> codes; program bytes ")
-    assert lines[6].startswith("            subgraph_npu_1: codes -> out/put; program bytes ")
-    assert lines[7] == "parameters  512 bytes"
-    assert lines[8].startswith("made from   partition/partition.json ")
+    assert lines[5] == "subgraphs   subgraph_npu_0 on the NPU: image -> codes"
+    assert lines[6].startswith("                 subgraph_npu_0_b1_neu ")
+    assert lines[9] == "            subgraph_npu_1 on the NPU: codes -> real"
+    assert lines[13:16] == [
+        "            subgraph_cpu_0 on the CPU: real -> out/put",
+        f"                 subgraph_cpu_0_onnx {len(absolute().SerializeToString())} bytes",
+        "parameters  512 bytes",
+    ]
+    assert lines[16] == "note        a program of axbuild's simulated reference NPU; not for real hardware"
+    assert lines[17].startswith("made from   partition/partition.json ")
 
 
 def test_facts_for_programs(file, capsys):
@@ -37,7 +43,11 @@ def test_facts_for_programs(file, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["bytes"] == file.stat().st_size
     assert (found["target_hardware"], found["batches"]) == ("AX650", [1, 2, 4])
-    assert [subgraph["name"] for subgraph in found["subgraphs"]] == ["subgraph_npu_0", "subgraph_npu_1"]
+    assert [(subgraph["name"], subgraph["place"]) for subgraph in found["subgraphs"]] == [
+        ("subgraph_npu_0", "NPU"),
+        ("subgraph_npu_1", "NPU"),
+        ("subgraph_cpu_0", "CPU"),
+    ]
 
 
 def test_a_file_that_is_none_is_refused(tmp_path, capsys):

@@ -133,7 +133,27 @@ def test_info_for_people_and_programs(workspace, capsys):
     assert facts["workspace"] == str(workspace)
     assert "filegroup" in facts["rules"]
     assert run(["info", "filegroup"]) == 0
-    assert "srcs (required)" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "filegroup: Plain files under one label.\n\n"
+        "  name: a string, required\n"
+        "      The target's name: its label is //package:name.\n"
+        "  srcs: a path, a glob, a list of them, or a label, required\n"
+        "      Paths of files and folders, globs, and labels of other plain files.\n"
+    )
+
+
+def test_help_shows_the_page_of_a_command_or_of_a_rule_with_types_defaults_and_fields(workspace, capsys):
+    assert run(["help", "builds"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: axbuild builds [OPTIONS]")
+    assert run(["help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: axbuild [OPTIONS] COMMAND")
+    assert run(["help", "quant_model"]) == 0
+    told = capsys.readouterr().out
+    assert '  method: "MinMax" or "MSE", default "MinMax"\n' in told
+    assert "  layer_configs: a list of tables, default []\n" in told
+    assert '      weight_data_type: "S8" or "S16", default "S8"\n          Element type of constant weights.\n' in told
+    assert run(["help", "quant_modle"]) == 2
+    assert "hint: did you mean 'quant_model'?" in capsys.readouterr().err
 
 
 def test_an_error_code_is_explained(capsys):
@@ -257,3 +277,36 @@ def test_a_reader_that_has_gone_and_a_full_events_file_on_the_second_build(works
 def test_an_empty_file_name_is_a_mistake_and_not_no_file(workspace, capsys, flag):
     assert run(["build", "//...", flag, ""]) == 2
     assert capsys.readouterr().err == f"error AX251: {flag}: '' cannot be written: Is a directory\n"
+
+
+@pytest.mark.parametrize("flag", ["--events", "--junit", "--profile"])
+@pytest.mark.parametrize(
+    "name", ["data/BUILD.toml", "axbuild.toml", "data/photos/1.png", "rules/new.py", "notes", "link"]
+)
+def test_a_report_never_takes_the_place_of_somebodys_file(workspace, capsys, flag, name):
+    (workspace / "notes").write_text("mine")
+    (workspace / "link").symlink_to("data/BUILD.toml")
+    verb = "test" if flag == "--junit" else "build"
+    before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    assert run([verb, "//...", flag, name]) == 2
+    assert f"error AX251: {flag}: {name} cannot be written: " in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+
+
+def test_a_build_with_nothing_to_do_overwrites_no_source_either(workspace):
+    base = [sys.executable, "-m", "axbuild.cli.entry", "build", "//..."]
+    for _ in range(2):
+        subprocess.run([*base, "--events", "log"], cwd=workspace, capture_output=True, check=True)
+    text = (workspace / "data" / "BUILD.toml").read_text()
+    done = subprocess.run([*base, "--events", "data/BUILD.toml"], cwd=workspace, capture_output=True, text=True)
+    assert (done.returncode, (workspace / "data" / "BUILD.toml").read_text()) == (2, text)
+    assert "error AX251: --events: data/BUILD.toml cannot be written: a file called BUILD.toml is what builds read" in (
+        done.stderr
+    )
+
+
+def test_two_reports_in_one_file_are_refused(workspace, capsys):
+    assert run(["build", "//...", "--events", "log", "--profile", "./log"]) == 2
+    assert capsys.readouterr().err == (
+        "error AX251: --profile: ./log cannot be written: --events names the same file\n"
+    )

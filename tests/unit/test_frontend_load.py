@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -233,6 +234,14 @@ def newer():
     return proto
 
 
+def sparse():
+    proto = model([node("Add", ["x", "w"], ["y"])])
+    values = numpy_helper.from_array(np.float32([2]), "w")
+    indices = numpy_helper.from_array(np.array([1]), "")
+    proto.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [8]))
+    return proto
+
+
 def quantised():
     weights = {"s": np.float32(1), "z": np.uint8(0)}
     return model([node("QuantizeLinear", ["x", "s", "z"], ["y"], name="q")], weights)
@@ -249,6 +258,7 @@ def quantised():
         (relu(opset=6), f"the model has opset 6; opsets 7 to {OPSET} are", f"export it at opset 7 to {OPSET}"),
         (relu(opset=OPSET + 1), f"the model has opset {OPSET + 1}", f"export it at opset {OPSET} or lower"),
         (relu(opset=999), "the model has opset 999", ""),
+        (sparse(), "weights are sparse: 'w', 1 in all", "export the model with dense weights"),
         (newer(), "the model has IR version 99; versions up to", "save it with an earlier release of onnx"),
         (quantised(), r"the model is quantised already: QuantizeLinear x1 \('q'\)", "give the float model"),
         (model([node("RandomNormal", [], ["y"], name="r", shape=[3])]), r"RandomNormal x1 \('r'\) draws random", ""),
@@ -262,6 +272,11 @@ def quantised():
             "tensor 'w' is double; only float32",
             "",
         ),
+        (
+            model([node("Add", ["x", "w"], ["y"])], {"w": normal(3, 16, 16).astype(ml_dtypes.int4)}),
+            "tensor 'w' is int4; only float32",
+            "",
+        ),
     ],
     ids=[
         "typo",
@@ -272,11 +287,13 @@ def quantised():
         "old",
         "new",
         "far",
+        "sparse",
         "ir",
         "quantised",
         "random",
         "weights",
         "double",
+        "four_bits",
     ],
 )
 def test_what_is_not_supported_is_said_with_its_node_or_tensor(tmp_path, proto, sentence, hint):

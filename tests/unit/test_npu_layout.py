@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kind_cases import conv
-from npu_world import Chain, chip, compiled
+from nets import Body
+from npu_world import chip, compiled
 
 from axbuild.toolchain.kinds.base import Box, whole_box
 from axbuild.toolchain.npu.layout.allocate import Arena, OcmError
+from axbuild.toolchain.npu.layout.draft import Access, Storage, packed_strides
+from axbuild.toolchain.npu.layout.hazards import Hazards
+from axbuild.toolchain.npu.layout.spans import Spans
 from axbuild.toolchain.npu.layout.tile import Cutter, grid, tiles
-from axbuild.toolchain.npu.lower.jobs import Site
-from axbuild.toolchain.npu.lower.pack import pack_of
-from axbuild.toolchain.npu.simulator.kernels_mac import unpack
+from axbuild.toolchain.npu.lower.base import Geometry, Part
+from axbuild.toolchain.npu.net import net_of
 
 
 def test_an_arena_takes_the_lowest_gap_that_fits():
@@ -57,15 +59,16 @@ def test_tiles_end_at_the_border():
 
 
 def cutter(engines: int = 2) -> Cutter:
-    kind = conv((64, 32, 3, 3), pads=(1, 1, 1, 1))
-    site = Site(((1, 32, 40, 40),), (1, 64, 40, 40), 32)
-    return Cutter(kind, site, chip().job_rates("conv"), engines, (1, 1))
+    body = Body()
+    body.conv(body.codes("x", (1, 32, 40, 40)), 64, 3)
+    (op,) = net_of(body.model("t0")).ops
+    return Cutter(op.kind, Geometry(((1, 32, 40, 40),), (1, 64, 40, 40), 32), chip().job_rates("conv"), engines)
 
 
 @pytest.mark.parametrize("engines", [1, 2, 3, 6])
 def test_spreading_keeps_the_engines_evenly_busy(engines):
     one = cutter(engines)
-    whole = whole_box(one.site.output)
+    whole = whole_box(one.geometry.output)
     parts = one.spread(whole)
     assert sum(part.elements for part in parts) == whole.elements
     assert len(parts) in (engines, 2 * engines)
@@ -74,7 +77,7 @@ def test_spreading_keeps_the_engines_evenly_busy(engines):
 
 def test_streaming_tiles_are_the_largest_that_fit():
     one = cutter()
-    whole = whole_box(one.site.output)
+    whole = whole_box(one.geometry.output)
     steps = one.streamed(whole, 30_000, [0, 1])
     assert steps is not None
     rows = steps[1]
@@ -84,28 +87,73 @@ def test_streaming_tiles_are_the_largest_that_fit():
     assert one.streamed(whole, 100, [0, 1]) is None
 
 
-def test_packed_weights_come_back_and_are_the_same_for_every_tiling():
-    kind = conv((40, 6, 3, 3))
-    pack = pack_of(kind, 32, 4)
-    assert pack.data.shape == (2, 32 * 54 + 8 * 32)
-    weights = unpack(pack.data, 40, 32)
-    assert np.array_equal(weights.values.reshape(40, 3, 3, 6), kind.weight.transpose(0, 2, 3, 1))
-    assert np.array_equal(weights.bias, kind.bias)
-    assert np.array_equal(weights.multiplier, kind.multiplier)
-    assert pack.part(Box(((0, 1), (0, 4), (0, 4), (32, 40)))) == ((1, 2), (0, pack.data.shape[1]))
-
-
 def test_an_operator_that_fits_no_tile_is_named():
-    chain = Chain()
-    wide = conv((32, 64, 1, 1))
-    x = chain.input("x", (1, 64, 2, 4000))
+    body = Body()
+    x = body.codes("x", (1, 64, 2, 4000))
     with pytest.raises(OcmError, match="Operator 'op_0' does not fit the 16384 bytes"):
-        compiled(chain.model(chain.add(wide, x)), chip(16 << 10))
+        compiled(body.model(body.conv(x, 32)), chip(16 << 10))
 
 
 def test_constants_larger_than_the_memory_are_named():
-    chain = Chain()
-    deep = conv((32, 600, 1, 1))
-    x = chain.input("x", (1, 600, 1, 1))
-    with pytest.raises(OcmError, match="The constants of 'op_0' come in pieces of 19456 bytes or more; AX650 NPU1"):
-        compiled(chain.model(chain.add(deep, x)), chip(16 << 10))
+    body = Body()
+    x = body.codes("x", (1, 20_000, 1, 1))
+    with pytest.raises(OcmError, match="The constants of 'op_0' come in pieces of 20008 bytes or more; AX650 NPU1"):
+        compiled(body.model(body.conv(x, 32)), chip(16 << 10))
+
+
+def test_spans_find_what_a_plain_search_finds():
+    rng = np.random.default_rng(0)
+    spans: Spans[int] = Spans()
+    held: dict[int, tuple[int, int]] = {}
+    for number in range(600):
+        start = int(rng.integers(0, 500))
+        held[number] = (start, start + int(2 ** rng.uniform(0, 8)))
+        spans.put(held[number], number)
+        if number % 3 == 0:
+            gone = int(rng.choice(list(held)))
+            spans.take(held.pop(gone), gone)
+        low, high = sorted(int(n) for n in rng.integers(0, 700, 2))
+        assert sorted(spans.meeting(low, high + 1)) == [n for n, (a, b) in held.items() if a <= high and low < b]
+
+
+def random_access(rng: np.random.Generator, storages: list[Storage]) -> Access:
+    storage = storages[int(rng.integers(len(storages)))]
+    edges = [sorted(rng.choice(np.arange(0, 13, 3), 2, replace=False)) for _ in storage.strides]
+    return Access(storage, Part(Box(tuple((int(a), int(b)) for a, b in edges))))
+
+
+def bytes_of(access: Access) -> set[int]:
+    operand = access.operand
+    index = np.indices(operand.shape).reshape(len(operand.shape), -1)
+    return set((operand.begin + np.array(operand.strides) @ index).tolist())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_jobs_wait_for_all_that_shared_a_byte_with_them_and_for_nobody_twice(seed):
+    """Against every pair of jobs: storages that overlap, parts whose extents interleave, parts that cover others."""
+    rng = np.random.default_rng(seed)
+    strides = packed_strides((12, 12), "uint8")
+    storages = [Storage(f"s{i}", "ocm_base", at, strides, "uint8", (0, 0)) for i, at in enumerate((0, 0, 70, 200, 330))]
+    hazards, jobs = Hazards(), []
+    for job in range(150):
+        reads = [random_access(rng, storages) for _ in range(int(rng.integers(0, 3)))]
+        write = random_access(rng, storages)
+        deps = hazards.add(reads, [write])
+        touched = set().union(*map(bytes_of, reads)), bytes_of(write)
+        for earlier, (read, written) in enumerate(jobs):
+            if touched[1] & (read | written) or touched[0] & written:
+                assert hazards.ancestors[job] >> earlier & 1
+        jobs.append(touched)
+        assert not any(hazards.ancestors[b] >> a & 1 for a in deps for b in deps)
+
+
+def test_a_job_is_compared_with_its_neighbours_only():
+    """10,000 stores side by side, rows and columns: no job waits, and what is kept does not slow the next one down."""
+    hazards = Hazards()
+    target = Storage("y", "y", 0, packed_strides((1000, 1000), "uint8"), "uint8", (0, 0))
+    parts = [Part(Box(((i * 10, i * 10 + 10), (j * 10, j * 10 + 10)))) for i in range(100) for j in range(100)]
+    looked = 0
+    for part in parts:
+        looked += len(list(hazards._meeting(Access(target, part))))
+        assert hazards.add([], [Access(target, part)]) == ()
+    assert looked == 0

@@ -12,16 +12,18 @@ from nets import Body
 from npu_world import compiled
 
 from axbuild.codes import exit_code_of
-from axbuild.toolchain.npu.program.decode import decode
+from axbuild.toolchain.kinds.codes import TYPES
+from axbuild.toolchain.kinds.registry import CLASSES
+from axbuild.toolchain.npu.program.decode import KINDS, decode
 from axbuild.toolchain.npu.program.encode import dump, encode, plain
-from axbuild.toolchain.npu.program.form import MAGIC, ProgramError, link
+from axbuild.toolchain.npu.program.form import ITEM_BYTES, MAGIC, ProgramError, link
 from axbuild.toolchain.npu.simulator.machine import InputError, Machine, simulate
 
 
 @pytest.fixture(scope="module")
 def made():
     body = Body()
-    x = body._made(body.input("input_0", (1, 4, 6, 6)), 0)
+    x = body.codes("input_0", (1, 4, 6, 6))
     return compiled(body.model(body.conv(body.conv(x, 8, 3), 40)))
 
 
@@ -47,7 +49,7 @@ def test_both_spellings_have_the_same_content(made):
 def test_compiling_twice_gives_the_same_bytes():
     def once() -> tuple[bytes, bytes]:
         body = Body()
-        x = body._made(body.input("input_0", (1, 4, 6, 6)), 0)
+        x = body.codes("input_0", (1, 4, 6, 6))
         program, params = compiled(body.model(body.conv(x, 8, 3)))
         return encode(program), params
 
@@ -62,10 +64,19 @@ def operand(position: int, value, side: str = "in"):
     return lambda record: record["jobs"][0][side][0].__setitem__(position, value)
 
 
+def tensor(position: int, value):
+    return lambda record: record["tensors"][0].__setitem__(position, value)
+
+
+def computed(change):
+    """A change of what the last job that computes writes."""
+    return lambda record: change(next(j for j in reversed(record["jobs"]) if not j["cname"])["out"][0])
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda r: r.update(format="axref-job/2"), "not of format axref-job/1"),
+        (lambda r: r.update(format="axref-job/1"), "not of format axref-job/2"),
         (lambda r: r.pop("jobs"), "field 'jobs' is missing"),
         (lambda r: r.update(extra=1), "unknown field 'extra'"),
         (lambda r: r.update(batch=0), "expected an integer from 1"),
@@ -78,6 +89,7 @@ def operand(position: int, value, side: str = "in"):
         (lambda r: r["outputs"][0].update(shape=[1 << 20] * 4), "is larger than"),
         (lambda r: r["outputs"][0].update(shape=[1] * 9), "at most 8 integers"),
         (lambda r: r["outputs"][0].update(dtype="object"), "'object' is unknown"),
+        (lambda r: r["outputs"][0].update(dtype="float64"), "'float64' is unknown"),
         (first_job(index=1), "job 0.index"),
         (first_job(deps=[0]), "job 0.deps"),
         (first_job(eu="gpu0"), "'gpu0' is unknown"),
@@ -89,11 +101,25 @@ def operand(position: int, value, side: str = "in"):
         (operand(1, "params", "out"), "names a blob and another region"),
         (operand(2, -1), "expected an integer from 0"),
         (operand(2, 5), "shape, strides and end"),
-        (operand(4, "float64"), "unknown dtype"),
+        (operand(4, "float16"), "unknown dtype"),
         (operand(5, [1, 2]), "shape, strides and end"),
         (operand(6, [-1, 1, 1, 1]), "expected an integer from 0"),
         (operand(7, 99), "expected an integer from -1"),
-        (lambda r: r["jobs"][0]["in"][0].pop(), "an operand has 8 fields"),
+        (lambda r: r["jobs"][0]["in"][0].extend([0, []]), "job 0.in: an operand has 8 fields."),
+        (tensor(0, 5), "expected text"),
+        (tensor(1, "object"), "unknown dtype"),
+        (tensor(1, "uint32"), "unknown dtype"),
+        (tensor(2, [1, 4, 6]), "shape and strides of 'input_0' disagree"),
+        (tensor(3, [-1, 1, 1, 1]), "expected an integer from 0"),
+        (tensor(4, []), "expected one or more pairs"),
+        (tensor(4, [["input_0", 0], ["input_0", 0]]), "'input_0' is not made of 2 equal parts"),
+        (tensor(4, [["input_0", 1]]), "Tensor 'input_0' lies outside 'input_0'"),
+        (lambda r: r["tensors"].append(r["tensors"][0]), "Two tensors have the same name"),
+        (lambda r: r["tensors"].pop(), "what 't1' is in a dense copy does not lie in one"),
+        (computed(lambda o: o.__setitem__(8, 1 << 20)), "in a dense copy does not lie in one"),
+        (computed(lambda o: o.__setitem__(9, [1])), "in a dense copy does not lie in one"),
+        (lambda r: r["jobs"][0]["out"][0].append(0), "job 0.out: an operand has 8 or 10 fields."),
+        (lambda r: r["jobs"][0]["in"][0].pop(), "job 0.in: an operand has 8 fields."),
     ],
 )
 def test_a_malformed_program_is_refused(made, change, sentence):
@@ -110,6 +136,12 @@ def test_an_operand_that_leaves_its_region_is_refused(made):
 
     with pytest.raises(ProgramError, match="of 'params', which has 1408"):
         decode(altered(made[0], grow))
+
+
+def test_every_kind_of_work_and_every_element_type_has_its_place_in_the_format():
+    assert {kind.job for kind in CLASSES} <= KINDS
+    assert {kind.carried for kind in TYPES} <= set(ITEM_BYTES)
+    assert all(np.dtype(name).itemsize == size for name, size in ITEM_BYTES.items())
 
 
 def test_foreign_bytes_are_refused(made):
@@ -175,12 +207,21 @@ def test_inputs_that_do_not_fit_are_refused(made, feed, sentence):
     assert sentence in caught.value.sentence
 
 
+def test_a_tensor_that_is_not_there_cannot_be_watched(made):
+    program, params = made
+    feed = {"input_0": np.zeros((1, 4, 6, 6), np.uint8)}
+    with pytest.raises(InputError, match="The program has no tensor 'inptu_0' to watch") as caught:
+        Machine(program, params).run(feed, watch=("inptu_0",))
+    assert caught.value.hint == "did you mean 'input_0'?"
+    assert caught.value.code == "AX401"
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"kernel": "magic"}, "'magic' is no kernel"),
         ({"inputs": ()}, "is no kernel of these operands"),
-        ({"attr": {}}, "attribute 'block' is missing"),
+        ({"attr": {}}, "attribute 'bias' is missing"),
     ],
 )
 def test_a_job_that_no_kernel_can_run_is_refused_before_anything_runs(made, changes, sentence):

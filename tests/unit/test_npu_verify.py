@@ -8,7 +8,7 @@ import pytest
 from nets import Body
 from npu_world import chip, compiled
 
-from axbuild.toolchain.npu.program.form import Job, Operand, Port, Program, Region
+from axbuild.toolchain.npu.program.form import Activation, DensePlace, Job, Operand, Port, Program, Region
 from axbuild.toolchain.npu.program.verify import VerifyError, verify
 
 
@@ -35,7 +35,7 @@ def small() -> Program:
     ports = [Port(name, "uint8", (16,)) for name in "xyz"]
     regions = (Region("ocm_base", "ocm", 48), Region("ddr_swap", "ddr", 0))
     return Program(
-        "AX650", "NPU1", 1, 1000, ("cv0", "sdma1", "teng2"), regions, (), (ports[0],), tuple(ports[1:]), jobs, 40, 0
+        "AX650", "NPU1", 1, 1000, ("cv0", "sdma1", "teng2"), regions, (), (ports[0],), tuple(ports[1:]), (), jobs, 40, 0
     )
 
 
@@ -134,9 +134,30 @@ def test_parts_of_one_map_side_by_side_do_not_clash():
     assert refusal(replace(program, jobs=tuple(jobs))).startswith("Job 2 (j2): reads 'b'")
 
 
+def watched(begins: tuple[int, int] = (0, 8)) -> Program:
+    """c is made by two jobs, each of which says where its half lies."""
+    program = small()
+    halves = [replace(row("c", "ocm_base", 32 + 8 * i, 8), dense=DensePlace(at, (1,))) for i, at in enumerate(begins)]
+    first = replace(program.jobs[2], inputs=(row("a", "ocm_base", 0, 8),), outputs=(halves[0],))
+    second = replace(first, index=3, outputs=(halves[1],), inputs=(row("b", "ocm_base", 16, 8),), start=20)
+    last = replace(program.jobs[3], index=4, deps=(2, 3), start=30)
+    z = replace(program.jobs[5], index=5, inputs=(row("x", "x", 0),), deps=(), start=10)
+    jobs = (*program.jobs[:2], first, second, last, z)
+    return replace(program, jobs=jobs, activations=(Activation("c", "uint8", (16,), (1,), (("c", 0),)),))
+
+
+def test_a_dense_copy_is_written_completely_and_each_byte_once():
+    verify(watched())
+    assert refusal(watched((0, 0))) == "Job 3 (j2): writes what the dense copy of 'c' already has."
+    assert refusal(watched((0, 9))) == "Job 3 (j2): writes beyond the dense copy of 'c'."
+    program = watched()
+    jobs = [replace(j, outputs=(replace(j.outputs[0], dense=None),)) if j.index == 3 else j for j in program.jobs]
+    assert refusal(replace(program, jobs=tuple(jobs))) == "No job writes all of 'c'."
+
+
 def test_no_dependency_of_a_compiled_program_is_superfluous():
     body = Body()
-    x = body._made(body.input("input_0", (1, 8, 12, 12)), 0)
+    x = body.codes("input_0", (1, 8, 12, 12))
     y = body.conv(body.conv(x, 40, 3), 40, linear=True)
     z = body.plus(body.conv(x, 40), y, zero=0)
     program, _ = compiled(body.model(body.conv(z, 24)), chip(22 << 10))

@@ -6,12 +6,12 @@ import pytest
 from axbuild.toolchain.kinds.codes import S8, S16, U8, U16, Grid
 from axbuild.toolchain.quant.calibrators import METHODS, Range, grid_of
 from axbuild.toolchain.quant.histogram import Histogram
-from axbuild.toolchain.quant.statistics import Distribution
+from axbuild.toolchain.quant.statistics import Observed
 
 
-def seen(values: np.ndarray) -> Distribution:
+def seen(values: np.ndarray) -> Observed:
     values = values.astype(np.float32)
-    return Distribution(float(values.min()), float(values.max()), Histogram.of(values))
+    return Observed(float(values.min()), float(values.max()), Histogram.of(values))
 
 
 @pytest.mark.parametrize(

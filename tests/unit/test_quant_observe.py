@@ -7,7 +7,7 @@ from quantised import Net, float_run, loaded, write_samples
 
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError
 from axbuild.toolchain.quant.observe import ObserveParams, observe
-from axbuild.toolchain.quant.observer import NotFiniteError
+from axbuild.toolchain.quant.observer import SampleNotFiniteError
 from axbuild.toolchain.quant.statistics import Statistics
 from axbuild.toolchain.quant.watch import WatchParams, watch, watched
 from axbuild.toolchain.quant.watched import WatchListError, read_watched
@@ -156,13 +156,13 @@ def test_a_tensor_that_is_not_finite_is_named_with_its_sample(tmp_path, value):
     good, bad = np.zeros((1, 3, 8, 8), np.float32), np.zeros((1, 3, 8, 8), np.float32)
     bad[0, 1, 2, 3] = value
     folder = write_samples(tmp_path / "samples", [good, bad])
-    with pytest.raises(NotFiniteError, match="tensor 'x' of the float model is not finite for sample 's001'"):
+    with pytest.raises(SampleNotFiniteError, match="tensor 'x' of the float model is not finite for sample 's001'"):
         run(tmp_path, net(), [folder], InputData("x", "Numpy"))
 
 
 def test_an_overflow_inside_the_model_is_named(tmp_path):
     folder = write_samples(tmp_path / "samples", [np.full((1, 3, 8, 8), 3e38, np.float32)])
-    with pytest.raises(NotFiniteError, match="tensor 'c' of the float model"):
+    with pytest.raises(SampleNotFiniteError, match="tensor 'c' of the float model"):
         run(tmp_path, net(), [folder], InputData("x", "Numpy"))
 
 

@@ -236,7 +236,7 @@ FLOAT = {
     "weights computed": lambda n: n.add("Conv", ["x", n.add("Relu", [n.input("w", 3, 4, 1, 1)], "r")], "y"),
     "an unknown op": lambda n: n.add("Sin", ["x"], "y"),
     "reflection on a constant axis": lambda n: n.add("Pad", ["x", n.constant("p", [0, 0, -1, 0, 0, 0, 0, 0])], "y"),
-    "a mean over channels": lambda n: n.add("ReduceMean", ["x", n.constant("a", [1])], "y"),
+    "a sum over channels": lambda n: n.add("ReduceSum", ["x", n.constant("a", [1])], "y"),
 }
 
 

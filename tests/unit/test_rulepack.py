@@ -99,6 +99,53 @@ def test_what_standard_rules_do_not_give_cannot_be_imported(folder):
     assert "cannot be loaded: ImportError: cannot import name 'FlotModel' from 'axbuild.rules'" in failure(folder)
 
 
+def test_a_module_in_a_folder_below_is_hashed_and_watched(folder):
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "times.py").write_text("COMMON = 8\n")
+    (folder / "shared.py").write_text("from .deep.er.times import COMMON\n")
+    first = load_rules(folder)
+    assert first.rules["half"].attributes["times"].default == 8
+    (folder / "deep" / "er" / "times.py").write_text("COMMON = 9\n")
+    second = load_rules(folder)
+    assert second.rules["half"].attributes["times"].default == 9
+    assert first.digest != second.digest
+    assert {folder / "deep", folder / "deep" / "er", folder / "deep" / "er" / "times.py"} < set(second.seen)
+    assert not list(folder.rglob("*.pyc"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("COMMON = int(open('../count.txt').read())", "opens {}/count.txt, which no build watches"),
+        ("from pathlib import Path\nCOMMON = int(Path('../count.txt').read_text())", "opens {}/count.txt, which"),
+        ("import json\nCOMMON = json.load(open('/etc/x'))", "opens /etc/x, which no build watches"),
+        ("import os\nCOMMON = len(os.listdir('/'))", "lists /, which no build watches"),
+        ("import os\nCOMMON = int(os.environ.get('COUNT', 7))", "reads the environment, which no build watches"),
+        ("import os\nCOMMON = int(os.getenv('COUNT', 7))", "reads the environment, which no build watches"),
+        ("from os import environ\nCOMMON = len(environ)", "reads the environment, which no build watches"),
+        ("try:\n    open('/etc/x')\nexcept Exception:\n    COMMON = 7", "opens /etc/x, which no build watches"),
+        ("import sys\nsys.path.append(ROOT)\nfrom elsewhere import COMMON", "imports elsewhere/__init__.py, which is"),
+    ],
+)
+def test_what_a_rule_file_rests_on_unwatched_is_refused_with_the_line(folder, tmp_path, monkeypatch, line, said):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "__init__.py").write_text("COMMON = 7\n")
+    (tmp_path / "count.txt").write_text("7")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    (folder / "shared.py").write_text(line.replace("ROOT", repr(str(tmp_path))) + "\n")
+    told = failure(folder)
+    assert "error AX113: cannot be loaded: it " + said.format(tmp_path.parent) in told
+    assert told.startswith(f"rules/shared.py:{1 + line.count(chr(10)) - 2 * line.startswith('try')}: ")
+    assert "hint: declare a file as a Source attribute" in told
+
+
+def test_what_an_installed_module_reads_is_its_own_business(folder, monkeypatch):
+    monkeypatch.delitem(sys.modules, "sysconfig", raising=False)
+    (folder / "shared.py").write_text("import sysconfig\nCOMMON = 7\n")
+    assert load_rules(folder).rules["half"].attributes["times"].default == 7
+
+
 def test_nothing_called_rules_becomes_importable(folder):
     load_rules(folder)
     assert not [name for name in sys.modules if name == "half" or name.startswith("rules.")]

@@ -1,82 +1,21 @@
 """The standard rules: the actions they lay out, what they share, and every setting that would have no effect."""
 
 import dataclasses
-import importlib
-import inspect
-import typing
 
-import onnx
 import pytest
 from npu_world import CHIPS
-from onnx import helper
 
 from axbuild.codes import exit_code_of
-from axbuild.engine.run.expansion import read_expansion
-from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError
-from axbuild.graph.layout import lay_out
 from axbuild.graph.plan import plain
-from axbuild.graph.targets import load
-from axbuild.toolchain.axmodel.answers import answers
-from axbuild.toolchain.npu.compile import compile_subgraph
 from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
-from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition, PlannedSubgraph
 from axbuild.workspace.artifact import Entry, Output, Result, SourceFiles, Tree
-from axbuild.workspace.workspace import Workspace
-
-CHAIN = """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples.tar"
-tensor_format = "RGB"
-mean = [127.5]
-std = [127.5, 127.5, 127.0]
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-"""
-AXMODEL = """
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
-"""
-CHECK = """
-[[check]]
-name = "check"
-axmodel = ":axmodel"
-level = "close"
-"""
-
-
-def empty_model():
-    return helper.make_model(helper.make_graph([], "g", [], [])).SerializeToString()
+from rules_world import AXMODEL, CHAIN, CHECK, TWO_INPUTS, layer
 
 
 @pytest.fixture
 def lay(tmp_path):
-    """Lay out //m:all of a BUILD.toml; answers {(target name, action name): action} and the targets by name."""
-
-    def build(text):
-        (tmp_path / "m").mkdir(exist_ok=True)
-        (tmp_path / "axbuild.toml").touch()
-        for name in ("net.onnx", "net.pb"):
-            (tmp_path / "m" / name).write_bytes(empty_model())
-        for name in ("samples.tar", "a.npy"):
-            (tmp_path / "m" / name).write_bytes(b"x")
-        (tmp_path / "m" / "BUILD.toml").write_text(text)
-        laid = lay_out(load(Workspace.find(tmp_path, environ={}), ["//m:all"]))
-        targets = {target.label.partition(":")[2]: target for target in laid}
-        actions = {(name, action.id[1]): action for name, target in targets.items() for action in target.actions}
-        return actions, targets
-
-    return build
+    return layer(tmp_path)
 
 
 def out(target, action, name):
@@ -88,8 +27,10 @@ def test_the_whole_chain_is_laid_out(lay):
     assert list(actions) == [
         ("float", "optimize"),
         ("quant", "decode"),
+        ("quant", "watch"),
         ("quant", "observe"),
         ("quant", "merge"),
+        ("quant", "calibrate"),
         ("quant", "quantize"),
         ("axmodel", "preflight"),
         ("axmodel", "partition"),
@@ -103,12 +44,15 @@ def test_the_whole_chain_is_laid_out(lay):
         "source": SourceFiles((("samples.tar", "m/samples.tar"),), tree=True),
         "interface": out("float", "optimize", "interface.json"),
     }
-    assert actions["quant", "decode"].params == {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"}
-    inputs = [{"name": "", "format": "Image", "mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}]
+    normal = {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}
+    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"} | normal
+    assert actions["quant", "decode"].params == decoding
+    inputs = [{"name": "", "format": "Image"} | normal]
     assert actions["quant", "observe"].params == {"inputs": inputs}
     assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
     assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
-    assert actions["quant", "quantize"].params == {"method": "MinMax"}
+    assert actions["quant", "calibrate"].params == {"method": "MinMax", "layer_configs": []}
+    assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
     target = {"chip": plain(CHIPS["AX650"].support), "input_processors": [processor]}
@@ -132,6 +76,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "quant/quant_axmodel.json",
         "frontend/",
         "compiler/",
+        "compiler/partition.json",
     ]
 
 
@@ -196,18 +141,6 @@ def test_neutral_normalisation_is_none(lay):
         assert actions["quant", "observe"].params["inputs"][0]["std"] == []
 
 
-TWO_INPUTS = (
-    CHAIN.replace('calibration = ":calib"', 'calibration = { a = ":calib", b = ":arrays" }')
-    + """
-[[calibration_set]]
-name = "arrays"
-src = "a.npy"
-format = "Numpy"
-size = -1
-"""
-)
-
-
 def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(lay):
     actions, _ = lay(TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "b", src_layout = "NHWC" }]\n' + CHECK)
     assert actions["quant", "decode_b"].params == {
@@ -215,6 +148,8 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         "format": "Numpy",
         "size": -1,
         "tensor_format": "AutoColorSpace",
+        "mean": [],
+        "std": [],
     }
     assert [data["name"] for data in actions["quant", "observe"].params["inputs"]] == ["a", "b"]
     processors = actions["axmodel", "partition"].params["input_processors"]
@@ -464,62 +399,3 @@ def test_a_setting_that_cannot_be_obeyed_is_an_error_with_its_line(lay, text, me
         lay(text)
     assert str(raised.value) == message
     assert exit_code_of(raised.value.code) == 2
-
-
-EVERYTHING = TWO_INPUTS + AXMODEL + "input_processors = [{ tensor_name = 'b' }]\n" + CHECK
-
-
-def fits(value, annotation):
-    """Whether a plain parameter is what the worker can build `annotation` from."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if dataclasses.is_dataclass(annotation):
-        hints = typing.get_type_hints(annotation)
-        return value.keys() == hints.keys() and all(fits(value[name], hints[name]) for name in hints)
-    if origin is tuple:
-        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(fits(item, arguments[1]) for item in value.values())
-    if annotation is typing.Any:
-        return True
-    return isinstance(value, annotation) and not (annotation is int and isinstance(value, bool))
-
-
-@pytest.mark.parametrize("stage", ["optimize", "decode_b", "observe", "merge", "quantize", "preflight", "partition",
-                                   "split", "fuse", "answers", "compare"])  # fmt: skip
-def test_a_stage_takes_what_its_rule_passes(lay, stage):
-    actions, _ = lay(EVERYTHING)
-    action = next(action for (_, name), action in actions.items() if name == stage)
-    function = getattr(importlib.import_module(action.stage.module), action.stage.function)
-    signature = inspect.signature(function)
-    assert {*action.inputs, "out", "params"} == signature.parameters.keys()
-    assert fits(action.params, typing.get_type_hints(function)["params"])
-
-
-def test_a_compilation_takes_what_split_hands_on(lay):
-    actions, _ = lay(CHAIN + AXMODEL)
-    split = actions["axmodel", "split"].params
-    handed = {"chip": split["chip"], "options": split["options"], "batch": 1}
-    assert fits(handed, typing.get_type_hints(compile_subgraph)["params"])
-
-
-def test_a_check_s_children_take_what_its_expansion_hands_on(lay, tmp_path):
-    actions, _ = lay(EVERYTHING)
-    action = actions["check", "answers"]
-    params = params_of(answers, action.params)
-    for place in (NPU, CPU):
-        folder = tmp_path / place
-        folder.mkdir()
-        x, y = (BoundaryTensor(name, "float32", (1, 4)) for name in "xy")
-        Partition("AX650", (x,), (y,), (), (PlannedSubgraph("s", place, ("x",), ("y",)),)).write(folder)
-        answers(folder, folder, folder, [], folder, **params)
-        stages = Workspace.find(tmp_path, environ={}).rules.stages
-        expansion = read_expansion(action, (folder / "expansion.json").read_bytes(), stages)
-        assert list(expansion.result) == ["reference", "simulated"]
-        for child in expansion.children:
-            function = getattr(importlib.import_module(child.stage.module), child.stage.function)
-            assert {*child.inputs, "out", "params"} == inspect.signature(function).parameters.keys()
-            assert fits(child.params, typing.get_type_hints(function)["params"])
-
-
-def test_the_model_of_these_tests_is_one():
-    assert onnx.load_from_string(empty_model()).graph.name == "g"

@@ -121,8 +121,8 @@ def test_a_blob_lost_while_building_is_made_again_and_the_build_goes_on(world, c
     looked = []
     find = world.find
 
-    def find_then_lose(key):
-        found = find(key)
+    def find_then_lose(key, stage):
+        found = find(key, stage)
         looked.append(key)
         if len(looked) == 3:
             del world.blobs[lost]  # after `upper` was found whole, before `join` reads it

@@ -1,5 +1,6 @@
 """Paths, folders and globs of a package, and the data files that belong to an ONNX model."""
 
+import os
 import random
 
 import numpy as np
@@ -127,13 +128,67 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     assert str(raised.value) == r"error AX110: the name of the file 'm/caf\udce9.png' is not UTF-8"
 
 
-def test_linked_folders_are_not_walked_into(tmp_path):
-    (tmp_path / "m" / "pics").mkdir(parents=True)
-    (tmp_path / "m" / "pics" / "a.png").touch()
-    (tmp_path / "m" / "pics" / "loop").symlink_to(tmp_path / "m")
-    (tmp_path / "m" / "pics" / "b.png").symlink_to(tmp_path / "m" / "pics" / "a.png")
-    disk = RealDisk(str(tmp_path))
-    assert names(find_sources(disk, Ignore(), "m", ["**/*.png"], False, None)) == ["pics/a.png", "pics/b.png"]
+@pytest.fixture
+def pictures(tmp_path):
+    """A workspace with one picture in m/pics, and one outside of it."""
+    (tmp_path / "w" / "m" / "pics").mkdir(parents=True)
+    (tmp_path / "w" / "m" / "pics" / "a.png").touch()
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "far" / "deep" / "c.png").touch()
+    return tmp_path / "w" / "m" / "pics"
+
+
+def pngs(root, item="**/*.png"):
+    return names(find_sources(RealDisk(str(root)), Ignore(("cache",)), "m", [item], False, None))
+
+
+def test_links_to_files_and_to_folders_are_followed(pictures, tmp_path):
+    (pictures / "b.png").symlink_to(pictures / "a.png")
+    (pictures / "far").symlink_to(tmp_path / "far")
+    (pictures / "near").symlink_to("far/deep")
+    assert pngs(tmp_path / "w") == ["pics/a.png", "pics/b.png", "pics/far/deep/c.png", "pics/near/c.png"]
+    assert pngs(tmp_path / "w", "pics") == ["a.png", "b.png", "far/deep/c.png", "near/c.png"]
+
+
+@pytest.mark.parametrize("circle", ["m", "m/pics", ".", "/", "far and back"])
+def test_a_link_that_leads_in_a_circle_is_named(pictures, tmp_path, circle):
+    where = "m/pics/loop"
+    if circle == "far and back":
+        (pictures / "loop").symlink_to(tmp_path / "far")
+        (tmp_path / "far" / "back").symlink_to(pictures)
+        where = "m/pics/loop/back"
+    else:
+        (pictures / "loop").symlink_to(tmp_path / "w" / circle)
+    with pytest.raises(AxError) as raised:
+        pngs(tmp_path / "w")
+    assert str(raised.value) == (
+        f"error AX110: the link '{where}' leads back to a folder that it lies in\n"
+        "  hint: remove it, or list it in .axbuildignore"
+    )
+
+
+@pytest.mark.parametrize("own", ["axbuild-out", "axbuild-out/m", "cache"])
+def test_a_link_to_what_builds_write_is_refused(pictures, tmp_path, own):
+    (tmp_path / "w" / own).mkdir(parents=True)
+    (pictures / "last").symlink_to(tmp_path / "w" / own)
+    with pytest.raises(AxError, match=f"AX110: the link 'm/pics/last' leads to what builds write, {own}"):
+        pngs(tmp_path / "w")
+
+
+def test_bytecode_is_in_no_walk_and_no_listing(pictures, tmp_path):
+    before = {folder: seen.digest for folder, seen in listings(tmp_path / "w").items()}
+    (pictures / "__pycache__").mkdir()
+    (pictures / "__pycache__" / "d.png").touch()
+    (pictures / "x.pyc").touch()
+    assert {folder: seen.digest for folder, seen in listings(tmp_path / "w").items()} == before
+    assert pngs(tmp_path / "w", "pics") == ["a.png"]
+    assert pngs(tmp_path / "w", "pics/*") == ["a.png"]
+
+
+def listings(root):
+    disk = RealDisk(str(root))
+    find_sources(disk, Ignore(), "m", ["pics"], False, None)
+    return disk.listings()
 
 
 @pytest.mark.parametrize("item", ["pics", "pics/*.png", "pics/gone.png"])
@@ -242,3 +297,37 @@ def test_onnxs_own_external_data_is_found(tmp_path):
     (tmp_path / "m").mkdir()
     onnx.save_model(made, tmp_path / "m" / "net.onnx", save_as_external_data=True, location="net.data")
     assert external_data.external_data_files(RealDisk(str(tmp_path)), "m/net.onnx") == ["m/net.data"]
+
+
+def test_brackets_in_the_name_of_a_folder_are_the_folders_own():
+    files = {"m/set[1]/a.png": "", "m/set[1]/b.txt": "", "m/set1/c.png": ""}
+    found = find_sources(MemoryDisk(files), Ignore(), "m", ["set[1]/*.png"], False, None)
+    assert found.files == (("a.png", "m/set[1]/a.png"),)
+    without = {path: text for path, text in files.items() if "[" not in path}
+    assert find_sources(MemoryDisk(without), Ignore(), "m", ["set[1]/*.png"], False, None).files[0][1] == "m/set1/c.png"
+
+
+def test_a_name_that_only_looks_the_same_is_told():
+    disk = MemoryDisk({"m/mode\u0300le.onnx": ""})
+    with pytest.raises(AxError) as caught:
+        find_sources(disk, Ignore(), "m", ["mod\u00e8le.onnx"], True, None)
+    assert caught.value.hint == (
+        "'mode\u0300le.onnx' looks the same and is written with other characters (Unicode NFC and NFD); rename it"
+    )
+
+
+def test_a_pipe_is_no_missing_file(tmp_path):
+    (tmp_path / "m").mkdir()
+    os.mkfifo(tmp_path / "m" / "a.onnx")
+    with pytest.raises(
+        AxError, match=r"AX109: 'a\.onnx' is a pipe, a socket or a device, and a source is a plain file"
+    ):
+        find_sources(RealDisk(str(tmp_path)), Ignore(), "m", ["a.onnx"], True, None)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
+
+
+def test_a_model_that_is_a_pointer_of_git_lfs_is_told_as_one():
+    with pytest.raises(AxError, match="hint: it is a Git LFS pointer, not the file itself: run `git lfs pull`"):
+        external_data.external_data_files(MemoryDisk({"m/net.onnx": POINTER}), "m/net.onnx")

@@ -16,11 +16,12 @@ import ctypes, resource, signal, sys
 from pathlib import Path
 from axbuild.errors import AxError
 from axbuild.store.store import Store
-from axbuild.store.results import ActionResult
+from axbuild.store.result import ActionResult
 from axbuild.store.records import write_record
 from axbuild.codes import exit_code_of
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder = Path(sys.argv[1])
+KEY = {"code": "c" * 64, "stage": "s", "inputs": {}, "params": {}, "tools": {}, "platform": None}
 def full(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 def mortal():
@@ -90,7 +91,7 @@ def test_a_result_that_finds_no_room_leaves_the_others(tmp_path):
         tmp_path,
         """
         with Store(folder / "cache") as store:
-            store.results.put("a" * 64, ActionResult({"code": "c" * 64}, {"x": "b" * 64}), None)
+            store.results.put("a" * 64, ActionResult(KEY, {"x": "b" * 64}), None)
             full(32768)
             for number in range(100):
                 store.results.put(f"{number:064}", ActionResult({"filler": "x" * 5000}, {}), None)

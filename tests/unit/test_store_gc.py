@@ -12,13 +12,13 @@ from axbuild.store import gc
 from axbuild.store.digests import digest_of_value
 from axbuild.store.gc import DAY, BeingCollected, collect, collect_if_due
 from axbuild.store.locks import FileLock
-from axbuild.store.results import ActionResult
-from store_world import CODE, CODE_DIGEST, Cache, limits, now
+from axbuild.store.result import ActionResult
+from store_world import CODE, CODE_DIGEST, Cache, key_record, limits, now
 
 LEASE_HOLDER = """
 import sys
 from pathlib import Path
-from axbuild.store.results import ActionResult
+from axbuild.store.result import ActionResult
 from axbuild.store.store import Store
 with Store(Path(sys.argv[1])):
     print("open", flush=True)
@@ -299,7 +299,7 @@ def test_a_map_of_code_goes_with_the_last_record_that_names_it(cache, monkeypatc
     other = {"./c.py": "6" * 64}
     digest = digest_of_value(other)
     cache.result("a")
-    cache.store.results.put("cd" * 32, ActionResult({"code": digest}, {}), other)
+    cache.store.results.put("cd" * 32, ActionResult(key_record(code=digest), {}), other)
     cache.reopen()
     assert cache.store.results.code(digest) == other
     later = now() + 40 * DAY

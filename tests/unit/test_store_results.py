@@ -8,18 +8,19 @@ import sqlite3
 import pytest
 
 from axbuild.store.digests import digest_of_value
-from axbuild.store.results import ActionResult
+from axbuild.store.result import ActionResult
 from axbuild.store.store import Store
+from store_world import key_record
 
 KEY = "ab" * 32
 CODE = {"axbuild.toolchain.x": "4" * 64}
 RESULT = ActionResult(
-    key_record={"code": digest_of_value(CODE), "stage": "s", "inputs": {"x": "1" * 64}},
+    key_record=key_record(code=digest_of_value(CODE), inputs={"x": "1" * 64}),
     outputs={"o": "2" * 64, "tree/": {"a": "3" * 64}},
     diagnostics=({"code": "AX301", "sentence": "ünïcode"},),
     seconds=1.5,
     peak_memory_bytes=42,
-    platform={"machine": "x86_64"},
+    platform="x86_64",
 )
 
 
@@ -118,7 +119,7 @@ def test_a_row_under_another_name_is_a_miss(cache):
 
 
 def test_a_record_of_another_version_is_a_miss_without_a_word(cache, monkeypatch):
-    monkeypatch.setattr("axbuild.store.results._FIELDS", {"key_record"})
+    monkeypatch.setattr("axbuild.store.result._FIELDS", {"key_record"})
     with Store(cache) as store:
         assert store.results.get(KEY) is None
         assert store.reports == []
@@ -151,7 +152,7 @@ def test_a_database_that_cannot_be_read_is_put_aside_and_reported(cache, damage)
 def test_flipped_bits_anywhere_in_the_database_never_change_a_result(cache):
     with Store(cache) as store:
         for number in range(50):
-            store.results.put(f"{number:064}", ActionResult({"code": KEY, "n": number}, {}), None)
+            store.results.put(f"{number:064}", ActionResult(key_record(stage=str(number)), {}), None)
     file = cache / "results" / "cache.db"
     whole = file.read_bytes()
     for position in range(97, len(whole), len(whole) // 60):
@@ -161,7 +162,7 @@ def test_flipped_bits_anywhere_in_the_database_never_change_a_result(cache):
         with Store(cache) as store:
             for number in range(0, 50, 7):
                 found = store.results.get(f"{number:064}")
-                assert found is None or found.key_record["n"] == number
+                assert found is None or found.key_record["stage"] == str(number)
             store.results.put(KEY, RESULT, CODE)
             assert store.results.get(KEY) == RESULT
 

@@ -8,10 +8,10 @@ import pytest
 
 from axbuild.store.accounting import stats
 from axbuild.store.gc import collect
-from axbuild.store.results import ActionResult
+from axbuild.store.result import ActionResult
 from axbuild.store.store import ReadsFromItself, Store
 from axbuild.store.verify import verify
-from store_world import CODE, CODE_DIGEST, Cache, limits
+from store_world import CODE, CODE_DIGEST, Cache, key_record, limits
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_refused_row_that_was_written_anew_meanwhile_is_not_removed(cache):
     refused = [row.identity for row in rows.all() if row.name is None]
     rows.close()
     assert len(refused) == 3
-    cache.store.results.put(key, ActionResult({"code": "c" * 64}, {"o": digest}), None)
+    cache.store.results.put(key, ActionResult(key_record(code="c" * 64), {"o": digest}), None)
     cache.store.results.forget(refused)
     assert cache.store.results.get(key).outputs == {"o": digest}
     assert [finding.kind for finding in verify(cache.store).findings] == []

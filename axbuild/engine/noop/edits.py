@@ -26,7 +26,7 @@ from axbuild.graph.targets import expand
 from axbuild.workspace.disk import BUILD_FILE, FILE, Seen, join, look
 from axbuild.workspace.ignore import FILE_NAME as IGNORE_FILE
 from axbuild.workspace.label import parse_patterns
-from axbuild.workspace.packages import Packages
+from axbuild.workspace.packages import Package, Packages, Target
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
 from axbuild.workspace.workspace import Workspace
 
@@ -259,13 +259,6 @@ class _Reading:
             self._edits.labels.update(target.label for target in targets.values())
 
 
-class _Labelled:
-    __slots__ = ("label",)
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-
-
 class _Known:
     """The packages of the workspace to `expand`: new and edited ones are read, of the others the labels are known."""
 
@@ -279,10 +272,10 @@ class _Known:
             walked[folder] = self._packages.below(folder)
         return walked[folder]
 
-    def targets(self, name: str) -> dict[str, Any]:
+    def read(self, name: str) -> Package:
         known = self._edits.meaning["packages"].get(name)
-        if name in self._edits.again or known is None:
-            if name not in self._edits.again:
-                self.new.append(name)
-            return dict(self._packages.targets(name))
-        return {target: _Labelled(f"//{name}:{target}") for target in unpacked(known)}
+        if known is not None and name not in self._edits.again:
+            return Package(cast("dict[str, Target]", unpacked(known)))  # of which the names alone are asked
+        if name not in self._edits.again:
+            self.new.append(name)
+        return Package(self._packages.targets(name))

@@ -39,7 +39,7 @@ def meaning_of(
         "named": msgpack.packb(list(names)),
         "settings": settings_meaning(workspace.settings),
         "rules": _rules(workspace, numbers, exact),
-        "packages": {name: packed(targets) for name, targets in workspace.packages.parsed.items()},
+        "packages": {name: packed(found.targets) for name, found in workspace.packages.parsed.items()},
         "walked": workspace.packages.walked,
     }
 

@@ -140,7 +140,7 @@ def _loaded(found: Watched, workspace: Workspace) -> None:
     for folder, seen in workspace.disk.listings().items():
         found.add(folder or ".", form.LOADED, seen, form.LISTING)
     for file, seen in workspace.rules.seen.items():
-        kind = form.FILE if file.suffix else form.LISTING
+        kind = form.FILE if file.suffix in (".py", ".toml") else form.LISTING
         found.add(_relative(workspace.root, str(file)), form.LOADED, seen, kind)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from axbuild.engine.records.events import ActionFinished, TestResult
 from axbuild.engine.records.explain import Cause, CodeOf, diff
 from axbuild.engine.records.history import BuildRecord
-from axbuild.store.results import files_of
+from axbuild.store.result import files_of
 from axbuild.workspace.artifact import ActionId
 
 

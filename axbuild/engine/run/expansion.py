@@ -7,8 +7,9 @@
 ```
 A reference is `input:<role>`, `child:<name>/<declared output>` or, for a child that expands itself, `child:<name>`
 (its whole result); of a tree it may take one file (`input:partition/a.onnx`) or, with a "/" at its end, one folder
-(`input:partition/a/`), of which alone the child then depends. An input may be a list of references. Children are named
-below their parent (`split/compile_0_b1`), so that names stay unique in a target.
+(`input:partition/a/`), of which alone the child then depends. An input may be a list of references. A name in the
+result that ends in "/" is a folder's, which a rule may ask for by itself. Children are named below their parent
+(`split/compile_0_b1`), so that names stay unique in a target.
 The file comes from a stage, which may be a user's own: it can name only stages that loaded rules declare, only the
 expansion's own inputs and its children, and only names that stay inside a folder.
 """
@@ -22,6 +23,7 @@ from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
+from axbuild.store.names import is_inside
 from axbuild.workspace.artifact import Artifact, Entry, Output, Result, Tree, is_tree
 from axbuild.workspace.stage import Stage
 
@@ -60,7 +62,9 @@ class _ExpansionReader:
             self._declare(child)
         actions = tuple(self._action(child) for child in children)
         self._refuse_circles(actions)
-        result = {self._safe(name): self._reference(ref) for name, ref in self._field(record, "result", dict).items()}
+        result = {self._inside(name): self._reference(ref) for name, ref in self._field(record, "result", dict).items()}
+        if odd := [name for name, artifact in result.items() if name.endswith("/") and not is_tree(artifact)]:
+            raise self._bad(f"'{odd[0]}' in the result is a folder's name, and a file stands there")
         return Expansion(actions, result)
 
     def _bad(self, what: str) -> BadExpansion:
@@ -154,13 +158,12 @@ class _ExpansionReader:
 
     def _inside(self, name: str) -> str:
         """The name of a file of a tree or, with "/" at its end, of a folder."""
-        self._safe(name.removesuffix("/"))
+        self._safe(name.removesuffix("/") if isinstance(name, str) else name)
         return name
 
     def _safe(self, name: Any) -> str:
         """A relative path that stays where it is put."""
-        parts = name.split("/") if isinstance(name, str) else []
-        if not parts or any(part in ("", ".", "..") for part in parts) or "\\" in name or "\0" in name:
+        if not is_inside(name):
             raise self._bad(f"the name {name!r} is no path inside a folder")
         return str(name)
 

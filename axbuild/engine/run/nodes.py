@@ -16,6 +16,7 @@ from axbuild.engine.run.content import Content
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.workspace.artifact import ActionId, Artifact
+from axbuild.workspace.stage import Stage
 
 Inputs = dict[str, Content | list[Content]]
 
@@ -71,7 +72,9 @@ class World(Protocol):
 
     def key(self, action: Action, inputs: Inputs) -> Key: ...
 
-    def find(self, key: str) -> Lookup: ...
+    def find(self, key: str, stage: Stage) -> Lookup:
+        """What is stored for a key; a result with other outputs than its stage declares is none."""
+        ...
 
     def last(self, id_: ActionId) -> str:
         """The key this action last had here, "" if it was never built."""

@@ -23,6 +23,7 @@ from axbuild.engine.run.content import Content, File
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.faults import DiskFull
+from axbuild.store.names import is_inside
 from axbuild.store.reflink import clone_or_copy
 from axbuild.store.statcache import StatCache, signature_of
 from axbuild.workspace.disk import Seen
@@ -190,7 +191,7 @@ def _flat(label: str, contents: Mapping[str, Content]) -> Iterator[tuple[str, Fi
         prefix = path.rstrip("/")
         named = {prefix: content} if isinstance(content, File) else {_under(prefix, n): f for n, f in content.items()}
         for name, file in named.items():
-            if any(part in ("", ".", "..") for part in name.split("/")) or name.split("/")[0] == OWN:
+            if not is_inside(name) or name.split("/")[0] == OWN:
                 raise BadOutputPath(label, path, f"'{name}' is no path inside the target's folder")
             if name in seen or name in folders or any(parent in seen for parent in _parents(name)):
                 raise BadOutputPath(label, path, f"another output stands at '{name}'")

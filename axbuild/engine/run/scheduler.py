@@ -21,7 +21,7 @@ from axbuild.engine.run.resources import Pool
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
-from axbuild.store.results import digests_of
+from axbuild.store.result import digests_of
 from axbuild.workspace.artifact import ActionId, Artifact
 from axbuild.workspace.stage import Stage
 
@@ -195,7 +195,7 @@ class ActionScheduler:
     def _take_stored(self, id_: ActionId, node: Node) -> bool:
         """Whether the store has a whole result for the node's key; sets the causes either way."""
         assert node.key is not None
-        found = self._world.find(node.key.digest)
+        found = self._world.find(node.key.digest, node.action.stage)
         last = self._world.last(id_)
         node.causes = node.distrust or found.lost or self._moved(node, last)
         if found.result is None or node.distrust:

@@ -27,7 +27,6 @@ from axbuild.engine.workers.params import ParamsMismatch, params_of
 from axbuild.engine.workers.preload import View
 
 PR_SET_PDEATHSIG = 1
-EXPANSION = "expansion.json"
 
 _LIBC = ctypes.CDLL(None)
 _TRACE_FRAMES = 4
@@ -98,7 +97,7 @@ def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> d
     # Every way in which a stage can end is reported by the process that runs it; none may end the parent.
     except BaseException as error:
         traceback.print_exc()
-        return _record(error, name, view, finder)
+        return _record(error, job["module"], name, view, finder)
     return None
 
 
@@ -115,8 +114,18 @@ def _check_outputs(out: Path, declared: list[str]) -> None:
     for folder, folders, files in os.walk(out):
         for name in (*folders, *files):
             path = Path(folder, name)
+            if not _is_text(name):
+                raise WrongOutputs(f"the name of its output {str(path.relative_to(out))!a} is not UTF-8")
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 raise WrongOutputs(f"its output '{path.relative_to(out)}' is not a plain file or folder")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _listed(names: list[str]) -> str:
@@ -131,7 +140,7 @@ def _recorded(diagnostics: list[dict[str, str]]) -> Any:
 
         def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
             if _is_ours(category, "AxWarning"):
-                diagnostics.append({"code": message.code, "sentence": message.sentence})
+                diagnostics.append({"code": str(message.code), "sentence": str(message.sentence)})
             else:
                 shown(message, category, *place, **more)
 
@@ -140,8 +149,11 @@ def _recorded(diagnostics: list[dict[str, str]]) -> Any:
         yield
 
 
-def _record(error: BaseException, name: str, view: View, finder: Finder) -> dict[str, Any]:
-    """The error as a record: an AxError's own, or a sentence that names the stage."""
+def _record(error: BaseException, module: str, name: str, view: View, finder: Finder) -> dict[str, Any]:
+    """The error as a record: an AxError's own, or a sentence that names the stage.
+
+    What a stage of axbuild's own has no sentence for is a defect of ours, and another code than a workspace's.
+    """
     if _is_ours(type(error), "AxError"):
         return dict(error.record())  # type: ignore[attr-defined]  # the class of the closure's own axbuild.errors
     place = _place(error, view)
@@ -162,6 +174,9 @@ def _record(error: BaseException, name: str, view: View, finder: Finder) -> dict
         case MemoryError():
             return _made("AX550", f"stage '{name}' ran out of memory", _trace(error, view), place)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if module.partition(".")[0] == "axbuild":
+        hint = f"this is a defect of axbuild; please report it: {_trace(error, view)}"
+        return _made("AX562", f"stage '{name}' failed: {what}", hint, place)
     return _made("AX550", f"stage '{name}' failed: {what}", _trace(error, view), place)
 
 

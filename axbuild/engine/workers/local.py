@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import socket
     import subprocess
 
-EXPANSION = "expansion.json"
 _RECEIVE_BYTES = 1 << 16
 _PATIENCE_SECONDS = 10.0
 _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
@@ -209,7 +208,6 @@ class Workers:
         return status
 
     def _record(self, job: StageRun) -> dict[str, Any]:
-        outputs = [*job.stage.outputs, *([EXPANSION] if job.stage.expands else [])]
         return {
             "id": job.id,
             "n": self._number(job),
@@ -218,7 +216,7 @@ class Workers:
             "params": job.params,
             "inputs": {role: _texts(value) for role, value in job.inputs.items()},
             "scratch": str(job.scratch),
-            "outputs": outputs,
+            "outputs": job.stage.writes,
             "timeout": job.timeout,
         }
 

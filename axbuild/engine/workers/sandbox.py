@@ -14,11 +14,10 @@ from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_file
 from axbuild.store.faults import told_as_store_errors
+from axbuild.store.names import is_inside
 from axbuild.store.reflink import clone_or_copy
 from axbuild.store.statcache import StatCache
 from axbuild.workspace.stage import Stage
-
-EXPANSION = "expansion.json"
 
 
 class InputChanged(AxError):
@@ -26,6 +25,15 @@ class InputChanged(AxError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} changed while the build ran", hint="build again when it has come to rest")
+
+
+class NameLeavesFolder(AxError):
+    """The last wall: whoever made the name should have refused it."""
+
+    code = "AX505"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a tree holds a file called {name!a}, which is no path inside a folder")
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,10 @@ def prepare(
 def collect(scratch: Path, stage: Stage, blobs: Blobs) -> dict[str, str | dict[str, str]]:
     """Move the outputs into the store: name -> SHA-256, for a tree {file: SHA-256} sorted by name."""
     out = scratch / "out"
-    names = [*stage.outputs, *([EXPANSION] if stage.expands else [])]
-    return {name: _take_tree(out / name, blobs) if name.endswith("/") else blobs.add_file(out / name) for name in names}
+    return {
+        name: _take_tree(out / name, blobs) if name.endswith("/") else blobs.add_file(out / name)
+        for name in stage.writes
+    }
 
 
 def discard(scratch: Path) -> None:
@@ -88,6 +98,8 @@ def _lay(target: Path, value: Input, blobs: Blobs, stat: StatCache) -> None:
         return
     target.mkdir()
     for name, file in value.files.items():
+        if not is_inside(name):
+            raise NameLeavesFolder(name)
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         _lay_file(place, file, blobs, stat)

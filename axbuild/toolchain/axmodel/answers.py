@@ -31,8 +31,8 @@ def answers(
         ]
     else:
         children = [_child("reference", processed, "model"), _child("simulate", about, "axmodel")]
-    names = [child["name"] for child in children]
-    result = {side: f"child:{name}/outputs/" for side, name in zip(("reference", "simulated"), names, strict=True)}
+    sides = zip(("reference/", "simulated/"), children, strict=True)
+    result = {side: f"child:{child['name']}/outputs/" for side, child in sides}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)
     (out / "expansion.json").write_text(text + "\n", encoding="utf-8")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+from axbuild.toolchain.npu.plan.record import CPU, NPU
 
 PRODUCER = "axbuild"
 BACKEND = "axref/1"
@@ -31,12 +32,16 @@ META_SAMPLES = "axbuild.samples"
 META_SOURCES = "axbuild.sources"
 META_DIGEST = "axbuild.digest"
 META_EXTRA = "extra_data"
+META_NOTE = "axbuild.note"
+NOTE = "a program of axbuild's simulated reference NPU; not for real hardware"
+"""what viewers of ONNX files show among the model's properties"""
 
 
 @dataclass(frozen=True)
 class NpuSubgraph:
     """inputs, outputs: tensor names in the order of the programs' ports; programs: batch -> encoded, linked program."""
 
+    place: ClassVar[str] = NPU
     node_type: ClassVar[str] = "neu mode"
     attributes: ClassVar[tuple[str, str]] = ("neu_name", "npu_graph_info")
     graph_type: ClassVar[str] = "AxRefNpu"
@@ -74,6 +79,7 @@ class NpuSubgraph:
 class CpuSubgraph:
     """inputs, outputs: tensor names in the order of the file's own; content: the ONNX file, for one sample."""
 
+    place: ClassVar[str] = CPU
     node_type: ClassVar[str] = "cpu mode"
     attributes: ClassVar[tuple[str, str]] = ("cpu_name", "cpu_graph_info")
     graph_type: ClassVar[str] = "OnnxCpu"

@@ -22,7 +22,7 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.floats import port
 from axbuild.toolchain.npu.plan.record import CPU, PLACED, Partition, PlannedSubgraph
 
-Part = Callable[[Sequence[Array]], list[Array]]
+RunPart = Callable[[Sequence[Array]], list[Array]]
 
 
 def follow(partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
@@ -42,7 +42,7 @@ def follow(partition: Path, samples: list[Path], out: Path, *, params: Reference
         outputs.save(out / "outputs", name, {tensor: made[tensor] for tensor in sorted(judged)})
 
 
-def _part(subgraph: PlannedSubgraph, planned: Partition, placed: onnx.ModelProto, folder: Path) -> Part:
+def _part(subgraph: PlannedSubgraph, planned: Partition, placed: onnx.ModelProto, folder: Path) -> RunPart:
     inputs, outs = ([planned.tensors[name] for name in side] for side in (subgraph.inputs, subgraph.outputs))
     if subgraph.place == CPU:
         return CpuFile((folder / subgraph.file).read_bytes(), inputs, outs, subgraph.name).run

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from axbuild.toolchain.axmodel.container import BACKEND, SHORT_DTYPES, Container, Tensor
+from axbuild.toolchain.axmodel.container import BACKEND, NOTE, Container
 from axbuild.toolchain.axmodel.read import read
+from axbuild.toolchain.kinds.codes import type_of_dtype
+from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 
 
 def inspect(file: Path, json: bool) -> None:
@@ -20,9 +22,10 @@ def inspect(file: Path, json: bool) -> None:
 
 
 def facts(container: Container) -> dict[str, Any]:
-    """Chip, batches, boundary tensors (shapes of one sample), subgraphs with the size of each program, parameters."""
+    """Chip, batches, boundary tensors (shapes of one sample), subgraphs with the size of what they run, parameters."""
     return {
         "backend": BACKEND,
+        "note": NOTE,
         "target_hardware": container.target_hardware,
         "npu_mode": container.npu_mode,
         "batches": container.batches(),
@@ -31,9 +34,10 @@ def facts(container: Container) -> dict[str, Any]:
         "subgraphs": [
             {
                 "name": subgraph.name,
+                "place": subgraph.place,
                 "inputs": subgraph.inputs,
                 "outputs": subgraph.outputs,
-                "program_bytes": {batch: len(program) for batch, program in sorted(subgraph.programs.items())},
+                "bytes": {name: len(blob) for name, blob in subgraph.blobs().items()},
             }
             for subgraph in container.subgraphs
         ],
@@ -42,11 +46,12 @@ def facts(container: Container) -> dict[str, Any]:
     }
 
 
-def _tensor(tensor: Tensor) -> dict[str, Any]:
+def _tensor(tensor: BoundaryTensor) -> dict[str, Any]:
     return {
         "name": tensor.name,
-        "dtype": SHORT_DTYPES[tensor.dtype],
+        "dtype": type_of_dtype(tensor.dtype).name,
         "shape": tensor.shape,
+        "batch_axis": tensor.batch_axis,
         "layout": tensor.layout,
         "color": tensor.color,
     }
@@ -58,13 +63,15 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
     yield f"batches     {', '.join(map(str, found['batches']))}"
     for kind in ("inputs", "outputs"):
         for number, tensor in enumerate(found[kind]):
-            shape = "x".join(map(str, tensor["shape"]))
+            shape = "x".join("?" if size == FROM_DATA else str(size) for size in tensor["shape"])
             words = [tensor["name"], tensor["dtype"], shape, tensor["layout"], tensor["color"]]
             yield f"{'' if number else kind:<11} {' '.join(filter(None, words))}"
     for number, subgraph in enumerate(found["subgraphs"]):
-        sizes = ", ".join(f"{size:,} at batch {batch}" for batch, size in subgraph["program_bytes"].items())
         ends = f"{', '.join(subgraph['inputs'])} -> {', '.join(subgraph['outputs'])}"
-        yield f"{'' if number else 'subgraphs':<11} {subgraph['name']}: {ends}; program bytes {sizes}"
+        yield f"{'' if number else 'subgraphs':<11} {subgraph['name']} on the {subgraph['place']}: {ends}"
+        for name, size in subgraph["bytes"].items():
+            yield f"{'':<11} {'':<4} {name} {size:,} bytes"
     yield f"parameters  {found['parameter_bytes']:,} bytes"
+    yield f"note        {found['note']}"
     for number, (name, digest) in enumerate(sorted(found["sources"].items())):
         yield f"{'' if number else 'made from':<11} {name} {digest}"

@@ -10,6 +10,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
+from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.rewrite import Match, Rounding
 from axbuild.toolchain.graph import OPSET, Array
@@ -96,14 +97,12 @@ def run(model: LightModel, inputs: Tensors, names: Iterable[str] = ()) -> Tensor
 
 def _values(model: LightModel, inputs: Tensors, names: Iterable[str]) -> dict[str, ort.Value]:
     content = _with_outputs(model.proto, sorted(set(names)))
-    try:
+    with door(lambda said: NotRunnableError(f"onnxruntime does not run the model: {said}")):
         session = ort.open_session(content, level="off", arena=False)
         given = {**inputs, **model.weights}
         feeds = {item.name: ort.Value.ortvalue_from_numpy(given[item.name]) for item in session.get_inputs()}
         outputs = [value.name for value in session.get_outputs()]
         return dict(zip(outputs, session.run_with_ort_values(outputs, feeds), strict=True))
-    except ort.FAILURES as error:
-        raise NotRunnableError(f"onnxruntime does not run the model: {ort.failure_text(error)}") from None
 
 
 def _with_outputs(model: ModelProto, names: list[str]) -> bytes:
@@ -158,9 +157,10 @@ def whole(trial: Trial, outputs: Tensors) -> str:
 def _different(before: Tensors, after: Tensors, nudged: Tensors) -> str:
     for name, old in before.items():
         moved = nudged.get(name, old)
-        if moved.shape != old.shape or (old.dtype != np.float32 and not np.array_equal(moved, old)):
+        is_real = np.issubdtype(old.dtype, np.floating)
+        if moved.shape != old.shape or not (is_real or np.array_equal(moved, old)):
             continue  # what is picked, or how much of it, hangs on the last bits
-        swing = 0.0 if old.dtype != np.float32 else AMPLIFIED * largest(moved - old)
+        swing = AMPLIFIED * largest(moved - old) if is_real else 0.0
         if difference := differs(name, old, after[name], max(swing, WHOLE * largest(old))):
             return difference
     return ""
@@ -219,11 +219,11 @@ def differs(name: str, before: Array, after: Array, limit: Array | float) -> str
     """How a tensor changed by more than `limit`, in words; "" where it did not. Raises NotFiniteError."""
     if before.shape != after.shape:
         return f"turned the shape of tensor '{name}' from {before.shape} into {after.shape}"
-    if before.dtype != np.float32:
+    if not np.issubdtype(before.dtype, np.floating):
         changed = int((before != after).sum())
         return f"changed {changed} of {before.size} values of tensor '{name}'" if changed else ""
     with np.errstate(invalid="ignore"):  # infinities are looked at one by one
-        gap = np.subtract(before, after, dtype=np.float32)
+        gap = np.asarray(np.subtract(before, after))
         np.abs(gap, out=gap)
         return "" if (gap <= limit).all() else _told_apart(name, before, after, limit)
 

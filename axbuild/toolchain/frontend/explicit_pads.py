@@ -63,6 +63,9 @@ def state_dilated_pads(nodes: Iterable[NodeProto], known: Mapping[str, Shape]) -
         dilations = list(given["dilations"].ints) if "dilations" in given else []
         if node.op_type not in ExplicitPads.op or mode not in ("SAME_UPPER", "SAME_LOWER") or set(dilations) <= {1}:
             continue
+        read = node.input[:2] if node.op_type == "Conv" else node.input[:1]
+        if any(name not in known for name in read):
+            continue
         sizes = known[node.input[0]][2:]
         window = known[node.input[1]][2:] if node.op_type == "Conv" else given["kernel_shape"].ints
         strides = list(given["strides"].ints) if "strides" in given else [1] * len(sizes)

@@ -9,6 +9,8 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
+from axbuild.toolchain.frontend.door import door
+from axbuild.toolchain.frontend.load import InvalidModelError
 from axbuild.toolchain.graph import ORIGINS, is_static
 
 MAX_ELEMENTS = 2**28
@@ -25,14 +27,15 @@ def fold(model: ir.Model) -> None:
     Only onnxscript's folding runs, not its rewrites: these rename nodes and would lose what layers are selected by.
     """
     _bypass_all(model.graph)
-    fold_constants(
-        model,
-        # It follows shapes that only folding settles, at the price of a message a node.
-        onnx_shape_inference=not all(is_static(value) for node in model.graph for value in node.outputs),
-        input_size_limit=MAX_ELEMENTS,
-        output_size_limit=MAX_ELEMENTS,
-        should_fold=_is_worth_it,
-    )
+    with door(lambda said: InvalidModelError(f"constants of the model cannot be computed: {said}")):
+        fold_constants(
+            model,
+            # It follows shapes that only folding settles, at the price of a message a node.
+            onnx_shape_inference=not all(is_static(value) for node in model.graph for value in node.outputs),
+            input_size_limit=MAX_ELEMENTS,
+            output_size_limit=MAX_ELEMENTS,
+            should_fold=_is_worth_it,
+        )
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     _bypass_all(model.graph)
     sweep(model)

@@ -95,10 +95,8 @@ def lift_constants(model: ModelProto) -> None:
         else:
             tensor.name = node.output[0]
             model.graph.initializer.append(tensor)
-    if len(kept) < len(model.graph.node):
-        left = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
-        del model.graph.node[:]
-        model.graph.node.extend(left)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
 
 
 _LISTS = {

@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, TensorProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend import wire
+from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import INLINE_BYTES, LightModel, array_bytes, is_large
 from axbuild.toolchain.frontend.naming import name_nodes
-from axbuild.toolchain.frontend.support import require_supported
+from axbuild.toolchain.frontend.support import TENSOR_TYPES, require_supported
 from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.graph import IR_VERSION, Array
 
@@ -96,7 +97,7 @@ def read(file: Path) -> LightModel:
         try:
             light, cuts = wire.cut(content, INLINE_BYTES)
             model = ModelProto.FromString(light)
-        except (wire.MalformedError, DecodeError):
+        except (wire.NoMessageError, DecodeError):
             raise NotAModelError(
                 f"{file.name} is not an ONNX model, or it is cut off: its {len(content)} bytes do not parse",
                 hint="fetch or export the file again",
@@ -111,7 +112,10 @@ def read(file: Path) -> LightModel:
     _forget_inputs(model, set(named))
     result = LightModel(model)
     for item in cuts:
-        _move_out(result, item.stub, file, item.start, item.length)
+        if item.stub.data_type in TENSOR_TYPES:
+            _move_out(result, item.stub, file, item.start, item.length)
+        else:  # refused for its type, so that its elements do not matter
+            model.graph.initializer.append(item.stub)
     _read_inner(result, file.parent)
     return result
 
@@ -119,10 +123,8 @@ def read(file: Path) -> LightModel:
 def _forget_inputs(model: ModelProto, weights: set[str]) -> None:
     """Before IR version 4 every initialiser was an input too."""
     kept = [value for value in model.graph.input if value.name not in weights]
-    if len(kept) < len(model.graph.input):
-        copies = [ValueInfoProto.FromString(value.SerializeToString()) for value in kept]
-        del model.graph.input[:]
-        model.graph.input.extend(copies)
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
 
 
 def _broken_text(model: ModelProto, stubs: list[TensorProto]) -> str:
@@ -131,21 +133,14 @@ def _broken_text(model: ModelProto, stubs: list[TensorProto]) -> str:
 
 def _move_out(model: LightModel, tensor: TensorProto, file: Path, start: int, length: int) -> None:
     """Read the tensor's elements from `file` as one of the model's weights."""
-    dtype = _dtype(tensor)
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
     if length != array_bytes(tensor):
         raise InvalidModelError(
             f"initialiser '{tensor.name}' is {dtype} {list(tensor.dims)}, {array_bytes(tensor)} bytes, "
             f"and the model has {length} for it"
         )
-    array: Array = np.fromfile(file, dtype, int(np.prod(tensor.dims)), offset=start).reshape(tuple(tensor.dims))
+    array: Array = np.fromfile(file, dtype, length // dtype.itemsize, offset=start).reshape(tuple(tensor.dims))
     model.move_out(tensor.name, array, tensor.data_type)
-
-
-def _dtype(tensor: TensorProto) -> np.dtype[np.generic]:
-    try:
-        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-    except KeyError:
-        raise InvalidModelError(f"initialiser '{tensor.name}' has the unknown type {tensor.data_type}") from None
 
 
 def _read_inner(model: LightModel, folder: Path) -> None:
@@ -160,6 +155,9 @@ def _read_inner(model: LightModel, folder: Path) -> None:
             del tensor.external_data[:]
     small = []
     for tensor in model.proto.graph.initializer:
+        if tensor.data_type not in TENSOR_TYPES:
+            small.append(tensor)
+            continue
         if tensor.data_location == TensorProto.EXTERNAL:
             _move_out(model, tensor, *external_place(tensor, folder))
             continue
@@ -168,18 +166,14 @@ def _read_inner(model: LightModel, folder: Path) -> None:
             model.move_out(tensor.name, array, tensor.data_type)
         else:
             small.append(tensor)
-    if len(small) < len(model.proto.graph.initializer):
-        kept = [TensorProto.FromString(tensor.SerializeToString()) for tensor in small]
-        del model.proto.graph.initializer[:]
-        model.proto.graph.initializer.extend(kept)
+    del model.proto.graph.initializer[:]
+    model.proto.graph.initializer.extend(small)
 
 
 def _array(tensor: TensorProto) -> Array:
-    _dtype(tensor)
-    try:
-        return onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError) as error:
-        raise InvalidModelError(f"initialiser '{tensor.name}' is not {list(tensor.dims)}: {error}") from None
+    with door(lambda said: InvalidModelError(f"initialiser '{tensor.name}' is not {list(tensor.dims)}: {said}")):
+        array: Array = onnx.numpy_helper.to_array(tensor)
+    return array
 
 
 def _constants(model: ModelProto) -> list[TensorProto]:
@@ -261,15 +255,7 @@ def _check_valid(model: LightModel, name: str) -> None:
     counted = Counter(value.name for value in graph.output)
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidModelError(f"{name} is not a valid ONNX model: it has two outputs named '{twice[0]}'")
-    try:
+    with door(lambda said: InvalidModelError(f"{name} is not a valid ONNX model: {said}")):
         onnx.checker.check_model(model.proto)
-    except (onnx.checker.ValidationError, ValueError) as error:
-        raise InvalidModelError(f"{name} is not a valid ONNX model: {_first_lines(str(error))}") from None
-    finally:
-        for tensor in shapeless:
-            tensor.ClearField("shape")
-
-
-def _first_lines(text: str) -> str:
-    """ONNX's own words without the dump of the node that follows them."""
-    return " ".join(line.strip() for line in text.strip().splitlines()[:3] if line.strip())
+    for tensor in shapeless:
+        tensor.ClearField("shape")

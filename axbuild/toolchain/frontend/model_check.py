@@ -28,8 +28,7 @@ def model_check(model: Path, optimized: Path, out: Path, *, params: ModelCheckPa
 
     Both run once on the same random input under onnxruntime; every output is compared in name, shape, type and values.
     """
-    original, _ = prepared(load(model), params.input_shapes)
-    trial = check.trial(original)
+    trial, _ = prepared(load(model), params.input_shapes)
     outputs = check.run(read(optimized / MODEL_FILE), trial.inputs)
     text = json.dumps(_verdict(trial, outputs), indent=1, sort_keys=True, allow_nan=False)
     (out / "verdict.json").write_text(text + "\n", encoding="utf-8")

@@ -27,6 +27,7 @@ from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
+from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import open_functions, to_opset
 from axbuild.toolchain.graph import ORIGINS
@@ -70,23 +71,36 @@ def optimize(model: Path, out: Path, *, params: OptimizeParams) -> None:
 
 def simplify(given: LightModel, params: OptimizeParams) -> LightModel:
     """Static shapes, folded constants, fused and canonical operators, checked numerically."""
-    original, converted = prepared(given, params.input_shapes)
-    trial = check.trial(original)
+    trial, converted = prepared(given, params.input_shapes)
     model, edit = rewritten(converted, only_needed=params.disable_onnx_optimization)
-    return _finished(_checked(model, edit, trial, each=not params.disable_transformation_check))
+    done = _checked(model, edit, trial, each=not params.disable_transformation_check)
+    return _finished(done, trial)
 
 
-def prepared(model: LightModel, input_shapes: dict[str, tuple[int, ...]]) -> tuple[LightModel, LightModel]:
-    """(the user's model as onnxruntime runs it, the same at our opset with every shape that is known)."""
+def prepared(model: LightModel, input_shapes: dict[str, tuple[int, ...]]) -> tuple[check.Trial, LightModel]:
+    """(a run of the user's model, the same model at our opset with every shape that does not depend on data)."""
     shapes.fix_input_shapes(model, input_shapes)
     open_functions(model)
     converted = to_opset(model)
-    shapes.infer(converted)
+    fault = shapes.infer(converted)
+    require_plain_types(converted)
     shapes.require_reasonable(converted)
     known = shapes.static_shapes(converted)
     for one in (model, converted):
         state_dilated_pads(one.proto.graph.node, known)
-    return model, converted
+    try:
+        trial = check.trial(model)
+    except check.NotRunnableError as error:
+        raise fault or error from None
+    _look_at_shapes(converted, trial)
+    return trial, converted
+
+
+def _look_at_shapes(model: LightModel, trial: check.Trial) -> None:
+    """Shapes that inference leaves open although no data decides them, as a run shows them."""
+    if names := shapes.unsettled(model):
+        seen = check.run(model, trial.inputs, names)
+        shapes.state(model, {name: seen[name] for name in names})
 
 
 def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Edit]:
@@ -162,10 +176,11 @@ def _leave_out_unread(model: LightModel) -> None:
             model.proto.graph.input.remove(value)
 
 
-def _finished(model: LightModel) -> LightModel:
+def _finished(model: LightModel, trial: check.Trial) -> LightModel:
     """Static shapes, and nothing of the exporter's machine: no stack traces, no comments."""
     _leave_out_unread(model)
     shapes.infer(model)
+    _look_at_shapes(model, trial)
     shapes.require_static(model)
     proto = model.proto
     proto.producer_name = "axbuild"

@@ -12,8 +12,9 @@ import onnx
 from onnx import ModelProto, ValueInfoProto
 
 from axbuild.errors import AxError
+from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.graph import Array, Shape
 
 MAX_ELEMENTS = 2**28
 """elements of one tensor, and a quarter of what all activations may have; more is a mistake, not a model for an NPU"""
@@ -103,16 +104,32 @@ def _set_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
     value.type.tensor_type.shape.CopyFrom(onnx.helper.make_tensor_type_proto(1, shape).tensor_type.shape)
 
 
-def infer(model: LightModel) -> None:
-    """Add value_info for every tensor whose shape is known, in place; raises ShapeInferenceError on conflict."""
+def infer(model: LightModel) -> ShapeInferenceError | None:
+    """Add value_info for every tensor whose shape is known, in place; returns what contradicts itself, if anything.
+
+    ONNX's inference also fails on some operators that are sound and run: what it does not say is looked at in a run.
+    """
     try:
-        inferred = onnx.shape_inference.infer_shapes(model.proto, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        raise ShapeInferenceError(
-            f"shapes do not follow through the model: {_first_fault(str(error))}",
-            hint="check input_shapes against what the model can take",
-        ) from None
-    model.proto = inferred
+        model.proto = _inferred(model.proto, strict=True)
+    except ShapeInferenceError as fault:
+        model.proto = _inferred(model.proto, strict=False)
+        return fault
+    return None
+
+
+def _inferred(proto: ModelProto, *, strict: bool) -> ModelProto:
+    with door(_contradiction):
+        found: ModelProto = onnx.shape_inference.infer_shapes(
+            proto, check_type=True, strict_mode=strict, data_prop=True
+        )
+    return found
+
+
+def _contradiction(said: str) -> ShapeInferenceError:
+    return ShapeInferenceError(
+        f"shapes do not follow through the model: {_first_fault(said)}",
+        hint="check input_shapes against what the model can take",
+    )
 
 
 _FAULT = re.compile(r"\(op_type:(\w+), node name: (.*?)\): (?:\[\w+\] )?(.*?)(?= \(op_type:|$)")
@@ -178,34 +195,55 @@ _DECIDED_BY: dict[str, tuple[int, ...]] = {
 """operator -> the inputs whose values its output's shape follows from"""
 
 
-def require_static(model: LightModel) -> None:
-    """Raise ShapeInferenceError for an output that is a constant, or a tensor whose shape is not known.
+def unsettled(model: LightModel) -> dict[str, str]:
+    """Tensors whose shape is not known in numbers although no data decides it -> what is known, in words.
 
     Behind an operator whose shape depends on data, such as NonZero, a dimension may be a name.
     """
     graph = model.proto.graph
-    known = {value.name: value for value in (*graph.input, *graph.value_info, *graph.output)}
-    made = {name for node in graph.node for name in node.output}
+    stated = {value.name: stated_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
     constant = {"", *model.weights, *(tensor.name for tensor in graph.initializer)}
-    for value in graph.output:
-        if value.name not in made:
-            why = "is an input handed through" if value in model.inputs else "does not depend on any input"
-            raise ShapeInferenceError(f"output '{value.name}' {why}", hint="remove it from the model's outputs")
     dynamic: set[str] = set()
+    found: dict[str, str] = {}
     for node in graph.node:
         decided = (node.input[index] for index in _DECIDED_BY.get(node.op_type, ()) if index < len(node.input))
         may_vary = any(name not in constant for name in decided) or any(name in dynamic for name in node.input)
         for name in filter(None, node.output):
-            shape = stated_shape(known[name]) if name in known else None
+            shape = stated.get(name)
             if shape is not None and all(isinstance(item, int) for item in shape):
                 continue
+            if may_vary:
+                dynamic.add(name)
             if shape is None or not may_vary:
-                raise ShapeInferenceError(
-                    f"the shape of tensor '{name}', output of node '{node.name}' ({node.op_type}), does not follow "
-                    f"from the inputs' shapes: {_shown(shape) if shape is not None else 'unknown'}",
-                    hint="give the inputs fixed shapes with input_shapes",
-                )
-            dynamic.add(name)
+                where = f"output of node '{node.name}' ({node.op_type})"
+                found[name] = f"tensor '{name}', {where}: {_shown(shape) if shape is not None else 'unknown'}"
+    return found
+
+
+def state(model: LightModel, tensors: Mapping[str, Array]) -> None:
+    """Write down shapes and types that were seen in a run."""
+    graph = model.proto.graph
+    outputs = {value.name: value for value in graph.output}
+    known = {value.name: value for value in graph.value_info}
+    for name, array in tensors.items():
+        kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+        seen = onnx.helper.make_tensor_value_info(name, kind, array.shape)
+        (outputs.get(name) or known.get(name) or graph.value_info.add()).CopyFrom(seen)
+
+
+def require_static(model: LightModel) -> None:
+    """Raise ShapeInferenceError for an output that is a constant, or a tensor whose shape is not known."""
+    graph = model.proto.graph
+    made = {name for node in graph.node for name in node.output}
+    for value in graph.output:
+        if value.name not in made:
+            why = "is an input handed through" if value in model.inputs else "does not depend on any input"
+            raise ShapeInferenceError(f"output '{value.name}' {why}", hint="remove it from the model's outputs")
+    for found in unsettled(model).values():
+        raise ShapeInferenceError(
+            f"a shape does not follow from the inputs' shapes: {found}",
+            hint="give the inputs fixed shapes with input_shapes",
+        )
 
 
 def interface(model: LightModel) -> dict[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from axbuild.toolchain.graph import OPSET, Array
 OLDEST_OPSET = 7
 
 INPUT_TYPES = {TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL}
-_TENSOR_TYPES = INPUT_TYPES | {
+TENSOR_TYPES = INPUT_TYPES | {
     TensorProto.INT8,
     TensorProto.INT16,
     TensorProto.UINT8,
@@ -24,6 +24,9 @@ _TENSOR_TYPES = INPUT_TYPES | {
     TensorProto.UINT32,
     TensorProto.UINT64,
 }
+_WIDE_TYPES = {TensorProto.DOUBLE, TensorProto.FLOAT16}
+"""what a model may compute with on the way, though no weight is of it"""
+
 _BRANCHES = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear"}
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
@@ -44,6 +47,15 @@ def require_supported(model: LightModel) -> None:
         raise UnsupportedModelError("; ".join(sentence for sentence, _ in findings), hint="; ".join(hints))
 
 
+def require_plain_types(model: LightModel) -> None:
+    """Raise UnsupportedModelError for tensors of types that numpy does not have, once types are inferred."""
+    graph = model.proto.graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
+    odd = {name: kind for name, kind in kinds.items() if kind not in TENSOR_TYPES | _WIDE_TYPES}
+    if findings := list(_grouped_types(odd)):
+        raise UnsupportedModelError("; ".join(sentence for sentence, _ in findings), hint="export the model in float32")
+
+
 def counted(nodes: Iterable[NodeProto], label: Callable[[NodeProto], str] = lambda node: node.op_type) -> str:
     """`Foo x31 (first 'a', 'b'), Bar x1 ('c')`: nodes by operator, in the order of the graph."""
     names: dict[str, list[str]] = {}
@@ -59,11 +71,11 @@ def _all_nodes(model: ModelProto) -> list[NodeProto]:
     return [*model.graph.node, *(node for function in model.functions for node in function.node)]
 
 
-Finding = tuple[str, str]
+Objection = tuple[str, str]
 """a sentence, and what to do about it"""
 
 
-def _versions(model: ModelProto) -> Iterator[Finding]:
+def _versions(model: ModelProto) -> Iterator[Objection]:
     version = next((entry.version for entry in model.opset_import if not entry.domain), 0)
     if not OLDEST_OPSET <= version <= OPSET:
         hint = (
@@ -79,7 +91,7 @@ def _versions(model: ModelProto) -> Iterator[Finding]:
         )
 
 
-def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Finding]:
+def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Objection]:
     local = {(function.domain, function.name) for function in model.functions}
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
     open_ = [node for node in nodes if (node.domain, node.op_type) not in local]
@@ -105,23 +117,27 @@ def _way_out(unknown: list[NodeProto], known: set[str]) -> str:
     return "export the model with standard ONNX operators only"
 
 
-def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Finding]:
+def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Objection]:
     for value in model.inputs:
         kind = value.type.tensor_type.elem_type
         if kind not in INPUT_TYPES:
             yield f"input '{value.name}' is {_type_name(kind)}; float32, int32, int64 and bool are supported", ""
+    if sparse := [f"'{tensor.values.name}'" for tensor in model.proto.graph.sparse_initializer]:
+        yield (
+            f"weights are sparse: {', '.join(sparse[:2])}, {len(sparse)} in all",
+            "export the model with dense weights",
+        )
     kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in model.weights.items()}
     kinds |= {tensor.name: tensor.data_type for tensor in model.proto.graph.initializer}
     constants = ((node, item) for node in nodes for item in node.attribute if item.type == onnx.AttributeProto.TENSOR)
     kinds |= {node.output[0]: item.t.data_type for node, item in constants}
-    yield from _grouped_types(kinds)
+    yield from _grouped_types({name: kind for name, kind in kinds.items() if kind not in TENSOR_TYPES})
 
 
-def _grouped_types(kinds: Mapping[str, int]) -> Iterator[Finding]:
+def _grouped_types(odd: Mapping[str, int]) -> Iterator[Objection]:
     by_kind: dict[int, list[str]] = {}
-    for name, kind in kinds.items():
-        if kind not in _TENSOR_TYPES:
-            by_kind.setdefault(kind, []).append(f"'{name}'")
+    for name, kind in odd.items():
+        by_kind.setdefault(kind, []).append(f"'{name}'")
     for kind, names in by_kind.items():
         subject = (
             f"tensor {names[0]} is" if len(names) == 1 else f"{len(names)} tensors (first {', '.join(names[:2])}) are"
@@ -136,7 +152,7 @@ def _type_name(kind: int) -> str:
     return str(names.get(kind, f"of the unknown type {kind}"))
 
 
-def _values(model: LightModel) -> Iterator[Finding]:
+def _values(model: LightModel) -> Iterator[Objection]:
     small = ((tensor.name, tensor) for tensor in model.proto.graph.initializer if tensor.data_type == TensorProto.FLOAT)
     arrays = {**model.weights, **{name: onnx.numpy_helper.to_array(tensor) for name, tensor in small}}
     bad = {name: index for name, array in arrays.items() if (index := not_finite(array)) is not None}

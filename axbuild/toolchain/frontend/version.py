@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import onnx
 from onnx import FunctionProto, ModelProto, NodeProto, inliner, version_converter
 
+from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import LightModel, array_of, is_large, lift_constants
 from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.old_resize import old_rules, state_rules
@@ -25,7 +26,8 @@ def open_functions(model: LightModel) -> None:
     if proto.functions:
         _check_growth(proto)
         before = _producers(proto.graph.node)
-        proto = inliner.inline_local_functions(proto, convert_version=True)
+        with door(lambda said: UnsupportedModelError(f"the model's functions cannot be opened: {said}")):
+            proto = inliner.inline_local_functions(proto, convert_version=True)
         name_nodes(proto.graph.node)
         trace_origins(proto.graph.node, before)
     lift_constants(proto)
@@ -36,26 +38,30 @@ def open_functions(model: LightModel) -> None:
         proto.graph.initializer.remove(tensor)
 
 
+FunctionKey = tuple[str, str, str]
+"""domain, name, overload"""
+
+
 def _check_growth(model: ModelProto) -> None:
-    sizes: dict[tuple[str, str], int] = {}
+    sizes: dict[FunctionKey, int] = {}
 
     def size(nodes: Iterable[NodeProto]) -> int:
-        return sum(sizes.get((node.domain, node.op_type), 1) for node in nodes)
+        return sum(sizes.get((node.domain, node.op_type, node.overload), 1) for node in nodes)
 
     for function in _inner_first(model.functions):
-        sizes[function.domain, function.name] = min(size(function.node), MAX_NODES + 1)
+        sizes[function.domain, function.name, function.overload] = min(size(function.node), MAX_NODES + 1)
     if size(model.graph.node) > MAX_NODES:
         raise UnsupportedModelError(f"the model's functions open into more than {MAX_NODES} nodes")
 
 
 def _inner_first(functions: Iterable[FunctionProto]) -> Iterator[FunctionProto]:
     """Functions behind those they call; ONNX's checker has refused those that call themselves."""
-    waiting = {(function.domain, function.name): function for function in functions}
+    waiting = {(function.domain, function.name, function.overload): function for function in functions}
     while waiting:
         ready = [
             key
             for key, function in waiting.items()
-            if not any((node.domain, node.op_type) in waiting for node in function.node)
+            if not any((node.domain, node.op_type, node.overload) in waiting for node in function.node)
         ]
         yield from (waiting.pop(key) for key in ready)
 
@@ -73,13 +79,9 @@ def to_opset(model: LightModel) -> LightModel:
         before = {node.name: list(node.metadata_props) for node in proto.graph.node}
         producers = _producers(proto.graph.node)
         resizing = old_rules(proto, version)
-        try:
+        sentence = f"the model cannot be converted from opset {version} to {OPSET}"
+        with door(lambda said: UnsupportedModelError(f"{sentence}: {said}", hint=f"export it with opset {OPSET}")):
             proto = version_converter.convert_version(proto, OPSET)
-        except RuntimeError as error:
-            raise UnsupportedModelError(
-                f"the model cannot be converted from opset {version} to {OPSET}: {str(error).splitlines()[0]}",
-                hint=f"export it with opset {OPSET}",
-            ) from None
         state_rules(proto.graph.node, resizing)
         name_nodes(proto.graph.node)
         for node in proto.graph.node:

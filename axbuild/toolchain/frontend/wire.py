@@ -20,7 +20,7 @@ _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-class MalformedError(ValueError):
+class NoMessageError(ValueError):
     """The bytes are no protocol-buffers message."""
 
 
@@ -43,7 +43,7 @@ class _Field:
 
 
 def cut(content: Sequence[int], smallest: int) -> tuple[bytes, list[RawData]]:
-    """(the model without its initialisers of at least `smallest` bytes of raw data, these). Raises MalformedError."""
+    """(the model without its initialisers of at least `smallest` bytes of raw data, these). Raises NoMessageError."""
     cuts: list[RawData] = []
     pieces: list[bytes] = []
     for field in _fields(content, 0, len(content)):
@@ -78,11 +78,8 @@ def write(file: BinaryIO, light: ModelProto, weights: Iterable[tuple[TensorProto
     lengths = [len(stub) + len(head) + array.nbytes for (stub, array), head in zip(tensors, heads, strict=True)]
     total = len(graph) + sum(length + len(_tag(_INITIALIZER) + _varint(length)) for length in lengths)
     around = ModelProto()
-    for described, value in light.ListFields():
-        if described.number != _GRAPH:
-            getattr(around, described.name).MergeFrom(value) if described.is_repeated else setattr(
-                around, described.name, value
-            )
+    around.CopyFrom(light)
+    around.ClearField("graph")
     file.write(around.SerializeToString(deterministic=True))
     file.write(_tag(_GRAPH) + _varint(total) + graph)
     for (stub, array), head, length in zip(tensors, heads, lengths, strict=True):
@@ -111,9 +108,9 @@ def _fields(content: Sequence[int], position: int, end: int) -> Iterator[_Field]
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
-            raise MalformedError(f"byte {begin} begins no field")
+            raise NoMessageError(f"byte {begin} begins no field")
         if length > end - position:
-            raise MalformedError("it ends too early")
+            raise NoMessageError("it ends too early")
         yield _Field(tag >> 3, kind, begin, position, position + length)
         position += length
 
@@ -126,7 +123,7 @@ def _read_varint(content: Sequence[int], position: int, end: int) -> tuple[int, 
         position, shift = position + 1, shift + 7
         if byte < 0x80:
             return value, position
-    raise MalformedError("it ends too early")
+    raise NoMessageError("it ends too early")
 
 
 def _varint(value: int) -> bytes:

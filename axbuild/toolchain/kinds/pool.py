@@ -25,7 +25,7 @@ from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, centred, requantised, sc
 from axbuild.toolchain.kinds.window import Window
 
 
-class Pool(Kind):
+class Pooling(Kind):
     """What the poolings share: one window a channel."""
 
     job: ClassVar[str] = "pool"
@@ -56,7 +56,7 @@ class Pool(Kind):
 
 
 @dataclass(frozen=True, eq=False)
-class MaxPool(Pool):
+class MaxPool(Pooling):
     """Largest code of each window, clamped to lo..hi; padding never wins. The grid passes through.
 
     pads: top, left, bottom, right (with ceil_mode resolved into them), each smaller than the window's extent.
@@ -111,7 +111,7 @@ class MaxPool(Pool):
 
 
 @dataclass(frozen=True, eq=False)
-class AveragePool(Pool):
+class AveragePool(Pooling):
     """clamp(R(exact sum of centred codes)) with one multiplier a position.
 
     multiplier: float64 [ho, wo]: sx / (sy count), count as the window's position and count_include_pad have it.

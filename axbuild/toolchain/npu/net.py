@@ -35,7 +35,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Op:
+class Operator:
     """One operator; inputs and output are tensor names."""
 
     name: str
@@ -55,14 +55,14 @@ class Net:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     tensors: dict[str, Tensor]
-    ops: tuple[Op, ...]
+    ops: tuple[Operator, ...]
     parts: dict[str, tuple[str, int]] = field(default_factory=dict)
     samples: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def shapes(self, names: tuple[str, ...]) -> tuple[Shape, ...]:
         return tuple(self.tensors[name].shape for name in names)
 
-    def op_macs(self) -> list[tuple[Op, int]]:
+    def op_macs(self) -> list[tuple[Operator, int]]:
         """Multiply-accumulates of each operator in one run."""
         return [
             (op, op.kind.macs(whole_box(self.tensors[op.output].shape), *self.shapes(op.inputs))) for op in self.ops
@@ -91,7 +91,7 @@ def net_of(model: onnx.ModelProto, batch: int = 1) -> Net:
     ops = []
     for node in graph.node:
         kind, activations = read_node(node, constants)
-        ops.append(Op(node.name, kind, activations, node.output[0]))
+        ops.append(Operator(node.name, kind, activations, node.output[0]))
     net = _with_shapes(inputs, tuple(output.name for output in graph.output), tuple(ops))
     return at_batch(net, batch) if batch > 1 else net
 
@@ -150,7 +150,7 @@ def at_shapes(net: Net, shapes: Mapping[str, Shape]) -> Net:
     return _with_shapes(inputs, net.outputs, net.ops)
 
 
-def _with_shapes(inputs: list[Tensor], outputs: tuple[str, ...], ops: tuple[Op, ...]) -> Net:
+def _with_shapes(inputs: list[Tensor], outputs: tuple[str, ...], ops: tuple[Operator, ...]) -> Net:
     tensors = {tensor.name: tensor for tensor in inputs}
     for op in ops:
         if unknown := [name for name in op.inputs if name not in tensors]:
@@ -161,7 +161,7 @@ def _with_shapes(inputs: list[Tensor], outputs: tuple[str, ...], ops: tuple[Op, 
     return Net(tuple(tensor.name for tensor in inputs), outputs, tensors, ops)
 
 
-def _output(op: Op, inputs: list[Shape]) -> Tensor:
+def _output(op: Operator, inputs: list[Shape]) -> Tensor:
     try:
         shape = op.kind.output_shape(*inputs)
     except AxError as error:

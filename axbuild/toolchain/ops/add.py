@@ -9,8 +9,8 @@ from axbuild.toolchain.graph import Array, activations_of, constant_input, shape
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.island import FloatBinary
-from axbuild.toolchain.kinds.mac import Conv as ConvKind
-from axbuild.toolchain.ops.base import Follow, Limit, Op, Settled, Step, per_channel
+from axbuild.toolchain.kinds.mac import Conv
+from axbuild.toolchain.ops.base import Follow, Limit, Op, SettledNode, Step, per_channel
 from axbuild.toolchain.ops.mac import accumulation
 
 
@@ -28,7 +28,7 @@ def _constant(node: ir.Node) -> Array | None:
     return constant_input(node, 1) if first is None else first
 
 
-class Add(Op):
+class AddOp(Op):
     """a + b with ONNX's broadcasting; constants become the bias of the layer before, or of one made for them."""
 
     onnx = "Add"
@@ -60,14 +60,14 @@ class Add(Op):
         addend = self._addend(node)
         return None if addend is None else per_channel(addend, shape_of(node.outputs[0]), axis=1)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         if q.weight is not None:
             return self._lower_constant(q)
         return q.single(Binary.of("add", q.x(0), q.x(1), q.y, q.lo, q.hi))
 
-    def _lower_constant(self, q: Settled) -> list[Step]:
+    def _lower_constant(self, q: SettledNode) -> list[Step]:
         (value,) = activations_of(q.node)
-        kind = ConvKind(
+        kind = Conv(
             **vars(accumulation(q, q.node.inputs.index(value))),
             strides=(1, 1),
             pads=(0, 0, 0, 0),

@@ -189,7 +189,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledNode:
     """A fused node with what every tensor it touches is.
 
     reads: tensor -> what the head reads it as; writes: of the outputs and the accumulated tensor; weight: where the
@@ -336,7 +336,7 @@ class Op:
         """float64 [co], or of one element: the node's own bias; None where it has none."""
         return None
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         """The head as steps of kinds on codes; raises UnsupportedError where a number does not fit."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from axbuild.toolchain.graph import constant_input, input_of, real
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Requantize
 from axbuild.toolchain.kinds.island import FloatClip
-from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, Settled, Step
+from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, SettledNode, Step
 
 
 class Clamp(Op):
@@ -25,7 +25,7 @@ class Clamp(Op):
     def follows(self, node: ir.Node) -> Follow:
         return Follow(bounds=self.bounds(node))
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         settled = self.bounds(q.node).then(q.fused.bounds)
         return q.single(Requantize.of(q.x(), q.y, q.y.code(settled.lo), q.y.code(settled.hi)), q.input(0))
 
@@ -34,7 +34,7 @@ class Clamp(Op):
         return FloatClip(bounds.lo, bounds.hi)
 
 
-class Relu(Clamp):
+class ReluOp(Clamp):
     """max(x, 0)"""
 
     onnx = "Relu"
@@ -53,7 +53,7 @@ def _bound(node: ir.Node, index: int, name: str, default: float) -> float:
     return real(node, name, default) if array is None else float(array.reshape(-1)[0])
 
 
-class Clip(Clamp):
+class ClipOp(Clamp):
     """min(max(x, lo), hi) with constant bounds; opsets below 11 give them as attributes."""
 
     onnx = "Clip"

@@ -7,11 +7,11 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import integer, is_activation, shape_of
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import FP32, type_of
-from axbuild.toolchain.kinds.mover import Concat as ConcatKind
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.kinds.mover import Concat
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 
-class Concat(Op):
+class ConcatOp(Op):
     """Inputs whose range fits take the output's grid; the others are requantised on the way in."""
 
     onnx = "Concat"
@@ -37,9 +37,9 @@ class Concat(Op):
     def joined(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return tuple(value for value in node.inputs if value is not None)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         axis = integer(q.node, "axis", 1) % len(shape_of(q.node.outputs[0]))
-        return q.single(ConcatKind(type_of(q.target), axis, len(q.fused.inputs)))
+        return q.single(Concat(type_of(q.target), axis, len(q.fused.inputs)))
 
     def island(self, node: ir.Node) -> Kind:
-        return ConcatKind(FP32, integer(node, "axis", 1) % len(shape_of(node.outputs[0])), len(node.inputs))
+        return Concat(FP32, integer(node, "axis", 1) % len(shape_of(node.outputs[0])), len(node.inputs))

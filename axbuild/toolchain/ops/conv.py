@@ -16,8 +16,8 @@ from axbuild.toolchain.graph import (
     shape_of,
     text,
 )
-from axbuild.toolchain.kinds.mac import Conv as ConvKind
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step, per_channel
+from axbuild.toolchain.kinds.mac import Conv
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step, per_channel
 from axbuild.toolchain.ops.mac import accumulation
 
 Pads = tuple[int, int, int, int]
@@ -55,7 +55,7 @@ def _constant(index: int) -> Limit:
     return Limit(f"its {what} must be a constant", lambda n: not is_activation(input_of(n, index)))
 
 
-class Conv(Op):
+class ConvOp(Op):
     """2-D convolution: groups, depthwise, strides, dilation, any pads; bias in the accumulator."""
 
     onnx = "Conv"
@@ -86,8 +86,8 @@ class Conv(Op):
     def bias(self, node: ir.Node) -> Array | None:
         return constant_input(node, 2)
 
-    def lower(self, q: Settled) -> list[Step]:
-        kind = ConvKind(
+    def lower(self, q: SettledNode) -> list[Step]:
+        kind = Conv(
             **vars(accumulation(q)),
             strides=pair(q.node, "strides"),
             pads=window_pads(q.node),

@@ -8,8 +8,8 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import Array, constant_input, input_of, integer, is_activation, needed_input, shape_of
 from axbuild.toolchain.kinds.arithmetic import quantise
 from axbuild.toolchain.kinds.codes import type_of
-from axbuild.toolchain.kinds.gather import Gather as GatherKind
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 INDICES = (ir.DataType.INT32, ir.DataType.INT64)
 
@@ -23,7 +23,7 @@ def _is_table(node: ir.Node) -> bool:
     return table is not None and table.dtype == np.float32 and table.ndim >= 1 and is_activation(input_of(node, 1))
 
 
-class Gather(Op):
+class GatherOp(Op):
     """data[indices] along axis 0 of constant data; the rows are codes of the output's grid."""
 
     onnx = "Gather"
@@ -32,6 +32,7 @@ class Gather(Op):
         Limit("its data must be a constant float table, and its indices computed", _is_table),
         Limit("its axis must be 0", lambda n: integer(n, "axis", 0) == 0, lambda n: integer(n, "axis", 0)),
     )
+    cases = ("test_gather_0", "test_gather_negative_indices")
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return INDICES if value is input_of(node, 1) else (ir.DataType.FLOAT,)
@@ -39,9 +40,9 @@ class Gather(Op):
     def channel_axis(self, node: ir.Node, axis: int) -> int:
         return len(shape_of(node.outputs[0])) - 1
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         table = _table(q.node)
         if table is None:
             raise ValueError("the data is not constant")
-        kind = GatherKind(type_of(q.edge(1)), q.y, quantise(table, q.y))
+        kind = Gather(type_of(q.edge(1)), q.y, quantise(table, q.y))
         return q.single(kind, needed_input(q.node, 1))

@@ -17,10 +17,9 @@ from axbuild.toolchain.graph import (
 )
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import type_of
-from axbuild.toolchain.kinds.mac import FullyConnected
-from axbuild.toolchain.kinds.mac import MatMul as MatMulKind
+from axbuild.toolchain.kinds.mac import FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Transpose
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step, per_channel
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step, per_channel
 from axbuild.toolchain.ops.mac import accumulation
 
 
@@ -44,7 +43,7 @@ def _bias_fits(node: ir.Node) -> bool:
     return array is None or per_channel(array, shape_of(node.outputs[0]), axis=1) is not None
 
 
-class Gemm(Layer):
+class GemmOp(Layer):
     """alpha A B + beta C with constant B and C; transA costs a transposition."""
 
     onnx = "Gemm"
@@ -81,7 +80,7 @@ class Gemm(Layer):
             return None
         return per_channel(offset.astype(np.float64) * real(node, "beta", 1.0), shape_of(node.outputs[0]), axis=1)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         kinds: list[tuple[str, Kind]] = [("", FullyConnected(**vars(accumulation(q))))]
         if integer(q.node, "transA", 0):
             kinds.insert(0, ("transpose", Transpose(type_of(q.x()), (1, 0))))
@@ -110,7 +109,7 @@ def _ranks_fit(node: ir.Node) -> bool:
     return all(len(shape_of(needed_input(node, index))) >= 2 for index in (0, 1))
 
 
-class MatMul(Layer):
+class MatMulOp(Layer):
     """x @ W with a constant matrix, or the product of two activations."""
 
     onnx = "MatMul"
@@ -130,7 +129,7 @@ class MatMul(Layer):
         matrix = _constant_matrix(node)
         return None if matrix is None else np.ascontiguousarray(matrix.T.astype(np.float64))
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         if q.weight is not None:
             return q.single(FullyConnected(**vars(accumulation(q))), q.input(0))
-        return q.single(MatMulKind.of(q.x(0), q.x(1), q.y, q.lo, q.hi))
+        return q.single(MatMul.of(q.x(0), q.x(1), q.y, q.lo, q.hi))

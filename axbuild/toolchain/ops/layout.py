@@ -16,9 +16,8 @@ from axbuild.toolchain.graph import (
 )
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import FP32, ElementType, type_of
-from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
-from axbuild.toolchain.kinds.mover import Transpose as TransposeKind
-from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, Settled, Step
+from axbuild.toolchain.kinds.mover import Reshape, Transpose
+from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, SettledNode, Step
 
 CONSTANT_AXES = Limit("its axes must be constants", lambda n: not is_activation(input_of(n, 1)))
 
@@ -28,7 +27,7 @@ def static_shape(shape: Shape, out: Shape) -> Shape:
     return (-1, *out[1:]) if shape and out and shape[0] == out[0] else out
 
 
-class Mover(Op):
+class MovingOp(Op):
     """One input, one grid."""
 
     moves = True
@@ -37,7 +36,7 @@ class Mover(Op):
         """What moves elements of that type."""
         raise NotImplementedError
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         return q.single(self.kind(q.node, type_of(q.target)), q.input(0))
 
     def island(self, node: ir.Node) -> Kind:
@@ -47,11 +46,11 @@ class Mover(Op):
         return (needed_input(node, 0),)
 
 
-class Reshaped(Mover):
+class Reshaped(MovingOp):
     """The same elements in ONNX order under the output's shape."""
 
     def kind(self, node: ir.Node, elements: ElementType) -> Kind:
-        return ReshapeKind(elements, static_shape(shape_of(needed_input(node, 0)), shape_of(node.outputs[0])))
+        return Reshape(elements, static_shape(shape_of(needed_input(node, 0)), shape_of(node.outputs[0])))
 
 
 class Inert(Reshaped):
@@ -61,7 +60,7 @@ class Inert(Reshaped):
         return Follow(bounds=Bounds.FREE)
 
 
-class Reshape(Reshaped):
+class ReshapeOp(Reshaped):
     """The same elements in ONNX order under another shape, which is static."""
 
     onnx = "Reshape"
@@ -80,7 +79,7 @@ class Reshape(Reshaped):
     )
 
 
-class Flatten(Reshaped):
+class FlattenOp(Reshaped):
     """Rank 2 around `axis`."""
 
     onnx = "Flatten"
@@ -97,7 +96,7 @@ class Flatten(Reshaped):
     )
 
 
-class Squeeze(Reshaped):
+class SqueezeOp(Reshaped):
     """Dimensions of size 1 go."""
 
     onnx = "Squeeze"
@@ -106,7 +105,7 @@ class Squeeze(Reshaped):
     cases = ("test_squeeze", "test_squeeze_negative_axes")
 
 
-class Unsqueeze(Reshaped):
+class UnsqueezeOp(Reshaped):
     """Dimensions of size 1 come."""
 
     onnx = "Unsqueeze"
@@ -123,14 +122,14 @@ class Unsqueeze(Reshaped):
     )
 
 
-class Transpose(Mover):
+class TransposeOp(MovingOp):
     """Axes in another order; without `perm` reversed."""
 
     onnx = "Transpose"
     cases = ("test_transpose_default", *(f"test_transpose_all_permutations_{index}" for index in range(6)))
 
     def kind(self, node: ir.Node, elements: ElementType) -> Kind:
-        return TransposeKind(elements, _permutation(node))
+        return Transpose(elements, _permutation(node))
 
     def channel_axis(self, node: ir.Node, axis: int) -> int:
         return _permutation(node).index(axis)
@@ -141,7 +140,7 @@ def _permutation(node: ir.Node) -> tuple[int, ...]:
     return tuple(axis % rank for axis in integers(node, "perm", tuple(reversed(range(rank)))))
 
 
-class Identity(Inert):
+class IdentityOp(Inert):
     """x"""
 
     onnx = "Identity"
@@ -153,7 +152,7 @@ def _training(node: ir.Node) -> bool:
     return is_activation(input_of(node, 2)) or (mode is not None and bool(mode.any()))
 
 
-class Dropout(Inert):
+class DropoutOp(Inert):
     """x; the mask is of no use at inference."""
 
     onnx = "Dropout"

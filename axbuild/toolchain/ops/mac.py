@@ -9,7 +9,7 @@ import numpy as np
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.arithmetic import multipliers_of, requantise_ratio
 from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid
-from axbuild.toolchain.ops.base import BakedWeight, Settled
+from axbuild.toolchain.ops.base import BakedWeight, SettledNode
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Accumulation:
     hi: int
 
 
-def accumulation(q: Settled, index: int = 0) -> Accumulation:
+def accumulation(q: SettledNode, index: int = 0) -> Accumulation:
     """The accumulation over input `index` with the weight that the scheme has for the node."""
     x, y, baked = q.x(index), q.target, _weight(q)
     if isinstance(y, Grid):
@@ -39,7 +39,7 @@ def accumulation(q: Settled, index: int = 0) -> Accumulation:
     return Accumulation(x, baked.type, y, baked.codes, baked.bias, multiplier, q.lo, q.hi)
 
 
-def _weight(q: Settled) -> BakedWeight:
+def _weight(q: SettledNode) -> BakedWeight:
     if q.weight is None:
         raise ValueError(f"the scheme has no weight for '{q.name}'")
     return q.weight

@@ -17,8 +17,8 @@ from axbuild.toolchain.graph import (
     text,
 )
 from axbuild.toolchain.kinds.codes import Grid, type_of
-from axbuild.toolchain.kinds.mover import Pad as PadKind
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step, UnsupportedError
+from axbuild.toolchain.kinds.mover import Pad
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step, UnsupportedError
 
 
 def _all_pads(node: ir.Node) -> tuple[int, ...]:
@@ -42,7 +42,7 @@ def _mode(node: ir.Node) -> str:
     return text(node, "mode", "constant")
 
 
-class Pad(Op):
+class PadOp(Op):
     """Elements around the tensor; the value is one of the output's codes."""
 
     onnx = "Pad"
@@ -77,11 +77,9 @@ class Pad(Op):
     def covers(self, node: ir.Node) -> tuple[float, ...]:
         return (_value(node),) if _mode(node) == "constant" else ()
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         if not isinstance(q.target, Grid):  # integers and booleans
-            return q.single(
-                PadKind(type_of(q.target), _all_pads(q.node), _mode(q.node), int(_value(q.node))), q.input(0)
-            )
+            return q.single(Pad(type_of(q.target), _all_pads(q.node), _mode(q.node), int(_value(q.node))), q.input(0))
         code = q.y.code(_value(q.node))
         for wanted in self.covers(q.node):
             if abs(q.y.real(code) - wanted) > q.y.scale:
@@ -89,4 +87,4 @@ class Pad(Op):
                     f"the value {wanted} lies outside what the codes of its input can express",
                     hint="pad before the op that fixes the scale, such as Softmax",
                 )
-        return q.single(PadKind(q.y.type, _all_pads(q.node), _mode(q.node), code), q.input(0))
+        return q.single(Pad(q.y.type, _all_pads(q.node), _mode(q.node), code), q.input(0))

@@ -1,21 +1,14 @@
-"""Pooling over windows, and over everything."""
+"""Pooling over windows."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, constant_integers, integer, integers, is_used, needed_input, shape_of
-from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.mover import Reshape as ReshapeKind
-from axbuild.toolchain.kinds.pool import AveragePool as AveragePoolKind
-from axbuild.toolchain.kinds.pool import MaxPool as MaxPoolKind
-from axbuild.toolchain.kinds.reduce import Reduce
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.graph import Array, integer, integers, is_used, needed_input, shape_of
+from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import EXPLICIT_PADS, TWO_DIMENSIONAL, Pads, pair, window_pads
-from axbuild.toolchain.ops.layout import static_shape
 
 
 def resolved_pads(node: ir.Node) -> Pads:
@@ -29,7 +22,7 @@ def resolved_pads(node: ir.Node) -> Pads:
     return begin[0], begin[1], end[0], end[1]
 
 
-class MaxPool(Op):
+class MaxPoolOp(Op):
     """Largest value of each window."""
 
     onnx = "MaxPool"
@@ -56,10 +49,10 @@ class MaxPool(Op):
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         node = q.node
         kernel, strides, dilations = pair(node, "kernel_shape"), pair(node, "strides"), pair(node, "dilations")
-        return q.single(MaxPoolKind(q.y.type, kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
+        return q.single(MaxPool(q.y.type, kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
 
 
 def _counts(node: ir.Node, axis: int) -> Array:
@@ -72,7 +65,7 @@ def _counts(node: ir.Node, axis: int) -> Array:
     return np.minimum(stops, last) - np.maximum(starts, first)
 
 
-class AveragePool(Op):
+class AveragePoolOp(Op):
     """Mean of each window, with or without the padding in the count."""
 
     onnx = "AveragePool"
@@ -94,53 +87,8 @@ class AveragePool(Op):
         "test_averagepool_2d_precomputed_strides",
     )
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         counts = _counts(q.node, 0)[:, None] * _counts(q.node, 1)[None, :]
         kernel, strides = pair(q.node, "kernel_shape"), pair(q.node, "strides")
         pads = resolved_pads(q.node)
-        return q.single(AveragePoolKind.of(q.x(), q.y, counts, q.lo, q.hi, kernel, strides, pads))
-
-
-class Mean(Op):
-    """The mean over height and width of a rank-4 tensor."""
-
-    clamps = True
-
-    def lower(self, q: Settled) -> list[Step]:
-        shape, out = shape_of(q.input(0)), shape_of(q.node.outputs[0])
-        count = math.prod(shape[2:])
-        kinds: list[tuple[str, Kind]] = [("mean", Reduce.of("mean", q.x(), q.y, (2, 3), q.lo, q.hi, count))]
-        if len(out) != 4:
-            kinds.append(("", ReshapeKind(q.y.type, static_shape((*shape[:2], 1, 1), out))))
-        return q.chain(kinds, q.input(0))
-
-
-class GlobalAveragePool(Mean):
-    """The mean over height and width; the dimensions stay."""
-
-    onnx = "GlobalAveragePool"
-    limits = (TWO_DIMENSIONAL,)
-    cases = ("test_globalaveragepool", "test_globalaveragepool_precomputed")
-
-
-def _reduced_axes(node: ir.Node) -> tuple[int, ...]:
-    rank = len(shape_of(needed_input(node, 0)))
-    axes = constant_integers(node, 1, "axes") or (
-        () if integer(node, "noop_with_empty_axes", 0) else tuple(range(rank))
-    )
-    return tuple(sorted(axis % rank for axis in axes))
-
-
-class ReduceMean(Mean):
-    """The mean over height and width, dimensions kept or not."""
-
-    onnx = "ReduceMean"
-    soi = (1,)
-    limits = (
-        TWO_DIMENSIONAL,
-        Limit(
-            "its axes must be those of height and width (2, 3)",
-            lambda n: _reduced_axes(n) == (2, 3),
-            _reduced_axes,
-        ),
-    )
+        return q.single(AveragePool.of(q.x(), q.y, counts, q.lo, q.hi, kernel, strides, pads))

@@ -4,44 +4,66 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.ops.add import Add
+from axbuild.toolchain.ops.activation import HardSwishOp, LeakyReluOp
+from axbuild.toolchain.ops.add import AddOp
 from axbuild.toolchain.ops.base import Op
-from axbuild.toolchain.ops.clamp import Clip, Relu
-from axbuild.toolchain.ops.concat import Concat
-from axbuild.toolchain.ops.conv import Conv
-from axbuild.toolchain.ops.gather import Gather
-from axbuild.toolchain.ops.gemm import Gemm, MatMul
-from axbuild.toolchain.ops.layout import Dropout, Flatten, Identity, Reshape, Squeeze, Transpose, Unsqueeze
-from axbuild.toolchain.ops.pad import Pad
-from axbuild.toolchain.ops.pool import AveragePool, GlobalAveragePool, MaxPool, ReduceMean
-from axbuild.toolchain.ops.softmax import Softmax
-from axbuild.toolchain.ops.split import Split
+from axbuild.toolchain.ops.clamp import ClipOp, ReluOp
+from axbuild.toolchain.ops.concat import ConcatOp
+from axbuild.toolchain.ops.conv import ConvOp
+from axbuild.toolchain.ops.gather import GatherOp
+from axbuild.toolchain.ops.gemm import GemmOp, MatMulOp
+from axbuild.toolchain.ops.layout import (
+    DropoutOp,
+    FlattenOp,
+    IdentityOp,
+    ReshapeOp,
+    SqueezeOp,
+    TransposeOp,
+    UnsqueezeOp,
+)
+from axbuild.toolchain.ops.norm import LayerNormalizationOp
+from axbuild.toolchain.ops.pad import PadOp
+from axbuild.toolchain.ops.pairwise import DivOp, MaxOp, MinOp, MulOp, SubOp, WhereOp
+from axbuild.toolchain.ops.pool import AveragePoolOp, MaxPoolOp
+from axbuild.toolchain.ops.reduce import GlobalAveragePoolOp, ReduceMaxOp, ReduceMeanOp
+from axbuild.toolchain.ops.softmax import SoftmaxOp
+from axbuild.toolchain.ops.split import SplitOp
 
 OPS: dict[str, Op] = {
     op.onnx: op
     for op in (
-        Add(),
-        AveragePool(),
-        Clip(),
-        Concat(),
-        Conv(),
-        Dropout(),
-        Flatten(),
-        Gather(),
-        Gemm(),
-        GlobalAveragePool(),
-        Identity(),
-        MatMul(),
-        MaxPool(),
-        Pad(),
-        ReduceMean(),
-        Relu(),
-        Reshape(),
-        Softmax(),
-        Split(),
-        Squeeze(),
-        Transpose(),
-        Unsqueeze(),
+        AddOp(),
+        AveragePoolOp(),
+        ClipOp(),
+        ConcatOp(),
+        ConvOp(),
+        DivOp(),
+        DropoutOp(),
+        FlattenOp(),
+        GatherOp(),
+        GemmOp(),
+        GlobalAveragePoolOp(),
+        HardSwishOp(),
+        IdentityOp(),
+        LayerNormalizationOp(),
+        LeakyReluOp(),
+        MatMulOp(),
+        MaxOp(),
+        MaxPoolOp(),
+        MinOp(),
+        MulOp(),
+        PadOp(),
+        ReduceMaxOp(),
+        ReduceMeanOp(),
+        ReluOp(),
+        ReshapeOp(),
+        SoftmaxOp(),
+        SplitOp(),
+        SqueezeOp(),
+        SubOp(),
+        TransposeOp(),
+        UnsqueezeOp(),
+        WhereOp(),
     )
 }
 """op_type in ONNX's default domain -> op"""

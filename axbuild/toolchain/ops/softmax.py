@@ -7,15 +7,15 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, shape_of
 from axbuild.toolchain.kinds.codes import ElementType, Grid
-from axbuild.toolchain.kinds.softmax import Softmax as SoftmaxKind
-from axbuild.toolchain.ops.base import Op, Settled, Step
+from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.ops.base import Op, SettledNode, Step
 
 SHARP = 0.5
 """largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the
 signal"""
 
 
-class Softmax(Op):
+class SoftmaxOp(Op):
     """exp(x) over its sum along one axis, as opset 13 and later define it."""
 
     onnx = "Softmax"
@@ -34,6 +34,6 @@ class Softmax(Op):
         top = 1.0 if largest >= SHARP or largest <= 0 else float(np.float32(largest))
         return Grid(float(np.float32(np.float64(top) / kind.hi)), 0, kind)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         axis = integer(q.node, "axis", -1) % len(shape_of(q.node.outputs[0]))
-        return q.single(SoftmaxKind.of(q.x(), q.y, axis))
+        return q.single(Softmax.of(q.x(), q.y, axis))

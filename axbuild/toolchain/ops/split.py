@@ -9,14 +9,14 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import input_of, integer, is_activation, needed_input, shape_of
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mover import Slice
-from axbuild.toolchain.ops.base import Limit, Op, Settled, Step
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 
 def _axis(node: ir.Node) -> int:
     return integer(node, "axis", 0) % len(shape_of(needed_input(node, 0)))
 
 
-class Split(Op):
+class SplitOp(Op):
     """Consecutive ranges along one axis, of the sizes that the outputs have."""
 
     onnx = "Split"
@@ -33,7 +33,7 @@ class Split(Op):
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
-    def lower(self, q: Settled) -> list[Step]:
+    def lower(self, q: SettledNode) -> list[Step]:
         axis, steps = _axis(q.node), []
         sizes = [shape_of(output)[axis] for output in q.node.outputs]
         edges = [0, *itertools.accumulate(sizes)]

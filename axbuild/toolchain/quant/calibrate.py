@@ -13,7 +13,7 @@ from axbuild.toolchain.quant.bake import bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
-from axbuild.toolchain.quant.groups import Distributions
+from axbuild.toolchain.quant.groups import Observations
 from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.quant.statistics import Statistics
@@ -52,7 +52,7 @@ def choose(
     """The scheme of a graph."""
     asked = precisions(graph, rules)
     found = formed(graph, asked)
-    edges = settle(found, asked, Distributions(graph, statistics), calibrator)
+    edges = settle(found, asked, Observations(graph, statistics), calibrator)
     return Scheme(tuple(_site(item, edges, asked[item.fused.node]) for item in found), edges.owners)
 
 

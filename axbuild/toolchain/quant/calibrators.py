@@ -10,7 +10,7 @@ import numpy as np
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import ElementType, Grid
 from axbuild.toolchain.quant.histogram import Histogram
-from axbuild.toolchain.quant.statistics import Distribution
+from axbuild.toolchain.quant.statistics import Observed
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Range:
         return Range(min(self.lo, other.lo), max(self.hi, other.hi))
 
 
-Calibrator = Callable[[Distribution, ElementType], Range]
+Calibrator = Callable[[Observed, ElementType], Range]
 
 
-def min_max(seen: Distribution, kind: ElementType) -> Range:
+def min_max(seen: Observed, kind: ElementType) -> Range:
     """Everything that was observed."""
     return Range(seen.minimum, seen.maximum)
 
@@ -41,7 +41,7 @@ SHARES = np.geomspace(1.0, 1.0 / 64.0, 96)
 """shares of an end of the observed range that MSE tries"""
 
 
-def mean_squared_error(seen: Distribution, kind: ElementType) -> Range:
+def mean_squared_error(seen: Observed, kind: ElementType) -> Range:
     """The range with the smallest expected error: the upper end is moved towards zero, then the lower one, then the
     upper one again.
 
@@ -58,7 +58,7 @@ def mean_squared_error(seen: Distribution, kind: ElementType) -> Range:
     return best
 
 
-def _moved(seen: Distribution, best: Range, upper: bool, share: float) -> Range:
+def _moved(seen: Observed, best: Range, upper: bool, share: float) -> Range:
     return Range(best.lo, seen.maximum * share) if upper else Range(seen.minimum * share, best.hi)
 
 

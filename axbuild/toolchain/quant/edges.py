@@ -7,20 +7,14 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError
-from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid, type_numbered
+from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.quant.calibrators import Calibrator, Range, grid_of
 from axbuild.toolchain.quant.forms import Formed
-from axbuild.toolchain.quant.groups import Distributions, Grouping, covers, integer_op, merged
+from axbuild.toolchain.quant.groups import Grouping, Observations, covers, integer_op, merged
 from axbuild.toolchain.quant.precision import Precision
 from axbuild.toolchain.quant.scheme import Form
-
-
-class PlainTypeError(AxError):
-    """A tensor of the float model has an element type that no quantised model holds."""
-
-    code = "AX358"
+from axbuild.toolchain.quant.tensors import plain_type
 
 
 @dataclass(frozen=True)
@@ -33,14 +27,14 @@ class Edges:
 
 
 def settle(
-    found: Sequence[Formed], asked: Mapping[ir.Node, Precision], distributions: Distributions, calibrator: Calibrator
+    found: Sequence[Formed], asked: Mapping[ir.Node, Precision], observations: Observations, calibrator: Calibrator
 ) -> Edges:
     """The edges of every fused node.
 
     A tensor's element type is the widest that its readers ask for, of the group that shares its grid; a narrower
     reader takes it requantised. Where nobody reads codes it is the writer's own.
     """
-    return _Settling(found, asked, distributions, calibrator).run()
+    return _Settling(found, asked, observations, calibrator).run()
 
 
 class _Settling:
@@ -48,19 +42,19 @@ class _Settling:
         self,
         found: Sequence[Formed],
         asked: Mapping[ir.Node, Precision],
-        distributions: Distributions,
+        observations: Observations,
         calibrator: Calibrator,
     ) -> None:
         self.found = found
         self.asked = asked
-        self.distributions = distributions
+        self.observations = observations
         self.calibrator = calibrator
         self.integer = [item.fused for item in found if item.form is Form.INTEGER]
         self.forced = self._forced()
         self.pinned = {
             value.name or "": fused for fused in self.integer for value in fused.outputs if self._is_pinned(fused)
         }
-        grouping = Grouping(self.integer, distributions, set(self.pinned), self.forced)
+        grouping = Grouping(self.integer, observations, set(self.pinned), self.forced)
         self.groups = grouping.run()
         self.members = self.groups.members()
         self.types = {root: self._type(members) for root, members in self.members.items()}
@@ -117,7 +111,7 @@ class _Settling:
         fused, name = item.fused, value.name or ""
         op = integer_op(fused)
         if value in (*op.shared(fused.node), *op.joined(fused.node)):  # its input is what its output is
-            output = fused.node.outputs[0].name or ""
+            output = fused.output.name or ""
             return self.grid(output, self.types[self.groups.root(output)])
         return self.grid(name, self.asked[fused.node].data)
 
@@ -136,7 +130,7 @@ class _Settling:
                 found[name] = self.grid(name, self.types[self.groups.root(name)])
         if item.form is Form.INTEGER and fused.table is not None:
             name = fused.accumulated.name or ""
-            seen = self.distributions.of(name)
+            seen = self.observations.of(name)
             found[name] = grid_of(Range(seen.minimum, seen.maximum), S16)
         return found
 
@@ -152,25 +146,14 @@ class _Settling:
         for member in members:
             if member in self.pinned:
                 fused = self.pinned[member]
-                grid = integer_op(fused).fixed(fused.node, kind, self.distributions.extent(member).hi)
+                grid = integer_op(fused).fixed(fused.node, kind, self.observations.extent(member).hi)
                 if grid is not None:
                     return grid
-        measured = self.calibrator(merged(self.distributions.of(member) for member in members), kind)
+        measured = self.calibrator(merged(self.observations.of(member) for member in members), kind)
         for member in members:
-            for real in covers(self.distributions.producers.get(member)):
+            for real in covers(self.observations.producers.get(member)):
                 measured = measured.union(Range(real, real))
         return grid_of(measured, kind)
 
     def _owner(self, root: str) -> str:
         return next((name for name in self.members[root] if name in self.pinned), self.members[root][0])
-
-
-def plain_type(value: ir.Value) -> ElementType:
-    """The element type of a tensor that stays as it is in the float model; raises PlainTypeError."""
-    kind = type_numbered(int(value.dtype)) if value.dtype is not None else None
-    if kind is None or kind.coded:
-        raise PlainTypeError(
-            f"tensor '{value.name}' of the model is {value.dtype}, which a quantised model does not hold",
-            hint="cast it to float32, int32, int64 or bool",
-        )
-    return kind

@@ -17,14 +17,13 @@ from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
 from axbuild.toolchain.kinds.registry import Written, model_around, write_node
 from axbuild.toolchain.ops.base import Between, FusedNode, Ref, Step
-from axbuild.toolchain.quant.edges import plain_type
-from axbuild.toolchain.quant.lowered import Part
+from axbuild.toolchain.quant.lowered import LoweredNode
 from axbuild.toolchain.quant.scheme import Form
-from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
+from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR, plain_type
 
 
 @dataclass
-class Emission:
+class GraphWriter:
     """Nodes in order, and the names under which each float tensor stands: as itself, and as codes on grids."""
 
     names: Names
@@ -97,24 +96,24 @@ def _describe(proto: onnx.NodeProto | onnx.ValueInfoProto, metadata: dict[str, s
         entry.key, entry.value = key, value
 
 
-def model_with(graph: ir.Graph, parts: Sequence[Part]) -> onnx.ModelProto:
+def model_with(graph: ir.Graph, parts: Sequence[LoweredNode]) -> onnx.ModelProto:
     """The quantised model: inputs and outputs are the float model's, by name, order, type and shape."""
-    emission = Emission(_names(graph, parts), _plain_tensors(graph, parts))
+    writer = GraphWriter(_names(graph, parts), _plain_tensors(graph, parts))
     for value in (*graph.inputs, *(output for node in graph for output in node.outputs if output.name)):
-        emission.shapes[value.name or ""] = _dims(value)
+        writer.shapes[value.name or ""] = _dims(value)
     for value in graph.inputs:
-        emission.standing[value.name or ""] = {plain_type(value): value.name or ""}
+        writer.standing[value.name or ""] = {plain_type(value): value.name or ""}
     for part in parts:
         if part.site.form is Form.FLOAT:
-            _place_float(emission, part)
+            _place_float(writer, part)
         else:
-            _place(emission, part)
+            _place(writer, part)
     for value in graph.outputs:
-        emission.need(value.name or "", plain_type(value))
-    return _model(graph, emission)
+        writer.need(value.name or "", plain_type(value))
+    return _model(graph, writer)
 
 
-def _names(graph: ir.Graph, parts: Sequence[Part]) -> Names:
+def _names(graph: ir.Graph, parts: Sequence[LoweredNode]) -> Names:
     """What stands in the quantised model under the float model's own name: no name of ours may be one of these."""
     tensors = [*graph.inputs, *(output for node in graph for output in node.outputs)]
     floats = [part.fused.node for part in parts if part.site.form is Form.FLOAT]
@@ -122,7 +121,7 @@ def _names(graph: ir.Graph, parts: Sequence[Part]) -> Names:
     return Names([*(value.name for value in (*tensors, *constants)), *(node.name for node in graph)])
 
 
-def _plain_tensors(graph: ir.Graph, parts: Sequence[Part]) -> set[str]:
+def _plain_tensors(graph: ir.Graph, parts: Sequence[LoweredNode]) -> set[str]:
     """Float tensors that stand in the quantised model as themselves."""
     names = {value.name or "" for value in (*graph.inputs, *graph.outputs)}
     for part in parts:
@@ -146,7 +145,7 @@ def _metadata(fused: FusedNode) -> dict[str, str]:
     }
 
 
-def _place(emission: Emission, part: Part) -> None:
+def _place(writer: GraphWriter, part: LoweredNode) -> None:
     """The steps of a fused node; those whose output nobody reads are left out."""
     metadata = _metadata(part.fused)
     between: dict[Between, str] = {}
@@ -156,29 +155,29 @@ def _place(emission: Emission, part: Part) -> None:
         if isinstance(step.output, str) and step.output not in used | inner:
             continue
         inputs = [
-            between[ref] if isinstance(ref, Between) else _read(emission, part, step, index, ref)
+            between[ref] if isinstance(ref, Between) else _read(writer, part, step, index, ref)
             for index, ref in enumerate(step.inputs)
         ]
         if isinstance(step.output, Between):
-            name = between[step.output] = emission.names.free(f"{part.fused.output.name}/{step.output.suffix}")
-            emission.inform(name, step.kind.writes, step.shape, "")
+            name = between[step.output] = writer.names.free(f"{part.fused.output.name}/{step.output.suffix}")
+            writer.inform(name, step.kind.writes, step.shape, "")
         else:
             edge = part.site.writes[step.output]
-            name = emission.stands(step.output, edge)
+            name = writer.stands(step.output, edge)
         first = step.name in {node.name for node in part.fused.nodes}
-        emission.add(step.kind, inputs, name, step.name if first else emission.names.free(step.name), metadata)
+        writer.add(step.kind, inputs, name, step.name if first else writer.names.free(step.name), metadata)
 
 
-def _read(emission: Emission, part: Part, step: Step, index: int, ref: Ref) -> str:
+def _read(writer: GraphWriter, part: LoweredNode, step: Step, index: int, ref: Ref) -> str:
     """An input of a step: as the fused node reads it, or as its own head has just written it."""
     name = str(ref)
     edge = part.site.reads.get(name, part.site.writes.get(name))
     if edge is None:
         raise ValueError(f"the scheme does not say what '{name}' is for '{part.fused.name}'")
-    return emission.need(name, edge)
+    return writer.need(name, edge)
 
 
-def _place_float(emission: Emission, part: Part) -> None:
+def _place_float(writer: GraphWriter, part: LoweredNode) -> None:
     """The float operator as it stands in the optimised model, with its constants."""
     proto = ir.serde.serialize_node(part.fused.node)
     for index, value in enumerate(part.fused.node.inputs):
@@ -186,31 +185,31 @@ def _place_float(emission: Emission, part: Part) -> None:
             continue
         name, array = value.name or "", constant_of(value)
         if array is None:
-            proto.input[index] = emission.need(name, part.site.reads[name])
+            proto.input[index] = writer.need(name, part.site.reads[name])
         else:
-            proto.input[index] = _constant(emission, name, array)
+            proto.input[index] = _constant(writer, name, array)
     for value in part.fused.node.outputs:
         if value.name:
-            emission.stands(value.name, part.site.writes[value.name])
+            writer.stands(value.name, part.site.writes[value.name])
     del proto.metadata_props[:]
     _describe(proto, _metadata(part.fused) | {REASON: part.site.reason})
-    emission.nodes.append(proto)
+    writer.nodes.append(proto)
 
 
-def _constant(emission: Emission, name: str, array: Array) -> str:
+def _constant(writer: GraphWriter, name: str, array: Array) -> str:
     """A constant of the float model under its own name, once."""
-    if name not in emission.constants:
-        emission.constants[name] = numpy_helper.from_array(array, name)
+    if name not in writer.constants:
+        writer.constants[name] = numpy_helper.from_array(array, name)
     return name
 
 
-def _model(graph: ir.Graph, emission: Emission) -> onnx.ModelProto:
+def _model(graph: ir.Graph, writer: GraphWriter) -> onnx.ModelProto:
     borders = {value.name or "" for value in (*graph.inputs, *graph.outputs)}
     inputs, outputs = ([_port(value) for value in values] for values in (graph.inputs, graph.outputs))
-    infos = [info for info in emission.infos if info.name not in borders]
-    constants = list(emission.constants.values())
-    proto = helper.make_graph(emission.nodes, graph.name or "quantised", inputs, outputs, constants, value_info=infos)
-    return model_around(proto, emission.functions)
+    infos = [info for info in writer.infos if info.name not in borders]
+    constants = list(writer.constants.values())
+    proto = helper.make_graph(writer.nodes, graph.name or "quantised", inputs, outputs, constants, value_info=infos)
+    return model_around(proto, writer.functions)
 
 
 def _port(value: ir.Value) -> onnx.ValueInfoProto:

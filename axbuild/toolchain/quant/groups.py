@@ -12,7 +12,7 @@ from axbuild.toolchain.kinds.codes import ElementType
 from axbuild.toolchain.ops.base import FusedNode, Op
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.calibrators import Range
-from axbuild.toolchain.quant.statistics import Distribution, Statistics, StatisticsError
+from axbuild.toolchain.quant.statistics import Observed, Statistics, StatisticsError
 
 ROOM = 2.0
 """A joined input takes the output's grid while that is at most so many times as wide as its own: one bit lost"""
@@ -50,16 +50,16 @@ def integer_op(fused: FusedNode) -> Op:
     return op
 
 
-class Distributions:
+class Observations:
     """Of every tensor that has values: its own, or those of what it is made of."""
 
     def __init__(self, graph: ir.Graph, statistics: Statistics) -> None:
         self.statistics = statistics
         self.producers = {value.name or "": node for node in graph for value in node.outputs}
-        self.known: dict[str, Distribution] = {}
+        self.known: dict[str, Observed] = {}
         self.extents: dict[str, Range] = {}
 
-    def of(self, name: str) -> Distribution:
+    def of(self, name: str) -> Observed:
         """Raises StatisticsError where the statistics lack the tensor."""
         if name not in self.known:
             own = self.statistics.tensors.get(name)
@@ -89,9 +89,9 @@ def covers(node: ir.Node | None) -> tuple[float, ...]:
     return op.covers(node) if op is not None and node is not None else ()
 
 
-def merged(parts: Iterable[Distribution]) -> Distribution:
+def merged(parts: Iterable[Observed]) -> Observed:
     """All together; there must be one."""
-    return reduce(Distribution.merged, parts)
+    return reduce(Observed.merged, parts)
 
 
 def union(parts: Iterable[Range]) -> Range:
@@ -107,7 +107,7 @@ class Grouping:
     """
 
     nodes: Sequence[FusedNode]
-    distributions: Distributions
+    observations: Observations
     pinned: set[str]
     wanted: Mapping[str, ElementType]
     groups: Groups = field(default_factory=Groups)
@@ -138,8 +138,8 @@ class Grouping:
         bound = {self.wanted[member] for member in both if member in self.wanted}
         if self.groups.root(name) == self.groups.root(output) or self.pinned & {*both} or len(bound) > 1:
             return
-        own = union(self.distributions.extent(member) for member in mine)
-        total = own.union(union(self.distributions.extent(member) for member in theirs))
+        own = union(self.observations.extent(member) for member in mine)
+        total = own.union(union(self.observations.extent(member) for member in theirs))
         if total.width <= ROOM * own.width or self._leads_only_to(fused.node, mine):
             self.groups.join(name, output)
 

@@ -11,14 +11,14 @@ from axbuild.errors import AxError
 from axbuild.toolchain.graph import shape_of
 from axbuild.toolchain.kinds.codes import Edge, Grid
 from axbuild.toolchain.kinds.table import Table
-from axbuild.toolchain.ops.base import FusedNode, Op, Ref, Settled, Step
+from axbuild.toolchain.ops.base import FusedNode, Op, Ref, SettledNode, Step
 from axbuild.toolchain.ops.fused import fused_of
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.scheme import Form, Scheme, SchemeError, SiteScheme
 
 
 @dataclass(frozen=True)
-class Part:
+class LoweredNode:
     """One fused node. steps: its kinds in order; none where it stays a float operator."""
 
     fused: FusedNode
@@ -26,7 +26,7 @@ class Part:
     steps: tuple[Step, ...]
 
 
-def lowered(graph: ir.Graph, scheme: Scheme) -> list[Part]:
+def lowered(graph: ir.Graph, scheme: Scheme) -> list[LoweredNode]:
     """Every fused node in the order of the graph; raises SchemeError where the scheme is of another model."""
     nodes = {node.name or "": node for node in graph}
     named = [name for site in scheme.sites for name in site.nodes]
@@ -36,11 +36,11 @@ def lowered(graph: ir.Graph, scheme: Scheme) -> list[Part]:
     return [_part(nodes, site) for site in scheme.sites]
 
 
-def _part(nodes: Mapping[str, ir.Node], site: SiteScheme) -> Part:
+def _part(nodes: Mapping[str, ir.Node], site: SiteScheme) -> LoweredNode:
     members = [nodes[name] for name in site.nodes]
     fused = FusedNode(members[0], tuple(members[1:])) if site.form is not Form.INTEGER else fused_of(members)
     if site.form is Form.FLOAT:
-        return Part(fused, site, ())
+        return LoweredNode(fused, site, ())
     try:
         steps = _integer(fused, site) if site.form is Form.INTEGER else _island(fused)
     except AxError as error:
@@ -49,7 +49,7 @@ def _part(nodes: Mapping[str, ir.Node], site: SiteScheme) -> Part:
             hint=error.hint,
             code=error.code,
         ) from error
-    return Part(fused, site, tuple(steps))
+    return LoweredNode(fused, site, tuple(steps))
 
 
 def _op(node: ir.Node) -> Op:
@@ -60,7 +60,7 @@ def _op(node: ir.Node) -> Op:
 
 
 def _integer(fused: FusedNode, site: SiteScheme) -> list[Step]:
-    steps = _op(fused.node).lower(Settled(fused, site.reads, site.writes, site.weight))
+    steps = _op(fused.node).lower(SettledNode(fused, site.reads, site.writes, site.weight))
     return steps if fused.table is None else [*steps, _table(fused, fused.table, site.writes)]
 
 

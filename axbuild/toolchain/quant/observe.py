@@ -35,7 +35,7 @@ def observe(model: Path, watch: Path, samples: list[Path], out: Path, *, params:
     """Write `statistics.msgpack` of the tensors on the watch list over all samples; samples[i] is the folder for
     params.inputs[i].
 
-    Raises SampleMismatchError where samples do not fit the inputs, NotFiniteError where a tensor is not finite.
+    Raises SampleMismatchError where samples do not fit the inputs, SampleNotFiniteError where a tensor is not finite.
     """
     rows = read_watched(watch)
     observer = Observer({row.name: TensorObserver(row.axis) for row in rows})
@@ -46,10 +46,12 @@ def observe(model: Path, watch: Path, samples: list[Path], out: Path, *, params:
     observer.statistics().write(out / "statistics.msgpack")
 
 
-def _feeds(ports: dict[str, Port], folders: list[Path], inputs: tuple[InputData, ...]) -> Iterator[tuple[str, Feeds]]:
+def _feeds(
+    ports: dict[str, FloatInput], folders: list[Path], inputs: tuple[InputData, ...]
+) -> Iterator[tuple[str, Feeds]]:
     """(sample name, input name -> array) of every sample, in order of name."""
     sources = bind(inputs, list(ports))
-    for name, files in paired(folders):
+    for name, files in paired(folders, inputs):
         loaded = [load_sample(file) for file in files]
         feeds = {data.name: tensor_input(loaded[index], data) for data, index in sources}
         for key, array in feeds.items():
@@ -63,7 +65,7 @@ def _feeds(ports: dict[str, Port], folders: list[Path], inputs: tuple[InputData,
 
 
 @dataclass(frozen=True)
-class Port:
+class FloatInput:
     """An input of the float model."""
 
     shape: Shape
@@ -97,9 +99,11 @@ class FloatPass:
         self.session.run_with_iobinding(self.binding)
 
 
-def _port(value: onnx.ValueInfoProto) -> Port:
+def _port(value: onnx.ValueInfoProto) -> FloatInput:
     tensor = value.type.tensor_type
-    return Port(tuple(item.dim_value for item in tensor.shape.dim), helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    return FloatInput(
+        tuple(item.dim_value for item in tensor.shape.dim), helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    )
 
 
 def _expose(proto: onnx.ModelProto, tensors: tuple[str, ...]) -> dict[str, Shape]:

@@ -11,7 +11,7 @@ from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.quant.exact import ExactSum
 from axbuild.toolchain.quant.histogram import Histogram
-from axbuild.toolchain.quant.statistics import Distribution, Statistics, TensorStatistics
+from axbuild.toolchain.quant.statistics import Observed, Statistics, TensorStatistics
 
 SAMPLED = 4096
 """Most values of a tensor that go into its histogram, a sample"""
@@ -19,7 +19,7 @@ PENDING = 32
 """Samples whose strided values wait to be counted together"""
 
 
-class NotFiniteError(AxError):
+class SampleNotFiniteError(AxError):
     """A tensor of the float model holds a NaN or an infinity for some sample."""
 
     code = "AX353"
@@ -64,7 +64,7 @@ class TensorObserver:
         self.count()
         if self.low is None or self.high is None or self.histogram is None:
             raise ValueError("no sample was seen")
-        whole = Distribution(float(self.low.min()), float(self.high.max()), self.histogram)
+        whole = Observed(float(self.low.min()), float(self.high.max()), self.histogram)
         return TensorStatistics(whole, self.low, self.high, self.means)
 
 
@@ -108,11 +108,11 @@ class Observer:
     samples: int = 0
 
     def see(self, sample: str, values: dict[str, Array]) -> None:
-        """Take in one sample; raises NotFiniteError naming the tensor and the sample."""
+        """Take in one sample; raises SampleNotFiniteError naming the tensor and the sample."""
         for name, tensor in self.tensors.items():
             tensor.see(values[name])
             if not tensor.finite():
-                raise NotFiniteError(
+                raise SampleNotFiniteError(
                     f"tensor '{name}' of the float model is not finite for sample '{sample}'",
                     hint="look at the model and at mean and std: no range can hold an infinity or a NaN",
                 )

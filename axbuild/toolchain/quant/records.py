@@ -25,7 +25,7 @@ from axbuild.toolchain.graph import Array, is_activation
 from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import BakedWeight
 from axbuild.toolchain.ops.registry import op_of
-from axbuild.toolchain.quant.lowered import Part
+from axbuild.toolchain.quant.lowered import LoweredNode
 from axbuild.toolchain.quant.scheme import Scheme
 
 Record = dict[str, Any]
@@ -48,7 +48,7 @@ def policy(*, per_channel: bool, symmetrical: bool) -> dict[str, bool]:
     }
 
 
-def records_of(parts: Sequence[Part], scheme: Scheme) -> dict[str, dict[str, Record]]:
+def records_of(parts: Sequence[LoweredNode], scheme: Scheme) -> dict[str, dict[str, Record]]:
     """Node name -> tensor name -> record, for every node of the float graph."""
     places = _Places.of(parts, scheme)
     found: dict[str, dict[str, Record]] = {}
@@ -75,7 +75,7 @@ class _Places:
     hashes: Mapping[str, int]
 
     @staticmethod
-    def of(parts: Sequence[Part], scheme: Scheme) -> _Places:
+    def of(parts: Sequence[LoweredNode], scheme: Scheme) -> _Places:
         hashes: dict[str, int] = {}
         for part in parts:
             for value in part.fused.inputs:
@@ -91,7 +91,7 @@ class _Places:
         return self.hashes.get(owner, self.hashes[tensor])
 
 
-def _edge(part: Part, tensor: str) -> tuple[str, Edge]:
+def _edge(part: LoweredNode, tensor: str) -> tuple[str, Edge]:
     """(tensor that decides, edge) of a tensor a node of the part touches; inside, that of the code it becomes."""
     site = part.site
     for name in (tensor, part.fused.accumulated.name or "", part.fused.output.name or ""):
@@ -101,7 +101,7 @@ def _edge(part: Part, tensor: str) -> tuple[str, Edge]:
     return tensor, FP32
 
 
-def _activation(part: Part, node: ir.Node, index: int, value: ir.Value, places: _Places) -> Record:
+def _activation(part: LoweredNode, node: ir.Node, index: int, value: ir.Value, places: _Places) -> Record:
     tensor, own = value.name or "", record_hash(node.name or "", value.name or "")
     decides, edge = _edge(part, tensor)
     if not isinstance(edge, Grid):
@@ -134,7 +134,7 @@ def _plain(own: int, kind: ElementType, state: str) -> Record:
     }
 
 
-def _constant(part: Part, node: ir.Node, index: int, value: ir.Value, places: _Places) -> Record:
+def _constant(part: LoweredNode, node: ir.Node, index: int, value: ir.Value, places: _Places) -> Record:
     """A weight or bias as it was baked; a shape; or a float such as the bounds of Clip."""
     own, op, weight = record_hash(node.name or "", value.name or ""), op_of(node), part.site.weight
     if weight is not None and op is not None and node is part.fused.node and index == op.weight_input:
@@ -146,7 +146,7 @@ def _constant(part: Part, node: ir.Node, index: int, value: ir.Value, places: _P
     return _plain(own, FP32, "SOI" if op is not None and index in op.soi else "FP32")
 
 
-def _bias_scale(part: Part, weight: BakedWeight) -> Array:
+def _bias_scale(part: LoweredNode, weight: BakedWeight) -> Array:
     """f64(sx) f64(sw) a channel."""
     x = next(edge for edge in part.site.reads.values() if isinstance(edge, Grid))
     scale: Array = np.float64(x.scale) * weight.scale.astype(np.float64)

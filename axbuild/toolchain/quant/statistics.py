@@ -27,7 +27,7 @@ class StatisticsError(AxError):
 
 
 @dataclass(frozen=True)
-class Distribution:
+class Observed:
     """Values of one tensor, or of several that share a grid. minimum, maximum: exact, finite float32 values.
 
     histogram: of every `stride`-th value of each sample.
@@ -37,10 +37,10 @@ class Distribution:
     maximum: float
     histogram: Histogram
 
-    def merged(self, other: Distribution) -> Distribution:
+    def merged(self, other: Observed) -> Observed:
         """Both together; exact, and the same in any order."""
         low, high = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
-        return Distribution(low, high, self.histogram.merged(other.histogram))
+        return Observed(low, high, self.histogram.merged(other.histogram))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TensorStatistics:
     [c] of the samples' means, each rounded to float32.
     """
 
-    whole: Distribution
+    whole: Observed
     channel_minimum: Array
     channel_maximum: Array
     channel_means: ExactSum
@@ -153,7 +153,7 @@ def _unpacked(entry: Any) -> tuple[str, TensorStatistics]:
     if not isinstance(exponent, int) or not isinstance(first, int) or not well_formed(exponent, first, counts):
         raise StatisticsError(f"the histogram of tensor '{name}' is damaged")
     means = _means(entry.get("channel_means"), name, len(channels[0]))
-    whole = Distribution(low, high, Histogram(exponent, first, counts))
+    whole = Observed(low, high, Histogram(exponent, first, counts))
     return name, TensorStatistics(whole, channels[0], channels[1], means)
 
 

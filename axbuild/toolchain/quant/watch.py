@@ -19,7 +19,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import activations_of, model_file, shape_of
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.registry import op_of
-from axbuild.toolchain.quant.watched import FORMAT, Watched
+from axbuild.toolchain.quant.watched import FORMAT, WatchedTensor
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ def watch(model: Path, out: Path, *, params: WatchParams) -> None:
     (out / "watch.json").write_text(text + "\n", encoding="utf-8")
 
 
-def watched(graph: ir.Graph) -> list[Watched]:
+def watched(graph: ir.Graph) -> list[WatchedTensor]:
     """The list, in graph order."""
     axes: dict[str, int] = {}
-    rows: list[Watched] = []
+    rows: list[WatchedTensor] = []
     for value in graph.inputs:
         axes[value.name or ""] = _first_axis(value)
         if _measurable(value):
-            rows.append(Watched(value.name or "", axes[value.name or ""], FP32.name))
+            rows.append(WatchedTensor(value.name or "", axes[value.name or ""], FP32.name))
     for node in graph:
         for value in node.outputs:
             axes[value.name or ""] = _axis_behind(node, value, axes)
             if _measurable(value) and not derived(node):
-                rows.append(Watched(value.name or "", axes[value.name or ""], FP32.name))
+                rows.append(WatchedTensor(value.name or "", axes[value.name or ""], FP32.name))
     return rows
 
 

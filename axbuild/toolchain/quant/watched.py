@@ -18,7 +18,7 @@ class WatchListError(AxError):
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedTensor:
     """One float tensor. axis: of its channels; type: of its elements; segment: the part of the graph it stands in."""
 
     name: str
@@ -27,12 +27,12 @@ class Watched:
     segment: int = 0
 
 
-def read_watched(path: Path) -> list[Watched]:
+def read_watched(path: Path) -> list[WatchedTensor]:
     """The list in its file's order; raises WatchListError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise WatchListError(f"the watch list is not of the format {FORMAT}")
-        return [Watched(**row) for row in content["tensors"]]
+        return [WatchedTensor(**row) for row in content["tensors"]]
     except (ValueError, KeyError, TypeError) as error:
         raise WatchListError(f"the watch list is damaged: {type(error).__name__}") from None

@@ -8,7 +8,7 @@ read are parts of one whole tensor, side by side along axis 0.
 from __future__ import annotations
 
 from axbuild.toolchain.npu.chips.preset import Chip
-from axbuild.toolchain.npu.net import Net, Op, Tensor
+from axbuild.toolchain.npu.net import Net, Operator, Tensor
 from axbuild.toolchain.npu.program.form import ITEM_BYTES
 
 ROOM = 0.9
@@ -38,7 +38,7 @@ def _waiting_bytes(net: Net, cut: int) -> int:
     return sum(_bytes(net.tensors[name]) for name in {n for op in net.ops[cut:] for n in op.inputs if n in made})
 
 
-def _map_bytes(net: Net, op: Op) -> int:
+def _map_bytes(net: Net, op: Operator) -> int:
     return sum(_bytes(net.tensors[name]) for name in {*op.inputs, op.output})
 
 
@@ -63,6 +63,6 @@ def unrolled(one: Net, many: Net, cut: int, batch: int) -> Net:
             if name in crossing or name in many.inputs:
                 parts[f"{name}#{n}"] = (name, n)
         for op in many.ops[:cut]:
-            ops.append(Op(f"{op.name}#{n}", op.kind, tuple(f"{i}#{n}" for i in op.inputs), f"{op.output}#{n}"))
+            ops.append(Operator(f"{op.name}#{n}", op.kind, tuple(f"{i}#{n}" for i in op.inputs), f"{op.output}#{n}"))
     samples = {name: tuple(f"{name}#{n}" for n in range(batch)) for name in sorted(made - crossing)}
     return Net(many.inputs, many.outputs, tensors, (*ops, *many.ops[cut:]), parts, samples)

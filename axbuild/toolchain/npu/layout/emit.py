@@ -14,7 +14,7 @@ from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.draft import Draft
 from axbuild.toolchain.npu.layout.moves import bring_near, make_room
 from axbuild.toolchain.npu.layout.on_chip import run_on_chip
-from axbuild.toolchain.npu.layout.places import Place
+from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.ports import settle_input, settle_wholes
 from axbuild.toolchain.npu.layout.state import LayoutState, Tiling
 from axbuild.toolchain.npu.layout.stream import stream
@@ -68,7 +68,7 @@ def _run(state: LayoutState, task: Task) -> None:
     state.release_unread(out.home)
 
 
-def _output(state: LayoutState, name: str) -> Place:
+def _output(state: LayoutState, name: str) -> TensorPlace:
     """Where the output goes: its part of a home that is there already, or a home of its own."""
     if name not in state.net.parts:
         state.settle(name, state.new_place(name))

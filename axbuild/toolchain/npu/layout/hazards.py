@@ -69,7 +69,14 @@ class _Stored:
         if level.spot is None:
             level.spot = _Spot(extent, ranges)
             self.extents.put(extent, level.spot)
+        self.resize(level.spot, extent)
         return level.spot
+
+    def resize(self, spot: _Spot, extent: Span) -> None:
+        if spot.extent != extent:
+            self.extents.take(spot.extent, spot)
+            self.extents.put(extent, spot)
+            spot.extent = extent
 
     def forget(self, spot: _Spot) -> None:
         """Removes a spot and the levels that it leaves empty."""
@@ -112,19 +119,31 @@ class _Region:
             stored.hull = hull
         return stored.spot(ranges, extent)
 
-    def cover(self, extent: Span, writer: int) -> None:
-        """Forgets what lies inside bytes that job `writer` fills: whoever comes later waits for the writer."""
+    def cover(self, storage: Storage, extent: Span, writer: int) -> None:
+        """Forgets what lies inside bytes that job `writer` fills, or that part of it: whoever comes later waits for the
+        writer, who waited for all of it."""
         for key in list(self.hulls.meeting(*extent)):
             stored = self.stored[key]
             for spot in list(stored.extents.meeting(*extent)):
-                if extent[0] <= spot.extent[0] and spot.extent[1] <= extent[1]:
+                rest = _rest(spot.extent, extent)
+                if rest is None:
                     spot.readers = [job for job in spot.readers if job == writer]
                     spot.writers = [job for job in spot.writers if job == writer]
                     if not spot.readers and not spot.writers:
                         stored.forget(spot)
+                elif key != id(storage):
+                    stored.resize(spot, rest)
             if not stored.extents and stored.hull:
                 self.hulls.take(stored.hull, key)
                 del self.stored[key], self.storages[key]
+
+
+def _rest(extent: Span, covered: Span) -> Span | None:
+    """What is left of an extent at one end; all of it where both ends are, None where nothing is."""
+    (start, stop), (low, high) = extent, covered
+    if low <= start:
+        return (high, stop) if high < stop else None
+    return (start, low) if high >= stop else extent
 
 
 class Hazards:
@@ -164,7 +183,7 @@ class Hazards:
     def _write(self, access: Access) -> None:
         start, stop = access.extent
         if access.part.box.elements * ITEM_BYTES[access.storage.dtype] == stop - start:
-            self._region(access).cover((start, stop), len(self.ancestors) - 1)
+            self._region(access).cover(access.storage, (start, stop), len(self.ancestors) - 1)
         self._keep(self._spot(access).writers)
 
     def _keep(self, jobs: list[int]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.kinds.base import whole_box
 from axbuild.toolchain.npu.layout.draft import Storage
-from axbuild.toolchain.npu.layout.places import Home, Place, port_storage
+from axbuild.toolchain.npu.layout.places import Home, TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.task import Task
 from axbuild.toolchain.npu.program.form import SWAP
@@ -15,12 +14,11 @@ def load_name(far: Storage) -> str:
     return "ld:ddr_swap" if far.region == SWAP else "ld:input"
 
 
-def store_output(state: LayoutState, place: Place, name: str, position: int, op: str) -> None:
+def store_output(state: LayoutState, place: TensorPlace, name: str, position: int, op: str) -> None:
     """The whole tensor to an output's region."""
     source = place.near() or place.far()
     assert source is not None, "a settled tensor lies somewhere"
-    port = state.outputs[name]
-    state.writer.copy(source, port_storage(port), whole_box(port.shape), "st:output", position, op)
+    state.writer.copy(source, state.outputs[name], place.box(), "st:output", position, op)
 
 
 def bring_near(state: LayoutState, task: Task) -> bool:
@@ -61,7 +59,7 @@ def evict(state: LayoutState, home: Home, task: Task) -> None:
     state.memory.drop_near(home)
 
 
-def _load(state: LayoutState, place: Place, task: Task) -> None:
+def _load(state: LayoutState, place: TensorPlace, task: Task) -> None:
     """A whole far tensor to the room it was given on chip."""
     near, far = place.near(), place.far()
     assert near is not None, "the tensor was given room"

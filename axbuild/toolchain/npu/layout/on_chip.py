@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from axbuild.toolchain.npu.layout.constants import served
 from axbuild.toolchain.npu.layout.moves import store_output
-from axbuild.toolchain.npu.layout.places import Place
+from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.task import Task, write_part
 from axbuild.toolchain.npu.layout.tile import tiles
 
 
-def run_on_chip(state: LayoutState, task: Task, out: Place) -> None:
+def run_on_chip(state: LayoutState, task: Task, out: TensorPlace) -> None:
     target = out.near()
     assert target is not None, "the output was given room"
     sources = [state.places[name].near() for name in task.op.inputs]

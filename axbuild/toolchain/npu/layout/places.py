@@ -37,7 +37,7 @@ class Home:
 
 
 @dataclass(eq=False)
-class Place:
+class TensorPlace:
     """One tensor in its home, from byte `offset` on. shape: memory layout; far_strides: bytes, of the far copy (ports
     have their own)."""
 
@@ -132,13 +132,13 @@ def port_strides(port: Port) -> tuple[int, ...]:
     return strides
 
 
-def place_of(name: str, shape: Shape, dtype: str) -> Place:
+def place_of(name: str, shape: Shape, dtype: str) -> TensorPlace:
     """A new tensor in a home of its own, nowhere yet. shape: ONNX."""
     memory = memory_shape(shape)
     size = ITEM_BYTES[dtype]
     for extent in memory:
         size *= extent
-    return Place(Home(name, size), memory, dtype, packed_strides(memory, dtype))
+    return TensorPlace(Home(name, size), memory, dtype, packed_strides(memory, dtype))
 
 
 def port_storage(port: Port) -> Storage:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from axbuild.toolchain.npu.layout.moves import store_output
 from axbuild.toolchain.npu.layout.places import Far, port_strides
 from axbuild.toolchain.npu.layout.state import LayoutState
-from axbuild.toolchain.npu.program.form import Port
 
 
 def settle_input(state: LayoutState, name: str) -> None:
     """An input of the net, and the parts of it that single samples read."""
-    tensor = state.net.tensors[name]
     place = state.new_place(name)
     place.home.far = Far(name, 0, name)
-    place.far_strides = port_strides(Port(name, tensor.dtype, tensor.shape))
+    place.far_strides = port_strides(state.port(name))
     state.settle(name, place)
     if name in state.outputs:
         store_output(state, place, name, 0, name)

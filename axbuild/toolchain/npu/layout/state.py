@@ -6,21 +6,22 @@ from collections.abc import Callable
 
 from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.constants import ConstantPieces
-from axbuild.toolchain.npu.layout.places import Home, Memory, Place, place_of
+from axbuild.toolchain.npu.layout.places import Home, Memory, TensorPlace, place_of, port_storage
 from axbuild.toolchain.npu.layout.prefetch import Prefetcher
 from axbuild.toolchain.npu.layout.tile import Cutter, Steps
 from axbuild.toolchain.npu.layout.writer import Writer
-from axbuild.toolchain.npu.net import Net, Op
+from axbuild.toolchain.npu.net import Net, Operator
 from axbuild.toolchain.npu.program.form import Port
 
-Tiling = Callable[[Op, Cutter], Steps]
+Tiling = Callable[[Operator, Cutter], Steps]
 """Fixed tile extents for an operator; an axis that is not cut or not named stays whole."""
 
 
 class LayoutState:
     """One layout in the making. tiling: None lets the compiler choose.
 
-    places: tensors that have been made, and parts of tensors that will be; outputs: the net's output ports by name.
+    places: tensors that have been made, and parts of tensors that will be; outputs: the net's output ports by name,
+    each one storage, so that parts which interleave are known to be apart.
     """
 
     def __init__(self, net: Net, chip: Chip, tiling: Tiling | None) -> None:
@@ -31,19 +32,24 @@ class LayoutState:
         self.constants = ConstantPieces(net, chip)
         self.memory = Memory(chip.ocm_bytes, self.constants.room())
         self.prefetcher = Prefetcher(self.memory.params, self.constants.in_order(), self.writer)
-        self.outputs = {name: Port(name, net.tensors[name].dtype, net.tensors[name].shape) for name in net.outputs}
-        self.places: dict[str, Place] = {}
+        self.outputs = {name: port_storage(self.port(name)) for name in net.outputs}
+        self.places: dict[str, TensorPlace] = {}
         self._readers: dict[str, list[int]] = {name: [] for name in net.tensors}
         for position, op in enumerate(net.ops):
             for name in op.inputs:
                 self._readers[name].append(position)
 
-    def new_place(self, name: str) -> Place:
+    def port(self, name: str) -> Port:
+        """An input or output of the net."""
+        tensor = self.net.tensors[name]
+        return Port(name, tensor.dtype, tensor.shape)
+
+    def new_place(self, name: str) -> TensorPlace:
         """A home of its own for a tensor of the net, nowhere yet."""
         tensor = self.net.tensors[name]
         return place_of(name, tensor.shape, tensor.dtype)
 
-    def settle(self, name: str, place: Place) -> None:
+    def settle(self, name: str, place: TensorPlace) -> None:
         """From now on the tensor lies there, and its readers are the home's."""
         place.home.uses = sorted(place.home.uses + self._readers[name])
         self.places[name] = place
@@ -60,6 +66,6 @@ class LayoutState:
         if not home.uses and not home.unwritten and home in self.memory.homes:
             self.memory.release(home)
 
-    def at_port(self, place: Place) -> bool:
+    def at_port(self, place: TensorPlace) -> bool:
         """Whether the tensor's bytes off chip are an input's own."""
         return place.home.far is not None and place.home.far.region in self.net.inputs

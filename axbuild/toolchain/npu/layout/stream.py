@@ -12,14 +12,14 @@ from axbuild.toolchain.npu.layout.allocate import ALIGNMENT, OcmError, aligned
 from axbuild.toolchain.npu.layout.constants import Piece, served
 from axbuild.toolchain.npu.layout.draft import Storage
 from axbuild.toolchain.npu.layout.moves import evict, load_name, store_output
-from axbuild.toolchain.npu.layout.places import Place, port_storage
+from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.slots import Slots
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.task import Task, write_part
 from axbuild.toolchain.npu.layout.tile import Steps, tiles
 
 
-def stream(state: LayoutState, task: Task, out: Place) -> None:
+def stream(state: LayoutState, task: Task, out: TensorPlace) -> None:
     """One operator tile by tile; inputs that are on chip are read in place, and so is an output that has room."""
     TileStream(state, task, out).run()
 
@@ -36,7 +36,7 @@ class TilePlan:
 class TileStream:
     """The state of one streamed operator; tensors are numbered as its inputs are, the output comes last."""
 
-    def __init__(self, state: LayoutState, task: Task, out: Place) -> None:
+    def __init__(self, state: LayoutState, task: Task, out: TensorPlace) -> None:
         self.state = state
         self.memory = state.memory
         self.task = task
@@ -152,5 +152,5 @@ class TileStream:
         if far is not None:
             self.state.writer.copy(source, far, part, "st:ddr_swap", task.position, task.op.name)
         if task.op.output in self.state.outputs:
-            target = port_storage(self.state.outputs[task.op.output])
+            target = self.state.outputs[task.op.output]
             self.state.writer.copy(source, target, part, "st:output", task.position, task.op.name)

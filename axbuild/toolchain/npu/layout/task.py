@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from axbuild.toolchain.kinds.base import Box, whole_box
 from axbuild.toolchain.npu.layout.constants import Piece, part_of
 from axbuild.toolchain.npu.layout.draft import Access, Storage
-from axbuild.toolchain.npu.layout.places import Place
+from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.tile import Cutter
 from axbuild.toolchain.npu.lower.base import Geometry
 from axbuild.toolchain.npu.lower.registry import works_of
-from axbuild.toolchain.npu.net import Op
+from axbuild.toolchain.npu.net import Operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Task:
     """position: number of the operator in the net; pieces: its constants in order, (None,) where there are none."""
 
     position: int
-    op: Op
+    op: Operator
     geometry: Geometry
     engine_class: str
     cutter: Cutter
@@ -32,12 +32,12 @@ class Task:
         return whole_box(self.geometry.output)
 
 
-def task_of(state: LayoutState, position: int, op: Op) -> Task:
-    net, chip = state.net, state.chip
-    geometry = Geometry(net.shapes(op.inputs), net.tensors[op.output].shape, chip.rates.mac_co)
+def task_of(state: LayoutState, position: int, op: Operator) -> Task:
+    net, chip, constants = state.net, state.chip, state.constants
+    geometry = Geometry(net.shapes(op.inputs), net.tensors[op.output].shape, constants.blocks[position])
     engine_class = chip.engine_class(op.kind)
     cutter = Cutter(op.kind, geometry, chip.job_rates(engine_class), chip.count(engine_class))
-    return Task(position, op, geometry, engine_class, cutter, tuple(state.constants.pieces[position]) or (None,))
+    return Task(position, op, geometry, engine_class, cutter, tuple(constants.pieces[position]) or (None,))
 
 
 def write_part(
@@ -46,7 +46,7 @@ def write_part(
     part: Box,
     sources: list[Storage | None],
     target: Storage,
-    out: Place,
+    out: TensorPlace,
     piece: Piece | None,
 ) -> None:
     """The jobs for a part of the output; sources, target: where its share of each activation, and itself, lie on

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Iterator
 
 from axbuild.toolchain.kinds.base import Box, Kind, Rates
@@ -88,35 +89,83 @@ class Cutter:
     def streamed(self, box: Box, budget: int, weigh: list[int]) -> Steps | None:
         """Steps whose tiles need at most `budget` bytes, as few as possible; None if even the smallest need more.
 
+        Cuts along one axis after another, whole samples first. Where an input would be read again and again for that
+        (a matrix for each row of the other one), the cut that takes least time.
         weigh: numbers of the tensors that count (0.. activations, then the output).
         """
         steps: Steps = {}
         for axis in self._streaming_axes():
-            start, stop = box.ranges[axis]
-            unit = self.grain(axis)
-            largest = self._largest_step(box, steps, axis, unit, budget, weigh)
-            steps[axis] = min(largest * unit, stop - start)
-            if self.bytes(self._first(box, steps), weigh) <= budget:
-                return steps
-        return steps if self.bytes(self._first(box, steps), weigh) <= budget else None
+            steps[axis] = self._largest_step(box, steps, axis, budget, weigh)
+            if self._fits(box, steps, budget, weigh):
+                break
+        if not self._fits(box, steps, budget, weigh):
+            return None
+        if not self._reads_again(box, steps, weigh):
+            return steps
+        return min([steps, *self._pairs(box, budget, weigh)], key=lambda each: self._time(box, each, weigh))
+
+    def _pairs(self, box: Box, budget: int, weigh: list[int]) -> Iterator[Steps]:
+        """Cuts along two axes: halves, quarters .. along one, and what fits along the other, in whole lanes or not."""
+        for first, second in itertools.permutations(self._streaming_axes(), 2):
+            unit, step = self.grain(first), box.shape[first]
+            lanes = math.lcm(self.grain(second), self.rates.mac_co)
+            while step > unit:
+                fitting = self._largest_step(box, {first: step}, second, budget, weigh)
+                for extent in dict.fromkeys((fitting, fitting // lanes * lanes or fitting)):
+                    if self._fits(box, {first: step, second: extent}, budget, weigh):
+                        yield {first: step, second: extent}
+                step = max(unit, step // 2 // unit * unit)
+
+    def _reads_again(self, box: Box, steps: Steps, weigh: list[int]) -> bool:
+        """Whether a part of an input is loaded, dropped, and loaded again."""
+        tile, counts = self._first(box, steps), self._counts(box, steps)
+        parts = {n: math.prod(counts[axis] for axis in counts if self._changes(tile, axis, n)) for n in weigh}
+        return any(self._loads(tile, counts, number) > parts[number] for number in weigh)
+
+    def _time(self, box: Box, steps: Steps, weigh: list[int]) -> float:
+        """Cycles of all tiles: arithmetic or traffic to and from the DDR, whatever takes longer, and a cost a job."""
+        tile, counts = self._first(box, steps), self._counts(box, steps)
+        jobs = math.prod(counts.values())
+        traffic = sum(self.bytes(tile, [number]) * self._loads(tile, counts, number) for number in weigh)
+        arithmetic = self.cycles(tile) * jobs / self.engines
+        return max(arithmetic, traffic / self.rates.ddr_bytes) + JOB_COST * jobs
+
+    def _loads(self, tile: Box, counts: dict[int, int], number: int) -> int:
+        """How often a tile of a tensor is moved: at each turn of the innermost loop that it changes with."""
+        inner = max((axis for axis in counts if self._changes(tile, axis, number)), default=-1)
+        return math.prod(count for axis, count in counts.items() if axis <= inner)
+
+    def _changes(self, tile: Box, axis: int, number: int) -> bool:
+        """Whether the next tile along an axis needs another part of a tensor."""
+        start, stop = tile.ranges[axis]
+        by = -1 if start else 1
+        moved = Box((*tile.ranges[:axis], (start + by, stop + by), *tile.ranges[axis + 1 :]))
+        return self._boxes(tile)[number] != self._boxes(moved)[number]
+
+    @staticmethod
+    def _counts(box: Box, steps: Steps) -> dict[int, int]:
+        """Tiles along each axis that is cut."""
+        return {axis: -(-box.shape[axis] // step) for axis, step in steps.items() if step < box.shape[axis]}
+
+    def _fits(self, box: Box, steps: Steps, budget: int, weigh: list[int]) -> bool:
+        return self.bytes(self._first(box, steps), weigh) <= budget
 
     def _streaming_axes(self) -> list[int]:
         """Whole samples first, then rows; channels last, because cutting them reads the input again."""
         first = [axis for axis in (0, 1) if axis in self.axes]
         return first + [axis for axis in self.axes if axis not in first]
 
-    def _largest_step(self, box: Box, steps: Steps, axis: int, unit: int, budget: int, weigh: list[int]) -> int:
-        """Units along `axis` that fit the budget, by halving intervals; 1 if none does."""
-        start, stop = box.ranges[axis]
-        low, high = 1, -(-(stop - start) // unit)
+    def _largest_step(self, box: Box, steps: Steps, axis: int, budget: int, weigh: list[int]) -> int:
+        """The largest extent along `axis` that fits the budget, by halving intervals; the smallest if none does."""
+        size, unit = box.shape[axis], self.grain(axis)
+        low, high = 1, -(-size // unit)
         while low < high:
             middle = (low + high + 1) // 2
-            step = {**steps, axis: min(middle * unit, stop - start)}
-            if self.bytes(self._first(box, step), weigh) <= budget:
+            if self._fits(box, {**steps, axis: min(middle * unit, size)}, budget, weigh):
                 low = middle
             else:
                 high = middle - 1
-        return low
+        return min(low * unit, size)
 
     def _first(self, box: Box, steps: Steps) -> Box:
         """A tile of the largest extent; its input part is taken away from the borders, where padding shortens it."""
@@ -129,5 +178,9 @@ class Cutter:
 
     def bytes(self, tile: Box, weigh: list[int]) -> int:
         """Bytes that the tensors `weigh` of one tile take."""
-        boxes = (*self.kind.input_boxes(tile, *self.geometry.inputs), tile)
+        boxes = self._boxes(tile)
         return sum(boxes[i].elements * self.item_bytes[i] for i in weigh)
+
+    def _boxes(self, tile: Box) -> tuple[Box, ...]:
+        """What a tile needs of each activation, and itself."""
+        return (*self.kind.input_boxes(tile, *self.geometry.inputs), tile)

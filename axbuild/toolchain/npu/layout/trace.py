@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.npu.layout.places import Place
+from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.lower.base import onnx_order
 from axbuild.toolchain.npu.program.form import Activation
@@ -27,7 +27,7 @@ def _activation(state: LayoutState, name: str, parts: tuple[str, ...]) -> Activa
     )
 
 
-def _seen(state: LayoutState, place: Place) -> tuple[str, int, tuple[int, ...]]:
+def _seen(state: LayoutState, place: TensorPlace) -> tuple[str, int, tuple[int, ...]]:
     """The dense copy or input that a tensor lies in, its first byte there, and its strides along its memory axes."""
     storage = place.far() if state.at_port(place) else place.dense()
     assert storage is not None, "what is at a port has a far copy"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from axbuild.toolchain.npu.layout.moves import store_output
-from axbuild.toolchain.npu.layout.places import Place
+from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
-from axbuild.toolchain.npu.net import Op
+from axbuild.toolchain.npu.net import Operator
 
 
-def settle_view(state: LayoutState, position: int, op: Op) -> bool:
+def settle_view(state: LayoutState, position: int, op: Operator) -> bool:
     """Whether the output is such a view, and now settled."""
     place = None if op.output in state.net.parts else _view_of(state, op)
     if place is None:
@@ -20,7 +20,7 @@ def settle_view(state: LayoutState, position: int, op: Op) -> bool:
     return True
 
 
-def _view_of(state: LayoutState, op: Op) -> Place | None:
+def _view_of(state: LayoutState, op: Operator) -> TensorPlace | None:
     source, shapes = state.places[op.inputs[0]], state.net.shapes(op.inputs)
     at_port = state.at_port(source)
     if (axes := op.kind.permutes(*shapes)) and at_port and source.home.near is None:

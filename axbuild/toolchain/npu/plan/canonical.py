@@ -15,12 +15,12 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import Grid, type_of
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
 from axbuild.toolchain.npu.plan.floats import port
-from axbuild.toolchain.npu.plan.preprocess import Source
+from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
-from axbuild.toolchain.npu.plan.stages import Cut
+from axbuild.toolchain.npu.plan.stages import SubgraphCut
 
 
-def canonical_model(graph: PlanGraph, cut: Cut, sources: Mapping[str, Source]) -> onnx.ModelProto:
+def canonical_model(graph: PlanGraph, cut: SubgraphCut, sources: Mapping[str, RuntimeInput]) -> onnx.ModelProto:
     """The model of one subgraph; sources: of the model's inputs."""
     return _Canonical(graph, cut, sources).model()
 
@@ -28,8 +28,8 @@ def canonical_model(graph: PlanGraph, cut: Cut, sources: Mapping[str, Source]) -
 @dataclass
 class _Canonical:
     graph: PlanGraph
-    cut: Cut
-    sources: Mapping[str, Source]
+    cut: SubgraphCut
+    sources: Mapping[str, RuntimeInput]
     written: list[Written] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     """tensor of the graph -> its canonical name, where it has been made"""

@@ -19,14 +19,14 @@ from axbuild.toolchain.kinds.registry import model_of, write_node
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.net import read_model
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
-from axbuild.toolchain.npu.plan.cutting import Cutter
 from axbuild.toolchain.npu.plan.float_form import with_float_form
 from axbuild.toolchain.npu.plan.floats import FloatGraph, port
 from axbuild.toolchain.npu.plan.placement import Judgement, judge
-from axbuild.toolchain.npu.plan.preprocess import Source, sources_of
+from axbuild.toolchain.npu.plan.preprocess import RuntimeInput, sources_of
 from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered, read_graph
 from axbuild.toolchain.npu.plan.record import NPU, PLACED, Partition
 from axbuild.toolchain.npu.plan.stages import cuts_of
+from axbuild.toolchain.npu.plan.subgraphs import SubgraphWriter
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     graph = with_float_form(graph, floats, [site for site, found in judgements.items() if not found.on_npu])
     sources = {source.name: source for source in sources_of(_inputs(graph), params.input_processors)}
     graph = _behind_sources(graph, sources)
-    _require_sizes(graph)
+    require_sizes(graph)
     folder = out / "partition"
     folder.mkdir()
-    cutter = Cutter(graph, floats, sources, judgements, folder)
+    writer = SubgraphWriter(graph, floats, sources, judgements, folder)
     for cut in cuts_of(graph):
-        cutter.take(cut)
-    done = Partition(params.chip.name, *cutter.borders(), cutter.subgraphs, cutter.single())
+        writer.take(cut)
+    done = Partition(params.chip.name, *writer.borders(), writer.subgraphs, writer.single())
     _save(placed_model(graph), folder / PLACED)
     done.write(folder)
     _tell(done, graph, floats)
@@ -68,7 +68,7 @@ def _inputs(graph: PlanGraph) -> dict[str, tuple[ElementType, tuple[int, ...]]]:
     return {name: (type_of(graph.edges[name]), graph.shapes[name]) for name in graph.inputs}
 
 
-def _behind_sources(graph: PlanGraph, sources: dict[str, Source]) -> PlanGraph:
+def _behind_sources(graph: PlanGraph, sources: dict[str, RuntimeInput]) -> PlanGraph:
     """Readers on the CPU get an input that has pre-processing from the NPU, which does that: behind a Reshape of it
     to its own shape, so that it has an operator there."""
     processed = [name for name in graph.inputs if sources[name].reals()]
@@ -93,7 +93,8 @@ def _behind_sources(graph: PlanGraph, sources: dict[str, Source]) -> PlanGraph:
     )
 
 
-def _require_sizes(graph: PlanGraph) -> None:
+def require_sizes(graph: PlanGraph) -> None:
+    """Raises PlanError where the NPU would read a tensor whose size depends on data."""
     writers = graph.writers()
     for node in graph.nodes:
         for name in node.reads if node.kind is not None else ():

@@ -17,7 +17,8 @@ import onnx_ir as ir
 
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
-from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.npu.plan.record import CPU, NPU
+from axbuild.toolchain.ops.registry import OPS, op_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ def judge(nodes: Sequence[ir.Node], chip: Support, formless: str = "") -> Judgem
     return Judgement(
         tuple(dict.fromkeys(broken)), bool(broken) and all(node.op_type in chip.operators for node in nodes)
     )
+
+
+def place_of(op_type: str, chip: Support) -> str:
+    """Where an operator runs that keeps every limit: "NPU", "CPU", or "not yet" where the NPU has it and it has no
+    integer form yet."""
+    if op_type not in chip.operators:
+        return CPU
+    return NPU if op_type in OPS else "not yet"
 
 
 def _beyond_limit(node: ir.Node, reason: str) -> bool:

@@ -35,7 +35,7 @@ class ProcessorError(AxError):
     code = "AX407"
 
 
-class Source:
+class RuntimeInput:
     """One run-time input. shape, own: ONNX shape and type of the model's input; type, layout: of the run-time input."""
 
     def __init__(self, name: str, own: ElementType, shape: Shape, processor: InputProcessor | None) -> None:
@@ -109,7 +109,9 @@ class Source:
         return [*move, ChannelTable(RAW, y, normalise_table(mean, std, RAW, y), 1)]
 
 
-def sources_of(inputs: Mapping[str, tuple[ElementType, Shape]], processors: tuple[InputProcessor, ...]) -> list[Source]:
+def sources_of(
+    inputs: Mapping[str, tuple[ElementType, Shape]], processors: tuple[InputProcessor, ...]
+) -> list[RuntimeInput]:
     """The run-time form of each of a model's inputs (name -> type, shape); raises ProcessorError where none fits."""
     for processor in processors:
         if processor.tensor_name not in ("DEFAULT", *inputs):
@@ -117,7 +119,7 @@ def sources_of(inputs: Mapping[str, tuple[ElementType, Shape]], processors: tupl
                 f"An input processor is for '{processor.tensor_name}', which is no input of the model.",
                 hint=f"inputs: {', '.join(inputs)}",
             )
-    return [Source(name, *form, processor_of(name, processors)) for name, form in inputs.items()]
+    return [RuntimeInput(name, *form, processor_of(name, processors)) for name, form in inputs.items()]
 
 
 def _type(name: str, own: ElementType, processor: InputProcessor | None) -> ElementType:

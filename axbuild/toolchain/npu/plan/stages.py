@@ -14,7 +14,7 @@ from axbuild.toolchain.npu.plan.record import CPU, NPU
 
 
 @dataclass(frozen=True)
-class Cut:
+class SubgraphCut:
     """One subgraph. inputs: what it reads of others and of the model; outputs: what others and the user read of it."""
 
     place: str
@@ -23,7 +23,7 @@ class Cut:
     outputs: tuple[str, ...]
 
 
-def cuts_of(graph: PlanGraph) -> list[Cut]:
+def cuts_of(graph: PlanGraph) -> list[SubgraphCut]:
     """The subgraphs of a graph that is not empty."""
     stages = list(_stages(graph))
     return [_cut(graph, stages, number) for number in sorted({stage for _, stage in stages})]
@@ -38,12 +38,12 @@ def _stages(graph: PlanGraph) -> Iterator[tuple[PlanNode, int]]:
         yield node, stage
 
 
-def _cut(graph: PlanGraph, stages: list[tuple[PlanNode, int]], number: int) -> Cut:
+def _cut(graph: PlanGraph, stages: list[tuple[PlanNode, int]], number: int) -> SubgraphCut:
     nodes = tuple(node for node, stage in stages if stage == number)
     made = [name for node in nodes for name in node.outputs if name]
     read = dict.fromkeys(name for node in nodes for name in node.reads)
     elsewhere = {name for node, stage in stages if stage != number for name in node.reads}.union(graph.outputs)
-    return Cut(
+    return SubgraphCut(
         CPU if number % 2 else NPU,
         nodes,
         tuple(name for name in read if name not in made),

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgpack
 
+from axbuild.toolchain.kinds.codes import TYPES
 from axbuild.toolchain.npu.program.fields import Fields, dims, dtype, integer, text
 from axbuild.toolchain.npu.program.form import (
     FORMAT,
@@ -41,6 +42,8 @@ KINDS = frozenset(
     )
 )
 CNAMES = frozenset(("", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"))
+CARRIED = frozenset(kind.carried for kind in TYPES)
+"""what a tensor of a net may hold; constants have further types"""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -130,7 +133,7 @@ def _blob(record: Fields) -> Blob:
 
 def _port(record: Fields) -> Port:
     port = Port(
-        record.text("name"), record.choice("dtype", ITEM_BYTES), dims(record.take("shape"), f"{record.where}.shape", 1)
+        record.text("name"), record.choice("dtype", CARRIED), dims(record.take("shape"), f"{record.where}.shape", 1)
     )
     record.done()
     return port
@@ -142,7 +145,7 @@ def _activation(item: Any, where: str) -> Activation:
     name, kind, shape, strides, parts = item
     activation = Activation(
         text(name, where),
-        dtype(kind, where),
+        dtype(kind, CARRIED, where),
         dims(shape, where, 1),
         dims(strides, where, 0),
         _parts(parts, where),
@@ -203,15 +206,13 @@ class _Jobs:
         return job
 
     def _operands(self, record: Fields, name: str) -> tuple[Operand, ...]:
-        where = f"{record.where}.{name}"
-        operands = tuple(self._operand(item, where) for item in record.items(name))
-        if name == "in" and any(operand.dense for operand in operands):
-            raise ProgramError(f"{where}: only what a job writes has a place in a dense copy.")
-        return operands
+        """Only what a job writes may have a place in a dense copy, in two fields more."""
+        where, lengths = f"{record.where}.{name}", {"in": (8,), "out": (8, 10)}[name]
+        return tuple(self._operand(item, lengths, where) for item in record.items(name))
 
-    def _operand(self, item: Any, where: str) -> Operand:
-        if not isinstance(item, list) or len(item) not in (8, 10):
-            raise ProgramError(f"{where}: an operand has 8 fields, or 10.")
+    def _operand(self, item: Any, lengths: tuple[int, ...], where: str) -> Operand:
+        if not isinstance(item, list) or len(item) not in lengths:
+            raise ProgramError(f"{where}: an operand has {' or '.join(map(str, lengths))} fields.")
         tensor, region, begin, end, kind, shape, strides, blob, *dense = item
         operand = Operand(
             tensor=text(tensor, where),
@@ -219,7 +220,7 @@ class _Jobs:
             begin=integer(begin, where, 0, MAX_REGION_BYTES),
             shape=dims(shape, where, 1),
             strides=dims(strides, where, 0),
-            dtype=dtype(kind, where),
+            dtype=dtype(kind, ITEM_BYTES, where),
             blob=integer(blob, where, -1, len(self.blobs) - 1),
         )
         self._check(operand, end, where)

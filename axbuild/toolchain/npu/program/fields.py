@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
-from axbuild.toolchain.npu.program.form import ITEM_BYTES, MAX_RANK, MAX_REGION_BYTES, ProgramError
+from axbuild.toolchain.npu.program.form import MAX_RANK, MAX_REGION_BYTES, ProgramError
 
 
 class Fields:
@@ -56,8 +57,8 @@ def text(value: Any, where: str) -> str:
     return value
 
 
-def dtype(value: Any, where: str) -> str:
-    if not isinstance(value, str) or value not in ITEM_BYTES:
+def dtype(value: Any, known: Container[str], where: str) -> str:
+    if not isinstance(value, str) or value not in known:
         raise ProgramError(f"{where}: unknown dtype.")
     return value
 

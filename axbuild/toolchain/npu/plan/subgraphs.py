@@ -16,22 +16,22 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.canonical import canonical_model
 from axbuild.toolchain.npu.plan.floats import FloatGraph
 from axbuild.toolchain.npu.plan.placement import Judgement
-from axbuild.toolchain.npu.plan.preprocess import Source
+from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 from axbuild.toolchain.npu.plan.record import CPU, NPU, PlacedNode, PlannedSubgraph
-from axbuild.toolchain.npu.plan.stages import Cut
+from axbuild.toolchain.npu.plan.stages import SubgraphCut
 from axbuild.toolchain.ops.host import numbers_samples
 
 Borders = tuple[tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...]]
 
 
 @dataclass
-class Cutter:
+class SubgraphWriter:
     """Takes the cuts of one graph in run order; writes a file for each into `folder`."""
 
     graph: PlanGraph
     floats: FloatGraph
-    sources: Mapping[str, Source]
+    sources: Mapping[str, RuntimeInput]
     judgements: Mapping[str, Judgement]
     folder: Path
     planned: list[PlannedSubgraph] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Cutter:
     def subgraphs(self) -> tuple[PlannedSubgraph, ...]:
         return tuple(self.planned)
 
-    def take(self, cut: Cut) -> None:
+    def take(self, cut: SubgraphCut) -> None:
         """Write one subgraph's file."""
         number = sum(subgraph.place == cut.place for subgraph in self.planned)
         name = f"subgraph_{cut.place.lower()}_{number}"
@@ -54,7 +54,7 @@ class Cutter:
         nodes, check = tuple(self._nodes(cut)), "equal" if cut.place == NPU else ""
         self.planned.append(PlannedSubgraph(name, cut.place, cut.inputs, cut.outputs, nodes, together, check))
 
-    def _on_npu(self, cut: Cut) -> tuple[onnx.ModelProto, bool]:
+    def _on_npu(self, cut: SubgraphCut) -> tuple[onnx.ModelProto, bool]:
         """The file, and whether it may run on several samples at once."""
         model = canonical_model(self.graph, cut, self.sources)
         axes = [self.axes[name] for name in cut.inputs]
@@ -62,7 +62,7 @@ class Cutter:
         self.axes |= dict(zip(cut.outputs, found.values(), strict=True))
         return model, batches.runs_together(net_of(model), axes)
 
-    def _on_cpu(self, cut: Cut, name: str) -> onnx.ModelProto:
+    def _on_cpu(self, cut: SubgraphCut, name: str) -> onnx.ModelProto:
         """The float model's operators with its own names; where two forms of one float tensor come in, theirs."""
         inside = {tensor for node in cut.nodes for tensor in self.floats.writes(node.members[0])}
         names: dict[str, str] = {}
@@ -95,7 +95,7 @@ class Cutter:
     def _form(self, tensor: str) -> tuple[ElementType, Shape]:
         return type_of(self.graph.edges[tensor]), self.graph.shapes[tensor]
 
-    def _nodes(self, cut: Cut) -> Iterable[PlacedNode]:
+    def _nodes(self, cut: SubgraphCut) -> Iterable[PlacedNode]:
         sites: dict[str, PlanNode] = {}
         for node in cut.nodes:
             if node.site:
@@ -113,7 +113,7 @@ class Cutter:
         inner = tuple(self._tensor(name) for name in made if name not in self.graph.outputs)
         return inputs, outputs, inner
 
-    def _source(self, source: Source) -> BoundaryTensor:
+    def _source(self, source: RuntimeInput) -> BoundaryTensor:
         axis = self.axes[source.name]
         return BoundaryTensor(source.name, source.type.dtype, source.source_shape, axis, 0, source.layout, source.color)
 

@@ -1,0 +1,146 @@
+"""Whole networks on every chip and mode: built, verified, and the simulated chip equal to the quantised model.
+
+    python tests/stress/models.py [--models resnet50,vgg19] [--chips AX650:NPU1,M57:NPU1] [--seed 0] [MODEL.onnx ...]
+
+Without files: the networks that the `onnx` package ships for its backend tests, whose weights all have one value; they
+are replaced by seeded random ones, scaled as trained nets have them, so that outputs vary. Every model is quantised
+once, on two seeded random samples, and compiled for each chip and mode; a check of level equal runs on the samples.
+Exits 1 where anything failed. A model whose operators the NPU lacks has CPU subgraphs, which are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from axbuild.toolchain.npu.chips.table import FOLDER
+
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+AXBUILD = Path(sys.executable).with_name("axbuild")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--models", default="", help="names of the networks of the onnx package, without light_")
+    parser.add_argument("--chips", default="", help="CHIP:MODE, ...; all by default")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    wanted = [name for name in args.models.split(",") if name]
+    light = {file.stem.removeprefix("light_"): file for file in sorted(LIGHT.glob("*.onnx"))}
+    if unknown := [name for name in wanted if name not in light]:
+        parser.error(f"the onnx package has no {', '.join(unknown)}; it has {', '.join(light)}")
+    files = args.files or [light[name] for name in wanted or light]
+    chips = [tuple(item.split(":")) for item in args.chips.split(",") if item] or every_chip()
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "axbuild.toml").touch()
+        failed = [file.stem for file in files if not run(root, file, chips, args.seed)]
+    print(
+        f"{len(files) - len(failed)} of {len(files)} models on {len(chips)} chips and modes" + " ".join(["", *failed])
+    )
+    return bool(failed)
+
+
+def every_chip() -> list[tuple[str, str]]:
+    import tomllib
+
+    found = []
+    for path in sorted(FOLDER.glob("*.toml")):
+        data = tomllib.loads(path.read_text())
+        found += [(data["name"], mode) for mode in data.get("modes", ())]
+    return found
+
+
+def run(root: Path, file: Path, chips: list[tuple[str, str]], seed: int) -> bool:
+    """One model as a package; prints its row."""
+    package = root / file.stem
+    package.mkdir()
+    model = randomised(onnx.load(file), seed)
+    onnx.save(model, package / "model.onnx")
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    rng = np.random.default_rng(seed)
+    for value in inputs:
+        shape = [dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim]
+        folder = package / f"samples_{inputs.index(value)}"
+        folder.mkdir()
+        for index in range(2):
+            np.save(folder / f"{index}.npy", rng.normal(0, 1, shape).astype(np.float32))
+    (package / "BUILD.toml").write_text(build_file(inputs, chips))
+    began = time.perf_counter()
+    events = root / f"{file.stem}.jsonl"
+    command = [AXBUILD, "build", f"//{file.stem}:all", "--events", events]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    verdict = "passed" if done.returncode == 0 else "FAILED"
+    print(f"{file.stem:24} {verdict} {seconds:6.1f} s  {subgraphs(root / 'axbuild-out' / file.stem)}", flush=True)
+    if done.returncode:
+        print(done.stdout[-3000:], done.stderr[-3000:])
+    return done.returncode == 0
+
+
+def subgraphs(outputs: Path) -> str:
+    """Where the operators run on the first chip, in order."""
+    for path in sorted(outputs.glob("*/compiler/partition.json"))[:1]:
+        return ", ".join(subgraph["place"] for subgraph in json.loads(path.read_text())["subgraphs"])
+    return ""
+
+
+def build_file(inputs: list[onnx.ValueInfoProto], chips: list[tuple[str, str]]) -> str:
+    sets = ", ".join(f'"{value.name}" = ":samples_{index}"' for index, value in enumerate(inputs))
+    lines = ['[[float_model]]\nname = "float"\nsrc = "model.onnx"\n']
+    for index in range(len(inputs)):
+        lines.append(f'[[calibration_set]]\nname = "samples_{index}"\nsrc = "samples_{index}"\nformat = "Numpy"\n')
+    lines.append(f'[[quant_model]]\nname = "quant"\nmodel = ":float"\ncalibration = {{ {sets} }}\n')
+    for chip, mode in chips:
+        name = f"{chip.lower()}_{mode.lower()}"
+        lines.append(
+            f'[[axmodel]]\nname = "{name}"\nquant = ":quant"\ntarget_hardware = "{chip}"\nnpu_mode = "{mode}"\n'
+        )
+        lines.append(f'[[check]]\nname = "{name}_equal"\naxmodel = ":{name}"\nlevel = "equal"\n')
+    return "\n".join(lines)
+
+
+def randomised(model: onnx.ModelProto, seed: int) -> onnx.ModelProto:
+    """The model with initialisers in place of the nodes that make constant weights."""
+    graph, rng = model.graph, np.random.default_rng(seed)
+    shapes = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    readers = {name: (node, index) for node in graph.node for index, name in enumerate(node.input)}
+    kept, made = [], []
+    for node in graph.node:
+        if node.op_type != "ConstantOfShape" or node.input[0] not in shapes:
+            kept.append(node)
+            continue
+        shape = [int(size) for size in shapes[node.input[0]]]
+        made.append(numpy_helper.from_array(values(rng, shape, *readers[node.output[0]]), node.output[0]))
+    del graph.node[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(made)
+    used = {name for node in kept for name in node.input}
+    for items in (graph.initializer, graph.input):
+        for item in [item for item in items if item.name not in used]:
+            items.remove(item)
+    return model
+
+
+def values(rng: np.random.Generator, shape: list[int], node: onnx.NodeProto, index: int) -> np.ndarray:
+    """float32 as trained nets have them: He's scale for weights, small biases, gains and variances near 1."""
+    if node.op_type == "BatchNormalization" and index in (1, 4):
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    if len(shape) < 2:
+        return rng.normal(0, 0.1, shape).astype(np.float32)
+    return rng.normal(0, (2.0 / max(1, int(np.prod(shape[1:])))) ** 0.5, shape).astype(np.float32)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

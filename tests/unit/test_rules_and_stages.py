@@ -1,0 +1,59 @@
+"""What a rule hands to a stage is what the stage's function takes."""
+
+import dataclasses
+import importlib
+import inspect
+import typing
+
+import pytest
+
+from axbuild.toolchain.npu.compile import compile_subgraph
+from rules_world import AXMODEL, CHAIN, CHECK, TWO_INPUTS, layer
+
+
+@pytest.fixture
+def lay(tmp_path):
+    return layer(tmp_path)
+
+
+RULES = 'layer_configs = [{ op_types = ["Add"], data_type = "U16" }]\n'
+LAYERS = TWO_INPUTS.replace('model = ":float"\n', 'model = ":float"\n' + RULES)
+EVERYTHING = LAYERS + AXMODEL + "input_processors = [{ tensor_name = 'b' }]\n" + CHECK
+
+
+def fits(value, annotation):
+    """Whether a plain parameter is what the worker can build `annotation` from."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        return value.keys() == hints.keys() and all(fits(value[name], hints[name]) for name in hints)
+    if origin is tuple:
+        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(item, arguments[1]) for item in value.values())
+    if annotation is typing.Any:
+        return True
+    return isinstance(value, annotation) and not (annotation is int and isinstance(value, bool))
+
+
+STAGES = (
+    *("optimize", "decode_b", "watch", "observe", "merge", "calibrate", "quantize"),
+    *("preflight", "partition", "split", "fuse", "answers", "compare"),
+)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_takes_what_its_rule_passes(lay, stage):
+    actions, _ = lay(EVERYTHING)
+    action = next(action for (_, name), action in actions.items() if name == stage)
+    function = getattr(importlib.import_module(action.stage.module), action.stage.function)
+    signature = inspect.signature(function)
+    assert {*action.inputs, "out", "params"} == signature.parameters.keys()
+    assert fits(action.params, typing.get_type_hints(function)["params"])
+
+
+def test_a_compilation_takes_what_split_hands_on(lay):
+    actions, _ = lay(CHAIN + AXMODEL)
+    split = actions["axmodel", "split"].params
+    handed = {"chip": split["chip"], "options": split["options"], "batch": 1}
+    assert fits(handed, typing.get_type_hints(compile_subgraph)["params"])
