@@ -20,7 +20,7 @@ from typing import Any, cast
 import msgpack
 
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.meaning import packed, rule_meaning, settings_meaning, unpacked, young
+from axbuild.engine.noop.meaning import READ, SOURCES, packed, rule_meaning, settings_meaning, unpacked, young
 from axbuild.errors import AxError
 from axbuild.graph.targets import expand
 from axbuild.workspace.disk import BUILD_FILE, FILE, Seen, join, look
@@ -77,7 +77,7 @@ class Edits:
         """Whether what the request names, or an action, rests on what changed."""
         if not self.graph:
             return False
-        readers = (*(one[4] for one in self.graph["actions"]), *(one[2] for one in self.graph["targets"]))
+        readers = (*(one[SOURCES] for one in self.graph["actions"]), *(one[READ] for one in self.graph["targets"]))
         return any(label in self.reached for label, _ in self.graph["named"]) or any(
             not self.looked.isdisjoint(sources) for sources in readers
         )

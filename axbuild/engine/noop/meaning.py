@@ -20,6 +20,11 @@ from axbuild.workspace.packages import Target
 from axbuild.workspace.settings import Settings
 from axbuild.workspace.workspace import Workspace
 
+LABEL, NAME, KEY, WAITS, SOURCES, PREFLIGHT = range(6)
+"""fields of an action in the stored graph"""
+OWNERS, READ, PLACED = 1, 2, 3
+"""fields of a target in it"""
+
 _BESIDE = {"jobs", "resources", "cache_size_gb", "cache_max_age_days"}
 """settings that say how a build is done, and nothing of what it gives"""
 

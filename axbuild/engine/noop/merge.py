@@ -13,8 +13,8 @@ from typing import Any
 
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import told_again
-from axbuild.engine.noop.meaning import young
-from axbuild.engine.noop.partial import KEY, LABEL, NAME, OWNERS, PLACED, SOURCES, WAITS, PartialBuild
+from axbuild.engine.noop.meaning import KEY, LABEL, NAME, OWNERS, PLACED, SOURCES, WAITS, young
+from axbuild.engine.noop.partial import PartialBuild
 from axbuild.engine.noop.watch import Watched
 from axbuild.engine.records.events import ActionFinished
 from axbuild.workspace.artifact import ActionId

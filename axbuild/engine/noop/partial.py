@@ -15,14 +15,10 @@ from typing import Any
 
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import Edits
+from axbuild.engine.noop.meaning import LABEL, NAME, OWNERS, PLACED, PREFLIGHT, READ, SOURCES, WAITS
 from axbuild.engine.records.events import Diagnostic, TestResult
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.label import split
-
-LABEL, NAME, KEY, WAITS, SOURCES, PREFLIGHT = range(6)
-"""fields of an action in the stored graph"""
-OWNERS, READ, PLACED = 1, 2, 3
-"""fields of a target in it"""
 
 
 @dataclass
