@@ -37,6 +37,7 @@ class MadeLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._out: TextIO | None = None
+        self._begin = 0
 
     def __enter__(self) -> MadeLog:
         return self
@@ -44,14 +45,18 @@ class MadeLog:
     def __exit__(self, *_error: object) -> None:
         if self._out is not None:
             with suppress(OSError):
+                begin = self._begin
                 self._out.close()
-            if self._path.exists() and self._path.stat().st_size > _SPARE * _BYTES_A_LINE:
-                self._compact()
+                # To read the log of 100,000 actions takes longer than most builds: only each time it has grown so far.
+                step = _SPARE * _BYTES_A_LINE
+                if begin // step < self._path.stat().st_size // step:
+                    self._compact()
 
     def add(self, made: Made) -> None:
         with suppress(OSError):
             if self._out is None:
                 self._out = self._path.open("a", encoding="utf-8", newline="\n")
+                self._begin = self._out.tell()
             self._out.write(_line(made))
 
     def _compact(self) -> None:
