@@ -9,7 +9,8 @@ from axbuild.errors import AxError
 from axbuild.workspace.artifact import SourceFiles
 from axbuild.workspace.attributes import Companions, did_you_mean
 from axbuild.workspace.disk import BROKEN_LINK, BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join, kind, parent
-from axbuild.workspace.ignore import OUTPUTS, Ignore, glob_regex
+from axbuild.workspace.glob import glob_regex
+from axbuild.workspace.ignore import OUTPUTS, Ignore
 
 _GLOB = re.compile(r"[*?\[]")
 
