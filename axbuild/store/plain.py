@@ -6,6 +6,7 @@ can be made again, so what is none of ours counts as absent when it is read, and
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -18,7 +19,12 @@ class NotPlain(FileNotFoundError):
 def read_plain(path: Path | str) -> bytes:
     """The bytes of a plain file; raises OSError, of which NotPlain is one."""
     # Without O_NONBLOCK the opening itself would wait for a FIFO's other end.
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ELOOP):  # a socket, or a link to itself
+            raise NotPlain(f"{path} is no plain file") from None
+        raise
     try:
         found = os.fstat(file)
         if not S_ISREG(found.st_mode):

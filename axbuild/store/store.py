@@ -25,7 +25,7 @@ from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_bytes, is_digest
 from axbuild.store.faults import InTheWay, Report, told_as_store_errors
 from axbuild.store.locks import FileLock
-from axbuild.store.plain import read_plain
+from axbuild.store.plain import clear_the_way, read_plain
 from axbuild.store.results import Results
 
 ROOT = "root"
@@ -90,6 +90,7 @@ class Store:
             path = os.fsencode(root.resolve())
             if _content(folder / ROOT) != path:
                 folder.mkdir(exist_ok=True)
+                clear_the_way(folder / ROOT)
                 (folder / ROOT).write_bytes(path)
         return WorkspaceState(name, folder)
 

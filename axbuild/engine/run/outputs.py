@@ -227,4 +227,7 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise OutputsNotWritable(folder, "no space left" if full else error.strerror or str(error)) from error
+        reason = "no space left" if full else error.strerror or str(error)
+        if error.errno in (errno.EISDIR, errno.ENOTDIR):
+            reason += f" at {error.filename2 or error.filename}"
+        raise OutputsNotWritable(folder, reason) from error

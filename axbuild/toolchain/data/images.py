@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from axbuild.errors import AxError
+from axbuild.toolchain.door import door
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif")
 MAX_PIXELS = 2**27
@@ -38,20 +37,12 @@ def decode_image(content: bytes, name: str, size: tuple[int, int], tensor_format
     INTER_LINEAR skips pixels); a picture that has the size already is not touched. Orientation tags are not applied.
     Grey is ITU-R 601 luma.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            _check(image, name)
-            pixels = image.convert("L" if tensor_format == "GRAY" else "RGB")
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
-        raise BadImageError(f"'{name}' is not a readable picture: {error}") from None
+    with (
+        door(lambda said: BadImageError(f"'{name}' is not a readable picture: {said}")),
+        Image.open(io.BytesIO(content), formats=_FORMATS) as image,
+    ):
+        _check(image, name)
+        pixels = image.convert("L" if tensor_format == "GRAY" else "RGB")
     height, width = size
     if pixels.size != (width, height):
         pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
