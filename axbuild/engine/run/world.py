@@ -59,6 +59,7 @@ class _Started:
     key: Key
     inputs: Inputs
     scratch: Path
+    again: bool = False
 
 
 class LocalWorld:
@@ -148,8 +149,11 @@ class LocalWorld:
         return self.store.lock(key).said()
 
     def start(self, action: Action, key: Key, inputs: Inputs) -> None:
+        self._start(action, key, inputs, again=False)
+
+    def _start(self, action: Action, key: Key, inputs: Inputs, again: bool) -> None:
         scratch = self.store.scratch()
-        started = _Started(action, key, inputs, scratch)
+        started = _Started(action, key, inputs, scratch, again)
         given = {
             role: [self._given(item) for item in content] if isinstance(content, list) else self._given(content)
             for role, content in inputs.items()
@@ -163,7 +167,8 @@ class LocalWorld:
             raise
         self._started[scratch.name] = started
         closure = self.code.closure(action.stage)
-        self._workers.submit(StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch))
+        run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch)
+        self._workers.submit(run, alone=again)
 
     def _given(self, content: Content) -> FileInput | TreeInput:
         if isinstance(content, File):
@@ -173,12 +178,17 @@ class LocalWorld:
         )
 
     def wait(self, timeout: float | None) -> list[Ran]:
-        return [self._ended(outcome) for outcome in self._workers.wait(timeout)]
+        ended = [self._ended(outcome) for outcome in self._workers.wait(timeout)]
+        return [ran for ran in ended if ran is not None]
 
-    def _ended(self, outcome: StageOutcome) -> Ran:
+    def _ended(self, outcome: StageOutcome) -> Ran | None:
+        """None for one that runs once more, alone: whoever ended the workers' process then is known by it."""
         started = self._started.pop(outcome.id)
         id_, memory = started.action.id, outcome.peak_memory_bytes
         try:
+            if outcome.died and not started.again:
+                self._start(started.action, started.key, started.inputs, again=True)
+                return None
             if not outcome.ok:
                 assert outcome.error is not None
                 raise AxError.from_record(outcome.error)
