@@ -46,6 +46,7 @@ from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out
 from axbuild.graph.targets import load
 from axbuild.store.faults import BlobLost
+from axbuild.store.results import LOST_ROW
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store
 from axbuild.workspace.artifact import ActionId, Artifact
@@ -53,6 +54,7 @@ from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
 
 PLACING_ATTEMPTS = 3
+_LOSSES = (BlobLost.code, LOST_ROW)
 
 
 class NoTests(AxError):
@@ -111,6 +113,7 @@ class _Build:
         self.longest: tuple[dict[str, Any], ...] = ()
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
+        self.losses: list[tuple[str, str]] = []
         self.stream = EventStream(self._note, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
         self.began_ns = time.time_ns()
@@ -147,6 +150,7 @@ class _Build:
             except KeyboardInterrupt:
                 self.report.exit_code = INTERRUPTED
             self._collect(store)
+            self._tell_of_losses()
             seconds = round(time.perf_counter() - begin, 3)
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
@@ -196,7 +200,18 @@ class _Build:
         return {label: known[label] for label in part.outputs if label in known}
 
     def _store_said(self, code: str, sentence: str) -> None:
-        self.stream.emit(Diagnostic("", "", "", code, sentence, False))
+        if code in _LOSSES:
+            self.losses.append((code, sentence))
+        else:
+            self.stream.emit(Diagnostic("", "", "", code, sentence, False))
+
+    def _tell_of_losses(self) -> None:
+        """One line, however much a cache has lost: every action behind it has run again."""
+        if self.losses:
+            code, first = self.losses[0]
+            more = len(self.losses) - 1
+            told = f"{len(self.losses)} parts of the cache were missing or damaged; made again; the first: {first}"
+            self.stream.emit(Diagnostic("", "", "", code, told if more else first, False))
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)

@@ -36,6 +36,7 @@ class CacheNotWritable(AxError):
             f"the cache in {folder} cannot be written: {reason}",
             hint="change its permissions, or take another `dir` under [cache] in axbuild.toml and this as `read_from`",
         )
+        self.folder, self.reason = folder, reason
 
 
 class InTheWay(AxError):

@@ -13,6 +13,7 @@ A build that was killed leaves its folder in tmp/; the next one finds its lease 
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from itertools import count
@@ -23,7 +24,7 @@ from typing import Self
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_bytes, is_digest
-from axbuild.store.faults import InTheWay, Report, told_as_store_errors
+from axbuild.store.faults import CacheNotWritable, InTheWay, Report, told_as_store_errors
 from axbuild.store.locks import FileLock
 from axbuild.store.plain import clear_the_way, read_plain
 from axbuild.store.results import Results
@@ -67,7 +68,7 @@ class Store:
             raise InTheWay(self.directory, "it is no folder")
         with told_as_store_errors(self.directory):
             for part in ("cas", "locks", "leases", "tmp", "workspaces"):
-                (self.directory / part).mkdir(parents=True, exist_ok=True)
+                _make(self.directory, part)
             self._lease = FileLock(self.directory / "leases" / name)
             self._lease.acquire()
             self._temporary = self.directory / "tmp" / name
@@ -142,6 +143,16 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _make(directory: Path, part: str) -> None:
+    try:
+        (directory / part).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL):
+            raise
+        # A place like /proc, where nobody can make a folder.
+        raise CacheNotWritable(directory, error.strerror or str(error)) from error
 
 
 def _content(file: Path) -> bytes:
