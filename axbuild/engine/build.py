@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of
@@ -48,7 +49,7 @@ from axbuild.graph.targets import load
 from axbuild.store.faults import BlobLost
 from axbuild.store.results import LOST_ROW
 from axbuild.store.statcache import StatCache
-from axbuild.store.store import Store
+from axbuild.store.store import Store, is_read_only
 from axbuild.workspace.artifact import ActionId, Artifact
 from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
@@ -121,7 +122,7 @@ class _Build:
     def run(self) -> Report:
         begin = time.perf_counter()
         with ExitStack() as stack:
-            store = stack.enter_context(self._opened())
+            store = stack.enter_context(self._opened(stack))
             state = store.workspace(self.workspace.root)
             number = 0
             if not self.request.dry_run and self.request.cache_dir is None:
@@ -162,9 +163,13 @@ class _Build:
                 self.report.watched = None
         return self.report
 
-    def _opened(self) -> Store:
+    def _opened(self, stack: ExitStack) -> Store:
         if self.request.cache_dir is not None:
             return Store(self.request.cache_dir, self._store_said)
+        if self.request.dry_run and is_read_only(self.workspace.cache_dir):
+            # What a dry run notes down goes with it; its answers are the cache's all the same.
+            beside = stack.enter_context(TemporaryDirectory(prefix="axbuild-"))
+            return Store(Path(beside), self._store_said, self.workspace.cache_dir)
         return Store(self.workspace.cache_dir, self._store_said, self.workspace.read_from)
 
     def _collect(self, store: Store) -> None:

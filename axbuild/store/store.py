@@ -145,6 +145,11 @@ class Store:
         self.close()
 
 
+def is_read_only(directory: Path) -> bool:
+    """Whether a cache is there, and nobody like us may write to it."""
+    return (directory / "tmp").is_dir() and not os.access(directory / "tmp", os.W_OK)
+
+
 def _make(directory: Path, part: str) -> None:
     try:
         (directory / part).mkdir(parents=True, exist_ok=True)
