@@ -75,6 +75,7 @@ def test_a_no_op_imports_next_to_nothing(workspace):
         "axbuild",
         "axbuild.cli",
         "axbuild.cli.entry",
+        "axbuild.cli.interrupts",
         "axbuild.engine",
         "axbuild.engine.noop",
         "axbuild.engine.noop.snapshot",

@@ -133,14 +133,14 @@ def _of_zip(archive: Path, stack: ExitStack) -> list[Member]:
     found = []
     with door(lambda said: BrokenArchiveError(f"{archive.name} is not a readable zip archive: {said}")):
         opened = stack.enter_context(zipfile.ZipFile(archive))
-    for info in opened.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        plain = kind in (0, stat.S_IFREG) and not info.is_dir()
-        name = rules.accept(info.filename, info.file_size, plain=plain, folder=info.is_dir())
-        if info.flag_bits & 1:
-            raise BrokenArchiveError(f"member '{name}' of {archive.name} is encrypted")
-        if plain:
-            found.append(Member(name, info.file_size, _zip_reader(archive.name, opened, info)))
+        for info in opened.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            plain = kind in (0, stat.S_IFREG) and not info.is_dir()
+            name = rules.accept(info.filename, info.file_size, plain=plain, folder=info.is_dir())
+            if info.flag_bits & 1:
+                raise BrokenArchiveError(f"member '{name}' of {archive.name} is encrypted")
+            if plain:
+                found.append(Member(name, info.file_size, _zip_reader(archive.name, opened, info)))
     return found
 
 
