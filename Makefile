@@ -3,15 +3,23 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-AXBUILD := $(abspath $(VENV))/bin/axbuild
+PIP := $(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt
+AXBUILD := ../../$(VENV)/bin/axbuild
+ZOO := examples/zoo
 PYTEST_ARGS ?=
 
 .PHONY: demo test check docs bench fetch format lint types generated clean
 
-demo: fetch
-	cd examples/zoo && $(AXBUILD) build //mobilenet:axmodel
-	cd examples/zoo && $(AXBUILD) test //mobilenet:check //mobilenet:equal
+# The paths that axbuild prints are seen from the workspace, where it runs; those at the end, from here.
+demo:
+	@echo "The first time this downloads about 350 MB into this folder and takes two to four minutes; later, seconds."
+	@$(MAKE) --no-print-directory fetch
+	cd $(ZOO) && $(AXBUILD) test //mobilenet:check //mobilenet:equal
+	cd $(ZOO) && $(AXBUILD) build //mobilenet:axmodel //mobilenet:precision
+	@echo
+	@echo "The compiled model: $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
+	@echo "Its BUILD file:     $(ZOO)/mobilenet/BUILD.toml"
+	@echo "What it holds:      $(VENV)/bin/axbuild inspect $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
 
 test: $(VENV)/dev.stamp fetch
 	$(RUN) -m pytest $(PYTEST_ARGS)
@@ -38,12 +46,12 @@ generated: $(VENV)/dev.stamp
 
 bench: fetch
 	$(RUN) benchmarks/mobilenet.py
-	cd examples/zoo && $(AXBUILD) build //mobilenet:axmodel //digits:axmodel
+	cd $(ZOO) && $(AXBUILD) build //mobilenet:axmodel //digits:axmodel
 	$(RUN) benchmarks/quantisation.py
 	$(RUN) benchmarks/graph_scale.py --packages 100 --peers ninja,make,doit,bazel
 
 fetch: $(VENV)/base.stamp
-	$(RUN) examples/zoo/tools/fetch.py
+	$(RUN) $(ZOO)/tools/fetch.py
 
 # The package is installed in place with the build tools of the environment, so that these are pinned as well.
 $(VENV)/base.stamp: constraints.txt pyproject.toml
@@ -58,4 +66,4 @@ $(VENV)/dev.stamp: $(VENV)/base.stamp
 	touch $@
 
 clean:
-	rm -rf $(VENV) examples/zoo/fetched examples/zoo/cache examples/zoo/axbuild-out
+	rm -rf $(VENV) $(ZOO)/fetched $(ZOO)/cache $(ZOO)/axbuild-out

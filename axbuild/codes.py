@@ -76,6 +76,12 @@ CODES: dict[str, tuple[int, str]] = {
     "AX334": (USER_ERROR, "an .npy file is damaged or does not fit the model's input"),
     "AX335": (USER_ERROR, "a calibration set is empty, mixed, or meant for an input that is not there"),
     "AX336": (USER_ERROR, "files of a calibration set are left out (a warning)"),
+    "AX337": (USER_ERROR, "a set has fewer samples than asked for (a warning)"),
+    "AX338": (USER_ERROR, "samples that are the same as others (a warning)"),
+    "AX339": (USER_ERROR, "samples that hold one value only (a warning)"),
+    "AX340": (USER_ERROR, "pictures that were turned or converted (a warning)"),
+    "AX341": (USER_ERROR, "pictures that use few of 256 values (a warning)"),
+    "AX342": (USER_ERROR, "mean and std that are not in units of pixels (a warning)"),
     "AX400": (USER_ERROR, "a compiled program is damaged or contradicts itself"),
     "AX401": (USER_ERROR, "an input of a simulation is missing, unknown, or of another shape or dtype"),
     "AX402": (USER_ERROR, "a chip or npu_mode that the reference NPU has no preset for"),
@@ -96,6 +102,9 @@ CODES: dict[str, tuple[int, str]] = {
     "AX455": (USER_ERROR, "shapes that a quantised operator cannot take"),
     "AX457": (USER_ERROR, "no such element type"),
     "AX456": (USER_ERROR, "an operator unknown to the quantised model"),
+    "AX470": (USER_ERROR, "a float and a quantised model that cannot be measured side by side"),
+    "AX471": (USER_ERROR, "`logits` of a precision check names no output, or must name one"),
+    "AX472": (USER_ERROR, "a precision check measures on samples that calibrated the model (a warning)"),
     "AX480": (USER_ERROR, "a compiled model is damaged, or is none"),
     "AX481": (USER_ERROR, "a compiled model is of another toolchain or backend"),
     "AX482": (USER_ERROR, "a run of a compiled model has wrong names, shapes, dtypes or values"),
@@ -113,6 +122,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX507": (BUILD_FAILED, "an output's path cannot stand in the target's folder"),
     "AX508": (BUILD_FAILED, "a verdict that cannot be judged"),
     "AX509": (BUILD_FAILED, "building again gave other bytes"),
+    "AX510": (USER_ERROR, "a source file is a Git LFS pointer"),
     "AX550": (BUILD_FAILED, "a stage failed with an unexpected error"),
     "AX551": (BUILD_FAILED, "the process of a stage was killed"),
     "AX552": (BUILD_FAILED, "a stage ran longer than it may"),
@@ -125,6 +135,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX559": (USER_ERROR, "a stage imports a module of no installed distribution"),
     "AX560": (BUILD_FAILED, "an input changed while the build ran"),
     "AX561": (INTERRUPTED, "an action was stopped because the build was"),
+    "AX562": (TOOL_FAILED, "a stage of axbuild's own failed with an unexpected error; this is a defect to report"),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
     "AX901": (TOOL_FAILED, "the disk of the cache is full"),
     "AX902": (TOOL_FAILED, "the cache cannot be written"),
@@ -141,6 +152,12 @@ CODES: dict[str, tuple[int, str]] = {
     "AX951": (TOOL_FAILED, "the cache is in use"),
     "AX952": (TOOL_FAILED, "what there is to say cannot be written"),
 }
+
+
+def worse(one: int, other: int) -> int:
+    """Of two exit codes the one a command ends with: a failure of the tool says more than a mistake in the input, and
+    that more than an action or a check that failed for it."""
+    return max(one, other)
 
 
 def exit_code_of(code: str) -> int:

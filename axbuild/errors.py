@@ -76,3 +76,16 @@ class AxWarning(UserWarning):
         super().__init__(f"warning {code}: {sentence}")
         self.code = code
         self.sentence = sentence
+
+
+class AxNote(AxWarning):
+    """What a stage has to say at the end of a build and that is no warning: a diagnostic without a code."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("", sentence)
+
+
+def lfs_hint(content: bytes) -> str:
+    """What to do where a file's content is only Git's pointer to it; "" where it is the file itself."""
+    pointer = content.startswith(b"version https://git-lfs.github.com/spec/")
+    return "it is a Git LFS pointer, not the file itself: run `git lfs pull`" if pointer else ""

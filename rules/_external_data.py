@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, lfs_hint
 from axbuild.workspace.disk import FILE, Disk, join, kind, parent
 
 _WINDOW = 4096
@@ -34,8 +34,8 @@ _FIELDS = {
 class NotOnnx(AxError):
     code = "AX112"
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path} is not a readable ONNX model: {reason}")
+    def __init__(self, path: str, reason: str, hint: str = "") -> None:
+        super().__init__(f"{path} is not a readable ONNX model: {reason}", hint=hint)
 
 
 class BadExternalData(AxError):
@@ -73,7 +73,8 @@ def _locations(disk: Disk, path: str) -> set[str]:
                 raise _Malformed("it has no graph")
             return locations
     except _Malformed as error:
-        raise NotOnnx(path, str(error)) from None
+        with disk.open(path) as file:
+            raise NotOnnx(path, str(error), lfs_hint(file.read(_WINDOW))) from None
 
 
 class _Malformed(Exception):

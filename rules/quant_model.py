@@ -128,6 +128,8 @@ def decode(plan: Plan, key: str, samples: Samples, model: FloatModel) -> BoundSa
             "format": samples.format,
             "size": samples.size,
             "tensor_format": samples.tensor_format,
+            "mean": samples.mean,
+            "std": samples.std,
         },
     )
     return BoundSamples(decoded.only, samples.format, samples.tensor_format, samples.mean, samples.std)

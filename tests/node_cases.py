@@ -5,28 +5,34 @@ import importlib
 import numpy as np
 import onnx
 import onnx.backend.test.case.node as node_cases
+import onnx_ir as ir
 from onnx import numpy_helper
 
+from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import OPS
 
-COMPUTED = {"Add": 2, "MatMul": 2, "Concat": 9}
-"""inputs that stay activations; those of other ops but the first become constants"""
+COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
+    "Gather": [1]
+}
+"""inputs that stay activations, the first one elsewhere; the others become constants"""
+LEFT_OUT = {"LayerNormalization": 1}
+"""outputs from there on are left out"""
 
 
 def _collected():
-    for name in OPS:
-        importlib.import_module(f"{node_cases.__name__}.{name.lower()}")
+    with np.errstate(divide="ignore"):
+        for name in OPS:
+            importlib.import_module(f"{node_cases.__name__}.{name.lower()}")
     return {case.name: case for case in node_cases._NodeTestCases}
 
 
-COLLECTED = _collected()
-OWN = [(op, name) for op in OPS.values() for name in op.cases]
-OTHERS = [
-    (op, name)
-    for op in OPS.values()
-    for name, case in COLLECTED.items()
-    if name not in op.cases and [node.op_type for node in case.model.graph.node] == [op.onnx]
-]
+def _ordinary(case) -> bool:
+    """Whether the case has neither sequences nor optional values, and elements to compute with."""
+    values = (*case.model.graph.input, *case.model.graph.output)
+    return all(value.type.HasField("tensor_type") for value in values) and np.size(case.data_sets[0][0][0])
+
+
+COLLECTED = {name: case for name, case in _collected().items() if _ordinary(case)}
 
 
 def settled(name: str):
@@ -36,8 +42,22 @@ def settled(name: str):
     model.CopyFrom(case.model)
     graph = model.graph
     arrays = dict(zip([value.name for value in graph.input], case.data_sets[0][0], strict=True))
-    for value in list(graph.input)[COMPUTED.get(graph.node[0].op_type, 1) :]:
-        graph.initializer.append(numpy_helper.from_array(np.asarray(arrays.pop(value.name)), value.name))
-        graph.input.remove(value)
+    computed = COMPUTED.get(graph.node[0].op_type, (0,))
+    for index, value in enumerate(list(graph.input)):
+        if index not in computed:
+            graph.initializer.append(numpy_helper.from_array(np.asarray(arrays.pop(value.name)), value.name))
+            graph.input.remove(value)
+    kept = LEFT_OUT.get(graph.node[0].op_type, len(graph.output))
+    del graph.output[kept:], graph.node[0].output[kept:]
     graph.node[0].name = "node"
-    return model, arrays, case.data_sets[0][1]
+    return model, arrays, case.data_sets[0][1][:kept]
+
+
+def _taken(name: str) -> bool:
+    return not without_integer_form(ir.from_proto(settled(name)[0]).graph[0])
+
+
+NAMES = {name for name, case in COLLECTED.items() if [node.op_type in OPS for node in case.model.graph.node] == [True]}
+OWN = sorted({name for op in OPS.values() for name in op.cases} | {name for name in NAMES if _taken(name)})
+"""those that have an integer form, or whose op says so"""
+OTHERS = sorted(NAMES.difference(OWN))

@@ -63,6 +63,9 @@ class Quantised:
             values[node.output[0]] = oracle(kind, *(values[name] for name in inputs))
         return [values[output.name] for output in self.model.graph.output]
 
+    def nodes(self, op_type: str) -> list[onnx.NodeProto]:
+        return [node for node in self.model.graph.node if node.op_type == op_type]
+
     def kinds(self) -> list[str]:
         """op types between the borders, in order"""
         return [n.op_type for n in self.model.graph.node if n.op_type not in ("AxQuantizeLinear", "AxDequantizeLinear")]

@@ -14,11 +14,11 @@ from axbuild.engine.code.platform import float_platform
 from axbuild.engine.run.claims import FOLDER
 from axbuild.engine.run.resources import machine_cpus, machine_memory_gb
 from axbuild.errors import AxError
-from axbuild.report.style import Style
+from axbuild.report.rule_page import rule_text
 from axbuild.version import __version__
-from axbuild.workspace.attributes import shown
 from axbuild.workspace.rule import Rule
-from axbuild.workspace.workspace import Workspace
+from axbuild.workspace.rulepack import load_rules
+from axbuild.workspace.workspace import NoWorkspace, Workspace
 
 
 class NoSuchRule(AxError):
@@ -35,15 +35,11 @@ class NoSuchRule(AxError):
 @json_option
 @config_option
 def command(rule: str | None, as_json: bool, config: tuple[str, ...]) -> int:
-    """Show the workspace, its cache and settings; or, with the name of a RULE, its attributes and their defaults."""
-    workspace = here(config)
+    """Show the workspace, its cache and settings; or, with the name of a RULE, what may be written in its tables."""
     if rule is not None:
-        known = workspace.rules.rules
-        if rule not in known:
-            raise NoSuchRule(rule, sorted(known))
-        _print_rule(known[rule])
+        print(rule_text(rule_named(rule), sys.stdout))
         return 0
-    facts = _facts(workspace)
+    facts = _facts(here(config))
     if as_json:
         print(json.dumps(facts))
     else:
@@ -81,11 +77,12 @@ def _text(name: str, value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def _print_rule(rule: Rule) -> None:
-    style = Style(sys.stdout)
-    print(f"{style('bold', rule.name)}: {rule.about}\n")
-    for name, attribute in rule.attributes.items():
-        default = "required" if attribute.required else f"default {shown(attribute.default)}"
-        if attribute.default is None and not attribute.required:
-            default = "optional"
-        print(f"  {style('cyan', name)} ({default})\n      {attribute.about}")
+def rule_named(name: str) -> Rule:
+    """A rule of the workspace around the current folder, elsewhere a standard one."""
+    try:
+        known = here().rules.rules
+    except NoWorkspace:
+        known = load_rules(None).rules
+    if name not in known:
+        raise NoSuchRule(name, sorted(known))
+    return known[name]

@@ -55,12 +55,12 @@ class Replay:
         return [began, *said, *targets, *tests, BuildFinished(0, counts, _SECONDS, end.outputs)]
 
 
-def texts_of(events: list[Event], jobs: int) -> dict[str, bytes]:
+def texts_of(events: list[Event], jobs: int, base: str = "") -> dict[str, bytes]:
     """Every form in which the answer may be asked for, with marks for the build's id, time, jobs and seconds."""
     found: dict[str, bytes] = {"jobs": str(jobs).encode()}
     for suffix, out in (("", io.StringIO()), (" coloured", _Terminal())):
         said = type(out)()
-        renderer, summary = PlainRenderer(said), Summary()
+        renderer, summary = PlainRenderer(said), Summary(base=base)
         for event in events:
             renderer(event)
             summary(event)
@@ -83,6 +83,6 @@ def _marked(text: str) -> bytes:
     return compress(start.replace(str(_SECONDS), form.SECONDS.decode()).encode(), 1)
 
 
-def keep_answer(found: form.Found, replay: Replay, watched: Watched) -> None:
-    """Write the snapshot of a build that has succeeded."""
-    keep(found.file, found.identity, watched, texts_of(replay.events(watched.graph), watched.jobs))
+def keep_answer(found: form.Found, replay: Replay, watched: Watched, base: str) -> None:
+    """Write the snapshot of a build that has succeeded; base: as in `Summary`."""
+    keep(found.file, found.identity, watched, texts_of(replay.events(watched.graph), watched.jobs, base))

@@ -109,8 +109,9 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
 
             listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
         report = build(request, *listeners)
+        summary.base = report.base
         if found is not None and report.watched is not None:
-            keep_answer(found, replay, report.watched)
+            keep_answer(found, replay, report.watched, report.base)
         with quiet_pipes():
             _tell(summary, options)
     if options.check_reproducible and report.exit_code == 0 and not options.dry_run:
@@ -121,8 +122,8 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
 
 
 def _tell(summary: Summary, options: Options) -> None:
-    for error in summary.untold():
-        print(Style(sys.stderr)("red", str(error)), file=sys.stderr)
+    for error in summary.errors_text():
+        print(Style(sys.stderr)("red", error), file=sys.stderr)
     text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
     if text and (options.as_json or not options.quiet):
         print(text, flush=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from axbuild.engine.records.events import ActionFinished, Event
 from axbuild.engine.records.history import History
 from axbuild.engine.records.made import Made
 from axbuild.engine.records.why import Why, why
-from axbuild.graph.targets import load
+from axbuild.graph.targets import TargetGraph, load
 from axbuild.report.reasons import why_text
 from axbuild.report.style import quiet_pipes
 from axbuild.workspace.workspace import Workspace
@@ -38,8 +40,23 @@ def command(targets: tuple[str, ...], as_json: bool, config: tuple[str, ...]) ->
     found = why(History(workspace.state_dir / "builds"), targets, set(graph.requested), set(graph.targets))
     pending = _pending(targets, start, config)
     with quiet_pipes():
-        print(json.dumps(_record(found, pending)) if as_json else why_text(found, pending, sys.stdout))
+        print(
+            json.dumps(_record(found, pending))
+            if as_json
+            else why_text(found, pending, sys.stdout, partial(_where, workspace, graph))
+        )
     return 0
+
+
+def _where(workspace: Workspace, graph: TargetGraph, label: str, parameter: str) -> str:
+    """Where a parameter is written: an attribute of the target itself, or of one that it names."""
+    target = graph.targets.get(label)
+    words = re.findall(r"[a-z_]+", parameter)
+    for one in [] if target is None else [target, *(graph.targets[needed] for needed in target.labels)]:
+        for word in words:
+            if word in one.given():
+                return str(workspace.packages.place(one, word))
+    return ""
 
 
 def _pending(patterns: tuple[str, ...], start: Path, config: tuple[str, ...]) -> list[ActionFinished]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of
+from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of, worse
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
 from axbuild.engine.noop.partial import PartialBuild
@@ -44,8 +44,8 @@ from axbuild.engine.run.world import LocalWorld
 from axbuild.engine.workers.local import Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
-from axbuild.graph.layout import lay_out
-from axbuild.graph.targets import load
+from axbuild.graph.layout import lay_out_sound
+from axbuild.graph.targets import survey
 from axbuild.store.faults import BlobLost
 from axbuild.store.results import LOST_ROW
 from axbuild.store.statcache import StatCache
@@ -96,6 +96,8 @@ class Report:
     exit_code: int = 0
     actions: dict[ActionId, ActionFinished] = field(default_factory=dict)
     errors: list[AxError] = field(default_factory=list)
+    base: str = ""
+    """the way from where the request was made to the workspace's root: "" or "../" and so on"""
     watched: Watched | None = None
     """What the answer rests on; None where that cannot be told, or something failed."""
 
@@ -109,9 +111,11 @@ def build(request: Request, *listeners: Listener) -> Report:
 class _Build:
     def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
         self.request, self.workspace = request, workspace
-        self.report = Report()
+        package = workspace.package_of(request.start)
+        self.report = Report(base="../" * len(package.split("/")) if package else "")
         self.outputs: dict[str, list[str]] = {}
         self.longest: tuple[dict[str, Any], ...] = ()
+        self.unbuilt = 0
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
         self.losses: list[tuple[str, str]] = []
@@ -156,7 +160,9 @@ class _Build:
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
             self.stream.emit(
-                BuildFinished(self.report.exit_code, counts, seconds, self._all_outputs(), records, self.longest)
+                BuildFinished(
+                    self.report.exit_code, counts, seconds, self._all_outputs(), records, self.longest, self.unbuilt
+                )
             )
             if self.request.part and not self.report.exit_code:
                 self.request.part.mend(self.report.actions, self.report.watched)
@@ -220,14 +226,21 @@ class _Build:
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)
-        self.report.exit_code = self.report.exit_code or exit_code_of(error.code)
+        self.report.exit_code = worse(self.report.exit_code, exit_code_of(error.code))
 
     def _build(self, store: Store, workers: Workers) -> None:
         part = self.request.part
         patterns = part.labels if part else self.request.patterns
-        graph = load(self.workspace, patterns, self.workspace.package_of(self.request.start))
-        layout = {target.label: target for target in lay_out(graph)}
-        requested = [layout[label] for label in _without_suites(graph.requested, layout)]
+        graph = survey(self.workspace, patterns, self.workspace.package_of(self.request.start))
+        layout = {target.label: target for target in lay_out_sound(graph, graph.losses)}
+        sound = [label for label in graph.requested if label in layout]
+        for error in graph.losses.ranked():
+            self._failed(error)
+        if graph.losses:
+            self.unbuilt = graph.unbuilt + len(graph.requested) - len(sound)
+            if not self.request.keep_going or not sound:
+                return
+        requested = [layout[label] for label in _without_suites(sound, layout)]
         if self.request.tests_only:
             requested = [target for target in requested if target.verdicts]
             if not requested:
@@ -250,7 +263,7 @@ class _Build:
                 self._failed(error)
             placed = self._hand_over(scheduler, world, requested, verdicts)
             if verdicts.failed:
-                self.report.exit_code = self.report.exit_code or BUILD_FAILED
+                self.report.exit_code = worse(self.report.exit_code, BUILD_FAILED)
             if self.request.watch and not self.report.exit_code:
                 self._watch(scheduler, world, goals, placed)
             if part:

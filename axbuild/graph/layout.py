@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from axbuild.errors import AxError, Place
 from axbuild.graph.actions import TargetActions
+from axbuild.graph.losses import Losses
 from axbuild.graph.plan import Plan
 from axbuild.graph.targets import TargetGraph
 from axbuild.workspace.artifact import Artifact, Tree, file_name, is_tree
 from axbuild.workspace.attributes import Companions
 from axbuild.workspace.confined import Unwatched, confined
-from axbuild.workspace.packages import Target
+from axbuild.workspace.packages import Mistakes, Target, raise_all
 from axbuild.workspace.providers import Files
 from axbuild.workspace.rulepack import raised_in
 from axbuild.workspace.settled import Settled
@@ -33,12 +37,47 @@ class RuleFailed(AxError):
         )
 
 
+_FAILURES = (Exception, SystemExit, Unwatched)
+"""the ways in which a rule may end"""
+
+
+class Defect(AxError):
+    """A standard rule that fails for a target in a way it has no sentence for."""
+
+    code = "AX900"
+
+    def __init__(self, target: Target, error: BaseException) -> None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+        sentence = f"rule {target.rule} failed for {target.label}: {type(error).__name__}: {error} ({where})"
+        super().__init__(sentence, hint="this is a defect of axbuild; please report the line above")
+
+
 def lay_out(graph: TargetGraph) -> list[TargetActions]:
-    """The actions of every target of the graph, dependencies first; reads attributes and providers only."""
+    """The actions of every target of the graph, dependencies first; reads attributes and providers only.
+
+    Raises what is wrong with any of them.
+    """
+    losses = Losses()
+    done = lay_out_sound(graph, losses)
+    losses.raise_all()
+    return done
+
+
+def lay_out_sound(graph: TargetGraph, losses: Losses) -> list[TargetActions]:
+    """As `lay_out`, and what is wrong goes to `losses`, with the targets that are lost to it."""
     done: dict[str, TargetActions] = {}
     with confined(graph.workspace.root / "rules"):
         for target in graph.targets.values():
-            done[target.label] = _TargetLayout(graph, target, done).run()
+            if losses.follow(target.label, target.labels):
+                continue
+            try:
+                done[target.label] = _TargetLayout(graph, target, done).run()
+            except Mistakes as several:
+                for error in several.errors:
+                    losses.add(error, target.label)
+            except AxError as error:
+                losses.add(error, target.label)
     return list(done.values())
 
 
@@ -49,36 +88,43 @@ class _TargetLayout:
         self._graph = graph
         self._target = target
         self._done = done
+        self._rule = graph.workspace.rules.rules[target.rule]
         self._attribute = ""
 
     def run(self) -> TargetActions:
-        target = self._target
-        workspace = self._graph.workspace
-        rule = workspace.rules.rules[target.rule]
-        settled: dict[str, Any] = {}
+        target, packages = self._target, self._graph.workspace.packages
+        settled = self._settled()
+        plan = Plan(target.label, target.rule, self._done)
+        place = partial(packages.place, target)
+        t = Settled(target.label, settled, target.values, target.given(), place)
         try:
-            for name, attribute in rule.attributes.items():
-                self._attribute = name
-                settled[name] = attribute.settle(target.values.get(name, attribute.default), self)
-            self._attribute = ""
-            plan = Plan(target.label, target.rule, self._done)
-            t = Settled(
-                target.label,
-                settled,
-                target.values,
-                target.given(),
-                lambda name: workspace.packages.place(target, name),
-            )
-            return plan.finished(rule.lay_out(t, plan))
-        except AxError as error:
+            return plan.finished(self._rule.lay_out(t, plan))
+        except _FAILURES as error:
+            told = self._told(error, "")
+            raise told from (None if told is error else error)
+
+    def _settled(self) -> dict[str, Any]:
+        """What the rule sees of each attribute; raises what is wrong with any of them."""
+        settled: dict[str, Any] = {}
+        faults: list[AxError] = []
+        for name, attribute in self._rule.attributes.items():
+            self._attribute = name
+            try:
+                settled[name] = attribute.settle(self._target.values.get(name, attribute.default), self)
+            except _FAILURES as error:
+                faults.append(self._told(error, name))
+        raise_all(faults)
+        return settled
+
+    def _told(self, error: BaseException, attribute: str) -> AxError:
+        """The error with its place. A rule of the workspace is its author's to mend; in ours it is a defect of ours."""
+        workspace, target = self._graph.workspace, self._target
+        if isinstance(error, AxError):
             if error.place is None:
-                error.place = workspace.packages.place(target, self._attribute)
-            raise
-        except (Exception, SystemExit, Unwatched) as error:
-            # A rule of the workspace is its author's to mend; in the standard ones it is a defect of ours.
-            if (place := raised_in(workspace.root / "rules", error)) is None:
-                raise
-            raise RuleFailed(target.rule, target.label, error, place) from error
+                error.place = workspace.packages.place(target, attribute)
+            return error
+        place = raised_in(workspace.root / "rules", error)
+        return RuleFailed(target.rule, target.label, error, place) if place else Defect(target, error)
 
     def provider(self, label: str, types: tuple[type, ...]) -> Any:
         """The provider of a dependency, which must be of one of the types (any, if there are none)."""

@@ -1,7 +1,8 @@
 """How long a build will still take, from how long its actions took when they last ran here.
 
-Actions without a history are taken to be as long as the average of those that have run. What comes out unchanged
-spares what follows, so the figure is rather too high than too low.
+Where most of what is left has no history, nothing is said: the first actions of a build are the short ones, and their
+average promised a second for twenty. What comes out unchanged spares what follows, so the figure is rather too high
+than too low.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from axbuild.engine.records.events import ActionFinished, BuildStarted, Event, T
 from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.workspace.artifact import ActionId
+
+KNOWN_SHARE = 0.8
+"""of the actions that are left, how many must have run here before"""
 
 
 class Forecast:
@@ -53,9 +57,11 @@ class Forecast:
         self._left |= {id_: self._seconds[id_] for id_ in self._of_label[label] if id_ not in self._done}
 
     def seconds_left(self, board: Board, now: float) -> float | None:
-        """`now`: seconds since the build began. None while nothing is known."""
+        """`now`: seconds since the build began. None while too little is known."""
         left = max(board.total - board.done, len(board.running))
         known = self._left
+        if len(known) < KNOWN_SHARE * left:
+            return None
         mean = self._spent / self._ran if self._ran else sum(known.values()) / len(known) if known else None
         if mean is None or not left:
             return None

@@ -56,7 +56,7 @@ class Lines:
                     yield f"{_name(event)} {style('dim', event.reason)}"
             case ActionFinished() if not wanted.quiet:
                 yield from self._ended(event, board)
-            case Diagnostic() if not wanted.quiet:
+            case Diagnostic() if event.code and not wanted.quiet:
                 where = f"{event.label} {event.action}: " if event.label else ""
                 yield f"{where}{style('yellow', f'warning {event.code}')}: {event.sentence}"
             case LockAwaited() if not wanted.quiet:

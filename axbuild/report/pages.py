@@ -26,6 +26,7 @@ ORDER = (
     "axmodel",
     "npu_subgraph",
     "check",
+    "precision_check",
     "test_suite",
     "filegroup",
     "alias",

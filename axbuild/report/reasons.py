@@ -48,11 +48,19 @@ class Sheet:
         return "\n".join(self._lines)
 
 
-def why_text(found: Why, pending: Sequence[ActionFinished], out: TextIO) -> str:
+Where = Callable[[str, str], str]
+"""(label, parameter) -> file:line of the attribute behind it, "" where there is none"""
+
+
+def nowhere(_label: str, _parameter: str) -> str:
+    return ""
+
+
+def why_text(found: Why, pending: Sequence[ActionFinished], out: TextIO, where: Where = nowhere) -> str:
     """The last build's actions by target, and below them what an edit since then would make run."""
     page = Sheet(out)
     page.add(f"build {found.record.number}, {clock(found.record.time)}: {found.record.command}", colour="bold")
-    _first_causes(page, [(r.event, Cause(**cause)) for r in found.reasons for cause in r.event.causes])
+    _first_causes(page, [(r.event, Cause(**cause)) for r in found.reasons for cause in r.event.causes], where)
     width = _width(reason.event.action for reason in found.reasons)
     for label, reasons in _by_target(found.reasons, lambda reason: reason.event.label):
         page.add()
@@ -79,12 +87,13 @@ def _by_target(rows: Sequence[Row], label_of: Callable[[Row], str]) -> list[tupl
     return [(label, [row for row in rows if label_of(row) == label]) for label in sorted(last, key=last.__getitem__)]
 
 
-def _first_causes(page: Sheet, causes: Sequence[tuple[ActionFinished, Cause]]) -> None:
+def _first_causes(page: Sheet, causes: Sequence[tuple[ActionFinished, Cause]], where: Where = nowhere) -> None:
     """What moved of its own, once: everything else follows from it."""
     who: dict[str, list[ActionFinished]] = {}
     for event, cause in causes:
         if is_first(cause):
-            who.setdefault(told(event, cause), []).append(event)
+            place = where(event.label, cause.name) if cause.what == "parameter" else ""
+            who.setdefault(f"{told(event, cause)}{f' at {place}' if place else ''}", []).append(event)
     if not who:
         return
     page.add()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO, TypeVar
 
 from axbuild.codes import INTERRUPTED
@@ -27,16 +28,22 @@ MOST_PATHS = 12
 MOST_TARGETS = 20
 MOST_LINKS = 5
 MOST_NAMES = 10
+MOST_ERRORS = 20
 _PATH_SECONDS, _SHARE = 0.5, 0.05
 """how long a critical path must be to be told of, and which share of it a link to be named"""
 
 
 class Summary:
-    """Folds a build; `text` for people, `record` for `--json`. whole: cut nothing short."""
+    """Folds a build; `text` for people, `record` for `--json`. whole: cut nothing short.
 
-    def __init__(self, *, whole: bool = False) -> None:
+    base: the way from where the user stands to the workspace's root, for the paths that people see.
+    """
+
+    def __init__(self, *, whole: bool = False, base: str = "") -> None:
         self._whole = whole
+        self.base = base
         self.warnings = 0
+        self.notes: defaultdict[str, list[str]] = defaultdict(list)
         self.tests: list[TestResult] = []
         self.told: set[str] = set()
         self.failed: list[ActionFinished] = []
@@ -50,6 +57,8 @@ class Summary:
         match event:
             case BuildStarted():
                 self.started = event
+            case Diagnostic(code=""):
+                self.notes[event.label].append(event.sentence)
             case Diagnostic():
                 self.warnings += 1
             case TestResult():
@@ -71,7 +80,9 @@ class Summary:
         if self.command != "test":
             lines += self._files(style, end)
         lines += self._failed(style)
-        if any(end.counts.values()) or not end.errors:
+        if end.unbuilt and not any(end.counts.values()):
+            lines.append(f"{style('red', 'failed')}: nothing built; {self._mistakes(end)}")
+        elif any(end.counts.values()) or not end.errors:
             lines.append(self._plan(end) if self.dry_run else self._counts(style, end))
         lines += self._longest(style, end)
         return "\n".join(lines)
@@ -81,11 +92,14 @@ class Summary:
         outputs = {label: paths for label, paths in end.outputs.items() if paths}
         for label, paths in self._some(list(outputs.items()), MOST_TARGETS):
             lines.append(style("bold", label))
-            lines += [f"  {path}" for path in self._some(paths, MOST_PATHS)]
+            lines += [f"  {self.base}{path}" for path in self._some(paths, MOST_PATHS)]
             if len(paths) > MOST_PATHS and not self._whole:
                 lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
+            lines += [f"  {note}" for note in self.notes[label]]
         if len(outputs) > MOST_TARGETS and not self._whole:
-            lines.append(style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {FOLDER}/"))
+            lines.append(
+                style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {self.base}{FOLDER}/")
+            )
         return lines
 
     def _some(self, items: Sequence[Item], most: int) -> Sequence[Item]:
@@ -119,6 +133,18 @@ class Summary:
         records = self.finished.errors if self.finished else ()
         return [AxError.from_record(record) for record in records if record["sentence"] not in self.told]
 
+    def errors_text(self) -> Iterator[str]:
+        """The errors that no line has told yet; of many the first, which are the most useful ones."""
+        errors = self.untold()
+        yield from map(str, self._some(errors, MOST_ERRORS))
+        if len(errors) > MOST_ERRORS and not self._whole:
+            yield f"and {len(errors) - MOST_ERRORS} more mistakes, which --verbose tells too"
+
+    def _mistakes(self, end: BuildFinished) -> str:
+        found = len(self.untold())
+        keep = "1 mistake keeps" if found == 1 else f"{found} mistakes keep"
+        return f"{keep} {end.unbuilt} target{'s' if end.unbuilt > 1 else ''} from being built"
+
     @property
     def dry_run(self) -> bool:
         return self.started is not None and self.started.dry_run
@@ -147,6 +173,8 @@ class Summary:
             parts.append(style("red", f"{counts['failed']} failed"))
         if counts["skipped"]:
             parts.append(f"{counts['skipped']} skipped")
+        if end.unbuilt:
+            parts.append(style("red", self._mistakes(end)))
         if self.tests:
             passed = sum(test.passed for test in self.tests)
             parts.append(f"{passed} of {len(self.tests)} checks passed")
@@ -171,8 +199,10 @@ class Summary:
             "seconds": end.seconds,
             "counts": end.counts,
             "outputs": end.outputs,
+            "notes": {label: self.notes[label] for label in end.outputs if self.notes[label]},
             "tests": tests,
             "errors": list(end.errors),
+            "unbuilt": end.unbuilt,
             "critical_path": list(end.critical_path),
         }
 

@@ -38,9 +38,21 @@ Companions = Callable[[Any, str], "list[str]"]
 """(disk, path of a file) -> paths of the files that belong to it, all relative to the workspace root."""
 
 
+def closest(word: str, known: Iterable[str]) -> str:
+    """What was probably meant, "" where nothing is close. Another number is another thing and no slip: AX620A is not
+    AX650A."""
+    alike = {name.lower(): name for name in known if _digits(name) == _digits(word)}
+    close = difflib.get_close_matches(word.lower(), list(alike), n=1)
+    return alike[close[0]] if close else ""
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean '{close[0]}'?" if close else ""
+    close = closest(word, known)
+    return f"did you mean '{close}'?" if close else ""
 
 
 def shown(value: Any) -> str:

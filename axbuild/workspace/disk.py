@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 from axbuild.errors import AxError, Place
 
 FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK = "file", "folder", "linked folder", "broken link"
+SPECIAL = "pipe, socket or device"
 
 BUILD_FILE = "BUILD.toml"
 """what makes a folder a package"""
@@ -57,7 +58,7 @@ def join(folder: str, name: str) -> str:
 
 
 def kind(disk: Disk, path: str) -> str | None:
-    """FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK, or None where nothing is there."""
+    """FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK, SPECIAL, or None where nothing is there."""
     if not path:
         return FOLDER
     folder, _, name = path.rpartition("/")
@@ -97,7 +98,7 @@ def scan(folder: str) -> dict[str, str]:
     """Names of a folder's entries -> their kind; empty where there is no such folder."""
     try:
         with os.scandir(folder or ".") as entries:
-            return {entry.name: found for entry in entries if (found := _kind_of(entry))}
+            return {entry.name: _kind_of(entry) for entry in entries}
     except (FileNotFoundError, NotADirectoryError):
         return {}
 
@@ -168,7 +169,7 @@ def _unreadable(path: str, error: OSError) -> Unreadable:
     return Unreadable(path, (error.strerror or str(error)).lower())
 
 
-def _kind_of(entry: os.DirEntry[str]) -> str | None:
+def _kind_of(entry: os.DirEntry[str]) -> str:
     if entry.is_symlink():
         try:
             return LINKED_FOLDER if entry.is_dir() else FILE if entry.is_file() else BROKEN_LINK
@@ -176,7 +177,7 @@ def _kind_of(entry: os.DirEntry[str]) -> str | None:
             return BROKEN_LINK
     if entry.is_dir():
         return FOLDER
-    return FILE if entry.is_file() else None
+    return FILE if entry.is_file() else SPECIAL
 
 
 class MemoryDisk:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from axbuild.errors import AxError, Place
@@ -55,6 +55,24 @@ class DuplicateName(AxError):
         super().__init__(f"{label} is declared already, at {first}", place=place)
 
 
+class Mistakes(AxError):
+    """Several mistakes found in one look, the most useful first; the code is the first one's."""
+
+    def __init__(self, errors: tuple[AxError, ...]) -> None:
+        first = errors[0]
+        super().__init__(first.sentence, place=first.place, hint=first.hint, code=first.code)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
+
+
+def raise_all(errors: Iterable[AxError]) -> None:
+    """Nothing where there is none, the mistake itself where there is one."""
+    if found := tuple(errors):
+        raise found[0] if len(found) == 1 else Mistakes(found)
+
+
 class NoPackage(AxError):
     code = "AX201"
 
@@ -80,6 +98,20 @@ class Target:
         return frozenset(list(self.values)[: self.own])
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a BUILD file declares: targets by name, in the file's order of rules.
+
+    faults: its mistakes. broken: names of targets that have one -> its place in `faults`. whole: whether the name of
+    every target is known.
+    """
+
+    targets: dict[str, Target]
+    faults: tuple[AxError, ...] = ()
+    broken: dict[str, int] = field(default_factory=dict)
+    whole: bool = True
+
+
 class Packages:
     """The packages of a workspace by name (path from the root), parsed when first asked for."""
 
@@ -95,7 +127,7 @@ class Packages:
         self.ignore = ignore
         self.rules = rules
         self._cache = cache
-        self._parsed: dict[str, dict[str, Target]] = {}
+        self._parsed: dict[str, Package] = {}
         self._defaults = self._settings_defaults(defaults)
 
     def exists(self, package: str) -> bool:
@@ -118,6 +150,12 @@ class Packages:
 
     def targets(self, package: str) -> dict[str, Target]:
         """The targets of a package by name, in the file's order of rules; NoPackage where it has no BUILD file."""
+        found = self.read(package)
+        raise_all(found.faults)
+        return found.targets
+
+    def read(self, package: str) -> Package:
+        """A package with the mistakes in its BUILD file; NoPackage where there is none."""
         known = self._parsed.get(package)
         if known is None:
             if not self.exists(package):
@@ -144,85 +182,133 @@ class Packages:
             return place_in(SETTINGS_FILE, read_text(self._disk, SETTINGS_FILE), ("defaults", target.rule, attribute))
         return place_in(file, text, own)
 
-    def _load(self, package: str) -> dict[str, Target]:
+    def _load(self, package: str) -> Package:
         file = join(package, BUILD_FILE)
-        raw = self._disk.read(file)
-        rows = self._cache.get(package, raw) if self._cache else None
-        if rows is None:
-            rows = self._parse(package, TomlText.of(file, read_text(self._disk, file)))
-            if self._cache:
-                self._cache.put(package, raw, rows)
-        return {
-            name: Target(f"//{package}:{name}", package, rule, index, values, own, tuple(labels))
-            for rule, index, name, values, own, labels in rows
-        }
+        try:
+            raw = self._disk.read(file)
+            rows = self._cache.get(package, raw) if self._cache else None
+            if rows is not None:
+                return Package(_targets(package, rows))
+            _check_package_name(package, file)
+            reader = self._parse(package, TomlText.of(file, read_text(self._disk, file)))
+        except AxError as error:
+            return Package({}, (error,), whole=False)
+        if self._cache and not reader.faults:
+            self._cache.put(package, raw, reader.rows)
+        return Package(_targets(package, reader.rows), tuple(reader.faults), reader.broken, whole=reader.whole)
 
-    def _parse(self, package: str, text: TomlText) -> list[Row]:
-        _check_package_name(package, text.file)
-        defaults = self._file_defaults(package, text)
-        rows: list[Row] = []
-        seen: dict[str, Path] = {}
-        for rule_name, tables in text.data.items():
-            if rule_name == "defaults":
-                continue
-            rule = self.rules.get(rule_name)
-            if rule is None:
-                raise UnknownRule(rule_name, self.rules, text.place((rule_name,)))
-            if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-                place = text.place((rule_name,))
-                raise InvalidToml(f"a target is declared by a [[{rule_name}]] header of its own", place)
-            for index, table in enumerate(tables):
-                row = self._row(package, text, rule, index, table, defaults.get(rule_name, {}))
-                if row[2] in seen:
-                    first = text.place(seen[row[2]])
-                    raise DuplicateName(f"//{package}:{row[2]}", first, text.place((rule_name, index, "name")))
-                seen[row[2]] = (rule_name, index, "name")
-                rows.append(row)
-        for row in rows:
-            self._name_the_rest(package, row, rows)
-        return rows
-
-    def _name_the_rest(self, package: str, row: Row, rows: list[Row]) -> None:
-        """Where an empty list stands for the package's targets of a kind, put their labels there."""
-        for key, attribute in self.rules[row[0]].attributes.items():
-            if isinstance(attribute, Labels) and attribute.rest_of_package and not row[3].get(key):
-                row[3][key] = [
-                    f"//{package}:{other[2]}"
-                    for other in rows
-                    if self.rules[other[0]].gives is attribute.rest_of_package and other is not row
-                ]
-                row[5].extend(label for label in row[3][key] if label not in row[5])
-
-    def _row(
-        self, package: str, text: TomlText, rule: Rule, index: int, table: dict[str, Any], defaults: dict[str, Any]
-    ) -> Row:
-        where: Path = (rule.name, index)
-        name = table.get("name")
-        if name is None:
-            raise MissingAttribute(rule, "name", "the target's name: its label is //package:name", text.place(where))
-        if not isinstance(name, str) or not is_name(name):
-            wrong = WrongValue(f"takes letters, digits and _ . + -, got {shown(name)}")
-            raise WrongAttribute("name", wrong, text.place((*where, "name")))
-        values = _parse_table(rule, {key: item for key, item in table.items() if key != "name"}, package, text, where)
-        own = len(values)
-        values |= {key: item for key, item in defaults.items() if key not in values}
-        labels: dict[str, None] = {}
-        for key, attribute in rule.attributes.items():
-            if key in values:
-                labels.update(dict.fromkeys(attribute.labels(values[key])))
-            elif attribute.required:
-                raise MissingAttribute(rule, key, attribute.about, text.place(where))
-        return [rule.name, index, name, values, own, list(labels)]
-
-    def _file_defaults(self, package: str, text: TomlText) -> dict[str, dict[str, Any]]:
-        found = _parse_defaults(self.rules, text, text.data.get("defaults", {}), package)
-        names = self._defaults.keys() | found.keys()
-        return {name: self._defaults.get(name, {}) | found.get(name, {}) for name in names}
+    def _parse(self, package: str, text: TomlText) -> _Reader:
+        reader = _Reader(self.rules, package, text, self._defaults)
+        reader.read()
+        return reader
 
     def _settings_defaults(self, defaults: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         if not defaults:
             return {}
-        return _parse_defaults(self.rules, TomlText.read(self._disk, SETTINGS_FILE), dict(defaults), None)
+        found, faults = _parse_defaults(self.rules, TomlText.read(self._disk, SETTINGS_FILE), dict(defaults), None)
+        raise_all(fault for _, fault in faults)
+        return found
+
+
+def _targets(package: str, rows: list[Row]) -> dict[str, Target]:
+    return {
+        name: Target(f"//{package}:{name}", package, rule, index, values, own, tuple(labels))
+        for rule, index, name, values, own, labels in rows
+    }
+
+
+class _Reader:
+    """The tables of one BUILD file -> rows. Goes on behind a mistake, so that one look tells of all.
+
+    settings: the defaults of axbuild.toml, by rule.
+    """
+
+    def __init__(
+        self, rules: Mapping[str, Rule], package: str, text: TomlText, settings: Mapping[str, dict[str, Any]]
+    ) -> None:
+        self._rules, self._package, self._text = rules, package, text
+        self.rows: list[Row] = []
+        self.faults: list[AxError] = []
+        self.broken: dict[str, int] = {}
+        self.whole = True
+        found, faults = _parse_defaults(rules, text, text.data.get("defaults", {}), package)
+        self._defaults = {name: settings.get(name, {}) | found.get(name, {}) for name in settings.keys() | found.keys()}
+        self._doubtful = {name: number for number, (name, _) in enumerate(faults)}
+        self.faults += [fault for _, fault in faults]
+
+    def read(self) -> None:
+        seen: dict[str, Path] = {}
+        for rule_name, tables in self._text.data.items():
+            if rule_name == "defaults":
+                continue
+            if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+                place = self._text.place((rule_name,))
+                self.whole = False
+                self.faults.append(InvalidToml(f"a target is declared by a [[{rule_name}]] header of its own", place))
+            elif (rule := self._rules.get(rule_name)) is None:
+                names = [name for table in tables if isinstance(name := table.get("name"), str)]
+                self.broken |= dict.fromkeys(names, len(self.faults))
+                self.faults.append(UnknownRule(rule_name, self._rules, self._text.place((rule_name,))))
+            else:
+                for index, table in enumerate(tables):
+                    self._table(rule, index, table, seen)
+        self.rows = [row for row in self.rows if row[2] not in self.broken]
+        for row in self.rows:
+            self._name_the_rest(row)
+
+    def _table(self, rule: Rule, index: int, table: dict[str, Any], seen: dict[str, Path]) -> None:
+        where: Path = (rule.name, index)
+        name = self._name(rule, table, where)
+        row, faults = self._row(rule, index, table)
+        if name is not None and name in seen:
+            first = self._text.place(seen[name])
+            faults.append(DuplicateName(f"//{self._package}:{name}", first, self._text.place((*where, "name"))))
+        if name is not None:
+            seen.setdefault(name, (*where, "name"))
+            if faults or rule.name in self._doubtful:
+                self.broken.setdefault(name, len(self.faults) if faults else self._doubtful[rule.name])
+            self.rows.append([rule.name, index, name, *row])
+        self.faults += faults
+
+    def _name(self, rule: Rule, table: dict[str, Any], where: Path) -> str | None:
+        name = table.get("name")
+        if isinstance(name, str) and is_name(name):
+            return name
+        self.whole = False
+        if name is None:
+            about = "the target's name: its label is //package:name"
+            self.faults.append(MissingAttribute(rule, "name", about, self._text.place(where)))
+        else:
+            wrong = WrongValue(f"takes letters, digits and _ . + -, got {shown(name)}")
+            self.faults.append(WrongAttribute("name", wrong, self._text.place((*where, "name"))))
+        return None
+
+    def _row(self, rule: Rule, index: int, table: dict[str, Any]) -> tuple[Row, list[AxError]]:
+        """What follows a row's name: values, number of own ones, labels; and what is wrong with them."""
+        where: Path = (rule.name, index)
+        own = {key: item for key, item in table.items() if key != "name"}
+        values, faults = _parse_table(rule, own, self._package, self._text, where)
+        count = len(values)
+        values |= {key: item for key, item in self._defaults.get(rule.name, {}).items() if key not in table}
+        misspelt = {fault.hint for fault in faults if isinstance(fault, UnknownAttribute)}
+        labels: dict[str, None] = {}
+        for key, attribute in rule.attributes.items():
+            if key in values:
+                labels.update(dict.fromkeys(attribute.labels(values[key])))
+            elif attribute.required and key not in table and f"did you mean '{key}'?" not in misspelt:
+                faults.append(MissingAttribute(rule, key, attribute.about, self._text.place(where)))
+        return [values, count, list(labels)], faults
+
+    def _name_the_rest(self, row: Row) -> None:
+        """Where an empty list stands for the package's targets of a kind, put their labels there."""
+        for key, attribute in self._rules[row[0]].attributes.items():
+            if isinstance(attribute, Labels) and attribute.rest_of_package and not row[3].get(key):
+                row[3][key] = [
+                    f"//{self._package}:{other[2]}"
+                    for other in self.rows
+                    if self._rules[other[0]].gives is attribute.rest_of_package and other is not row
+                ]
+                row[5].extend(label for label in row[3][key] if label not in row[5])
 
 
 def _check_package_name(package: str, file: str) -> None:
@@ -236,28 +322,38 @@ def _check_package_name(package: str, file: str) -> None:
 
 def _parse_defaults(
     rules: Mapping[str, Rule], text: TomlText, defaults: Any, package: str | None
-) -> dict[str, dict[str, Any]]:
-    found = {}
+) -> tuple[dict[str, dict[str, Any]], list[tuple[str, AxError]]]:
+    """Defaults by rule, and mistakes in them, each with the rule it is about."""
+    found: dict[str, dict[str, Any]] = {}
+    faults: list[tuple[str, AxError]] = []
     for name, table in defaults.items() if isinstance(defaults, dict) else ():
+        place = text.place(("defaults", name))
         if name not in rules:
-            raise UnknownRule(name, rules, text.place(("defaults", name)))
-        if not isinstance(table, dict):
-            raise InvalidToml(f"defaults stand in a table [defaults.{name}]", text.place(("defaults", name)))
-        found[name] = _parse_table(rules[name], table, package, text, ("defaults", name))
-    return found
+            faults.append((name, UnknownRule(name, rules, place)))
+        elif not isinstance(table, dict):
+            faults.append((name, InvalidToml(f"defaults stand in a table [defaults.{name}]", place)))
+        else:
+            found[name], wrong = _parse_table(rules[name], table, package, text, ("defaults", name))
+            faults += [(name, fault) for fault in wrong]
+    return found, faults
 
 
-def _parse_table(rule: Rule, table: dict[str, Any], package: str | None, text: TomlText, where: Path) -> dict[str, Any]:
-    values = {}
+def _parse_table(
+    rule: Rule, table: dict[str, Any], package: str | None, text: TomlText, where: Path
+) -> tuple[dict[str, Any], list[AxError]]:
+    """The values that fit their attributes, and what is wrong with the others."""
+    values: dict[str, Any] = {}
+    faults: list[AxError] = []
     for key, item in table.items():
         attribute = rule.attributes.get(key)
         if attribute is None:
-            raise UnknownAttribute(rule, key, text.place((*where, key)))
+            faults.append(UnknownAttribute(rule, key, text.place((*where, key))))
+            continue
         try:
             values[key] = attribute.parse(item, package)
         except WrongValue as error:
-            raise WrongAttribute(key, error, text.place((*where, key))) from None
+            faults.append(WrongAttribute(key, error, text.place((*where, key))))
         except BadLabel as error:
             error.place = text.place((*where, key))
-            raise
-    return values
+            faults.append(error)
+    return values, faults

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from unicodedata import normalize
 
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import SourceFiles
 from axbuild.workspace.attributes import Companions, did_you_mean
-from axbuild.workspace.disk import BROKEN_LINK, BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join, kind, parent
+from axbuild.workspace.disk import (
+    BROKEN_LINK,
+    BUILD_FILE,
+    FILE,
+    FOLDER,
+    LINKED_FOLDER,
+    SPECIAL,
+    Disk,
+    join,
+    kind,
+    parent,
+)
 from axbuild.workspace.glob import glob_regex
 from axbuild.workspace.ignore import OUTPUTS, Ignore
 
@@ -75,12 +87,14 @@ def _item(disk: Disk, ignore: Ignore, package: str, item: str, one_file: bool) -
         return parent(path), [path]
     if what == BROKEN_LINK:
         raise BrokenLink(path)
+    if what == SPECIAL:
+        raise MissingSource(f"'{item}' is a pipe, a socket or a device, and a source is a plain file")
     if one_file:
         raise _missing(disk, package, item, path) if what is None else NoFiles(f"'{item}' is a folder, not a file")
     if what is None and not _GLOB.search(item):
         raise _missing(disk, package, item, path)
-    base = path if what else _literal_folder(path)
-    pattern = None if what else re.compile(glob_regex(path))
+    base = path if what else _literal_folder(disk, path)
+    pattern = None if what else re.compile(re.escape(base) + glob_regex(path[len(base) :]))
     paths = [found for found in walk(disk, ignore, base) if pattern is None or pattern.fullmatch(found)]
     for found in paths:
         if kind(disk, found) == BROKEN_LINK:
@@ -149,19 +163,25 @@ def _check_package(disk: Disk, package: str, item: str, folder: str) -> None:
 
 def _missing(disk: Disk, package: str, item: str, path: str) -> MissingSource:
     folder, _, name = path.rpartition("/")
-    hint = did_you_mean(name, disk.listing(folder))
+    twins = [other for other in disk.listing(folder) if normalize("NFC", other) == normalize("NFC", name)]
+    if twins:
+        hint = f"'{twins[0]}' looks the same and is written with other characters (Unicode NFC and NFD); rename it"
+    else:
+        hint = did_you_mean(name, disk.listing(folder))
     where = f"//{package}" if package else "the workspace's root package"
     return MissingSource(f"there is no '{item}' in {where}", hint=hint)
 
 
-def _literal_folder(pattern: str) -> str:
-    """The part of a glob before the first component that matches more than one name."""
-    parts = []
+def _literal_folder(disk: Disk, pattern: str) -> str:
+    """The part of a glob before the first component that matches more than one name; a folder that is called so is
+    meant itself, whatever brackets are in its name."""
+    base = ""
     for part in pattern.split("/")[:-1]:
-        if _GLOB.search(part):
+        here = join(base, part)
+        if _GLOB.search(part) and kind(disk, here) not in (FOLDER, LINKED_FOLDER):
             break
-        parts.append(part)
-    return "/".join(parts)
+        base = here
+    return base
 
 
 def _shared(folders: list[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import rtoml
 
-from axbuild.errors import AxError, Place
+from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.workspace.disk import Disk, Unreadable
 
 _AT = re.compile(r"(.*) at line (\d+) column (\d+)\Z", re.DOTALL)
@@ -35,8 +35,8 @@ Path = tuple[str | int, ...]
 class InvalidToml(AxError):
     code = "AX101"
 
-    def __init__(self, reason: str, place: Place) -> None:
-        super().__init__(f"not valid TOML: {reason}", place=place)
+    def __init__(self, reason: str, place: Place, hint: str = "") -> None:
+        super().__init__(f"not valid TOML: {reason}", place=place, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class TomlText:
         except rtoml.TomlParsingError as error:
             match = _AT.match(str(error))
             line = int(match[2]) if match else 0
-            raise InvalidToml(match[1] if match else str(error), place_at(file, text, line)) from None
+            reason = f"{match[1]} (column {match[3]})" if match else str(error)
+            raise InvalidToml(reason, place_at(file, text, line), lfs_hint(text.encode())) from None
         if _LONG_NUMBER.search(text) and (path := _too_large(read.data, ())) is not None:
             raise InvalidToml("a whole number must fit in 64 bits", read.place(path))
         return read

@@ -79,6 +79,7 @@ BUILT_IN = {
         _own("builds", "List the last builds."),
         _own("diff", "Say what moved between two builds."),
         _own("explain", "Say what an error code means."),
+        _own("help", "Show the page of a command or of a rule."),
         _own("info", "Show the workspace, its cache and settings, or a rule's attributes."),
         _own("cache", "Show what the cache holds, keep it small, check it."),
         _own("clean", "Remove outputs, or the whole cache."),

@@ -101,7 +101,7 @@ class Place:
         """The file in the store that holds an output of an action of the last build but one."""
         for line in sorted((self.root / "cache/workspaces").glob("*/builds/0*.jsonl"))[0].read_text().splitlines():
             event = json.loads(line)
-            if isinstance(event, dict) and event.get("action") == action:
+            if isinstance(event, dict) and event.get("action") == action and "outputs" in event:
                 digest = event["outputs"][output]
                 return next((self.root / "cache/cas").glob(f"**/{digest}*"))
         raise AssertionError(f"no {action} on record")

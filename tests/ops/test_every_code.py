@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import witness.all  # noqa: F401 - registers every oracle
 from bodies import EVERY_LEVEL, LEVELS, run_body, run_chain
 from npu_world import one_kind, run
-from witness.all import oracle
-from witness.base import grid, pairs
+from witness.base import grid, oracle, pairs
 from witness.binary import binary
 
 from axbuild.toolchain.kinds.arithmetic import every_code

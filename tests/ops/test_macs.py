@@ -8,13 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bodies import LEVELS, kind_model, run_body, session
-from npu_world import one_kind, random_tiling, run
+from npu_world import chip, one_kind, random_tiling, run
 from witness import mac
 from witness.base import grid, oracle
 
 from axbuild.toolchain.kinds.arithmetic import multipliers_of
+from axbuild.toolchain.kinds.base import Box, ShapeError
 from axbuild.toolchain.kinds.codes import CODES, FP32, S8, S16, U8, U16, Grid
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
+from axbuild.toolchain.npu.layout.constants import ConstantPieces
+from axbuild.toolchain.npu.lower.base import Geometry
+from axbuild.toolchain.npu.lower.registry import works_of
 from axbuild.toolchain.npu.net import net_of
 
 UNIT = Grid(1.0, 0, U8)
@@ -110,6 +114,36 @@ def test_random_convolutions_equal_their_bodies_however_they_are_cut(seed):
     model = one_kind(kind, (codes.shape,))
     for tiling in (None, random_tiling(net_of(model), seed), random_tiling(net_of(model), seed + 50)):
         assert same_bits(run(model, {"x0": codes}, tiling=tiling)["y"], want)
+
+
+@pytest.mark.parametrize(("group", "per_group"), [(1, 330), (2, 160), (2, 224), (12, 24), (9, 32)])
+def test_constants_that_come_on_chip_piece_by_piece_keep_each_group_with_its_channels(group, per_group):
+    kind = mac.conv((group * per_group, 16, 3, 3), group=group, pads=(1, 1, 1, 1))
+    codes = random_codes(np.random.default_rng(group), U8, (1, group * kind.weight.shape[1], 6, 6))
+    model, want = one_kind(kind, (codes.shape,)), run_body(kind, codes)
+    for ocm_bytes in (48 << 10, 80 << 10, 112 << 10):
+        constants = ConstantPieces(net_of(model), chip(ocm_bytes))
+        assert len(constants.in_order()) > 1
+        assert max(piece.bytes for piece in constants.in_order()) <= chip(ocm_bytes).param_bytes
+        for tiling in (None, random_tiling(net_of(model), ocm_bytes)):
+            assert same_bits(run(model, {"x0": codes}, chip(ocm_bytes), tiling=tiling)["y"], want)
+
+
+@pytest.mark.parametrize("kind", [mac.fully_connected(70, 3000), mac.conv((70, 120, 5, 5))], ids=["fc", "conv"])
+def test_reductions_so_deep_that_a_block_of_channels_does_not_fit_are_packed_in_narrower_ones(kind):
+    shape = (2, 3000) if kind.weight.ndim == 2 else (2, 120, 6, 6)
+    codes, model = random_codes(np.random.default_rng(3), U8, shape), one_kind(kind, (shape,))
+    tight = chip(80 << 10)
+    assert tight.rates.mac_co * 3000 > tight.ocm_bytes
+    assert set(ConstantPieces(net_of(model), tight).blocks) < {2, 4, 8, 16}
+    assert same_bits(run(model, {"x0": codes}, tight)["y"], run_body(kind, codes))
+
+
+def test_a_part_that_begins_inside_a_block_of_packed_channels_is_refused():
+    kind = mac.conv((48, 4, 1, 1), group=2)
+    geometry = Geometry(((1, 8, 2, 2),), (1, 48, 2, 2), 16)
+    with pytest.raises(ShapeError, match="cannot be cut at channels"):
+        works_of(kind, geometry, Box(((0, 1), (0, 2), (0, 2), (16, 48))))
 
 
 @pytest.mark.parametrize("level", LEVELS)

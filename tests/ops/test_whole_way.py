@@ -1,45 +1,45 @@
-"""From float op to simulated NPU: every op's own ONNX cases, quantised, partitioned, compiled and run, bit for bit."""
-
-import json
+"""From float op to simulated NPU: quantised, partitioned, compiled, fused and run, bit for bit."""
 
 import numpy as np
-import onnx
 import pytest
+from compiled import compiled
 from node_cases import OWN, settled
-from npu_world import run, support_of
 from quantised import Net, quantised
+from random_net import RandomNet, random_rules
 
 from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 
 
-def simulated(content: bytes, feeds: dict[str, np.ndarray], folder) -> np.ndarray:
-    """The one output of a quantised model on the AX650, fed with what the float model takes in."""
-    (folder / "quant_axmodel.onnx").write_bytes(content)
-    partition(folder / "quant_axmodel.onnx", folder, params=PartitionParams(support_of(), ()))
-    model = onnx.load(folder / "partition" / "subgraph_npu_0.onnx")
-    names = [value.name for value in model.graph.input]
-    (y,) = run(model, dict(zip(names, feeds.values(), strict=True))).values()
-    return y
+def same_bits(found, expected):
+    assert [y.dtype for y in found] == [y.dtype for y in expected]
+    assert [y.shape for y in found] == [y.shape for y in expected]
+    assert [y.tobytes() for y in found] == [y.tobytes() for y in expected]
 
 
-@pytest.mark.parametrize("name", [name for _, name in OWN])
-def test_simulated_npu_equals_the_quantised_model_bit_for_bit(tmp_path, name):
+@pytest.mark.parametrize("name", OWN)
+def test_simulated_npu_equals_the_quantised_model_bit_for_bit(name):
     model, feeds, _ = settled(name)
     result = quantised(model, [feeds])
-    (expected,) = result.run(feeds)
-    y = simulated(result.content, feeds, tmp_path)
-    assert y.dtype == expected.dtype
-    assert y.shape == expected.shape
-    assert y.tobytes() == expected.tobytes()
+    same_bits(compiled(model, result).run(None, feeds), result.run(feeds))
+
+
+@pytest.mark.parametrize("chip", ["AX650", "AX615"])
+@pytest.mark.parametrize("seed", range(12))
+def test_random_nets_of_random_types_equal_the_quantised_model_at_every_batch(seed, chip):
+    net = RandomNet(seed)
+    model = net.model(*net.ends())
+    samples = net.samples(3)
+    result = quantised(model, samples, rules=random_rules(model, seed))
+    session = compiled(model, result, chip, batches=(1, 2))
+    expected = [np.concatenate(rows) for rows in zip(*map(result.run, samples), strict=True)]
+    same_bits(session.run(None, {"x": np.concatenate([feeds["x"] for feeds in samples])}), expected)
 
 
 @pytest.mark.parametrize(("given", "recorded"), [("BGR", "BGR"), ("GRAY", "GRAY"), ("AutoColorSpace", "")])
-def test_only_a_pictures_colour_order_is_recorded(tmp_path, given, recorded):
+def test_only_a_pictures_colour_order_is_recorded(given, recorded):
     net = Net(1, 3, 4, 4)
-    net.add("Relu", ["x"], "y")
-    (tmp_path / "quant_axmodel.onnx").write_bytes(quantised(net.model("y"), net.samples(1)).content)
+    net.add("LeakyRelu", ["x"], "y")
+    model = net.model("y")
     processor = InputProcessor("x", given, given, "FP32", "NCHW", (), ())
-    partition(tmp_path / "quant_axmodel.onnx", tmp_path, params=PartitionParams(support_of(), (processor,)))
-    record = json.loads((tmp_path / "partition" / "partition.json").read_text())
-    assert record["inputs"][0]["color"] == recorded
+    session = compiled(model, quantised(model, net.samples(1)), processors=[processor])
+    assert session.source.inputs[0].color == recorded

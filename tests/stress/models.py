@@ -36,9 +36,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     wanted = [name for name in args.models.split(",") if name]
-    files = args.files or [
-        f for f in sorted(LIGHT.glob("*.onnx")) if not wanted or f.stem.removeprefix("light_") in wanted
-    ]
+    light = {file.stem.removeprefix("light_"): file for file in sorted(LIGHT.glob("*.onnx"))}
+    if unknown := [name for name in wanted if name not in light]:
+        parser.error(f"the onnx package has no {', '.join(unknown)}; it has {', '.join(light)}")
+    files = args.files or [light[name] for name in wanted or light]
     chips = [tuple(item.split(":")) for item in args.chips.split(",") if item] or every_chip()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

@@ -49,7 +49,7 @@ class Chain:
         chosen = bind(self.inputs, [item.name for item in session.get_inputs()])
         return {
             name: run(session, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen})
-            for name, files in paired(self.samples)
+            for name, files in paired(self.samples, self.inputs)
         }
 
 

@@ -13,6 +13,7 @@ from axbuild.workspace.attributes import (
     String,
     Strings,
     WrongValue,
+    closest,
     shown,
 )
 from axbuild.workspace.references import Label, LabelMap, Labels, Records, Source
@@ -167,3 +168,18 @@ def test_values_are_shown_as_toml():
     assert shown({"a": [1, 2.5, "x"], "b": True}) == '{ a = [1, 2.5, "x"], b = true }'
     assert shown("ä\n") == '"ä\\n"'
     assert shown({}) == "{}"
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("AX620A", "AX620E"),
+        ("AX650M", "AX650"),
+        ("ax650", "AX650"),
+        ("AX640", ""),
+        ("calibraton", "calibration"),
+        ("b3", ""),
+    ],
+)
+def test_another_number_is_no_slip_of_the_pen(word, meant):
+    assert closest(word, ["AX650", "AX620E", "calibration", "b4", "b2"]) == meant

@@ -8,8 +8,8 @@ import pytest
 
 import axbuild
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.axmodel.compare import cosine_of
 from axbuild.toolchain.data.inputs import load_sample, paired, tensor_input
+from axbuild.toolchain.likeness import cosine_of
 from chain_world import float_outputs, run_chain
 from frontend_world import LIGHT, model, node, normal, with_random_weights
 
@@ -130,7 +130,7 @@ def mean_cosine(chain, proto, tensor):
     """Cosine of simulated and float outputs over all samples together."""
     index = [value.name for value in proto.graph.output].index(tensor)
     ours, theirs = [], []
-    for name, files in paired(chain.samples):
+    for name, files in paired(chain.samples, chain.inputs):
         pairs = zip(chain.inputs, files, strict=True)
         feed = {data.name: tensor_input(load_sample(file), data) for data, file in pairs}
         theirs.append(float_outputs(proto, feed)[index])

@@ -11,7 +11,7 @@ import pytest
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.axmodel.compare import CompareParams, compare, cosine_of
+from axbuild.toolchain.axmodel.compare import CompareParams, compare
 from axbuild.toolchain.axmodel.reference import ReferenceParams, ReferenceRunError, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
 from axbuild.toolchain.data.inputs import (
@@ -23,6 +23,7 @@ from axbuild.toolchain.data.inputs import (
     source_input,
     tensor_input,
 )
+from axbuild.toolchain.likeness import cosine_of
 from axmodel_world import build, expected
 
 NAN, INF = math.nan, math.inf
@@ -134,11 +135,10 @@ def test_cosine_is_that_of_the_textbook():
 
 
 def test_tensor_names_survive_the_file_system(tmp_path):
-    outputs.save(tmp_path, "s", {"a/b:c": np.ones(1), "..": np.zeros(1)})
-    assert {name: array.tolist() for name, array in outputs.load(tmp_path, "s").items()} == {
-        "a/b:c": [1.0],
-        "..": [0.0],
-    }
+    names = ["a/b:c", "..", "~", "~" + "0" * 64, "输出" * 14, "输出" * 100, "x" * 5000]
+    outputs.save(tmp_path, "s", {name: np.full(1, number) for number, name in enumerate(names)})
+    loaded = outputs.load(tmp_path, "s")
+    assert {name: array.tolist() for name, array in loaded.items()} == {name: [n] for n, name in enumerate(names)}
 
 
 def pictures(folder, count):
@@ -226,10 +226,14 @@ def test_a_default_entry_serves_the_inputs_without_one_of_their_own():
 def test_samples_of_several_inputs_are_paired_by_name(tmp_path):
     pictures(tmp_path / "one", 2)
     pictures(tmp_path / "two", 2)
-    assert [name for name, _ in paired([tmp_path / "one", tmp_path / "two"])] == ["p00", "p01"]
+    folders = [tmp_path / "one", tmp_path / "two"]
+    inputs = (InputData("image", "Image"), InputData("mask", "Image"))
+    assert [name for name, _ in paired(folders, inputs)] == ["p00", "p01"]
     (tmp_path / "two/p01.npy").unlink()
-    with pytest.raises(SampleMismatchError, match="sample 'p01' is in the set of one input"):
-        paired([tmp_path / "one", tmp_path / "two"])
+    with pytest.raises(SampleMismatchError, match="'p01' is in the set of input 'image' and not in that of 'mask'"):
+        paired(folders, inputs)
+    with pytest.raises(SampleMismatchError, match="'p01' is in the set of input 'mask' and not in that of 'image'"):
+        paired(folders[::-1], inputs)
 
 
 def test_what_a_float_model_and_a_session_take_in_is_the_same_picture():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import wire
-from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph
+from axbuild.toolchain.axmodel.container import NOTE, Container, CpuSubgraph, NpuSubgraph
 from axbuild.toolchain.axmodel.cpu import CpuRunError
 from axbuild.toolchain.axmodel.fuse import FuseError, FuseParams, fuse
 from axbuild.toolchain.axmodel.read import ForeignError, MalformedError, read
@@ -36,6 +36,8 @@ def model(content):
 
 def test_the_file_is_onnx_with_one_neu_mode_node_a_subgraph(model):
     assert (model.producer_name, model.ir_version, model.opset_import[0].version) == ("axbuild", 10, 18)
+    assert {entry.key: entry.value for entry in model.metadata_props}["axbuild.note"] == NOTE
+    assert NOTE.endswith("not for real hardware")
     assert [(node.op_type, node.name) for node in model.graph.node] == [
         ("neu mode", "subgraph_npu_0"),
         ("neu mode", "subgraph_npu_1"),

@@ -34,7 +34,8 @@ def test_a_compiled_model_is_shown(file, capsys):
         f"                 subgraph_cpu_0_onnx {len(absolute().SerializeToString())} bytes",
         "parameters  512 bytes",
     ]
-    assert lines[16].startswith("made from   partition/partition.json ")
+    assert lines[16] == "note        a program of axbuild's simulated reference NPU; not for real hardware"
+    assert lines[17].startswith("made from   partition/partition.json ")
 
 
 def test_facts_for_programs(file, capsys):

@@ -133,7 +133,27 @@ def test_info_for_people_and_programs(workspace, capsys):
     assert facts["workspace"] == str(workspace)
     assert "filegroup" in facts["rules"]
     assert run(["info", "filegroup"]) == 0
-    assert "srcs (required)" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "filegroup: Plain files under one label.\n\n"
+        "  name: a string, required\n"
+        "      The target's name: its label is //package:name.\n"
+        "  srcs: a path, a glob, a list of them, or a label, required\n"
+        "      Paths of files and folders, globs, and labels of other plain files.\n"
+    )
+
+
+def test_help_shows_the_page_of_a_command_or_of_a_rule_with_types_defaults_and_fields(workspace, capsys):
+    assert run(["help", "builds"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: axbuild builds [OPTIONS]")
+    assert run(["help"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: axbuild [OPTIONS] COMMAND")
+    assert run(["help", "quant_model"]) == 0
+    told = capsys.readouterr().out
+    assert '  method: "MinMax" or "MSE", default "MinMax"\n' in told
+    assert "  layer_configs: a list of tables, default []\n" in told
+    assert '      weight_data_type: "S8" or "S16", default "S8"\n          Element type of constant weights.\n' in told
+    assert run(["help", "quant_modle"]) == 2
+    assert "hint: did you mean 'quant_model'?" in capsys.readouterr().err
 
 
 def test_an_error_code_is_explained(capsys):

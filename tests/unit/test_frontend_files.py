@@ -49,7 +49,7 @@ def test_a_model_is_cut_and_put_together_with_the_same_meaning():
 
 @pytest.mark.parametrize("length", [3, 20, 400, 2000])
 def test_bytes_that_end_too_early_are_no_model(length):
-    with pytest.raises(wire.WireFault):
+    with pytest.raises(wire.NoMessageError):
         wire.cut(net().SerializeToString()[:length], 600)
 
 

@@ -69,3 +69,35 @@ def test_a_changed_attribute_moves_the_key_of_the_stage_that_reads_it(world):
         return text.replace('params={"level": t.level}', 'params={"level": t.level, "more": 1}')
 
     assert world.moved_by("rules/check.py", other_default) == {"//digits:check compare"}
+
+
+OBSERVATION = {"//digits:quant decode", "//digits:quant observe", "//digits:quant merge"}
+
+
+@pytest.mark.parametrize("file", ["axbuild/toolchain/ops/registry.py", "axbuild/toolchain/ops/activation.py"])
+def test_a_new_operator_observes_nothing_again_and_compiles_nothing(world, file):
+    moved = {name.rpartition(" ")[2] for name in world.moved_by(file, comment)}
+    assert moved == {"watch", "calibrate", "quantize", "preflight", "partition"}
+
+
+def test_a_new_kind_observes_nothing_again(world):
+    assert not OBSERVATION & world.moved_by("axbuild/toolchain/kinds/softmax.py", comment)
+
+
+def test_a_calibrator_moves_only_what_chooses(world):
+    assert world.moved_by("axbuild/toolchain/quant/calibrators.py", comment) == {"//digits:quant calibrate"}
+
+
+def test_a_figure_of_one_chip_moves_nothing_of_another(world):
+    def faster(text: str) -> str:
+        return text.replace("clock_mhz = 600", "clock_mhz = 700")
+
+    assert world.moved_by("axbuild/toolchain/npu/chips/ax615.toml", faster) == set()
+
+
+def test_a_figure_of_the_chip_moves_what_compiles_for_it(world):
+    def slower(text: str) -> str:
+        return text.replace("op_overhead = 1000", "op_overhead = 1001")
+
+    moved = {name.rpartition(" ")[2] for name in world.moved_by("axbuild/toolchain/npu/chips/ax650.toml", slower)}
+    assert moved == {"split"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bodies import run_body
-from npu_world import chip, compiled, one_kind, run
+from npu_world import chip, compiled, one_kind, random_tiling, run
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from witness.base import grid
 from witness.gather import gather
@@ -16,6 +16,7 @@ from axbuild.toolchain.kinds.base import Box, Rates, whole_box
 from axbuild.toolchain.kinds.codes import BOOL, FP32, INT32, INT64, S8, S16, U8, U16
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.npu.net import net_of
 from axbuild.toolchain.npu.simulator.base import ValueRangeError
 
 AX650 = Rates(2, 8, 32, 4, 32, 2, 0.85, 64, 256, 21.33, 10.67, 4.0, 2.0, 4.0)
@@ -159,3 +160,18 @@ def test_a_table_larger_than_the_on_chip_memory_comes_in_ranges_of_its_last_axis
     assert sum(operand.bytes for job in loads for operand in job.outputs) == kind.data.nbytes
     x = np.array([[0, 499, 77], [-1, 3, 498]])
     assert np.array_equal(run(model, {"x0": x.astype(np.int32)}, small)["y"], kind.data[x])
+
+
+def test_axes_that_a_reshape_leaves_alone_are_cut_where_the_whole_does_not_fit():
+    kind, shape = Reshape(U8, (-1, 4, 16, 40, 30)), (2, 64, 40, 30)
+    out = ((1, 2), (0, 4), (0, 16), (7, 9), (20, 30))
+    assert kind.tile_axes(shape) == (0, 3, 4)
+    assert kind.needs(out, shape) == (((1, 2), (0, 64), (7, 9), (20, 30)),)
+    assert Reshape(U8, (4, 6)).tile_axes((2, 2, 6)) == (1,)
+    assert Reshape(U8, (6, 4)).tile_axes((4, 6)) == ()
+    x = np.random.default_rng(4).integers(0, 256, shape).astype(np.uint8)
+    model = one_kind(kind, [shape])
+    assert np.array_equal(run(model, {"x0": x}, chip(64 << 10))["y"], x.reshape(2, 4, 16, 40, 30))
+    for seed in range(4):
+        found = run(model, {"x0": x}, tiling=random_tiling(net_of(model), seed))["y"]
+        assert np.array_equal(found, x.reshape(2, 4, 16, 40, 30))

@@ -101,7 +101,8 @@ MISTAKES = {
     ),
     "wrong choice in the second table": (
         '[[quant_model]]\nname = "a"\nmodel = ":b"\n\n[[quant_model]]\nname = "b"\nmodel = ":a"\nmethod = "Kl"\n',
-        'm/BUILD.toml:8: error AX106: method takes "MinMax" or "KL", got "Kl"\n  8 | method = "Kl"',
+        'm/BUILD.toml:8: error AX106: method takes "MinMax" or "KL", got "Kl"\n  8 | method = "Kl"\n'
+        "  hint: did you mean 'KL'?",
     ),
     "bad label": (
         '[[quant_model]]\nname = "quant"\nmodel = "float"\n',
@@ -133,12 +134,13 @@ MISTAKES = {
     ),
     "invalid TOML": (
         '[[model]]\nname = "a"\nsrc = yes\n',
-        "m/BUILD.toml:3: error AX101: not valid TOML: string values must be quoted, expected literal string\n"
+        "m/BUILD.toml:3: error AX101: not valid TOML: "
+        "string values must be quoted, expected literal string (column 7)\n"
         "  3 | src = yes",
     ),
     "attribute twice": (
         '[[model]]\nname = "a"\nsrc = "x"\nsrc = "y"\n',
-        'm/BUILD.toml:4: error AX101: not valid TOML: duplicate key\n  4 | src = "y"',
+        'm/BUILD.toml:4: error AX101: not valid TOML: duplicate key (column 1)\n  4 | src = "y"',
     ),
     "default of an unknown rule": (
         "[defaults.modle]\nsize = 5\n",

@@ -96,8 +96,8 @@ def test_an_operator_that_fits_no_tile_is_named():
 
 def test_constants_larger_than_the_memory_are_named():
     body = Body()
-    x = body.codes("x", (1, 600, 1, 1))
-    with pytest.raises(OcmError, match="The constants of 'op_0' come in pieces of 19456 bytes or more; AX650 NPU1"):
+    x = body.codes("x", (1, 20_000, 1, 1))
+    with pytest.raises(OcmError, match="The constants of 'op_0' come in pieces of 20008 bytes or more; AX650 NPU1"):
         compiled(body.model(body.conv(x, 32)), chip(16 << 10))
 
 

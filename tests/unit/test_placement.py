@@ -9,10 +9,14 @@ import pytest
 
 import axbuild
 from axbuild.toolchain.axmodel import outputs
+from axbuild.toolchain.kinds.border import Dequantize, Quantize
+from axbuild.toolchain.kinds.codes import FP32, U8, Grid
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.net import read_model
+from axbuild.toolchain.npu.plan.float_form import without_detours
+from axbuild.toolchain.npu.plan.partition import require_sizes
 from axbuild.toolchain.npu.plan.placement import judge, way_back
-from axbuild.toolchain.npu.plan.quantised import PlanError
+from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered
 from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition
 from chain_world import run_chain
 from frontend_world import model, node, normal
@@ -141,6 +145,65 @@ def test_nothing_is_written_twice_where_everything_runs_on_the_npu(tmp_path, rec
         (n.op_type, list(n.output)) for n in placed.graph.node
     ]
     assert not [item for item in recwarn if "AX411" in str(item.message)]
+
+
+GRID = Grid(0.5, 3, U8)
+
+
+def plan(*nodes, shapes=None, outputs=("y",)):
+    edges = {"x": FP32, "f": FP32, "g": FP32, "y": FP32, "z": FP32, "c": GRID, "d": GRID}
+    return PlanGraph(("x",), outputs, nodes, edges, dict.fromkeys(edges, (1, 4)) | (shapes or {}), {})
+
+
+def on_cpu(name, reads, writes):
+    return PlanNode(name, None, (reads,), (writes,), name, (name,))
+
+
+def entry(reads, writes):
+    return PlanNode(f"in/{writes}", Quantize(GRID), (reads,), (writes,))
+
+
+def way_out(reads, writes):
+    return PlanNode(f"out/{writes}", Dequantize(GRID), (reads,), (writes,))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "left"),
+    [
+        ((on_cpu("a", "x", "f"), entry("f", "c"), way_out("c", "g"), on_cpu("b", "g", "y")), [("a", "f"), ("b", "y")]),
+        ((entry("x", "c"), way_out("c", "g"), on_cpu("b", "g", "y")), [("b", "y")]),
+        ((on_cpu("a", "x", "f"), entry("f", "c"), way_out("c", "y")), [("a", "y")]),
+        ((entry("x", "c"), way_out("c", "y")), [("in/c", "c"), ("out/y", "y")]),
+    ],
+)
+def test_a_border_there_and_back_goes_where_the_cpu_or_the_user_can_have_the_tensor_itself(nodes, left):
+    assert [(one.name, one.outputs[0]) for one in without_detours(plan(*nodes)).nodes] == left
+
+
+def test_two_outputs_of_one_tensor_on_the_cpu_keep_a_border_each_but_one():
+    nodes = (on_cpu("a", "x", "f"), entry("f", "c"), way_out("c", "y"), way_out("c", "z"))
+    left = without_detours(plan(*nodes, outputs=("y", "z"))).nodes
+    assert [(one.name, one.inputs, one.outputs) for one in left] == [
+        ("a", ("x",), ("y",)),
+        ("in/c", ("y",), ("c",)),
+        ("out/z", ("c",), ("z",)),
+    ]
+
+
+def test_operators_stand_in_the_first_order_in_which_they_may_run():
+    nodes = [on_cpu("b", "f", "y"), on_cpu("c", "x", "z"), on_cpu("a", "x", "f")]
+    assert [one.name for one in ordered(nodes, ["x"])] == ["c", "a", "b"]
+    with pytest.raises(PlanError, match="The operators from 'b' on wait for each other"):
+        ordered([on_cpu("b", "f", "y"), on_cpu("a", "y", "f")], ["x"])
+
+
+def test_a_size_that_depends_on_data_does_not_reach_the_npu():
+    graph = plan(on_cpu("a", "x", "f"), entry("f", "c"), way_out("c", "y"), shapes={"f": (-1, 4)})
+    with pytest.raises(PlanError) as caught:
+        require_sizes(graph)
+    assert caught.value.sentence == (
+        "The size of 'f', which 'a' makes, depends on data, and 'in/c' on the NPU reads it."
+    )
 
 
 def conv(**attributes):

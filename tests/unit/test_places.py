@@ -251,6 +251,7 @@ def test_an_index_that_the_npu_does_not_hold_is_refused(chains):
         session.run(None, {"ids": far})
 
 
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
 def test_answers_of_a_size_that_depends_on_data_are_given_one_by_one(tmp_path):
     chain = run_chain(counts(), tmp_path, {"x": reals(1, 3, 4, 4)})
     assert chain.verdict()["passed"] is True

@@ -137,6 +137,16 @@ def test_movers_and_pools_share_one_grid():
     assert chosen.writes["y"] == chosen.writes["c"] == u8(-3.0, 5.0)
 
 
+def test_a_clamp_behind_a_pool_is_in_the_pools_own_grid():
+    n = Net(1, 3, 8, 8)
+    n.conv("x", "c", 4, 3)
+    n.add("MaxPool", ["c"], "p", kernel_shape=[2, 2], strides=[2, 2])
+    n.add("Relu", ["p"], "y")
+    chosen = SettledScheme(n.model("y"), x=(-1.0, 1.0), c=(-3.0, 5.0), p=(-3.0, 5.0), y=(0.0, 5.0))
+    assert shape_of_sites(n.model("y")) == [["c"], ["p", "y"]]
+    assert chosen.reads("p", "c") == chosen.writes["y"] == chosen.writes["c"] == u8(-3.0, 5.0)
+
+
 def test_a_padding_value_widens_the_grid():
     n = Net(1, 3, 8, 8)
     n.add("Pad", ["x", n.constant("p", [0, 0, 1, 1, 0, 0, 1, 1]), n.constant("v", -9.0)], "y")
@@ -282,6 +292,12 @@ def test_what_has_no_integer_form_stays_a_float_operator_between_borders():
     ]  # fmt: skip
     (erf,) = (node for node in result.model.graph.node if node.op_type == "Erf")
     assert {entry.key: entry.value for entry in erf.metadata_props}["axbuild.reason"] == "Erf has no integer form"
+
+
+def test_what_reads_a_tensor_without_elements_stays_a_float_operator():
+    n = Net(1, 0, 4)
+    n.add("ReduceMax", ["x", n.constant("axes", np.array([1]))], "y")
+    assert without_integer_form(loaded(n.model("y")).graph[0]) == "its tensor 'x' has no elements"
 
 
 def test_what_moves_between_float_operators_moves_floats():

@@ -288,13 +288,26 @@ def test_the_time_left_comes_from_how_long_actions_took_before():
     assert forecast.seconds_left(board, 5.0) == pytest.approx(5.0)
 
 
-def test_actions_without_a_history_count_as_the_average_of_this_build():
+def test_nothing_is_said_of_the_time_left_where_most_actions_never_ran_here():
+    """The first actions of a build are the short ones: their average promised a second for twenty."""
     begin = (BuildStarted("b", "build", ("//m:n",), 0.0, 2), TargetConfigured("//m:n", "axmodel", 5, 0))
-    board, forecast = board_of(*begin)
-    assert forecast.seconds_left(board, 0.1) is None
-    done = ActionFinished("//m:n", "c", "c", "t:c", "k", "executed", "", 3.0, 3.0)
-    board, forecast = board_of(*begin, done)
-    assert forecast.seconds_left(board, 3.0) == pytest.approx(4 * 3.0 / 2)
+    done = ActionFinished("//m:n", "c", "c", "t:c", "k", "executed", "", 3.0, 0.1)
+    for events in (begin, (*begin, done)):
+        board, forecast = board_of(*events)
+        assert forecast.seconds_left(board, 3.0) is None
+    few = (BuildStarted("b", "build", ("//m:x",), 0.0, 1), TargetConfigured("//m:x", "axmodel", 3, 0))
+    board, forecast = board_of(*few)
+    assert forecast.seconds_left(board, 0.0) is None, "two of three are known"
+
+
+def test_one_action_without_a_history_counts_as_the_average_of_those_that_ran():
+    begin = (BuildStarted("b", "build", ("//m:x",), 0.0, 1), TargetConfigured("//m:x", "axmodel", 6, 0))
+    board, forecast = Board(), Forecast()
+    forecast.remember({("//m:x", name): Made("//m:x", name, 1, 0, 2.0) for name in "abcd"})
+    for event in (*begin, ActionFinished("//m:x", "f", "f", "t:f", "k", "executed", "", 1.0, 5.0)):
+        board(event)
+        forecast(event)
+    assert forecast.seconds_left(board, 1.0) == pytest.approx(4 * 2.0 + 5.0)
 
 
 def test_a_history_of_actions_that_are_gone_does_not_count():

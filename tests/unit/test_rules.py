@@ -44,8 +44,10 @@ def test_the_whole_chain_is_laid_out(lay):
         "source": SourceFiles((("samples.tar", "m/samples.tar"),), tree=True),
         "interface": out("float", "optimize", "interface.json"),
     }
-    assert actions["quant", "decode"].params == {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"}
-    inputs = [{"name": "", "format": "Image", "mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}]
+    normal = {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}
+    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"} | normal
+    assert actions["quant", "decode"].params == decoding
+    inputs = [{"name": "", "format": "Image"} | normal]
     assert actions["quant", "observe"].params == {"inputs": inputs}
     assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
     assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
@@ -146,6 +148,8 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         "format": "Numpy",
         "size": -1,
         "tensor_format": "AutoColorSpace",
+        "mean": [],
+        "std": [],
     }
     assert [data["name"] for data in actions["quant", "observe"].params["inputs"]] == ["a", "b"]
     processors = actions["axmodel", "partition"].params["input_processors"]

@@ -60,7 +60,7 @@ MISTAKES = [
     ("[config.ci.build]\njob = 2\n",
      "axbuild.toml:2: error AX102: unknown setting 'build.job'\n  2 | job = 2\n  hint: did you mean 'build.jobs'?"),
     ("[build]\njobs = = 2\n",
-     "axbuild.toml:2: error AX101: not valid TOML: extra `=`, expected nothing\n  2 | jobs = = 2"),
+     "axbuild.toml:2: error AX101: not valid TOML: extra `=`, expected nothing (column 8)\n  2 | jobs = = 2"),
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Paths, folders and globs of a package, and the data files that belong to an ONNX model."""
 
+import os
 import random
 import time
 
@@ -314,3 +315,37 @@ def test_the_client_s_own_reader_ends_soon_whatever_it_reads(data, said):
         external_data.external_data_files(MemoryDisk({"m/net.onnx": data}), "m/net.onnx")
     assert str(raised.value) == f"error AX112: m/net.onnx is not a readable ONNX model: {said}"
     assert time.perf_counter() - begin < 20.0
+
+
+def test_brackets_in_the_name_of_a_folder_are_the_folders_own():
+    files = {"m/set[1]/a.png": "", "m/set[1]/b.txt": "", "m/set1/c.png": ""}
+    found = find_sources(MemoryDisk(files), Ignore(), "m", ["set[1]/*.png"], False, None)
+    assert found.files == (("a.png", "m/set[1]/a.png"),)
+    without = {path: text for path, text in files.items() if "[" not in path}
+    assert find_sources(MemoryDisk(without), Ignore(), "m", ["set[1]/*.png"], False, None).files[0][1] == "m/set1/c.png"
+
+
+def test_a_name_that_only_looks_the_same_is_told():
+    disk = MemoryDisk({"m/mode\u0300le.onnx": ""})
+    with pytest.raises(AxError) as caught:
+        find_sources(disk, Ignore(), "m", ["mod\u00e8le.onnx"], True, None)
+    assert caught.value.hint == (
+        "'mode\u0300le.onnx' looks the same and is written with other characters (Unicode NFC and NFD); rename it"
+    )
+
+
+def test_a_pipe_is_no_missing_file(tmp_path):
+    (tmp_path / "m").mkdir()
+    os.mkfifo(tmp_path / "m" / "a.onnx")
+    with pytest.raises(
+        AxError, match=r"AX109: 'a\.onnx' is a pipe, a socket or a device, and a source is a plain file"
+    ):
+        find_sources(RealDisk(str(tmp_path)), Ignore(), "m", ["a.onnx"], True, None)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
+
+
+def test_a_model_that_is_a_pointer_of_git_lfs_is_told_as_one():
+    with pytest.raises(AxError, match="hint: it is a Git LFS pointer, not the file itself: run `git lfs pull`"):
+        external_data.external_data_files(MemoryDisk({"m/net.onnx": POINTER}), "m/net.onnx")

@@ -14,7 +14,10 @@ import pytest
 
 from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code
+from axbuild.engine.workers import child
+from axbuild.engine.workers.guard import Finder
 from axbuild.engine.workers.local import StageRun, Workers
+from axbuild.engine.workers.preload import View
 from axbuild.errors import AxError
 
 
@@ -327,6 +330,8 @@ CLIENT = """
 import sys
 from pathlib import Path
 from axbuild.engine.code.closure import Code
+from axbuild.engine.workers import child
+from axbuild.engine.workers.guard import Finder
 from axbuild.engine.workers.local import StageRun, Workers
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
@@ -367,3 +372,10 @@ def test_large_messages_pass_in_both_directions(own_bench):
     while len(ended) < len(jobs):
         ended += own_bench.workers.wait(30)
     assert sum(outcome.ok for outcome in ended) == 10
+
+
+@pytest.mark.parametrize(("module", "code"), [("axbuild.toolchain.quant.merge", 3), ("_rules_workspace.stages", 1)])
+def test_an_unexpected_error_is_a_defect_where_the_stage_is_ours(module, code):
+    record = child._record(KeyError("x"), module, "merge", View({}, frozenset(), (), {}, frozenset()), Finder())
+    assert record["sentence"] == "stage 'merge' failed: KeyError: 'x'"
+    assert exit_code_of(record["code"]) == code

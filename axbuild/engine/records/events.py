@@ -142,6 +142,7 @@ class Heartbeat:
 class BuildFinished:
     """counts: status -> actions. outputs: requested target -> paths relative to the workspace. errors: in order.
 
+    unbuilt: how many targets that were asked for a mistake in the workspace kept from being looked at.
     critical_path: of the actions that ran, the chain whose every link needed the one before it and that took longest;
     {"label", "action", "seconds"} each. More workers could not have made the build shorter than it.
     """
@@ -152,6 +153,7 @@ class BuildFinished:
     outputs: dict[str, list[str]]
     errors: tuple[dict[str, Any], ...] = ()
     critical_path: tuple[dict[str, Any], ...] = ()
+    unbuilt: int = 0
 
 
 Event = (

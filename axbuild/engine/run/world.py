@@ -16,7 +16,7 @@ from axbuild.engine.run.content import Content, File, files_of, shape_of
 from axbuild.engine.run.nodes import Inputs, Lock, Lookup, Ran
 from axbuild.engine.workers.local import StageKilled, StageOutcome, StageRun, StageTimedOut, Workers
 from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
-from axbuild.errors import AxError, Place
+from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
 from axbuild.store.result import ActionResult
@@ -51,6 +51,17 @@ class SourceMissing(AxError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"cannot be read: {reason}", place=Place(path))
+
+
+class SourceIsPointer(AxError):
+    code = "AX510"
+
+    def __init__(self, path: str, hint: str) -> None:
+        super().__init__("this is not the file itself", place=Place(path), hint=hint)
+
+
+POINTER_BYTES = range(100, 300)
+"""how long Git LFS pointers are: only files of such a length are looked into"""
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,15 @@ class LocalWorld:
         return self._digests
 
     def _read_source(self, path: str) -> str:
+        full = self.root / path
         try:
-            return self.stat.digest_of(f"{self.root}/{path}")
+            digest = self.stat.digest_of(str(full))
+            pointer = full.stat().st_size in POINTER_BYTES and lfs_hint(full.read_bytes())
         except OSError as error:
             raise SourceMissing(path, (error.strerror or str(error)).lower()) from None
+        if pointer:
+            raise SourceIsPointer(path, pointer)
+        return digest
 
     def key(self, action: Action, inputs: Inputs) -> Key:
         shapes: dict[str, Shape | list[Shape]] = {

@@ -98,7 +98,7 @@ def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> d
     # Every way in which a stage can end is reported by the process that runs it; none may end the parent.
     except BaseException as error:
         traceback.print_exc()
-        return _record(error, name, view, finder)
+        return _record(error, job["module"], name, view, finder)
     return None
 
 
@@ -150,8 +150,11 @@ def _recorded(diagnostics: list[dict[str, str]]) -> Any:
         yield
 
 
-def _record(error: BaseException, name: str, view: View, finder: Finder) -> dict[str, Any]:
-    """The error as a record: an AxError's own, or a sentence that names the stage."""
+def _record(error: BaseException, module: str, name: str, view: View, finder: Finder) -> dict[str, Any]:
+    """The error as a record: an AxError's own, or a sentence that names the stage.
+
+    What a stage of axbuild's own has no sentence for is a defect of ours, and another code than a workspace's.
+    """
     if _is_of_a_full_disk(error) or (not isinstance(error, Refused) and _disk_is_full()):
         hint = "free some space, or move the cache with `dir` under [cache] in axbuild.toml"
         return _made("AX901", f"no space left on the disk while stage '{name}' ran", hint, None)
@@ -172,6 +175,9 @@ def _record(error: BaseException, name: str, view: View, finder: Finder) -> dict
         case MemoryError():
             return _made("AX550", f"stage '{name}' ran out of memory", _trace(error, view), place)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if module.partition(".")[0] == "axbuild":
+        hint = f"this is a defect of axbuild; please report it: {_trace(error, view)}"
+        return _made("AX562", f"stage '{name}' failed: {what}", hint, place)
     return _made("AX550", f"stage '{name}' failed: {what}", _trace(error, view), place)
 
 

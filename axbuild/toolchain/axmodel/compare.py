@@ -12,6 +12,7 @@ import numpy as np
 
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.likeness import cosine_of
 
 
 @dataclass(frozen=True)
@@ -173,19 +174,6 @@ def _judge_cosine(where: tuple[str, str], a: Array, b: Array, params: ComparePar
             "reference": 1.0,
             "limit": params.cosine,
         }
-
-
-def cosine_of(a: Array, b: Array) -> float | None:
-    """Cosine of two tensors in float64; two zero tensors have 1, one of them 0; None where a value is not finite."""
-    x, y = a.astype(np.float64).reshape(-1), b.astype(np.float64).reshape(-1)
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return None
-    # Exact sums: the order of additions, and with it the last bit, is the instruction set's own in numpy.
-    # One root of the product: it is exactly 1 for equal tensors. float32 squares are far from overflow in float64.
-    lengths = math.sqrt(math.fsum(x * x) * math.fsum(y * y))
-    if lengths == 0.0:
-        return 1.0 if not x.any() and not y.any() else 0.0
-    return max(-1.0, min(1.0, math.fsum(x * y) / lengths))
 
 
 def _passed(findings: Findings, params: CompareParams) -> str:

@@ -32,6 +32,9 @@ META_SAMPLES = "axbuild.samples"
 META_SOURCES = "axbuild.sources"
 META_DIGEST = "axbuild.digest"
 META_EXTRA = "extra_data"
+META_NOTE = "axbuild.note"
+NOTE = "a program of axbuild's simulated reference NPU; not for real hardware"
+"""what viewers of ONNX files show among the model's properties"""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, AxNote
 from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph, Subgraph
+from axbuild.toolchain.axmodel.facts import notes
 from axbuild.toolchain.axmodel.write import write
 from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.options import CompileOptions
@@ -50,7 +52,11 @@ def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> N
         params=constants.content(),
         sources=_digests(partition, "partition") | _digests(programs, "programs"),
     )
-    (out / "compiled.axmodel").write_bytes(write(container))
+    content = write(container)
+    (out / "compiled.axmodel").write_bytes(content)
+    chip = f"{params.chip.name} {params.chip.npu_mode}"
+    for sentence in notes(planned, programs, params.batches, len(content), chip):
+        warnings.warn(AxNote(sentence), stacklevel=1)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from axbuild.toolchain.axmodel.container import BACKEND, Container
+from axbuild.toolchain.axmodel.container import BACKEND, NOTE, Container
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
@@ -25,6 +25,7 @@ def facts(container: Container) -> dict[str, Any]:
     """Chip, batches, boundary tensors (shapes of one sample), subgraphs with the size of what they run, parameters."""
     return {
         "backend": BACKEND,
+        "note": NOTE,
         "target_hardware": container.target_hardware,
         "npu_mode": container.npu_mode,
         "batches": container.batches(),
@@ -71,5 +72,6 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
         for name, size in subgraph["bytes"].items():
             yield f"{'':<11} {'':<4} {name} {size:,} bytes"
     yield f"parameters  {found['parameter_bytes']:,} bytes"
+    yield f"note        {found['note']}"
     for number, (name, digest) in enumerate(sorted(found["sources"].items())):
         yield f"{'' if number else 'made from':<11} {name} {digest}"

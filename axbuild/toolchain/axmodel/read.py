@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, lfs_hint
 from axbuild.toolchain.axmodel import wire
 from axbuild.toolchain.axmodel.container import (
     BACKEND,
@@ -61,7 +61,8 @@ def read(content: bytes, name: str = "the file") -> Container:
     try:
         model.ParseFromString(content)
     except DecodeError:
-        raise MalformedError(f"{name} is not an axmodel: its {len(content)} bytes do not parse as ONNX") from None
+        sentence = f"{name} is not an axmodel: its {len(content)} bytes do not parse as ONNX"
+        raise MalformedError(sentence, hint=lfs_hint(content)) from None
     if field := broken_text(model):
         raise MalformedError(f"{name} is damaged: a {field} in it is not text")
     meta = {entry.key: entry.value for entry in model.metadata_props}

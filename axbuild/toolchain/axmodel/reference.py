@@ -48,7 +48,7 @@ def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceP
 def feeds_of(names: list[str], samples: list[Path], params: ReferenceParams) -> Iterator[tuple[str, dict[str, Array]]]:
     """(sample, what the float model takes in): each of its inputs `names`, behind the compiled model's processing."""
     chosen = [(_processed(data, params.input_processors), index) for data, index in bind(params.inputs, names)]
-    for name, files in paired(samples):
+    for name, files in paired(samples, params.inputs):
         yield name, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
 
 

@@ -52,5 +52,5 @@ def source_feeds(container: Container, samples: list[Path], inputs: tuple[InputD
                 for tensor, (data, index) in zip(container.inputs, chosen, strict=True)
             },
         )
-        for name, files in paired(samples)
+        for name, files in paired(samples, inputs)
     ]

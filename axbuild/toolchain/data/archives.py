@@ -48,11 +48,17 @@ class BrokenArchiveError(AxError):
 
 @dataclass(frozen=True)
 class Member:
-    """One plain file of a data set: its path inside the set, its size in bytes, and its content on demand."""
+    """One plain file of a data set: its path inside the set, its size in bytes, its content on demand, its archive."""
 
     name: str
     size: int
     read: Callable[[], bytes]
+    archive: str = ""
+
+    @property
+    def path(self) -> str:
+        """What errors call it: its archive stands for a folder."""
+        return f"{self.archive}/{self.name}" if self.archive else self.name
 
 
 @contextmanager
@@ -140,7 +146,7 @@ def _of_zip(archive: Path, stack: ExitStack) -> list[Member]:
             if info.flag_bits & 1:
                 raise BrokenArchiveError(f"member '{name}' of {archive.name} is encrypted")
             if plain:
-                found.append(Member(name, info.file_size, _zip_reader(archive.name, opened, info)))
+                found.append(Member(name, info.file_size, _zip_reader(archive.name, opened, info), archive.name))
     return found
 
 
@@ -189,7 +195,7 @@ def _of_tar(archive: Path, stack: ExitStack) -> list[Member]:
             plain = info.isreg() and not info.issparse()
             name = rules.accept(info.name, info.size, plain=plain, folder=info.isdir())
             if plain:
-                found.append(Member(name, info.size, _tar_reader(archive.name, stream, info)))
+                found.append(Member(name, info.size, _tar_reader(archive.name, stream, info), archive.name))
     return found
 
 

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from os.path import commonpath
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,10 +14,12 @@ import numpy as np
 from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.data import arrays, images
 from axbuild.toolchain.data.archives import Member, members
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.data.hygiene import Survey
 
-Decoder = Callable[[bytes, str], Array]
+Decoder = Callable[[bytes, str], images.Picture]
 
+_FORMAT = "set tensor_format to what the model takes in, or give the data as Numpy"
+_NHWC = "the model takes its channels last: export it with channels first (NCHW), or give the data as Numpy"
 _SUFFIXES = {"Image": images.SUFFIXES, "Numpy": arrays.SUFFIXES}
 
 
@@ -28,12 +31,17 @@ class CalibrationSetError(AxError):
 
 @dataclass(frozen=True)
 class DecodeParams:
-    """input: a model input's name, "" for the only one or all alike; format: "Image" or "Numpy"; size: -1 for all."""
+    """input: a model input's name, "" for the only one or all alike; format: "Image" or "Numpy"; size: -1 for all.
+
+    mean, std: what is done to the samples later, for what is to be said of them; they change no sample.
+    """
 
     input: str
     format: str
     size: int
     tensor_format: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,14 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
     decoder = _decoder(target, params)
     folder = out / "samples"
     folder.mkdir()
+    survey = Survey(params.mean, params.std)
     with members(source) as found:
         for name, member in _chosen(found, params):
-            np.save(folder / f"{name}.npy", decoder(member.read(), member.name), allow_pickle=False)
+            decoded = decoder(member.read(), member.path)
+            survey.see(name, decoded.pixels, decoded.conversions)
+            np.save(folder / f"{name}.npy", decoded.pixels, allow_pickle=False)
+    for warning in survey.told(params.size):
+        warnings.warn(warning, stacklevel=1)
 
 
 def _target(interface: Path, params: DecodeParams) -> _Input:
@@ -77,13 +90,15 @@ def _target(interface: Path, params: DecodeParams) -> _Input:
 
 def _decoder(target: _Input, params: DecodeParams) -> Decoder:
     if params.format == "Numpy":
-        return lambda content, name: arrays.decode_array(content, name, target.shape, target.dtype, target.name)
+        return lambda content, name: images.Picture(
+            arrays.decode_array(content, name, target.shape, target.dtype, target.name), ()
+        )
     wanted = images.channels(params.tensor_format)
     if len(target.shape) != 4 or target.shape[:2] != (1, wanted):
         raise CalibrationSetError(
             f"pictures in {params.tensor_format} need a model input of shape [1, {wanted}, height, width], "
             f"and '{target.name}' is {list(target.shape)}",
-            hint="set tensor_format to what the model takes in, or give the data as Numpy",
+            hint=_NHWC if target.shape[3:] == (wanted,) else _FORMAT,
         )
     size = (target.shape[2], target.shape[3])
     return lambda content, name: images.decode_image(content, name, size, params.tensor_format)
@@ -98,27 +113,32 @@ def _chosen(found: list[Member], params: DecodeParams) -> list[tuple[str, Member
         for other, suffixes in _SUFFIXES.items():
             if item.name.lower().endswith(suffixes):
                 raise CalibrationSetError(
-                    f"'{item.name}' is of format {other} and the set is of format {params.format}",
+                    f"'{item.path}' is of format {other} and the set is of format {params.format}",
                     hint="a calibration set holds samples of one format",
                 )
     if not own:
         raise CalibrationSetError(
-            f"the calibration set has no sample of format {params.format} among {len(found)} files"
+            f"the calibration set has no sample of format {params.format} among {len(found)} files",
+            hint=f"such as '{others[0].path}'; samples end in {', '.join(_SUFFIXES[params.format])}" if others else "",
         )
     if others:
         sentence = (
-            f"{len(others)} files of a calibration set are no samples and are left out, such as '{others[0].name}'"
+            f"{len(others)} files of a calibration set are no samples and are left out, such as '{others[0].path}'"
         )
         warnings.warn(AxWarning("AX336", sentence), stacklevel=2)
     return _named(own)[: params.size if params.size >= 0 else None]
 
 
 def _named(found: list[Member]) -> list[tuple[str, Member]]:
-    """Samples by the name of their file alone, in whatever folder it stands: inputs are paired by it."""
+    """Samples by the name of their file alone, in whatever folder it stands: inputs are paired by it. Where names
+    repeat, as in a folder a class, by the names of the folders too."""
+    plain = [PurePosixPath(item.name).with_suffix("").parts for item in found]
+    whole = len({parts[-1] for parts in plain}) < len(plain)
+    shared = len(PurePosixPath(commonpath(["/".join(parts[:-1]) for parts in plain])).parts) if whole else 0
     named: dict[str, Member] = {}
-    for item in found:
-        name = PurePosixPath(item.name).stem
+    for item, parts in zip(found, plain, strict=True):
+        name = "__".join(parts[shared:]) if whole else parts[-1]
         if name in named:
-            raise CalibrationSetError(f"'{named[name].name}' and '{item.name}' are samples of one name")
+            raise CalibrationSetError(f"'{named[name].path}' and '{item.path}' are samples of one name")
         named[name] = item
     return sorted(named.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,16 +83,19 @@ def load_sample(file: Path) -> Array:
     return sample
 
 
-def paired(folders: list[Path]) -> list[tuple[str, tuple[Path, ...]]]:
-    """(sample name, one file an input) sorted by name; `folders` are `samples/` trees, paired by file name.
+def paired(folders: list[Path], inputs: Sequence[InputData]) -> list[tuple[str, tuple[Path, ...]]]:
+    """(sample name, one file an input) sorted by name; `folders` are `samples/` trees, of `inputs` one each, paired by
+    file name.
 
     Raises SampleMismatchError where an input lacks a sample that another one has, or where there is none at all.
     """
     names = [{file.name for file in folder.iterdir() if file.suffix == ".npy"} for folder in folders]
     for index, found in enumerate(names[1:], start=1):
         if odd := sorted(found ^ names[0]):
+            has, lacks = (0, index) if odd[0] in names[0] else (index, 0)
+            first, other = (inputs[number].name or "DEFAULT" for number in (has, lacks))
             raise SampleMismatchError(
-                f"sample '{Path(odd[0]).stem}' is in the set of one input and not in that of input number {index + 1}",
+                f"sample '{Path(odd[0]).stem}' is in the set of input '{first}' and not in that of '{other}'",
                 hint="files with the same name form one sample; every input needs one of each name",
             )
     if not names or not names[0]:

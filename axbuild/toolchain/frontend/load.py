@@ -97,7 +97,7 @@ def read(file: Path) -> LightModel:
         try:
             light, cuts = wire.cut(content, INLINE_BYTES)
             model = ModelProto.FromString(light)
-        except (wire.WireFault, DecodeError):
+        except (wire.NoMessageError, DecodeError):
             raise NotAModelError(
                 f"{file.name} is not an ONNX model, or it is cut off: its {len(content)} bytes do not parse",
                 hint="fetch or export the file again",

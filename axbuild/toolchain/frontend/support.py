@@ -71,11 +71,11 @@ def _all_nodes(model: ModelProto) -> list[NodeProto]:
     return [*model.graph.node, *(node for function in model.functions for node in function.node)]
 
 
-Finding = tuple[str, str]
+Objection = tuple[str, str]
 """a sentence, and what to do about it"""
 
 
-def _versions(model: ModelProto) -> Iterator[Finding]:
+def _versions(model: ModelProto) -> Iterator[Objection]:
     version = next((entry.version for entry in model.opset_import if not entry.domain), 0)
     if not OLDEST_OPSET <= version <= OPSET:
         hint = (
@@ -91,7 +91,7 @@ def _versions(model: ModelProto) -> Iterator[Finding]:
         )
 
 
-def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Finding]:
+def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Objection]:
     local = {(function.domain, function.name) for function in model.functions}
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
     open_ = [node for node in nodes if (node.domain, node.op_type) not in local]
@@ -117,7 +117,7 @@ def _way_out(unknown: list[NodeProto], known: set[str]) -> str:
     return "export the model with standard ONNX operators only"
 
 
-def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Finding]:
+def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Objection]:
     for value in model.inputs:
         kind = value.type.tensor_type.elem_type
         if kind not in INPUT_TYPES:
@@ -134,7 +134,7 @@ def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Finding]:
     yield from _grouped_types({name: kind for name, kind in kinds.items() if kind not in TENSOR_TYPES})
 
 
-def _grouped_types(odd: Mapping[str, int]) -> Iterator[Finding]:
+def _grouped_types(odd: Mapping[str, int]) -> Iterator[Objection]:
     by_kind: dict[int, list[str]] = {}
     for name, kind in odd.items():
         by_kind.setdefault(kind, []).append(f"'{name}'")
@@ -152,7 +152,7 @@ def _type_name(kind: int) -> str:
     return str(names.get(kind, f"of the unknown type {kind}"))
 
 
-def _values(model: LightModel) -> Iterator[Finding]:
+def _values(model: LightModel) -> Iterator[Objection]:
     small = ((tensor.name, tensor) for tensor in model.proto.graph.initializer if tensor.data_type == TensorProto.FLOAT)
     arrays = {**model.weights, **{name: onnx.numpy_helper.to_array(tensor) for name, tensor in small}}
     bad = {name: index for name, array in arrays.items() if (index := not_finite(array)) is not None}

@@ -20,7 +20,7 @@ _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-class WireFault(ValueError):
+class NoMessageError(ValueError):
     """The bytes are no protocol-buffers message."""
 
 
@@ -43,7 +43,7 @@ class _Field:
 
 
 def cut(content: Sequence[int], smallest: int) -> tuple[bytes, list[RawData]]:
-    """(the model without its initialisers of at least `smallest` bytes of raw data, these). Raises WireFault."""
+    """(the model without its initialisers of at least `smallest` bytes of raw data, these). Raises NoMessageError."""
     cuts: list[RawData] = []
     pieces: list[bytes] = []
     for field in _fields(content, 0, len(content)):
@@ -108,9 +108,9 @@ def _fields(content: Sequence[int], position: int, end: int) -> Iterator[_Field]
         elif kind in (_FIXED64, _FIXED32):
             length = 8 if kind == _FIXED64 else 4
         else:
-            raise WireFault(f"byte {begin} begins no field")
+            raise NoMessageError(f"byte {begin} begins no field")
         if length > end - position:
-            raise WireFault("it ends too early")
+            raise NoMessageError("it ends too early")
         yield _Field(tag >> 3, kind, begin, position, position + length)
         position += length
 
@@ -123,7 +123,7 @@ def _read_varint(content: Sequence[int], position: int, end: int) -> tuple[int, 
         position, shift = position + 1, shift + 7
         if byte < 0x80:
             return value, position
-    raise WireFault("it ends too early")
+    raise NoMessageError("it ends too early")
 
 
 def _varint(value: int) -> bytes:

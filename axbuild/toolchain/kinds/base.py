@@ -248,8 +248,8 @@ class Kind:
         return ()
 
     def grain(self, axis: int, block: int, *inputs: Shape) -> int:
-        """The output may be cut along that memory axis at multiples of this only; block: output channels that a
-        chip's conv engine makes at once."""
+        """The output may be cut along that memory axis at multiples of this only; block: output channels whose
+        constants are packed together."""
         return 1
 
     def view(self, *inputs: Shape) -> bool:

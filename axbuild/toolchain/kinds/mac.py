@@ -215,11 +215,12 @@ class Conv(_Weighted):
         return self.window.tile_axes
 
     def grain(self, axis: int, block: int, *inputs: Shape) -> int:
-        """Whole blocks of packed channels, and whole groups where these are of several channels."""
+        """Whole blocks of packed channels, and whole groups where blocks would hold channels of several."""
         if axis != memory_axis(1, 4):
             return 1
         per_group = self.weight.shape[0] // self.group
-        return block if self.group == 1 or per_group == 1 else math.lcm(block, per_group)
+        apart = self.group == 1 or per_group == 1 or per_group % block == 0
+        return block if apart else math.lcm(block, per_group)
 
     def macs(self, out: Box, *inputs: Shape) -> int:
         return out.elements * int(np.prod(self.weight.shape[1:]))

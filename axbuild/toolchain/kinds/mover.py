@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -70,14 +72,33 @@ class Reshape(Mover):
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
         (x,) = inputs
-        return ((out[0], *whole(x[1:])),) if self._keeps_batch(x) else (whole(x),)
+        ranges = list(whole(x))
+        for there, here in self._untouched(x).items():
+            ranges[here] = out[there]
+        return (tuple(ranges),)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return (0,) if self._keeps_batch(*inputs) else ()
+        (x,) = inputs
+        rank = len(self.shape)
+        return tuple(sorted(memory_axis(axis, rank) for axis in self._untouched(x)))
 
-    def _keeps_batch(self, *inputs: Shape) -> bool:
-        """Whether dim 0 goes through untouched."""
-        return self.output_shape(*inputs)[0] == inputs[0][0]
+    def _untouched(self, x: Shape) -> dict[int, int]:
+        """Axes of the output that are axes of the input, with the same extent and elements before and after them."""
+        here, there = (
+            [(axis, size) for axis, size in enumerate(shape) if size > 1] for shape in (x, self.output_shape(x))
+        )
+        before, after, found = _elements_before(here), _elements_before(there), {}
+        for axis, size in there:
+            twin = next((own for own, extent in here if extent == size and before[own] == after[axis]), None)
+            if twin is not None:
+                found[axis] = twin
+        return found
+
+
+def _elements_before(sizes: list[tuple[int, int]]) -> dict[int, int]:
+    """Axis -> product of the extents of the axes before it."""
+    products = itertools.accumulate((size for _, size in sizes), operator.mul, initial=1)
+    return {axis: product for (axis, _), product in zip(sizes, products, strict=False)}
 
 
 def _memory_is_onnx_order(shape: Shape) -> bool:

@@ -101,9 +101,13 @@ def without_integer_form(node: ir.Node) -> str:
         return "it reads constants only"
     if any(output.shape is None or not output.shape.is_static() for output in node.outputs):
         return "its shape depends on data"
-    if any(0 in shape_of(output) for output in node.outputs):
-        return f"its tensor '{node.outputs[0].name}' has no elements"
+    if empty := [value.name for value in (*activations_of(node), *node.outputs) if _is_empty(value)]:
+        return f"its tensor '{empty[0]}' has no elements"
     return next((finding.sentence for finding in op.refusals(node)), "")
+
+
+def _is_empty(value: ir.Value) -> bool:
+    return value.shape is not None and 0 in value.shape.dims
 
 
 def _odd_types(op: Op, node: ir.Node) -> str:

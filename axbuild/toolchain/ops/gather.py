@@ -32,6 +32,7 @@ class GatherOp(Op):
         Limit("its data must be a constant float table, and its indices computed", _is_table),
         Limit("its axis must be 0", lambda n: integer(n, "axis", 0) == 0, lambda n: integer(n, "axis", 0)),
     )
+    cases = ("test_gather_0", "test_gather_negative_indices")
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return INDICES if value is input_of(node, 1) else (ir.DataType.FLOAT,)

@@ -42,6 +42,10 @@ class LayerNormalizationOp(Op):
     clamps = True
     limits = (
         Limit(
+            "it must leave the first axis as it is",
+            lambda n: len(_normalised(n)) < len(shape_of(needed_input(n, 0))),
+        ),
+        Limit(
             "its scale and bias must be constants",
             lambda n: not is_activation(input_of(n, 1)) and not is_activation(input_of(n, 2)),
         ),

@@ -7,20 +7,14 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError
-from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid, type_numbered
+from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.quant.calibrators import Calibrator, Range, grid_of
 from axbuild.toolchain.quant.forms import Formed
 from axbuild.toolchain.quant.groups import Grouping, Observations, covers, integer_op, merged
 from axbuild.toolchain.quant.precision import Precision
 from axbuild.toolchain.quant.scheme import Form
-
-
-class PlainTypeError(AxError):
-    """A tensor of the float model has an element type that no quantised model holds."""
-
-    code = "AX358"
+from axbuild.toolchain.quant.tensors import plain_type
 
 
 @dataclass(frozen=True)
@@ -117,7 +111,7 @@ class _Settling:
         fused, name = item.fused, value.name or ""
         op = integer_op(fused)
         if value in (*op.shared(fused.node), *op.joined(fused.node)):  # its input is what its output is
-            output = fused.node.outputs[0].name or ""
+            output = fused.output.name or ""
             return self.grid(output, self.types[self.groups.root(output)])
         return self.grid(name, self.asked[fused.node].data)
 
@@ -163,14 +157,3 @@ class _Settling:
 
     def _owner(self, root: str) -> str:
         return next((name for name in self.members[root] if name in self.pinned), self.members[root][0])
-
-
-def plain_type(value: ir.Value) -> ElementType:
-    """The element type of a tensor that stays as it is in the float model; raises PlainTypeError."""
-    kind = type_numbered(int(value.dtype)) if value.dtype is not None else None
-    if kind is None or kind.coded:
-        raise PlainTypeError(
-            f"tensor '{value.name}' of the model is {value.dtype}, which a quantised model does not hold",
-            hint="cast it to float32, int32, int64 or bool",
-        )
-    return kind

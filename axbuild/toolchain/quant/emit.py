@@ -17,10 +17,9 @@ from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
 from axbuild.toolchain.kinds.registry import Written, model_around, write_node
 from axbuild.toolchain.ops.base import Between, FusedNode, Ref, Step
-from axbuild.toolchain.quant.edges import plain_type
 from axbuild.toolchain.quant.lowered import LoweredNode
 from axbuild.toolchain.quant.scheme import Form
-from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
+from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR, plain_type
 
 
 @dataclass

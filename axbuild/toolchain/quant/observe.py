@@ -51,7 +51,7 @@ def _feeds(
 ) -> Iterator[tuple[str, Feeds]]:
     """(sample name, input name -> array) of every sample, in order of name."""
     sources = bind(inputs, list(ports))
-    for name, files in paired(folders):
+    for name, files in paired(folders, inputs):
         loaded = [load_sample(file) for file in files]
         feeds = {data.name: tensor_input(loaded[index], data) for data, index in sources}
         for key, array in feeds.items():

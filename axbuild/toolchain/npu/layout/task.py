@@ -33,11 +33,11 @@ class Task:
 
 
 def task_of(state: LayoutState, position: int, op: Operator) -> Task:
-    net, chip = state.net, state.chip
-    geometry = Geometry(net.shapes(op.inputs), net.tensors[op.output].shape, chip.rates.mac_co)
+    net, chip, constants = state.net, state.chip, state.constants
+    geometry = Geometry(net.shapes(op.inputs), net.tensors[op.output].shape, constants.blocks[position])
     engine_class = chip.engine_class(op.kind)
     cutter = Cutter(op.kind, geometry, chip.job_rates(engine_class), chip.count(engine_class))
-    return Task(position, op, geometry, engine_class, cutter, tuple(state.constants.pieces[position]) or (None,))
+    return Task(position, op, geometry, engine_class, cutter, tuple(constants.pieces[position]) or (None,))
 
 
 def write_part(

@@ -35,7 +35,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where a kind stands: ONNX shapes of its activations and output, and the chip's block of output channels."""
+    """Where a kind stands. inputs, output: ONNX shapes; block: how many output channels are packed together."""
 
     inputs: tuple[Shape, ...]
     output: Shape

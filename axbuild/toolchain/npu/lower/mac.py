@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.base import Box, ceil_div, memory_axis
+from axbuild.toolchain.kinds.base import Box, ShapeError, ceil_div, memory_axis
 from axbuild.toolchain.kinds.codes import Edge, Grid
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
@@ -103,11 +104,26 @@ def _blocks(kind: Conv | FullyConnected, weight: Array, block: int) -> Array:
 
 
 def _conv_works(kind: Conv, geometry: Geometry, out: Box) -> list[Work]:
+    return [_conv_work(kind, geometry, part) for part in _by_group(kind, geometry.block, out)]
+
+
+def _by_group(kind: Conv, block: int, out: Box) -> list[Box]:
+    """A part of the output as parts of whole groups, and at its ends parts of one group."""
+    *others, (start, stop) = out.ranges
+    group = kind.weight.shape[0] // kind.group
+    first, last = min(ceil_div(start, group) * group, stop), max(stop // group * group, start)
+    edges = sorted({start, first, last, stop})
+    if any(edge % block for edge in edges[:-1]):
+        raise ShapeError(f"{kind.what} cannot be cut at channels {edges[:-1]} into blocks of {block}.")
+    return [Box((*others, channels)) for channels in itertools.pairwise(edges)]
+
+
+def _conv_work(kind: Conv, geometry: Geometry, out: Box) -> Work:
     reads = sources(kind, geometry, out)
     groups = reads[0][1].box.shape[3] // int(kind.weight.shape[1])
     fields = {**_weighted(kind, geometry.block), **window_attr(kind.window, kind, geometry, out)}
     name = "dwconv" if kind.depthwise and kind.weight.shape[0] == kind.group else "conv"
-    return [Work(name, name, reads, Part(out), True, ConvAttr(**fields, groups=groups))]
+    return Work(name, name, reads, Part(out), True, ConvAttr(**fields, groups=groups))
 
 
 def _conv_pack(kind: Conv, block: int, rank: int) -> Pack:

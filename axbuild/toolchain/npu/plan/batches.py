@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import onnx
+from onnx import helper
 
 from axbuild.errors import AxError
+from axbuild.toolchain.frontend.light import INLINE_BYTES
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.npu.net import Net, at_shapes, first_mixing, net_of
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
@@ -53,12 +55,13 @@ def npu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:
 
 def cpu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:
     """The same of a CPU subgraph, by ONNX's shape inference."""
-    many = onnx.ModelProto()
-    many.CopyFrom(model)
+    many = _without_weights(model)
     for info in many.graph.input:
-        dims = info.type.tensor_type.shape.dim
-        for dim, size in zip(dims, _doubled(shape_in(info), axes[info.name]), strict=True):
-            dim.dim_value = size
+        if info.name in axes:
+            for dim, size in zip(
+                info.type.tensor_type.shape.dim, _doubled(shape_in(info), axes[info.name]), strict=True
+            ):
+                dim.dim_value = size
     for info in many.graph.output:
         info.type.tensor_type.ClearField("shape")
     try:
@@ -67,6 +70,16 @@ def cpu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
         found = {}
     return {info.name: _axis(shape_in(info), found.get(info.name)) for info in model.graph.output}
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which constants too large to be shapes are inputs: inference copies a model there and back."""
+    graph = model.graph
+    large = {tensor.name: tensor for tensor in graph.initializer if len(tensor.raw_data) >= INLINE_BYTES}
+    weights = [helper.make_tensor_value_info(name, item.data_type, item.dims) for name, item in large.items()]
+    small = [tensor for tensor in graph.initializer if tensor.name not in large]
+    copy = helper.make_graph(graph.node, graph.name, [*graph.input, *weights], graph.output, small)
+    return helper.make_model(copy, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def _doubled(shape: Shape, axis: int | None) -> Shape:

@@ -8,9 +8,10 @@ passes. Both halves of such a border stand on the NPU, so that subgraphs meet in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from axbuild.toolchain.graph import Names
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.npu.plan.floats import FloatGraph, FloatGraphError
@@ -22,7 +23,7 @@ def with_float_form(graph: PlanGraph, floats: FloatGraph, sites: Sequence[str]) 
     if not sites:
         return graph
     done = _Rewriting(graph, floats).rewritten(sites)
-    return _direct(done)
+    return without_detours(done)
 
 
 @dataclass
@@ -34,7 +35,7 @@ class _Rewriting:
     """tensor of codes -> what it was dequantised to"""
 
     def __post_init__(self) -> None:
-        self.taken = {*self.graph.edges, *(node.name for node in self.graph.nodes)}
+        self.free = Names([*self.graph.edges, *(node.name for node in self.graph.nodes)]).free
         self.edges, self.shapes = dict(self.graph.edges), dict(self.graph.shapes)
         self.names = dict(self.graph.floats)
 
@@ -61,11 +62,11 @@ class _Rewriting:
                 if tensor and tensor not in here:
                     here[tensor] = self._tensor(tensor, self.floats.type_of(tensor), tensor)
             made = tuple(tensor and here[tensor] for tensor in writes)
-            name, about = self._free(member), (kinds[0].site, (member,), kinds[0].origins)
+            name, about = self.free(member), (kinds[0].site, (member,), kinds[0].origins)
             self.nodes.append(PlanNode(name, None, tuple(reads), made, *about))
         for tensor, name in leaving.items():
             if isinstance(grid := self.edges[name], Grid):
-                self.nodes.append(PlanNode(self._free(f"{name}/quantise"), Quantize(grid), (here[tensor],), (name,)))
+                self.nodes.append(PlanNode(self.free(f"{name}/quantise"), Quantize(grid), (here[tensor],), (name,)))
 
     def _leaving(self, kinds: Sequence[PlanNode], written: set[str]) -> dict[str, str]:
         """Float tensor -> tensor of the graph, of what others read of a fused node."""
@@ -86,43 +87,41 @@ class _Rewriting:
             return name
         if name not in self.reals:
             self.reals[name] = self._tensor(f"{name}/real", FP32, tensor, like=name)
-            border = self._free(f"{name}/dequantise")
+            border = self.free(f"{name}/dequantise")
             self.nodes.append(PlanNode(border, Dequantize(grid), (name,), (self.reals[name],)))
         return self.reals[name]
 
     def _tensor(self, wanted: str, edge: Edge, tensor: str, like: str = "") -> str:
-        name = self._free(wanted)
+        name = self.free(wanted)
         self.edges[name], self.names[name] = edge, tensor
         self.shapes[name] = self.shapes[like] if like else self.floats.shape_of(tensor)
         return name
 
-    def _free(self, wanted: str) -> str:
-        name, count = wanted, 1
-        while name in self.taken:
-            name, count = f"{wanted}_{count}", count + 1
-        self.taken.add(name)
-        return name
 
-
-def _direct(graph: PlanGraph) -> PlanGraph:
+def without_detours(graph: PlanGraph) -> PlanGraph:
     """Without borders whose float tensor a reader on the CPU, or the model's user, can have as it was."""
-    writers = graph.writers()
-    on_cpu = {name for node in graph.nodes if node.kind is None for name in node.outputs}
-    sources: dict[str, str] = {}
+    made = {name for node in graph.nodes if node.kind is None for name in node.outputs}
+    sources = _returning(graph, made.union(graph.inputs))
+    nodes = [_renamed(node, sources, {}) if node.kind is None else node for node in graph.nodes]
+    # What the CPU makes of an output of the model takes its name, once; a second output of it keeps its border.
+    given = {sources[name]: name for name in reversed(graph.outputs) if sources.get(name) in made - {*graph.outputs}}
+    kept = (node for node in nodes if not {*given.values()}.intersection(node.outputs))
+    return graph.with_nodes(_renamed(node, given, given) for node in kept)
+
+
+def _returning(graph: PlanGraph, floats: set[str]) -> dict[str, str]:
+    """Tensor dequantised at a border -> which of `floats` a border had quantised to it."""
+    writers, found = graph.writers(), {}
     for node in graph.nodes:
         entry = writers.get(node.reads[0]) if node.leaves else None
-        if entry is not None and entry.enters and entry.reads[0] in on_cpu.union(graph.inputs):
-            sources[node.outputs[0]] = entry.reads[0]
-    nodes = [
-        replace(node, inputs=tuple(sources.get(name, name) for name in node.inputs)) if node.kind is None else node
-        for node in graph.nodes
-    ]
-    given = {name: sources[name] for name in graph.outputs if sources.get(name) in on_cpu - set(graph.outputs)}
-    renamed = {source: name for name, source in reversed(given.items())}
-    kept = [node for node in nodes if not any(renamed.get(sources.get(name, "")) == name for name in node.outputs)]
-    return graph.with_nodes(_renamed(node, renamed) for node in kept)
+        if entry is not None and entry.enters and entry.reads[0] in floats:
+            found[node.outputs[0]] = entry.reads[0]
+    return found
 
 
-def _renamed(node: PlanNode, names: dict[str, str]) -> PlanNode:
-    inputs, outputs = (tuple(names.get(name, name) for name in side) for side in (node.inputs, node.outputs))
-    return replace(node, inputs=inputs, outputs=outputs)
+def _renamed(node: PlanNode, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> PlanNode:
+    return replace(
+        node,
+        inputs=tuple(inputs.get(name, name) for name in node.inputs),
+        outputs=tuple(outputs.get(name, name) for name in node.outputs),
+    )

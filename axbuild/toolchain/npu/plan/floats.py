@@ -13,7 +13,7 @@ from axbuild.errors import AxError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, Shape, constant_of, model_file
 from axbuild.toolchain.kinds.codes import ElementType
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
-from axbuild.toolchain.quant.edges import plain_type
+from axbuild.toolchain.quant.tensors import plain_type
 
 
 class FloatGraphError(AxError):

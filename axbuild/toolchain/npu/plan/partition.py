@@ -47,7 +47,7 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     graph = with_float_form(graph, floats, [site for site, found in judgements.items() if not found.on_npu])
     sources = {source.name: source for source in sources_of(_inputs(graph), params.input_processors)}
     graph = _behind_sources(graph, sources)
-    _require_sizes(graph)
+    require_sizes(graph)
     folder = out / "partition"
     folder.mkdir()
     writer = SubgraphWriter(graph, floats, sources, judgements, folder)
@@ -93,7 +93,8 @@ def _behind_sources(graph: PlanGraph, sources: dict[str, RuntimeInput]) -> PlanG
     )
 
 
-def _require_sizes(graph: PlanGraph) -> None:
+def require_sizes(graph: PlanGraph) -> None:
+    """Raises PlanError where the NPU would read a tensor whose size depends on data."""
     writers = graph.writers()
     for node in graph.nodes:
         for name in node.reads if node.kind is not None else ():

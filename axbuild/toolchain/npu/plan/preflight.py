@@ -16,7 +16,7 @@ from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.plan.placement import judge, way_back
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
-from axbuild.toolchain.quant.edges import plain_type
+from axbuild.toolchain.quant.tensors import plain_type
 
 
 @dataclass(frozen=True)

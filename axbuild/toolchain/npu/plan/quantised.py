@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -118,14 +119,23 @@ def _notes(holder: onnx.NodeProto | onnx.ValueInfoProto) -> dict[str, str]:
 
 def ordered(nodes: Sequence[PlanNode], inputs: Iterable[str]) -> list[PlanNode]:
     """In an order in which they may run, as near to the given one as possible."""
-    known, waiting, done = set(inputs), list(nodes), []
-    while waiting:
-        ready = next((node for node in waiting if known.issuperset(node.reads)), None)
-        if ready is None:
-            raise PlanError(f"The operators from '{waiting[0].name}' on wait for each other.")
-        waiting.remove(ready)
-        known.update(ready.outputs)
-        done.append(ready)
+    missing = [set(node.reads).difference(inputs) for node in nodes]
+    readers: dict[str, list[int]] = {}
+    for number, names in enumerate(missing):
+        for name in names:
+            readers.setdefault(name, []).append(number)
+    ready = [number for number, names in enumerate(missing) if not names]
+    done: list[PlanNode] = []
+    while ready:
+        done.append(nodes[heapq.heappop(ready)])
+        for name in done[-1].outputs:
+            for number in readers.get(name, ()):
+                missing[number].discard(name)
+                if not missing[number]:
+                    heapq.heappush(ready, number)
+    if len(done) < len(nodes):
+        stuck = next(node for node, names in zip(nodes, missing, strict=True) if names)
+        raise PlanError(f"The operators from '{stuck.name}' on wait for each other.")
     return done
 
 

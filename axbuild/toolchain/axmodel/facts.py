@@ -1,0 +1,39 @@
+"""What matters of a compiled model, in a few lines for the end of a build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from axbuild.toolchain.npu.plan.record import NPU, Partition
+
+MOST_NAMED = 5
+
+
+def notes(planned: Partition, programs: Path, batches: tuple[int, ...], size: int, chip: str) -> Iterator[str]:
+    """size: bytes of the container; chip: name and mode. Cycles are the cost model's, and said to be estimates."""
+    yield f"{size / 1e6:.1f} MB for {chip}; a simulated program, not for real hardware"
+    for batch in batches:
+        reports = [_report(programs / one.name / f"b{batch}") for one in planned.at(NPU)]
+        if reports:
+            cycles = sum(report["max_cycle"] for report in reports)
+            milliseconds = sum(report["max_cycle"] / report["clock_mhz"] / 1e3 for report in reports)
+            yield f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU"
+    yield placement(planned)
+
+
+def placement(planned: Partition) -> str:
+    """Which operators run on the CPU."""
+    on_cpu = planned.on_cpu
+    if not on_cpu:
+        return f"all {planned.node_count} operators run on the NPU"
+    named = ", ".join(f"{node.op_type} '{node.name}'" for node in on_cpu[:MOST_NAMED])
+    more = f" and {len(on_cpu) - MOST_NAMED} more" if len(on_cpu) > MOST_NAMED else ""
+    return f"{len(on_cpu)} of {planned.node_count} operators run on the CPU, whose time is not estimated: {named}{more}"
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,32 @@
+"""`precision.json`: what stands between measuring a quantised model against its float model and judging it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from axbuild.toolchain.likeness import Sums
+
+FILE = "precision.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One output on one sample. sums: of the float model's values and the quantised model's, None where one is not
+    finite. agrees: whether the largest value stands at the same place, along the last axis everywhere."""
+
+    sample: str
+    output: str
+    sums: Sums | None
+    agrees: bool
+
+
+def write(rows: list[Measured], folder: Path) -> None:
+    text = json.dumps([asdict(row) for row in rows], indent=1, sort_keys=True, allow_nan=False)
+    (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read(file: Path) -> list[Measured]:
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return [Measured(**row | {"sums": row["sums"] and Sums(**row["sums"])}) for row in rows]

@@ -1,0 +1,44 @@
+"""The data that a compiled or quantised model is judged on: as in calibration, or other data of the same form."""
+
+from __future__ import annotations
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.attributes import shown
+from axbuild.workspace.rule import DEFAULT, LabelMap, Settled
+
+from ._nouns import BoundSamples, QuantModel, Samples
+from ._processors import not_calibrated
+from .quant_model import decode
+
+
+def declared(about: str) -> LabelMap:
+    """The attribute `samples`."""
+    return LabelMap(
+        f"{about}, as in quant_model; the calibration data where nothing is given.", provides=Samples, example=":calib"
+    )
+
+
+def evaluation_samples(t: Settled, plan: Plan, quant: QuantModel) -> dict[str, BoundSamples]:
+    """The samples by calibration key; an error where a set's form is not the calibrated one."""
+    if not t.samples:
+        return quant.samples
+    for key in t.samples.keys() - quant.samples.keys() - {DEFAULT}:
+        if DEFAULT not in quant.samples:
+            raise not_calibrated(t, "samples", key, quant)
+    chosen: dict[str, Samples] = {}
+    for key in sorted(quant.samples.keys() | t.samples.keys()):
+        found = t.samples.get(key) or t.samples.get(DEFAULT)
+        if found is None and key != DEFAULT:
+            raise t.error("samples", f"samples has no set for the input '{key}'", code="AX106")
+        if found is not None and (key != DEFAULT or DEFAULT in quant.samples):
+            _check_form(t, quant.samples.get(key) or quant.samples[DEFAULT], found)
+            chosen[key] = found
+    return {key: decode(plan, key, samples, quant.source) for key, samples in chosen.items()}
+
+
+def _check_form(t: Settled, calibrated: BoundSamples, chosen: Samples) -> None:
+    for name in ("format", "tensor_format", "mean", "std"):
+        mine, theirs = getattr(chosen, name), getattr(calibrated, name)
+        if mine != theirs:
+            sentence = f"{name} is {shown(mine)} in the samples and {shown(theirs)} in the calibration set"
+            raise t.error("samples", sentence, code="AX115")

@@ -1,0 +1,65 @@
+"""`precision_check`: does the quantised model still answer as the float model does?"""
+
+from __future__ import annotations
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.providers import Verdict
+from axbuild.workspace.rule import Float, Label, Settled, Stage, String, rule
+
+from ._evaluation import declared, evaluation_samples
+from ._nouns import AxModel, QuantModel
+from .quant_model import input_data
+
+MEASURE = Stage("axbuild.toolchain.precision.measure:measure", float=True, outputs=("precision.json",))
+JUDGE = Stage("axbuild.toolchain.precision.judge:judge", outputs=("verdict.json",))
+
+_LIMITS = ("min_cosine", "min_snr_db", "min_agreement")
+
+
+@rule
+class precision_check:
+    """Compare the quantised model's outputs with the float model's; `build` and `test` judge the result.
+
+    A `check` asks whether the compiler kept the quantised model; this asks what quantisation cost.
+    """
+
+    example = "precision"
+    gives = Verdict
+
+    quant = Label(
+        "The quantised model, or an axmodel made from it.",
+        provides=(QuantModel, AxModel),
+        required=True,
+        example=":quant",
+    )
+    samples = declared("Data to measure on")
+    min_cosine = Float("Smallest cosine of any output on any sample.", low=-1, high=1, default=0.99)
+    min_snr_db = Float(
+        "Smallest signal-to-noise ratio of any output over all samples, in dB; not judged where nothing is given.",
+        example=20.0,
+    )
+    min_agreement = Float(
+        "Smallest share of samples whose answer (the place of the largest logit) is the float model's; not judged "
+        "where nothing is given.",
+        low=0,
+        high=1,
+        example=0.98,
+    )
+    logits = String("The output whose largest value is the answer; the model's only one where nothing is given.")
+
+    def actions(self, t: Settled, plan: Plan) -> Verdict:
+        quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
+        bound = evaluation_samples(t, plan, quant)
+        measured = plan.run(
+            MEASURE,
+            model=quant.source.model,
+            quantised=quant.model,
+            samples=[data.samples for data in bound.values()],
+            calibration=[data.samples for data in quant.samples.values()],
+            params={"inputs": input_data(bound)},
+        )
+        judged = plan.run(JUDGE, measured=measured, params=t.only(*_LIMITS, "logits"))
+        plan.output("precision.json", measured)
+        plan.output("verdict.json", judged)
+        plan.verdict(judged)
+        return Verdict(judged.only)

@@ -1,0 +1,103 @@
+"""What quantisation cost: measured side by side, judged by limits that can fail."""
+
+import json
+import math
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from axbuild.errors import AxError, AxNote, AxWarning
+from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.likeness import snr_db, sums_of
+from axbuild.toolchain.precision.judge import JudgeParams, judge, verdict_of
+from axbuild.toolchain.precision.measure import MeasureParams, UnmeasuredError, measure
+from axbuild.toolchain.precision.measured import Measured, read, write
+
+
+def row(sample, exact, coded, output="y"):
+    a, b = np.asarray(exact, np.float32), np.asarray(coded, np.float32)
+    return Measured(sample, output, sums_of(a, b), bool(a.argmax() == b.argmax()))
+
+
+ROWS = [row("a", [3, 4], [3, 4]), row("b", [3, 4], [4, 3])]
+
+
+def test_the_sentence_of_a_verdict_that_passes_has_the_lowest_figures():
+    verdict = verdict_of(ROWS, JudgeParams(min_cosine=0.9))
+    assert verdict["passed"] is True
+    assert verdict["sentence"] == "lowest cosine 0.96 ('y'), SNR 14.0 dB, 50.0% of the answers the same on 2 samples"
+    assert verdict["outputs"] == {"y": {"cosine": 0.96, "lowest_sample": "b", "snr_db": 13.9794, "agreement": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ({"min_cosine": 0.97}, "sample 'b', output 'y': the cosine is 0.96, below 0.97"),
+        ({"min_snr_db": 20}, "output 'y': the SNR is 14.0 dB, below 20 dB"),
+        ({"min_agreement": 0.9}, "output 'y': 50.0% of the answers are the float model's, below 90.0%"),
+    ],
+)
+def test_each_limit_can_fail(limits, sentence):
+    verdict = verdict_of(ROWS, JudgeParams(**limits))
+    assert verdict["passed"] is False
+    assert verdict["sentence"] == sentence
+
+
+def test_a_value_that_is_not_finite_fails_every_cosine_and_can_be_written(tmp_path):
+    write([row("a", [1.0], [math.nan])], tmp_path)
+    with pytest.warns(AxNote, match="against the float model: sample 'a', output 'y': a value is not finite, below -1"):
+        judge(tmp_path / "precision.json", tmp_path, params=JudgeParams(min_cosine=-1))
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert verdict["passed"] is False
+    assert verdict["outputs"]["y"]["cosine"] == "-inf"
+
+
+def test_which_of_several_outputs_is_the_answer_must_be_said():
+    rows = [*ROWS, row("a", [1, 2], [1, 2], "z"), row("b", [1, 2], [1, 2], "z")]
+    with pytest.raises(AxError, match="AX471: min_agreement needs the output whose largest value is the answer"):
+        verdict_of(rows, JudgeParams(min_agreement=1))
+    with pytest.raises(AxError, match="AX471: logits names 'x'; the model's outputs are y, z"):
+        verdict_of(rows, JudgeParams(logits="x"))
+    assert verdict_of(rows, JudgeParams(min_agreement=1, logits="z"))["passed"] is True
+    assert verdict_of(rows, JudgeParams(min_agreement=1, logits="y"))["passed"] is False
+
+
+def test_energies_become_decibels():
+    assert snr_db(100.0, 1.0) == 20.0
+    assert snr_db(1.0, 0.0) == math.inf
+    assert snr_db(0.0, 1.0) == -math.inf
+
+
+def scaled(path, factor, output="y", shape=(1, 2)):
+    info = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(shape)) for name in ("x", output)]
+    factors = helper.make_tensor("k", onnx.TensorProto.FLOAT, [2], factor)
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "k"], [output])], "g", info[:1], info[1:], [factors])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+
+
+def test_both_models_run_on_the_same_samples(tmp_path):
+    scaled(tmp_path / "float.onnx", [1.0, 1.0])
+    scaled(tmp_path / "quant.onnx", [1.0, 0.5])
+    (tmp_path / "samples").mkdir()
+    np.save(tmp_path / "samples" / "a.npy", np.array([[3.0, 4.0]], np.float32))
+    data = MeasureParams((InputData("", "Numpy"),))
+    measure(tmp_path / "float.onnx", tmp_path / "quant.onnx", [tmp_path / "samples"], [], tmp_path, params=data)
+    (found,) = read(tmp_path / "precision.json")
+    assert (found.sample, found.output, found.agrees) == ("a", "y", False)
+    assert vars(found.sums) == {"aa": 25.0, "bb": 13.0, "ab": 17.0, "dd": 4.0}
+    scaled(tmp_path / "other.onnx", [1.0, 0.5], "z")
+    with pytest.raises(UnmeasuredError, match="the float model has the outputs y, and the quantised one z"):
+        measure(tmp_path / "float.onnx", tmp_path / "other.onnx", [tmp_path / "samples"], [], tmp_path, params=data)
+
+
+def test_samples_that_calibrated_are_counted(tmp_path):
+    scaled(tmp_path / "float.onnx", [1.0, 1.0])
+    for folder, values in (("samples", (1.0, 2.0, 3.0)), ("calibration", (3.0, 4.0, 1.0))):
+        (tmp_path / folder).mkdir()
+        for number, value in enumerate(values):
+            np.save(tmp_path / folder / f"{folder}{number}.npy", np.full((1, 2), value, np.float32))
+    model, data = tmp_path / "float.onnx", MeasureParams((InputData("", "Numpy"),))
+    with pytest.warns(AxWarning, match="AX472: 2 of 3 samples calibrated the model as well"):
+        measure(model, model, [tmp_path / "samples"], [tmp_path / "calibration"], tmp_path, params=data)
