@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of, worse
@@ -48,13 +49,15 @@ from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out, lay_out_sound
 from axbuild.graph.targets import TargetGraph, load, survey
 from axbuild.store.faults import BlobLost
+from axbuild.store.results import LOST_ROW
 from axbuild.store.statcache import StatCache
-from axbuild.store.store import Store
+from axbuild.store.store import Store, is_read_only
 from axbuild.workspace.artifact import ActionId, Artifact
 from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
 
 PLACING_ATTEMPTS = 3
+_LOSSES = (BlobLost.code, LOST_ROW)
 
 
 class NoTests(AxError):
@@ -121,6 +124,7 @@ class _Build:
         self.unbuilt = 0
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
+        self.losses: list[tuple[str, str]] = []
         self.stream = EventStream(self._note, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
         self.began_ns = time.time_ns()
@@ -128,7 +132,7 @@ class _Build:
     def run(self) -> Report:
         begin = time.perf_counter()
         with ExitStack() as stack:
-            store = stack.enter_context(self._opened())
+            store = stack.enter_context(self._opened(stack))
             state = store.workspace(self.workspace.root)
             number = 0
             if not self.request.dry_run and self.request.cache_dir is None:
@@ -157,6 +161,7 @@ class _Build:
             except KeyboardInterrupt:
                 self.report.exit_code = INTERRUPTED
             self._collect(store)
+            self._tell_of_losses()
             seconds = round(time.perf_counter() - begin, 3)
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
@@ -170,9 +175,13 @@ class _Build:
                 self.report.watched = None
         return self.report
 
-    def _opened(self) -> Store:
+    def _opened(self, stack: ExitStack) -> Store:
         if self.request.cache_dir is not None:
             return Store(self.request.cache_dir, self._store_said)
+        if self.request.dry_run and is_read_only(self.workspace.cache_dir):
+            # What a dry run notes down goes with it; its answers are the cache's all the same.
+            beside = stack.enter_context(TemporaryDirectory(prefix="axbuild-"))
+            return Store(Path(beside), self._store_said, self.workspace.cache_dir)
         return Store(self.workspace.cache_dir, self._store_said, self.workspace.read_from)
 
     def _collect(self, store: Store) -> None:
@@ -204,7 +213,18 @@ class _Build:
         return self.part.outputs(self.outputs) if self.part else self.outputs
 
     def _store_said(self, code: str, sentence: str) -> None:
-        self.stream.emit(Diagnostic("", "", "", code, sentence, False))
+        if code in _LOSSES:
+            self.losses.append((code, sentence))
+        else:
+            self.stream.emit(Diagnostic("", "", "", code, sentence, False))
+
+    def _tell_of_losses(self) -> None:
+        """One line, however much a cache has lost: every action behind it has run again."""
+        if self.losses:
+            code, first = self.losses[0]
+            more = len(self.losses) - 1
+            told = f"{len(self.losses)} parts of the cache were missing or damaged; made again; the first: {first}"
+            self.stream.emit(Diagnostic("", "", "", code, told if more else first, False))
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)

@@ -82,7 +82,7 @@ class InlineWorkers:
     def warm(self) -> None:
         """There is nothing to start."""
 
-    def submit(self, job: StageRun) -> None:
+    def submit(self, job: StageRun, alone: bool = False) -> None:
         path, _ = job.closure.modules[job.closure.module]
         space: dict[str, Any] = {"__name__": job.closure.module}
         exec(compile(Path(path).read_text(), path, "exec", dont_inherit=True), space)
