@@ -94,7 +94,7 @@ class Summary:
             lines += [f"  {self.base}{path}" for path in self._some(paths, MOST_PATHS)]
             if len(paths) > MOST_PATHS and not self._whole:
                 lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
-            lines += [f"  {note}" for note in self.notes[label]]
+            lines += [style.at_words(f"  {note}") for note in self.notes[label]]
         if len(outputs) > MOST_TARGETS and not self._whole:
             lines.append(
                 style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {self.base}{FOLDER}/")

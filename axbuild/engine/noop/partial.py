@@ -66,7 +66,7 @@ class PartialBuild:
             action[KEY] = actions[action[LABEL], action[NAME]].key
         import msgpack
 
-        snapshot.cold = msgpack.packb(self._graph)
+        snapshot.cold = msgpack.packb(self._graph, unicode_errors="surrogateescape")
         keys = dict.fromkeys(action[KEY] for action in self._graph["actions"])
         if write_keys(Path(os.fsdecode(snapshot.texts["keys"])), self._found.file, keys):
             form.write(self._found.file, snapshot)
@@ -106,7 +106,7 @@ def part_of(found: form.Found) -> PartialBuild | None:
         return None
     import msgpack
 
-    graph: dict[str, Any] = msgpack.unpackb(snapshot.cold)
+    graph: dict[str, Any] = msgpack.unpackb(snapshot.cold, unicode_errors="surrogateescape")
     actions, targets = graph["actions"], graph["targets"]
     changed = set(found.changed)
     dirty = _reached(actions, changed)

@@ -191,7 +191,7 @@ def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) ->
     file = watched.state / "snapshots" / f"{identity}.keys"
     texts["keys"] = os.fsencode(file)
     if write_keys(file, path, dict.fromkeys(action[2] for action in watched.graph["actions"])):
-        form.write(path, watched.encoded(texts, msgpack.packb(watched.graph)))
+        form.write(path, watched.encoded(texts, msgpack.packb(watched.graph, unicode_errors="surrogateescape")))
         prune(Path(path).parent, file.parent)
 
 
@@ -213,7 +213,7 @@ def write_keys(file: Path, path: str, keys: Iterable[str]) -> bool:
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text("\n".join([KEYS_FORMAT, path, *keys, ""]), encoding="utf-8")
+        beside.write_bytes(os.fsencode("\n".join([KEYS_FORMAT, path, *keys, ""])))
         beside.replace(file)
     except OSError:
         return False
