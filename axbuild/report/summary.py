@@ -80,7 +80,8 @@ class Summary:
             lines += self._files(style, end)
         lines += self._failed(style)
         if end.unbuilt and not any(end.counts.values()):
-            lines.append(f"{style('red', 'failed')}: nothing built; {self._mistakes(end)}")
+            told = style.at_words(f"failed: nothing built; {self._mistakes(end)}")
+            lines.append(told.replace("failed", style("red", "failed"), 1))
         elif any(end.counts.values()) or not end.errors:
             lines.append(self._plan(end) if self.dry_run else self._counts(style, end))
         lines += self._longest(style, end)
