@@ -7,8 +7,22 @@ Errors cross from workers to the client as records (JSON), so everything a user 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+
+# What moves the cursor, ends a line, reorders or hides text: C0 and C1 controls, line separators, marks of direction,
+# invisible formats and tags, halves of surrogate pairs. Joiners stay: Persian and emoji are written with them.
+HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """Text of others (names in models and archives, messages of libraries) as it may stand in a line: every such
+    character written as Python would, `\\x1b`, `\\n`, `\\u202e`."""
+    return HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,7 @@ class AxError(Exception):
             lines.append(f"  {self.place.line} | {self.place.text}")
         if self.hint:
             lines.append(f"  hint: {self.hint}")
-        return "\n".join(lines)
+        return "\n".join(visible(line) for line in lines)
 
     def record(self) -> dict[str, Any]:
         place = self.place and {"file": self.place.file, "line": self.place.line, "text": self.place.text}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from axbuild.cli import interrupts
 from axbuild.codes import INTERRUPTED, TOOL_FAILED, exit_code_of
 from axbuild.errors import AxError
 
@@ -20,17 +22,31 @@ class Unsaid(AxError):
         super().__init__(f"the standard output cannot be written: {reason}")
 
 
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let Ctrl-C end the command in good order; a process that is not ours alone keeps its handlers."""
+    if not interrupts.is_begun():
+        yield
+        return
+    interrupts.set_handler(interrupts.unwind)
+    try:
+        yield
+    finally:
+        interrupts.set_handler(interrupts.end_at_once)
+
+
 def ended(command: Callable[[], int]) -> int:
     """Run a command; the process's exit code, and on stderr what a user should know of its failure."""
     try:
-        return command()
+        with _unwinding():
+            return command()
     except AxError as error:
         from axbuild.report.style import Style
 
         print(Style(sys.stderr).at_words(str(error)), file=sys.stderr)
         return exit_code_of(error.code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        interrupts.tell()
         return INTERRUPTED
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _STREAM_FAILURES:

@@ -6,7 +6,11 @@ import gc
 import os
 import sys
 
-from axbuild.engine.noop import snapshot
+from axbuild.cli import interrupts
+
+interrupts.begin()
+
+from axbuild.engine.noop import snapshot  # noqa: E402  # what comes before is what an interrupt finds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +31,12 @@ def main() -> None:
     # The client lives for one command and what it makes lives as long: to look for garbage costs a tenth of it.
     gc.disable()
     found = snapshot.look(arguments)
-    if found is not None and found.is_answer and _answered(found):
+    if found is not None and found.is_answer and _may_write(found.words.events) and _answered(found):
         # Nothing is open or buffered, and to take the interpreter down by the book would cost a tenth of the build.
         os._exit(0)
+    from axbuild.report.stream import clean_streams
+
+    clean_streams()
     if found is None:
         sys.exit(_whole(arguments))
     _leave(_plain(found))
@@ -57,6 +64,14 @@ def _whole(arguments: list[str]) -> int:
     from axbuild.cli.app import run
 
     return run(arguments)
+
+
+def _may_write(events: str) -> bool:
+    if not events:
+        return True
+    from axbuild.engine.noop.overwrite import refusal
+
+    return not refusal("--events", events)
 
 
 def _answered(found: snapshot.Found) -> bool:

@@ -10,10 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Protocol
 
+from axbuild.cli import interrupts
 from axbuild.cli.keeping import Replay, keep_answer
 from axbuild.engine.build import Request, build
+from axbuild.engine.noop.overwrite import refusals
 from axbuild.engine.noop.partial import part_of
 from axbuild.engine.noop.snapshot import Found, Words
 from axbuild.engine.records.events import Event, EventWriter, Listener
@@ -76,6 +78,9 @@ def settled(words: Words) -> Options:
 def run(command: str, options: Options, found: Found | None = None) -> int:
     """One build with its display, of which `found` is what its snapshot says; the exit code."""
     found = None if options.dry_run else found
+    reports = {"--events": options.events, "--junit": options.junit, "--profile": options.profile}
+    if refused := refusals(reports):
+        raise FileNotWritable(*refused)
     request = Request(
         command,
         options.targets,
@@ -188,11 +193,7 @@ def _events_file(path: str) -> Iterator[Listener]:
 @contextmanager
 def _terminated_as_interrupt() -> Iterator[None]:
     """`kill` of the client ends the build as Ctrl-C does: workers gone, nothing half-written, 130."""
-
-    def interrupt(_number: int, _frame: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, interrupts.unwind)
     try:
         yield
     finally:

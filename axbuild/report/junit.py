@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from axbuild.engine.records.events import BuildFinished, BuildStarted, Event, TestResult
 from axbuild.report.lines import details
+from axbuild.report.shown import shown
 from axbuild.workspace.label import split
 
 # XML 1.0 has no way to write these, not even as references.
@@ -25,6 +26,7 @@ class JUnit:
         self._results: list[TestResult] = []
 
     def __call__(self, event: Event) -> None:
+        event = shown(event)
         match event:
             case BuildStarted():
                 self._began = event.time

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from axbuild.engine.records.events import ActionFinished, Diagnostic, Event, TestResult
+from axbuild.engine.records.events import ActionFinished, Diagnostic, Event, Heartbeat, LockAwaited, TestResult
 from axbuild.engine.records.explain import Cause, sentence
 from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.report.board import Board
+from axbuild.report.shown import shown
 from axbuild.report.style import Style, clock, duration, quiet_pipes
 from axbuild.workspace.artifact import ActionId
+
+MOST_RUNNING = 3
+"""actions that a sign of life names"""
 
 TEST_OUTPUTS = ("errors", "all", "summary")
 
@@ -56,6 +61,10 @@ class Lines:
                 warning = f"warning {event.code}"
                 text = style.at_words(f"{where}{warning}: {event.sentence}")
                 yield text.replace(warning, style("yellow", warning), 1)
+            case LockAwaited() if not wanted.quiet:
+                yield f"{_name(event)} {style('dim', _awaited(event))}"
+            case Heartbeat() if not wanted.quiet:
+                yield from self._running(event, board)
             case TestResult() if not (wanted.quiet and event.passed):
                 yield from self._test(event)
 
@@ -71,6 +80,14 @@ class Lines:
         if wanted.explain:
             for cause in event.causes:
                 yield f"    {sentence(Cause(**cause))}"
+
+    def _running(self, event: Heartbeat, board: Board) -> Iterator[str]:
+        rows = sorted(board.running.values(), key=lambda started: started.at)
+        parts = [f"{row.label} {row.action} {duration(event.at - row.at)}" for row in rows[:MOST_RUNNING]]
+        if len(rows) > MOST_RUNNING:
+            parts.append(f"and {len(rows) - MOST_RUNNING} more")
+        if parts:
+            yield f"{self._style('dim', board.progress())} {self._style('dim', 'still running:')} {', '.join(parts)}"
 
     def _since(self, event: ActionFinished) -> str:
         made = self._wanted.since.get((event.label, event.action))
@@ -104,7 +121,17 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _name(event: ActionFinished) -> str:
+def _awaited(event: LockAwaited) -> str:
+    holder = event.holder
+    same = (holder.get("label"), holder.get("action")) == (event.label, event.action)
+    what = "" if same or not holder else f", as {holder.get('label')} {holder.get('action')}"
+    began = holder.get("time")
+    ago = f" for {duration(max(0.0, time.time() - began))}" if isinstance(began, int | float) else ""
+    who = f"process {holder.get('pid')} makes it{what} ({holder.get('stage')}){ago}" if holder else ""
+    return f"waits for another build: {who}" if who else "waits for another build that makes it"
+
+
+def _name(event: ActionFinished | LockAwaited) -> str:
     return f"{event.label} {event.action}"
 
 
@@ -117,6 +144,7 @@ class PlainRenderer:
         self._board = Board()
 
     def __call__(self, event: Event) -> None:
+        event = shown(event)
         self._board(event)
         for line in self._lines.of(event, self._board):
             with quiet_pipes():

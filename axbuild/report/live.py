@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from axbuild.engine.records.events import ActionStarted, BuildFinished, Event
+from axbuild.engine.records.events import ActionStarted, BuildFinished, Event, Heartbeat
 from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.report.forecast import Forecast
 from axbuild.report.lines import Lines
+from axbuild.report.shown import shown
+from axbuild.report.stream import CleanStream
 from axbuild.report.style import Style, duration, wants_colour
 from axbuild.workspace.artifact import ActionId
 
@@ -48,6 +50,9 @@ class LiveRenderer:
         return out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, Heartbeat):
+            return  # the clocks of the display are one
+        event = shown(event)
         self._board(event)
         self._forecast(event)
         if isinstance(event, ActionStarted) and self._live is None:
@@ -67,7 +72,8 @@ class LiveRenderer:
         from rich.live import Live
 
         # Without a colour system nothing is bold or dim either.
-        console = Console(file=self._out, highlight=False, color_system="auto" if wants_colour(self._out) else None)
+        terminal = self._out.unfiltered if isinstance(self._out, CleanStream) else self._out
+        console = Console(file=terminal, highlight=False, color_system="auto" if wants_colour(self._out) else None)
         self._live = Live(
             get_renderable=self._render,
             console=console,

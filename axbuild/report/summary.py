@@ -17,8 +17,9 @@ from axbuild.engine.records.events import (
     TestResult,
 )
 from axbuild.engine.run.claims import FOLDER
-from axbuild.errors import AxError
+from axbuild.errors import AxError, visible
 from axbuild.report.board import Board
+from axbuild.report.shown import shown
 from axbuild.report.style import Style, duration
 
 Item = TypeVar("Item")
@@ -72,9 +73,9 @@ class Summary:
 
     def text(self, out: TextIO) -> str:
         """Files by target, what failed, the counts, and what took longest."""
-        style, end = Style(out), self.finished
-        if end is None:
+        if self.finished is None:
             return ""
+        style, end = Style(out), shown(self.finished)
         lines: list[str] = []
         if self.command != "test":
             lines += self._files(style, end)
@@ -112,7 +113,7 @@ class Summary:
         if len(names) < 2:
             return []
         more = [f"  and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES and not self._whole else []
-        return [style("red", "failed"), *(f"  {name}" for name in self._some(names, MOST_NAMES)), *more]
+        return [style("red", "failed"), *(f"  {visible(name)}" for name in self._some(names, MOST_NAMES)), *more]
 
     def _longest(self, style: Style, end: BuildFinished) -> list[str]:
         """The critical path, where there is one to speak of: what to make faster, or to cut in parts."""

@@ -14,6 +14,7 @@ import msgpack
 
 from axbuild.store.digests import fast_of_bytes
 from axbuild.store.faults import told_as_store_errors
+from axbuild.store.plain import read_plain
 
 _CHECKSUM_BYTES = 16
 _PATHS = "surrogateescape"
@@ -23,13 +24,16 @@ _PATHS = "surrogateescape"
 def read_record(path: Path, version: int) -> Any | None:
     """The object in `path`, or None when there is none of this version, whole and undamaged."""
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     body = data[_CHECKSUM_BYTES:]
     if not body or fast_of_bytes(body) != data[:_CHECKSUM_BYTES]:
         return None
-    found_version, value = msgpack.unpackb(body, use_list=True, strict_map_key=False, unicode_errors=_PATHS)
+    try:
+        found_version, value = msgpack.unpackb(body, use_list=True, strict_map_key=False, unicode_errors=_PATHS)
+    except Exception:  # whatever msgpack raises for bytes that we did not write
+        return None
     return value if found_version == version else None
 
 

@@ -23,8 +23,9 @@ from typing import Self
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_bytes, is_digest
-from axbuild.store.faults import Report, told_as_store_errors
+from axbuild.store.faults import InTheWay, Report, told_as_store_errors
 from axbuild.store.locks import FileLock
+from axbuild.store.plain import read_plain
 from axbuild.store.results import Results
 
 ROOT = "root"
@@ -62,6 +63,8 @@ class Store:
         said = report or (lambda code, sentence: self.reports.append((code, sentence)))
         self._names = count()
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        if os.path.lexists(self.directory) and not self.directory.is_dir():
+            raise InTheWay(self.directory, "it is no folder")
         with told_as_store_errors(self.directory):
             for part in ("cas", "locks", "leases", "tmp", "workspaces"):
                 (self.directory / part).mkdir(parents=True, exist_ok=True)
@@ -142,7 +145,7 @@ class Store:
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_plain(file)
     except FileNotFoundError:
         return b""
 

@@ -46,7 +46,7 @@ class _Confinement:
     def _judge(self, event: str, arguments: tuple[object, ...]) -> None:
         if self.folder is None or not (event == "open" or event in _LISTS) or not isinstance(arguments[0], str | bytes):
             return
-        path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100  a hook that is called for every file
+        path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100  # text, since it is asked of every file
         asker = _asker(sys._getframe(1))
         if asker in _IMPORTS:
             if event == "open" and self._is_elsewhere(path):
@@ -57,7 +57,7 @@ class _Confinement:
     def _is_elsewhere(self, path: str) -> bool:
         """In the workspace, and not an installation that stands in it."""
         assert self.folder is not None
-        workspace = os.path.dirname(self.folder)  # noqa: PTH120
+        workspace = os.path.dirname(self.folder)  # noqa: PTH120  # as above
         real = os.path.realpath(path)
         known = (self.folder, os.path.realpath(self.folder), _OWN, *_INSTALLED)
         installed = any(real.startswith(f"{one}/") for one in known) or "/site-packages/" in real
@@ -70,7 +70,7 @@ class _Confinement:
         assert self.folder is not None
         if "/__pycache__/" in path:
             path = source_from_cache(path)
-        return path.removeprefix(os.path.dirname(self.folder) + "/")  # noqa: PTH120
+        return path.removeprefix(os.path.dirname(self.folder) + "/")  # noqa: PTH120  # as above
 
 
 class _Environment(MutableMapping[str, str]):

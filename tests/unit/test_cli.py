@@ -277,3 +277,36 @@ def test_a_reader_that_has_gone_and_a_full_events_file_on_the_second_build(works
 def test_an_empty_file_name_is_a_mistake_and_not_no_file(workspace, capsys, flag):
     assert run(["build", "//...", flag, ""]) == 2
     assert capsys.readouterr().err == f"error AX251: {flag}: '' cannot be written: Is a directory\n"
+
+
+@pytest.mark.parametrize("flag", ["--events", "--junit", "--profile"])
+@pytest.mark.parametrize(
+    "name", ["data/BUILD.toml", "axbuild.toml", "data/photos/1.png", "rules/new.py", "notes", "link"]
+)
+def test_a_report_never_takes_the_place_of_somebodys_file(workspace, capsys, flag, name):
+    (workspace / "notes").write_text("mine")
+    (workspace / "link").symlink_to("data/BUILD.toml")
+    verb = "test" if flag == "--junit" else "build"
+    before = {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()}
+    assert run([verb, "//...", flag, name]) == 2
+    assert f"error AX251: {flag}: {name} cannot be written: " in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in workspace.rglob("*") if path.is_file()} == before
+
+
+def test_a_build_with_nothing_to_do_overwrites_no_source_either(workspace):
+    base = [sys.executable, "-m", "axbuild.cli.entry", "build", "//..."]
+    for _ in range(2):
+        subprocess.run([*base, "--events", "log"], cwd=workspace, capture_output=True, check=True)
+    text = (workspace / "data" / "BUILD.toml").read_text()
+    done = subprocess.run([*base, "--events", "data/BUILD.toml"], cwd=workspace, capture_output=True, text=True)
+    assert (done.returncode, (workspace / "data" / "BUILD.toml").read_text()) == (2, text)
+    assert "error AX251: --events: data/BUILD.toml cannot be written: a file called BUILD.toml is what builds read" in (
+        done.stderr
+    )
+
+
+def test_two_reports_in_one_file_are_refused(workspace, capsys):
+    assert run(["build", "//...", "--events", "log", "--profile", "./log"]) == 2
+    assert capsys.readouterr().err == (
+        "error AX251: --profile: ./log cannot be written: --events names the same file\n"
+    )

@@ -77,7 +77,7 @@ def test_every_check_is_a_case_with_its_sentence(suites):
     passed, failed, unjudged = suites.iter("testcase")
     assert (passed.get("classname"), passed.get("name")) == ("//m", "check")
     assert passed.find("system-out").text == "equal bit for bit (cached)"
-    readable = SENTENCE.replace("\x00", "\ufffd").replace("\x1b", "\ufffd")
+    readable = SENTENCE.replace("\x00", r"\x00").replace("\x1b", r"\x1b")
     assert failed.find("failure").get("message") == readable
     assert failed.find("failure").text.splitlines() == [readable, "worst: tensor logits"]
     assert (unjudged.find("error").get("message"), unjudged.find("error").get("type")) == (

@@ -265,10 +265,10 @@ def test_a_preflight_that_another_build_has_just_made_opens_the_gate(world, chai
     del world.results[world.lasts[slow.id]]
     lock = world.lock
 
-    def lock_late(wanted):
+    def lock_late(wanted, action):
         if wanted == key:
             world.results[key] = stored  # between the first look and the lock
-        return lock(wanted)
+        return lock(wanted, action)
 
     world.lock = lock_late
     again = Build(world, [*chain, slow, check], [Goal("//t:s", (out("slow"),)), goal])

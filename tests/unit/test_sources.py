@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 
 import numpy as np
 import onnx
@@ -331,3 +332,20 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
 def test_a_model_that_is_a_pointer_of_git_lfs_is_told_as_one():
     with pytest.raises(AxError, match="hint: it is a Git LFS pointer, not the file itself: run `git lfs pull`"):
         external_data.external_data_files(MemoryDisk({"m/net.onnx": POINTER}), "m/net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (bytes(100_000_000), "byte 0 begins a field without a number"),
+        (b"\x08\x01" * 50_000_000, "it has more than 2000000 fields"),
+        (b"\x3a\x80\x80\x80\x30" + b"\x0a\x00" * 50_331_648, "it has more than 2000000 fields"),
+    ],
+    ids=["zeros", "numbers", "empty nodes"],
+)
+def test_the_client_s_own_reader_ends_soon_whatever_it_reads(data, said):
+    begin = time.perf_counter()
+    with pytest.raises(AxError) as raised:
+        external_data.external_data_files(MemoryDisk({"m/net.onnx": data}), "m/net.onnx")
+    assert str(raised.value) == f"error AX112: m/net.onnx is not a readable ONNX model: {said}"
+    assert time.perf_counter() - begin < 20.0

@@ -41,7 +41,7 @@ YOUNG_NS = 2_000_000_000
 """as in the stat cache, which is too heavy to import"""
 USED_EVERY_SECONDS = 24 * 3600
 _DIGEST, _SIGNATURE = 32, 4
-_TYPE, _PLAIN = 0o170000, 0o100000
+_TYPE, _PLAIN, _FOLDER = 0o170000, 0o100000, 0o040000
 UNKNOWN = bytes(_DIGEST)
 SECONDS, BUILD_ID, TIME, JOBS = b"@86d1-seconds@", b"@86d1-id@", b"@86d1-time@", b"@86d1-jobs@"
 """stand in the stored texts for what differs from run to run"""
@@ -241,8 +241,10 @@ def look(arguments: Sequence[str]) -> Found | None:
         return None
     found = Found(words, root, identity(words, folder), began)
     try:
-        with open(found.file, "rb") as file:
-            found.snapshot = Snapshot.decode(file.read())
+        # A FIFO there would block, and a device never end.
+        with open(os.open(found.file, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if os.fstat(file.fileno()).st_mode & _TYPE == _PLAIN:
+                found.snapshot = Snapshot.decode(file.read())
     except OSError:
         return found
     if found.snapshot is not None:
@@ -320,6 +322,8 @@ def _settle(found: Found, snapshot: Snapshot, number: int) -> None:
 
 def _signature(path: str, own: bool) -> Signature:
     now = os.lstat(path) if own else os.stat(path)
+    if now.st_mode & _TYPE not in (_PLAIN, _FOLDER):
+        raise OSError("it can only be read for ever, or never")
     if own and (now.st_nlink != 1 or now.st_mode & _TYPE != _PLAIN):
         raise OSError("an output must be a file of its own")
     return now.st_mtime_ns, now.st_size, now.st_ino, now.st_ctime_ns

@@ -6,11 +6,13 @@ cut off, or another build's pruning lost, costs a date in a text, never a result
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from axbuild.store.plain import open_to_append, read_plain
 from axbuild.workspace.artifact import ActionId
 
 MOST_ACTIONS = 200_000
@@ -51,13 +53,13 @@ class MadeLog:
     def add(self, made: Made) -> None:
         with suppress(OSError):
             if self._out is None:
-                self._out = self._path.open("a", encoding="utf-8", newline="\n")
+                self._out = os.fdopen(open_to_append(self._path), "a", encoding="utf-8", newline="\n")
             self._out.write(_line(made))
 
     def _compact(self) -> None:
         """Keep a line an action; only where that at least halves the file, so that it happens seldom."""
         with suppress(OSError):
-            lines = sum(1 for _ in self._path.open("rb"))
+            lines = read_plain(self._path).count(b"\n")
             newest = list(MadeLog.read(self._path).values())
             if lines < 2 * len(newest) + _SPARE and len(newest) <= MOST_ACTIONS:
                 return
@@ -70,7 +72,7 @@ class MadeLog:
         """The newest line of each action, in the order of their lines."""
         found: dict[ActionId, Made] = {}
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = read_plain(path).decode("utf-8", "replace")
         except OSError:
             return found
         for line in text[: text.rfind("\n") + 1].splitlines():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,9 +152,16 @@ class LocalWorld:
     def remember(self, id_: ActionId, key: str) -> None:
         self.store.results.set_last(self.state.id, *id_, key)
 
-    def lock(self, key: str) -> Lock | None:
+    def lock(self, key: str, action: Action) -> Lock | None:
         lock = self.store.lock(key)
-        return lock if lock.acquire(block=False) else None
+        if not lock.acquire(block=False):
+            return None
+        (label, name), stage = action.id, action.stage.function
+        lock.say({"label": label, "action": name, "stage": stage, "pid": os.getpid(), "time": round(time.time(), 3)})
+        return lock
+
+    def holder(self, key: str) -> Mapping[str, Any]:
+        return self.store.lock(key).said()
 
     def start(self, action: Action, key: Key, inputs: Inputs) -> None:
         scratch = self.store.scratch()

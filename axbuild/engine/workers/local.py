@@ -164,7 +164,7 @@ class Workers:
             self._drain()
 
     def wait(self, timeout: float | None = None) -> list[StageOutcome]:
-        """The outcomes that have come in, at least one; empty after `timeout` seconds or when nothing runs."""
+        """The outcomes that have come in; none after `timeout` seconds, or without one when nothing runs."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._done and self._jobs and self._channel is not None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -172,6 +172,8 @@ class Workers:
             if not ready:
                 break
             self._receive()
+        if timeout and not self._done and not self._jobs:
+            time.sleep(timeout)  # whoever names a time has something else to wait for
         done = list(self._done)
         self._done.clear()
         return done
