@@ -50,11 +50,11 @@ def texts_for_people(words: form.Words, graph: Mapping[str, Any], paths: Sequenc
 
 def add_texts_for_programs(found: form.Found) -> None:
     """`--json` and `--events` as they will be answered: long, seldom asked for, and so made when they first are."""
-    import msgpack
+    from axbuild.engine.noop.packed import unpack
 
     snapshot = found.snapshot
     assert snapshot is not None
-    graph = msgpack.unpackb(snapshot.cold)
+    graph = unpack(snapshot.cold)
     started, *said, finished = _events(found.words, graph, snapshot.paths)
     # One line a requested target, not one an action.
     targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label, *_ in graph["targets"]]

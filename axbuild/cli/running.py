@@ -126,8 +126,9 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
 
 
 def _tell(summary: Summary, options: Options) -> None:
+    style = Style(sys.stderr)
     for error in summary.errors_text():
-        print(Style(sys.stderr)("red", error), file=sys.stderr)
+        print(style("red", style.at_words(error)), file=sys.stderr)
     text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
     if text and (options.as_json or not options.quiet):
         print(text, flush=True)

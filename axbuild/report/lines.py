@@ -50,7 +50,7 @@ class Lines:
             case ActionFinished(status="failed"):
                 yield f"{style('dim', board.progress())} {_name(event)} {style('red', 'failed')}"
                 if event.error:
-                    yield style("red", str(AxError.from_record(event.error)))
+                    yield style("red", style.at_words(str(AxError.from_record(event.error))))
             case ActionFinished(status="skipped"):
                 if wanted.dry_run or wanted.verbose:
                     yield f"{_name(event)} {style('dim', event.reason)}"
@@ -58,7 +58,9 @@ class Lines:
                 yield from self._ended(event, board)
             case Diagnostic() if event.code and not wanted.quiet:
                 where = f"{event.label} {event.action}: " if event.label else ""
-                yield f"{where}{style('yellow', f'warning {event.code}')}: {event.sentence}"
+                warning = f"warning {event.code}"
+                text = style.at_words(f"{where}{warning}: {event.sentence}")
+                yield text.replace(warning, style("yellow", warning), 1)
             case LockAwaited() if not wanted.quiet:
                 yield f"{_name(event)} {style('dim', _awaited(event))}"
             case Heartbeat() if not wanted.quiet:
@@ -95,9 +97,10 @@ class Lines:
         style, wanted = self._style, self._wanted
         if event.passed and wanted.tests == "summary":
             return
-        mark = style("green", "PASSED") if event.passed else style("red", "FAILED" if event.built else "NOT RUN")
+        word, colour = ("PASSED", "green") if event.passed else ("FAILED" if event.built else "NOT RUN", "red")
         how = " (cached)" if event.cached else f" in {duration(event.seconds)}" if event.built else ""
-        yield f"{mark} {event.label}{style('dim', how)}: {event.sentence}"
+        # Wrapped before it is coloured, since colours have no width.
+        yield style.at_words(f"{word} {event.label}{how}: {event.sentence}").replace(word, style(colour, word), 1)
         if wanted.tests == "all" or (not event.passed and wanted.tests == "errors"):
             yield from (f"    {line}" for line in details(event.verdict))
 

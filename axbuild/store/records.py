@@ -17,6 +17,8 @@ from axbuild.store.faults import told_as_store_errors
 from axbuild.store.plain import read_plain
 
 _CHECKSUM_BYTES = 16
+_PATHS = "surrogateescape"
+"""paths are bytes, and need not be UTF-8"""
 
 
 def read_record(path: Path, version: int) -> Any | None:
@@ -29,7 +31,7 @@ def read_record(path: Path, version: int) -> Any | None:
     if not body or fast_of_bytes(body) != data[:_CHECKSUM_BYTES]:
         return None
     try:
-        found_version, value = msgpack.unpackb(body, use_list=True, strict_map_key=False)
+        found_version, value = msgpack.unpackb(body, use_list=True, strict_map_key=False, unicode_errors=_PATHS)
     except Exception:  # whatever msgpack raises for bytes that we did not write
         return None
     return value if found_version == version else None
@@ -37,7 +39,7 @@ def read_record(path: Path, version: int) -> Any | None:
 
 def write_record(path: Path, version: int, value: Any) -> None:
     """Replace `path` at once; raises DiskFull or CacheNotWritable and leaves the old file then."""
-    body = msgpack.packb((version, value))
+    body = msgpack.packb((version, value), unicode_errors=_PATHS)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with told_as_store_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)

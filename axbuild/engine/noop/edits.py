@@ -17,10 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-import msgpack
-
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.meaning import READ, SOURCES, packed, rule_meaning, settings_meaning, unpacked, young
+from axbuild.engine.noop.packed import pack, unpack
 from axbuild.errors import AxError
 from axbuild.graph.targets import expand
 from axbuild.workspace.disk import BUILD_FILE, FILE, Seen, join, look
@@ -90,11 +89,11 @@ class Edits:
                 packages.pop(name, None)
             else:
                 packages[name] = own
-        return bytes(msgpack.packb(self.meaning))
+        return pack(self.meaning)
 
     def learn(self, names: Iterable[str], rules: Container[int], packages: Mapping[str, bytes]) -> None:
         """What a part came to: the names in the request, the rule files that are nothing else, the packages it read."""
-        self.meaning["named"] = msgpack.packb(list(names))
+        self.meaning["named"] = pack(list(names))
         self.meaning["rules"] = {number: one for number, one in self.meaning["rules"].items() if number in rules}
         # What was known is left as it was judged: it may have changed once more.
         self.meaning["packages"] = {**packages, **self.meaning["packages"]}
@@ -111,7 +110,7 @@ def settle(found: form.Found) -> bool:
     if edits is None or snapshot is None:
         return False
     if edits.labels or edits.looked:
-        edits.reach(msgpack.unpackb(snapshot.cold))
+        edits.reach(unpack(snapshot.cold))
     if edits.named is not None or edits.reach_anything:
         return False
     if any(snapshot.flags[number] & form.ROLES != form.LOADED for number in found.changed):
@@ -176,7 +175,7 @@ class _Reading:
         self._found, self._snapshot = found, snapshot
         overrides = {"build.jobs": found.words.jobs} if found.words.jobs else {}
         self._workspace = Workspace.find(Path.cwd(), overrides, found.words.configs)
-        self._edits = Edits(self._workspace, msgpack.unpackb(snapshot.meaning, strict_map_key=False))
+        self._edits = Edits(self._workspace, unpack(snapshot.meaning))
         self._moved = False
 
     def run(self, texts: Iterable[int]) -> Edits:
@@ -251,7 +250,7 @@ class _Reading:
         walk = bool(self._edits.looked) or None in self._edits.again.values()
         known = _Known(self._workspace, self._edits, walk)
         named = expand(cast("Packages", known), parse_patterns(self._found.words.targets, folder))
-        if list(named) != msgpack.unpackb(self._edits.meaning["named"]):
+        if list(named) != unpack(self._edits.meaning["named"]):
             self._edits.named = named
         for name in known.new:
             targets = self._workspace.packages.targets(name)

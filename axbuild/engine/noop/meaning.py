@@ -11,10 +11,10 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
-import msgpack
 import xxhash
 
 from axbuild.engine.noop import snapshot as form
+from axbuild.engine.noop.packed import pack, unpack
 from axbuild.workspace.disk import Seen
 from axbuild.workspace.packages import Target
 from axbuild.workspace.settings import Settings
@@ -41,7 +41,7 @@ def meaning_of(
     """Plain values for msgpack. names: what the request names; numbers: path -> its number in the snapshot; exact:
     paths whose bytes stand in keys."""
     return {
-        "named": msgpack.packb(list(names)),
+        "named": pack(list(names)),
         "settings": settings_meaning(workspace.settings),
         "rules": _rules(workspace, numbers, exact),
         "packages": {name: packed(found.targets) for name, found in workspace.packages.parsed.items()},
@@ -73,14 +73,14 @@ def _rules(workspace: Workspace, numbers: Mapping[str, int], exact: set[str]) ->
 
 def packed(targets: Mapping[str, Target]) -> bytes:
     """Names of a package's targets, in order, each with a fingerprint of all that its table says."""
-    return bytes(msgpack.packb({name: _fingerprint(target) for name, target in targets.items()}))
+    return pack({name: _fingerprint(target) for name, target in targets.items()})
 
 
 def unpacked(package: bytes) -> dict[str, bytes]:
-    found: dict[str, bytes] = msgpack.unpackb(package)
+    found: dict[str, bytes] = unpack(package)
     return found
 
 
 def _fingerprint(target: Target) -> bytes:
     said = [target.rule, target.values, target.own, target.labels]
-    return bytes(xxhash.xxh3_128_digest(msgpack.packb(said)))
+    return bytes(xxhash.xxh3_128_digest(pack(said)))

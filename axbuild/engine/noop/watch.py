@@ -223,22 +223,22 @@ def _parts(artifact: Artifact) -> Iterator[SourceFiles | Output | Result]:
 
 def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) -> None:
     """Write the snapshot, and first of all the list of the keys it covers, for whoever collects the store."""
-    import msgpack
+    from axbuild.engine.noop.packed import pack
 
     file = watched.state / "snapshots" / f"{identity}.keys"
     texts["keys"] = os.fsencode(file)
     if write_keys(file, path, dict.fromkeys(action[2] for action in watched.graph["actions"])):
-        form.write(path, watched.encoded(texts, msgpack.packb(watched.graph), msgpack.packb(watched.meaning)))
+        form.write(path, watched.encoded(texts, pack(watched.graph), pack(watched.meaning)))
         prune(Path(path).parent, file.parent)
 
 
 def keep_again(path: str, snapshot: form.Snapshot, graph: Mapping[str, Any]) -> None:
     """Write a snapshot that is there with another graph."""
-    import msgpack
+    from axbuild.engine.noop.packed import pack
 
     keys = dict.fromkeys(action[2] for action in graph["actions"])
     if write_keys(Path(os.fsdecode(snapshot.texts["keys"])), path, keys):
-        snapshot.cold = msgpack.packb(graph)
+        snapshot.cold = pack(graph)
         form.write(path, snapshot)
 
 
