@@ -147,6 +147,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX908": (TOOL_FAILED, "the cache is above its size and everything in it is in use (a warning)"),
     "AX909": (USER_ERROR, "the cache named by `read_from` cannot be read, or is the cache itself"),
     "AX910": (TOOL_FAILED, "another process is collecting the cache"),
+    "AX911": (TOOL_FAILED, "something stands where the cache keeps a file or folder of its own"),
     "AX950": (TOOL_FAILED, "the outputs cannot be written"),
     "AX951": (TOOL_FAILED, "the cache is in use"),
     "AX952": (TOOL_FAILED, "what there is to say cannot be written"),

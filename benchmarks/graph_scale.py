@@ -10,6 +10,11 @@ tool keeps in place and looks at again. Scenarios, in each of which the tools ta
     noop     nothing changed
     leaf     a layer added to one package: its eight actions run
     comment  a comment edited in one source: with outputs compared by content, two actions run
+    build    a comment added to one package's declaration (a BUILD file; the peers' one file of all actions)
+    attribute  two inputs of one action change places there
+    target   one more action there
+    package  a package of eight more actions, whose results are known, and next time one less
+    settings, rules  a comment in axbuild.toml, in the file of rules: axbuild alone
     label    one package's last target asked for, everything valid, a package never asked for alone before
 
 A row is a tool, a scenario, the median of its seconds, and MiB: the largest process of the command (`daemon_mib` is
@@ -34,10 +39,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scale_zoo import WRITERS, package, write_zoo
+from scale_zoo import WRITERS, edit_graph, package, write_zoo
 
 PEERS = tuple(name for name in WRITERS if name != "axbuild")
-TIMED = ("noop", "leaf", "comment", "label")
+DECLARED = ("build", "attribute", "target", "package", "settings", "rules")
+"""scenarios that edit what declares the actions"""
+OWN = ("settings", "rules")
+"""of files that only axbuild has"""
+TIMED = ("noop", "leaf", "comment", *DECLARED, "label")
 _BUILT = re.compile(rb"(\d+) built")
 
 
@@ -102,6 +111,8 @@ class Tool:
             model.write_text(f"{first}\n{rest}layer extra {self.edits}\n")
         elif scenario == "comment":
             model.write_text(f"# comment {self.edits}\n{rest}")
+        elif scenario in DECLARED:
+            edit_graph(self.name, self.root, scenario, packages, self.edits)
         elif scenario == "label":
             self.asked += 1
             return self.run(self.asked % packages)
@@ -157,13 +168,14 @@ def measure(tools: list[Tool], packages: int, runs: int) -> list[dict[str, Any]]
     for scenario in ("cold", "settle", *TIMED):
         if scenario == "noop":
             time.sleep(3)  # so that no file is younger than the coarsest clock
-        taken: dict[str, list[tuple[float, float]]] = {tool.name: [] for tool in tools}
-        for tool in tools:
+        those = [tool for tool in tools if tool.name == "axbuild" or scenario not in OWN]
+        taken: dict[str, list[tuple[float, float]]] = {tool.name: [] for tool in those}
+        for tool in those:
             tool.built.clear()
         for _ in range(runs if scenario in TIMED else 1):
-            for tool in tools:
+            for tool in those:
                 taken[tool.name].append(tool.once(scenario, packages))
-        for tool in tools:
+        for tool in those:
             rows.append(row(tool, scenario, taken[tool.name], packages))
             print(_line(rows[-1]), file=sys.stderr, flush=True)
     return rows
@@ -173,7 +185,7 @@ def _line(found: dict[str, Any]) -> str:
     spread = f"({found['least']:.3f} - {found['most']:.3f})" if found["runs"] > 1 else ""
     ran = f"ran {found['ran']}" if "ran" in found else ""
     memory = f"{found['mib']} MiB" + (f" + {found['daemon_mib']} MiB" if found["daemon_mib"] else "")
-    return f"{found['scenario']:8} {found['tool']:8} {found['seconds']:8.3f} s {spread:18} {memory:16} {ran}"
+    return f"{found['scenario']:9} {found['tool']:8} {found['seconds']:8.3f} s {spread:18} {memory:16} {ran}"
 
 
 def machine() -> dict[str, Any]:

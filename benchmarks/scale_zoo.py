@@ -10,8 +10,11 @@ comment lines: where outputs are compared by content, an edited comment runs `fl
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 ARCH = "common/arch.txt"
@@ -65,34 +68,40 @@ def _paths(folder: str, step: Step) -> list[str]:
 def _commands(packages: int) -> Iterator[tuple[str, list[str], str]]:
     """(output, inputs, shell command) of every action."""
     for number in range(packages):
-        folder = package(number)
         for step in STEPS:
-            reads, out = _paths(folder, step), f"{folder}/{step.output}"
-            yield out, reads, SHELL[step.does].format(ins=" ".join(reads), out=out)
+            yield _command(package(number), step)
+
+
+def _command(folder: str, step: Step) -> tuple[str, list[str], str]:
+    reads, out = _paths(folder, step), f"{folder}/{step.output}"
+    return out, reads, SHELL[step.does].format(ins=" ".join(reads), out=out)
 
 
 def write_make(root: Path, packages: int) -> None:
     rules = list(_commands(packages))
     goals = " ".join(out for out, _, _ in rules if out.endswith("/check.out"))
-    text = "".join(f"{out}: {' '.join(reads)}\n\t@{command}\n" for out, reads, command in rules)
+    text = "".join(_make_rule(*rule) for rule in rules)
     (root / "Makefile").write_text(f"all: {goals}\n{text}")
+
+
+def _make_rule(out: str, reads: list[str], command: str) -> str:
+    return f"{out}: {' '.join(reads)}\n\t@{command}\n"
 
 
 def write_ninja(root: Path, packages: int) -> None:
     lines = ["builddir = .ninja", "rule run", "  command = $do", "  restat = 1"]
-    for out, reads, command in _commands(packages):
-        # ninja stops at an output that kept its time: so it is replaced only by other bytes
-        fresh = command.removesuffix(f"> {out}") + f"> {out}.new"
-        lines += [f"build {out}: run {' '.join(reads)}"]
-        lines += [f"  do = {fresh} && (cmp -s {out}.new {out} || mv {out}.new {out})"]
+    lines += [line for rule in _commands(packages) for line in _ninja_rule(*rule)]
     (root / "build.ninja").write_text("\n".join(lines) + "\n")
 
 
+def _ninja_rule(out: str, reads: list[str], command: str) -> list[str]:
+    # ninja stops at an output that kept its time: so it is replaced only by other bytes
+    fresh = command.removesuffix(f"> {out}") + f"> {out}.new"
+    return [f"build {out}: run {' '.join(reads)}", f"  do = {fresh} && (cmp -s {out}.new {out} || mv {out}.new {out})"]
+
+
 def write_doit(root: Path, packages: int) -> None:
-    tasks = [
-        {"name": out, "actions": [command], "file_dep": reads, "targets": [out]}
-        for out, reads, command in _commands(packages)
-    ]
+    tasks = [_doit_task(*rule) for rule in _commands(packages)]
     (root / "tasks.json").write_text(json.dumps(tasks))
     (root / "dodo.py").write_text(
         "import json\n\n"
@@ -101,21 +110,26 @@ def write_doit(root: Path, packages: int) -> None:
     )
 
 
+def _doit_task(out: str, reads: list[str], command: str) -> dict[str, object]:
+    return {"name": out, "actions": [command], "file_dep": reads, "targets": [out]}
+
+
 def write_bazel(root: Path, packages: int) -> None:
     (root / "WORKSPACE").write_text('workspace(name = "zoo")\n')
     (root / "common/BUILD").write_text('exports_files(["arch.txt"], visibility = ["//visibility:public"])\n')
     for number in range(packages):
-        rules = []
-        for step in STEPS:
-            names = ["//common:arch.txt" if n == ARCH else n if "." in n else f":{n}" for n in step.reads]
-            # a label of the package is asked for by its file, so that one spelling serves location and srcs
-            ins = " ".join(f"$(location {name})" for name in names)
-            command = SHELL[step.does].format(ins=ins, out="$@")
-            rules.append(
-                f'genrule(\n    name = "{step.name}",\n    srcs = {json.dumps(names)},\n'
-                f'    outs = ["{step.output}"],\n    cmd = {json.dumps(command)},\n)\n'
-            )
-        (root / package(number) / "BUILD").write_text("\n".join(rules))
+        (root / package(number) / "BUILD").write_text("\n".join(_genrule(step) for step in STEPS))
+
+
+def _genrule(step: Step) -> str:
+    names = ["//common:arch.txt" if n == ARCH else n if "." in n else f":{n}" for n in step.reads]
+    # a label of the package is asked for by its file, so that one spelling serves location and srcs
+    ins = " ".join(f"$(location {name})" for name in names)
+    command = SHELL[step.does].format(ins=ins, out="$@")
+    return (
+        f'genrule(\n    name = "{step.name}",\n    srcs = {json.dumps(names)},\n'
+        f'    outs = ["{step.output}"],\n    cmd = {json.dumps(command)},\n)\n'
+    )
 
 
 RULES = '''"""Rules of the benchmark: what `cat`, `grep -v` and `cksum` do, a target an action."""
@@ -202,6 +216,77 @@ def _table(step: Step) -> str:
     src = f'src = "{sources[0]}"\n' if sources else ""
     parts = f"parts = {json.dumps(labels)}\n" if labels else ""
     return f'[[{step.does}]]\nname = "{step.name}"\n{src}{parts}'
+
+
+BUILD_FILES = {"axbuild": "BUILD.toml", "bazel": "BUILD"}
+ONE_FILE = {"make": "Makefile", "ninja": "build.ninja", "doit": "tasks.json"}
+OWN_FILES = {"settings": "axbuild.toml", "rules": "rules/zoo.py"}
+
+
+def edit_graph(tool: str, root: Path, scenario: str, packages: int, edit: int) -> None:
+    """Change the text that declares the actions. build, settings, rules: a comment more, in the file so called.
+
+    attribute: other inputs of one action (it runs, and two that follow). target: one more action. package: a package
+    of eight more, whose results are known, and with the next edit one less.
+    """
+    folder, extra = package(packages // 2), package(packages + 1)
+    file = root / (f"{folder}/{BUILD_FILES[tool]}" if tool in BUILD_FILES else ONE_FILE[tool])
+    # 120 ways, so that no run finds the result of one before it.
+    reads = list(permutations(("float", "frontend", "calib", "quant", "npu1"), 4))[edit % 120]
+    match scenario:
+        case "attribute":
+            _declare(tool, file, folder, Step("npu0", reads, "join"), again=True)
+        case "target":
+            _declare(tool, file, folder, Step(f"more{edit}", reads, "join"))
+        case "package":
+            _come_or_go(tool, root, file, extra)
+        case _:
+            text = root / OWN_FILES[scenario] if scenario in OWN_FILES else file
+            _append(root / "dodo.py" if tool == "doit" else text, f"# comment {edit}\n")
+
+
+def _declare(tool: str, file: Path, folder: str, step: Step, again: bool = False) -> None:
+    """One more action, or `again` another in the place of the one that is called so."""
+    command = _command(folder, step)
+    if tool == "doit":
+        tasks = [task for task in json.loads(file.read_text()) if task["name"] != command[0]]
+        file.write_text(json.dumps([*tasks, _doit_task(*command)]))
+        return
+    out, name = re.escape(command[0]), step.name
+    new, old = {
+        "axbuild": (_table(step), rf'\[\[join\]\]\nname = "{name}"\n(.+\n)*'),
+        "bazel": (_genrule(step), rf'genrule\(\n    name = "{name}",\n(    .*\n)*\)\n'),
+        "make": (_make_rule(*command), rf"(?m)^{out}: .*\n\t.*\n"),
+        "ninja": ("".join(f"{line}\n" for line in _ninja_rule(*command)), rf"(?m)^build {out}: .*\n  .*\n"),
+    }[tool]
+    if again:
+        file.write_text(re.sub(old, lambda _: new, file.read_text(), count=1))
+    else:
+        _append(file, f"all: {command[0]}\n{new}" if tool == "make" else f"\n{new}")
+
+
+def _come_or_go(tool: str, root: Path, file: Path, extra: str) -> None:
+    """A package that is like the first one; of a file of all actions, the text before it is kept for the way back."""
+    before = root / "before"
+    if (root / extra).exists():
+        shutil.rmtree(root / extra)
+        if before.exists():
+            before.replace(file)
+        return
+    (root / extra).mkdir()
+    for name in ("model.txt", "calib.txt"):
+        shutil.copy(root / package(0) / name, root / extra / name)
+    if tool in BUILD_FILES:
+        shutil.copy(root / package(0) / BUILD_FILES[tool], root / extra / BUILD_FILES[tool])
+        return
+    shutil.copy(file, before)
+    for step in STEPS:
+        _declare(tool, file, extra, step)
+
+
+def _append(file: Path, text: str) -> None:
+    with file.open("a") as out:
+        out.write(text)
 
 
 WRITERS: dict[str, Callable[[Path, int], None]] = {

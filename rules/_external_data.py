@@ -14,6 +14,8 @@ from axbuild.workspace.disk import FILE, Disk, join, kind, parent
 
 _WINDOW = 4096
 _DEEPEST = 64
+_MOST_FIELDS = 2_000_000
+"""what a graph of 100,000 nodes has; the client reads so many in a few seconds"""
 
 # message -> {field number: message of that field}; only fields that can lead to a tensor are listed.
 _MODEL = {7: "graph", 20: "training", 25: "function"}
@@ -88,6 +90,7 @@ class _MessageReader:
         self._start = 0
         self._window = b""
         self.has_graph = False
+        self._fields_left = _MOST_FIELDS
 
     def messages(self, message: str, position: int, end: int, depth: int) -> Iterator[tuple[int, int]]:
         """(start, end) of every external_data entry inside the message that stands at position..end."""
@@ -118,6 +121,11 @@ class _MessageReader:
         while position < end:
             tag, position = self._varint(position, end)
             wire = tag & 7
+            self._fields_left -= 1
+            if not tag >> 3:
+                raise _Malformed(f"byte {position - 1} begins a field without a number")
+            if self._fields_left < 0:
+                raise _Malformed(f"it has more than {_MOST_FIELDS} fields")
             if wire == 0:
                 _, position = self._varint(position, end)
             elif wire in (1, 5):

@@ -13,7 +13,7 @@ from axbuild.cli.common import config_option, here, json_option
 from axbuild.report.cache import plan_text, stats_text, verdict_text
 from axbuild.report.style import Style
 from axbuild.store.accounting import stats
-from axbuild.store.gc import Collection, Limits, collect
+from axbuild.store.gc import BeingCollected, Collection, Limits, collect
 from axbuild.store.store import Store
 from axbuild.store.verify import CacheDamaged, verify
 from axbuild.workspace.workspace import Workspace
@@ -63,7 +63,14 @@ def gc_command(
     """
     workspace = here(config)
     with Store(workspace.cache_dir) as store:
-        plan = collect(store, _limits(workspace, size_gb, max_age_days), dry_run=dry_run)
+        try:
+            plan = collect(store, _limits(workspace, size_gb, max_age_days), dry_run=dry_run)
+        except BeingCollected as error:  # what was asked for is being done
+            if as_json:
+                print(json.dumps({"being_collected": True}))
+            else:
+                print(error.sentence)
+            return 0
     if as_json:
         print(json.dumps(_record(plan, dry_run)))
     else:

@@ -41,7 +41,9 @@ def ended(command: Callable[[], int]) -> int:
         with _unwinding():
             return command()
     except AxError as error:
-        print(error, file=sys.stderr)
+        from axbuild.report.style import Style
+
+        print(Style(sys.stderr).at_words(str(error)), file=sys.stderr)
         return exit_code_of(error.code)
     except KeyboardInterrupt:
         interrupts.tell()

@@ -39,6 +39,8 @@ def main() -> None:
     clean_streams()
     if found is None:
         sys.exit(_whole(arguments))
+    if found.changed and _may_write(found.words.events) and _settled(found) and _answered(found):
+        os._exit(0)
     _leave(_plain(found))
 
 
@@ -66,6 +68,13 @@ def _whole(arguments: list[str]) -> int:
     return run(arguments)
 
 
+def _settled(found: snapshot.Found) -> bool:
+    """Whether only texts changed, and mean what they meant."""
+    from axbuild.engine.noop.edits import settle
+
+    return settle(found)
+
+
 def _may_write(events: str) -> bool:
     if not events:
         return True
@@ -77,6 +86,10 @@ def _may_write(events: str) -> bool:
 def _answered(found: snapshot.Found) -> bool:
     """Whether all could be said; what cannot be written is told by the whole way, which has the sentences for it."""
     try:
+        if found.lacks_texts:
+            from axbuild.cli.keeping import add_texts_for_programs
+
+            add_texts_for_programs(found)
         snapshot.answer(found)
     except BrokenPipeError:  # whoever read has gone
         return True

@@ -42,7 +42,11 @@ def unwind(number: int, _frame: Any) -> NoReturn:
 
 
 def begin() -> None:
-    """From now on; where the parent has us ignore Ctrl-C (nohup, a script's background), that stays so."""
+    """From now on; where the parent has us ignore Ctrl-C (nohup, a script's background), that stays so.
+
+    That it ignores the end of its own children is not ours to inherit: nobody could wait for a worker then.
+    """
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     if _signal.getsignal(SIGINT) is _signal.default_int_handler:
         _signal.signal(SIGINT, end_at_once)
         sys.excepthook, sys.unraisablehook = _excepthook, _unraisablehook

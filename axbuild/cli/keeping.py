@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from zlib import compress
 
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.watch import Watched, keep
+from axbuild.engine.noop.merge import Merged
+from axbuild.engine.noop.watch import Watched, keep, keep_again
 from axbuild.engine.records.events import (
     STATUSES,
     ActionFinished,
@@ -28,48 +31,52 @@ from axbuild.report.summary import Summary
 _SECONDS = 8_618_600.0
 
 
-class Replay:
-    """A listener: keeps of a build what the next one, with nothing to do, would tell again."""
-
-    def __init__(self) -> None:
-        self.started: BuildStarted | None = None
-        self.finished: BuildFinished | None = None
-
-    def __call__(self, event: Event) -> None:
-        match event:
-            case BuildStarted():
-                self.started = event
-            case BuildFinished():
-                self.finished = event
-
-    def events(self, graph: Mapping[str, Any]) -> list[Event]:
-        """The events of the build with nothing to do: one line a requested target, not one an action."""
-        start, end = self.started, self.finished
-        assert start is not None
-        assert end is not None
-        counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": len(graph["actions"])}
-        began = BuildStarted(form.BUILD_ID.decode(), start.command, start.targets, _SECONDS, 0)
-        said = [Diagnostic(*one) for one in graph["diagnostics"]]
-        targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label, *_ in graph["targets"]]
-        tests = [TestResult(*one) for one in graph["tests"]]
-        return [began, *said, *targets, *tests, BuildFinished(0, counts, _SECONDS, end.outputs)]
-
-
-def texts_of(events: list[Event], jobs: int, base: str = "") -> dict[str, bytes]:
-    """Every form in which the answer may be asked for, with marks for the build's id, time, jobs and seconds."""
-    found: dict[str, bytes] = {"jobs": str(jobs).encode()}
+def texts_for_people(words: form.Words, graph: Mapping[str, Any], paths: Sequence[str], base: str) -> dict[str, bytes]:
+    """What a terminal and a pipe are shown, with a mark for the seconds. paths: by the numbers of the graph. base: as
+    in `Summary`."""
+    texts: dict[str, bytes] = {}
+    events = _events(words, graph, paths)
     for suffix, out in (("", io.StringIO()), (" coloured", _Terminal())):
         said = type(out)()
         renderer, summary = PlainRenderer(said), Summary(base=base)
         for event in events:
             renderer(event)
             summary(event)
-        found[f"stderr{suffix}"] = said.getvalue().encode()
+        texts[f"stderr{suffix}"] = said.getvalue().encode()
         text = summary.text(out)
-        found[f"stdout{suffix}"] = f"{text}\n".replace(duration(_SECONDS), form.SECONDS.decode()).encode()
-    found["json"] = _marked(json.dumps(summary.record()) + "\n")
-    found["events"] = _marked("".join(f"{to_line(event)}\n" for event in events))
-    return found
+        texts[f"stdout{suffix}"] = f"{text}\n".replace(duration(_SECONDS), form.SECONDS.decode()).encode()
+    return texts
+
+
+def add_texts_for_programs(found: form.Found) -> None:
+    """`--json` and `--events` as they will be answered: long, seldom asked for, and so made when they first are."""
+    from axbuild.engine.noop.packed import unpack
+
+    snapshot = found.snapshot
+    assert snapshot is not None
+    graph = unpack(snapshot.cold)
+    started, *said, finished = _events(found.words, graph, snapshot.paths)
+    # One line a requested target, not one an action.
+    targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label, *_ in graph["targets"]]
+    events = [started, *said, *targets, finished]
+    summary = Summary()
+    for event in events:
+        summary(event)
+    snapshot.texts["json"] = _marked(json.dumps(summary.record()) + "\n")
+    snapshot.texts["events"] = _marked("".join(f"{to_line(event)}\n" for event in events))
+    form.write(found.file, snapshot)
+
+
+def _events(words: form.Words, graph: Mapping[str, Any], paths: Sequence[str]) -> list[Event]:
+    """The events of the build with nothing to do, less those of its targets; marks for id, time, jobs and seconds."""
+    counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": len(graph["actions"])}
+    outputs = {label: [paths[number] for number in placed] for label, _, _, placed in graph["targets"]}
+    return [
+        BuildStarted(form.BUILD_ID.decode(), words.verb, tuple(words.targets), _SECONDS, 0),
+        *(Diagnostic(*one) for one in graph["diagnostics"]),
+        *(TestResult(*one) for one in graph["tests"]),
+        BuildFinished(0, counts, _SECONDS, outputs),
+    ]
 
 
 class _Terminal(io.StringIO):
@@ -83,6 +90,22 @@ def _marked(text: str) -> bytes:
     return compress(start.replace(str(_SECONDS), form.SECONDS.decode()).encode(), 1)
 
 
-def keep_answer(found: form.Found, replay: Replay, watched: Watched, base: str) -> None:
-    """Write the snapshot of a build that has succeeded; base: as in `Summary`."""
-    keep(found.file, found.identity, watched, texts_of(replay.events(watched.graph), watched.jobs, base))
+def keep_answer(found: form.Found, watched: Watched, base: str) -> None:
+    """Write the snapshot of a build that has succeeded."""
+    texts = texts_for_people(found.words, watched.graph, list(watched.paths), base)
+    keep(found.file, found.identity, watched, texts | {"jobs": str(watched.jobs).encode()})
+
+
+def keep_merged(found: form.Found, merged: Merged, base: str) -> None:
+    """Bring a snapshot up to date after a build of a part of what it covers."""
+    snapshot = merged.snapshot
+    if merged.retold:
+        kept = {name: snapshot.texts[name] for name in ("keys", "jobs")}
+        snapshot.texts = kept | texts_for_people(found.words, merged.graph, snapshot.paths, base)
+    keep_again(found.file, snapshot, merged.graph)
+
+
+def drop(found: form.Found) -> None:
+    """A build succeeded, and what its answer rests on cannot be told: the old answer is none."""
+    with suppress(OSError):
+        Path(found.file).unlink()

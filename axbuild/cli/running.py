@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from axbuild.cli import interrupts
-from axbuild.cli.keeping import Replay, keep_answer
+from axbuild.cli.keeping import drop, keep_answer, keep_merged
 from axbuild.engine.build import Request, build
 from axbuild.engine.noop.overwrite import refusals
 from axbuild.engine.noop.partial import part_of
@@ -93,11 +93,11 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
         watch=found is not None,
         part=part_of(found) if found else None,
     )
-    summary, replay = Summary(whole=options.verbose), Replay()
+    summary = Summary(whole=options.verbose)
     with ExitStack() as stack, _terminated_as_interrupt():
         renderer = _renderer(options)
         stack.callback(renderer.close)
-        listeners: list[Listener] = [renderer, summary, replay]
+        listeners: list[Listener] = [renderer, summary]
         if options.events is not None:
             listeners.append(stack.enter_context(_events_file(options.events)))
         if options.profile is not None:
@@ -111,7 +111,11 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
         report = build(request, *listeners)
         summary.base = report.base
         if found is not None and report.watched is not None:
-            keep_answer(found, replay, report.watched, report.base)
+            keep_answer(found, report.watched, report.base)
+        elif found is not None and report.merged is not None:
+            keep_merged(found, report.merged, report.base)
+        elif found is not None and report.exit_code == 0:
+            drop(found)
         with quiet_pipes():
             _tell(summary, options)
     if options.check_reproducible and report.exit_code == 0 and not options.dry_run:
@@ -122,8 +126,9 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
 
 
 def _tell(summary: Summary, options: Options) -> None:
+    style = Style(sys.stderr)
     for error in summary.errors_text():
-        print(Style(sys.stderr)("red", error), file=sys.stderr)
+        print(style("red", style.at_words(error)), file=sys.stderr)
     text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
     if text and (options.as_json or not options.quiet):
         print(text, flush=True)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of, worse
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
+from axbuild.engine.noop.merge import Merged, merge
 from axbuild.engine.noop.partial import PartialBuild
-from axbuild.engine.noop.watch import Watched, watch
+from axbuild.engine.noop.watch import Laid, Watched, watch
 from axbuild.engine.records.critical import critical_path
 from axbuild.engine.records.events import (
     STATUSES,
@@ -43,16 +46,18 @@ from axbuild.engine.run.world import LocalWorld
 from axbuild.engine.workers.local import Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
-from axbuild.graph.layout import lay_out_sound
-from axbuild.graph.targets import survey
+from axbuild.graph.layout import lay_out, lay_out_sound
+from axbuild.graph.targets import TargetGraph, load, survey
 from axbuild.store.faults import BlobLost
+from axbuild.store.results import LOST_ROW
 from axbuild.store.statcache import StatCache
-from axbuild.store.store import Store
+from axbuild.store.store import Store, is_read_only
 from axbuild.workspace.artifact import ActionId, Artifact
 from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
 
 PLACING_ATTEMPTS = 3
+_LOSSES = (BlobLost.code, LOST_ROW)
 
 
 class NoTests(AxError):
@@ -97,17 +102,21 @@ class Report:
     """the way from where the request was made to the workspace's root: "" or "../" and so on"""
     watched: Watched | None = None
     """What the answer rests on; None where that cannot be told, or something failed."""
+    merged: Merged | None = None
+    """The same after a build of a part."""
 
 
 def build(request: Request, *listeners: Listener) -> Report:
     """Run a request; every listener hears every event. Raises AxError only before `build_started`."""
-    workspace = Workspace.find(request.start, request.overrides, request.config)
+    edits = request.part.edits if request.part else None
+    workspace = edits.workspace if edits else Workspace.find(request.start, request.overrides, request.config)
     return _Build(request, workspace, listeners).run()
 
 
 class _Build:
     def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
         self.request, self.workspace = request, workspace
+        self.part = request.part
         package = workspace.package_of(request.start)
         self.report = Report(base="../" * len(package.split("/")) if package else "")
         self.outputs: dict[str, list[str]] = {}
@@ -115,6 +124,7 @@ class _Build:
         self.unbuilt = 0
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
+        self.losses: list[tuple[str, str]] = []
         self.stream = EventStream(self._note, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
         self.began_ns = time.time_ns()
@@ -122,7 +132,7 @@ class _Build:
     def run(self) -> Report:
         begin = time.perf_counter()
         with ExitStack() as stack:
-            store = stack.enter_context(self._opened())
+            store = stack.enter_context(self._opened(stack))
             state = store.workspace(self.workspace.root)
             number = 0
             if not self.request.dry_run and self.request.cache_dir is None:
@@ -142,7 +152,7 @@ class _Build:
             )
             root, jobs = self.workspace.root, self.jobs
             workers = stack.enter_context(Workers(jobs, workspace=root, store=store.directory))
-            if self.request.part and self.request.part.surely_runs:
+            if self.part and self.part.surely_runs:
                 workers.warm()
             try:
                 self._build(store, workers)
@@ -151,6 +161,7 @@ class _Build:
             except KeyboardInterrupt:
                 self.report.exit_code = INTERRUPTED
             self._collect(store)
+            self._tell_of_losses()
             seconds = round(time.perf_counter() - begin, 3)
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
@@ -159,14 +170,18 @@ class _Build:
                     self.report.exit_code, counts, seconds, self._all_outputs(), records, self.longest, self.unbuilt
                 )
             )
-            if self.request.part and not self.report.exit_code:
-                self.request.part.mend(self.report.actions, self.report.watched)
+            if self.part and not self.report.exit_code:
+                self.report.merged = merge(self.part, self.report.actions, self.report.watched)
                 self.report.watched = None
         return self.report
 
-    def _opened(self) -> Store:
+    def _opened(self, stack: ExitStack) -> Store:
         if self.request.cache_dir is not None:
             return Store(self.request.cache_dir, self._store_said)
+        if self.request.dry_run and is_read_only(self.workspace.cache_dir):
+            # What a dry run notes down goes with it; its answers are the cache's all the same.
+            beside = stack.enter_context(TemporaryDirectory(prefix="axbuild-"))
+            return Store(Path(beside), self._store_said, self.workspace.cache_dir)
         return Store(self.workspace.cache_dir, self._store_said, self.workspace.read_from)
 
     def _collect(self, store: Store) -> None:
@@ -195,24 +210,28 @@ class _Build:
             self.said.append(event)
 
     def _all_outputs(self) -> dict[str, list[str]]:
-        part = self.request.part
-        if part is None:
-            return self.outputs
-        known = {label: paths for label, paths in part.outputs.items() if label not in part.labels} | self.outputs
-        return {label: known[label] for label in part.outputs if label in known}
+        return self.part.outputs(self.outputs) if self.part else self.outputs
 
     def _store_said(self, code: str, sentence: str) -> None:
-        self.stream.emit(Diagnostic("", "", "", code, sentence, False))
+        if code in _LOSSES:
+            self.losses.append((code, sentence))
+        else:
+            self.stream.emit(Diagnostic("", "", "", code, sentence, False))
+
+    def _tell_of_losses(self) -> None:
+        """One line, however much a cache has lost: every action behind it has run again."""
+        if self.losses:
+            code, first = self.losses[0]
+            more = len(self.losses) - 1
+            told = f"{len(self.losses)} parts of the cache were missing or damaged; made again; the first: {first}"
+            self.stream.emit(Diagnostic("", "", "", code, told if more else first, False))
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)
         self.report.exit_code = worse(self.report.exit_code, exit_code_of(error.code))
 
     def _build(self, store: Store, workers: Workers) -> None:
-        part = self.request.part
-        patterns = part.labels if part else self.request.patterns
-        graph = survey(self.workspace, patterns, self.workspace.package_of(self.request.start))
-        layout = {target.label: target for target in lay_out_sound(graph, graph.losses)}
+        graph, layout = self._laid_out()
         sound = [label for label in graph.requested if label in layout]
         for error in graph.losses.ranked():
             self._failed(error)
@@ -220,11 +239,12 @@ class _Build:
             self.unbuilt = graph.unbuilt + len(graph.requested) - len(sound)
             if not self.request.keep_going or not sound:
                 return
-        requested = [layout[label] for label in _without_suites(sound, layout)]
-        if self.request.tests_only:
-            requested = [target for target in requested if target.verdicts]
-            if not requested:
-                raise NoTests(self.request.patterns)
+        named = {label: self._goals(layout[label], layout) for label in sound}
+        requested = [layout[label] for label in dict.fromkeys(chain.from_iterable(named.values()))]
+        if self.part:
+            self.part.named(named)
+        if self.request.tests_only and not (requested or (self.part and self.part.rest)):
+            raise NoTests(self.request.patterns)
         with self._world(store, workers) as world:
             scheduler = self._scheduler(world, layout)
             goals = [_goal(scheduler, target, layout) for target in requested]
@@ -245,17 +265,35 @@ class _Build:
             if verdicts.failed:
                 self.report.exit_code = worse(self.report.exit_code, BUILD_FAILED)
             if self.request.watch and not self.report.exit_code:
-                self._watch(scheduler, world, goals, placed)
-            if part:
-                self._tell_of_the_rest(part)
+                self._watch(scheduler, world, goals, placed, Laid(graph, layout, named))
+            if self.part:
+                self._tell_of_the_rest(self.part, scheduler)
+
+    def _laid_out(self) -> tuple[TargetGraph, dict[str, TargetActions]]:
+        """Of a part first; where that is not to be had, all is looked at, and told as ever."""
+        package = self.workspace.package_of(self.request.start)
+        if self.part is not None:
+            try:
+                graph = load(self.workspace, self.part.labels, package) if self.part.labels else self._nothing()
+                return graph, {target.label: target for target in lay_out(graph)}
+            except AxError:
+                self.part = None
+        graph = survey(self.workspace, self.request.patterns, package)
+        return graph, {target.label: target for target in lay_out_sound(graph, graph.losses)}
+
+    def _nothing(self) -> TargetGraph:
+        return TargetGraph(self.workspace, (), {})
+
+    def _goals(self, target: TargetActions, layout: Mapping[str, TargetActions]) -> list[str]:
+        """What stands for a target that the request names: a suite's checks; for `test`, what has a verdict."""
+        labels = target.provider.labels if isinstance(target.provider, Tests) else [target.label]
+        return [label for label in labels if layout[label].verdicts or not self.request.tests_only]
 
     def _watch(
-        self, scheduler: ActionScheduler, world: LocalWorld, goals: Sequence[Goal], placed: OutputFolders
+        self, scheduler: ActionScheduler, world: LocalWorld, goals: Sequence[Goal], placed: OutputFolders, laid: Laid
     ) -> None:
         code, stat = world.code, world.stat
-        found = watch(
-            self.workspace, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns
-        )
+        found = watch(laid, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns)
         found.state, found.jobs = world.state.folder, self.jobs
         found.graph["diagnostics"] = [
             [one.label, one.action, one.stage, one.code, one.sentence, True]
@@ -266,10 +304,10 @@ class _Build:
         found.graph["tests"] = [[one.label, one.passed, one.sentence, one.verdict, True] for one in tests]
         self.report.watched = None if found.doubt else found
 
-    def _tell_of_the_rest(self, part: PartialBuild) -> None:
-        for event in part.said:
+    def _tell_of_the_rest(self, part: PartialBuild, scheduler: ActionScheduler) -> None:
+        for event in part.said(scheduler.nodes):
             self.stream.emit(event)
-        self.counts["up_to_date"] += part.elsewhere
+        self.counts["up_to_date"] += part.elsewhere(scheduler.nodes)
 
     @contextmanager
     def _world(self, store: Store, workers: Workers) -> Iterator[LocalWorld]:
@@ -360,15 +398,6 @@ class _Build:
             known = {path: contents.content(artifact) for path, artifact in target.outputs.items()}
             self.outputs[target.label] = folders.place(target.label, known)
         verdicts.judge(target)
-
-
-def _without_suites(requested: Iterable[str], layout: Mapping[str, TargetActions]) -> tuple[str, ...]:
-    """The labels with each suite's checks in its place."""
-    found: dict[str, None] = {}
-    for label in requested:
-        provider = layout[label].provider
-        found.update(dict.fromkeys(provider.labels if isinstance(provider, Tests) else [label]))
-    return tuple(found)
 
 
 def new_id() -> str:

@@ -34,3 +34,5 @@ class TargetActions:
     """path under axbuild-out/<package>/<target>/ -> artifact"""
     verdicts: tuple[Artifact, ...] = ()
     provider: Any = None
+    looked: frozenset[str] = frozenset()
+    """folders and files that laying it out looked at, from the workspace's root"""

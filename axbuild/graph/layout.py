@@ -93,12 +93,14 @@ class _TargetLayout:
 
     def run(self) -> TargetActions:
         target, packages = self._target, self._graph.workspace.packages
+        disk = self._graph.workspace.disk
+        disk.asked = set()
         settled = self._settled()
         plan = Plan(target.label, target.rule, self._done)
         place = partial(packages.place, target)
         t = Settled(target.label, settled, target.values, target.given(), place)
         try:
-            return plan.finished(self._rule.lay_out(t, plan))
+            return plan.finished(self._rule.lay_out(t, plan), disk.asked)
         except _FAILURES as error:
             told = self._told(error, "")
             raise told from (None if told is error else error)

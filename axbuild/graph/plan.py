@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from axbuild.errors import AxError
@@ -125,11 +125,10 @@ class Plan:
             self.output(path, artifact)
         self._verdicts.extend(other.verdicts)
 
-    def finished(self, provider: Any) -> TargetActions:
+    def finished(self, provider: Any, looked: Iterable[str] = ()) -> TargetActions:
         """Everything laid out, for the engine."""
-        return TargetActions(
-            self._label, self._rule, tuple(self._actions.values()), self._outputs, tuple(self._verdicts), provider
-        )
+        actions, verdicts = tuple(self._actions.values()), tuple(self._verdicts)
+        return TargetActions(self._label, self._rule, actions, self._outputs, verdicts, provider, frozenset(looked))
 
     def _input(self, role: str, value: Input | Sequence[Input]) -> Artifact | tuple[Artifact, ...]:
         if isinstance(value, list | tuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from axbuild.engine.records.events import ActionFinished, Diagnostic, Event, TestResult
+from axbuild.engine.records.events import ActionFinished, Diagnostic, Event, Heartbeat, LockAwaited, TestResult
 from axbuild.engine.records.explain import Cause, sentence
 from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
@@ -14,6 +15,9 @@ from axbuild.report.board import Board
 from axbuild.report.shown import shown
 from axbuild.report.style import Style, clock, duration, quiet_pipes
 from axbuild.workspace.artifact import ActionId
+
+MOST_RUNNING = 3
+"""actions that a sign of life names"""
 
 TEST_OUTPUTS = ("errors", "all", "summary")
 
@@ -46,7 +50,7 @@ class Lines:
             case ActionFinished(status="failed"):
                 yield f"{style('dim', board.progress())} {_name(event)} {style('red', 'failed')}"
                 if event.error:
-                    yield style("red", str(AxError.from_record(event.error)))
+                    yield style("red", style.at_words(str(AxError.from_record(event.error))))
             case ActionFinished(status="skipped"):
                 if wanted.dry_run or wanted.verbose:
                     yield f"{_name(event)} {style('dim', event.reason)}"
@@ -54,7 +58,13 @@ class Lines:
                 yield from self._ended(event, board)
             case Diagnostic() if event.code and not wanted.quiet:
                 where = f"{event.label} {event.action}: " if event.label else ""
-                yield f"{where}{style('yellow', f'warning {event.code}')}: {event.sentence}"
+                warning = f"warning {event.code}"
+                text = style.at_words(f"{where}{warning}: {event.sentence}")
+                yield text.replace(warning, style("yellow", warning), 1)
+            case LockAwaited() if not wanted.quiet:
+                yield f"{_name(event)} {style('dim', _awaited(event))}"
+            case Heartbeat() if not wanted.quiet:
+                yield from self._running(event, board)
             case TestResult() if not (wanted.quiet and event.passed):
                 yield from self._test(event)
 
@@ -71,6 +81,14 @@ class Lines:
             for cause in event.causes:
                 yield f"    {sentence(Cause(**cause))}"
 
+    def _running(self, event: Heartbeat, board: Board) -> Iterator[str]:
+        rows = sorted(board.running.values(), key=lambda started: started.at)
+        parts = [f"{row.label} {row.action} {duration(event.at - row.at)}" for row in rows[:MOST_RUNNING]]
+        if len(rows) > MOST_RUNNING:
+            parts.append(f"and {len(rows) - MOST_RUNNING} more")
+        if parts:
+            yield f"{self._style('dim', board.progress())} {self._style('dim', 'still running:')} {', '.join(parts)}"
+
     def _since(self, event: ActionFinished) -> str:
         made = self._wanted.since.get((event.label, event.action))
         return f"since build {made.build}, {clock(made.time)}" if made else ""
@@ -79,9 +97,10 @@ class Lines:
         style, wanted = self._style, self._wanted
         if event.passed and wanted.tests == "summary":
             return
-        mark = style("green", "PASSED") if event.passed else style("red", "FAILED" if event.built else "NOT RUN")
+        word, colour = ("PASSED", "green") if event.passed else ("FAILED" if event.built else "NOT RUN", "red")
         how = " (cached)" if event.cached else f" in {duration(event.seconds)}" if event.built else ""
-        yield f"{mark} {event.label}{style('dim', how)}: {event.sentence}"
+        # Wrapped before it is coloured, since colours have no width.
+        yield style.at_words(f"{word} {event.label}{how}: {event.sentence}").replace(word, style(colour, word), 1)
         if wanted.tests == "all" or (not event.passed and wanted.tests == "errors"):
             yield from (f"    {line}" for line in details(event.verdict))
 
@@ -102,7 +121,17 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _name(event: ActionFinished) -> str:
+def _awaited(event: LockAwaited) -> str:
+    holder = event.holder
+    same = (holder.get("label"), holder.get("action")) == (event.label, event.action)
+    what = "" if same or not holder else f", as {holder.get('label')} {holder.get('action')}"
+    began = holder.get("time")
+    ago = f" for {duration(max(0.0, time.time() - began))}" if isinstance(began, int | float) else ""
+    who = f"process {holder.get('pid')} makes it{what} ({holder.get('stage')}){ago}" if holder else ""
+    return f"waits for another build: {who}" if who else "waits for another build that makes it"
+
+
+def _name(event: ActionFinished | LockAwaited) -> str:
     return f"{event.label} {event.action}"
 
 

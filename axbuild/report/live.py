@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from axbuild.engine.records.events import ActionStarted, BuildFinished, Event
+from axbuild.engine.records.events import ActionStarted, BuildFinished, Event, Heartbeat
 from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.report.forecast import Forecast
@@ -50,6 +50,8 @@ class LiveRenderer:
         return out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, Heartbeat):
+            return  # the clocks of the display are one
         event = shown(event)
         self._board(event)
         self._forecast(event)

@@ -18,7 +18,8 @@ Value = TypeVar("Value")
 
 def shown(event: Said) -> Said:
     """The event with all of its text visible."""
-    if not any(_hides(value) for value in vars(event).values()):
+    # Python writes out what cannot be printed, with a backslash; that shows the clean ones, of any size, at once.
+    if "\\" not in repr(vars(event)) or not any(_hides(value) for value in vars(event).values()):
         return event
     return replace(event, **{name: _clean(value) for name, value in vars(event).items()})
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +24,22 @@ class Style:
 
     def __init__(self, out: TextIO) -> None:
         self._on = wants_colour(out)
+        self._is_terminal = out.isatty()
 
     def __call__(self, name: str, text: str) -> str:
         return f"\033[{_CODES[name]}m{text}\033[0m" if self._on and text else text
+
+    def at_words(self, text: str) -> str:
+        """On a terminal, lines that are too long for it go on below at a word, further in; not elsewhere."""
+        if not self._is_terminal:
+            return text
+        width = shutil.get_terminal_size().columns
+        lines: list[str] = []
+        for line in text.split("\n"):
+            gap = " " * (len(line) - len(line.lstrip()) + 4)
+            parts = textwrap.wrap(line, width, subsequent_indent=gap, break_long_words=False, break_on_hyphens=False)
+            lines += parts or [line]
+        return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:

@@ -81,7 +81,8 @@ class Summary:
             lines += self._files(style, end)
         lines += self._failed(style)
         if end.unbuilt and not any(end.counts.values()):
-            lines.append(f"{style('red', 'failed')}: nothing built; {self._mistakes(end)}")
+            told = style.at_words(f"failed: nothing built; {self._mistakes(end)}")
+            lines.append(told.replace("failed", style("red", "failed"), 1))
         elif any(end.counts.values()) or not end.errors:
             lines.append(self._plan(end) if self.dry_run else self._counts(style, end))
         lines += self._longest(style, end)
@@ -95,7 +96,7 @@ class Summary:
             lines += [f"  {self.base}{path}" for path in self._some(paths, MOST_PATHS)]
             if len(paths) > MOST_PATHS and not self._whole:
                 lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
-            lines += [f"  {note}" for note in self.notes[label]]
+            lines += [style.at_words(f"  {note}") for note in self.notes[label]]
         if len(outputs) > MOST_TARGETS and not self._whole:
             lines.append(
                 style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {self.base}{FOLDER}/")

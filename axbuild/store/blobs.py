@@ -34,6 +34,7 @@ from axbuild.store.digests import (
     is_digest,
 )
 from axbuild.store.faults import BlobLost, CacheUnreadable, Report, told_as_store_errors
+from axbuild.store.plain import NotPlain, open_to_append, read_plain
 from axbuild.store.reflink import clone_or_copy
 
 READ_ONLY = 0o444
@@ -110,7 +111,9 @@ class Blobs:
         """The verified bytes of a blob; raises BlobLost."""
         path = self.path(digest)
         try:
-            data = path.read_bytes()
+            data = read_plain(path)
+        except NotPlain:
+            raise self._corrupt(digest) from None
         except FileNotFoundError:
             if self._take_over(digest):
                 return self.read_bytes(digest)
@@ -138,6 +141,9 @@ class Blobs:
         """Whether the blob is there and whole; a corrupt one is removed and reported, as is a missing one."""
         path = self.path(digest)
         try:
+            if not stat_bits.S_ISREG(path.lstat().st_mode):
+                self._corrupt(digest)
+                return False
             fast = self._fast(digest)
             if fast and fast == _pack(fast_of_file(path), path.stat().st_size):
                 return True
@@ -243,7 +249,7 @@ class Blobs:
     def _read_shard(self, name: str) -> dict[bytes, bytes]:
         path = self.folder / name / "fingerprints"
         try:
-            data = path.read_bytes()
+            data = read_plain(path)
         except FileNotFoundError:
             return {}
         if len(data) % _RECORD_BYTES:
@@ -282,7 +288,7 @@ class Blobs:
         if shard.get(raw) == packed:
             return
         # One write of one record at the end of the file: processes never tear each other's.
-        file = os.open(self.folder / name / "fingerprints", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        file = open_to_append(self.folder / name / "fingerprints")
         try:
             os.write(file, raw + packed)
         finally:

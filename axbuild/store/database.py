@@ -85,6 +85,7 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with self._told():
+            _refuse_strange(folder)
             folder.mkdir(parents=True, exist_ok=True)
             self._cache = _Cache(str(folder), disk=JsonDisk, **SETTINGS)
 
@@ -143,6 +144,15 @@ class Database:
         if code in _REFUSED:
             return CacheNotWritable(self._folder, str(error))
         return Damaged(str(error)) if code in _DAMAGED else CacheUnreadable(self._folder, str(error))
+
+
+def _refuse_strange(folder: Path) -> None:
+    """sqlite would wait for a FIFO, and follow a link; raises Damaged, so that it is put aside as a whole."""
+    if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+        raise Damaged("it is no folder")
+    for file in (folder / f"{FILE}{end}" for end in ("", "-wal", "-shm", "-journal")):
+        if os.path.lexists(file) and (file.is_symlink() or not file.is_file()):
+            raise Damaged(f"{file.name} is no plain file")
 
 
 def _free_bytes(folder: Path) -> int:

@@ -13,7 +13,8 @@ Report = Callable[[str, str], None]
 """Takes (code, sentence) of something lost or corrupt that the store went on without."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.ENOTEMPTY}
 
 
 class DiskFull(AxError):
@@ -34,6 +35,17 @@ class CacheNotWritable(AxError):
         super().__init__(
             f"the cache in {folder} cannot be written: {reason}",
             hint="change its permissions, or take another `dir` under [cache] in axbuild.toml and this as `read_from`",
+        )
+        self.folder, self.reason = folder, reason
+
+
+class InTheWay(AxError):
+    code = "AX911"
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(
+            f"{path} stands where the cache keeps a file or folder of its own: {reason}",
+            hint="remove it, or take another `dir` under [cache] in axbuild.toml",
         )
 
 
@@ -69,6 +81,8 @@ def told_as_store_errors(folder: Path) -> Iterator[None]:
             raise DiskFull(folder) from error
         if error.errno in _REFUSED:
             raise CacheNotWritable(folder, error.strerror or str(error)) from error
+        if error.errno in _IN_THE_WAY:
+            raise InTheWay(error.filename2 or error.filename or folder, (error.strerror or "").lower()) from error
         if error.errno in (errno.EIO, errno.ESTALE):
             raise CacheUnreadable(folder, error.strerror or str(error)) from error
         raise

@@ -7,12 +7,18 @@ that the path leads elsewhere, and tries again with the new file.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from axbuild.store.faults import told_as_store_errors
+from axbuild.store.plain import clear_the_way, read_plain
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class FileLock:
@@ -47,17 +53,32 @@ class FileLock:
         finally:
             os.close(file)
 
+    def say(self, who: Mapping[str, Any]) -> None:
+        """Write down who holds it, for those who wait; a disk that refuses leaves them without the answer."""
+        with suppress(OSError):
+            os.truncate(self._file, 0)
+            os.pwrite(self._file, json.dumps(who).encode(), 0)
+
+    def said(self) -> dict[str, Any]:
+        """What its holder wrote down; nothing where that cannot be read."""
+        try:
+            found = json.loads(read_plain(self.path))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     @property
     def held(self) -> bool:
         return self._file >= 0
 
     def _open(self) -> int:
         with told_as_store_errors(self.path.parent):
+            clear_the_way(self.path)
             try:
-                return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                return os.open(self.path, _FLAGS, 0o644)
             except FileNotFoundError:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                return os.open(self.path, _FLAGS, 0o644)
 
     def _is_at_path(self, file: int) -> bool:
         try:

@@ -6,6 +6,7 @@ Each row is JSON text behind a checksum (see `database`); whatever else stands i
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -93,7 +94,7 @@ class Rows:
         in_use = all((folder / f"{FILE}-{journal}").exists() for journal in ("wal", "shm"))
         how = "immutable=1" if foreign and not in_use else "mode=ro"
         try:
-            self._database = sqlite3.connect(f"file:{quote(str(file))}?{how}", uri=True, timeout=_WAIT_SECONDS)
+            self._database = sqlite3.connect(f"file:{quote(os.fsencode(file))}?{how}", uri=True, timeout=_WAIT_SECONDS)
             # Bytes that are no UTF-8 must fail their own row's checksum, and not end the reading of all others.
             self._database.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
             made = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'Cache'").fetchone()

@@ -13,6 +13,7 @@ A build that was killed leaves its folder in tmp/; the next one finds its lease 
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from itertools import count
@@ -23,8 +24,9 @@ from typing import Self
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_bytes, is_digest
-from axbuild.store.faults import Report, told_as_store_errors
+from axbuild.store.faults import CacheNotWritable, InTheWay, Report, told_as_store_errors
 from axbuild.store.locks import FileLock
+from axbuild.store.plain import clear_the_way, read_plain
 from axbuild.store.results import Results
 
 ROOT = "root"
@@ -62,9 +64,11 @@ class Store:
         said = report or (lambda code, sentence: self.reports.append((code, sentence)))
         self._names = count()
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        if os.path.lexists(self.directory) and not self.directory.is_dir():
+            raise InTheWay(self.directory, "it is no folder")
         with told_as_store_errors(self.directory):
             for part in ("cas", "locks", "leases", "tmp", "workspaces"):
-                (self.directory / part).mkdir(parents=True, exist_ok=True)
+                _make(self.directory, part)
             self._lease = FileLock(self.directory / "leases" / name)
             self._lease.acquire()
             self._temporary = self.directory / "tmp" / name
@@ -87,6 +91,7 @@ class Store:
             path = os.fsencode(root.resolve())
             if _content(folder / ROOT) != path:
                 folder.mkdir(exist_ok=True)
+                clear_the_way(folder / ROOT)
                 (folder / ROOT).write_bytes(path)
         return WorkspaceState(name, folder)
 
@@ -140,9 +145,24 @@ class Store:
         self.close()
 
 
+def is_read_only(directory: Path) -> bool:
+    """Whether a cache is there, and nobody like us may write to it."""
+    return (directory / "tmp").is_dir() and not os.access(directory / "tmp", os.W_OK)
+
+
+def _make(directory: Path, part: str) -> None:
+    try:
+        (directory / part).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL):
+            raise
+        # A place like /proc, where nobody can make a folder.
+        raise CacheNotWritable(directory, error.strerror or str(error)) from error
+
+
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_plain(file)
     except FileNotFoundError:
         return b""
 

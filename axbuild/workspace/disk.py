@@ -118,9 +118,12 @@ class RealDisk:
         self.root = root
         self.files: dict[str, Seen] = {}
         self.folders: dict[str, dict[str, str]] = {}
+        self.asked: set[str] = set()
+        """folders and files that somebody asked for since this set was put here, remembered ones too"""
         self._listed: dict[str, tuple[tuple[int, int, int, int] | None, int]] = {}
 
     def listing(self, folder: str) -> dict[str, str]:
+        self.asked.add(folder)
         known = self.folders.get(folder)
         if known is None:
             full = f"{self.root}/{folder}"
@@ -139,6 +142,7 @@ class RealDisk:
         }
 
     def read(self, path: str) -> bytes:
+        self.asked.add(path)
         full = f"{self.root}/{path}"
         signature, taken_ns = look(full), time.time_ns()
         try:
@@ -151,6 +155,7 @@ class RealDisk:
         return data
 
     def open(self, path: str) -> BinaryIO:
+        self.asked.add(path)
         full = f"{self.root}/{path}"
         self.files.setdefault(path, Seen(look(full), time.time_ns(), None))
         try:

@@ -11,6 +11,7 @@ import re
 
 from axbuild.errors import AxError, Place
 from axbuild.workspace.disk import OWN_FOLDERS, Disk, counts
+from axbuild.workspace.glob import glob_regex
 
 FILE_NAME = ".axbuildignore"
 OUTPUTS = OWN_FOLDERS[0]
@@ -66,24 +67,3 @@ def read_ignore(disk: Disk, always: tuple[str, ...] = ()) -> Ignore:
 def _regex(pattern: str) -> str:
     body = glob_regex(pattern.removeprefix("/"))
     return body if "/" in pattern else f"(?:.*/)?{body}"
-
-
-def glob_regex(pattern: str) -> str:
-    """A glob as a regular expression over paths: `*`, `?`, `[...]` within a name, `**/` for any folders."""
-    out, position = [], 0
-    while position < len(pattern):
-        char = pattern[position]
-        if pattern.startswith("**/", position):
-            out.append("(?:[^/]+/)*")
-            position += 3
-        elif pattern.startswith("**", position):
-            out.append(".*")
-            position += 2
-        elif char == "[" and (end := pattern.find("]", position + 2)) > 0:
-            inside = pattern[position + 1 : end].replace("\\", "\\\\")
-            out.append(f"[{'^' + inside[1:] if inside[0] in '!^' else inside}]")
-            position = end + 1
-        else:
-            out.append({"*": "[^/]*", "?": "[^/]"}.get(char) or re.escape(char))
-            position += 1
-    return "".join(out)

@@ -16,6 +16,8 @@ from typing import Any
 import msgpack
 from xxhash import xxh3_128_digest
 
+from axbuild.store.plain import read_plain
+
 Row = list[Any]
 """rule, index among the file's tables of that rule, name, values, number of own values, labels"""
 
@@ -37,7 +39,7 @@ class PackageCache:
 
     def _read(self) -> dict[str, list[bytes]]:
         try:
-            stored = self._path.read_bytes()
+            stored = read_plain(self._path)
         except OSError:
             return {}
         checksum, packed = stored[:16], stored[16:]

@@ -127,7 +127,9 @@ class Packages:
         self.ignore = ignore
         self.rules = rules
         self._cache = cache
-        self._parsed: dict[str, Package] = {}
+        self.parsed: dict[str, Package] = {}
+        self.walked: dict[str, list[str]] = {}
+        """folder of a pattern -> the packages found below it"""
         self._defaults = self._settings_defaults(defaults)
 
     def exists(self, package: str) -> bool:
@@ -146,7 +148,8 @@ class Packages:
             for name, kind in listing.items():
                 if kind == FOLDER and not self.ignore.folder(path := join(here, name)):
                     todo.append(path)
-        return sorted(found)
+        self.walked[folder] = sorted(found)
+        return self.walked[folder]
 
     def targets(self, package: str) -> dict[str, Target]:
         """The targets of a package by name, in the file's order of rules; NoPackage where it has no BUILD file."""
@@ -156,11 +159,11 @@ class Packages:
 
     def read(self, package: str) -> Package:
         """A package with the mistakes in its BUILD file; NoPackage where there is none."""
-        known = self._parsed.get(package)
+        known = self.parsed.get(package)
         if known is None:
             if not self.exists(package):
                 raise NoPackage(package, self.below(""))
-            known = self._parsed[package] = self._load(package)
+            known = self.parsed[package] = self._load(package)
         return known
 
     def save(self) -> None:

@@ -21,7 +21,8 @@ from axbuild.workspace.disk import (
     kind,
     parent,
 )
-from axbuild.workspace.ignore import OUTPUTS, Ignore, glob_regex
+from axbuild.workspace.glob import glob_regex
+from axbuild.workspace.ignore import OUTPUTS, Ignore
 
 _GLOB = re.compile(r"[*?\[]")
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -124,3 +125,49 @@ def test_jobs_bound_what_runs_at_once(tmp_path):
     tiny.write("p/a.txt", "x")
     tiny.write("p/b.txt", "y")
     assert most_at_once("1") == 1
+
+
+def test_a_stage_that_kills_the_workers_process_fails_alone(tmp_path):
+    tiny = Tiny(tmp_path / "ws")
+    tiny.edit(
+        "rules/strip_stages.py", "lines = ", "import time; time.sleep('my' in text.read_text() and 1.5); lines = "
+    )
+    tiny.edit("rules/shout_stages.py", "words = ", "import os; os.kill(os.getppid(), 9); words = ")
+    done = tiny.run("build", "//p:loud", "//p:b", "--keep_going", "--jobs", "2")
+    assert done.code == 3, done.err
+    assert done.statuses == {"//p:a strip": "executed", "//p:b strip": "executed", "//p:loud shout": "failed"}
+    assert "error AX556: //p:loud shout: the worker process was killed by SIGKILL" in done.err
+
+
+def test_a_stage_whose_native_code_forks_takes_nobody_with_it(tmp_path):
+    tiny = Tiny(tmp_path / "ws")
+    tiny.edit("rules/shout_stages.py", "words = ", "import ctypes; ctypes.CDLL(None).fork(); words = ")
+    done = tiny.build()
+    assert "AX556" not in done.err
+    assert "Traceback" not in done.err
+    assert done.statuses["//p:a strip"] == "executed"
+
+
+def test_a_parent_that_ignores_the_end_of_its_children_changes_nothing(tmp_path):
+    tiny = Tiny(tmp_path / "ws")
+    command = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    )
+    words = [sys.executable, "-m", "axbuild.cli.entry", "build", "//p:both"]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *words], cwd=tiny.root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "5 built" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_build_that_waits_for_another_says_for_whom(tmp_path):
+    tiny = Tiny(tmp_path / "ws")
+    tiny.edit("rules/shout_stages.py", "words = ", "import time; time.sleep(3.0); words = ")
+    events = tmp_path / "events"
+    first = tiny.start("build", "//p:both", "--events", str(events))
+    wait_for(lambda: running_event(events, "shout"), "running action")
+    second = tiny.start("build", "//p:both")
+    _, said = second.communicate(timeout=40)
+    first.communicate(timeout=40)
+    assert f"//p:loud shout waits for another build: process {first.pid} makes it (shout) for " in said
+    assert (first.returncode, second.returncode) == (0, 0)

@@ -19,6 +19,7 @@ def test_each_scenario_runs_exactly_what_its_edit_reaches(tmp_path):
     assert found["left_out"] == ["ninja"]
     assert "not installed, left out: ninja" in done.stderr
     ran = {row["scenario"]: row["ran"] for row in found["rows"]}
-    assert ran == {"cold": [16], "settle": [0], "noop": [0], "leaf": [8], "comment": [2], "label": [0]}
+    edited = {"build": [0], "attribute": [3], "target": [1], "package": [0], "settings": [0], "rules": [0]}
+    assert ran == {"cold": [16], "settle": [0], "noop": [0], "leaf": [8], "comment": [2], "label": [0], **edited}
     assert all(row["tool"] == "axbuild" and row["seconds"] > 0 and row["mib"] > 5 for row in found["rows"])
     assert found["machine"]["cpus"] >= 1

@@ -241,6 +241,19 @@ def test_a_folder_that_may_not_be_written_is_told_and_harms_nothing(built, folde
     assert built.run("cache", "verify").code == 0
 
 
+def test_a_dry_run_and_why_read_a_cache_that_may_not_be_written(built):
+    built.edit("p/a.txt", "hello", "good day")
+    folders = [built.root / "cache", *(path for path in (built.root / "cache").rglob("*") if path.is_dir())]
+    modes = {path: path.stat().st_mode for path in folders}
+    for path in folders:
+        path.chmod(0o555)
+    told = [run_mortal(built, *words) for words in (("build", "-n", *TARGETS), ("why", "//p:both"))]
+    for path, mode in modes.items():
+        path.chmod(mode)
+    assert [done.returncode for done in told] == [0, 0], [done.stderr for done in told]
+    assert "would run 1" in told[0].stdout
+
+
 @pytest.mark.parametrize("limit", [0, 1000, 33000])
 def test_a_full_disk_ends_with_3_and_the_next_build_goes_on(tiny, limit):
     """No file may grow beyond the limit; that is told as a full disk is."""

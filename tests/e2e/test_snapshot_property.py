@@ -24,8 +24,11 @@ from typing import Any
 import pytest
 
 from axbuild.cli import app
+from axbuild.cli.keeping import add_texts_for_programs
 from axbuild.engine import build as engine
 from axbuild.engine.noop import snapshot
+from axbuild.engine.noop.edits import settle
+from axbuild.engine.noop.partial import part_of
 from axbuild.engine.workers.local import StageOutcome, StageRun
 from axbuild.engine.workers.params import params_of
 from axbuild.errors import AxError, AxWarning
@@ -79,7 +82,7 @@ class InlineWorkers:
     def warm(self) -> None:
         """There is nothing to start."""
 
-    def submit(self, job: StageRun) -> None:
+    def submit(self, job: StageRun, alone: bool = False) -> None:
         path, _ = job.closure.modules[job.closure.module]
         space: dict[str, Any] = {"__name__": job.closure.module}
         exec(compile(Path(path).read_text(), path, "exec", dont_inherit=True), space)
@@ -148,12 +151,14 @@ class Twin:
         command = [*arguments, "--jobs", "1", "--events", str(events)]
         out = io.StringIO()
         found = snapshot.look(command) if self.snapshots else None
-        if found is not None and found.is_answer:
-            self.taken["answer"] += 1
+        if found is not None and (way := _way(found)):
+            self.taken[way] += 1
+            if found.lacks_texts:
+                add_texts_for_programs(found)
             code = snapshot.answer(found)
         else:
-            partial = found is not None and found.snapshot is not None and _only_files(found)
-            self.taken["partial" if partial else "full"] += 1
+            part = part_of(found) if found else None
+            self.taken["full" if part is None else "laid out in part" if part.edits else "partial"] += 1
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 code = app.run(command, found)
             assert "Traceback" not in out.getvalue(), out.getvalue()
@@ -166,9 +171,11 @@ class Twin:
         return {path.relative_to(out).as_posix(): path.read_text() for path in paths}
 
 
-def _only_files(found: snapshot.Found) -> bool:
-    assert found.snapshot is not None
-    return all(found.snapshot.flags[number] & snapshot.ROLES != snapshot.LOADED for number in found.changed)
+def _way(found: snapshot.Found) -> str:
+    """How the snapshot comes to its answer, "" where it does not."""
+    if found.is_answer:
+        return "answer"
+    return "settled" if found.changed and settle(found) else ""
 
 
 def _seen(events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -277,14 +284,42 @@ def edit_build_file(chance: random.Random) -> Edit:
     return _write("p/BUILD.toml", changed)
 
 
+def edit_table(chance: random.Random) -> Edit:
+    """One line of a BUILD file, whatever else has become of it: a comment, an attribute, a default, a table more."""
+    line, other = chance.choice(
+        (
+            ("# a comment", ""),
+            ("# a comment", ""),
+            ('[defaults.shout]\nmark = ";"\n', ""),
+            ('srcs = "**/*.txt"', 'srcs = "one.txt"'),
+            ('srcs = "**/*.txt"', 'srcs = ["*.txt", "*.md"]'),
+            ('[[shout]]\nname = "far"\nof = "//p:a"\n', ""),
+            ('[[shout]]\nname = "far"\nof = "//p:b"\nmark = "?"\n', ""),
+            ('[[limit]]\nname = "few"\nof = "//p:loud"\nmost = 90\n', ""),
+            ('[[text]]\nname = "sub"\nsrc = "one.txt"\n', ""),
+            ('name = "heap"', 'name = "pile"'),
+        )
+    )
+
+    def do(root: Path) -> None:
+        path = root / "q/BUILD.toml"
+        text = path.read_text()
+        if line in text:
+            path.write_text(text.replace(line, other, 1))
+        else:
+            path.write_text(text.replace(other, line, 1) if other and other in text else f"{text}\n{line}\n")
+
+    return f"swap {line!r} for {other!r} in q/BUILD.toml", do
+
+
 def edit_package(chance: random.Random) -> Edit:
-    name = chance.choice(("r/BUILD.toml", "q/sub/BUILD.toml"))
+    name = chance.choice(("r/BUILD.toml", "q/sub/BUILD.toml", "q/far/BUILD.toml", "s/t/BUILD.toml"))
 
     def do(root: Path) -> None:
         if (root / name).exists():
             (root / name).unlink()
         else:
-            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text('[[shout]]\nname = "r"\nof = "//p:a"\n')
 
     return f"add or remove {name}", do
@@ -298,12 +333,15 @@ def edit_code(chance: random.Random) -> Edit:
 
 def edit_rules(chance: random.Random) -> Edit:
     mark = chance.choice(("!", "?"))
-    return _write("rules/tiny.py", RULES.replace('default="!"', f'default="{mark}"'))
+    changed = RULES.replace('default="!"', f'default="{mark}"')
+    return _write("rules/tiny.py", changed + chance.choice(("", "# a comment\n", "\n\n# two\n")))
 
 
 def edit_settings(chance: random.Random) -> Edit:
     texts = (
         ("axbuild.toml", ""),
+        ("axbuild.toml", "# a comment\n"),
+        ("axbuild.toml", "[cache]\nsize_gb = 7\n\n[config.ci.build]\njobs = 3\n"),
         ("axbuild.toml", '[defaults.shout]\nmark = "."\n'),
         (".axbuildignore", "sub/\n"),
         (".axbuildignore", ""),
@@ -341,12 +379,80 @@ def drop_cache(_chance: random.Random) -> Edit:
     return "drop the cache", lambda root: shutil.rmtree(root / "cache", ignore_errors=True)
 
 
+def edit_folder(chance: random.Random) -> Edit:
+    name = chance.choice(("q/empty", "u", "r"))
+
+    def do(root: Path) -> None:
+        if (root / name).is_dir():
+            shutil.rmtree(root / name)
+        else:
+            (root / name).mkdir(parents=True)
+
+    return f"make or remove the folder {name}", do
+
+
 EDITS = (
+    *(edit_table,) * 12,
+    *(edit_folder,) * 2,
     *(edit_source,) * 10,
     *(harm_output,) * 5,
     *(rename_in, touch, link_folder, add_or_remove_file, hide_source, edit_build_file, edit_package) * 2,
-    *(edit_code, edit_rules, edit_settings, drop_cache),
+    *(edit_rules, edit_settings) * 2,
+    *(edit_code, drop_cache),
 )
+
+
+def _append(name: str, text: str) -> Callable[[Path], None]:
+    def do(root: Path) -> None:
+        with (root / name).open("a") as file:
+            file.write(text)
+
+    return do
+
+
+NEW = '\n[[shout]]\nname = "new"\nof = "//p:a"\n'
+WAYS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "a comment in a BUILD file": ("settled", _append("q/BUILD.toml", "# comment\n")),
+    "a comment in the settings": ("settled", _append("axbuild.toml", "# comment\n")),
+    "a setting that no answer rests on": ("settled", _append("axbuild.toml", "[cache]\nsize_gb = 7\n")),
+    "a comment in a rule file": ("settled", _append("rules/tiny.py", "# comment\n")),
+    "an empty folder": ("settled", lambda root: (root / "empty").mkdir()),
+    "a new target": ("laid out in part", _append("q/BUILD.toml", NEW)),
+    "a changed attribute": ("laid out in part", _write("q/BUILD.toml", MORE_BUILD.replace("**/*.txt", "one.txt"))[1]),
+    "a new package": ("laid out in part", _write("r/BUILD.toml", NEW)[1]),
+    "a package that is gone": ("laid out in part", lambda root: (root / "q/BUILD.toml").unlink()),
+    "a file that a glob finds": ("laid out in part", _write("q/three.txt", "3")[1]),
+    "an ignore file": ("full", _write(".axbuildignore", "nothing\n")[1]),
+    "a default for all packages": ("full", _append("axbuild.toml", '[defaults.shout]\nmark = "."\n')),
+    "a rule that means something else": ("full", _write("rules/tiny.py", RULES.replace('"!"', '"?"'))[1]),
+    "code of a stage": ("full", _append("rules/pile_stages.py", "# comment\n")),
+    "a BUILD file that is a source too": ("full", _append("s/BUILD.toml", "# comment\n")),
+    "a BUILD file with a mistake": ("full", _append("q/BUILD.toml", "[[pile]]\n")),
+    "a target in the folder of a package": ("full", _append("q/BUILD.toml", NEW.replace("new", "inner"))),
+}
+
+
+@pytest.mark.parametrize("edit", WAYS)
+def test_an_edit_takes_the_shortest_way_to_the_full_paths_answer(edit, tmp_path, monkeypatch):
+    """And so does the build behind it, which has nothing to do."""
+    monkeypatch.setattr(engine, "Workers", InlineWorkers)
+    monkeypatch.setattr(snapshot, "_write", lambda stream, data: None)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.chdir(tmp_path)
+    way, do = WAYS[edit]
+    quick, slow = Twin(tmp_path / "quick", True), Twin(tmp_path / "slow", False)
+    for twin in (quick, slow):
+        twin.create()
+        twin.write("s/BUILD.toml", MORE_BUILD.replace("**/*.txt", "BUILD.toml"))
+        twin.write("q/inner/BUILD.toml", NEW)
+        twin.build(["build", "//..."])
+        do(twin.root)
+    quick.taken.clear()
+    assert quick.build(["build", "//..."]) == slow.build(["build", "//..."])
+    assert quick.taken == {way: 1}
+    after = quick.build(["build", "//..."])
+    assert after == slow.build(["build", "//..."])
+    assert quick.taken["answer"] == (after["exit code"] == 0)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
@@ -384,5 +490,5 @@ def test_the_snapshots_answer_is_the_full_paths_answer(shard, tmp_path, monkeypa
                 twin.create()
         time.sleep(wait)
     assert slow.taken.keys() == {"full"}
-    assert quick.taken["answer"] > SEQUENCES // SHARDS // 10, quick.taken
-    assert quick.taken["partial"] > SEQUENCES // SHARDS // 20, quick.taken
+    for way in ("answer", "settled", "partial", "laid out in part"):
+        assert quick.taken[way] > SEQUENCES // SHARDS // 40, quick.taken

@@ -279,6 +279,7 @@ class Tiny:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="surrogateescape",
         )
 
     def run(self, *arguments: str, cwd: str = "", **environment: str) -> Outcome:

@@ -1,10 +1,12 @@
 """Whole networks on every chip and mode: built, verified, and the simulated chip equal to the quantised model.
 
-    python tests/stress/models.py [--models resnet50,vgg19] [--chips AX650:NPU1,M57:NPU1] [--seed 0] [MODEL.onnx ...]
+    python tests/stress/models.py [--models resnet50,vgg19] [--chips AX650:NPU1,M57:NPU1] [--seed 0]
+        [MODEL.onnx ...] [--shape x=1x3x224x224 ...]
 
 Without files: the networks that the `onnx` package ships for its backend tests, whose weights all have one value; they
 are replaced by seeded random ones, scaled as trained nets have them, so that outputs vary. Every model is quantised
 once, on two seeded random samples, and compiled for each chip and mode; a check of level equal runs on the samples.
+Open dimensions of a file's inputs are 1 unless --shape names the input.
 Exits 1 where anything failed. A model whose operators the NPU lacks has CPU subgraphs, which are counted.
 """
 
@@ -34,6 +36,7 @@ def main() -> int:
     parser.add_argument("--models", default="", help="names of the networks of the onnx package, without light_")
     parser.add_argument("--chips", default="", help="CHIP:MODE, ...; all by default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shape", action="append", default=[], help="INPUT=1x3x224x224 for what a file leaves open")
     args = parser.parse_args()
     wanted = [name for name in args.models.split(",") if name]
     light = {file.stem.removeprefix("light_"): file for file in sorted(LIGHT.glob("*.onnx"))}
@@ -44,11 +47,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "axbuild.toml").touch()
-        failed = [file.stem for file in files if not run(root, file, chips, args.seed)]
+        shapes = {name: [int(size) for size in shape.split("x")] for name, shape in map(_halves, args.shape)}
+        failed = [file.stem for file in files if not run(root, file, chips, shapes, args.seed)]
     print(
         f"{len(files) - len(failed)} of {len(files)} models on {len(chips)} chips and modes" + " ".join(["", *failed])
     )
     return bool(failed)
+
+
+def _halves(text: str) -> tuple[str, str]:
+    name, _, shape = text.rpartition("=")
+    return name, shape
 
 
 def every_chip() -> list[tuple[str, str]]:
@@ -61,7 +70,7 @@ def every_chip() -> list[tuple[str, str]]:
     return found
 
 
-def run(root: Path, file: Path, chips: list[tuple[str, str]], seed: int) -> bool:
+def run(root: Path, file: Path, chips: list[tuple[str, str]], shapes: dict[str, list[int]], seed: int) -> bool:
     """One model as a package; prints its row."""
     package = root / file.stem
     package.mkdir()
@@ -70,13 +79,15 @@ def run(root: Path, file: Path, chips: list[tuple[str, str]], seed: int) -> bool
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     rng = np.random.default_rng(seed)
-    for value in inputs:
-        shape = [dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim]
-        folder = package / f"samples_{inputs.index(value)}"
+    settled = {}
+    for number, value in enumerate(inputs):
+        tensor = value.type.tensor_type
+        settled[value.name] = shapes.get(value.name, [max(1, dim.dim_value) for dim in tensor.shape.dim])
+        folder = package / f"samples_{number}"
         folder.mkdir()
         for index in range(2):
-            np.save(folder / f"{index}.npy", rng.normal(0, 1, shape).astype(np.float32))
-    (package / "BUILD.toml").write_text(build_file(inputs, chips))
+            np.save(folder / f"{index}.npy", sample(rng, settled[value.name], tensor.elem_type))
+    (package / "BUILD.toml").write_text(build_file(settled, chips))
     began = time.perf_counter()
     events = root / f"{file.stem}.jsonl"
     command = [AXBUILD, "build", f"//{file.stem}:all", "--events", events]
@@ -96,9 +107,16 @@ def subgraphs(outputs: Path) -> str:
     return ""
 
 
-def build_file(inputs: list[onnx.ValueInfoProto], chips: list[tuple[str, str]]) -> str:
-    sets = ", ".join(f'"{value.name}" = ":samples_{index}"' for index, value in enumerate(inputs))
-    lines = ['[[float_model]]\nname = "float"\nsrc = "model.onnx"\n']
+def sample(rng: np.random.Generator, shape: list[int], elem_type: int) -> np.ndarray:
+    """Normal reals; whole numbers from 0 to 63, which most tables of rows have."""
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(elem_type)
+    return (rng.integers(0, 64, shape) if dtype.kind in "iu" else rng.normal(0, 1, shape)).astype(dtype)
+
+
+def build_file(inputs: dict[str, list[int]], chips: list[tuple[str, str]]) -> str:
+    sets = ", ".join(f'"{name}" = ":samples_{index}"' for index, name in enumerate(inputs))
+    shapes = ", ".join(f'"{name}" = {shape}' for name, shape in inputs.items())
+    lines = [f'[[float_model]]\nname = "float"\nsrc = "model.onnx"\ninput_shapes = {{ {shapes} }}\n']
     for index in range(len(inputs)):
         lines.append(f'[[calibration_set]]\nname = "samples_{index}"\nsrc = "samples_{index}"\nformat = "Numpy"\n')
     lines.append(f'[[quant_model]]\nname = "quant"\nmodel = ":float"\ncalibration = {{ {sets} }}\n')

@@ -115,7 +115,12 @@ class MemoryWorld:
     def remember(self, id_: ActionId, key: str) -> None:
         self.lasts[id_] = key
 
-    def lock(self, key: str) -> HeldLock | None:
+    def holder(self, key: str) -> Mapping[str, Any]:
+        return (
+            {"label": "//other", "action": "upper", "stage": "upper", "pid": 7, "time": 0.0} if key in self.held else {}
+        )
+
+    def lock(self, key: str, action: Action) -> HeldLock | None:
         return None if key in self.held else HeldLock(self.held, key)
 
     def start(self, action: Action, key: Key, inputs: Inputs) -> None:

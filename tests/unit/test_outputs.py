@@ -197,3 +197,24 @@ def test_a_full_disk_of_the_outputs_is_not_blamed_on_the_cache(store, place, tmp
         place({"x": blob})
     assert caught.value.sentence == f"the outputs in {tmp_path}/axbuild-out cannot be written: no space left"
     assert exit_code_of(caught.value.code) == 3
+
+
+def test_outputs_that_may_not_be_written_are_not_the_cache(store, place, tmp_path, monkeypatch):
+    blob = File(store.blobs.add_bytes(b"x"))
+
+    def refused(source, target):
+        raise PermissionError(errno.EACCES, "Permission denied", str(target))
+
+    monkeypatch.setattr("axbuild.store.blobs.clone_or_copy", refused)
+    with pytest.raises(OutputsNotWritable) as caught:
+        place({"x": blob})
+    assert caught.value.sentence == f"the outputs in {tmp_path}/axbuild-out cannot be written: Permission denied"
+
+
+def test_a_linked_output_folder_is_emptied_and_the_link_stays(tmp_path):
+    (tmp_path / "elsewhere" / "m" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "m" / "a" / "x").touch()
+    (tmp_path / "axbuild-out").symlink_to("elsewhere")
+    assert clean(tmp_path)
+    assert (tmp_path / "axbuild-out").is_symlink()
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -314,3 +314,24 @@ def test_a_history_of_actions_that_are_gone_does_not_count():
     begin = (BuildStarted("b", "build", ("//m:x",), 0.0, 1), TargetConfigured("//m:x", "axmodel", 1, 0))
     board, forecast = board_of(*begin)
     assert forecast.seconds_left(board, 0.0) == pytest.approx(5.0), "one of two, of 4 s and 6 s"
+
+
+class Narrow(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_breaks_sentences_at_words_and_a_pipe_not_at_all(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = (
+        "m/BUILD.toml:4: error AX106: level takes one of many words\n  hint: take another one of all these many words"
+    )
+    assert Style(io.StringIO()).at_words(text) == text
+    assert Style(Narrow()).at_words(text).split("\n") == [
+        "m/BUILD.toml:4: error AX106: level takes",
+        "    one of many words",
+        "  hint: take another one of all these",
+        "      many words",
+    ]
+    path = "x" * 60
+    assert Style(Narrow()).at_words(f"  {path}").split() == [path], "a path stays whole"

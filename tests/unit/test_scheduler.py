@@ -265,10 +265,10 @@ def test_a_preflight_that_another_build_has_just_made_opens_the_gate(world, chai
     del world.results[world.lasts[slow.id]]
     lock = world.lock
 
-    def lock_late(wanted):
+    def lock_late(wanted, action):
         if wanted == key:
             world.results[key] = stored  # between the first look and the lock
-        return lock(wanted)
+        return lock(wanted, action)
 
     world.lock = lock_late
     again = Build(world, [*chain, slow, check], [Goal("//t:s", (out("slow"),)), goal])
@@ -288,6 +288,19 @@ def test_a_failed_preflight_drops_its_own_goal_only(world, chain):
         "upper": "skipped",
         "join": "skipped",
     }
+
+
+def test_an_action_that_waits_for_many_is_looked_at_about_as_often_as_it_has_inputs(world):
+    """By each input's end it was once looked at twice as often as by the one's before: thirty inputs took for ever."""
+    count = 200
+    stage = world.stage("m.upper:upper", upper, outputs=("out",))
+    world.sources |= {f"{i}": b"a" for i in range(count)}
+    uppers = [action(f"up{i}", stage, text=source(f"{i}"), params={"number": i}) for i in range(count)]
+    join_stage = world.stage("m.join:join", join, outputs=("out",))
+    joined = action("join", join_stage, parts=tuple(out(f"up{i}") for i in range(count)))
+    build = Build(world, [*uppers, joined], [out("join")])
+    assert content(world, build, "join") == b"A" * count
+    assert len(build.executed) == count + 1
 
 
 def test_resources_bound_what_runs_at_once(world):

@@ -8,9 +8,10 @@ import time
 import pytest
 
 from axbuild.engine.noop import snapshot, watch
-from axbuild.engine.noop.partial import part_of
-from axbuild.engine.noop.snapshot import ABSENT, FILE, LISTING, LOADED, OUTPUT, SOURCE, UNKNOWN, YOUNG, Found, Snapshot
-from axbuild.engine.noop.watch import Watched, write_keys, young
+from axbuild.engine.noop.meaning import young
+from axbuild.engine.noop.partial import PartialBuild, part_of
+from axbuild.engine.noop.snapshot import ABSENT, FILE, LISTING, LOADED, OUTPUT, SOURCE, UNKNOWN, YOUNG, Snapshot
+from axbuild.engine.noop.watch import Watched, write_keys
 from axbuild.store.digests import digest_of_file
 from axbuild.store.statcache import YOUNG_NS
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
@@ -313,30 +314,39 @@ def graph(**more):
     ]
     targets = [["//p:a", [0], [], []], ["//p:c", [2], [], []], ["//p:d", [4], [], [4]]]
     said = [["//p:d", "d", "d", "AX300", "odd", True], ["//p:c", "c", "c", "AX300", "even", True]]
-    return {"actions": actions, "targets": targets, "diagnostics": said, "tests": []} | more
+    named = {"named": [[label, [label]] for label, *_ in more.get("targets", targets)], "laid": {}}
+    return {"actions": actions, "targets": targets, "diagnostics": said, "tests": [], **named} | more
 
 
-def part(root, **more) -> tuple[Found, object]:
-    found = snapshot.look(["build", "//p:t"])
-    return found, part_of(found)
+def part(root) -> PartialBuild | None:
+    found = part_of(snapshot.look(["build", "//p:t"]))
+    if found is not None:
+        found.named({label: [label] for label in found.labels})
+    return found
+
+
+def elsewhere(found: PartialBuild, *own: tuple[str, str]) -> int:
+    """How many actions are counted as valid beside these of the part."""
+    return found.elsewhere(dict.fromkeys(own))
 
 
 def test_an_edited_source_reaches_what_reads_it_and_the_rest_is_told_again(root):
     stored(root, graph=graph())
     (root / "p/source").write_text("other")
-    _, found = part(root)
+    found = part(root)
+    own = (("//p:a", "a"), ("//p:b", "b"), ("//p:c", "c"), ("//p:c", "look"))
     assert found.labels == ("//p:a", "//p:c")
-    assert found.elsewhere == 1, "only d: c's preflight belongs to c"
-    assert [one.sentence for one in found.said] == ["odd"]
+    assert elsewhere(found, *own) == 1, "only d: c's preflight belongs to c"
+    assert [one.sentence for one in found.said(dict.fromkeys(own))] == ["odd"]
     assert found.surely_runs
-    assert found.outputs == {"//p:a": [], "//p:c": [], "//p:d": ["axbuild-out/result"]}
+    assert found.outputs({"//p:c": ["new"]}) == {"//p:c": ["new"], "//p:d": ["axbuild-out/result"]}
 
 
 def test_a_deleted_output_reaches_its_own_target_alone(root):
     stored(root, graph=graph())
     (root / "axbuild-out/result").unlink()
-    _, found = part(root)
-    assert (found.labels, found.elsewhere, found.surely_runs) == (("//p:d",), 4, False)
+    found = part(root)
+    assert (found.labels, elsewhere(found, ("//p:d", "d")), found.surely_runs) == (("//p:d",), 4, False)
 
 
 def test_a_preflight_that_reads_the_source_reaches_its_whole_target(root):
@@ -344,7 +354,7 @@ def test_a_preflight_that_reads_the_source_reaches_its_whole_target(root):
     changed_graph["actions"][0][4], changed_graph["actions"][3][4] = [], [3]
     stored(root, graph=changed_graph)
     (root / "p/source").write_text("other")
-    assert part(root)[1].labels == ("//p:c",)
+    assert part(root).labels == ("//p:c",)
 
 
 def test_children_of_an_expansion_are_its_own(root):
@@ -356,12 +366,12 @@ def test_children_of_an_expansion_are_its_own(root):
     ]
     stored(root, graph=expanding)
     (root / "p/source").write_text("other")
-    found = part(root)[1]
-    assert (found.labels, found.elsewhere) == (("//p:e",), 1)
+    found = part(root)
+    assert (found.labels, elsewhere(found, ("//p:e", "split"), ("//p:e", "split/one"))) == (("//p:e",), 1)
 
 
 def test_what_lays_out_the_graph_is_for_the_full_path(root):
     stored(root, graph=graph())
     (root / "p/source").write_text("other")
     (root / "p/new").write_text("")
-    assert part(root)[1] is None
+    assert part(root) is None

@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 
 import numpy as np
 import onnx
@@ -297,6 +298,23 @@ def test_onnxs_own_external_data_is_found(tmp_path):
     (tmp_path / "m").mkdir()
     onnx.save_model(made, tmp_path / "m" / "net.onnx", save_as_external_data=True, location="net.data")
     assert external_data.external_data_files(RealDisk(str(tmp_path)), "m/net.onnx") == ["m/net.data"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (bytes(100_000_000), "byte 0 begins a field without a number"),
+        (b"\x08\x01" * 50_000_000, "it has more than 2000000 fields"),
+        (b"\x3a\x80\x80\x80\x30" + b"\x0a\x00" * 50_331_648, "it has more than 2000000 fields"),
+    ],
+    ids=["zeros", "numbers", "empty nodes"],
+)
+def test_the_client_s_own_reader_ends_soon_whatever_it_reads(data, said):
+    begin = time.perf_counter()
+    with pytest.raises(AxError) as raised:
+        external_data.external_data_files(MemoryDisk({"m/net.onnx": data}), "m/net.onnx")
+    assert str(raised.value) == f"error AX112: m/net.onnx is not a readable ONNX model: {said}"
+    assert time.perf_counter() - begin < 20.0
 
 
 def test_brackets_in_the_name_of_a_folder_are_the_folders_own():

@@ -208,7 +208,7 @@ def test_a_bad_sector_loses_one_blob(store, monkeypatch):
     def fail(path):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr("axbuild.store.blobs.read_plain", fail)
     with pytest.raises(BlobLost):
         store.blobs.read_bytes(DIGEST)
     monkeypatch.undo()

@@ -156,4 +156,5 @@ def test_a_cache_folder_below_a_file_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     code, said = told(tmp_path, 'Store(folder / "file" / "cache")\n')
     assert code == 3
-    assert "cannot be written" in said
+    assert "AX911" in said
+    assert "not a directory" in said

@@ -109,6 +109,18 @@ def test_a_disk_that_is_full_for_a_stage_is_no_fault_of_the_stage(bench):
     assert exit_code_of(outcome.error["code"]) == 3
 
 
+@pytest.mark.parametrize("raised", ["ValueError('array write failed')", "AxError('no model')", "SystemExit('enough')"])
+def test_the_disk_itself_is_asked_where_a_library_hides_that_it_is_full(bench, raised):
+    limit = (
+        "import resource as r; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); r.setrlimit(r.RLIMIT_FSIZE, (8192,) * 2)"
+    )
+    outcome = bench.run("reach", {"text": f"{limit}; raise {raised}"})
+    assert (outcome.error["code"], outcome.error["sentence"]) == (
+        "AX901",
+        "no space left on the disk while stage 'reach' ran",
+    )
+
+
 def test_a_stage_that_ends_its_process_has_failed(bench):
     assert bench.run("leave").error["sentence"] == "stage 'leave' failed: SystemExit: enough"
     outcome = bench.run("vanish")

@@ -1,153 +1,164 @@
-"""A build after edits of sources or outputs alone: only what they reach is built, the rest is as its snapshot says.
+"""A build after edits that reach a part of the graph: that alone is laid out and built, the rest is as before.
 
-Nothing that decides the graph has moved (BUILD, settings and rule files, folders, code), so the stored graph tells
-which of the requested targets a changed file can reach. Those are built as if they alone had been asked for. Where
-they come out in the same form (the same actions, outputs and words), the snapshot is mended with what is new;
-otherwise it is dropped, and the next build looks at everything.
+The stored graph tells which of the requested targets a changed source or output can reach, and which a changed table
+of a BUILD file or a folder with other files in it (`edits`). Those are built as if they alone had been asked for. What
+came of it takes its old place in the stored graph (`merge`), unless something came out that nothing had reached.
 """
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.watch import Watched, write_keys, young
-from axbuild.engine.records.events import ActionFinished, Diagnostic, TestResult
+from axbuild.engine.noop.edits import Edits
+from axbuild.engine.noop.meaning import LABEL, NAME, OWNERS, PLACED, PREFLIGHT, READ, SOURCES, WAITS
+from axbuild.engine.records.events import Diagnostic, TestResult
 from axbuild.workspace.artifact import ActionId
-
-LABEL, NAME, KEY, WAITS, SOURCES, PREFLIGHT = range(6)
-"""fields of an action in the stored graph"""
-OWNERS, READ, PLACED = 1, 2, 3
-"""fields of a target in it"""
+from axbuild.workspace.label import split
 
 
 @dataclass
 class PartialBuild:
-    """labels: the requested targets to build. elsewhere: how many actions are valid and not among theirs.
+    """labels: what to build. names: what the request names -> the targets that stood for it, as far as it is known.
 
-    outputs: of all requested targets as they were. said: diagnostics and test results of the rest, to be told again.
+    dirty: numbers of the actions that a changed source can reach. relaid: labels that are laid out anew. goals: the
+    requested targets of all, in order, once those of the part are known.
     """
 
     labels: tuple[str, ...]
-    elsewhere: int
-    outputs: dict[str, list[str]]
-    said: list[Diagnostic | TestResult]
-    _found: form.Found
-    _graph: dict[str, Any]
-    _numbers: set[int]
-    _dirty: set[int]
+    names: dict[str, list[str]]
+    found: form.Found
+    graph: dict[str, Any]
+    dirty: set[int]
+    relaid: set[str] = field(default_factory=set)
+    edits: Edits | None = None
+    goals: tuple[str, ...] = ()
+    rest: frozenset[str] = frozenset()
 
     @property
     def surely_runs(self) -> bool:
-        """Whether a source changed that an action reads (and not outputs alone)."""
-        return bool(self._dirty)
+        """Whether anything changed but outputs alone."""
+        return bool(self.dirty or self.relaid)
 
-    def mend(self, actions: Mapping[ActionId, ActionFinished], watched: Watched | None) -> None:
-        """Bring the snapshot up to date after a build of the part that succeeded; None: it is not to be trusted."""
-        snapshot = self._found.snapshot
-        assert snapshot is not None
-        if watched is None or not self._fits(actions, watched):
-            with suppress(OSError):
-                Path(self._found.file).unlink()
-            return
-        numbers = {path: number for number, path in enumerate(snapshot.paths)}
-        form.freshen(self._found, snapshot)
-        for path, (flags, seen) in watched.paths.items():
-            if flags & form.ROLES != form.LOADED and seen.signature is not None and seen.digest is not None:
-                snapshot.put(numbers[path], flags | young(seen), seen.signature, seen.digest)
-        for number in self._numbers:
-            action = self._graph["actions"][number]
-            action[KEY] = actions[action[LABEL], action[NAME]].key
-        import msgpack
+    def named(self, names: Mapping[str, Sequence[str]]) -> None:
+        """The part is laid out: `names` are its labels and the targets that stand for each."""
+        for label in self.names.keys() & names.keys():
+            self.names[label] = list(names[label])
+        self.goals = tuple(dict.fromkeys(goal for goals in self.names.values() for goal in goals))
+        self.rest = frozenset(self.goals) - {goal for goals in names.values() for goal in goals}
 
-        snapshot.cold = msgpack.packb(self._graph)
-        keys = dict.fromkeys(action[KEY] for action in self._graph["actions"])
-        if write_keys(Path(os.fsdecode(snapshot.texts["keys"])), self._found.file, keys):
-            form.write(self._found.file, snapshot)
+    @cached_property
+    def needed(self) -> set[int]:
+        """The actions that the rest needs: all but those that only the others of the targets needed."""
+        actions, targets = self.graph["actions"], self.graph["targets"]
+        others = _needed(actions, [one for one in targets if one[LABEL] not in self.rest])
+        roots = {owner for one in targets if one[LABEL] in self.rest for owner in one[OWNERS]} & others
+        labels = set(self.rest)
+        for number, action in enumerate(actions):
+            if number not in others:
+                roots.update(others.intersection(action[WAITS]))
+                labels.add(action[LABEL])
+        kept = _with_gates(actions, _closure(actions, roots), labels)
+        return set(range(len(actions))) - (others - kept)
 
-    def _fits(self, actions: Mapping[ActionId, ActionFinished], watched: Watched) -> bool:
-        """Whether the part has the form it had: the same actions, sources and outputs, told by the same words."""
-        old = {(a[LABEL], a[NAME]): a for a in (self._graph["actions"][number] for number in self._numbers)}
-        clean = {(a[LABEL], a[NAME]) for a in self._clean()}
-        if old.keys() != actions.keys() or any(actions[id_].key != old[id_][KEY] for id_ in clean):
-            return False
-        if any(actions[id_].status == "executed" for id_ in clean):
-            return False  # its result was lost, and what others took from it may be another one now
-        snapshot = self._found.snapshot
-        assert snapshot is not None
-        known = set(snapshot.paths)
-        placed = {path for label in self.labels for path in self.outputs[label]}
-        new = {path for path, (flags, _) in watched.paths.items() if flags & form.ROLES == form.OUTPUT}
-        read = {path for path, (flags, _) in watched.paths.items() if flags & form.ROLES == form.SOURCE}
-        return new == placed and read <= known and self._told(watched) == self._told_before()
+    def elsewhere(self, ids: Mapping[ActionId, Any]) -> int:
+        """How many actions are valid, and not among these of the part."""
+        actions = self.graph["actions"]
+        return sum((actions[number][LABEL], actions[number][NAME]) not in ids for number in self.needed)
 
-    def _clean(self) -> list[list[Any]]:
-        return [self._graph["actions"][number] for number in self._numbers - self._dirty]
+    def said(self, ids: Mapping[ActionId, Any]) -> list[Diagnostic | TestResult]:
+        """What the rest has to say once more."""
+        if not (self.graph["diagnostics"] or self.graph["tests"]):
+            return []
+        actions = self.graph["actions"]
+        rest = {(actions[number][LABEL], actions[number][NAME]) for number in self.needed} - ids.keys()
+        said: list[Diagnostic | TestResult] = [
+            Diagnostic(*one) for one in self.graph["diagnostics"] if tuple(one[:2]) in rest
+        ]
+        return said + [TestResult(*one) for one in self.graph["tests"] if one[LABEL] in self.rest]
 
-    def _told(self, watched: Watched) -> set[str]:
-        return {repr(one) for one in (*watched.graph["diagnostics"], *watched.graph["tests"])}
-
-    def _told_before(self) -> set[str]:
-        ids = {tuple(self._graph["actions"][number][:2]) for number in self._numbers}
-        said = [one for one in self._graph["diagnostics"] if tuple(one[:2]) in ids]
-        return {repr(one) for one in (*said, *(one for one in self._graph["tests"] if one[0] in self.labels))}
+    def outputs(self, own: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """The files of all requested targets, of which the part handed over its own."""
+        assert self.found.snapshot is not None
+        paths = self.found.snapshot.paths
+        known = {
+            one[LABEL]: [paths[n] for n in one[PLACED]] for one in self.graph["targets"] if one[LABEL] in self.rest
+        }
+        known |= own
+        return {label: known[label] for label in self.goals if label in known}
 
 
 def part_of(found: form.Found) -> PartialBuild | None:
-    """What to build for the files that changed; None when the whole request must be looked at."""
+    """What to build for what changed; None when the whole request must be looked at."""
     snapshot = found.snapshot
-    if snapshot is None or any(snapshot.flags[number] & form.ROLES == form.LOADED for number in found.changed):
+    if snapshot is None:
         return None
-    import msgpack
+    edits = found.edits
+    if edits is None and any(snapshot.flags[number] & form.ROLES == form.LOADED for number in found.changed):
+        return None
+    from axbuild.engine.noop.packed import unpack
 
-    graph: dict[str, Any] = msgpack.unpackb(snapshot.cold)
-    actions, targets = graph["actions"], graph["targets"]
+    graph: dict[str, Any] = edits.graph if edits and edits.graph else unpack(snapshot.cold)
     changed = set(found.changed)
-    dirty = _reached(actions, changed)
-    wanted = [
-        target
-        for target in targets
+    dirty = _reached(graph["actions"], changed)
+    wanted = {
+        target[LABEL]
+        for target in graph["targets"]
         if not dirty.isdisjoint(target[OWNERS])
         or not changed.isdisjoint(target[READ])
         or not changed.isdisjoint(target[PLACED])
-    ]
-    if not wanted or len(wanted) == len(targets):
+    }
+    names = {label: list(goals) for label, goals in graph["named"]}
+    relaid: set[str] = set()
+    if edits is not None:
+        before = names
+        names = {label: before.get(label, []) for label in edits.named or before}
+        relaid = edits.reached
+        again = [label for label in names if label in relaid or label not in before]
+        if not _apart(again, names, edits.packages):
+            return None
+        kept = {goal for label, goals in names.items() if label not in again for goal in goals}
+        wanted = {goal for goal in wanted if goal in kept} | set(again)
+    everything = dict.fromkeys([*names, *(goal for goals in names.values() for goal in goals)])
+    labels = tuple(label for label in everything if label in wanted)
+    if len(labels) == len(everything) or not (labels or edits):
         return None
-    needed = _needed(actions, wanted)
-    labels = {target[LABEL] for target in wanted}
-    ids = {tuple(actions[number][:2]) for number in needed}
-    said: list[Diagnostic | TestResult] = [
-        Diagnostic(*one) for one in graph["diagnostics"] if tuple(one[:2]) not in ids
-    ]
-    said += [TestResult(*one) for one in graph["tests"] if one[0] not in labels]
-    outputs = {target[LABEL]: [snapshot.paths[number] for number in target[PLACED]] for target in targets}
-    return PartialBuild(
-        tuple(target[LABEL] for target in wanted),
-        len(actions) - len(needed),
-        outputs,
-        said,
-        found,
-        graph,
-        needed,
-        dirty,
-    )
+    return PartialBuild(labels, names, found, graph, dirty, relaid, edits)
+
+
+def _apart(again: Iterable[str], names: Container[str], packages: Iterable[str]) -> bool:
+    """Whether no target laid out anew may hand over a file into the folder of another: `//a:b` and the targets of a
+    package `//a/b` share one."""
+    above = {"/".join(parts[:length]) for parts in map(_parts, packages) for length in range(1, len(parts) + 1)}
+    for label in again:
+        package, name = split(label)
+        parts = [*_parts(package), name]
+        owners = (f"//{'/'.join(parts[:at])}:{parts[at]}" for at in range(len(parts) - 1))
+        if "/".join(parts) in above or any(owner in names for owner in owners):
+            return False
+    return True
+
+
+def _parts(package: str) -> list[str]:
+    return package.split("/") if package else []
 
 
 def _reached(actions: Sequence[Sequence[Any]], changed: set[int]) -> set[int]:
     """Every action that a changed source can reach; through a preflight, all actions of its target."""
+    first = [number for number, action in enumerate(actions) if not changed.isdisjoint(action[SOURCES])]
+    if not first:
+        return set()
     readers: defaultdict[int, list[int]] = defaultdict(list)
     of_label: defaultdict[str, list[int]] = defaultdict(list)
     for number, action in enumerate(actions):
         of_label[action[LABEL]].append(number)
         for other in action[WAITS]:
             readers[other].append(number)
-    left = deque(number for number, action in enumerate(actions) if not changed.isdisjoint(action[SOURCES]))
+    left = deque(first)
     found: set[int] = set()
     while left:
         number = left.popleft()
@@ -159,11 +170,15 @@ def _reached(actions: Sequence[Sequence[Any]], changed: set[int]) -> set[int]:
     return found
 
 
-def _needed(actions: Sequence[Sequence[Any]], targets: Iterable[Sequence[Any]]) -> set[int]:
+def _needed(actions: Sequence[Sequence[Any]], targets: Sequence[Sequence[Any]]) -> set[int]:
     """The actions that a build of these targets looks at: what they need, and the preflights of all those labels."""
-    owners = {owner for target in targets for owner in target[OWNERS]}
-    found = _closure(actions, owners)
-    labels = {actions[number][LABEL] for number in found} | {target[LABEL] for target in targets}
+    found = _closure(actions, {owner for target in targets for owner in target[OWNERS]})
+    return _with_gates(actions, found, {target[LABEL] for target in targets})
+
+
+def _with_gates(actions: Sequence[Sequence[Any]], found: set[int], labels: set[str]) -> set[int]:
+    """These actions, and what the preflights of their labels and of those labels need."""
+    labels = labels.union(actions[number][LABEL] for number in found)
     gate = {number for number, action in enumerate(actions) if action[PREFLIGHT] and action[LABEL] in labels}
     return found | _closure(actions, gate)
 

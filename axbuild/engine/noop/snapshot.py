@@ -22,7 +22,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-MAGIC = b"axbuild-snapshot/1\n"
+    from axbuild.engine.noop.edits import Edits
+
+MAGIC = b"axbuild-snapshot/2\n"
 SETTINGS_FILE = "axbuild.toml"
 FOLDER = "axbuild-out/.axbuild/.snapshots"
 """Hidden, as no package can be: the lists of outputs stand beside it, by package"""
@@ -35,13 +37,15 @@ LOADED, SOURCE, OUTPUT = 0, 4, 8
 """what it is to the build: read to lay the graph out (or code), a source, an output handed over"""
 YOUNG = 16
 """its signature was too young to stand for one content"""
+LAID = 32
+"""the workspace's own text or folder, which is no code: what was laid out by it can be laid out again"""
 KINDS, ROLES = 3, 12
 
 YOUNG_NS = 2_000_000_000
 """as in the stat cache, which is too heavy to import"""
 USED_EVERY_SECONDS = 24 * 3600
 _DIGEST, _SIGNATURE = 32, 4
-_TYPE, _PLAIN = 0o170000, 0o100000
+_TYPE, _PLAIN, _FOLDER = 0o170000, 0o100000, 0o040000
 UNKNOWN = bytes(_DIGEST)
 SECONDS, BUILD_ID, TIME, JOBS = b"@86d1-seconds@", b"@86d1-id@", b"@86d1-time@", b"@86d1-jobs@"
 """stand in the stored texts for what differs from run to run"""
@@ -135,10 +139,11 @@ def root_of(folder: str) -> str:
 class Snapshot:
     """The file's content. paths: relative to the root, or absolute. stats: four integers for each path.
 
-    texts: name -> stored text of the answer. cold: msgpack of what a partial build needs, read only by that.
+    texts: name -> stored text of the answer. cold: msgpack of what a partial build needs, read only by that. meaning:
+    msgpack of what the texts meant, read only where one of them changed.
     """
 
-    __slots__ = ("cold", "digests", "flags", "paths", "stats", "texts")
+    __slots__ = ("cold", "digests", "flags", "meaning", "paths", "stats", "texts")
 
     def __init__(
         self,
@@ -148,15 +153,25 @@ class Snapshot:
         flags: bytearray,
         texts: dict[str, bytes],
         cold: bytes,
+        meaning: bytes = b"",
     ) -> None:
         self.paths, self.stats, self.digests, self.flags = paths, stats, digests, flags
-        self.texts, self.cold = texts, cold
+        self.texts, self.cold, self.meaning = texts, cold, meaning
 
     def put(self, number: int, flags: int, signature: Signature, digest: bytes | bytearray) -> None:
         """Replace what is known of one path."""
         self.stats[number * _SIGNATURE : (number + 1) * _SIGNATURE] = signature
         self.digests[number * _DIGEST : (number + 1) * _DIGEST] = digest
         self.flags[number] = flags
+
+    def append(self, path: str, flags: int, signature: Signature, digest: bytes | bytearray) -> None:
+        self.paths.append(path)
+        self.stats += signature
+        self.digests += digest
+        self.flags.append(flags)
+
+    def digest(self, number: int) -> bytearray:
+        return self.digests[number * _DIGEST : (number + 1) * _DIGEST]
 
     def encode(self) -> bytes:
         from struct import pack
@@ -169,6 +184,7 @@ class Snapshot:
             self.digests,
             self.flags,
             self.cold,
+            self.meaning,
             names,
         ]
         sections.extend(self.texts.values())
@@ -189,15 +205,16 @@ class Snapshot:
             size = int.from_bytes(body[8 + 8 * number : 16 + 8 * number], "little")
             sections.append(body[at : at + size])
             at += size
-        paths, stats, digests, flags, cold, names = sections[:6]
+        paths, stats, digests, flags, cold, meaning, names = sections[:7]
         texts = bytes(names).decode().split("\0")
         return Snapshot(
             os.fsdecode(bytes(paths)).split("\0"),
             stats.cast("q").tolist(),
             bytearray(digests),
             bytearray(flags),
-            {name: bytes(text) for name, text in zip(texts, sections[6:], strict=True)},
+            {name: bytes(text) for name, text in zip(texts, sections[7:], strict=True)},
             bytes(cold),
+            bytes(meaning),
         )
 
 
@@ -206,9 +223,10 @@ class Found:
 
     changed: numbers of the paths whose content differs (or cannot be told). fresh: number -> the signature now, of
     paths that changed their signature and not their content, or have come of age; `aged`: those of them that have.
+    edits: what changed texts amount to (`edits.settle`).
     """
 
-    __slots__ = ("aged", "began", "changed", "fresh", "identity", "root", "snapshot", "words")
+    __slots__ = ("aged", "began", "changed", "edits", "fresh", "identity", "root", "snapshot", "words")
 
     def __init__(self, words: Words, root: str, identity: str, began: float) -> None:
         self.words, self.root, self.identity, self.began = words, root, identity, began
@@ -216,6 +234,7 @@ class Found:
         self.changed: list[int] = []
         self.fresh: dict[int, Signature] = {}
         self.aged: list[int] = []
+        self.edits: Edits | None = None
 
     @property
     def file(self) -> str:
@@ -224,6 +243,12 @@ class Found:
     @property
     def is_answer(self) -> bool:
         return self.snapshot is not None and not self.changed
+
+    @property
+    def lacks_texts(self) -> bool:
+        """Whether the answer is asked for in a form that it was never asked for before."""
+        asked = bool(self.words.events) or self.words.as_json
+        return asked and self.snapshot is not None and "events" not in self.snapshot.texts
 
 
 def look(arguments: Sequence[str]) -> Found | None:
@@ -241,8 +266,10 @@ def look(arguments: Sequence[str]) -> Found | None:
         return None
     found = Found(words, root, identity(words, folder), began)
     try:
-        with open(found.file, "rb") as file:
-            found.snapshot = Snapshot.decode(file.read())
+        # A FIFO there would block, and a device never end.
+        with open(os.open(found.file, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if os.fstat(file.fileno()).st_mode & _TYPE == _PLAIN:
+                found.snapshot = Snapshot.decode(file.read())
     except OSError:
         return found
     if found.snapshot is not None:
@@ -303,33 +330,35 @@ def _settle(found: Found, snapshot: Snapshot, number: int) -> None:
     """Decide by digest; the signature is taken before and must be the same after."""
     path, flags = snapshot.paths[number], snapshot.flags[number]
     own = flags & ROLES == OUTPUT
-    digest = snapshot.digests[number * _DIGEST : (number + 1) * _DIGEST]
+    digest = snapshot.digest(number)
     taken = time.time_ns()
     try:
         before = _signature(path, own)
-        same = digest != UNKNOWN and _digest_of(path, flags & KINDS) == digest and _signature(path, own) == before
+        same = digest != UNKNOWN and digest_of(path, flags & KINDS) == digest and _signature(path, own) == before
     except OSError:
         same = False
     if not same:
         found.changed.append(number)
         return
     found.fresh[number] = before
-    if _settled(before, taken):
+    if has_settled(before, taken):
         found.aged.append(number)
 
 
 def _signature(path: str, own: bool) -> Signature:
     now = os.lstat(path) if own else os.stat(path)
+    if now.st_mode & _TYPE not in (_PLAIN, _FOLDER):
+        raise OSError("it can only be read for ever, or never")
     if own and (now.st_nlink != 1 or now.st_mode & _TYPE != _PLAIN):
         raise OSError("an output must be a file of its own")
     return now.st_mtime_ns, now.st_size, now.st_ino, now.st_ctime_ns
 
 
-def _settled(signature: Signature, taken_ns: int) -> bool:
+def has_settled(signature: Signature, taken_ns: int) -> bool:
     return max(signature[0], signature[3]) < taken_ns - YOUNG_NS
 
 
-def _digest_of(path: str, kind: int) -> bytes:
+def digest_of(path: str, kind: int) -> bytes:
     # Only a look that found something to doubt pays for these imports.
     if kind == LISTING:
         from axbuild.workspace.disk import digest_of_listing, scan
@@ -403,7 +432,7 @@ def freshen(found: Found, snapshot: Snapshot) -> None:
     aged = set(found.aged)
     for number, signature in found.fresh.items():
         flags = snapshot.flags[number] & ~YOUNG | (0 if number in aged else YOUNG)
-        snapshot.put(number, flags, signature, snapshot.digests[number * _DIGEST : (number + 1) * _DIGEST])
+        snapshot.put(number, flags, signature, snapshot.digest(number))
 
 
 def write(path: str, snapshot: Snapshot) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,15 @@ from typing import Any
 
 from axbuild.engine.code.closure import Code
 from axbuild.engine.noop import snapshot as form
+from axbuild.engine.noop.meaning import meaning_of, young
 from axbuild.engine.run.nodes import Goal
 from axbuild.engine.run.scheduler import ActionScheduler, inputs_of
+from axbuild.graph.actions import TargetActions
+from axbuild.graph.targets import TargetGraph
 from axbuild.store.statcache import StatCache, has_settled
 from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree
-from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
+from axbuild.workspace.disk import BUILD_FILE, Seen, digest_of_listing, join, look, scan
+from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
 from axbuild.workspace.workspace import Workspace
 
 KEYS_FORMAT = "axbuild-snapshot-keys/1"
@@ -32,12 +36,13 @@ KEPT = 50
 class Watched:
     """The paths of a snapshot by text, and the graph of what depends on them.
 
-    doubt: something could not be told; there must be no snapshot. graph: see `graph_of`.
+    doubt: something could not be told; there must be no snapshot. graph: see `graph_of`. meaning: see `meaning_of`.
     """
 
     paths: dict[str, tuple[int, Seen]] = field(default_factory=dict)
     doubt: bool = False
     graph: dict[str, Any] = field(default_factory=dict)
+    meaning: dict[str, Any] = field(default_factory=dict)
     state: Path = Path()
     jobs: int = 1
 
@@ -51,24 +56,27 @@ class Watched:
         if first.digest is None and first.signature == seen.signature:
             self.paths[path] = flags, first._replace(digest=seen.digest)
 
-    def encoded(self, texts: dict[str, bytes], cold: bytes) -> form.Snapshot:
+    def encoded(self, texts: dict[str, bytes], cold: bytes, meaning: bytes = b"") -> form.Snapshot:
         stats: list[int] = []
         digests, flags = bytearray(), bytearray()
         for flag, seen in self.paths.values():
             stats += seen.signature or (0, 0, 0, 0)
             digests += seen.digest or form.UNKNOWN
             flags.append(flag | young(seen))
-        return form.Snapshot(list(self.paths), stats, digests, flags, texts, cold)
+        return form.Snapshot(list(self.paths), stats, digests, flags, texts, cold, meaning)
 
 
-def young(seen: Seen) -> int:
-    """The flag of a signature that may come to stand for another content too."""
-    old = seen.signature is None or has_settled(seen.signature, seen.taken_ns)
-    return 0 if old else form.YOUNG
+@dataclass(frozen=True)
+class Laid:
+    """What a request came to. named: what it names -> the requested targets that stand for it."""
+
+    graph: TargetGraph
+    layout: Mapping[str, TargetActions]
+    named: Mapping[str, Sequence[str]]
 
 
 def watch(
-    workspace: Workspace,
+    laid: Laid,
     code: Code,
     stat: StatCache,
     scheduler: ActionScheduler,
@@ -83,7 +91,8 @@ def watch(
 
     Paths of the workspace are relative to its root, others absolute.
     """
-    found = Watched()
+    found, workspace = Watched(), laid.graph.workspace
+    packages = workspace.packages.parsed  # which looks at the root where nobody has yet
     _loaded(found, workspace)
     for path, digest in sources.items():
         record = stat.record(workspace.root / path)
@@ -93,12 +102,36 @@ def watch(
             found.add(path, form.SOURCE, Seen(record[0], record[1], bytes.fromhex(digest)))
     for path, seen in outputs.items():
         found.add(path, form.OUTPUT, seen)
+    stages = []
     for text, seen, kind in code.seen():
         known = _listed(text, seen) if kind else seen
-        found.add(_relative(workspace.root, text), form.LOADED, known, form.LISTING if kind else form.FILE)
-    _own_modules(found, workspace.root, began_ns)
+        stages.append(_relative(workspace.root, text))
+        found.add(stages[-1], form.LOADED, known, form.LISTING if kind else form.FILE)
+    code_paths = {*stages, *_own_modules(found, workspace.root, began_ns)}
+    _mark_texts(found, workspace, packages, code_paths, sources)
+    numbers = {path: number for number, path in enumerate(found.paths)}
     found.graph = graph_of(scheduler, goals, placed, found.paths)
+    found.graph["laid"] = {
+        label: [target.labels, sorted(numbers[path or "."] for path in laid.layout[label].looked)]
+        for label, target in laid.graph.targets.items()
+    }
+    found.graph["named"] = list(laid.named.items())
+    found.meaning = meaning_of(workspace, laid.named, numbers, code_paths | sources.keys())
     return found
+
+
+def _mark_texts(
+    found: Watched, workspace: Workspace, packages: Iterable[str], code: set[str], sources: Container[str]
+) -> None:
+    """Mark what may be read and laid out by once more: neither code nor rules, nor a text that is a source as well. A
+    model that was looked into may: the stored graph knows who reads it."""
+    texts = [SETTINGS_FILE, *(join(name, BUILD_FILE) for name in packages)]
+    rules = (_relative(workspace.root, str(file)) for file in workspace.rules.seen)
+    apart = code.union(rules, (path for path in texts if path in sources))
+    for path in (*workspace.disk.files, *(folder or "." for folder in workspace.disk.folders)):
+        if path not in apart:
+            flags, seen = found.paths[path]
+            found.paths[path] = flags | form.LAID, seen
 
 
 def _loaded(found: Watched, workspace: Workspace) -> None:
@@ -123,14 +156,18 @@ def _relative(root: Path, text: str) -> str:
     return text.removeprefix(f"{root}/")
 
 
-def _own_modules(found: Watched, root: Path, began_ns: int) -> None:
+def _own_modules(found: Watched, root: Path, began_ns: int) -> list[str]:
+    """The paths of axbuild's own code that this process runs."""
+    paths = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file and (name == "axbuild" or name.startswith("axbuild.")):
             signature = look(file)
             if signature is None or not has_settled(signature, began_ns):
                 found.doubt = True
-            found.add(_relative(root, file), form.LOADED, Seen(signature, began_ns, None))
+            paths.append(_relative(root, file))
+            found.add(paths[-1], form.LOADED, Seen(signature, began_ns, None))
+    return paths
 
 
 def graph_of(
@@ -186,13 +223,23 @@ def _parts(artifact: Artifact) -> Iterator[SourceFiles | Output | Result]:
 
 def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) -> None:
     """Write the snapshot, and first of all the list of the keys it covers, for whoever collects the store."""
-    import msgpack
+    from axbuild.engine.noop.packed import pack
 
     file = watched.state / "snapshots" / f"{identity}.keys"
     texts["keys"] = os.fsencode(file)
     if write_keys(file, path, dict.fromkeys(action[2] for action in watched.graph["actions"])):
-        form.write(path, watched.encoded(texts, msgpack.packb(watched.graph)))
+        form.write(path, watched.encoded(texts, pack(watched.graph), pack(watched.meaning)))
         prune(Path(path).parent, file.parent)
+
+
+def keep_again(path: str, snapshot: form.Snapshot, graph: Mapping[str, Any]) -> None:
+    """Write a snapshot that is there with another graph."""
+    from axbuild.engine.noop.packed import pack
+
+    keys = dict.fromkeys(action[2] for action in graph["actions"])
+    if write_keys(Path(os.fsdecode(snapshot.texts["keys"])), path, keys):
+        snapshot.cold = pack(graph)
+        form.write(path, snapshot)
 
 
 def prune(snapshots: Path, keys: Path) -> None:

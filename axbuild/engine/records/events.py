@@ -117,6 +117,28 @@ class TestResult:
 
 
 @dataclass(frozen=True)
+class LockAwaited:
+    """An action cannot start, since another build makes the same result. seconds: how long it has waited.
+
+    holder: {"label", "action", "stage", "pid", "time" (since 1970)} of who makes it; empty where that is not known.
+    """
+
+    label: str
+    action: str
+    stage: str
+    seconds: float
+    holder: dict[str, Any]
+    at: float
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A sign of life, where for half a minute nothing else happened."""
+
+    at: float
+
+
+@dataclass(frozen=True)
 class BuildFinished:
     """counts: status -> actions. outputs: requested target -> paths relative to the workspace. errors: in order.
 
@@ -134,12 +156,21 @@ class BuildFinished:
     unbuilt: int = 0
 
 
-Event = BuildStarted | TargetConfigured | ActionStarted | ActionFinished | Diagnostic | TestResult | BuildFinished
+Event = (
+    BuildStarted
+    | TargetConfigured
+    | ActionStarted
+    | ActionFinished
+    | Diagnostic
+    | TestResult
+    | LockAwaited
+    | Heartbeat
+    | BuildFinished
+)
 Listener = Callable[[Event], None]
 
 _KINDS: dict[str, type[Event]] = {
-    re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind
-    for kind in (BuildStarted, TargetConfigured, ActionStarted, ActionFinished, Diagnostic, TestResult, BuildFinished)
+    re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind for kind in Event.__args__
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

@@ -28,6 +28,8 @@ from axbuild.engine.records.events import (
     Diagnostic,
     Event,
     EventWriter,
+    Heartbeat,
+    LockAwaited,
     TargetConfigured,
     from_line,
     name_of,
@@ -35,6 +37,7 @@ from axbuild.engine.records.events import (
 from axbuild.engine.records.made import Made, MadeLog
 from axbuild.errors import AxError
 from axbuild.store.faults import told_as_store_errors
+from axbuild.store.plain import read_plain
 from axbuild.workspace.artifact import ActionId
 
 KEPT = 30
@@ -68,7 +71,10 @@ class BuildRecord:
     @cached_property
     def _lines(self) -> list[str]:
         # A build that is running, or was killed, leaves a last line that is not whole.
-        text = self.path.read_text(encoding="utf-8", errors="replace")
+        try:
+            text = read_plain(self.path).decode("utf-8", "replace")
+        except FileNotFoundError:
+            text = ""
         return text[: text.rfind("\n") + 1].splitlines()
 
     @cached_property
@@ -207,7 +213,7 @@ class History:
 def _line_of(event: Event) -> str:
     """The event as it is kept: fields at their default left out; "" for what is not kept."""
     match event:
-        case ActionStarted() | TargetConfigured() | Diagnostic(replayed=True):
+        case ActionStarted() | TargetConfigured() | LockAwaited() | Heartbeat() | Diagnostic(replayed=True):
             return ""
         case ActionFinished(label, action, stage, stage_id, key, "up_to_date"):
             return _json([label, action, stage, stage_id, key])

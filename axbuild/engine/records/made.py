@@ -6,11 +6,13 @@ cut off, or another build's pruning lost, costs a date in a text, never a result
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from axbuild.store.plain import open_to_append, read_plain
 from axbuild.workspace.artifact import ActionId
 
 MOST_ACTIONS = 200_000
@@ -37,6 +39,7 @@ class MadeLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._out: TextIO | None = None
+        self._begin = 0
 
     def __enter__(self) -> MadeLog:
         return self
@@ -44,20 +47,24 @@ class MadeLog:
     def __exit__(self, *_error: object) -> None:
         if self._out is not None:
             with suppress(OSError):
+                begin = self._begin
                 self._out.close()
-            if self._path.exists() and self._path.stat().st_size > _SPARE * _BYTES_A_LINE:
-                self._compact()
+                # To read the log of 100,000 actions takes longer than most builds: only each time it has grown so far.
+                step = _SPARE * _BYTES_A_LINE
+                if begin // step < self._path.stat().st_size // step:
+                    self._compact()
 
     def add(self, made: Made) -> None:
         with suppress(OSError):
             if self._out is None:
-                self._out = self._path.open("a", encoding="utf-8", newline="\n")
+                self._out = os.fdopen(open_to_append(self._path), "a", encoding="utf-8", newline="\n")
+                self._begin = self._out.tell()
             self._out.write(_line(made))
 
     def _compact(self) -> None:
         """Keep a line an action; only where that at least halves the file, so that it happens seldom."""
         with suppress(OSError):
-            lines = sum(1 for _ in self._path.open("rb"))
+            lines = read_plain(self._path).count(b"\n")
             newest = list(MadeLog.read(self._path).values())
             if lines < 2 * len(newest) + _SPARE and len(newest) <= MOST_ACTIONS:
                 return
@@ -70,7 +77,7 @@ class MadeLog:
         """The newest line of each action, in the order of their lines."""
         found: dict[ActionId, Made] = {}
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            text = read_plain(path).decode("utf-8", "replace")
         except OSError:
             return found
         for line in text[: text.rfind("\n") + 1].splitlines():

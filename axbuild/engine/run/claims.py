@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from axbuild.store.plain import read_plain
 from axbuild.workspace.label import split
 
 FOLDER = "axbuild-out"
@@ -26,8 +27,7 @@ def manifest_of(root: Path, label: str) -> str:
 def listed(manifest: str) -> set[str]:
     """The files of a list, relative to the target's folder; none where it is missing or damaged."""
     try:
-        with open(manifest, "rb") as file:  # noqa: PTH123  text, since every output's list is read
-            names = json.loads(file.read())
+        names = json.loads(read_plain(manifest))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return set()
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()

@@ -90,8 +90,12 @@ class World(Protocol):
 
     def remember(self, id_: ActionId, key: str) -> None: ...
 
-    def lock(self, key: str) -> Lock | None:
-        """The lock on a key, or None while another build runs it."""
+    def lock(self, key: str, action: Action) -> Lock | None:
+        """The lock on a key for an action, or None while another build runs it."""
+        ...
+
+    def holder(self, key: str) -> Mapping[str, Any]:
+        """Who has the lock on a key: see `LockAwaited.holder`."""
         ...
 
     def start(self, action: Action, key: Key, inputs: Inputs) -> None:

@@ -22,7 +22,7 @@ from axbuild.engine.run.claims import FOLDER, OWN, listed, manifest_of, owner_of
 from axbuild.engine.run.content import Content, File
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
-from axbuild.store.faults import DiskFull
+from axbuild.store.faults import CacheNotWritable, DiskFull
 from axbuild.store.names import is_inside
 from axbuild.store.reflink import clone_or_copy
 from axbuild.store.statcache import StatCache, signature_of
@@ -132,13 +132,14 @@ class OutputFolders:
             fresh.unlink(missing_ok=True)
 
     def _materialise(self, digest: str, fresh: Path) -> None:
-        """Outputs may stand on another disk than the cache: it is that one which is full."""
+        """Outputs may stand on another disk than the cache: it is that one which is full, or cannot be written."""
         try:
             self._blobs.materialise(digest, fresh)
-        except DiskFull as error:
-            if error.folder == fresh.parent:
-                raise OutputsNotWritable(self._root / FOLDER, "no space left") from error
-            raise
+        except (DiskFull, CacheNotWritable) as error:
+            if error.folder != fresh.parent:
+                raise
+            reason = error.reason if isinstance(error, CacheNotWritable) else "no space left"
+            raise OutputsNotWritable(self._root / FOLDER, reason) from error
 
     def _write(self, target: Path, text: str) -> None:
         fresh = self._fresh()
@@ -180,7 +181,12 @@ def clean(root: Path) -> bool:
     if not folder.exists():
         return False
     with _told(folder):
-        shutil.rmtree(folder)
+        if not folder.is_symlink():
+            shutil.rmtree(folder)
+            return True
+        # Somebody keeps the outputs on another disk: they go, and the link to it stays.
+        for entry in folder.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     return True
 
 
@@ -227,4 +233,7 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise OutputsNotWritable(folder, "no space left" if full else error.strerror or str(error)) from error
+        reason = "no space left" if full else error.strerror or str(error)
+        if error.errno in (errno.EISDIR, errno.ENOTDIR):
+            reason += f" at {error.filename2 or error.filename}"
+        raise OutputsNotWritable(folder, reason) from error

@@ -17,6 +17,7 @@ from axbuild.engine.records.explain import Cause, diff, reason
 from axbuild.engine.run.content import Contents, known_names
 from axbuild.engine.run.expansion import FILE, Expansion, read_expansion
 from axbuild.engine.run.nodes import Completed, Goal, Node, Ran, State, StoredResult, World
+from axbuild.engine.run.patience import AGAIN_SECONDS, Patience
 from axbuild.engine.run.resources import Pool
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
@@ -59,6 +60,7 @@ class ActionScheduler:
         self._running: set[ActionId] = set()
         self._waiting_for: defaultdict[ActionId, list[ActionId]] = defaultdict(list)
         self._in_flight: dict[str, ActionId] = {}
+        self._patience = Patience(stream)
 
     # -- what is wanted -------------------------------------------------------------------------
 
@@ -137,7 +139,9 @@ class ActionScheduler:
                 continue
             if not self._running and not contended:
                 break
-            for ran in self._world.wait(LOCKED_POLL_SECONDS if contended else None):
+            ended = self._world.wait(LOCKED_POLL_SECONDS if contended else AGAIN_SECONDS)
+            self._patience.waited(bool(ended))
+            for ran in ended:
                 self._finish(ran)
 
     def plan(self) -> None:
@@ -168,8 +172,10 @@ class ActionScheduler:
         blockers = list(dict.fromkeys(b for part in inputs_of(node.action) for b in self.contents.pending(part)))
         for blocker in blockers:
             self._demand(blocker)
-            self._waiting_for[blocker].append(id_)
-        if not blockers:
+        if blockers:
+            # For one of them only: what waited for each would wake by each, and wait again for all the others.
+            self._waiting_for[blockers[-1]].append(id_)
+        else:
             self._evaluate(id_, node)
 
     def _evaluate(self, id_: ActionId, node: Node) -> None:
@@ -255,9 +261,12 @@ class ActionScheduler:
     def _begin(self, id_: ActionId, node: Node) -> bool:
         """Whether the action now runs (it may also have been found, failed, or be locked by another build)."""
         assert node.key is not None
-        node.lock = self._world.lock(node.key.digest)
+        key, stage = node.key.digest, node.action.stage.function
+        node.lock = self._world.lock(key, node.action)
         if node.lock is None:
+            self._patience.locked(id_, stage, lambda: self._world.holder(key))
             return False
+        self._patience.unlocked(id_)
         try:
             # Another build may have finished it between the first look and the lock.
             if self._take_stored(id_, node):

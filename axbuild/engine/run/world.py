@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,7 @@ class _Started:
     key: Key
     inputs: Inputs
     scratch: Path
+    again: bool = False
 
 
 class LocalWorld:
@@ -150,13 +153,23 @@ class LocalWorld:
     def remember(self, id_: ActionId, key: str) -> None:
         self.store.results.set_last(self.state.id, *id_, key)
 
-    def lock(self, key: str) -> Lock | None:
+    def lock(self, key: str, action: Action) -> Lock | None:
         lock = self.store.lock(key)
-        return lock if lock.acquire(block=False) else None
+        if not lock.acquire(block=False):
+            return None
+        (label, name), stage = action.id, action.stage.function
+        lock.say({"label": label, "action": name, "stage": stage, "pid": os.getpid(), "time": round(time.time(), 3)})
+        return lock
+
+    def holder(self, key: str) -> Mapping[str, Any]:
+        return self.store.lock(key).said()
 
     def start(self, action: Action, key: Key, inputs: Inputs) -> None:
+        self._start(action, key, inputs, again=False)
+
+    def _start(self, action: Action, key: Key, inputs: Inputs, again: bool) -> None:
         scratch = self.store.scratch()
-        started = _Started(action, key, inputs, scratch)
+        started = _Started(action, key, inputs, scratch, again)
         given = {
             role: [self._given(item) for item in content] if isinstance(content, list) else self._given(content)
             for role, content in inputs.items()
@@ -170,7 +183,8 @@ class LocalWorld:
             raise
         self._started[scratch.name] = started
         closure = self.code.closure(action.stage)
-        self._workers.submit(StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch))
+        run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch)
+        self._workers.submit(run, alone=again)
 
     def _given(self, content: Content) -> FileInput | TreeInput:
         if isinstance(content, File):
@@ -180,12 +194,17 @@ class LocalWorld:
         )
 
     def wait(self, timeout: float | None) -> list[Ran]:
-        return [self._ended(outcome) for outcome in self._workers.wait(timeout)]
+        ended = [self._ended(outcome) for outcome in self._workers.wait(timeout)]
+        return [ran for ran in ended if ran is not None]
 
-    def _ended(self, outcome: StageOutcome) -> Ran:
+    def _ended(self, outcome: StageOutcome) -> Ran | None:
+        """None for one that runs once more, alone: whoever ended the workers' process then is known by it."""
         started = self._started.pop(outcome.id)
         id_, memory = started.action.id, outcome.peak_memory_bytes
         try:
+            if outcome.died and not started.again:
+                self._start(started.action, started.key, started.inputs, again=True)
+                return None
             if not outcome.ok:
                 assert outcome.error is not None
                 raise AxError.from_record(outcome.error)

@@ -30,6 +30,7 @@ PR_SET_PDEATHSIG = 1
 
 _LIBC = ctypes.CDLL(None)
 _TRACE_FRAMES = 4
+_PROBE_BYTES = 1 << 18
 
 
 class WrongOutputs(Exception):
@@ -154,6 +155,9 @@ def _record(error: BaseException, module: str, name: str, view: View, finder: Fi
 
     What a stage of axbuild's own has no sentence for is a defect of ours, and another code than a workspace's.
     """
+    if _is_of_a_full_disk(error) or (not isinstance(error, Refused) and _disk_is_full()):
+        hint = "free some space, or move the cache with `dir` under [cache] in axbuild.toml"
+        return _made("AX901", f"no space left on the disk while stage '{name}' ran", hint, None)
     if _is_ours(type(error), "AxError"):
         return dict(error.record())  # type: ignore[attr-defined]  # the class of the closure's own axbuild.errors
     place = _place(error, view)
@@ -168,9 +172,6 @@ def _record(error: BaseException, module: str, name: str, view: View, finder: Fi
             return _made("AX553", f"stage '{name}': {error}", "", None)
         case ParamsMismatch() | _Misfit():
             return _made("AX558", f"stage '{name}': {error}", "rule and stage must agree; see Stage", None)
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            hint = "free some space, or move the cache with `dir` under [cache] in axbuild.toml"
-            return _made("AX901", f"no space left on the disk while stage '{name}' ran", hint, None)
         case MemoryError():
             return _made("AX550", f"stage '{name}' ran out of memory", _trace(error, view), place)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -178,6 +179,23 @@ def _record(error: BaseException, module: str, name: str, view: View, finder: Fi
         hint = f"this is a defect of axbuild; please report it: {_trace(error, view)}"
         return _made("AX562", f"stage '{name}' failed: {what}", hint, place)
     return _made("AX550", f"stage '{name}' failed: {what}", _trace(error, view), place)
+
+
+def _is_of_a_full_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _disk_is_full() -> bool:
+    """Asked of the disk itself: numpy and other libraries raise for it what they like, mostly without an errno."""
+    probe = Path("tmp", "probe")
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as error:
+        return _is_of_a_full_disk(error)
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+    return False
 
 
 def _refused(error: ImportError, finder: Finder) -> str:

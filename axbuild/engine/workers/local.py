@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +67,8 @@ class StageOutcome:
     log: str = ""
     started: float = 0.0
     pid: int = 0
+    died: bool = False
+    """The process that all stages are forked from ended under it, perhaps by another stage's doing."""
 
 
 class StageKilled(AxError):
@@ -147,16 +150,38 @@ class Workers:
         self._running: dict[str, tuple[float, int]] = {}
         self._closures: dict[tuple[str, str], int] = {}
         self._done: deque[StageOutcome] = deque()
+        self._suspects: deque[StageRun] = deque()
+        self._held: deque[StageRun] = deque()
 
     def warm(self) -> None:
         """Start the zygote now, beside what the client still has to do: a job is sure to come."""
         if self._channel is None:
             self._start()
 
-    def submit(self, job: StageRun) -> None:
-        """Hand a job over; its outcome comes out of `wait`."""
+    def submit(self, job: StageRun, alone: bool = False) -> None:
+        """Hand a job over; its outcome comes out of `wait`. alone: no other runs beside it, so that it is known who
+        ended the process they are forked from."""
         if job.id in self._jobs:
             raise ValueError(f"job {job.id!r} is already running")
+        if alone:
+            self._suspects.append(job)
+            self._next()
+        elif self._suspects:
+            self._held.append(job)
+        else:
+            self._dispatch(job)
+
+    def _next(self) -> None:
+        """One suspect after the other, and when there is none left those that had to wait for them."""
+        if self._jobs:
+            return
+        if self._suspects:
+            self._dispatch(self._suspects[0])
+        else:
+            while self._held:
+                self._dispatch(self._held.popleft())
+
+    def _dispatch(self, job: StageRun) -> None:
         self._jobs[job.id] = job
         try:
             self._send({"job": self._record(job)})
@@ -164,7 +189,7 @@ class Workers:
             self._drain()
 
     def wait(self, timeout: float | None = None) -> list[StageOutcome]:
-        """The outcomes that have come in, at least one; empty after `timeout` seconds or when nothing runs."""
+        """The outcomes that have come in; none after `timeout` seconds, or without one when nothing runs."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._done and self._jobs and self._channel is not None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -172,6 +197,8 @@ class Workers:
             if not ready:
                 break
             self._receive()
+        if timeout and not self._done and not self._jobs:
+            time.sleep(timeout)  # whoever names a time has something else to wait for
         done = list(self._done)
         self._done.clear()
         return done
@@ -300,6 +327,7 @@ class Workers:
         job = self._jobs.pop(message["done"])
         started, pid = self._running.pop(job.id, (0.0, 0))
         self._done.append(replace(_outcome(job, message), started=started, pid=pid))
+        self._cleared([job])
 
     def _bury(self) -> None:
         """The zygote is gone, and its children with it: every job it had has failed."""
@@ -311,10 +339,20 @@ class Workers:
         self._said.seek(0)
         error = WorkerDied(status, self._said.read().decode("utf-8", "replace"))
         self._said.close()
-        for job in self._jobs.values():
-            self._done.append(StageOutcome(job.id, False, error.record(), signal=-status if status < 0 else None))
+        left = list(self._jobs.values())
+        for job in left:
+            number = -status if status < 0 else None
+            self._done.append(StageOutcome(job.id, False, error.record(), signal=number, died=True))
         self._jobs.clear()
         self._running.clear()
+        self._closures.clear()  # the next one knows none of them
+        self._cleared(left)
+
+    def _cleared(self, jobs: Iterable[StageRun]) -> None:
+        if self._suspects and self._suspects[0] in jobs:
+            self._suspects.popleft()
+        if self._suspects or self._held:
+            self._next()
 
     def __enter__(self) -> Self:
         return self

@@ -152,7 +152,10 @@ class Zygote:
         self.channel.close()
         child.become_worker(log, parent)
         self.code.enter(view)
-        child.write_report(report, child.run(job, view, self.code.finder))
+        own = os.getpid()
+        said = child.run(job, view, self.code.finder)
+        if os.getpid() == own:  # a copy that the stage's native code forked has nothing to report
+            child.write_report(report, said)
         os._exit(0)
 
     def _reap(self, one: Child) -> None:
@@ -170,7 +173,7 @@ class Zygote:
             pid=one.pid,
             signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             exit=os.waitstatus_to_exitcode(status),
-            report=json.loads(report) if report and status == 0 else None,
+            report=_parsed(report) if status == 0 else None,
             elapsed=time.monotonic() - one.began,
             peak_memory_bytes=usage.ru_maxrss * 1024,
             log=_read_whole(one.log, LOG_TAIL_BYTES).decode("utf-8", "replace"),
@@ -199,6 +202,14 @@ class Zygote:
         self._poll.modify(self.channel, select.POLLIN)
 
 
+def _parsed(report: bytes) -> Any:
+    """None where a stage's native code wrote into it, which must not end the process of all others."""
+    try:
+        return json.loads(report)
+    except ValueError:
+        return None
+
+
 def _kill(one: Child) -> None:
     # The child makes its own group first thing; until then its pid alone is right.
     for kill in (os.killpg, os.kill):
@@ -218,6 +229,7 @@ def _read_whole(file: int, tail: int) -> bytes:
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored by a parent, it would leave no child to wait for
     sys.path.pop(0)
     zygote = Zygote(channel)
     for name in [name for name in sys.modules if name.partition(".")[0] == "axbuild"]:

@@ -11,7 +11,6 @@ import io
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from axbuild.errors import AxError
+from axbuild.toolchain.door import door
 
 MAX_MEMBERS = 200_000
 MAX_MEMBER_BYTES = 2**30
@@ -31,6 +31,7 @@ MAX_READ = 2**24
 """bytes of one read while the members are listed: a header that asks for more is a bomb"""
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+_OTHER_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".lz4", ".lzma")
 
 
 class UnsafeArchiveError(AxError):
@@ -70,6 +71,12 @@ def members(source: Path) -> Iterator[list[Member]]:
     files = sorted(path for path in source.rglob("*") if path.is_file())
     archives = [path for path in files if path.name.lower().endswith(_ARCHIVES)]
     with ExitStack() as stack:
+        other = [path for path in files if path.name.lower().endswith(_OTHER_ARCHIVES) and path not in archives]
+        if other:
+            raise BrokenArchiveError(
+                f"{other[0].name} is an archive of a kind that is not read",
+                hint=f"pack its files as {', '.join(_ARCHIVES[:-1])} or {_ARCHIVES[-1]}, or give them as a folder",
+            )
         if not archives:
             found = [_loose(path, source) for path in files]
         elif len(files) > 1:
@@ -130,28 +137,24 @@ class _Rules:
 def _of_zip(archive: Path, stack: ExitStack) -> list[Member]:
     rules = _Rules(archive)
     found = []
-    try:
+    with door(lambda said: BrokenArchiveError(f"{archive.name} is not a readable zip archive: {said}")):
         opened = stack.enter_context(zipfile.ZipFile(archive))
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise BrokenArchiveError(f"{archive.name} is not a readable zip archive: {error}") from None
-    for info in opened.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        plain = kind in (0, stat.S_IFREG) and not info.is_dir()
-        name = rules.accept(info.filename, info.file_size, plain=plain, folder=info.is_dir())
-        if info.flag_bits & 1:
-            raise BrokenArchiveError(f"member '{name}' of {archive.name} is encrypted")
-        if plain:
-            found.append(Member(name, info.file_size, _zip_reader(archive.name, opened, info), archive.name))
+        for info in opened.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            plain = kind in (0, stat.S_IFREG) and not info.is_dir()
+            name = rules.accept(info.filename, info.file_size, plain=plain, folder=info.is_dir())
+            if info.flag_bits & 1:
+                raise BrokenArchiveError(f"member '{name}' of {archive.name} is encrypted")
+            if plain:
+                found.append(Member(name, info.file_size, _zip_reader(archive.name, opened, info), archive.name))
     return found
 
 
 def _zip_reader(archive: str, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
-        try:
-            with opened.open(info) as stream:
-                content = stream.read(info.file_size + 1)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as error:
-            raise BrokenArchiveError(f"member '{info.filename}' of {archive} is damaged: {error}") from None
+        told = f"member '{info.filename}' of {archive} is damaged"
+        with door(lambda said: BrokenArchiveError(f"{told}: {said}")), opened.open(info) as stream:
+            content = stream.read(info.file_size + 1)
         if len(content) != info.file_size:
             raise BrokenArchiveError(f"member '{info.filename}' of {archive} is not of the size it states")
         return content
@@ -177,34 +180,30 @@ class _Bounded(io.RawIOBase):
         return self.stream.tell()
 
 
-_TAR_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError)
-
-
 def _of_tar(archive: Path, stack: ExitStack) -> list[Member]:
     rules = _Rules(archive)
     found = []
     compressed = not archive.name.lower().endswith(".tar")
     file = stack.enter_context(archive.open("rb"))
     stream = _Bounded(stack.enter_context(gzip.GzipFile(fileobj=file)) if compressed else file)
-    try:
-        with tarfile.open(fileobj=stream, mode="r:") as opened:
-            for info in opened:
-                plain = info.isreg() and not info.issparse()
-                name = rules.accept(info.name, info.size, plain=plain, folder=info.isdir())
-                if plain:
-                    found.append(Member(name, info.size, _tar_reader(archive.name, stream, info), archive.name))
-    except _TAR_ERRORS as error:
-        raise BrokenArchiveError(f"{archive.name} is not a readable tar archive: {error}") from None
+    told = f"{archive.name} is not a readable tar archive"
+    with (
+        door(lambda said: BrokenArchiveError(f"{told}: {said}")),
+        tarfile.open(fileobj=stream, mode="r:") as opened,
+    ):
+        for info in opened:
+            plain = info.isreg() and not info.issparse()
+            name = rules.accept(info.name, info.size, plain=plain, folder=info.isdir())
+            if plain:
+                found.append(Member(name, info.size, _tar_reader(archive.name, stream, info), archive.name))
     return found
 
 
 def _tar_reader(archive: str, bounded: _Bounded, info: tarfile.TarInfo) -> Callable[[], bytes]:
     def read() -> bytes:
-        try:
+        with door(lambda said: BrokenArchiveError(f"member '{info.name}' of {archive} is damaged: {said}")):
             bounded.seek(info.offset_data)
             content = bounded.stream.read(info.size)
-        except _TAR_ERRORS as error:
-            raise BrokenArchiveError(f"member '{info.name}' of {archive} is damaged: {error}") from None
         if len(content) != info.size:
             raise BrokenArchiveError(f"{archive} is cut off inside member '{info.name}'")
         return content

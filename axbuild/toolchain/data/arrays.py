@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from axbuild.errors import AxError
+from axbuild.toolchain.door import door
 
 SUFFIXES = (".npy",)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -39,15 +40,11 @@ def decode_array(content: bytes, name: str, shape: tuple[int, ...], dtype: str, 
 
 def _header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], bytes]:
     stream = io.BytesIO(content)
-    try:
+    with door(lambda said: BadArrayError(f"'{name}' is not an .npy file: {said}")):
         version = np.lib.format.read_magic(stream)
         if version not in _HEADERS:
             raise BadArrayError(f"'{name}' has version {version[0]}.{version[1]} of the .npy format")
         shape, fortran, dtype = _HEADERS[version](stream)
-    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-        raise BadArrayError(
-            f"'{name}' is not an .npy file: {(str(error) or type(error).__name__).splitlines()[0]}"
-        ) from None
     if dtype.hasobject:
         raise BadArrayError(f"'{name}' holds pickled objects, which are never read", hint="save a plain float32 array")
     return shape, bool(fortran), dtype, stream.read()

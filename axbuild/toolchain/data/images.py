@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from axbuild.errors import AxError, lfs_hint
+from axbuild.toolchain.door import door
 from axbuild.toolchain.graph import Array
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".gif")
@@ -50,26 +49,20 @@ def decode_image(content: bytes, name: str, size: tuple[int, int], tensor_format
     skips pixels); a picture that has the size already is not touched. Grey is ITU-R 601 luma.
     """
     wanted = "L" if tensor_format == "GRAY" else "RGB"
-    try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+    with door(lambda said: BadImageError(f"'{name}' is not a readable picture: {said}")):
+        try:
+            opened = Image.open(io.BytesIO(content), formats=_FORMATS)
+        except UnidentifiedImageError:
+            hint = (
+                lfs_hint(content) or f"pictures are {', '.join(_FORMATS)}, told by their content and not by their name"
+            )
+            raise BadImageError(
+                f"'{name}' is not a readable picture: its content is of no known format", hint=hint
+            ) from None
+        with opened as image:
             _check(image, name)
             conversions = tuple(_conversions(image, wanted))
             pixels = ImageOps.exif_transpose(_of_8_bits(image)).convert(wanted)
-    except UnidentifiedImageError:
-        hint = lfs_hint(content) or f"pictures are {', '.join(_FORMATS)}, told by their content and not by their name"
-        raise BadImageError(
-            f"'{name}' is not a readable picture: its content is of no known format", hint=hint
-        ) from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
-        raise BadImageError(f"'{name}' is not a readable picture: {error}") from None
     height, width = size
     if pixels.size != (width, height):
         pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)

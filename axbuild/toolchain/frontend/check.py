@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
-from axbuild.toolchain.frontend.door import door
+from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.rewrite import Match, Rounding
 from axbuild.toolchain.graph import OPSET, Array

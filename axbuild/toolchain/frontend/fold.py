@@ -9,7 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
-from axbuild.toolchain.frontend.door import door
+from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.load import InvalidModelError
 from axbuild.toolchain.graph import ORIGINS, is_static
 

@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
 from axbuild.errors import AxError
+from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import wire
-from axbuild.toolchain.frontend.door import door
 from axbuild.toolchain.frontend.light import INLINE_BYTES, LightModel, array_bytes, is_large
 from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.support import TENSOR_TYPES, require_supported

@@ -12,7 +12,7 @@ import onnx
 from onnx import ModelProto, ValueInfoProto
 
 from axbuild.errors import AxError
-from axbuild.toolchain.frontend.door import door
+from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.graph import Array, Shape
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import onnx
 from onnx import FunctionProto, ModelProto, NodeProto, inliner, version_converter
 
-from axbuild.toolchain.frontend.door import door
+from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.light import LightModel, array_of, is_large, lift_constants
 from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.old_resize import old_rules, state_rules
