@@ -48,8 +48,8 @@ def test_the_page_is_what_why_answers(found):
 @pytest.mark.parametrize(
     ("title", "cause"),
     [
-        ("A tolerance of a check", "parameter rtol: 1e-05 -> 0.0001 (//digits:check compare)"),
-        ("`npu_mode`", 'parameter chip.npu_mode: "NPU1" -> "NPU2" (3 actions)'),
+        ("A tolerance of a check", "parameter rtol: 1e-05 -> 0.0001 at digits/BUILD.toml:32 (//digits:check compare)"),
+        ("`npu_mode`", 'parameter chip.npu_mode: "NPU1" -> "NPU2" at digits/BUILD.toml:24 (3 actions)'),
         (
             "A calibration picture added",
             "fetched/digits/calibration/digit_00_another.png appeared (//digits:quant decode)",
