@@ -119,15 +119,3 @@ def test_a_damaged_archive_is_an_error_or_still_gives_files(tmp_path, data, kind
                 assert len(member.read()) == member.size
     finally:
         (folder / kind).unlink()
-
-
-@pytest.mark.parametrize("name", ["set.7z", "set.tar.xz", "set.rar", "set.tar.zst", "set.gz", "set.tar.bz2"])
-def test_an_archive_of_another_kind_is_named_with_those_that_are_read(room, name):
-    room.source.mkdir(exist_ok=True)
-    (room.source / name).write_bytes(b"7z\xbc\xaf")
-    with pytest.raises(BrokenArchiveError) as raised, members(room.source):
-        pass
-    assert str(raised.value) == (
-        f"error AX332: {name} is an archive of a kind that is not read\n"
-        "  hint: pack its files as .tar, .tar.gz, .tgz or .zip, or give them as a folder"
-    )

@@ -12,9 +12,9 @@ from calibration_world import ARRAYS, PICTURES, npy, png, room_in, tar
 from PIL import Image
 
 from axbuild.codes import exit_code_of
-from axbuild.errors import AxError, AxWarning
-from axbuild.toolchain.data.archives import BrokenArchiveError, members
-from axbuild.toolchain.data.arrays import BadArrayError, decode_array
+from axbuild.errors import AxWarning
+from axbuild.toolchain.data.archives import BrokenArchiveError
+from axbuild.toolchain.data.arrays import BadArrayError
 from axbuild.toolchain.data.decode import CalibrationSetError, DecodeParams
 from axbuild.toolchain.data.images import BadImageError, decode_image
 
@@ -321,46 +321,3 @@ def test_two_runs_write_the_same_bytes(room, tmp_path):
     tar(room.source / "a.tar", {"a.png": png((1, 2, 3), (9, 9))})
     assert told(room, PICTURES) == told(room, PICTURES)
     assert (tmp_path / "out1/samples/a.npy").read_bytes() == (tmp_path / "out2/samples/a.npy").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "raised", [RecursionError("too deep"), IndexError("pop"), KeyError("x"), AssertionError(), LookupError("l")]
-)
-@pytest.mark.parametrize(
-    ("library", "name", "sentence"),
-    [
-        ("zipfile.ZipFile", "a.zip", "a.zip is not a readable zip archive"),
-        ("tarfile.open", "a.tar", "a.tar is not a readable tar archive"),
-        ("PIL.Image.open", "a.png", "'a.png' is not a readable picture"),
-        ("numpy.lib.format.read_magic", "a.npy", "'a.npy' is not an .npy file"),
-    ],
-)
-def test_whatever_a_library_raises_for_foreign_bytes_is_the_door_s_own_sentence(
-    room, monkeypatch, library, name, sentence, raised
-):
-    def fail(*_arguments, **_more):
-        raise raised
-
-    room.source.mkdir(exist_ok=True)
-    (room.source / name).write_bytes(b"foreign")
-    monkeypatch.setattr(library, fail)
-    with pytest.raises(AxError) as found:
-        read_all(room.source)
-    assert found.value.sentence.startswith(sentence)
-    assert exit_code_of(found.value.code) == 2
-
-
-def read_all(source):
-    with members(source) as listed:
-        for member in listed:
-            if member.name.endswith(".npy"):
-                decode_array(member.read(), member.name, (1,), "float32", "x")
-            else:
-                decode_image(member.read(), member.name, (1, 1), "RGB")
-
-
-def test_a_header_of_an_array_that_is_no_python_is_named():
-    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,"  # what numpy's tokeniser gives up on
-    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
-    with pytest.raises(BadArrayError, match=r"'x\.npy' is not an \.npy file: "):
-        decode_array(content, "x.npy", (1,), "float32", "x")

@@ -89,6 +89,13 @@ def test_weights_that_are_no_numbers_are_named_with_their_place(tmp_path, size, 
         load(place(proto, tmp_path))
 
 
+@pytest.mark.parametrize("mask", [np.float32(-np.inf), np.array([[[[0, -np.inf, 0, 0]]]], np.float32)], ids=str)
+def test_infinities_of_masks_and_bounds_are_taken(tmp_path, mask):
+    loaded = load(place(model([node("Max", ["x", "w"], ["y"])], {"w": mask}), tmp_path))
+    kept = {tensor.name: tensor for tensor in loaded.proto.graph.initializer}
+    assert np.array_equal(numpy_helper.to_array(kept["w"]), mask)
+
+
 def test_weights_whose_sum_is_too_large_for_float32_are_numbers(tmp_path):
     loaded = load(
         place(model([node("Conv", ["x", "w"], ["y"])], {"w": np.full((16, 3, 3, 3), 3e38, np.float32)}), tmp_path)

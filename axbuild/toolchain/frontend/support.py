@@ -163,12 +163,14 @@ def _values(model: LightModel) -> Iterator[Objection]:
 
 
 def not_finite(array: Array) -> tuple[int, ...] | None:
-    """Index of the first NaN or infinity."""
+    """Index of the first NaN, or of an infinity beside other numbers than 0: masks and bounds have infinities."""
     if array.dtype != np.float32 or not array.size:
         return None
     # A sum shows both, at the speed of memory; it may be infinite without either, so the elements have the last word.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(array.sum(dtype=np.float32)):
             return None
+    if not np.isnan(array).any() and not (np.isfinite(array) & (array != 0)).any():
+        return None
     found = np.flatnonzero(~np.isfinite(array))
     return tuple(int(item) for item in np.unravel_index(found[0], array.shape)) if found.size else None
