@@ -260,7 +260,7 @@ def write_keys(file: Path, path: str, keys: Iterable[str]) -> bool:
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text("\n".join([KEYS_FORMAT, path, *keys, ""]), encoding="utf-8")
+        beside.write_text("\n".join([KEYS_FORMAT, path, *keys, ""]), encoding="utf-8", errors="surrogateescape")
         beside.replace(file)
     except OSError:
         return False
