@@ -47,10 +47,13 @@ class FileLock:
             os.close(file)
 
     def release(self) -> None:
-        file, self._file = self._file, -1
+        """Let go; a second time, as after an interrupt in the middle of it, finishes what is left to do."""
+        if not self.held:
+            return
         try:
             self.path.unlink(missing_ok=True)
         finally:
+            file, self._file = self._file, -1
             os.close(file)
 
     def say(self, who: Mapping[str, Any]) -> None:
