@@ -7,6 +7,7 @@ exp, no fused multiply-add, so the same bits come out on every machine.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -87,18 +88,24 @@ def multiplier_of(ratio: float, *edges: Edge) -> float:
 
     In 8 bits m 2^-t exactly, so that an integer shift gives the same; else the ratio itself (`by_ratio`).
     """
-    if by_ratio(*edges):
-        if not (math.isfinite(ratio) and ratio >= np.finfo(np.float64).tiny):
-            raise MultiplierError(f"The ratio of scales {ratio!r} is not a positive number.")
-        return ratio
-    m, t = derive(ratio)
-    return math.ldexp(m, -t)
+    return (_real if by_ratio(*edges) else _shifted)(ratio)
 
 
 def multipliers_of(ratios: Array, *edges: Edge) -> Array:
     """`multiplier_of` for an array of float64; same shape."""
-    flat = [multiplier_of(float(ratio), *edges) for ratio in ratios.ravel()]
-    return np.array(flat, np.float64).reshape(ratios.shape)
+    make = _real if by_ratio(*edges) else _shifted
+    return np.array([make(ratio) for ratio in ratios.ravel().tolist()], np.float64).reshape(ratios.shape)
+
+
+def _real(ratio: float) -> float:
+    if not (math.isfinite(ratio) and ratio >= sys.float_info.min):
+        raise MultiplierError(f"The ratio of scales {ratio!r} is not a positive number.")
+    return ratio
+
+
+def _shifted(ratio: float) -> float:
+    m, t = derive(ratio)
+    return math.ldexp(m, -t)
 
 
 def requantise_ratio(sx: float, sw: Array, sy: float) -> Array:
@@ -109,11 +116,16 @@ def requantise_ratio(sx: float, sw: Array, sy: float) -> Array:
 
 def require_multipliers(multiplier: Array | float, *edges: Edge) -> None:
     """Raises ConstantError unless each is one that `multiplier_of` makes for these types."""
-    for value in np.unique(np.asarray(multiplier, np.float64)):
-        if not by_ratio(*edges):
-            split(float(value))
-        elif not (math.isfinite(value) and value > 0):
-            raise ConstantError(f"The multiplier {float(value)!r} is not a positive number.")
+    values = np.atleast_1d(np.asarray(multiplier, np.float64)).ravel()
+    if by_ratio(*edges):
+        for value in values[~(np.isfinite(values) & (values > 0))].tolist():
+            raise ConstantError(f"The multiplier {value!r} is not a positive number.")
+        return
+    # The usual ones at once; `split` has the last word on all others.
+    usual = (values >= 2.0 ** (MANTISSA_BITS - 1 - MAX_SHIFT)) & (values < 2.0 ** (MANTISSA_BITS - 1))
+    fractions = np.ldexp(np.frexp(values)[0], MANTISSA_BITS)
+    for value in values[~(usual & (fractions == np.floor(fractions)))].tolist():
+        split(value)
 
 
 def add_multipliers(sa: float, sb: float, sy: float) -> tuple[int, int, int]:
@@ -214,7 +226,8 @@ def magnitudes(weight: Array) -> Iterator[Array]:
 
 def reach(weight: Array, x: Grid) -> list[int]:
     """[co]: bound of |sum w (x - zero)|, and of each partial sum, over all codes x; weight: codes [co, ci, ...]."""
-    return [int(total) * x.reach for part in magnitudes(weight) for total in part.sum(axis=(1, 2))]
+    peak = x.reach
+    return [total * peak for part in magnitudes(weight) for total in part.sum(axis=(1, 2)).tolist()]
 
 
 def require_accumulator(weight: Array, bias: Array, x: Grid, w: ElementType, what: str) -> None:
