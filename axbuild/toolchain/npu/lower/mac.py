@@ -15,7 +15,7 @@ from axbuild.toolchain.kinds.codes import Edge, Grid
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, onnx_order, sources
-from axbuild.toolchain.npu.lower.multiplier import packed_multipliers
+from axbuild.toolchain.npu.lower.multiplier import multiplier_type, packed_multipliers
 from axbuild.toolchain.npu.lower.window import WindowAttr, window_attr
 
 
@@ -72,16 +72,12 @@ def _zero(edge: Edge) -> int:
     return edge.zero if isinstance(edge, Grid) else 0
 
 
-def _scale(kind: Conv | FullyConnected) -> Array:
-    return packed_multipliers(kind.multiplier, kind.x, kind.w, kind.y)
-
-
 def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
     """The fields of WeightedAttr."""
     return {
         "weight": kind.weight.dtype.name,
         "bias": kind.bias.dtype.name,
-        "scale": _scale(kind).dtype.name,
+        "scale": multiplier_type(kind.x, kind.w, kind.y),
         "block": block,
         "x_zero": kind.x.zero,
         "y_zero": _zero(kind.y),
@@ -92,7 +88,7 @@ def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
 
 def _blocks(kind: Conv | FullyConnected, weight: Array, block: int) -> Array:
     """uint8 [blocks, bytes of a block]; weight: [co, ...] in the order of memory."""
-    channels, scale = weight.shape[0], _scale(kind)
+    channels, scale = weight.shape[0], packed_multipliers(kind.multiplier, kind.x, kind.w, kind.y)
     rows = weight.reshape(channels, -1)
     layout = block_type(weight.dtype.name, kind.bias.dtype.name, scale.dtype.name, block, rows.shape[1])
     blocks = np.zeros(ceil_div(channels, block), layout)
