@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -206,7 +207,7 @@ def test_a_build_that_is_not_on_record_is_an_error(tiny):
 
 def test_why_names_a_pipe_reader_that_left_early_no_error(tiny):
     tiny.build("//...")
-    command = f"{sys.executable} -m axbuild.cli.entry why //... | head -1"
+    command = f"{shlex.quote(sys.executable)} -m axbuild.cli.entry why //... | head -1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], cwd=tiny.root, capture_output=True, text=True, check=False
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -72,6 +73,11 @@ def test_on_a_terminal_the_cursor_comes_back(tiny):
 
 
 def test_a_command_whose_parent_ignores_interrupts_ignores_them_too(tiny):
-    command = ["bash", "-c", f"trap '' INT; exec {sys.executable} -c \"$0\" 100 0 query //...", INTERRUPTED]
+    command = [
+        "bash",
+        "-c",
+        f"trap '' INT; exec {shlex.quote(sys.executable)} -c \"$0\" 100 0 query //...",
+        INTERRUPTED,
+    ]
     done = subprocess.run(command, cwd=tiny.root, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,6 +1,7 @@
 """Verbs, their mistakes and their exit codes, in this process; whole texts where a user reads them."""
 
 import json
+import shlex
 import subprocess
 import sys
 
@@ -243,7 +244,7 @@ def test_light_commands_import_nothing_heavy(workspace, arguments, click):
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_stops_no_build(workspace, closed):
-    command = f"{sys.executable} -m axbuild.cli.entry build //... {closed}"
+    command = f"{shlex.quote(sys.executable)} -m axbuild.cli.entry build //... {closed}"
     for _ in range(2):  # the second one is answered by the snapshot
         done = subprocess.run(["bash", "-c", command], cwd=workspace, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
@@ -254,7 +255,7 @@ def test_output_on_a_full_disk_is_told_and_no_defect(workspace, verb):
     words = verb if verb == "info" else f"{verb} //..."
     for _ in range(2):  # the second build is answered by the snapshot
         run(["build", "//..."])
-        command = f"{sys.executable} -m axbuild.cli.entry {words} >/dev/full"
+        command = f"{shlex.quote(sys.executable)} -m axbuild.cli.entry {words} >/dev/full"
         done = subprocess.run(["bash", "-c", command], cwd=workspace, capture_output=True, text=True, check=False)
         assert done.returncode == 3
         assert done.stderr.endswith("error AX952: the standard output cannot be written: No space left on device\n")
@@ -265,7 +266,7 @@ def test_a_reader_that_has_gone_and_a_full_events_file_on_the_second_build(works
     base = [sys.executable, "-m", "axbuild.cli.entry", "build", "//..."]
     for _ in range(2):
         subprocess.run(base, cwd=workspace, capture_output=True, check=True)
-    piped = f"set -o pipefail; {' '.join(base)} | true"
+    piped = f"set -o pipefail; {shlex.join(base)} | true"
     gone = subprocess.run(["bash", "-c", piped], cwd=workspace, capture_output=True, text=True, check=False)
     assert (gone.returncode, gone.stderr) == (0, "")
     full = subprocess.run([*base, "--events", "/dev/full"], cwd=workspace, capture_output=True, text=True, check=False)
