@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 
 
 def press_tab(tiny: Tiny, line: str, breaks: str) -> list[str]:
-    script = PRESS_TAB.format(python=shlex.quote(sys.executable), line=line, breaks=breaks)
+    script = PRESS_TAB.format(python=sys.executable, line=line, breaks=breaks)
     bash = shutil.which("bash")
     assert bash
     done = subprocess.run([bash, "--norc", "-c", script], cwd=tiny.root, capture_output=True, text=True, timeout=60)
