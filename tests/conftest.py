@@ -1,0 +1,9 @@
+"""What every test may count on."""
+
+from __future__ import annotations
+
+import signal
+
+# A script's background job ignores Ctrl-C, and so would each command that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
