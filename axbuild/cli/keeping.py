@@ -50,7 +50,7 @@ def texts_for_people(words: form.Words, graph: Mapping[str, Any], paths: Sequenc
 
 def add_texts_for_programs(found: form.Found) -> None:
     """`--json` and `--events` as they will be answered: long, seldom asked for, and so made when they first are."""
-    from axbuild.engine.noop.packed import unpack
+    from axbuild.store.packed import unpack
 
     snapshot = found.snapshot
     assert snapshot is not None

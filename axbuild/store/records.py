@@ -10,15 +10,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import msgpack
-
 from axbuild.store.digests import fast_of_bytes
 from axbuild.store.faults import told_as_store_errors
+from axbuild.store.packed import pack, unpack
 from axbuild.store.plain import read_plain
 
 _CHECKSUM_BYTES = 16
-_PATHS = "surrogateescape"
-"""paths are bytes, and need not be UTF-8"""
 
 
 def read_record(path: Path, version: int) -> Any | None:
@@ -31,7 +28,7 @@ def read_record(path: Path, version: int) -> Any | None:
     if not body or fast_of_bytes(body) != data[:_CHECKSUM_BYTES]:
         return None
     try:
-        found_version, value = msgpack.unpackb(body, use_list=True, strict_map_key=False, unicode_errors=_PATHS)
+        found_version, value = unpack(body)
     except Exception:  # whatever msgpack raises for bytes that we did not write
         return None
     return value if found_version == version else None
@@ -39,7 +36,7 @@ def read_record(path: Path, version: int) -> Any | None:
 
 def write_record(path: Path, version: int, value: Any) -> None:
     """Replace `path` at once; raises DiskFull or CacheNotWritable and leaves the old file then."""
-    body = msgpack.packb((version, value), unicode_errors=_PATHS)
+    body = pack((version, value))
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with told_as_store_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.meaning import READ, SOURCES, packed, rule_meaning, settings_meaning, unpacked, young
-from axbuild.engine.noop.packed import pack, unpack
+from axbuild.engine.noop.meaning import READ, SOURCES, fingerprints, rule_meaning, settings_meaning, young
 from axbuild.errors import AxError
 from axbuild.graph.targets import expand
+from axbuild.store.packed import pack, unpack
 from axbuild.workspace.disk import BUILD_FILE, FILE, Seen, join, look
 from axbuild.workspace.ignore import FILE_NAME as IGNORE_FILE
 from axbuild.workspace.label import parse_patterns
@@ -227,16 +227,16 @@ class _Reading:
 
     def _package(self, number: int, name: str) -> None:
         edits, packages = self._edits, self._workspace.packages
-        before = unpacked(edits.meaning["packages"][name])
+        before = unpack(edits.meaning["packages"][name])
         if not packages.exists(name):
             edits.again[name] = None
             edits.seen[number] = form.ABSENT, Seen(None, time.time_ns(), None)
             self._moved = True
             edits.labels.update(f"//{name}:{target}" for target in before)
             return
-        own = edits.again[name] = packed(packages.targets(name))
+        own = edits.again[name] = fingerprints(packages.targets(name))
         edits.seen[number] = form.FILE, self._workspace.disk.files[join(name, BUILD_FILE)]
-        now = unpacked(own)
+        now = unpack(own)
         self._moved = self._moved or list(now) != list(before)
         edits.labels.update(
             f"//{name}:{target}" for target in now.keys() | before.keys() if now.get(target) != before.get(target)
@@ -254,7 +254,7 @@ class _Reading:
             self._edits.named = named
         for name in known.new:
             targets = self._workspace.packages.targets(name)
-            self._edits.again[name] = packed(targets)
+            self._edits.again[name] = fingerprints(targets)
             self._edits.labels.update(target.label for target in targets.values())
 
 
@@ -274,7 +274,7 @@ class _Known:
     def read(self, name: str) -> Package:
         known = self._edits.meaning["packages"].get(name)
         if known is not None and name not in self._edits.again:
-            return Package(cast("dict[str, Target]", unpacked(known)))  # of which the names alone are asked
+            return Package(cast("dict[str, Target]", unpack(known)))  # of which the names alone are asked
         if name not in self._edits.again:
             self.new.append(name)
         return Package(self._packages.targets(name))

@@ -14,7 +14,7 @@ from typing import Any
 import xxhash
 
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.packed import pack, unpack
+from axbuild.store.packed import pack
 from axbuild.workspace.disk import Seen
 from axbuild.workspace.packages import Target
 from axbuild.workspace.settings import Settings
@@ -44,7 +44,7 @@ def meaning_of(
         "named": pack(list(names)),
         "settings": settings_meaning(workspace.settings),
         "rules": _rules(workspace, numbers, exact),
-        "packages": {name: packed(found.targets) for name, found in workspace.packages.parsed.items()},
+        "packages": {name: fingerprints(found.targets) for name, found in workspace.packages.parsed.items()},
         "walked": workspace.packages.walked,
     }
 
@@ -71,14 +71,9 @@ def _rules(workspace: Workspace, numbers: Mapping[str, int], exact: set[str]) ->
     return found
 
 
-def packed(targets: Mapping[str, Target]) -> bytes:
+def fingerprints(targets: Mapping[str, Target]) -> bytes:
     """Names of a package's targets, in order, each with a fingerprint of all that its table says."""
     return pack({name: _fingerprint(target) for name, target in targets.items()})
-
-
-def unpacked(package: bytes) -> dict[str, bytes]:
-    found: dict[str, bytes] = unpack(package)
-    return found
 
 
 def _fingerprint(target: Target) -> bytes:

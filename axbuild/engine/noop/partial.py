@@ -100,7 +100,7 @@ def part_of(found: form.Found) -> PartialBuild | None:
     edits = found.edits
     if edits is None and any(snapshot.flags[number] & form.ROLES == form.LOADED for number in found.changed):
         return None
-    from axbuild.engine.noop.packed import unpack
+    from axbuild.store.packed import unpack
 
     graph: dict[str, Any] = edits.graph if edits and edits.graph else unpack(snapshot.cold)
     changed = set(found.changed)

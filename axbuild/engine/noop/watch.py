@@ -223,7 +223,7 @@ def _parts(artifact: Artifact) -> Iterator[SourceFiles | Output | Result]:
 
 def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) -> None:
     """Write the snapshot, and first of all the list of the keys it covers, for whoever collects the store."""
-    from axbuild.engine.noop.packed import pack
+    from axbuild.store.packed import pack
 
     file = watched.state / "snapshots" / f"{identity}.keys"
     texts["keys"] = os.fsencode(file)
@@ -234,7 +234,7 @@ def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) ->
 
 def keep_again(path: str, snapshot: form.Snapshot, graph: Mapping[str, Any]) -> None:
     """Write a snapshot that is there with another graph."""
-    from axbuild.engine.noop.packed import pack
+    from axbuild.store.packed import pack
 
     keys = dict.fromkeys(action[2] for action in graph["actions"])
     if write_keys(Path(os.fsdecode(snapshot.texts["keys"])), path, keys):

@@ -1,4 +1,4 @@
-"""The plain values of a snapshot as bytes; names of files that are no UTF-8 keep theirs."""
+"""Plain values as bytes and back; paths are bytes, and those that are no UTF-8 keep theirs."""
 
 from __future__ import annotations
 
@@ -14,4 +14,5 @@ def pack(value: object) -> bytes:
 
 
 def unpack(data: bytes) -> Any:
+    """Tuples come back as lists."""
     return msgpack.unpackb(data, unicode_errors=_PATHS, strict_map_key=False)
