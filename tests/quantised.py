@@ -29,7 +29,7 @@ from axbuild.toolchain.quant.precision import LayerConfig
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.quant.statistics import Statistics
-from axbuild.toolchain.quant.verify import edges_of
+from axbuild.toolchain.quant.verify import verify
 from axbuild.toolchain.quant.watch import WatchParams, watch
 
 Feeds = dict[str, np.ndarray]
@@ -45,7 +45,7 @@ class Quantised:
 
     def edges(self) -> dict[str, Edge]:
         """Tensor of the quantised model -> its grid or element type."""
-        return edges_of(self.model)
+        return verify(self.model).edges
 
     def float_ops(self) -> list[str]:
         """op types of what stayed a float operator, in order"""

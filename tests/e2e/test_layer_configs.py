@@ -17,7 +17,7 @@ from quantised import sqnr
 
 import axbuild
 from axbuild.toolchain.kinds.codes import S16, U8, type_of
-from axbuild.toolchain.quant.verify import edges_of
+from axbuild.toolchain.quant.verify import verify
 from zoo_workspace import Outcome, Zoo, copy_package, copy_zoo
 
 WHOLE = 'start_tensor_names = ["DEFAULT"], end_tensor_names = ["DEFAULT"]'
@@ -198,7 +198,7 @@ def with_rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def test_an_activation_behind_a_convolution_reads_its_sums_in_16_bits(built: tuple[Zoo, Outcome]) -> None:
     model = onnx.load(built[0].root / "axbuild-out/mixed/swish/quant/quant_axmodel.onnx")
-    edges, written = edges_of(model), {node.output[0]: node for node in model.graph.node}
+    edges, written = verify(model).edges, {node.output[0]: node for node in model.graph.node}
     tables = [node for node in model.graph.node if node.op_type == "AxTable"]
     assert len(tables) == 12
     assert {written[node.input[0]].op_type for node in tables} == {"AxQuantizedConv"}

@@ -83,7 +83,7 @@ def kinds(*made, shape):
 )
 def test_the_axis_of_samples_is_followed_through_an_npu_subgraph(made, shape, axis, together):
     model, name = kinds(*made, shape=shape)
-    assert npu_axes(model, {"x": 0}) == {name: axis}
+    assert npu_axes(net_of(model), {"x": 0}) == {name: axis}
     assert runs_together(net_of(model), [0]) is together
     assert runs_together(net_of(model), [1]) is False
 

@@ -32,9 +32,21 @@ class GraphFault(AxError):
         super().__init__(f"The quantised model is not sound at '{node}': {sentence}.")
 
 
-def verify(model: onnx.ModelProto) -> None:
+@dataclass(frozen=True)
+class VerifiedGraph:
+    """What was read on the way. edges, shapes: of every tensor; kinds: tensor -> the kind that writes it, and the
+    activations of that."""
+
+    edges: dict[str, Edge]
+    shapes: dict[str, Shape]
+    kinds: dict[str, tuple[Kind, tuple[str, ...]]]
+
+
+def verify(model: onnx.ModelProto) -> VerifiedGraph:
     """Raises GraphFault, or the node's own error, at the first thing that does not hold."""
-    _Verifier(model).run()
+    verifier = _Verifier(model)
+    verifier.run()
+    return VerifiedGraph(verifier.edges, verifier.shapes, verifier.kinds)
 
 
 @dataclass
@@ -43,6 +55,7 @@ class _Verifier:
     edges: dict[str, Edge] = field(default_factory=dict)
     readers: set[str] = field(default_factory=set)
     shapes: dict[str, Shape] = field(default_factory=dict)
+    kinds: dict[str, tuple[Kind, tuple[str, ...]]] = field(default_factory=dict)
 
     def run(self) -> None:
         graph = self.model.graph
@@ -77,6 +90,7 @@ class _Verifier:
             raise GraphFault(node.name, f"it has {len(node.output)} outputs, and a kind has one")
         self._write(node.name, node.output[0], written_edge(kind, found))
         self._shape(node, kind, activations)
+        self.kinds[node.output[0]] = kind, activations
 
     def _shape(self, node: onnx.NodeProto, kind: Kind, activations: Sequence[str]) -> None:
         missing = [name for name in (*activations, *node.output) if name not in self.shapes]
@@ -144,10 +158,3 @@ def _fits(edge: Edge, wanted: Edge) -> bool:
 
 def _plain(info: onnx.ValueInfoProto) -> Edge | None:
     return type_numbered(info.type.tensor_type.elem_type)
-
-
-def edges_of(model: onnx.ModelProto) -> dict[str, Edge]:
-    """Tensor -> grid or element type, of a model that `verify` accepts."""
-    verifier = _Verifier(model)
-    verifier.run()
-    return verifier.edges

@@ -16,7 +16,7 @@ from onnx import helper
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import INLINE_BYTES
 from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.npu.net import Net, at_shapes, first_mixing, net_of
+from axbuild.toolchain.npu.net import Net, at_shapes, first_mixing
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.floats import FloatGraph
 from axbuild.toolchain.npu.plan.quantised import PlanGraph
@@ -42,9 +42,8 @@ def runs_together(net: Net, axes: Iterable[int | None]) -> bool:
     return all(axis == 0 for axis in axes) and first_mixing(net) is None
 
 
-def npu_axes(model: onnx.ModelProto, axes: Mapping[str, int | None]) -> Axes:
+def npu_axes(net: Net, axes: Mapping[str, int | None]) -> Axes:
     """The batch axes of an NPU subgraph's outputs; axes: of its inputs, by the names in its file."""
-    net = net_of(model)
     try:
         doubled = at_shapes(net, {name: _doubled(net.tensors[name].shape, axes[name]) for name in net.inputs})
         many = {name: doubled.tensors[name].shape for name in net.outputs}

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import onnx
-from onnx import numpy_helper
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import ORIGINS, Shape
 from axbuild.toolchain.kinds.base import DOMAIN, Kind
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
-from axbuild.toolchain.kinds.registry import read_node
-from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR, shape_in
-from axbuild.toolchain.quant.verify import edges_of
+from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
+from axbuild.toolchain.quant.verify import verify
 
 
 class PlanError(AxError):
@@ -89,23 +87,23 @@ class PlanGraph:
 def read_graph(model: onnx.ModelProto) -> PlanGraph:
     """The graph of quant_axmodel.onnx; raises what `quant.verify` does where it is not sound."""
     graph = model.graph
-    edges = edges_of(model)
+    verified = verify(model)
     infos = (*graph.input, *graph.value_info, *graph.output)
-    shapes = {info.name: shape_in(info) for info in infos}
     floats = {info.name: tensor for info in infos if (tensor := _notes(info).get(TENSOR))}
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    nodes = tuple(_node(node, constants) for node in graph.node)
+    constants = {tensor.name for tensor in graph.initializer}
+    nodes = tuple(_node(node, constants, verified.kinds) for node in graph.node)
     inputs, outputs = (tuple(info.name for info in side) for side in (graph.input, graph.output))
-    return PlanGraph(inputs, outputs, nodes, edges, shapes, floats)
+    return PlanGraph(inputs, outputs, nodes, verified.edges, verified.shapes, floats)
 
 
-def _node(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> PlanNode:
+def _node(
+    node: onnx.NodeProto, constants: Container[str], kinds: Mapping[str, tuple[Kind, tuple[str, ...]]]
+) -> PlanNode:
     notes = _notes(node)
     members, origins = (tuple(json.loads(notes.get(key, "[]"))) for key in (NODES, ORIGINS))
     about = (notes.get(SITE, ""), members, origins, notes.get(REASON, ""))
     if node.domain == DOMAIN:
-        own = {name: numpy_helper.to_array(constants[name]) for name in node.input if name in constants}
-        kind, inputs = read_node(node, own)
+        kind, inputs = kinds[node.output[0]]
         return PlanNode(node.name, kind, inputs, tuple(node.output), *about)
     if len(members) != 1:
         raise PlanError(f"The float operator '{node.name}' does not name the one it is in the float model.")

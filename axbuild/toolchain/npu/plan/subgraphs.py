@@ -58,9 +58,10 @@ class SubgraphWriter:
         """The file, and whether it may run on several samples at once."""
         model = canonical_model(self.graph, cut, self.sources)
         axes = [self.axes[name] for name in cut.inputs]
-        found = batches.npu_axes(model, dict(zip((info.name for info in model.graph.input), axes, strict=True)))
+        net = net_of(model)
+        found = batches.npu_axes(net, dict(zip(net.inputs, axes, strict=True)))
         self.axes |= dict(zip(cut.outputs, found.values(), strict=True))
-        return model, batches.runs_together(net_of(model), axes)
+        return model, batches.runs_together(net, axes)
 
     def _on_cpu(self, cut: SubgraphCut, name: str) -> onnx.ModelProto:
         """The float model's operators with its own names; where two forms of one float tensor come in, theirs."""
