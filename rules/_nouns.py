@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from axbuild.workspace.artifact import Artifact
+from axbuild.workspace.stage import NamedCode
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class FloatModel:
 
     model: Artifact
     interface: Artifact
+
+
+def ops_of(role: str) -> NamedCode:
+    """The ops that a stage loads for the float model it gets as `role`: those of the model's own operators."""
+    return NamedCode("axbuild/toolchain/ops/registry.json", role, "operators.json")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
 
 from ._chips import chosen
 from ._compilation import OPTIONS, Compilation
-from ._nouns import CompileSettings, QuantModel, Subgraphs
+from ._nouns import CompileSettings, QuantModel, Subgraphs, ops_of
 from ._processors import settle
 
-PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",))
-PARTITION = Stage("axbuild.toolchain.npu.plan.partition:partition", outputs=("partition/",))
+PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",), named=ops_of("model"))
+PARTITION = Stage(
+    "axbuild.toolchain.npu.plan.partition:partition", outputs=("partition/",), named=ops_of("float_model")
+)
 SPLIT = Stage("axbuild.toolchain.npu.plan.split:split", expands=True)
 COMPILE = Stage(
     "axbuild.toolchain.npu.compile:compile_subgraph", outputs=("program.msgpack", "params.bin", "report.json")

@@ -20,14 +20,18 @@ from axbuild.workspace.rule import (
     rule,
 )
 
-from ._nouns import BoundSamples, FloatModel, QuantModel, Samples
+from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
-WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",))
+WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
 OBSERVE = Stage("axbuild.toolchain.quant.observe:observe", float=True, outputs=("statistics.msgpack",))
 MERGE = Stage("axbuild.toolchain.quant.merge:merge", outputs=("statistics.msgpack",))
-CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",))
-QUANTIZE = Stage("axbuild.toolchain.quant.quantize:quantize", outputs=("quant_axmodel.onnx", "quant_axmodel.json"))
+CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",), named=ops_of("model"))
+QUANTIZE = Stage(
+    "axbuild.toolchain.quant.quantize:quantize",
+    outputs=("quant_axmodel.onnx", "quant_axmodel.json"),
+    named=ops_of("model"),
+)
 
 _CODES = ("U8", "S8", "U16", "S16")
 _SELECTORS = ("layer_name", "layer_names", "op_type", "op_types", "start_tensor_names", "end_tensor_names")

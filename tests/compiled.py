@@ -17,7 +17,7 @@ from axbuild.toolchain.npu.chips.records import Nameplate, Support
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.npu.plan.record import Partition
-from axbuild.toolchain.ops.registry import OPS
+from axbuild.toolchain.ops.registry import all_ops
 
 
 def compiled(
@@ -35,7 +35,7 @@ def compiled(
         work = Path(name)
         (work / "quant_axmodel.onnx").write_bytes(result.content)
         onnx.save(model, work / "optimized.onnx")
-        params = PartitionParams(Support(chip, dict.fromkeys(OPS, ())), tuple(processors))
+        params = PartitionParams(Support(chip, dict.fromkeys(all_ops(), ())), tuple(processors))
         partition(work / "quant_axmodel.onnx", work / "optimized.onnx", work, params=params)
         planned = Partition.read(work / "partition")
         assert planned.on_cpu == ()

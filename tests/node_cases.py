@@ -9,7 +9,7 @@ import onnx_ir as ir
 from onnx import numpy_helper
 
 from axbuild.toolchain.ops.fused import without_integer_form
-from axbuild.toolchain.ops.registry import OPS
+from axbuild.toolchain.ops.registry import all_ops
 
 COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
     "Gather": [1]
@@ -21,7 +21,7 @@ LEFT_OUT = {"LayerNormalization": 1}
 
 def _collected():
     with np.errstate(divide="ignore"):
-        for name in OPS:
+        for name in all_ops():
             importlib.import_module(f"{node_cases.__name__}.{name.lower()}")
     return {case.name: case for case in node_cases._NodeTestCases}
 
@@ -57,7 +57,9 @@ def _taken(name: str) -> bool:
     return not without_integer_form(ir.from_proto(settled(name)[0]).graph[0])
 
 
-NAMES = {name for name, case in COLLECTED.items() if [node.op_type in OPS for node in case.model.graph.node] == [True]}
-OWN = sorted({name for op in OPS.values() for name in op.cases} | {name for name in NAMES if _taken(name)})
+NAMES = {
+    name for name, case in COLLECTED.items() if [node.op_type in all_ops() for node in case.model.graph.node] == [True]
+}
+OWN = sorted({name for op in all_ops().values() for name in op.cases} | {name for name in NAMES if _taken(name)})
 """those that have an integer form, or whose op says so"""
 OTHERS = sorted(NAMES.difference(OWN))

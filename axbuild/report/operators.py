@@ -55,11 +55,11 @@ def _chips(chips: tuple[ChipFile, ...]) -> list[str]:
 
 
 def _quantised() -> list[Row]:
-    from axbuild.toolchain.ops.registry import OPS
+    from axbuild.toolchain.ops.registry import all_ops
 
     return [
         [_link(name), " ".join((op.__doc__ or "").split()), "; ".join(limit.sentence for limit in op.limits) or "none"]
-        for name, op in sorted(OPS.items())
+        for name, op in all_ops().items()
     ]
 
 

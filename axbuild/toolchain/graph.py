@@ -24,6 +24,9 @@ MODEL_FILE = "optimized.onnx"
 DATA_FILE = "optimized.onnx.data"
 """the float graph in the front end's folder, and beside it the weights of one above 2 GB"""
 
+OPERATORS_FILE = "operators.json"
+"""how many nodes the float graph has of each operator of ONNX's default domain: op_type -> count"""
+
 
 def model_file(model: Path) -> Path:
     """The ONNX file of a float graph that is given as the front end's folder, or as the file itself."""

@@ -8,6 +8,20 @@ EXPANSION = "expansion.json"
 
 
 @dataclass(frozen=True)
+class NamedCode:
+    """Code that a stage loads by name: of a table of modules, only the rows that one of its inputs names are its code.
+
+    table: package-relative JSON file, one object: name -> "package.module:attribute".
+    role, file: the input, a tree, and the file in it that names the rows: a JSON object with a member a name. Names
+    that the table lacks are passed over; a tree without the file may need every row.
+    """
+
+    table: str
+    role: str
+    file: str
+
+
+@dataclass(frozen=True)
 class Stage:
     """A pure function of files, declared by a rule file and imported by workers only.
 
@@ -16,6 +30,7 @@ class Stage:
     float: the bytes depend on the float platform, which is then part of the key.
     expands: the stage also writes `expansion.json`; its children are actions found while building.
     data: package-relative data files the code reads ("axbuild/toolchain/x/table.toml"); part of its code.
+    named: the code it loads by name.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
     intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
     """
@@ -25,6 +40,7 @@ class Stage:
     float: bool = False
     expands: bool = False
     data: tuple[str, ...] = ()
+    named: NamedCode | None = None
     resources: dict[str, int] = field(default_factory=dict, hash=False)
     intermediate: bool = False
 

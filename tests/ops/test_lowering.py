@@ -9,7 +9,7 @@ from quantised import float_run, loaded, quantised
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.codes import TYPES
 from axbuild.toolchain.ops.fused import without_integer_form
-from axbuild.toolchain.ops.registry import OPS
+from axbuild.toolchain.ops.registry import all_ops
 
 HELD = {kind.dtype for kind in TYPES if not kind.coded}
 """dtypes of tensors that a quantised model holds as they are"""
@@ -29,7 +29,7 @@ def snapped(result, feeds):
 @pytest.mark.parametrize("name", OWN)
 def test_quantised_result_is_within_the_stated_steps_of_float(name):
     model, feeds, expected = settled(name)
-    steps = OPS[model.graph.node[0].op_type].steps
+    steps = all_ops()[model.graph.node[0].op_type].steps
     assert without_integer_form(loaded(model).graph[0]) == ""
     for found, wanted in zip(float_run(model, feeds), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import time
@@ -13,7 +14,7 @@ from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code, StageBroken, StageNotFound
 from axbuild.engine.code.distributions import Installed, NoDistribution
 from axbuild.engine.code.imports import Import, imports_of
-from axbuild.workspace.stage import Stage
+from axbuild.workspace.stage import NamedCode, Stage
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def tree(tmp_path):
     """A package root with an `axbuild` package of the test's own, and a rules folder."""
 
     class Tree:
-        rules = tmp_path / "rules"
+        root, rules = tmp_path, tmp_path / "rules"
 
         def write(self, files):
             for name, text in files.items():
@@ -143,6 +144,74 @@ def test_data_files_are_part_of_the_digest(tree):
     tree.write({"axbuild/chips.toml": "x = 2"})
     assert tree.closure("axbuild.a:f", data=("axbuild/chips.toml",)).code.digest != before.code.digest
     assert tree.closure("axbuild.a:f").code.digest != before.code.digest
+
+
+NAMED = NamedCode("axbuild/table.json", "model", "names.json")
+
+
+@pytest.fixture
+def table(tree):
+    """A stage that loads `Conv` and `Pool` by name."""
+    tree.write(
+        {
+            "axbuild/a.py": "",
+            "axbuild/ops/conv.py": "import axbuild.ops.window",
+            "axbuild/ops/pool.py": "",
+            "axbuild/ops/window.py": "",
+            "axbuild/table.json": json.dumps({"Conv": "axbuild.ops.conv:ConvOp", "Pool": "axbuild.ops.pool:PoolOp"}),
+        }
+    )
+
+    def closure(*names, everything=False):
+        code = Code(tree.root, None, tree.root / "state")
+        return code.closure(Stage("axbuild.a:f", named=NAMED), None if everything else frozenset(names))
+
+    return closure
+
+
+def test_rows_that_are_named_bring_their_modules_and_what_these_import(table):
+    assert set(table("Conv", "Unheard").modules) - set(table().modules) == {
+        "axbuild.ops",
+        "axbuild.ops.conv",
+        "axbuild.ops.window",
+    }
+    assert table("Conv").loaded == ("axbuild.ops.conv",)
+    assert table(everything=True).loaded == ("axbuild.ops.conv", "axbuild.ops.pool")
+
+
+def test_the_code_holds_the_rows_that_are_named_and_not_the_table(table, tree):
+    def write(rows):
+        tree.write({"axbuild/table.json": json.dumps(rows)})
+
+    rows = {"Conv": "axbuild.ops.conv:ConvOp", "Pool": "axbuild.ops.pool:PoolOp"}
+    before = table("Conv", "Tanh").code
+    assert "axbuild/table.json: Conv" in before.modules
+    write(rows | {"Pool": "axbuild.ops.pool:OtherOp", "Sub": "axbuild.ops.conv:SubOp"})
+    assert table("Conv", "Tanh").code == before
+    write(rows | {"Tanh": "axbuild.ops.conv:TanhOp"})  # a module that is code already
+    assert table("Conv", "Tanh").code.digest != before.digest
+    write(rows | {"Conv": "axbuild.ops.conv:OtherOp"})
+    assert table("Conv", "Tanh").code.digest != before.digest
+
+
+def test_the_table_may_be_read(table, tree):
+    path, digest = table("Conv").data["axbuild/table.json"]
+    assert path == str(tree.root / "axbuild/table.json")
+    assert digest == hashlib.sha256((tree.root / "axbuild/table.json").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("text", ["", "{", "\xff"])
+def test_a_table_that_is_no_json_is_named(table, tree, text):
+    tree.write({"axbuild/table.json": text})
+    with pytest.raises(StageNotFound, match=r"its table axbuild/table.json is no JSON"):
+        table("Pool")
+
+
+def test_a_row_whose_module_is_not_there_is_named(table, tree):
+    tree.write({"axbuild/table.json": json.dumps({"Conv": "axbuild.ops.gone:ConvOp"})})
+    assert table("Pool").loaded == ()
+    with pytest.raises(StageNotFound, match=r"'Conv' in axbuild/table.json is 'axbuild.ops.gone:ConvOp'"):
+        table("Conv")
 
 
 def test_a_workspaces_stage_has_its_own_folder_in_its_closure(tree, tmp_path):

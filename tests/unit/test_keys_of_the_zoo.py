@@ -1,6 +1,8 @@
 """What the keys of the example's actions hang on, and what not: sets of keys before and after an edit of the code."""
 
+import json
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -74,10 +76,28 @@ def test_a_changed_attribute_moves_the_key_of_the_stage_that_reads_it(world):
 OBSERVATION = {"//digits:quant decode", "//digits:quant observe", "//digits:quant merge"}
 
 
-@pytest.mark.parametrize("file", ["axbuild/toolchain/ops/registry.py", "axbuild/toolchain/ops/activation.py"])
-def test_a_new_operator_observes_nothing_again_and_compiles_nothing(world, file):
-    moved = {name.rpartition(" ")[2] for name in world.moved_by(file, comment)}
-    assert moved == {"watch", "calibrate", "quantize", "preflight", "partition"}
+TABLE = "axbuild/toolchain/ops/registry.json"
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition"}
+
+
+def row(op_type: str, place: str) -> Callable[[str], str]:
+    return lambda text: json.dumps(json.loads(text) | {op_type: f"axbuild.toolchain.ops.{place}"})
+
+
+def test_a_new_operator_that_the_model_does_not_have_moves_no_key(world):
+    assert world.moved_by(TABLE, row("Tanh", "activation:TanhOp")) == set()
+    assert world.moved_by("axbuild/toolchain/ops/activation.py", comment) == set()
+
+
+def test_an_operator_that_the_model_was_waiting_for_observes_nothing_again_and_compiles_nothing(world):
+    moved = world.moved_by(TABLE, row("NonMaxSuppression", "pool:MaxPoolOp"))
+    assert {name.rpartition(" ")[2] for name in moved} == READERS_OF_OPS
+
+
+@pytest.mark.parametrize("file", ["registry.py", "base.py", "conv.py", "clamp.py"])
+def test_an_op_of_the_model_observes_nothing_again_and_compiles_nothing(world, file):
+    moved = world.moved_by(f"axbuild/toolchain/ops/{file}", comment)
+    assert {name.rpartition(" ")[2] for name in moved} == READERS_OF_OPS
 
 
 def test_a_new_kind_observes_nothing_again(world):

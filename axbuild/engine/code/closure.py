@@ -1,12 +1,13 @@
 """The code of a stage: every first-party module its module can import, byte for byte, and the tools behind it.
 
-Found by parsing imports, never by importing. First-party is the package `axbuild`, and the workspace's `rules/`
-folder under a private package name. What is known of a file (digest, imports) is kept by its stat signature, so
-that a warm closure costs one stat a module.
+Found by parsing imports, never by importing; what a stage loads by name (`Stage.named`) is told by its input.
+First-party is the package `axbuild`, and the workspace's `rules/` folder under a private package name. What is known
+of a file (digest, imports) is kept by its stat signature, so that a warm closure costs one stat a module.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -21,6 +22,7 @@ from axbuild.engine.code.distributions import Installed, Tools
 from axbuild.engine.code.imports import Import, imports_of
 from axbuild.engine.code.key import StageCode
 from axbuild.errors import AxError, Place
+from axbuild.store.digests import digest_of_bytes
 from axbuild.store.records import read_record, write_record
 from axbuild.store.statcache import has_settled, signature_of
 from axbuild.workspace.disk import Seen, look
@@ -63,12 +65,14 @@ class ToolImport:
 class Closure:
     """modules, data: name -> (absolute path, SHA-256).
 
-    module, function: what to call. imports: third-party imports at module level, for a worker to make beforehand.
+    module, function: what to call. loaded: the modules it loads by name. imports: third-party imports at module
+    level, for a worker to make beforehand.
     tops: the top-level third-party modules the stage may import. code: what of all this stands in keys.
     """
 
     module: str
     function: str
+    loaded: tuple[str, ...]
     modules: dict[str, tuple[str, str]]
     data: dict[str, tuple[str, str]]
     imports: tuple[ToolImport, ...]
@@ -106,13 +110,16 @@ class Code:
         self._files: dict[tuple[str, str], _File] = {}
         self._paths: dict[str, str | None] = {}
         self._tools: dict[frozenset[str], Tools] = {}
-        self._closures: dict[tuple[str, tuple[str, ...]], Closure] = {}
+        self._closures: dict[tuple[Stage, frozenset[str] | None], Closure] = {}
 
-    def closure(self, stage: Stage) -> Closure:
-        """All the stage depends on beside inputs and parameters; raises StageNotFound, StageBroken, NoDistribution."""
-        known = self._closures.get((stage.ref, stage.data))
+    def closure(self, stage: Stage, names: frozenset[str] | None = None) -> Closure:
+        """All the stage depends on beside inputs and parameters; names: of the rows it loads by name, None for all.
+
+        Raises StageNotFound, StageBroken, NoDistribution.
+        """
+        known = self._closures.get((stage, names))
         if known is None:
-            known = self._closures[stage.ref, stage.data] = self._find(stage)
+            known = self._closures[stage, names] = self._find(stage, names)
         return known
 
     def save(self) -> None:
@@ -133,12 +140,14 @@ class Code:
             for folder, *signature in self._installed.record()["signature"]:
                 yield folder, Seen(tuple(signature), self._opened_ns, None), True
 
-    def _find(self, stage: Stage) -> Closure:
+    def _find(self, stage: Stage, names: frozenset[str] | None) -> Closure:
         module = self._module_of(stage)
+        rows = self._rows(stage, names)
+        loaded = tuple(sorted({place.partition(":")[0] for place in rows.values()}))
         modules: dict[str, tuple[str, str]] = {}
         foreign: dict[str, None] = {}
         preload: dict[tuple[str, tuple[str, ...]], None] = {}
-        waiting = [module]
+        waiting = [module, *loaded]
         while waiting:
             name = waiting.pop()
             path = self._path(name)
@@ -156,16 +165,44 @@ class Code:
                         preload[one.module, one.names] = None
             waiting += _parents(name)
         data = {name: self._data(stage, name) for name in stage.data}
+        code = {name: digest for name, (_, digest) in (modules | data).items()}
+        if stage.named is not None:
+            code |= {f"{stage.named.table}: {name}": digest_of_bytes(place.encode()) for name, place in rows.items()}
+            data[stage.named.table] = self._data(stage, stage.named.table)
         tools = self._tools_of(frozenset(foreign))
         return Closure(
             module,
             stage.function,
+            loaded,
             dict(sorted(modules.items())),
             data,
             tuple(self._preload(module, names) for module, names in sorted(preload)),
             tools.tops,
-            StageCode({name: digest for name, (_, digest) in (modules | data).items()}, tools.versions),
+            StageCode(code, tools.versions),
         )
+
+    def _rows(self, stage: Stage, names: frozenset[str] | None) -> dict[str, str]:
+        """name -> "module:attribute" of what the stage loads by name."""
+        if stage.named is None:
+            return {}
+        table = stage.named.table
+        rows = self._table(stage, table)
+        taken = {name: place for name, place in sorted(rows.items()) if names is None or name in names}
+        for name, place in taken.items():
+            if self._path(place.partition(":")[0]) is None:
+                raise StageNotFound(stage.ref, f"'{name}' in {table} is '{place}', and there is no such module")
+        return taken
+
+    def _table(self, stage: Stage, name: str) -> dict[str, str]:
+        path, digest = self._data(stage, name)
+        source = Path(path).read_bytes()
+        if sha256(source).hexdigest() != digest:
+            raise StageNotFound(stage.ref, f"its table {name} was changed while it was read")
+        try:
+            rows: dict[str, str] = json.loads(source)
+        except ValueError as error:
+            raise StageNotFound(stage.ref, f"its table {name} is no JSON: {error}") from None
+        return rows
 
     def _module_of(self, stage: Stage) -> str:
         if not stage.function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -23,10 +24,10 @@ from axbuild.store.result import ActionResult
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, WorkspaceState
 from axbuild.workspace.artifact import ActionId
-from axbuild.workspace.stage import Stage
+from axbuild.workspace.stage import NamedCode, Stage
 
 if TYPE_CHECKING:
-    from axbuild.engine.code.closure import Code
+    from axbuild.engine.code.closure import Closure, Code
 
 
 _TELL_PEAK = (StageKilled.code, StageTimedOut.code)
@@ -60,6 +61,13 @@ class SourceIsPointer(AxError):
         super().__init__("this is not the file itself", place=Place(path), hint=hint)
 
 
+class NamesUnreadable(AxError):
+    code = "AX558"
+
+    def __init__(self, stage: Stage, named: NamedCode) -> None:
+        super().__init__(f"stage '{stage.ref}': {named.file} in its input '{named.role}' is no JSON object of names")
+
+
 POINTER_BYTES = range(100, 300)
 """how long Git LFS pointers are: only files of such a length are looked into"""
 
@@ -89,6 +97,7 @@ class LocalWorld:
         self.root, self.store, self.state, self.stat = root, store, state, stat
         self.code, self._workers, self._platform = code, workers, platform
         self._maps: dict[str, Mapping[str, str]] = {}
+        self._names: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
         self._started: dict[str, _Started] = {}
 
@@ -122,11 +131,25 @@ class LocalWorld:
         stage = action.stage
         platform = self._platform if stage.float else None
         try:
-            code = self.code.closure(stage).code
+            code = self._closure(stage, inputs).code
+        except BlobLost:
+            raise
         except AxError as error:
             raise ActionFailed(action, error, 0) from error
         self._maps[code.digest] = code.modules
         return key_of(stage.ref, code, action.params, shapes, platform)
+
+    def _closure(self, stage: Stage, inputs: Inputs) -> Closure:
+        """The stage's code, with what it loads by the names that stand in its input; raises BlobLost too."""
+        if stage.named is None:
+            return self.code.closure(stage)
+        tree = inputs.get(stage.named.role)
+        file = tree.get(stage.named.file) if isinstance(tree, dict) else None
+        if file is None:
+            return self.code.closure(stage)
+        if file.digest not in self._names:
+            self._names[file.digest] = _names_in(self.bytes_of(file), stage, stage.named)
+        return self.code.closure(stage, self._names[file.digest])
 
     def find(self, key: str, stage: Stage) -> Lookup:
         result = self.store.results.get(key, stage.writes)
@@ -182,7 +205,7 @@ class LocalWorld:
                 raise ActionFailed(action, error, 0) from error
             raise
         self._started[scratch.name] = started
-        closure = self.code.closure(action.stage)
+        closure = self._closure(action.stage, inputs)
         run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch)
         self._workers.submit(run, alone=again)
 
@@ -228,7 +251,8 @@ class LocalWorld:
             self._platform if started.action.stage.float else None,
             started.action.stage.intermediate,
         )
-        self.store.results.put(started.key.digest, result, self.code.closure(started.action.stage).code.modules)
+        modules = self._closure(started.action.stage, started.inputs).code.modules
+        self.store.results.put(started.key.digest, result, modules)
         return result
 
     def _refuse_moved(self, inputs: Inputs) -> None:
@@ -245,3 +269,13 @@ class LocalWorld:
 
     def read(self, digest: str) -> bytes:
         return self.store.blobs.read_bytes(digest)
+
+
+def _names_in(data: bytes, stage: Stage, named: NamedCode) -> frozenset[str]:
+    try:
+        names = json.loads(data)
+    except ValueError:
+        names = None
+    if not isinstance(names, dict):
+        raise NamesUnreadable(stage, named)
+    return frozenset(names)

@@ -258,6 +258,7 @@ class Workers:
                     "n": number,
                     "closure": {
                         "module": closure.module,
+                        "loaded": closure.loaded,
                         "modules": closure.modules,
                         "data": closure.data,
                         "imports": [[one.module, one.names, one.tops] for one in closure.imports],

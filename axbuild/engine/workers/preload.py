@@ -110,8 +110,9 @@ class Preload:
         if not closure["module"].startswith("axbuild."):
             return
         self.finder.code, self.finder.tops = code, frozenset(closure["tops"])
-        with suppress(Exception):  # as above
-            importlib.import_module(closure["module"])
+        for module in (closure["module"], *closure["loaded"]):
+            with suppress(Exception):  # as above
+                importlib.import_module(module)
         self._loaded |= {name: digest for name, (_, digest) in closure["modules"].items()}
 
     def _code_of(self, closure: dict[str, Any]) -> dict[str, tuple[str, CodeType]]:

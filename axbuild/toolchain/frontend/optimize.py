@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import open_functions, to_opset
-from axbuild.toolchain.graph import ORIGINS
+from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     ExplicitPads(),
@@ -65,8 +66,17 @@ def optimize(model: Path, out: Path, *, params: OptimizeParams) -> None:
     """`model`: a folder with one .onnx and its external data. Writes optimized/ (see `save`) and interface.json."""
     done = simplify(load(model), params)
     save(done, out / "optimized")
-    text = json.dumps(shapes.interface(done), indent=1, sort_keys=True)
-    (out / "interface.json").write_text(text + "\n", encoding="utf-8")
+    _write(operators(done), out / "optimized" / OPERATORS_FILE)
+    _write(shapes.interface(done), out / "interface.json")
+
+
+def _write(record: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def operators(model: LightModel) -> dict[str, int]:
+    """Nodes of each operator of ONNX's default domain, by op_type."""
+    return Counter(node.op_type for node in model.proto.graph.node if node.domain in ("", "ai.onnx"))
 
 
 def simplify(given: LightModel, params: OptimizeParams) -> LightModel:

@@ -18,7 +18,7 @@ import onnx_ir as ir
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
 from axbuild.toolchain.npu.plan.record import CPU, NPU
-from axbuild.toolchain.ops.registry import OPS, op_of
+from axbuild.toolchain.ops.registry import op_called, op_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def place_of(op_type: str, chip: Support) -> str:
     integer form yet."""
     if op_type not in chip.operators:
         return CPU
-    return NPU if op_type in OPS else "not yet"
+    return NPU if op_called(op_type) else "not yet"
 
 
 def _beyond_limit(node: ir.Node, reason: str) -> bool:
