@@ -19,6 +19,10 @@ LEFT_OUT = {"LayerNormalization": 1}
 """outputs from there on are left out"""
 
 
+NOT_RUN = {"test_pow_types_float32_uint32", "test_pow_types_float32_uint64"}
+"""cases for which onnxruntime has no kernel"""
+
+
 def _collected():
     with np.errstate(divide="ignore"):
         for name in all_ops():
@@ -32,7 +36,7 @@ def _ordinary(case) -> bool:
     return all(value.type.HasField("tensor_type") for value in values) and np.size(case.data_sets[0][0][0])
 
 
-COLLECTED = {name: case for name, case in _collected().items() if _ordinary(case)}
+COLLECTED = {name: case for name, case in _collected().items() if _ordinary(case) and name not in NOT_RUN}
 
 
 def settled(name: str):

@@ -8,6 +8,8 @@ from axbuild.toolchain.kinds.codes import CODES, FP32
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.precision import LayerConfig
 
+ACTIVATIONS = ("HardSwish", "LeakyRelu", "Sigmoid", "Tanh", "Gelu", "Elu", "Abs", "Neg", "Erf", "Softplus", "Sin")
+
 
 class RandomNet(Net):
     """A pool of tensors, from which each new node reads one or two; some are given out as well as read."""
@@ -26,6 +28,8 @@ class RandomNet(Net):
             self.pairwise,
             self.beside,
             self.apart,
+            self.part,
+            self.blocks,
             self.move,
             self.pool,
             self.constant_add,
@@ -67,7 +71,7 @@ class RandomNet(Net):
 
     def activation(self, name: str) -> bool:
         x = self.pick()
-        return self.put("HardSwish" if self.rng.random() < 0.5 else "LeakyRelu", [x], name, self.shapes[x])
+        return self.put(ACTIVATIONS[int(self.rng.integers(len(ACTIVATIONS)))], [x], name, self.shapes[x])
 
     def pairwise(self, name: str) -> bool:
         a = self.pick()
@@ -78,7 +82,7 @@ class RandomNet(Net):
     def norm(self, name: str) -> bool:
         x = self.pick()
         size = self.shapes[x][-1]
-        if size < 3:
+        if size < 5:  # a handful may lie so close together that the norm makes steps of code large
             return False
         inputs = [x, self.weight(f"{name}_w", size), self.weight(f"{name}_b", size)]
         return self.put("LayerNormalization", inputs, name, self.shapes[x])
@@ -87,7 +91,7 @@ class RandomNet(Net):
         x = self.pick(4)
         if not x:
             return False
-        op = "ReduceMean" if self.rng.random() < 0.5 else "ReduceMax"
+        op = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum")[int(self.rng.integers(4))]
         return self.put(op, [x, self.constant(f"{name}_a", np.array([-1]))], name, (*self.shapes[x][:3], 1))
 
     def apart(self, name: str) -> bool:
@@ -99,6 +103,24 @@ class RandomNet(Net):
         self.nodes.append(onnx.helper.make_node("Split", [x, sizes], [f"{name}_a", name], name=name, axis=1))
         self.shapes[f"{name}_a"], self.shapes[name] = (n, 1, h, w), (n, c - 1, h, w)
         return True
+
+    def part(self, name: str) -> bool:
+        x = self.pick(4)
+        n, c, h, w = self.shapes[x] if x else (0, 0, 0, 0)
+        if h < 3:
+            return False
+        step = (1, 2, -1)[int(self.rng.integers(3))]
+        start, end = (h - 1, 0) if step < 0 else (1, h)
+        ends = [self.constant(f"{name}_{i}", np.array([value])) for i, value in enumerate((start, end, 2, step))]
+        return self.put("Slice", [x, *ends], name, (n, c, len(range(start, end, step)), w))
+
+    def blocks(self, name: str) -> bool:
+        x = self.pick(4)
+        n, c, h, w = self.shapes[x] if x else (0, 0, 0, 0)
+        if c >= 4 and c % 4 == 0 and h * w <= 64:
+            return self.put("DepthToSpace", [x], name, (n, c // 4, 2 * h, 2 * w), blocksize=2, mode="CRD")
+        fits = x and h % 2 == 0 and w % 2 == 0 and c <= 6
+        return fits and self.put("SpaceToDepth", [x], name, (n, 4 * c, h // 2, w // 2), blocksize=2)
 
     def beside(self, name: str) -> bool:
         a = self.pick(4)

@@ -9,18 +9,17 @@ from pathlib import Path
 from zoo_workspace import Zoo, copy_package, copy_zoo
 
 ENTRY = '    "AX500": ('
-TANH = """
+SELU = """
 import numpy as np
 
 from axbuild.toolchain.ops.activation import ActivationOp
-from axbuild.toolchain.ops.base import Function
 
 
-class TanhOp(ActivationOp):
-    onnx = "Tanh"
+class SeluOp(ActivationOp):
+    onnx = "Selu"
 
-    def function(self, node):
-        return Function("Tanh", np.tanh)
+    def curve(self, node):
+        return np.tanh
 """
 
 
@@ -39,9 +38,9 @@ def test_an_error_code_an_operator_a_chips_figure_and_a_number_execute_nothing(t
     edit(package / "codes.py", lambda text: text.replace(ENTRY, f'    "AX499": (USER_ERROR, "news"),\n{ENTRY}'))
     edit(package / "version.py", lambda text: '__version__ = "99.0.0"\n')
     edit(package / "toolchain/npu/chips/ax615.toml", lambda text: text.replace("clock_mhz = 600", "clock_mhz = 700"))
-    (ops / "tanh.py").write_text(TANH)
+    (ops / "selu.py").write_text(SELU)
     edit(
-        ops / "registry.json", lambda text: json.dumps(json.loads(text) | {"Tanh": "axbuild.toolchain.ops.tanh:TanhOp"})
+        ops / "registry.json", lambda text: json.dumps(json.loads(text) | {"Selu": "axbuild.toolchain.ops.selu:SeluOp"})
     )
     outcome = zoo.build("//...")
     assert outcome.executed == []

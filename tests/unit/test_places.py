@@ -53,12 +53,12 @@ def detector():
     return with_int64(made, "selected")
 
 
-def erf_inside():
+def softsign_inside():
     """An operator without an integer form between two convolutions, and one of another branch beside it."""
     weights = {"w1": normal(6, 3, 3, 3) / 3, "w2": normal(4, 6, 1, 1) / 2, "w3": normal(4, 3, 1, 1)}
     nodes = [
         node("Conv", ["x", "w1"], ["a"], name="first", pads=[1, 1, 1, 1]),
-        node("Erf", ["a"], ["e"], name="erf"),
+        node("Softsign", ["a"], ["e"], name="softsign"),
         node("Conv", ["e", "w2"], ["b"], name="second"),
         node("Conv", ["x", "w3"], ["c"], name="beside"),
         node("Add", ["b", "c"], ["y"], name="join"),
@@ -128,7 +128,7 @@ def ids(length, top, count=5):
 
 MODELS = {
     "detector": (detector, {"x": reals(1, 3, 8, 8)}),
-    "erf_inside": (erf_inside, {"x": reals(1, 3, 6, 6)}),
+    "softsign_inside": (softsign_inside, {"x": reals(1, 3, 6, 6)}),
     "tagger": (tagger, {"ids": ids(7, 20)}),
     "frames": (frames, {"x": reals(7, 1, 8)}),
     "embedding": (embedding, {"ids": [one[0] for one in ids(6, 30)]}),
@@ -190,12 +190,12 @@ def places_of(chain):
 
 
 def test_subgraphs_alternate_and_independent_operators_share_one(chains):
-    assert places_of(chains["erf_inside"][0]) == [
+    assert places_of(chains["softsign_inside"][0]) == [
         ("subgraph_npu_0", "NPU", True),
         ("subgraph_cpu_0", "CPU", False),
         ("subgraph_npu_1", "NPU", True),
     ]
-    first = planned(chains["erf_inside"][0]).subgraphs[0]
+    first = planned(chains["softsign_inside"][0]).subgraphs[0]
     assert [node.name for node in first.nodes] == ["first", "beside"]
     assert places_of(chains["detector"][0]) == [("subgraph_npu_0", "NPU", True), ("subgraph_cpu_0", "CPU", False)]
     assert places_of(chains["frames"][0]) == [("subgraph_cpu_0", "CPU", False), ("subgraph_npu_0", "NPU", False)]
@@ -203,8 +203,8 @@ def test_subgraphs_alternate_and_independent_operators_share_one(chains):
 
 
 def test_the_build_says_what_runs_on_the_cpu_and_why(chains):
-    assert chains["erf_inside"][1] == [
-        "warning AX411: 1 of 5 operators on the CPU of AX650: 'erf' (Erf): Erf has no integer form"
+    assert chains["softsign_inside"][1] == [
+        "warning AX411: 1 of 5 operators on the CPU of AX650: 'softsign' (Softsign): Softsign has no integer form"
     ]
     assert chains["detector"][1] == [
         "warning AX411: 1 of 9 operators on the CPU of AX650: 'nms' (NonMaxSuppression): "

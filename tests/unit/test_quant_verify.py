@@ -18,7 +18,7 @@ def made():
     n.conv("x", "a", 4, 3)
     n.conv("a", "b", 4, 4)
     n.add("Transpose", ["b"], "t", perm=[0, 1, 3, 2])
-    n.add("Erf", ["t"], "e")
+    n.add("Softsign", ["t"], "e")
     n.add("Add", ["a", "t"], "y")
     return quantised(n.model("e", "y"), n.samples())
 

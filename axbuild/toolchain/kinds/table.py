@@ -43,10 +43,14 @@ class Table(Elementwise):
 
     @classmethod
     def of(cls, function: str, real: Callable[[Array], Array], x: Grid, y: Grid) -> Table:
-        """The table of a function of float64 reals: floor(f(s (q - z)) / f64(sy) + 0.5) + zy, saturating."""
+        """The table of a function of float64 reals: floor(f(s (q - z)) / f64(sy) + 0.5) + zy, saturating.
+
+        Where the function has no value (NaN), it is the code of 0.0.
+        """
         with np.errstate(over="ignore"):
             values = real((every_code(x.type) - x.zero).astype(np.float64) * np.float64(x.scale))
             codes = np.floor(values / np.float64(y.scale) + 0.5) + y.zero
+            codes[np.isnan(codes)] = y.zero
         return cls(function, x, y, np.clip(codes, y.type.lo, y.type.hi).astype(y.type.dtype))
 
     @property

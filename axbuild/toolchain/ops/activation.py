@@ -2,51 +2,259 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, real
+from axbuild.toolchain.graph import Array, constant_input, real, text
+from axbuild.toolchain.kinds import functions
 from axbuild.toolchain.kinds.table import Table
-from axbuild.toolchain.ops.base import Follow, Function, Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Follow, Function, Limit, Op, SettledNode, Step
+
+Curve = Callable[[Array], Array]
+"""a function of float64 reals"""
 
 
 class ActivationOp(Op):
     """y = f(x)"""
 
-    def function(self, node: ir.Node) -> Function:
-        """f, by name and on float64."""
+    def curve(self, node: ir.Node) -> Curve:
+        """f"""
         raise NotImplementedError
 
     def follows(self, node: ir.Node) -> Follow:
-        return Follow(function=self.function(node))
+        return Follow(function=Function(self.onnx, self.curve(node)))
 
     def lower(self, q: SettledNode) -> list[Step]:
-        f = self.function(q.node)
-        return q.single(Table.of(f.name, f.real, q.x(), q.y))
+        return q.single(Table.of(self.onnx, self.curve(q.node), q.x(), q.y), q.input(0))
 
 
-def hard_swish(x: Array) -> Array:
-    """x min(max(x + 3, 0), 6) / 6"""
-    y: Array = x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
-    return y
+def _examples(name: str, *kinds: str) -> tuple[str, ...]:
+    """Names of ONNX's node cases."""
+    return tuple(f"test_{name}{kind}" for kind in ("", *kinds))
+
+
+class AbsOp(ActivationOp):
+    """|x|"""
+
+    onnx = "Abs"
+    cases = _examples("abs")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return np.abs
+
+
+class CeilOp(ActivationOp):
+    """The smallest whole number that is not below x."""
+
+    onnx = "Ceil"
+    cases = _examples("ceil", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return np.ceil
+
+
+class CosOp(ActivationOp):
+    """cos x"""
+
+    onnx = "Cos"
+    cases = _examples("cos", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.cos
+
+
+class EluOp(ActivationOp):
+    """x where x >= 0, alpha (e^x - 1) elsewhere"""
+
+    onnx = "Elu"
+    cases = _examples("elu", "_example", "_default")
+
+    def curve(self, node: ir.Node) -> Curve:
+        alpha = real(node, "alpha", 1.0)
+        return lambda x: np.where(x < 0.0, alpha * (functions.power_of_e(np.minimum(x, 0.0)) - 1.0), x)
+
+
+class ErfOp(ActivationOp):
+    """erf x"""
+
+    onnx = "Erf"
+    cases = _examples("erf")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.erf
+
+
+class ExpOp(ActivationOp):
+    """e^x"""
+
+    onnx = "Exp"
+    cases = _examples("exp", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.power_of_e
+
+
+class FloorOp(ActivationOp):
+    """The largest whole number that is not above x."""
+
+    onnx = "Floor"
+    cases = _examples("floor", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return np.floor
+
+
+class GeluOp(ActivationOp):
+    """x / 2 (1 + erf(x / sqrt 2)), or its approximation by tanh"""
+
+    onnx = "Gelu"
+    cases = ("test_gelu_default_1", "test_gelu_default_2", "test_gelu_tanh_1", "test_gelu_tanh_2")
+
+    def curve(self, node: ir.Node) -> Curve:
+        by_tanh = text(node, "approximate", "none") == "tanh"
+        return functions.gelu_by_tanh if by_tanh else functions.gelu
+
+
+class HardSigmoidOp(ActivationOp):
+    """min(max(alpha x + beta, 0), 1)"""
+
+    onnx = "HardSigmoid"
+    cases = _examples("hardsigmoid", "_example", "_default")
+
+    def curve(self, node: ir.Node) -> Curve:
+        alpha, beta = real(node, "alpha", 0.2), real(node, "beta", 0.5)
+        return lambda x: np.clip(alpha * x + beta, 0.0, 1.0)
 
 
 class HardSwishOp(ActivationOp):
     """x min(max(x + 3, 0), 6) / 6"""
 
     onnx = "HardSwish"
-    cases = ("test_hardswish",)
+    cases = _examples("hardswish")
 
-    def function(self, node: ir.Node) -> Function:
-        return Function("HardSwish", hard_swish)
+    def curve(self, node: ir.Node) -> Curve:
+        return lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
 
 
 class LeakyReluOp(ActivationOp):
     """x where x >= 0, alpha x elsewhere"""
 
     onnx = "LeakyRelu"
-    cases = ("test_leakyrelu", "test_leakyrelu_default", "test_leakyrelu_example")
+    cases = _examples("leakyrelu", "_default", "_example")
 
-    def function(self, node: ir.Node) -> Function:
+    def curve(self, node: ir.Node) -> Curve:
         alpha = real(node, "alpha", 0.01)
-        return Function("LeakyRelu", lambda x: np.where(x < 0.0, alpha * x, x))
+        return lambda x: np.where(x < 0.0, alpha * x, x)
+
+
+class MishOp(ActivationOp):
+    """x tanh(ln(1 + e^x))"""
+
+    onnx = "Mish"
+    cases = _examples("mish")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.mish
+
+
+class NegOp(ActivationOp):
+    """-x"""
+
+    onnx = "Neg"
+    cases = _examples("neg", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return np.negative
+
+
+class PowOp(ActivationOp):
+    """x^c with a constant exponent c; where c is not whole, a negative x counts as 0."""
+
+    onnx = "Pow"
+    limits = (Limit("its exponent must be one constant", lambda n: _exponent(n) is not None),)
+    soi = (1,)
+    cases = ("test_pow_bcast_scalar",)
+
+    def curve(self, node: ir.Node) -> Curve:
+        exponent = _exponent(node)
+        if exponent is None:
+            raise ValueError(f"the exponent of '{node.name}' is not constant")
+        return lambda x: functions.power(x, exponent)
+
+
+def _exponent(node: ir.Node) -> float | None:
+    constant = constant_input(node, 1)
+    return float(constant.reshape(-1)[0]) if constant is not None and constant.size == 1 else None
+
+
+class RoundOp(ActivationOp):
+    """The whole number nearest to x, the even one of two."""
+
+    onnx = "Round"
+    cases = _examples("round")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return np.rint
+
+
+class SigmoidOp(ActivationOp):
+    """1 / (1 + e^-x)"""
+
+    onnx = "Sigmoid"
+    cases = _examples("sigmoid", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.sigmoid
+
+
+class SinOp(ActivationOp):
+    """sin x"""
+
+    onnx = "Sin"
+    cases = _examples("sin", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.sin
+
+
+class SoftplusOp(ActivationOp):
+    """ln(1 + e^x)"""
+
+    onnx = "Softplus"
+    cases = _examples("softplus", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.softplus
+
+
+class SqrtOp(ActivationOp):
+    """The square root; of a negative x that rounding made, 0."""
+
+    onnx = "Sqrt"
+    cases = _examples("sqrt", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return lambda x: np.sqrt(np.maximum(x, 0.0))
+
+
+class SwishOp(ActivationOp):
+    """x / (1 + e^(-alpha x))"""
+
+    onnx = "Swish"
+    cases = _examples("swish")
+
+    def curve(self, node: ir.Node) -> Curve:
+        alpha = real(node, "alpha", 1.0)
+        return lambda x: x * functions.sigmoid(alpha * x)
+
+
+class TanhOp(ActivationOp):
+    """tanh x"""
+
+    onnx = "Tanh"
+    cases = _examples("tanh", "_example")
+
+    def curve(self, node: ir.Node) -> Curve:
+        return functions.tanh

@@ -8,11 +8,13 @@ from axbuild.toolchain.graph import (
     Shape,
     constant_input,
     input_of,
+    integer,
     integers,
     is_activation,
     is_used,
     needed_input,
     shape_of,
+    text,
 )
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import FP32, ElementType, type_of
@@ -135,6 +137,29 @@ class TransposeOp(MovingOp):
         return _permutation(node).index(axis)
 
 
+class Blocks(Op):
+    """A channel's pixels and channels trade places: an axis in two, another order, axes joined."""
+
+    moves = True
+
+    def parts(self, node: ir.Node) -> tuple[Shape, tuple[int, ...]]:
+        """(the shape with blocks on axes of their own, the order that they take)."""
+        raise NotImplementedError
+
+    def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        return (needed_input(node, 0),)
+
+    def lower(self, q: SettledNode) -> list[Step]:
+        x, y, elements = shape_of(q.input(0)), shape_of(q.node.outputs[0]), type_of(q.target)
+        apart, order = self.parts(q.node)
+        kinds: list[tuple[str, Kind]] = [
+            ("apart", Reshape(elements, static_shape(x, apart))),
+            ("ordered", Transpose(elements, order)),
+            ("", Reshape(elements, static_shape(x, y))),
+        ]
+        return q.chain(kinds, q.input(0))
+
+
 def _permutation(node: ir.Node) -> tuple[int, ...]:
     rank = len(shape_of(needed_input(node, 0)))
     return tuple(axis % rank for axis in integers(node, "perm", tuple(reversed(range(rank)))))
@@ -167,3 +192,30 @@ class DropoutOp(Inert):
         "test_dropout_default_old",
         "test_dropout_random_old",
     )
+
+
+class DepthToSpaceOp(Blocks):
+    """Channels become b x b pixels, in the order DCR or CRD."""
+
+    onnx = "DepthToSpace"
+    cases = ("test_depthtospace_crd_mode_example", "test_depthtospace_example")
+
+    def parts(self, node: ir.Node) -> tuple[Shape, tuple[int, ...]]:
+        n, c, h, w = shape_of(needed_input(node, 0))
+        b = integer(node, "blocksize", 1)
+        if text(node, "mode", "DCR") == "CRD":
+            return (n, c // b**2, b, b, h, w), (0, 1, 4, 2, 5, 3)
+        return (n, b, b, c // b**2, h, w), (0, 3, 4, 1, 5, 2)
+
+
+class SpaceToDepthOp(Blocks):
+    """b x b pixels become channels, in the order DCR or CRD."""
+
+    onnx = "SpaceToDepth"
+    cases = ("test_spacetodepth", "test_spacetodepth_example")
+
+    def parts(self, node: ir.Node) -> tuple[Shape, tuple[int, ...]]:
+        n, c, h, w = shape_of(needed_input(node, 0))
+        b = integer(node, "blocksize", 1)
+        apart = (n, c, h // b, b, w // b, b)
+        return apart, (0, 1, 3, 5, 2, 4) if text(node, "mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import onnx_ir as ir
 
@@ -74,31 +75,69 @@ def _leaves_a_tensor(node: ir.Node) -> bool:
     return bool(reduced_axes(node)) and bool(shape_of(node.outputs[0]))
 
 
-class ReduceMeanOp(Mean):
+class Reduced(Op):
+    """Over the axes of ONNX's Reduce operators."""
+
+    soi = (1,)
+    limits = AXES
+
+    def axes(self, node: ir.Node) -> tuple[int, ...]:
+        return reduced_axes(node)
+
+
+class ReduceMeanOp(Reduced, Mean):
     """The mean over any axes."""
 
     onnx = "ReduceMean"
-    soi = (1,)
-    limits = AXES
     cases = ("test_reduce_mean_default_axes_keepdims_example", "test_reduce_mean_keepdims_example")
 
-    def axes(self, node: ir.Node) -> tuple[int, ...]:
-        return reduced_axes(node)
+
+class ReduceSumOp(Reduced, Reduction):
+    """The sum over any axes."""
+
+    onnx = "ReduceSum"
+    cases = ("test_reduce_sum_do_not_keepdims_random", "test_reduce_sum_negative_axes_keepdims_random")
+
+    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
+        return Reduce.of("sum", q.x(), q.y, axes, q.lo, q.hi)
 
 
-class ReduceMaxOp(Reduction):
-    """The largest over any axes, one of the codes that are read."""
+class ReducedExtreme(Reduction):
+    """One of the codes that are read."""
 
-    onnx = "ReduceMax"
-    soi = (1,)
-    limits = AXES
-    cases = ("test_reduce_max_default_axes_keepdim_example", "test_reduce_max_keepdims_example")
-
-    def axes(self, node: ir.Node) -> tuple[int, ...]:
-        return reduced_axes(node)
+    choice: ClassVar[str]
+    """as kinds name it"""
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
     def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        return Reduce.of("max", q.x(), q.y, axes, q.lo, q.hi)
+        return Reduce.of(self.choice, q.x(), q.y, axes, q.lo, q.hi)
+
+
+class ReduceMaxOp(Reduced, ReducedExtreme):
+    """The largest over any axes, one of the codes that are read."""
+
+    onnx = "ReduceMax"
+    choice = "max"
+    cases = ("test_reduce_max_default_axes_keepdim_example", "test_reduce_max_keepdims_example")
+
+
+class ReduceMinOp(Reduced, ReducedExtreme):
+    """The smallest over any axes, one of the codes that are read."""
+
+    onnx = "ReduceMin"
+    choice = "min"
+    cases = ("test_reduce_min_default_axes_keepdims_example", "test_reduce_min_keepdims_example")
+
+
+class GlobalMaxPoolOp(ReducedExtreme):
+    """The largest over height and width; the dimensions stay."""
+
+    onnx = "GlobalMaxPool"
+    choice = "max"
+    limits = (TWO_DIMENSIONAL,)
+    cases = ("test_globalmaxpool", "test_globalmaxpool_precomputed")
+
+    def axes(self, node: ir.Node) -> tuple[int, ...]:
+        return (2, 3)
