@@ -232,7 +232,7 @@ def test_a_constant_a_channel_is_added_with_32_bits(shape, swapped):
 
 
 FLOAT = {
-    "a constant of many values": lambda n: n.add("Add", ["x", n.weight("c", 1, 4, 8, 8)], "y"),
+    "a quotient of many constants": lambda n: n.add("Div", [n.weight("c", 1, 4, 8, 8), "x"], "y"),
     "weights computed": lambda n: n.add("Conv", ["x", n.add("Relu", [n.input("w", 3, 4, 1, 1)], "r")], "y"),
     "an unknown op": lambda n: n.add("Selu", ["x"], "y"),
     "reflection on a constant axis": lambda n: n.add("Pad", ["x", n.constant("p", [0, 0, -1, 0, 0, 0, 0, 0])], "y"),

@@ -1,6 +1,20 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import binary, border, gather, island, mac, mover, norm, pool, reduce, select, softmax, table
+from witness import (
+    binary,
+    border,
+    gather,
+    island,
+    mac,
+    mover,
+    norm,
+    pool,
+    reduce,
+    select,
+    softmax,
+    table,
+    with_constant,
+)
 
-NOUNS = (binary, border, gather, island, mac, mover, norm, pool, reduce, select, softmax, table)
+NOUNS = (binary, border, gather, island, mac, mover, norm, pool, reduce, select, softmax, table, with_constant)
 CASES = [case for noun in NOUNS for case in noun.CASES]

@@ -29,6 +29,7 @@ from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
+from axbuild.toolchain.kinds.with_constant import WithConstant
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -58,6 +59,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Softmax,
     Table,
     Transpose,
+    WithConstant,
 )
 KINDS: dict[str, type[Kind]] = {op_type: kind for kind in CLASSES for op_type in kind.spellings}
 """op_type of a node in the domain `axbuild` -> kind"""

@@ -47,7 +47,7 @@ class Table(Elementwise):
 
         Where the function has no value (NaN), it is the code of 0.0.
         """
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             values = real((every_code(x.type) - x.zero).astype(np.float64) * np.float64(x.scale))
             codes = np.floor(values / np.float64(y.scale) + 0.5) + y.zero
             codes[np.isnan(codes)] = y.zero

@@ -1,19 +1,33 @@
-"""Two activations, element by element, with ONNX's broadcasting."""
+"""Two tensors, element by element, with ONNX's broadcasting; one of them may be a constant."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import activations_of, input_of
+from axbuild.toolchain.graph import Array, activations_of, constant_input, input_of, is_activation
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
+from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.kinds.island import FloatBinary
 from axbuild.toolchain.kinds.select import Select
-from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
+from axbuild.toolchain.kinds.table import Table
+from axbuild.toolchain.kinds.with_constant import WithConstant
+from axbuild.toolchain.ops.base import Follow, Limit, Op, SettledNode, Step
 
 BOTH_COMPUTED = Limit("its operands must both be computed", lambda n: len(activations_of(n)) == 2)
+ONE_COMPUTED = Limit("one of its operands must be computed", lambda n: bool(activations_of(n)))
+
+
+def constant_operand(node: ir.Node) -> Array | None:
+    """float32: the operand that is not computed, if there is one."""
+    return constant_input(node, 0) if is_activation(input_of(node, 1)) else constant_input(node, 1)
+
+
+def _constant_first(node: ir.Node) -> bool:
+    return not is_activation(input_of(node, 0))
 
 
 class Arithmetic(Op):
@@ -22,37 +36,84 @@ class Arithmetic(Op):
     operation: ClassVar[str]
     """as kinds name it"""
     clamps = True
-    limits = (BOTH_COMPUTED,)
+    limits: ClassVar[tuple[Limit, ...]] = (ONE_COMPUTED,)
 
     def lower(self, q: SettledNode) -> list[Step]:
+        constant = constant_operand(q.node)
+        if constant is not None:
+            (x,) = q.fused.inputs
+            return q.single(self.with_constant(q, q.x(q.node.inputs.index(x)), constant), x)
         return q.single(Binary.of(self.operation, q.x(0), q.x(1), q.y, q.lo, q.hi))
 
-    def island(self, node: ir.Node) -> Kind:
-        return FloatBinary(self.operation)
+    def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
+        """The operation of the activation and the constant, in the order of the node."""
+        raise NotImplementedError
+
+    def island(self, node: ir.Node) -> Kind | None:
+        return FloatBinary(self.operation) if constant_operand(node) is None else None
+
+
+class AddOp(Arithmetic):
+    """a + b; a constant becomes the bias of a layer right before."""
+
+    onnx = "Add"
+    operation = "add"
+    bias_inputs = (0, 1)
+    cases = ("test_add", "test_add_bcast")
+
+    def follows(self, node: ir.Node) -> Follow | None:
+        addend = constant_operand(node)
+        return None if addend is None else Follow(addend=addend)
+
+    def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
+        return WithConstant.added(constant, 1, x, q.y, q.lo, q.hi)
 
 
 class SubOp(Arithmetic):
-    """a - b of two activations."""
+    """a - b"""
 
     onnx = "Sub"
     operation = "sub"
     cases = ("test_sub", "test_sub_bcast", "test_sub_example")
 
+    def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
+        if _constant_first(q.node):
+            return WithConstant.added(constant, -1, x, q.y, q.lo, q.hi)
+        return WithConstant.added(-constant, 1, x, q.y, q.lo, q.hi)
+
 
 class MulOp(Arithmetic):
-    """a b of two activations."""
+    """a b"""
 
     onnx = "Mul"
     operation = "mul"
     cases = ("test_mul", "test_mul_bcast", "test_mul_example")
 
+    def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
+        return WithConstant.times(constant, x, q.y, q.lo, q.hi)
+
+
+def _divides(node: ir.Node) -> bool:
+    constant = constant_operand(node)
+    return constant is None or (constant.size == 1 if _constant_first(node) else bool(np.all(constant)))
+
 
 class DivOp(Arithmetic):
-    """a / b of two activations; by a code of zero it saturates by the sign of a."""
+    """a / b; by a code of zero it saturates by the sign of a."""
 
     onnx = "Div"
     operation = "div"
+    limits = (
+        ONE_COMPUTED,
+        Limit("a constant divisor must not hold 0, and a constant dividend must be one value", _divides),
+    )
     cases = ("test_div_example",)
+
+    def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
+        if not _constant_first(q.node):
+            return WithConstant.times(1.0 / constant.astype(np.float64), x, q.y, q.lo, q.hi)
+        dividend = float(constant.reshape(-1)[0])
+        return Table.of("Div", lambda reals: dividend / reals, x, q.y)
 
 
 class Extreme(Op):

@@ -15,6 +15,7 @@ from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
+from axbuild.toolchain.kinds.with_constant import WithConstant
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
@@ -28,6 +29,7 @@ from axbuild.toolchain.npu.lower.reduce import REDUCE
 from axbuild.toolchain.npu.lower.select import SELECT
 from axbuild.toolchain.npu.lower.softmax import SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
+from axbuild.toolchain.npu.lower.with_constant import WITH_CONSTANT
 
 LOWERINGS: dict[type[Kind], Lowering] = {
     AveragePool: AVERAGE_POOL,
@@ -54,6 +56,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Softmax: SOFTMAX,
     Table: TABLE,
     Transpose: TRANSPOSE,
+    WithConstant: WITH_CONSTANT,
 }
 
 
