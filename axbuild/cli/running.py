@@ -92,6 +92,7 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
         tests_only=command == "test",
         watch=found is not None,
         part=part_of(found) if found else None,
+        workspace=found.edits.workspace if found and found.edits else None,
     )
     summary = Summary(whole=options.verbose)
     with ExitStack() as stack, _terminated_as_interrupt():

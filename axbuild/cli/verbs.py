@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from axbuild.engine.noop.snapshot import root_of
 from axbuild.errors import AxError
-from axbuild.workspace.rulepack import LoadedVerb, load_rules
+from axbuild.workspace.rulepack import LoadedVerb, load_verbs
 from axbuild.workspace.verb import BUILT_IN, Argument
-from axbuild.workspace.workspace import NoWorkspace, Workspace
 
 _TYPES: dict[str, click.ParamType[Any, Any]] = {
     "text": click.STRING,
@@ -24,10 +24,8 @@ _TYPES: dict[str, click.ParamType[Any, Any]] = {
 @cache
 def declared() -> dict[str, LoadedVerb]:
     """The verbs of rule files: of the workspace around the current folder, elsewhere of the standard rules."""
-    try:
-        return Workspace.find(Path.cwd()).rules.verbs
-    except NoWorkspace:
-        return load_rules(None).verbs
+    root = root_of(str(Path.cwd()))
+    return load_verbs(Path(root) / "rules" if root else None)
 
 
 def listed() -> tuple[dict[str, str], AxError | None]:
@@ -36,7 +34,7 @@ def listed() -> tuple[dict[str, str], AxError | None]:
     try:
         found, error = declared(), None
     except AxError as broken:
-        found, error = load_rules(None).verbs, broken
+        found, error = load_verbs(None), broken
     return own | {name: loaded.verb.about for name, loaded in sorted(found.items())}, error
 
 

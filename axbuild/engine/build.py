@@ -87,6 +87,8 @@ class Request:
     """Gather what a snapshot of the build needs."""
     part: PartialBuild | None = None
     """Build only this much of it; of the rest a snapshot says that it is valid."""
+    workspace: Workspace | None = None
+    """The one around `start`, with these overrides and configurations, where it was read already."""
     cache_dir: Path | None = None
     """Another store than the workspace's, and no outputs handed over: for building the same thing twice."""
 
@@ -108,8 +110,7 @@ class Report:
 
 def build(request: Request, *listeners: Listener) -> Report:
     """Run a request; every listener hears every event. Raises AxError only before `build_started`."""
-    edits = request.part.edits if request.part else None
-    workspace = edits.workspace if edits else Workspace.find(request.start, request.overrides, request.config)
+    workspace = request.workspace or Workspace.find(request.start, request.overrides, request.config)
     return _Build(request, workspace, listeners).run()
 
 

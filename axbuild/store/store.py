@@ -16,7 +16,6 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,6 +27,7 @@ from axbuild.store.faults import CacheNotWritable, InTheWay, Report, told_as_sto
 from axbuild.store.locks import FileLock
 from axbuild.store.plain import clear_the_way, read_plain
 from axbuild.store.results import Results
+from axbuild.store.scratch import Scratches, remove_tree
 
 ROOT = "root"
 
@@ -62,7 +62,6 @@ class Store:
             raise ReadsFromItself(beyond)
         self.reports: list[tuple[str, str]] = []
         said = report or (lambda code, sentence: self.reports.append((code, sentence)))
-        self._names = count()
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         if os.path.lexists(self.directory) and not self.directory.is_dir():
             raise InTheWay(self.directory, "it is no folder")
@@ -74,6 +73,7 @@ class Store:
             self._temporary = self.directory / "tmp" / name
             self._temporary.mkdir()
             self._sweep()
+        self.scratches = Scratches(self._temporary)
         self.blobs = Blobs(self.directory / "cas", self._temporary, said, beyond and beyond / "cas")
         self.results = Results(self.directory / "results", said, beyond and beyond / "results")
 
@@ -112,16 +112,13 @@ class Store:
         return began
 
     def scratch(self, name: str = "scratch") -> Path:
-        """A new empty folder on the store's file system; what is left in it goes when the store closes."""
-        folder = self._temporary / f"{name}-{next(self._names)}"
-        with told_as_store_errors(folder):
-            folder.mkdir()
-        return folder
+        """A folder for an action on the store's file system; what is left in it goes when the store closes."""
+        return self.scratches.new(name)
 
     def close(self) -> None:
         self.results.close()
         if self._lease.held:
-            _remove_tree(self._temporary)
+            remove_tree(self._temporary)
             self._lease.release()
 
     def _sweep(self) -> None:
@@ -129,7 +126,7 @@ class Store:
         for folder in (self.directory / "tmp").iterdir():
             lease = FileLock(self.directory / "leases" / folder.name)
             if lease.acquire(block=False):
-                _remove_tree(folder)
+                remove_tree(folder)
                 lease.release()
         for path in (*(self.directory / "leases").iterdir(), *(self.directory / "locks").iterdir()):
             lock = FileLock(path)
@@ -165,12 +162,3 @@ def _content(file: Path) -> bytes:
         return read_plain(file)
     except FileNotFoundError:
         return b""
-
-
-def _remove_tree(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        import shutil  # 5 ms, and mostly there is nothing in it
-
-        shutil.rmtree(folder, ignore_errors=True)

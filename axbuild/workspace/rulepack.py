@@ -89,6 +89,16 @@ def rule_files(folder: Path) -> list[Path]:
 
 def load_rules(own: Path | None) -> RulePack:
     """The standard rules and those of a workspace's folder `own`; a name may be declared once."""
+    return _load(own, b"")
+
+
+def load_verbs(own: Path | None) -> dict[str, LoadedVerb]:
+    """The verbs alone: of the standard rule files, those that do not name the class are not imported."""
+    return _load(own, b"Verb(").verbs
+
+
+def _load(own: Path | None, word: bytes) -> RulePack:
+    """word: what a standard rule file must hold to be imported."""
     pack, digest = RulePack(), hashlib.sha256()
     for path in (standard_folder(), own):
         if path is None:
@@ -104,7 +114,8 @@ def load_rules(own: Path | None) -> RulePack:
         folder = _RuleFolder(path, texts)
         digest.update(folder.digest)
         for file in found:
-            _collect(file, folder, pack)
+            if path == own or word in texts[file]:
+                _collect(file, folder, pack)
         for tables in folder.tables():
             digest.update(tables.digest)
             pack.seen.update(tables.seen)

@@ -16,11 +16,12 @@ from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
 from axbuild.engine.run.nodes import Inputs, Lock, Lookup, Ran
 from axbuild.engine.workers.local import StageKilled, StageOutcome, StageRun, StageTimedOut, Workers
-from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, discard, prepare
+from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, prepare
 from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
 from axbuild.store.result import ActionResult
+from axbuild.store.scratch import remove_tree
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, WorkspaceState
 from axbuild.workspace.artifact import ActionId
@@ -200,7 +201,7 @@ class LocalWorld:
         try:
             paths = prepare(scratch, given, self.store.blobs, self.stat)
         except BaseException as error:
-            discard(scratch)
+            remove_tree(scratch)
             if isinstance(error, AxError) and not isinstance(error, BlobLost):
                 raise ActionFailed(action, error, 0) from error
             raise
@@ -237,8 +238,15 @@ class LocalWorld:
             failed = ActionFailed(started.action, error, memory)
             return Ran(id_, outcome.seconds, error=failed, peak_memory_bytes=memory)
         finally:
-            discard(started.scratch)
+            self._tidy(started.scratch, outcome)
         return Ran(id_, outcome.seconds, result, peak_memory_bytes=memory)
+
+    def _tidy(self, scratch: Path, outcome: StageOutcome) -> None:
+        """Where a stage went wrong, its folder serves no other: nobody knows what it left running there."""
+        if outcome.ok:
+            self.store.scratches.give_back(scratch)
+        else:
+            remove_tree(scratch)
 
     def _store(self, started: _Started, outcome: StageOutcome) -> ActionResult:
         outputs = collect(started.scratch, started.action.stage, self.store.blobs)

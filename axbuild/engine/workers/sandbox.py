@@ -60,8 +60,8 @@ def prepare(
     """Lay the inputs out below `scratch`, each a copy of its own; raises InputChanged, BlobLost and DiskFull."""
     folder = scratch / "in"
     with told_as_store_errors(scratch):
-        folder.mkdir()
-        (scratch / "out").mkdir()
+        folder.mkdir(exist_ok=True)
+        (scratch / "out").mkdir(exist_ok=True)
         return {role: _lay_role(folder / role, value, blobs, stat) for role, value in inputs.items()}
 
 
@@ -72,13 +72,6 @@ def collect(scratch: Path, stage: Stage, blobs: Blobs) -> dict[str, str | dict[s
         name: _take_tree(out / name, blobs) if name.endswith("/") else blobs.add_file(out / name)
         for name in stage.writes
     }
-
-
-def discard(scratch: Path) -> None:
-    """Remove a scratch folder with whatever a stage left in it."""
-    import shutil  # 5 ms, which a build that runs nothing need not pay
-
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _lay_role(target: Path, value: Input | Sequence[Input], blobs: Blobs, stat: StatCache) -> Path | list[Path]:

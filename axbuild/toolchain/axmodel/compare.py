@@ -41,7 +41,7 @@ class Findings:
 
 
 def compare(simulated: Path, reference: Path, out: Path, *, params: CompareParams) -> None:
-    """Both: trees outputs/<sample>/<tensor>.npy of the same samples. Writes verdict.json."""
+    """Both: trees outputs/<sample>.npz of the same samples. Writes verdict.json."""
     findings = Findings()
     names, expected = outputs.samples(simulated), outputs.samples(reference)
     if names != expected or not names:

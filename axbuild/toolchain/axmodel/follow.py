@@ -26,7 +26,7 @@ RunPart = Callable[[Sequence[Array]], list[Array]]
 
 
 def follow(partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
-    """Writes boundaries/<sample>/<tensor>.npy of every tensor that a subgraph makes, and outputs/... of those that one
+    """Writes boundaries/<sample>.npz of every tensor that a subgraph makes, and outputs/... of those that one
     makes which is checked."""
     planned = Partition.read(partition)
     placed = read_model(partition / PLACED)

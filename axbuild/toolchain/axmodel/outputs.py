@@ -1,43 +1,44 @@
-"""The tree `outputs/<sample>/<tensor>.npy` that simulation and reference write and comparison reads."""
+"""The tree `outputs/<sample>.npz` that simulation and reference write and comparison reads.
+
+One file a sample: to make and remove a folder costs most file systems more than what a sample's outputs hold.
+"""
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, unquote
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
 from axbuild.toolchain.graph import Array
 
-LONGEST = 200
-"""bytes of a file's name that are an encoded tensor name; file systems take 255 in all"""
-MARK = "~"
-"""begins the files of a tensor whose name is too long; encoded names never hold it at their beginning"""
+SUFFIX = ".npz"
+_MEMBER = ".npy"
 
 
 def save(folder: Path, sample: str, tensors: dict[str, Array]) -> None:
-    """Write one sample's outputs; what a tensor's name has beyond a file name's characters is percent-encoded, and one
-    that is too long then stands in a text file beside its array, both under its digest."""
-    (folder / sample).mkdir(parents=True)
-    for name, array in tensors.items():
-        stem = quote(name, safe="").replace(MARK, "%7E")
-        if len(stem) > LONGEST:
-            stem = MARK + sha256(name.encode()).hexdigest()
-            (folder / sample / f"{stem}.txt").write_text(name, encoding="utf-8")
-        np.save(folder / sample / f"{stem}.npy", array, allow_pickle=False)
+    """Write one sample's outputs, as numpy's `savez` would but under any tensor name: percent-encoded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ZipFile(folder / f"{sample}{SUFFIX}", "w") as archive:
+        for name, array in tensors.items():
+            # A ZipInfo made so has no time of its own: same outputs, same bytes.
+            with archive.open(ZipInfo(quote(name, safe="") + _MEMBER), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def load(folder: Path, sample: str) -> dict[str, Array]:
-    """Tensor name -> array, sorted by name of the file."""
-    files = sorted((folder / sample).glob("*.npy"))
-    return {_name_of(file): np.load(file, allow_pickle=False) for file in files}
+    """Tensor name -> array, sorted by encoded name."""
+    with ZipFile(folder / f"{sample}{SUFFIX}") as archive:
+        return {unquote(name.removesuffix(_MEMBER)): _read(archive, name) for name in sorted(archive.namelist())}
 
 
-def _name_of(file: Path) -> str:
-    return file.with_suffix(".txt").read_text(encoding="utf-8") if file.stem.startswith(MARK) else unquote(file.stem)
+def _read(archive: ZipFile, name: str) -> Array:
+    with archive.open(name) as file:
+        array: Array = np.lib.format.read_array(file, allow_pickle=False)
+        return array
 
 
 def samples(folder: Path) -> list[str]:
     """Names of the samples, sorted."""
-    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+    return sorted(path.name.removesuffix(SUFFIX) for path in folder.iterdir())

@@ -37,7 +37,7 @@ class ReferenceParams:
 
 
 def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
-    """`model`: quant_axmodel.onnx. Writes outputs/<sample>/<tensor>.npy."""
+    """`model`: quant_axmodel.onnx. Writes outputs/<sample>.npz."""
     session = open_session(model.read_bytes())
     folder = out / "outputs"
     folder.mkdir()

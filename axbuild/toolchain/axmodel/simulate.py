@@ -20,7 +20,7 @@ class SimulateParams:
 
 
 def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
-    """`samples`: `samples/` trees, paired by file name. Writes outputs/<sample>/<tensor>.npy.
+    """`samples`: `samples/` trees, paired by file name. Writes outputs/<sample>.npz.
 
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """

@@ -27,7 +27,7 @@ class SimulatePartsParams:
 def simulate_parts(
     axmodel: Path, boundaries: Path, samples: list[Path], out: Path, *, params: SimulatePartsParams
 ) -> None:
-    """boundaries: those of `follow`; `samples` as in `simulate`. Writes outputs/<sample>/<tensor>.npy.
+    """boundaries: those of `follow`; `samples` as in `simulate`. Writes outputs/<sample>.npz.
 
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """

@@ -24,7 +24,7 @@ class ExactSum:
     parts: dict[int, Array] = field(default_factory=dict)
 
     def add(self, values: Array) -> None:
-        """Add float32 [c], all finite."""
+        """Add float32 [c], or each row of [n, c], all finite."""
         fraction, exponent = np.frexp(values)
         digits = (fraction * np.float32(1 << 24)).astype(np.int64)
         low = exponent.astype(np.int64) - 24
@@ -32,13 +32,11 @@ class ExactSum:
         digits <<= low - part
         for place in np.unique(part):
             own = np.where(part == place, digits, 0)
-            self._add(int(place), own)
+            if place in self.parts or own.any():
+                self._add(int(place), own.reshape(-1, own.shape[-1]).sum(axis=0))
 
     def _add(self, place: int, counts: Array) -> None:
-        if place in self.parts:
-            self.parts[place] = self.parts[place] + counts
-        elif counts.any():
-            self.parts[place] = counts
+        self.parts[place] = self.parts[place] + counts if place in self.parts else counts
 
     def merged(self, other: ExactSum) -> ExactSum:
         """Both together: exact, and the same in any order."""

@@ -34,9 +34,11 @@ class Histogram:
         """The finest histogram of float32 values (one at least, all finite) that has at most 2,048 bins."""
         low, high = float(values.min()), float(values.max())
         exponent = _finest(low, high)
-        bins = np.floor(np.ldexp(values.astype(np.float64), -exponent)).astype(np.int64)
         first = math.floor(math.ldexp(low, -exponent))
-        return Histogram(exponent, first, np.bincount(bins - first).astype(np.int64))
+        scaled = np.multiply(values, 2.0**-exponent, dtype=np.float64)
+        bins = np.floor(scaled, out=scaled).astype(np.int64)
+        bins -= first
+        return Histogram(exponent, first, np.bincount(bins).astype(np.int64))
 
     def coarser(self, exponent: int) -> Histogram:
         """The same counts in bins 2^exponent wide; exponent must not be below the present one."""

@@ -1,12 +1,16 @@
 """Stage: run the float model over samples and keep what quantisation wants to know of each tensor.
 
 One float pass through onnxruntime at its basic optimisation level, on one thread, one sample at a time. The tensors
-that decide a scale are outputs bound to buffers of ours, so nothing is allocated or copied a sample.
+that decide a scale are outputs bound to buffers of ours, so nothing is allocated or copied a sample. There are two sets
+of them: while one sample is looked at, a second thread computes the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +44,8 @@ def observe(model: Path, watch: Path, samples: list[Path], out: Path, *, params:
     rows = read_watched(watch)
     observer = Observer({row.name: TensorObserver(row.axis) for row in rows})
     float_pass = FloatPass(model, tuple(observer.tensors))
-    for name, feeds in _feeds(float_pass.inputs, samples, params.inputs):
-        float_pass.run(feeds)
-        observer.see(name, {**feeds, **float_pass.buffers})
+    for name, values in _one_ahead(float_pass, _feeds(float_pass.inputs, samples, params.inputs)):
+        observer.see(name, values)
     observer.statistics().write(out / "statistics.msgpack")
 
 
@@ -64,6 +67,19 @@ def _feeds(
         yield name, feeds
 
 
+def _one_ahead(float_pass: FloatPass, samples: Iterable[tuple[str, Feeds]]) -> Iterator[tuple[str, dict[str, Array]]]:
+    """(sample name, tensor name -> array) of every sample in its order, the next one being computed meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        name, running = "", None
+        for following, feeds in samples:
+            begun = thread.submit(float_pass.run, feeds)
+            if running is not None:
+                yield name, running.result()
+            name, running = following, begun
+        if running is not None:
+            yield name, running.result()
+
+
 @dataclass(frozen=True)
 class FloatInput:
     """An input of the float model."""
@@ -73,7 +89,7 @@ class FloatInput:
 
 
 class FloatPass:
-    """A session of the float model that also writes inner tensors, each into its own buffer in `buffers`."""
+    """A session of the float model that also writes inner tensors, into two sets of buffers in turn."""
 
     def __init__(self, model: Path, tensors: tuple[str, ...]) -> None:
         file = model_file(model)
@@ -81,22 +97,38 @@ class FloatPass:
         self.inputs = {value.name: _port(value) for value in proto.graph.input}
         shapes = _expose(proto, tensors)
         self.session = ort.open_session(proto.SerializeToString(), data=file.parent)
-        self.binding = self.session.io_binding()
-        self.buffers: dict[str, Array] = {}
         self.unmeasured = [value.name for value in proto.graph.output if value.name not in shapes]
-        for name, shape in shapes.items():
-            buffer = self.buffers[name] = np.empty(shape, np.float32)
-            self.binding.bind_output(name, "cpu", 0, np.float32, shape, buffer.ctypes.data)
+        self.turns = itertools.cycle([self._bound(shapes), self._bound(shapes)])
 
-    def run(self, feeds: Feeds) -> None:
-        """Fill the buffers from one sample."""
+    def _bound(self, shapes: dict[str, Shape]) -> tuple[Any, dict[str, Array]]:
+        """A binding of the outputs and their buffers."""
+        binding = self.session.io_binding()
+        buffers = _buffers(shapes)
+        for name, buffer in buffers.items():
+            binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+        return binding, buffers
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """One sample's inputs and tensors; they hold until the run after the next."""
+        binding, buffers = next(self.turns)
         kept = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
         for name, array in kept.items():
-            self.binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+            binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for name in self.unmeasured:
             # Into onnxruntime's own memory, anew each time: what it gave for one sample may not fit the next.
-            self.binding.bind_output(name, "cpu")
-        self.session.run_with_iobinding(self.binding)
+            binding.bind_output(name, "cpu")
+        self.session.run_with_iobinding(binding)
+        return kept | buffers
+
+
+def _buffers(shapes: dict[str, Shape]) -> dict[str, Array]:
+    """Room for float32 tensors, cut from one block: numpy asks for huge pages where a block is large."""
+    starts = [0, *itertools.accumulate(math.prod(shape) for shape in shapes.values())]
+    block = np.empty(starts[-1], np.float32)
+    return {
+        name: block[start:end].reshape(shape)
+        for (name, shape), (start, end) in zip(shapes.items(), itertools.pairwise(starts), strict=True)
+    }
 
 
 def _port(value: onnx.ValueInfoProto) -> FloatInput:

@@ -33,31 +33,29 @@ class TensorObserver:
     low: Array | None = None
     high: Array | None = None
     means: ExactSum = field(default_factory=ExactSum)
-    pending: list[Array] = field(default_factory=list)
     histogram: Histogram | None = None
+    pending: list[tuple[Array, Array]] = field(default_factory=list)
 
-    def see(self, tensor: Array) -> None:
-        """Take in one sample's value, float32 of the model's shape; not finite values stop it before the sums."""
+    def see(self, tensor: Array) -> bool:
+        """Take in one sample's value, float32 of the model's shape; one that is not finite is refused with False."""
         low, high, mean = by_channel(tensor, self.axis)
+        if not np.isfinite(mean).all():
+            return False
         self.low = low if self.low is None else np.minimum(self.low, low)
         self.high = high if self.high is None else np.maximum(self.high, high)
-        if not self.finite():
-            return
-        self.means.add(mean)
-        self.pending.append(tensor.reshape(-1)[:: stride_of(tensor.shape)].copy())
+        self.pending.append((mean, tensor.reshape(-1)[:: stride_of(tensor.shape)].copy()))
         if len(self.pending) == PENDING:
             self.count()
+        return True
 
     def count(self) -> None:
-        """Bring the histogram up to date."""
+        """Bring means and histogram up to date."""
         if self.pending:
-            new = Histogram.of(np.concatenate(self.pending))
+            means, values = zip(*self.pending, strict=True)
+            self.means.add(np.stack(means).astype(np.float32))
+            new = Histogram.of(np.concatenate(values))
             self.histogram = new if self.histogram is None else self.histogram.merged(new)
             self.pending.clear()
-
-    def finite(self) -> bool:
-        ends = (self.low, self.high)
-        return all(end is not None and bool(np.isfinite(end).all()) for end in ends)
 
     def statistics(self) -> TensorStatistics:
         """Of everything seen so far; there must have been a sample."""
@@ -77,27 +75,29 @@ def stride_of(shape: tuple[int, ...]) -> int:
 
 
 def by_channel(tensor: Array, axis: int) -> tuple[Array, Array, Array]:
-    """float32 minimum, maximum and mean [c] along `axis`; a scalar has one channel."""
-    if tensor.ndim == 0:
-        flat = tensor.reshape(1)
-        return flat, flat, flat
-    before, channels = math.prod(tensor.shape[:axis]), tensor.shape[axis]
-    if before == 1:
-        rows = tensor.reshape(channels, -1)
-        return rows.min(axis=1), rows.max(axis=1), _means(rows, (1,))
+    """float32 minimum and maximum and float64 mean [c] along `axis`; a scalar has one channel.
+
+    A mean is finite just where all its values are.
+    """
+    before, channels = math.prod(tensor.shape[:axis]), tensor.shape[axis] if tensor.ndim else 1
     parts = tensor.reshape(before, channels, -1)
-    return parts.min(axis=(0, 2)), parts.max(axis=(0, 2)), _means(parts, (0, 2))
-
-
-def _means(parts: Array, axes: tuple[int, ...]) -> Array:
-    """float32 means, summed in float32, which is twice as fast, while that does not overflow."""
-    count = math.prod(parts.shape[axis] for axis in axes)
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = parts.sum(axis=axes)
+        # In float32, which is twice as fast, while that does not overflow.
+        sums = parts.sum(axis=(0, 2), dtype=np.float32)
         if not np.isfinite(sums).all():
-            sums = parts.sum(axis=axes, dtype=np.float64)
-        means: Array = (sums.astype(np.float64) / count).astype(np.float32)
-    return means
+            sums = parts.sum(axis=(0, 2), dtype=np.float64)
+        low, high = (_extremes(end, parts) for end in (np.minimum, np.maximum))
+    return low, high, sums / np.float64(before * parts.shape[2])
+
+
+def _extremes(end: np.ufunc, parts: Array) -> Array:
+    """[c] of [n, c, m]: `reduceat` takes half the time of `reduce` where rows are short, as behind many strides."""
+    before, channels, size = parts.shape
+    if before > 1:
+        found: Array = end.reduce(parts, axis=(0, 2))
+    else:
+        found = end.reduceat(parts.reshape(-1), np.arange(0, channels * size, size))
+    return found
 
 
 @dataclass
@@ -110,8 +110,7 @@ class Observer:
     def see(self, sample: str, values: dict[str, Array]) -> None:
         """Take in one sample; raises SampleNotFiniteError naming the tensor and the sample."""
         for name, tensor in self.tensors.items():
-            tensor.see(values[name])
-            if not tensor.finite():
+            if not tensor.see(values[name]):
                 raise SampleNotFiniteError(
                     f"tensor '{name}' of the float model is not finite for sample '{sample}'",
                     hint="look at the model and at mean and std: no range can hold an infinity or a NaN",
