@@ -15,7 +15,7 @@ from axbuild.toolchain.axmodel.follow import follow
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
-from axbuild.toolchain.axmodel.simulate_parts import SimulatePartsParams, simulate_parts
+from axbuild.toolchain.axmodel.simulate_parts import simulate_parts
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.npu.chips.records import Nameplate, Preset
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
@@ -112,9 +112,11 @@ def _answers(quant: Path, folder: Path, samples: list[Path], params: ReferencePa
     simulated, out = place(folder, "simulated"), place(folder, "reference")
     if Partition.read(cut).at(CPU):
         follow(cut, samples, out, params=params)
-        simulate_parts(axmodel, out / "boundaries", samples, simulated, params=SimulatePartsParams(inputs))
+        simulate_parts(
+            axmodel, out / "boundaries", samples, simulated, params=SimulateParams(inputs, params.input_processors)
+        )
     else:
-        simulate(axmodel, samples, simulated, params=SimulateParams(inputs))
+        simulate(axmodel, samples, simulated, params=SimulateParams(inputs, params.input_processors))
         reference(quant, samples, out, params=params)
 
 
