@@ -7,6 +7,8 @@ PIP := $(RUN) -m pip install --disable-pip-version-check --constraint constraint
 AXBUILD := ../../$(VENV)/bin/axbuild
 ZOO := examples/zoo
 PYTEST_ARGS ?=
+# onnxruntime asks when it is loaded, also by scripts that do so themselves.
+export ORT_DISABLE_TELEMETRY := 1
 
 .PHONY: demo test check docs bench fetch format lint types generated clean
 

@@ -70,6 +70,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX358": (USER_ERROR, "a tensor of an element type that a quantised model does not hold"),
     "AX359": (TOOL_FAILED, "the quantiser made a model that its verifier refuses; this is a defect to report"),
     "AX360": (USER_ERROR, "a quantised model has no node of that name"),
+    "AX361": (USER_ERROR, "channels of a tensor that its codes cannot tell apart (a warning)"),
     "AX331": (USER_ERROR, "an archive has members that leave it, are not plain files, or are absurdly large"),
     "AX332": (USER_ERROR, "an archive cannot be read"),
     "AX333": (USER_ERROR, "a picture cannot be decoded"),

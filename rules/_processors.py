@@ -11,6 +11,7 @@ from axbuild.workspace.rule import DEFAULT, Choice, Floats, Record, Records, Set
 from ._nouns import BoundSamples, QuantModel
 
 _AUTO = "AutoColorSpace"
+_REVERSIBLE = {"BGR", "RGB"}
 _FORMATS = (_AUTO, "BGR", "RGB", "GRAY")
 
 
@@ -21,7 +22,11 @@ class ProcessorEntry:
     tensor_format = Choice(
         "Channel order of the model; AutoColorSpace takes the calibration set's.", _FORMATS, default=_AUTO
     )
-    src_format = Choice("Channel order of the run-time input; AutoColorSpace is the model's.", _FORMATS, default=_AUTO)
+    src_format = Choice(
+        "Channel order of the run-time input, BGR or RGB whichever the model has; AutoColorSpace is the model's.",
+        _FORMATS,
+        default=_AUTO,
+    )
     src_dtype = Choice("Type of the run-time input.", ("FP32", "U8"), default="FP32")
     src_layout = Choice("Layout of the run-time input.", ("NCHW", "NHWC"), default="NCHW")
     mean = Floats("Subtracted at run time; the calibration set's where nothing is given.")
@@ -68,27 +73,28 @@ def not_calibrated(t: Settled, attribute: str, name: str, quant: QuantModel) -> 
 
 
 def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples) -> dict[str, Any]:
-    tensor_format = _format(t, processor, samples)
+    tensor_format, src_format = _formats(t, processor, samples)
     for field in ("mean", "std"):
         _agree(t, field, processor, samples)
     written = processor.as_dict() if processor else _UNWRITTEN
     normal = {"mean": list(samples.mean), "std": list(samples.std)}
-    return written | normal | {"tensor_name": name, "tensor_format": tensor_format, "src_format": tensor_format}
+    return written | normal | {"tensor_name": name, "tensor_format": tensor_format, "src_format": src_format}
 
 
-def _format(t: Settled, processor: Record | None, samples: BoundSamples) -> str:
+def _formats(t: Settled, processor: Record | None, samples: BoundSamples) -> tuple[str, str]:
+    """(the model's order of channels, the run-time input's)"""
     own = processor.tensor_format if processor else _AUTO
     if _AUTO not in (own, samples.tensor_format) and own != samples.tensor_format:
         sentence = f"tensor_format is {own} here and {samples.tensor_format} in the calibration set"
         raise t.error("input_processors", sentence, hint="write it in the calibration set only", code="AX115")
     settled: str = samples.tensor_format if own == _AUTO else own
     source = processor.src_format if processor else _AUTO
-    if source not in (_AUTO, settled):
-        sentence = (
-            f"src_format {source} with tensor_format {settled} asks for a colour conversion, which is not supported"
-        )
+    if source in (_AUTO, settled):
+        return settled, settled
+    if {source, settled} != _REVERSIBLE:
+        sentence = f"src_format {source} with tensor_format {settled}: only BGR and RGB become each other"
         raise t.error("input_processors", sentence, hint=f"feed {settled}, or leave src_format out", code="AX119")
-    return settled
+    return settled, source
 
 
 def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples) -> None:

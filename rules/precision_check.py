@@ -13,7 +13,7 @@ from .quant_model import input_data
 MEASURE = Stage("axbuild.toolchain.precision.measure:measure", float=True, outputs=("precision.json",))
 JUDGE = Stage("axbuild.toolchain.precision.judge:judge", outputs=("verdict.json",))
 
-_LIMITS = ("min_cosine", "min_snr_db", "min_agreement")
+_LIMITS = ("min_cosine", "min_snr_db", "min_agreement", "min_channel_cosine")
 
 
 @rule
@@ -44,6 +44,13 @@ class precision_check:
         low=0,
         high=1,
         example=0.98,
+    )
+    min_channel_cosine = Float(
+        "Smallest cosine of any channel of an output over all samples (axis 1 of NCHW, elsewhere the last axis): it "
+        "sees channels that are lost beside a loud one; not judged where nothing is given.",
+        low=-1,
+        high=1,
+        example=0.9,
     )
     logits = String("The output whose largest value is the answer; the model's only one where nothing is given.")
 

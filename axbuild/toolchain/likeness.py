@@ -22,12 +22,16 @@ class Sums:
 
     @property
     def cosine(self) -> float:
-        """Two zero tensors have 1, one of them 0."""
-        # One root of the product: it is exactly 1 for equal tensors. float32 squares are far from overflow in float64.
-        lengths = math.sqrt(self.aa * self.bb)
-        if lengths == 0.0:
-            return 1.0 if self.aa == self.bb else 0.0
-        return max(-1.0, min(1.0, self.ab / lengths))
+        return cosine_from(self.aa, self.bb, self.ab)
+
+
+def cosine_from(aa: float, bb: float, ab: float) -> float:
+    """Two zero tensors have 1, one of them 0."""
+    # One root of the product: it is exactly 1 for equal tensors. float32 squares are far from overflow in float64.
+    lengths = math.sqrt(aa * bb)
+    if lengths == 0.0:
+        return 1.0 if aa == bb else 0.0
+    return max(-1.0, min(1.0, ab / lengths))
 
 
 def sums_of(a: Array, b: Array) -> Sums | None:

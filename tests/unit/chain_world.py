@@ -15,7 +15,7 @@ from axbuild.toolchain.axmodel.follow import follow
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
-from axbuild.toolchain.axmodel.simulate_parts import SimulatePartsParams, simulate_parts
+from axbuild.toolchain.axmodel.simulate_parts import simulate_parts
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.npu.chips.records import Nameplate, Preset
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
@@ -72,14 +72,15 @@ def run_chain(
     chip="AX650",
     mode="NPU1",
     lacking=(),
+    rules=(),
 ) -> Chain:
     """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`; lacking: operators that the
-    chip's NPU is taken to have not."""
+    chip's NPU is taken to have not; rules: of precision."""
     optimized(proto, folder / "float")
     model = folder / "float/out/optimized"
     folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
     inputs = tuple(InputData(name, "Image" if name in images else "Numpy", mean, std) for name in samples)
-    quant = _quantised(model, folder, folders, inputs)
+    quant = _quantised(model, folder, folders, inputs, rules)
     own = {name: (source, mean, std) if name in images or images == () else ("FP32", (), ()) for name in samples}
     processors = tuple(InputProcessor(name, "RGB", "RGB", own[name][0], layout, *own[name][1:]) for name in samples)
     operators = {name: limits for name, limits in CHIPS[chip].operators.items() if name not in lacking}
@@ -95,12 +96,12 @@ def run_chain(
     return Chain(folder, inputs, folders)
 
 
-def _quantised(model: Path, folder: Path, samples: list[Path], inputs: tuple[InputData, ...]) -> Path:
+def _quantised(model: Path, folder: Path, samples: list[Path], inputs: tuple[InputData, ...], rules) -> Path:
     """quant_axmodel.onnx, with scales of MinMax."""
     watch(model, place(folder, "watched"), params=WatchParams())
     observe(model, folder / "watched/watch.json", samples, place(folder, "observed"), params=ObserveParams(inputs))
     statistics = folder / "observed/statistics.msgpack"
-    calibrate(model, statistics, place(folder, "calibrated"), params=CalibrateParams())
+    calibrate(model, statistics, place(folder, "calibrated"), params=CalibrateParams(layer_configs=rules))
     quantize(model, folder / "calibrated/scheme.msgpack", place(folder, "quant"), params=QuantizeParams())
     return folder / "quant/quant_axmodel.onnx"
 
@@ -111,9 +112,11 @@ def _answers(quant: Path, folder: Path, samples: list[Path], params: ReferencePa
     simulated, out = place(folder, "simulated"), place(folder, "reference")
     if Partition.read(cut).at(CPU):
         follow(cut, samples, out, params=params)
-        simulate_parts(axmodel, out / "boundaries", samples, simulated, params=SimulatePartsParams(inputs))
+        simulate_parts(
+            axmodel, out / "boundaries", samples, simulated, params=SimulateParams(inputs, params.input_processors)
+        )
     else:
-        simulate(axmodel, samples, simulated, params=SimulateParams(inputs))
+        simulate(axmodel, samples, simulated, params=SimulateParams(inputs, params.input_processors))
         reference(quant, samples, out, params=params)
 
 

@@ -81,15 +81,35 @@ def test_an_output_that_no_input_reaches_is_named(tmp_path):
         optimized(model(nodes, {"k": np.ones(3, np.float32)}, outputs=("y", "z")), tmp_path)
 
 
+@pytest.mark.parametrize(("pads", "kept"), [([0, 0, 0, 0], ["Conv"]), ([1, 1, 1, 1], ["Conv", "Conv"])])
+def test_the_normalisation_of_pictures_goes_into_the_first_convolution_or_is_one_before_it(tmp_path, pads, kept):
+    nodes = [
+        node("Div", ["x", "most"], ["part"], name="div"),
+        node("Sub", ["part", "mean"], ["centred"], name="sub"),
+        node("Div", ["centred", "std"], ["n"], name="normal"),
+        node("Conv", ["n", "w"], ["y"], name="conv", pads=pads),
+    ]
+    constants = {
+        "most": np.float32(255),
+        "mean": np.array([0.485, 0.456, 0.406], np.float32).reshape(3, 1, 1),
+        "std": np.array([0.229, 0.224, 0.225], np.float32).reshape(3, 1, 1),
+        "w": normal(4, 3, 3, 3),
+    }
+    before = model(nodes, constants)
+    after = optimized(before, tmp_path)
+    assert op_types(after) == kept
+    assert_same_results(before, after)
+
+
 def test_constant_nodes_become_initialisers_and_constant_work_is_done_once(tmp_path):
     value = numpy_helper.from_array(np.float32(2))
     nodes = [
         node("Constant", [], ["two"], value=value),
         node("Sqrt", ["two"], ["root"]),
-        node("Mul", ["x", "root"], ["y"], name="mul"),
+        node("Add", ["x", "root"], ["y"], name="add"),
     ]
     proto = optimized(model(nodes), tmp_path)
-    assert op_types(proto) == ["Mul"]
+    assert op_types(proto) == ["Add"]
     (tensor,) = proto.graph.initializer
     assert numpy_helper.to_array(tensor) == np.sqrt(np.float32(2))
 
@@ -216,7 +236,7 @@ def test_without_optimisation_only_what_the_quantiser_needs_is_rewritten(tmp_pat
         ("Pad", "pad"),
         ("Conv", "conv"),
         ("Conv", "bn"),
-        ("Mul", "scale"),
+        ("Conv", "scale"),
         ("Reshape", "last"),
     ]
     assert all(attribute.name != "auto_pad" for attribute in after.graph.node[1].attribute)
@@ -246,12 +266,12 @@ def test_a_wrong_constant_is_named_with_the_first_tensor_that_it_reaches(tmp_pat
     monkeypatch.setattr(front_end, "fold", wrong)
     nodes = [
         node("Sigmoid", ["x"], ["a"], name="first"),
-        node("Mul", ["a", "k"], ["b"], name="scale"),
+        node("Add", ["a", "k"], ["b"], name="shift"),
         node("Sigmoid", ["b"], ["y"], name="last"),
     ]
     with pytest.raises(
         TransformationError,
-        match=r"constant folding changed tensor 'b' by .*, output of node 'scale' \(Mul\)",
+        match=r"constant folding changed tensor 'b' by .*, output of node 'shift' \(Add\)",
     ) as caught:
         optimized(model(nodes, {"k": np.float32([2])}), tmp_path)
     assert exit_code_of(caught.value.code) == 3

@@ -10,6 +10,7 @@ import pytest
 
 from axbuild.codes import exit_code_of
 from axbuild.toolchain.frontend import check
+from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.check import NotFiniteError, TransformationError
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
@@ -17,6 +18,7 @@ from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
+from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
@@ -171,14 +173,89 @@ def test_a_chain_of_constants_goes_in_whole():
     [
         (["c", "k"], normal(6), "the constant of Sub is not one value a channel"),
         (["c", "k"], normal(1, 4, 6, 6), "the constant of Sub is not one value a channel"),
-        (["k", "c"], normal(4, 1, 1), "Sub takes from a constant"),
-        (["c", "c"], normal(1), "Sub has no constant operand"),
+        (["c", "c"], normal(1), "Sub has no constant operand, or two"),
     ],
 )
 def test_other_constants_stay_with_a_reason(inputs, constant, reason):
     before = model([conv(), node("Sub", inputs, ["y"], name="sub")], W | {"k": constant})
     _, reasons = rewritten(FuseAffine(), before)
     assert reasons == {"sub": reason}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "constant", "reason"),
+    [(["k", "c"], normal(1), "Div divides a constant"), (["c", "k"], np.zeros((4, 1, 1)), "Div divides by zero")],
+)
+def test_divisions_that_are_no_map_of_channels_stay(inputs, constant, reason):
+    before = model([conv(), node("Div", inputs, ["y"], name="div")], W | {"k": constant.astype(np.float32)})
+    _, reasons = rewritten(FuseAffine(), before)
+    assert reasons == {"div": reason}
+
+
+def test_what_is_taken_from_a_constant_goes_into_the_convolution():
+    before = model([conv(), node("Sub", ["k", "c"], ["y"], name="sub")], W | {"k": normal(4, 1, 1)})
+    after, _ = rewritten(FuseAffine(), before)
+    assert describe(after) == [("Conv", "conv")]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("operands", ["Mul x k", "Mul k x", "Sub x k", "Sub k x", "Div x k"])
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 3, 1, 1), (), (1,)])
+def test_a_lone_constant_becomes_a_depthwise_convolution(operands, shape):
+    op_type, *inputs = operands.split()
+    before = model([node(op_type, inputs, ["y"], name="scale")], {"k": normal(*shape) + np.float32(3)})
+    after, _ = rewritten(AffineToConv(), before)
+    assert describe(after) == [("Conv", "scale")]
+    assert attributes(after.graph.node[0]) == {"group": 3, "kernel_shape": [1, 1]}
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("shape", "constant", "reason"),
+    [
+        ([2, 3], normal(3), "Mul is not over a float32 tensor of rank 4"),
+        ([1, 3, 8, 8], normal(8), "the constant of Mul is not one value a channel"),
+        ([1, 1, 8, 8], normal(3, 1, 1), "the constant of Mul is not one value a channel"),
+    ],
+)
+def test_a_lone_constant_of_another_form_stays(shape, constant, reason):
+    before = model([node("Mul", ["x", "k"], ["y"], name="mul")], {"k": constant}, inputs=(("x", shape),))
+    _, reasons = rewritten(AffineToConv(), before)
+    assert reasons == {"mul": reason}
+
+
+def scale_then(shift, source="s", **attributes):
+    """A scale of each channel, and a Conv of two groups that reads it."""
+    nodes = [
+        node("Conv", ["x", "k", "shift"], ["s"], name="scale", group=4),
+        node("Conv", [source, "w", "b"], ["y"], name="conv", group=2, **attributes),
+    ]
+    weights = {"k": normal(4, 1, 1, 1), "shift": shift, "w": normal(6, 2, 3, 3), "b": normal(6)}
+    return model(nodes, weights, inputs=(("x", [1, 4, 8, 8]),))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [scale_then(normal(4)), scale_then(np.zeros(4, np.float32), pads=[1, 1, 1, 1])],
+    ids=["shifted, not padded", "padded, not shifted"],
+)
+def test_a_scale_goes_into_the_convolution_that_reads_it(before):
+    after, _ = rewritten(FuseScale(), before)
+    assert describe(after) == [("Conv", "conv")]
+    assert origins(after.graph.node[0]) == [["conv", "scale"]]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        (scale_then(normal(4), pads=[0, 0, 0, 1]), "Conv pads with zeros what the channels were shifted to"),
+        (scale_then(normal(4), source="x"), "input of Conv is not a Conv or Gemm"),
+    ],
+)
+def test_other_convolutions_keep_the_scale_before_them(before, reason):
+    _, reasons = rewritten(FuseScale(), before)
+    assert reasons["conv"] == reason
 
 
 @pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER", "VALID"])

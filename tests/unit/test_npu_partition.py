@@ -74,6 +74,7 @@ def stated(x: np.ndarray, processor: InputProcessor) -> np.ndarray:
     """The pre-processing as it is documented, in numpy."""
     planes = x.astype(np.float32)
     planes = planes.transpose(0, 3, 1, 2) if processor.src_layout == "NHWC" else planes
+    planes = planes[:, ::-1] if processor.src_format != processor.tensor_format else planes
     if not processor.mean:
         return planes
     mean, std = (np.asarray(v, np.float32).reshape(1, -1, 1, 1) for v in (processor.mean, processor.std))
@@ -90,6 +91,14 @@ VARIANTS = {
     ),
     "bytes without normalisation": (
         replace(PICTURE, mean=(), std=()), ["AxTranspose", "AxQuantizedNormalize", "AxDequantizeLinear"],
+    ),
+    "the other order of channels": (
+        replace(PICTURE, src_format="RGB"),
+        ["AxTranspose", "AxSlice", "AxQuantizedNormalize", "AxDequantizeLinear"],
+    ),
+    "planes of floats in the other order": (
+        replace(PICTURE, src_format="RGB", src_dtype="FP32", src_layout="NCHW"),
+        ["AxSlice", "AxNormalize", "AxQuantizeLinear", "AxDequantizeLinear"],
     ),
     "raw floats": (
         replace(PICTURE, src_dtype="FP32"), ["AxTranspose", "AxNormalize", "AxQuantizeLinear", "AxDequantizeLinear"],
@@ -108,7 +117,7 @@ def test_pre_processing_is_built_in_and_exact(tmp_path, name):
     record, folder = partitioned(tmp_path, model, processor)
     assert ops(folder) == expected
     x = source(processor)
-    image = BoundaryTensor("image", x.dtype.name, x.shape, layout=processor.src_layout, color="BGR")
+    image = BoundaryTensor("image", x.dtype.name, x.shape, layout=processor.src_layout, color=processor.src_format)
     assert record.inputs == (image,)
     (want,) = session(model, "optimisation off").run(None, {"image": stated(x, processor)})
     found = simulated(folder, {"input_0": x})
@@ -138,7 +147,7 @@ def test_the_entry_of_an_input_goes_before_the_default(tmp_path):
     ("change", "error", "sentence"),
     [
         ({"tensor_name": "picture"}, ProcessorError, "'picture', which is no input"),
-        ({"src_format": "RGB"}, ProcessorError, "src_format RGB differs from tensor_format BGR"),
+        ({"src_format": "GRAY"}, ProcessorError, "src_format GRAY does not become tensor_format BGR"),
         ({"mean": (1.0, 2.0)}, ProcessorError, "mean has 2 values"),
         ({"std": (1.0, 0.0, 1.0)}, ProcessorError, "every std must be a positive number"),
         ({"src_dtype": "U16"}, ProcessorError, "src_dtype must be U8 or FP32, got 'U16'"),

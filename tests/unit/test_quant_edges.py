@@ -10,6 +10,7 @@ from quantised import Net, float_run, loaded, quantised, sqnr
 
 from axbuild.errors import AxError
 from axbuild.toolchain.kinds.codes import FP32, INT64, S16, U8, U16, Grid, type_of
+from axbuild.toolchain.likeness import cosine_of
 from axbuild.toolchain.ops.base import Bounds
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
 from axbuild.toolchain.quant.calibrate import choose
@@ -377,3 +378,32 @@ def test_a_graph_without_a_scheme_says_what_has_no_integer_form():
 def test_bounds_and_grids_saturate_and_round_half_up():
     grid = Grid(0.5, 10, U8)
     assert [grid.code(x) for x in (0.25, -0.25, 0.2499, 1e9, -1e9, math.inf, -math.inf)] == [11, 10, 10, 255, 0, 255, 0]
+
+
+def attention(tokens: int, sharpness: float) -> Net:
+    """softmax(x A) B over `tokens` places; sharpness: how far the scores are apart."""
+    n = Net(1, 4, 8, seed=6)
+    n.add("MatMul", ["x", n.weight("scores", 8, tokens, scale=sharpness)], "s")
+    n.add("Softmax", ["s"], "p", axis=-1)
+    n.add("MatMul", ["p", n.weight("values", tokens, 6)], "y")
+    return n
+
+
+@pytest.mark.parametrize(("tokens", "sharpness"), [(50, 2.0), (600, 10.0), (4000, 25.0)])
+def test_mild_scores_over_many_tokens_keep_their_signal(tokens, sharpness):
+    net = attention(tokens, sharpness)
+    model, samples = net.model("y", "p"), net.samples(4)
+    result = quantised(model, samples)
+    largest = max(float_run(model, feeds)[1].max() for feeds in samples)
+    assert largest < 0.5
+    assert result.scale("p") == np.float32(np.float64(largest) / 255)
+    for feeds in samples:
+        exact, coded = float_run(model, feeds)[0], result.run(feeds)[0]
+        assert cosine_of(exact, coded) > 0.99
+
+
+def test_a_softmax_that_is_sure_of_something_has_the_scale_of_one():
+    net = attention(600, 400.0)
+    model, samples = net.model("y", "p"), net.samples(4)
+    assert max(float_run(model, feeds)[1].max() for feeds in samples) >= 0.5
+    assert quantised(model, samples).scale("p") == np.float32(1 / 255)

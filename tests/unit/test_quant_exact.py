@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from axbuild.toolchain.quant.exact import ExactSum
+from axbuild.toolchain.quant.exact import ExactSum, well_formed
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -32,6 +32,14 @@ def test_merging_gives_the_parts_of_adding_everything():
     for merged in (left.merged(right), right.merged(left)):
         assert merged.parts.keys() == whole.parts.keys()
         assert all(np.array_equal(merged.parts[place], whole.parts[place]) for place in whole.parts)
+
+
+@pytest.mark.parametrize("value", [np.float32(2.0**-149), np.finfo(np.float32).tiny, np.finfo(np.float32).max])
+def test_sums_of_the_smallest_and_largest_values_are_read_back(value):
+    total = ExactSum()
+    total.add(np.array([value, -value, np.float32(0)]))
+    assert well_formed(total.parts, 3)
+    assert total.values(3).tolist() == [float(value), -float(value), 0.0]
 
 
 def test_the_sum_of_nothing_is_zero():

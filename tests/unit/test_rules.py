@@ -297,9 +297,9 @@ MISTAKES = {
         '  21 | input_processors = [{ tensor_format = "BGR" }]\n  hint: write it in the calibration set only',
     ),
     "a colour conversion": (
-        CHAIN + AXMODEL + 'input_processors = [{ src_format = "BGR" }]\n',
-        "m/BUILD.toml:21: error AX119: src_format BGR with tensor_format RGB asks for a colour conversion, which is "
-        'not supported\n  21 | input_processors = [{ src_format = "BGR" }]\n  hint: feed RGB, or leave src_format out',
+        CHAIN + AXMODEL + 'input_processors = [{ src_format = "GRAY" }]\n',
+        "m/BUILD.toml:21: error AX119: src_format GRAY with tensor_format RGB: only BGR and RGB become each other\n"
+        '  21 | input_processors = [{ src_format = "GRAY" }]\n  hint: feed RGB, or leave src_format out',
     ),
     "another mean": (
         CHAIN + AXMODEL + "input_processors = [{ mean = [0] }]\n",

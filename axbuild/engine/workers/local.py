@@ -369,7 +369,9 @@ def environment() -> dict[str, str]:
     # The loader's own path is how some installations of accelerators are found; it names no input.
     passed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     one = {f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}
-    return {**passed, **one, "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/nonexistent"}
+    same = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/nonexistent"}
+    # onnxruntime asks when it is loaded, which the zygote may do before any code of a stage runs.
+    return {**passed, **one, **same, "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def _outcome(job: StageRun, message: dict[str, Any]) -> StageOutcome:

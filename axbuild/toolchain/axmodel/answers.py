@@ -21,16 +21,15 @@ def answers(
     axmodel: Path, model: Path, partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams
 ) -> None:
     """model: quant_axmodel.onnx. Writes expansion.json; its result are the trees simulated/ and reference/."""
-    about = {"inputs": [dataclasses.asdict(item) for item in params.inputs]}
-    processed = about | {"input_processors": [dataclasses.asdict(item) for item in params.input_processors]}
+    about = dataclasses.asdict(params)
     if Partition.read(partition).at(CPU):
         boundaries = "child:follow/boundaries/"
         children = [
-            _child("follow", processed, "partition"),
+            _child("follow", about, "partition"),
             _child("simulate_parts", about, "axmodel", boundaries=boundaries),
         ]
     else:
-        children = [_child("reference", processed, "model"), _child("simulate", about, "axmodel")]
+        children = [_child("reference", about, "model"), _child("simulate", about, "axmodel")]
     sides = zip(("reference/", "simulated/"), children, strict=True)
     result = {side: f"child:{child['name']}/outputs/" for side, child in sides}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)

@@ -9,14 +9,25 @@ from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.container import Container
 from axbuild.toolchain.axmodel.run import Sample
 from axbuild.toolchain.axmodel.session import InferenceSession
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, source_input
+from axbuild.toolchain.data.inputs import (
+    InputData,
+    InputProcessor,
+    bind,
+    load_sample,
+    paired,
+    processor_of,
+    source_input,
+)
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
 
 @dataclass(frozen=True)
 class SimulateParams:
-    """inputs[i] says what the i-th tree of samples is."""
+    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name."""
 
     inputs: tuple[InputData, ...]
+    input_processors: tuple[InputProcessor, ...] = ()
 
 
 def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
@@ -26,7 +37,7 @@ def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateP
     """
     session = InferenceSession(axmodel.read_bytes())
     container = session.source
-    feeds = source_feeds(container, samples, params.inputs)
+    feeds = source_feeds(container, samples, params)
     folder = out / "outputs"
     folder.mkdir()
     # What cannot be joined runs by itself: such a model is compiled for no larger batch.
@@ -41,16 +52,22 @@ def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateP
             outputs.save(folder, name, {tensor.name: tensor.sample(array, number) for tensor, array in found})
 
 
-def source_feeds(container: Container, samples: list[Path], inputs: tuple[InputData, ...]) -> list[tuple[str, Sample]]:
-    """(name, what the compiled model takes in) of each sample; `samples`: a tree for each of `inputs`."""
-    chosen = bind(inputs, [tensor.name for tensor in container.inputs])
+def source_feeds(container: Container, samples: list[Path], params: SimulateParams) -> list[tuple[str, Sample]]:
+    """(name, what the compiled model takes in) of each sample; `samples`: a tree for each of the inputs."""
+    chosen = bind(params.inputs, [tensor.name for tensor in container.inputs])
     return [
         (
             name,
             {
-                tensor.name: source_input(load_sample(files[index]), data, tensor.dtype, tensor.layout)
+                tensor.name: _source(load_sample(files[index]), data, tensor, params)
                 for tensor, (data, index) in zip(container.inputs, chosen, strict=True)
             },
         )
-        for name, files in paired(samples, inputs)
+        for name, files in paired(samples, params.inputs)
     ]
+
+
+def _source(sample: Array, data: InputData, tensor: BoundaryTensor, params: SimulateParams) -> Array:
+    processor = processor_of(tensor.name, params.input_processors)
+    reverses = processor is not None and processor.reverses
+    return source_input(sample, data, tensor.dtype, tensor.layout, reverses=reverses)

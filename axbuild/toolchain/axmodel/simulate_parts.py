@@ -6,33 +6,22 @@ what the NPU makes of stored inputs is the same on every machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.axmodel.run import NpuRunner, Sample
 from axbuild.toolchain.axmodel.session import split
-from axbuild.toolchain.axmodel.simulate import source_feeds
-from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.axmodel.simulate import SimulateParams, source_feeds
 
 
-@dataclass(frozen=True)
-class SimulatePartsParams:
-    """inputs[i] says what the i-th tree of samples is."""
-
-    inputs: tuple[InputData, ...]
-
-
-def simulate_parts(
-    axmodel: Path, boundaries: Path, samples: list[Path], out: Path, *, params: SimulatePartsParams
-) -> None:
+def simulate_parts(axmodel: Path, boundaries: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
     """boundaries: those of `follow`; `samples` as in `simulate`. Writes outputs/<sample>.npz.
 
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """
     container = read(axmodel.read_bytes())
-    feeds = source_feeds(container, samples, params.inputs)
+    feeds = source_feeds(container, samples, params)
     known = [(name, one | outputs.load(boundaries, name)) for name, one in feeds]
     found: dict[str, Sample] = {name: {} for name, _ in feeds}
     for subgraph in container.on_npu():

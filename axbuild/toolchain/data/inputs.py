@@ -48,6 +48,11 @@ class InputProcessor:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    @property
+    def reverses(self) -> bool:
+        """Whether the run-time input has the channels in the other order: BGR where the model has RGB, or RGB."""
+        return self.src_format != self.tensor_format
+
 
 def processor_of(name: str, processors: tuple[InputProcessor, ...]) -> InputProcessor | None:
     """The entry for an input, or the "DEFAULT" one."""
@@ -115,20 +120,23 @@ def tensor_input(sample: Array, data: InputData) -> Array:
     return np.ascontiguousarray(normal.transpose(2, 0, 1)[np.newaxis])
 
 
-def source_input(sample: Array, data: InputData, dtype: str, layout: str) -> Array:
+def source_input(sample: Array, data: InputData, dtype: str, layout: str, *, reverses: bool = False) -> Array:
     """What a compiled model takes in, which normalises by itself: [1, H, W, C] or [1, C, H, W], uint8 or float32.
 
-    dtype: numpy's name of the session input's dtype; layout: "NHWC" or "NCHW". A Numpy sample is in the float
-    model's layout and is only transposed; raises SampleMismatchError where it is not of the session's dtype.
+    dtype: numpy's name of the session input's dtype; layout: "NHWC" or "NCHW"; reverses: as InputProcessor has it. A
+    Numpy sample is in the float model's layout and only moved; raises SampleMismatchError where it is not of the
+    session's dtype.
     """
     if data.format == "Image":
-        batch = sample[np.newaxis].astype(dtype)
+        batch = (sample[..., ::-1] if reverses else sample)[np.newaxis].astype(dtype)
         return np.ascontiguousarray(batch if layout == "NHWC" else batch.transpose(0, 3, 1, 2))
     if sample.dtype != np.dtype(dtype):
         raise SampleMismatchError(
             f"input '{data.name}' of the compiled model is {dtype} and its Numpy samples are {sample.dtype}",
             hint="use src_dtype = 'FP32' in input_processors, or samples of format Image",
         )
+    if reverses:
+        sample = sample[:, ::-1]
     turned = layout == "NHWC" and sample.ndim == 4
     return np.ascontiguousarray(sample.transpose(0, 2, 3, 1) if turned else sample)
 

@@ -78,6 +78,18 @@ def per_channel(array: Array, value: ir.Value) -> Array | None:
     return np.broadcast_to(aligned.reshape(-1).astype(np.float64), (shape[1],))
 
 
+def depthwise(node: ir.Node, value: ir.Value, channels: ChannelMap, edit: Edit) -> ir.Value:
+    """The map of `value`, of rank 4, as a depthwise 1x1 Conv that stands for `node`."""
+    weight = edit.initializer(channels.factor.astype(np.float32).reshape(-1, 1, 1, 1), f"{node.name}.weight")
+    bias = edit.initializer(channels.shift.astype(np.float32), f"{node.name}.bias")
+    attributes = {"group": len(channels.factor), "kernel_shape": [1, 1]}
+    return edit.insert(node, "Conv", [value, weight, bias], attributes, origins=(node,))
+
+
+def depthwise_rounding(value: ir.Value, channels: ChannelMap) -> Rounding:
+    return Rounding(2, ((value, np.abs(channels.factor)),), channels.added)
+
+
 def take_in(node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
     """A copy of the producer with weights w * factor and bias b * factor + shift, computed in float64."""
     producer, channels = found.producer, found.channels

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.affine import ChannelMap
+from axbuild.toolchain.frontend.affine import ChannelMap, depthwise, depthwise_rounding
 from axbuild.toolchain.frontend.fuse_batch_norm import batch_norm_map
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
 from axbuild.toolchain.graph import needed_input, shape_of
@@ -22,10 +21,7 @@ class BatchNormToConv(Rewrite[ChannelMap]):
         return batch_norm_map(node)
 
     def replace(self, node: ir.Node, found: ChannelMap, edit: Edit) -> ir.Value:
-        weight = edit.initializer(found.factor.astype(np.float32).reshape(-1, 1, 1, 1), f"{node.name}.weight")
-        bias = edit.initializer(found.shift.astype(np.float32), f"{node.name}.bias")
-        attributes = {"group": len(found.factor), "kernel_shape": [1, 1]}
-        return edit.insert(node, "Conv", [node.inputs[0], weight, bias], attributes, origins=(node,))
+        return depthwise(node, needed_input(node, 0), found, edit)
 
     def rounding(self, node: ir.Node, found: ChannelMap) -> Rounding:
-        return Rounding(2, ((needed_input(node, 0), np.abs(found.factor)),), found.added)
+        return depthwise_rounding(needed_input(node, 0), found)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.frontend.affine import Affine, ChannelMap, per_channel, rounding, take_in, weighted_producer
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
-from axbuild.toolchain.graph import Array, constant_input, is_constant, needed_input
+from axbuild.toolchain.graph import Array, activations_of, constant_input, is_constant, needed_input
 
 
 class FuseAffine(Rewrite[Affine]):
@@ -21,20 +21,12 @@ class FuseAffine(Rewrite[Affine]):
     is_needed = False
 
     def match(self, node: ir.Node) -> Affine | NoMatch:
-        side = 1 if is_constant(node.inputs[1]) else 0
-        array = constant_input(node, side)
-        if array is None:
-            return NoMatch(f"{node.op_type} has no constant operand")
-        if side == 0 and node.op_type in ("Sub", "Div"):
-            return NoMatch(f"{node.op_type} takes from a constant")
-        value = needed_input(node, 1 - side)
+        channels = constant_map(node)
+        if isinstance(channels, NoMatch):
+            return channels
+        (value,) = activations_of(node)
         producer = weighted_producer(value, node.op_type)
-        if isinstance(producer, NoMatch):
-            return producer
-        channels = per_channel(array, value)
-        if channels is None:
-            return NoMatch(f"the constant of {node.op_type} is not one value a channel")
-        return Affine(producer, _map(node.op_type, channels))
+        return producer if isinstance(producer, NoMatch) else Affine(producer, channels)
 
     def replace(self, node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
         return take_in(node, found, edit)
@@ -43,10 +35,29 @@ class FuseAffine(Rewrite[Affine]):
         return rounding(found)
 
 
-def _map(op_type: str, constants: Array) -> ChannelMap:
+def constant_map(node: ir.Node) -> ChannelMap | NoMatch:
+    """What a Mul, Add, Sub or Div with one constant operand does to each channel of the other."""
+    side = 1 if is_constant(node.inputs[1]) else 0
+    array, value = constant_input(node, side), needed_input(node, 1 - side)
+    if array is None or is_constant(value):
+        return NoMatch(f"{node.op_type} has no constant operand, or two")
+    if side == 0 and node.op_type == "Div":
+        return NoMatch("Div divides a constant")
+    constants = per_channel(array, value)
+    if constants is None:
+        return NoMatch(f"the constant of {node.op_type} is not one value a channel")
+    return _map(node.op_type, constants, taken_from=side == 0)
+
+
+def _map(op_type: str, constants: Array, *, taken_from: bool) -> ChannelMap | NoMatch:
     ones, zeros = np.ones_like(constants), np.zeros_like(constants)
-    if op_type == "Mul":
-        return ChannelMap(constants, zeros, zeros)
-    if op_type == "Div":
-        return ChannelMap(1.0 / constants, zeros, zeros)
+    match op_type:
+        case "Mul":
+            return ChannelMap(constants, zeros, zeros)
+        case "Div" if np.any(constants == 0):
+            return NoMatch("Div divides by zero")
+        case "Div":
+            return ChannelMap(1.0 / constants, zeros, zeros)
+        case "Sub" if taken_from:
+            return ChannelMap(-ones, constants, np.abs(constants))
     return ChannelMap(ones, constants if op_type == "Add" else -constants, np.abs(constants))

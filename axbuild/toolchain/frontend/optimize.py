@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
+from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
 from axbuild.toolchain.frontend.fold import fold
@@ -21,6 +22,7 @@ from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
+from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
@@ -41,7 +43,9 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseBatchNorm(),
     FuseAffine(),
     BatchNormToConv(),
+    AffineToConv(),
     FuseAffine(),
+    FuseScale(),
     LowerSum(),
     MeanToPool(),
     ToReshape(),

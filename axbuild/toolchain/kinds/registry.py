@@ -6,7 +6,7 @@ A model that holds kinds imports opset `OPSET` of the default domain, version 1 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +90,13 @@ class Written:
         return [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
 
 
-def write_node(kind: Kind, inputs: Sequence[str], outputs: Sequence[str], name: str) -> Written:
-    """The node called `name` that runs `kind` on activations `inputs`; its constants are named `name`.<field>."""
+def write_node(
+    kind: Kind, inputs: Sequence[str], outputs: Sequence[str], name: str, free: Callable[[str], str] = str
+) -> Written:
+    """The node called `name` that runs `kind` on activations `inputs`; its constants are named `name`.<field>, or as
+    `free` changes that where other names stand around it."""
     function = kind.body()
-    constants = {f"{name}.{field}": array for field, array in kind.constants().items()}
+    constants = {free(f"{name}.{field}"): array for field, array in kind.constants().items()}
     node = helper.make_node(
         kind.op_type,
         [*inputs, *constants],

@@ -16,7 +16,8 @@ from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.graph import Array, model_file
 from axbuild.toolchain.likeness import sums_of
-from axbuild.toolchain.precision.measured import Measured, write
+from axbuild.toolchain.precision.channels import ChannelSums
+from axbuild.toolchain.precision.measured import Measured, SideBySide, write
 
 
 class UnmeasuredError(AxError):
@@ -44,11 +45,14 @@ def measure(
         raise UnmeasuredError(
             f"the float model has the outputs {', '.join(names)}, and the quantised one {', '.join(others)}"
         )
-    rows = []
+    rows: list[Measured] = []
+    channels = {port.name: ChannelSums(port.shape) for port in exact.get_outputs()}
     for sample, feed in _feeds([port.name for port in exact.get_inputs()], samples, params.inputs):
         ours, theirs = _run(exact, names, feed, "float"), _run(coded, names, feed, "quantised")
-        rows += [_measured(sample, name, a, b) for name, a, b in zip(names, ours, theirs, strict=True)]
-    write(rows, out)
+        for name, a, b in zip(names, ours, theirs, strict=True):
+            rows.append(_measured(sample, name, a, b))
+            channels[name].add(a, b)
+    write(SideBySide(rows, {name: sums.cosines() for name, sums in channels.items()}), out)
 
 
 def _session(model: Path, which: str, level: str) -> Any:

@@ -22,11 +22,21 @@ class Measured:
     agrees: bool
 
 
-def write(rows: list[Measured], folder: Path) -> None:
-    text = json.dumps([asdict(row) for row in rows], indent=1, sort_keys=True, allow_nan=False)
+@dataclass(frozen=True)
+class SideBySide:
+    """rows: every output on every sample. channels: output -> the cosine of each channel on all samples together; one
+    with a value that is not finite has -1."""
+
+    rows: list[Measured]
+    channels: dict[str, list[float]]
+
+
+def write(measured: SideBySide, folder: Path) -> None:
+    text = json.dumps(asdict(measured), indent=1, sort_keys=True, allow_nan=False)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def read(file: Path) -> list[Measured]:
-    rows = json.loads(file.read_text(encoding="utf-8"))
-    return [Measured(**row | {"sums": row["sums"] and Sums(**row["sums"])}) for row in rows]
+def read(file: Path) -> SideBySide:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    rows = [Measured(**row | {"sums": row["sums"] and Sums(**row["sums"])}) for row in content["rows"]]
+    return SideBySide(rows, content["channels"])

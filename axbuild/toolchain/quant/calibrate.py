@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import model_file
+from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.edges import Edges, settle
@@ -34,7 +35,7 @@ class CalibrateParams:
 
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
-    """Write `scheme.msgpack` from `optimized.onnx` and `statistics.msgpack`.
+    """Write `scheme.msgpack` from `optimized.onnx` and `statistics.msgpack`; warn of channels that are lost.
 
     Raises StatisticsError where the statistics are damaged or lack a tensor of the model, LayerConfigError for a layer
     rule that cannot be obeyed, AccumulatorError where weights could leave the accumulator.
@@ -42,7 +43,9 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     if params.method not in METHODS:
         raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     graph = ir.load(model_file(model)).graph
-    chosen = choose(graph, Statistics.read(statistics), METHODS[params.method], params.layer_configs)
+    known = Statistics.read(statistics)
+    chosen = choose(graph, known, METHODS[params.method], params.layer_configs)
+    losses.tell(graph, chosen, known)
     chosen.write(out / "scheme.msgpack")
 
 

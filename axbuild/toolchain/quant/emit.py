@@ -15,7 +15,7 @@ from axbuild.toolchain.graph import ORIGINS, Array, Names, constant_of, origins_
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
-from axbuild.toolchain.kinds.registry import Written, model_around, write_node
+from axbuild.toolchain.kinds.registry import model_around, write_node
 from axbuild.toolchain.ops.base import Between, FusedNode, Ref, Step
 from axbuild.toolchain.quant.lowered import LoweredNode
 from axbuild.toolchain.quant.scheme import Form
@@ -36,20 +36,12 @@ class GraphWriter:
     shapes: dict[str, list[int | str | None]] = field(default_factory=dict)
 
     def add(self, kind: Kind, inputs: list[str], output: str, name: str, metadata: dict[str, str]) -> None:
-        written = self._renamed(write_node(kind, inputs, [output], name))
+        written = write_node(kind, inputs, [output], name, self.names.free)
         _describe(written.node, metadata)
         self.nodes.append(written.node)
         self.functions[written.function.name, written.function.overload] = written.function
         for tensor in written.initialisers:
             self.constants[tensor.name] = tensor
-
-    def _renamed(self, written: Written) -> Written:
-        """The same with free names for its constants."""
-        names = {name: self.names.free(name) for name in written.constants}
-        for index, name in enumerate(written.node.input):
-            written.node.input[index] = names.get(name, name)
-        constants = {names[name]: array for name, array in written.constants.items()}
-        return Written(written.node, constants, written.function)
 
     def stands(self, tensor: str, edge: Edge) -> str:
         """The name of a float tensor as `edge`, which is about to be written."""

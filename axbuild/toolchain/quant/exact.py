@@ -11,8 +11,8 @@ from axbuild.toolchain.graph import Array
 
 STEP = 16
 """bits between two parts"""
-LOWEST, HIGHEST = -160, 128
-"""exponents of the lowest and highest part that float32 values need"""
+LOWEST, HIGHEST = -176, 128
+"""exponents of the lowest and highest part that float32 values need, the smallest subnormal 2^-149 among them"""
 MOST = 1 << 23
 """additions that a part of 64 bits takes: one adds less than 2^40"""
 

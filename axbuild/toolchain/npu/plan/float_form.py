@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from axbuild.toolchain.graph import Names
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.npu.plan.floats import FloatGraph, FloatGraphError
@@ -35,7 +34,7 @@ class _Rewriting:
     """tensor of codes -> what it was dequantised to"""
 
     def __post_init__(self) -> None:
-        self.free = Names([*self.graph.edges, *(node.name for node in self.graph.nodes)]).free
+        self.free = self.graph.names().free
         self.edges, self.shapes = dict(self.graph.edges), dict(self.graph.shapes)
         self.names = dict(self.graph.floats)
 

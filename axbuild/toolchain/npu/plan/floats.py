@@ -23,7 +23,7 @@ class FloatGraphError(AxError):
 
 
 class FloatGraph:
-    """optimized.onnx by names. order: of its operators."""
+    """optimized.onnx by names. order: of its operators; constants: names of its initialisers."""
 
     def __init__(self, model: Path) -> None:
         """model: the front end's folder, or the file."""
@@ -33,6 +33,7 @@ class FloatGraph:
         self._values = {value.name or "": value for value in values}
         self._constants = {name: value for name, value in graph.initializers.items() if constant_of(value) is not None}
         self.order = list(self._nodes)
+        self.constants = tuple(self._constants)
 
     def node(self, name: str) -> ir.Node:
         if name not in self._nodes:

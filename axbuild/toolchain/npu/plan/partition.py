@@ -73,7 +73,8 @@ def _behind_sources(graph: PlanGraph, sources: dict[str, RuntimeInput]) -> PlanG
     to its own shape, so that it has an operator there."""
     processed = [name for name in graph.inputs if sources[name].reals()]
     read = {name for node in graph.nodes if node.kind is None for name in node.reads}
-    names = {name: f"{name}/prepared" for name in processed if name in read}
+    taken = graph.names()
+    names = {name: taken.free(f"{name}/prepared") for name in processed if name in read}
     if not names:
         return graph
     borders = [
@@ -116,7 +117,8 @@ def placed_model(graph: PlanGraph) -> onnx.ModelProto:
         [port(name, type_of(graph.edges[name]), graph.shapes[name]) for name in names]
         for names in (read, [name for node in kinds for name in node.outputs if name in elsewhere])
     )
-    written = [write_node(node.kind, node.inputs, node.outputs, node.name) for node in kinds if node.kind]
+    free = graph.names().free
+    written = [write_node(node.kind, node.inputs, node.outputs, node.name, free) for node in kinds if node.kind]
     return model_of(written, inputs, outputs, "placed")
 
 

@@ -1,9 +1,10 @@
-"""What stands between a run-time input and the float model's own: dequantise, normalise, transpose.
+"""What stands between a run-time input and the float model's own: transpose, reverse channels, dequantise, normalise.
 
-The run-time input holds raw values x (uint8 pictures, or the same as float32) in its own layout. The model's input is
-(f32(x) - mean) / std an element of the channel axis, or f32(x) where nothing is normalised, then moved to NCHW; each
-step is one float32 operation. Where a U8 picture feeds a Quantize, all of it together has one case a byte and channel
-and becomes one table, computed by these same operations. Inputs of other types (indices, masks) are taken as they are.
+The run-time input holds raw values x (uint8 pictures, or the same as float32) in its own layout and order of channels.
+They are moved to NCHW and the model's order; then the model's input is (f32(x) - mean) / std an element of the channel
+axis, or f32(x) where nothing is normalised; each step is one float32 operation. Where a U8 picture feeds a Quantize,
+all of it behind the moves has one case a byte and channel and becomes one table, computed by these same operations.
+Inputs of other types (indices, masks) are taken as they are.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Normalize
 from axbuild.toolchain.kinds.codes import FP32, U8, ElementType, Grid
-from axbuild.toolchain.kinds.mover import Transpose
+from axbuild.toolchain.kinds.mover import Slice, Transpose
 from axbuild.toolchain.kinds.table import ChannelTable, normalise_table
 
 NHWC_TO_NCHW = (0, 3, 1, 2)
+REVERSIBLE = {"BGR", "RGB"}
 COLORS = ("BGR", "RGB", "GRAY")
 """Channel orders that a picture's input says of itself; others, such as those of arrays, say nothing"""
 TYPES = {"U8": U8, "FP32": FP32}
@@ -46,7 +48,7 @@ class RuntimeInput:
         self.image = len(shape) == 4 and own == FP32
         self.layout = (processor.src_layout if processor else "NCHW") if self.image else ""
         coloured = processor is not None and self.image and processor.tensor_format in COLORS
-        self.color = processor.tensor_format if processor and coloured and shape[1] in (1, 3) else ""
+        self.color = processor.src_format if processor and coloured and shape[1] in (1, 3) else ""
         self._check()
 
     @property
@@ -63,10 +65,11 @@ class RuntimeInput:
             return
         if p.src_layout not in ("NCHW", "NHWC"):
             raise ProcessorError(f"Input '{self.name}': src_layout must be NCHW or NHWC, got '{p.src_layout}'.")
-        if p.src_format != p.tensor_format:
+        reversible = {p.src_format, p.tensor_format} == REVERSIBLE and self.image and self.shape[1] == 3
+        if p.reverses and not reversible:
             raise ProcessorError(
-                f"Input '{self.name}': src_format {p.src_format} differs from tensor_format {p.tensor_format}; colour "
-                "conversion is not built in.",
+                f"Input '{self.name}': src_format {p.src_format} does not become tensor_format {p.tensor_format} in a "
+                f"tensor of shape {list(self.shape)}; BGR and RGB of three channels become each other.",
                 hint="give the samples and the model one channel order",
             )
         self._check_normalisation(p)
@@ -91,9 +94,7 @@ class RuntimeInput:
 
     def reals(self) -> list[Kind]:
         """Kinds that make the model's own input of the run-time input, in order."""
-        kinds: list[Kind] = []
-        if self.layout == "NHWC":
-            kinds.append(Transpose(self.type, NHWC_TO_NCHW))
+        kinds = self._moves()
         if (normal := self.normalisation()) is not None:
             kinds.append(Normalize(RAW if self.type == U8 else FP32, *normal, 1))
         elif self.type == U8:
@@ -105,8 +106,16 @@ class RuntimeInput:
         if self.type != U8 or not self.image:
             return None
         mean, std = self.normalisation() or (np.zeros(self.shape[1], np.float32), np.ones(self.shape[1], np.float32))
-        move: list[Kind] = [Transpose(U8, NHWC_TO_NCHW)] if self.layout == "NHWC" else []
-        return [*move, ChannelTable(RAW, y, normalise_table(mean, std, RAW, y), 1)]
+        return [*self._moves(), ChannelTable(RAW, y, normalise_table(mean, std, RAW, y), 1)]
+
+    def _moves(self) -> list[Kind]:
+        """To the model's layout and order of channels."""
+        kinds: list[Kind] = []
+        if self.layout == "NHWC":
+            kinds.append(Transpose(self.type, NHWC_TO_NCHW))
+        if self.processor is not None and self.processor.reverses:
+            kinds.append(Slice(self.type, starts=(2,), ends=(-4,), axes=(1,), steps=(-1,)))
+        return kinds
 
 
 def sources_of(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import onnx
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import ORIGINS, Shape
+from axbuild.toolchain.graph import ORIGINS, Names, Shape
 from axbuild.toolchain.kinds.base import DOMAIN, Kind
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.quant.tensors import NODES, REASON, SITE, TENSOR
@@ -67,6 +67,10 @@ class PlanGraph:
     edges: dict[str, Edge]
     shapes: dict[str, Shape]
     floats: dict[str, str]
+
+    def names(self) -> Names:
+        """What is taken where something new gets a name."""
+        return Names([*self.edges, *(node.name for node in self.nodes)])
 
     def writers(self) -> dict[str, PlanNode]:
         return {name: node for node in self.nodes for name in node.outputs}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.graph import Names, Shape
 from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.npu.net import net_of
 from axbuild.toolchain.npu.plan import batches
@@ -64,12 +64,10 @@ class SubgraphWriter:
         return model, batches.runs_together(net, axes)
 
     def _on_cpu(self, cut: SubgraphCut, name: str) -> onnx.ModelProto:
-        """The float model's operators with its own names; where two forms of one float tensor come in, theirs."""
-        inside = {tensor for node in cut.nodes for tensor in self.floats.writes(node.members[0])}
-        names: dict[str, str] = {}
-        for tensor in cut.inputs:
-            wanted = self.graph.floats.get(tensor, tensor)
-            names[tensor] = wanted if wanted not in {*names.values(), *inside} else tensor
+        """The float model's operators with its own names; a second form of one float tensor comes in under another."""
+        inside = (tensor for node in cut.nodes for tensor in self.floats.writes(node.members[0]))
+        free = Names([*inside, *self.floats.constants]).free
+        names = {tensor: free(self.graph.floats.get(tensor, tensor)) for tensor in cut.inputs}
         made: dict[str, str] = {}
         for node in cut.nodes:
             made |= zip(node.outputs, self.floats.writes(node.members[0]), strict=True)

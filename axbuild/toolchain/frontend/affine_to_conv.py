@@ -1,0 +1,36 @@
+"""Constants that no weights precede, such as the normalisation of pictures at the head of a model."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from axbuild.toolchain.frontend.affine import ChannelMap, depthwise, depthwise_rounding
+from axbuild.toolchain.frontend.fuse_affine import constant_map
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.graph import activations_of, shape_of
+
+
+class AffineToConv(Rewrite[ChannelMap]):
+    """Mul(x, k) -> depthwise 1x1 Conv(x, k, 0)
+    Sub(x, c) -> depthwise 1x1 Conv(x, 1, -c)
+
+    k and c constant, one value a channel or one for all; Div by a constant and Sub from one likewise; rank 4. The
+    quantiser takes an Add by itself.
+    """
+
+    op = ("Mul", "Sub", "Div")
+
+    def match(self, node: ir.Node) -> ChannelMap | NoMatch:
+        found = constant_map(node)
+        if isinstance(found, NoMatch):
+            return found
+        (value,) = activations_of(node)
+        if len(shape_of(value)) != 4 or value.dtype != ir.DataType.FLOAT:
+            return NoMatch(f"{node.op_type} is not over a float32 tensor of rank 4")
+        return found
+
+    def replace(self, node: ir.Node, found: ChannelMap, edit: Edit) -> ir.Value:
+        return depthwise(node, activations_of(node)[0], found, edit)
+
+    def rounding(self, node: ir.Node, found: ChannelMap) -> Rounding:
+        return depthwise_rounding(activations_of(node)[0], found)
