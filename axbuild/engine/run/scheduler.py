@@ -145,13 +145,16 @@ class ActionScheduler:
                 self._finish(ran)
 
     def plan(self) -> None:
-        """Look everything up and run nothing: what would run is skipped, with the reason it would run for."""
+        """Look everything up and run nothing: what would run is skipped, with the reason it would run for; behind it
+        comes what may run for it."""
         self._settle()
         for id_, node in self.nodes.items():
             if node.state is State.QUEUED:
                 causes = tuple(cause.record() for cause in node.causes)
-                self._announce(id_, "skipped", f"{WOULD_RUN}: {reason(node.causes)}", causes=causes)
-            elif node.state is State.WAITING:
+                more = "; it names further actions" if node.action.stage.expands else ""
+                self._announce(id_, "skipped", f"{WOULD_RUN}: {reason(node.causes)}{more}", causes=causes)
+        for id_, node in self.nodes.items():
+            if node.state is State.WAITING:
                 self._announce(id_, "skipped", MAY_RUN)
             self._release(node)
 
