@@ -37,6 +37,8 @@ from axbuild.engine.records.events import (
     TestResult,
 )
 from axbuild.engine.records.history import History
+from axbuild.engine.records.lost import CODES as LOST
+from axbuild.engine.records.lost import Lost
 from axbuild.engine.run.nodes import Goal
 from axbuild.engine.run.outputs import OutputFolders
 from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb
@@ -49,7 +51,6 @@ from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out, lay_out_sound
 from axbuild.graph.targets import TargetGraph, load, survey
 from axbuild.store.faults import BlobLost
-from axbuild.store.results import LOST_ROW
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, is_read_only
 from axbuild.workspace.artifact import ActionId, Artifact
@@ -57,7 +58,6 @@ from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
 
 PLACING_ATTEMPTS = 3
-_LOSSES = (BlobLost.code, LOST_ROW)
 
 
 class NoTests(AxError):
@@ -124,8 +124,8 @@ class _Build:
         self.unbuilt = 0
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
-        self.losses: list[tuple[str, str]] = []
-        self.stream = EventStream(self._note, *listeners)
+        self.lost = Lost()
+        self.stream = EventStream(self._note, self.lost, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
         self.began_ns = time.time_ns()
 
@@ -161,7 +161,8 @@ class _Build:
             except KeyboardInterrupt:
                 self.report.exit_code = INTERRUPTED
             self._collect(store)
-            self._tell_of_losses()
+            for code, sentence in self.lost.told():
+                self.stream.emit(Diagnostic("", "", "", code, sentence, False))
             seconds = round(time.perf_counter() - begin, 3)
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
@@ -213,18 +214,10 @@ class _Build:
         return self.part.outputs(self.outputs) if self.part else self.outputs
 
     def _store_said(self, code: str, sentence: str) -> None:
-        if code in _LOSSES:
-            self.losses.append((code, sentence))
+        if code in LOST:
+            self.lost.report(code, sentence)
         else:
             self.stream.emit(Diagnostic("", "", "", code, sentence, False))
-
-    def _tell_of_losses(self) -> None:
-        """One line, however much a cache has lost: every action behind it has run again."""
-        if self.losses:
-            code, first = self.losses[0]
-            more = len(self.losses) - 1
-            told = f"{len(self.losses)} parts of the cache were missing or damaged; made again; the first: {first}"
-            self.stream.emit(Diagnostic("", "", "", code, told if more else first, False))
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)
