@@ -314,6 +314,8 @@ class _Build:
         finally:
             stat.save()
             code.save()
+            if self.workspace.disk.answers:
+                self.workspace.disk.answers.save()
 
     def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> ActionScheduler:
         resources = self.workspace.settings.resources
