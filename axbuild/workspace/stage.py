@@ -18,6 +18,7 @@ class Stage:
     data: package-relative data files the code reads ("axbuild/toolchain/x/table.toml"); part of its code.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
     intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
+    bounds: the name of what bounds its time and memory: "optimize" is `optimize_seconds` and `optimize_memory_gb`.
     """
 
     ref: str
@@ -27,6 +28,7 @@ class Stage:
     data: tuple[str, ...] = ()
     resources: dict[str, int] = field(default_factory=dict, hash=False)
     intermediate: bool = False
+    bounds: str = ""
 
     @property
     def writes(self) -> tuple[str, ...]:
