@@ -240,7 +240,8 @@ class _Build:
             raise NoTests(self.request.patterns)
         with self._world(store, workers) as world:
             scheduler = self._scheduler(world, layout)
-            goals = [_goal(scheduler, target, layout) for target in requested]
+            preflights = _preflights(layout)
+            goals = [_goal(scheduler, target, preflights) for target in requested]
             self._configured(scheduler, goals, layout)
             scheduler.want(goals)
             if self.request.dry_run:
@@ -405,11 +406,18 @@ def new_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}-{os.getpid()}"
 
 
-def _goal(scheduler: ActionScheduler, target: TargetActions, layout: Mapping[str, TargetActions]) -> Goal:
+def _preflights(layout: Mapping[str, TargetActions]) -> dict[str, list[ActionId]]:
+    """By label, of the targets that have some."""
+    found = {label: [one.id for one in target.actions if one.preflight] for label, target in layout.items()}
+    return {label: ids for label, ids in found.items() if ids}
+
+
+def _goal(scheduler: ActionScheduler, target: TargetActions, preflights: Mapping[str, list[ActionId]]) -> Goal:
     artifacts: tuple[Artifact, ...] = (*target.outputs.values(), *target.verdicts)
     # A rule that hands nothing over is still asked for what it does.
     actions = () if artifacts else tuple(action.id for action in target.actions)
-    needed = scheduler.needed(artifacts, actions)
-    labels = {label for label, _ in needed} | {target.label}
-    preflights = tuple(action.id for label in sorted(labels) for action in layout[label].actions if action.preflight)
-    return Goal(target.label, artifacts, actions, preflights)
+    if not preflights:
+        return Goal(target.label, artifacts, actions, ())
+    labels = {label for label, _ in scheduler.needed(artifacts, actions)} | {target.label}
+    first = tuple(id_ for label in sorted(labels & preflights.keys()) for id_ in preflights[label])
+    return Goal(target.label, artifacts, actions, first)
