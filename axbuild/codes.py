@@ -126,7 +126,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX510": (USER_ERROR, "a source file is a Git LFS pointer"),
     "AX550": (BUILD_FAILED, "a stage failed with an unexpected error"),
     "AX551": (BUILD_FAILED, "the process of a stage was killed"),
-    "AX552": (BUILD_FAILED, "a stage ran longer than it may"),
+    "AX552": (BUILD_FAILED, "a stage ran longer, or took more memory, than it may"),
     "AX553": (BUILD_FAILED, "a stage wrote other outputs than it declares"),
     "AX554": (BUILD_FAILED, "a stage tried what a stage may not do"),
     "AX555": (BUILD_FAILED, "the code of a stage changed while the build ran"),

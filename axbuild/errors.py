@@ -25,6 +25,11 @@ def visible(text: str) -> str:
     return HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def counted(number: int, what: str) -> str:
+    """A number with its noun: "1 sample", "1,200 samples"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in a text file an error stands; line counts from 1, 0 when only the file is known."""

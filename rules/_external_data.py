@@ -48,7 +48,7 @@ class BadExternalData(AxError):
 def external_data_files(disk: Disk, path: str) -> list[str]:
     """Paths of the external data files of the model at `path`, sorted; all lie in or below its folder."""
     found = []
-    for location in sorted(_locations(disk, path)):
+    for location in _locations(disk, path):
         parts = location.split("/")
         if location.startswith("/") or "\\" in location or ":" in parts[0] or ".." in parts or not location:
             raise BadExternalData(path, location, "which is not a path inside the model's folder")
@@ -59,26 +59,30 @@ def external_data_files(disk: Disk, path: str) -> list[str]:
     return sorted(set(found))
 
 
-def _locations(disk: Disk, path: str) -> set[str]:
+def _locations(disk: Disk, path: str) -> list[str]:
     try:
-        with disk.open(path) as file:
-            size = file.seek(0, 2)
-            reader = _MessageReader(file, size)
-            locations = {
-                location
-                for entry in reader.messages("model", 0, size, 0)
-                if (location := reader.location(*entry)) is not None
-            }
-            if not reader.has_graph:
-                raise _Malformed("it has no graph")
-            return locations
+        return disk.ask(path, _read_locations)
     except _Malformed as error:
-        with disk.open(path) as file:
-            raise NotOnnx(path, str(error), lfs_hint(file.read(_WINDOW))) from None
+        raise NotOnnx(path, str(error), error.hint) from None
+
+
+def _read_locations(file: BinaryIO) -> list[str]:
+    size = file.seek(0, 2)
+    reader = _MessageReader(file, size)
+    try:
+        entries = reader.messages("model", 0, size, 0)
+        locations = {location for entry in entries if (location := reader.location(*entry)) is not None}
+        if not reader.has_graph:
+            raise _Malformed("it has no graph")
+    except _Malformed as error:
+        file.seek(0)
+        error.hint = lfs_hint(file.read(_WINDOW))
+        raise
+    return sorted(locations)
 
 
 class _Malformed(Exception):
-    pass
+    hint = ""
 
 
 class _MessageReader:

@@ -12,7 +12,12 @@ from axbuild.workspace.rule import Bool, Settled, Shapes, Source, Stage, rule
 from ._external_data import external_data_files
 from ._nouns import FloatModel
 
-OPTIMIZE = Stage("axbuild.toolchain.frontend.optimize:optimize", float=True, outputs=("optimized/", "interface.json"))
+OPTIMIZE = Stage(
+    "axbuild.toolchain.frontend.optimize:optimize",
+    float=True,
+    outputs=("optimized/", "interface.json"),
+    bounds="optimize",
+)
 MODEL_CHECK = Stage(
     "axbuild.toolchain.frontend.model_check:model_check", float=True, outputs=("verdict.json", "tensors/")
 )

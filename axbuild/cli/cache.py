@@ -34,7 +34,7 @@ def stats_command(as_json: bool, config: tuple[str, ...]) -> int:
     counts with its own actions' results, as they are now.
     """
     workspace = here(config)
-    with Store(workspace.cache_dir) as store:
+    with Store(workspace.cache_dir, only_read=True) as store:
         found = stats(store, _limits(workspace), workspace.id)
     if as_json:
         print(json.dumps(asdict(found)))
@@ -88,7 +88,7 @@ def verify_command(repair: bool, as_json: bool, config: tuple[str, ...]) -> int:
     Exit code 3 where something is, 0 where nothing is or --repair has removed it.
     """
     workspace = here(config)
-    with Store(workspace.cache_dir) as store:
+    with Store(workspace.cache_dir, only_read=not repair) as store:
         verdict = verify(store, repair)
     if as_json:
         print(json.dumps(asdict(verdict)))

@@ -8,9 +8,11 @@ import click
 
 from axbuild.cli.common import here
 from axbuild.engine.run.claims import FOLDER
-from axbuild.engine.run.outputs import clean
+from axbuild.engine.run.outputs import clean, clean_target
+from axbuild.engine.run.stale import stale
 from axbuild.errors import AxError
 from axbuild.store.locks import FileLock
+from axbuild.workspace.workspace import Workspace
 
 
 class CacheInUse(AxError):
@@ -22,9 +24,14 @@ class CacheInUse(AxError):
 
 @click.command("clean")
 @click.option("--cache", is_flag=True, help="Remove the cache too: the next build runs everything.")
-def command(cache: bool) -> int:
+@click.option("--stale", "only_stale", is_flag=True, help="Remove the outputs of targets that are gone, and no others.")
+def command(cache: bool, only_stale: bool) -> int:
     """Remove axbuild-out; the next build puts the same files there from the cache."""
     workspace = here()
+    if only_stale:
+        if cache:
+            raise click.UsageError("--stale and --cache contradict each other")
+        return _clean_stale(workspace)
     done = clean(workspace.root)
     click.echo(f"removed {FOLDER}" if done else f"there is no {FOLDER}")
     if cache and workspace.cache_dir.exists():
@@ -41,4 +48,14 @@ def command(cache: bool) -> int:
             shutil.rmtree(path, ignore_errors=True)
         (workspace.cache_dir / "collected").unlink(missing_ok=True)
         click.echo(f"removed the cache in {workspace.cache_dir}")
+    return 0
+
+
+def _clean_stale(workspace: Workspace) -> int:
+    gone = stale(workspace)
+    for label in gone:
+        clean_target(workspace.root, label)
+        click.echo(f"removed the outputs of {label}")
+    if not gone:
+        click.echo(f"{FOLDER} holds nothing of targets that are gone")
     return 0

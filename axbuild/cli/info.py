@@ -13,7 +13,8 @@ from axbuild.cli.common import config_option, here, json_option
 from axbuild.engine.code.platform import float_platform
 from axbuild.engine.run.claims import FOLDER
 from axbuild.engine.run.resources import machine_cpus, machine_memory_gb
-from axbuild.errors import AxError
+from axbuild.engine.run.stale import stale
+from axbuild.errors import AxError, counted
 from axbuild.report.rule_page import rule_text
 from axbuild.version import __version__
 from axbuild.workspace.rule import Rule
@@ -54,6 +55,7 @@ def _facts(workspace: Workspace) -> dict[str, Any]:
         "version": __version__,
         "workspace": str(workspace.root),
         "outputs": str(workspace.root / FOLDER),
+        "stale_outputs": stale(workspace),
         "cache": str(workspace.cache_dir),
         "cache_bytes": _size(workspace),
         "jobs": settings.jobs or machine_cpus(),
@@ -74,6 +76,9 @@ def _size(workspace: Workspace) -> int:
 def _text(name: str, value: Any) -> str:
     if name == "cache_bytes":
         return f"{value:,}"
+    if name == "stale_outputs":
+        gone = f"{counted(len(value), 'target')} that {'is' if len(value) == 1 else 'are'} gone"
+        return f"of {gone}; `axbuild clean --stale` removes them" if value else "none"
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

@@ -7,6 +7,7 @@ import sys
 
 from axbuild.engine.build import Report, Request
 from axbuild.engine.reproduce import NotReproducible, build_again
+from axbuild.errors import counted
 from axbuild.report.lines import PlainRenderer
 from axbuild.report.style import Style
 
@@ -30,5 +31,8 @@ def reproduce(request: Request, first: Report, as_json: bool) -> int:
         raise NotReproducible(found.differences)
     style = Style(sys.stdout)
     if not as_json:
-        print(f"{style('green', 'reproducible')}: {found.files} files of {found.actions} actions are the same")
+        print(
+            f"{style('green', 'reproducible')}: {counted(found.files, 'file')} of "
+            f"{counted(found.actions, 'action')} came out the same"
+        )
     return 0

@@ -37,19 +37,20 @@ from axbuild.engine.records.events import (
     TestResult,
 )
 from axbuild.engine.records.history import History
+from axbuild.engine.records.lost import CODES as LOST
+from axbuild.engine.records.lost import Lost
 from axbuild.engine.run.nodes import Goal
 from axbuild.engine.run.outputs import OutputFolders
 from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb
 from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
-from axbuild.engine.workers.local import Workers
+from axbuild.engine.workers.local import RunBounds, Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out, lay_out_sound
 from axbuild.graph.targets import TargetGraph, load, survey
 from axbuild.store.faults import BlobLost
-from axbuild.store.results import LOST_ROW
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, is_read_only
 from axbuild.workspace.artifact import ActionId, Artifact
@@ -57,7 +58,6 @@ from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
 
 PLACING_ATTEMPTS = 3
-_LOSSES = (BlobLost.code, LOST_ROW)
 
 
 class NoTests(AxError):
@@ -125,8 +125,8 @@ class _Build:
         self.unbuilt = 0
         self.counts: Counter[str] = Counter()
         self.said: list[Diagnostic | TestResult] = []
-        self.losses: list[tuple[str, str]] = []
-        self.stream = EventStream(self._note, *listeners)
+        self.lost = Lost()
+        self.stream = EventStream(self._note, self.lost, *listeners)
         self.jobs = workspace.settings.jobs or machine_cpus()
         self.began_ns = time.time_ns()
 
@@ -162,7 +162,8 @@ class _Build:
             except KeyboardInterrupt:
                 self.report.exit_code = INTERRUPTED
             self._collect(store)
-            self._tell_of_losses()
+            for code, sentence in self.lost.told():
+                self.stream.emit(Diagnostic("", "", "", code, sentence, False))
             seconds = round(time.perf_counter() - begin, 3)
             counts = {status: self.counts[status] for status in STATUSES}
             records = tuple(error.record() for error in self.report.errors)
@@ -214,18 +215,10 @@ class _Build:
         return self.part.outputs(self.outputs) if self.part else self.outputs
 
     def _store_said(self, code: str, sentence: str) -> None:
-        if code in _LOSSES:
-            self.losses.append((code, sentence))
+        if code in LOST:
+            self.lost.report(code, sentence)
         else:
             self.stream.emit(Diagnostic("", "", "", code, sentence, False))
-
-    def _tell_of_losses(self) -> None:
-        """One line, however much a cache has lost: every action behind it has run again."""
-        if self.losses:
-            code, first = self.losses[0]
-            more = len(self.losses) - 1
-            told = f"{len(self.losses)} parts of the cache were missing or damaged; made again; the first: {first}"
-            self.stream.emit(Diagnostic("", "", "", code, told if more else first, False))
 
     def _failed(self, error: AxError) -> None:
         self.report.errors.append(error)
@@ -248,7 +241,8 @@ class _Build:
             raise NoTests(self.request.patterns)
         with self._world(store, workers) as world:
             scheduler = self._scheduler(world, layout)
-            goals = [_goal(scheduler, target, layout) for target in requested]
+            preflights = _preflights(layout)
+            goals = [_goal(scheduler, target, preflights) for target in requested]
             self._configured(scheduler, goals, layout)
             scheduler.want(goals)
             if self.request.dry_run:
@@ -318,10 +312,17 @@ class _Build:
         code = Code(rules=root / "rules", cache=state.folder / "code.msgpack")
         platform = None if settings.share_float else float_platform()
         try:
-            yield LocalWorld(root, store, state, stat, code, workers, platform)
+            yield LocalWorld(root, store, state, stat, code, workers, platform, {"optimize": self._optimize_bounds()})
         finally:
             stat.save()
             code.save()
+            if self.workspace.disk.answers:
+                self.workspace.disk.answers.save()
+
+    def _optimize_bounds(self) -> RunBounds:
+        settings = self.workspace.settings
+        memory_gb = settings.optimize_memory_gb or settings.resources["memory_gb"] or machine_memory_gb()
+        return RunBounds(settings.optimize_seconds or None, int(memory_gb * 2**30), "optimize")
 
     def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> ActionScheduler:
         resources = self.workspace.settings.resources
@@ -406,11 +407,18 @@ def new_id() -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}-{os.getpid()}"
 
 
-def _goal(scheduler: ActionScheduler, target: TargetActions, layout: Mapping[str, TargetActions]) -> Goal:
+def _preflights(layout: Mapping[str, TargetActions]) -> dict[str, list[ActionId]]:
+    """By label, of the targets that have some."""
+    found = {label: [one.id for one in target.actions if one.preflight] for label, target in layout.items()}
+    return {label: ids for label, ids in found.items() if ids}
+
+
+def _goal(scheduler: ActionScheduler, target: TargetActions, preflights: Mapping[str, list[ActionId]]) -> Goal:
     artifacts: tuple[Artifact, ...] = (*target.outputs.values(), *target.verdicts)
     # A rule that hands nothing over is still asked for what it does.
     actions = () if artifacts else tuple(action.id for action in target.actions)
-    needed = scheduler.needed(artifacts, actions)
-    labels = {label for label, _ in needed} | {target.label}
-    preflights = tuple(action.id for label in sorted(labels) for action in layout[label].actions if action.preflight)
-    return Goal(target.label, artifacts, actions, preflights)
+    if not preflights:
+        return Goal(target.label, artifacts, actions, ())
+    labels = {label for label, _ in scheduler.needed(artifacts, actions)} | {target.label}
+    first = tuple(id_ for label in sorted(labels & preflights.keys()) for id_ in preflights[label])
+    return Goal(target.label, artifacts, actions, first)

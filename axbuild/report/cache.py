@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from axbuild.errors import counted
 from axbuild.report.style import Style
 from axbuild.store.accounting import Share, Stats
 from axbuild.store.gc import Collection
@@ -29,12 +30,8 @@ def age(seconds: float) -> str:
     for unit, length in (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0)):
         number = int(seconds // length)
         if number:
-            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+            return f"{counted(number, unit)} ago"
     return "just now"
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -12,6 +12,7 @@ from axbuild.engine.records.events import WOULD_RUN, ActionFinished, TestResult
 from axbuild.engine.records.explain import Cause, is_first, sentence
 from axbuild.engine.records.history import BuildRecord
 from axbuild.engine.records.why import Reason, Why
+from axbuild.errors import counted
 from axbuild.report.style import Style, clock, duration
 
 MOST_CAUSES = 6
@@ -73,7 +74,7 @@ def why_text(found: Why, pending: Sequence[ActionFinished], out: TextIO, where: 
         for reason in reasons:
             _action(page, reason.event, width, _told(reason, found.oldest))
     if found.left_out:
-        page.add(f"and {found.left_out} more actions, of which the record of that build had no room to tell")
+        page.add(f"and {counted(found.left_out, 'more action')}, of which the record of that build had no room to tell")
     _pending(page, pending)
     return page.text()
 
@@ -204,7 +205,7 @@ def diff_text(found: Difference, out: TextIO) -> str:
             _check(page, before, after)
     page.add()
     count = len(found.moved)
-    page.add(f"{count} action{'s' if count != 1 else ''} moved, {found.same} the same")
+    page.add(f"{counted(count, 'action')} moved, {found.same} the same")
     return page.text()
 
 

@@ -17,7 +17,7 @@ from axbuild.engine.records.events import (
     TestResult,
 )
 from axbuild.engine.run.claims import FOLDER
-from axbuild.errors import AxError, visible
+from axbuild.errors import AxError, counted, visible
 from axbuild.report.board import Board
 from axbuild.report.shown import shown
 from axbuild.report.style import Style, duration
@@ -99,7 +99,9 @@ class Summary:
             lines += [style.at_words(f"  {note}") for note in self.notes[label]]
         if len(outputs) > MOST_TARGETS and not self._whole:
             lines.append(
-                style("dim", f"and {len(outputs) - MOST_TARGETS} more targets, all below {self.base}{FOLDER}/")
+                style(
+                    "dim", f"and {counted(len(outputs) - MOST_TARGETS, 'more target')}, all below {self.base}{FOLDER}/"
+                )
             )
         return lines
 
@@ -139,12 +141,12 @@ class Summary:
         errors = self.untold()
         yield from map(str, self._some(errors, MOST_ERRORS))
         if len(errors) > MOST_ERRORS and not self._whole:
-            yield f"and {len(errors) - MOST_ERRORS} more mistakes, which --verbose tells too"
+            yield f"and {counted(len(errors) - MOST_ERRORS, 'more mistake')}, which --verbose tells too"
 
     def _mistakes(self, end: BuildFinished) -> str:
         found = len(self.untold())
         keep = "1 mistake keeps" if found == 1 else f"{found} mistakes keep"
-        return f"{keep} {end.unbuilt} target{'s' if end.unbuilt > 1 else ''} from being built"
+        return f"{keep} {counted(end.unbuilt, 'target')} from being built"
 
     @property
     def dry_run(self) -> bool:
@@ -180,7 +182,7 @@ class Summary:
             passed = sum(test.passed for test in self.tests)
             parts.append(f"{passed} of {len(self.tests)} checks passed")
         if self.warnings:
-            parts.append(style("yellow", f"{self.warnings} warning{'s' if self.warnings > 1 else ''}"))
+            parts.append(style("yellow", counted(self.warnings, "warning")))
         ended = {0: style("green", "done"), INTERRUPTED: style("yellow", "interrupted")}
         return f"{ended.get(end.exit_code, style('red', 'failed'))}: {', '.join(parts)} in {duration(end.seconds)}"
 

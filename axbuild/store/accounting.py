@@ -66,8 +66,7 @@ def stats(store: Store, limits: Limits, workspace_id: str) -> Stats:
     found = Stats(str(store.directory), limits, len(sizes), sum(sizes.values()))
     found.oldest_use = min((blob.used for blob in blobs.values()), default=None)
     found.collected = last_time(store)
-    # Others' leases, and this one.
-    found.builds_running = sum(1 for _ in (store.directory / "leases").iterdir()) - 1
+    found.builds_running = len(store.other_leases())
     results, lasts = _rows(store)
     found.results = len(results)
     found.collected_results = sum(any(d not in sizes for d in digests) for _, digests in results.values())

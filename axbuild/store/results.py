@@ -5,6 +5,7 @@ Both outlive the blobs they name, so that `why` can compare with a result whose 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -42,9 +43,7 @@ class Results:
     def get(self, key: str, declared: Collection[str] | None = None) -> ActionResult | None:
         """The result of a key; `declared`: the outputs of its stage, since a row with others is refused."""
         found = self._read(f"result/{key}", lambda value: _made_of(value, declared))
-        if found is None and self._beyond_folder is not None:
-            found = self._get_beyond(key, declared)
-        return found
+        return self._take_over(key, declared) if found is None else found
 
     def put(self, key: str, result: ActionResult, code: Mapping[str, str] | None) -> None:
         """Write a result down, and first the map of code that its key names, where that is known."""
@@ -58,8 +57,10 @@ class Results:
         return self._read(f"code/{digest}", lambda value: _code_of(value, digest))
 
     def last_key(self, workspace_id: str, label: str, action: str) -> str | None:
-        """The key under which the action last had a result in that workspace."""
-        return self._read(_last(workspace_id, label, action), _key_of)
+        """The key under which the action last had a result in that workspace, as far as a cache remembers it."""
+        name = _last(workspace_id, label, action)
+        found = self._read(name, _key_of)
+        return self._read_beyond(name, _key_of) if found is None else found
 
     def set_last(self, workspace_id: str, label: str, action: str, key: str) -> None:
         self._write(_last(workspace_id, label, action), key)
@@ -74,7 +75,7 @@ class Results:
         """All rows as they lie, for reading; raises NoRows."""
         from axbuild.store.rows import Rows
 
-        return Rows(self._folder)
+        return Rows(self._folder, foreign=not os.access(self._folder, os.W_OK))
 
     def forget(self, rows: Iterable[Identity]) -> None:
         """Delete rows, save those that were written anew since they were read."""
@@ -92,19 +93,24 @@ class Results:
             self._beyond.close()
             self._beyond = None
 
-    def _get_beyond(self, key: str, declared: Collection[str] | None) -> ActionResult | None:
-        """A result of the cache to read from; what cannot be read there is a miss, and nothing of it is repaired."""
+    def _take_over(self, key: str, declared: Collection[str] | None) -> ActionResult | None:
+        """A result of the cache to read from, with the map of code that its key names."""
+        found = self._read_beyond(f"result/{key}", lambda value: _made_of(value, declared))
+        if found is not None:
+            digest = found.key_record["code"]
+            self.put(key, found, self._read_beyond(f"code/{digest}", lambda value: _code_of(value, digest)))
+        return found
+
+    def _read_beyond(self, name: str, believed: Callable[[Any], Found | None]) -> Found | None:
+        """As `_read`, of the cache to read from; what cannot be read there is a miss, and nothing of it is repaired."""
+        if self._beyond_folder is None:
+            return None
         from axbuild.store.rows import NoRows, Rows
 
-        assert self._beyond_folder is not None
         try:
             if self._beyond is None:
                 self._beyond = Rows(self._beyond_folder, foreign=True)
-            found = _made_of(self._beyond.get(f"result/{key}"), declared)
-            if found is not None:
-                digest = found.key_record["code"]
-                self.put(key, found, _code_of(self._beyond.get(f"code/{digest}"), digest))
-            return found
+            return believed(self._beyond.get(name))
         except RefusedRow as refused:
             self._report(LOST_ROW, f"a row of the cache to read from was refused ({refused}); its action runs")
         except NoRows as error:

@@ -52,10 +52,13 @@ class WorkspaceState:
 class Store:
     """The cache in `directory`, made if need be; `report` hears of what was lost (default: kept in `reports`).
 
-    read_from: another cache, whose results count as well; nothing is ever written there.
+    read_from: another cache, whose results count as well; nothing is ever written there. only_read: there is nothing to
+    keep, so a cache that may not be written will do.
     """
 
-    def __init__(self, directory: Path, report: Report | None = None, read_from: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, report: Report | None = None, read_from: Path | None = None, only_read: bool = False
+    ) -> None:
         self.directory = directory.absolute()
         beyond = None if read_from is None else read_from.absolute()
         if beyond == self.directory:
@@ -65,17 +68,22 @@ class Store:
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         if os.path.lexists(self.directory) and not self.directory.is_dir():
             raise InTheWay(self.directory, "it is no folder")
+        self._lease = FileLock(self.directory / "leases" / name)
+        self._temporary = self.directory / "tmp"
+        if not (only_read and is_read_only(self.directory)):
+            self._move_in(name)
+        self.scratches = Scratches(self._temporary)
+        self.blobs = Blobs(self.directory / "cas", self._temporary, said, beyond and beyond / "cas")
+        self.results = Results(self.directory / "results", said, beyond and beyond / "results")
+
+    def _move_in(self, name: str) -> None:
         with told_as_store_errors(self.directory):
             for part in ("cas", "locks", "leases", "tmp", "workspaces"):
                 _make(self.directory, part)
-            self._lease = FileLock(self.directory / "leases" / name)
             self._lease.acquire()
             self._temporary = self.directory / "tmp" / name
             self._temporary.mkdir()
             self._sweep()
-        self.scratches = Scratches(self._temporary)
-        self.blobs = Blobs(self.directory / "cas", self._temporary, said, beyond and beyond / "cas")
-        self.results = Results(self.directory / "results", said, beyond and beyond / "results")
 
     def lock(self, key: str) -> FileLock:
         """The lock of an action's key: its holder makes the result, the others wait and take it."""
@@ -95,14 +103,16 @@ class Store:
                 (folder / ROOT).write_bytes(path)
         return WorkspaceState(name, folder)
 
+    def other_leases(self) -> list[Path]:
+        return [path for path in (self.directory / "leases").iterdir() if path != self._lease.path]
+
     def others_began(self) -> float | None:
         """When the oldest other build that is under way opened the cache (seconds since 1970); None where none is."""
         began = None
-        for path in (self.directory / "leases").iterdir():
+        for path in self.other_leases():
             lease = FileLock(path)
-            if path == self._lease.path or lease.acquire(block=False):
-                if path != self._lease.path:
-                    lease.release()
+            if lease.acquire(block=False):
+                lease.release()
                 continue
             try:
                 opened = path.stat().st_mtime

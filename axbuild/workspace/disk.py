@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from axbuild.errors import AxError, Place
+
+if TYPE_CHECKING:
+    from axbuild.workspace.answers import Answers
 
 FILE, FOLDER, LINKED_FOLDER, BROKEN_LINK = "file", "folder", "linked folder", "broken link"
 SPECIAL = "pipe, socket or device"
@@ -29,6 +32,9 @@ class Unreadable(AxError):
         super().__init__(f"cannot be read: {reason}", place=Place(path or "."))
 
 
+Question = Callable[[BinaryIO], list[str]]
+
+
 class Disk(Protocol):
     """The files of a workspace; Unreadable where the system refuses one."""
 
@@ -40,8 +46,8 @@ class Disk(Protocol):
         """A file's bytes."""
         ...
 
-    def open(self, path: str) -> BinaryIO:
-        """A file to read from in parts."""
+    def ask(self, path: str, question: Question) -> list[str]:
+        """What `question` reads out of a file, part by part; asked once for each content where answers are kept."""
         ...
 
     def real(self, folder: str) -> str:
@@ -120,6 +126,7 @@ class RealDisk:
         self.folders: dict[str, dict[str, str]] = {}
         self.asked: set[str] = set()
         """folders and files that somebody asked for since this set was put here, remembered ones too"""
+        self.answers: Answers | None = None
         self._listed: dict[str, tuple[tuple[int, int, int, int] | None, int]] = {}
 
     def listing(self, folder: str) -> dict[str, str]:
@@ -154,14 +161,21 @@ class RealDisk:
         self.files[path] = Seen(signature, taken_ns, sha256(data).digest())
         return data
 
-    def open(self, path: str) -> BinaryIO:
+    def ask(self, path: str, question: Question) -> list[str]:
         self.asked.add(path)
         full = f"{self.root}/{path}"
-        self.files.setdefault(path, Seen(look(full), time.time_ns(), None))
-        try:
-            return open(full, "rb")  # noqa: PTH123 - the caller closes it
-        except OSError as error:
-            raise _unreadable(path, error) from error
+        signature, taken_ns = look(full), time.time_ns()
+        self.files.setdefault(path, Seen(signature, taken_ns, None))
+        known = self.answers.get(path, signature) if self.answers and signature else None
+        if known is None:
+            try:
+                with open(full, "rb") as file:  # noqa: PTH123 - as above
+                    known = question(file)
+            except OSError as error:
+                raise _unreadable(path, error) from error
+            if self.answers and signature:
+                self.answers.put(path, signature, taken_ns, known)
+        return known
 
     def real(self, folder: str) -> str:
         found, root = os.path.realpath(f"{self.root}/{folder}"), os.path.realpath(self.root)
@@ -205,10 +219,10 @@ class MemoryDisk:
             raise Unreadable(path, "no such file or directory")
         return self.contents[path]
 
-    def open(self, path: str) -> BinaryIO:
+    def ask(self, path: str, question: Question) -> list[str]:
         from io import BytesIO
 
-        return BytesIO(self.read(path))
+        return question(BytesIO(self.read(path)))
 
     def real(self, folder: str) -> str:
         return folder

@@ -32,6 +32,12 @@ KNOWN: dict[str, Attribute] = {
         "Gigabytes of memory that actions may use; 0 is what the machine has.", low=0, default=0
     ),
     "resources.gpu": Int("GPUs that actions may use.", low=0, default=0),
+    "resources.optimize_seconds": Float(
+        "Seconds that optimising one float model may take; 0 is no limit.", low=0, default=3600
+    ),
+    "resources.optimize_memory_gb": Float(
+        "Gigabytes of memory that optimising one float model may take; 0 is `memory_gb`.", low=0, default=0
+    ),
 }
 _SECTIONS = sorted({key.partition(".")[0] for key in KNOWN})
 
@@ -64,6 +70,8 @@ class Settings:
     cache_max_age_days: float
     jobs: int
     resources: dict[str, int]
+    optimize_seconds: float
+    optimize_memory_gb: float
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -86,7 +94,6 @@ def read_settings(
         _apply(text, known_configs[name], ("config", name), values, defaults)
     values |= _from_environment(environ)
     values |= {key: _checked(key, value, None) for key, value in overrides.items()}
-    resources = {key.partition(".")[2]: value for key, value in values.items() if key.startswith("resources.")}
     return Settings(
         cache_dir=values["cache.dir"],
         share_float=values["cache.share_float"],
@@ -94,7 +101,9 @@ def read_settings(
         cache_size_gb=values["cache.size_gb"],
         cache_max_age_days=values["cache.max_age_days"],
         jobs=values["build.jobs"],
-        resources=resources,
+        resources={name: values[f"resources.{name}"] for name in ("cpu", "memory_gb", "gpu")},
+        optimize_seconds=values["resources.optimize_seconds"],
+        optimize_memory_gb=values["resources.optimize_memory_gb"],
         defaults=defaults,
     )
 

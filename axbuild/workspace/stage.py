@@ -33,6 +33,7 @@ class Stage:
     named: the code it loads by name.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
     intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
+    bounds: the name of what bounds its time and memory: "optimize" is `optimize_seconds` and `optimize_memory_gb`.
     """
 
     ref: str
@@ -43,6 +44,7 @@ class Stage:
     named: NamedCode | None = None
     resources: dict[str, int] = field(default_factory=dict, hash=False)
     intermediate: bool = False
+    bounds: str = ""
 
     @property
     def writes(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from axbuild.errors import AxError
+from axbuild.workspace.answers import Answers
 from axbuild.workspace.disk import RealDisk
 from axbuild.workspace.ignore import OUTPUTS, Ignore, read_ignore
 from axbuild.workspace.package_cache import PackageCache
@@ -83,6 +84,7 @@ class Workspace:
     @cached_property
     def packages(self) -> Packages:
         """The packages of this workspace, with the cache of parsed ones."""
+        self.disk.answers = Answers(self.state_dir / "answers.msgpack", self.rules.digest)
         cache = PackageCache(self.state_dir / "packages.msgpack", self.rules.digest, self.settings.defaults)
         return Packages(self.disk, self.ignore, self.rules.rules, self.settings.defaults, cache)
 

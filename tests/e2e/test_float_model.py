@@ -49,3 +49,22 @@ def test_the_tensors_of_the_check_are_an_output_where_asked(zoo: Zoo) -> None:
 def test_a_switch_that_leaves_the_graph_as_it_was_quantises_nothing_again(zoo: Zoo) -> None:
     with zoo.edited("digits/BUILD.toml", SOURCE, f"{SOURCE}\ndisable_transformation_check = true"):
         assert zoo.build(*TARGETS).executed == ["optimize"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("optimize_seconds = 0.001", "stage 'optimize' was stopped after its limit of 0.001 s, with a peak of "),
+        ("optimize_memory_gb = 0.001", "stage 'optimize' was stopped after "),
+    ],
+)
+def test_an_optimisation_is_stopped_at_the_limits_of_the_settings_which_it_names(zoo: Zoo, setting, told) -> None:
+    text = (zoo.root / "axbuild.toml").read_text()
+    with (
+        zoo.edited("axbuild.toml", text, f"{text}\n[resources]\n{setting}\n"),
+        zoo.edited("digits/BUILD.toml", SOURCE, f"{SOURCE}\ndisable_onnx_optimization = true"),
+    ):
+        done = zoo.run("build", "//digits:float")
+    assert done.code == 1
+    assert f"error AX552: //digits:float optimize: {told}" in done.err
+    assert f"hint: raise `{setting.partition(' ')[0]}` under [resources] in axbuild.toml" in done.err

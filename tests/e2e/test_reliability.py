@@ -241,17 +241,24 @@ def test_a_folder_that_may_not_be_written_is_told_and_harms_nothing(built, folde
     assert built.run("cache", "verify").code == 0
 
 
-def test_a_dry_run_and_why_read_a_cache_that_may_not_be_written(built):
+def test_questions_are_answered_from_a_cache_that_may_not_be_written(built):
     built.edit("p/a.txt", "hello", "good day")
     folders = [built.root / "cache", *(path for path in (built.root / "cache").rglob("*") if path.is_dir())]
     modes = {path: path.stat().st_mode for path in folders}
     for path in folders:
         path.chmod(0o555)
-    told = [run_mortal(built, *words) for words in (("build", "-n", *TARGETS), ("why", "//p:both"))]
+    questions = (("build", "-n", *TARGETS), ("why", "//p:both"), ("cache", "stats"), ("cache", "verify"), ("info",))
+    planned, why, stats, verdict, info = (run_mortal(built, *words) for words in questions)
     for path, mode in modes.items():
         path.chmod(mode)
-    assert [done.returncode for done in told] == [0, 0], [done.stderr for done in told]
-    assert "would run 1" in told[0].stdout
+    told = (planned, why, stats, verdict, info)
+    assert [done.returncode for done in told] == [0] * 5, [done.stderr for done in told]
+    assert "would run 1" in planned.stdout
+    assert planned.stderr.startswith("//p:a strip would run: p/a.txt changed: ")
+    assert "//p:a strip  p/a.txt changed: " in why.stdout
+    assert re.search(r"^//p:both +2 ", stats.stdout, re.MULTILINE)
+    assert "0 builds under way" in stats.stdout
+    assert verdict.stdout.endswith(": all is well\n")
 
 
 @pytest.mark.parametrize("limit", [0, 1000, 33000])

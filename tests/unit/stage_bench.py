@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from axbuild.engine.code.closure import Code
-from axbuild.engine.workers.local import StageRun, Workers
+from axbuild.engine.workers.local import RunBounds, StageRun, Workers
 from axbuild.workspace.stage import Stage
 
 STAGES = """
@@ -120,6 +120,12 @@ def reach(out: Path, *, params: Params) -> None:
     (out / "o").write_text("")
 
 
+def fill(out: Path, *, params: Params) -> None:
+    kept = bytearray(os.urandom(4096)) * (params.number << 8)
+    time.sleep(60)
+    (out / "o").write_text(str(len(kept)))
+
+
 def tree(out: Path, *, params: Params) -> None:
     (out / "t").mkdir()
     (out / "t" / "a").write_text("a")
@@ -161,14 +167,15 @@ class Bench:
     def write(self, name, text):
         (self.root / "rules" / f"{name}.py").write_text(textwrap.dedent(text))
 
-    def job(self, function, params=None, *, inputs=None, timeout=None, outputs=("o",), **more):
+    def job(self, function, params=None, *, inputs=None, bounds=None, outputs=("o",), **more):
         module, _, name = function.rpartition(":")
         ref = f"./{module or 'stages'}.py:{name}" if not module.startswith("axbuild.") else function
         stage = Stage(ref, outputs=outputs, **more)
         self.number += 1
         scratch = self.root / "scratch" / str(self.number)
         scratch.mkdir()
-        return StageRun(str(self.number), stage, self.code.closure(stage), params or {}, inputs or {}, scratch, timeout)
+        given = params or {}, inputs or {}, scratch, bounds or RunBounds()
+        return StageRun(str(self.number), stage, self.code.closure(stage), *given)
 
     def run(self, function, params=None, **more):
         job = self.job(function, params, **more)

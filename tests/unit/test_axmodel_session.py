@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import axbuild
 from axbuild.codes import exit_code_of
@@ -46,6 +47,20 @@ def test_any_batch_runs_as_the_compiled_ones(session, count):
     (y,) = session.run(None, {"image": x})
     assert y.dtype == np.float32
     assert np.array_equal(y, expected(x))
+
+
+def blas_threads():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_a_run_takes_one_thread_and_leaves_the_settings_of_the_process_as_they_were(session, monkeypatch):
+    seen = []
+    run = axbuild.InferenceSession._run
+    monkeypatch.setattr(axbuild.InferenceSession, "_run", lambda *words: (seen.append(blas_threads()), run(*words))[-1])
+    with threadpool_limits(2, user_api="blas"):
+        session.run(None, {"image": pictures(4)})
+        assert blas_threads() == {2}
+    assert seen == [{1}]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Verbs, their mistakes and their exit codes, in this process; whole texts where a user reads them."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -304,6 +305,38 @@ def test_a_build_with_nothing_to_do_overwrites_no_source_either(workspace):
     assert "error AX251: --events: data/BUILD.toml cannot be written: a file called BUILD.toml is what builds read" in (
         done.stderr
     )
+
+
+@pytest.mark.parametrize("name", ["data/runs/old.jsonl", "link", "data/linked.jsonl"])
+def test_an_earlier_report_that_is_a_source_stays_on_a_build_with_nothing_to_do_too(workspace, name):
+    build = (workspace / "data/BUILD.toml").read_text()
+    (workspace / "data/BUILD.toml").write_text(build + '\n[[filegroup]]\nname = "runs"\nsrcs = ["runs"]\n')
+    (workspace / "data/runs").mkdir()
+    base = [sys.executable, "-m", "axbuild.cli.entry", "build", "//data:pictures"]
+    report = workspace / "data/runs/old.jsonl"
+    subprocess.run([*base, "--events", str(report)], cwd=workspace, capture_output=True, check=True)
+    text = report.read_bytes()
+    (workspace / "link").symlink_to("data")
+    (workspace / "data/linked.jsonl").symlink_to("runs/old.jsonl")
+    asked = name if name != "link" else "link/runs/old.jsonl"
+    for environment in ({}, {"_AXBUILD_NO_SNAPSHOT": "1"}):
+        done = subprocess.run(
+            [*base, "--events", asked], cwd=workspace, capture_output=True, text=True, env=os.environ | environment
+        )
+        assert (done.returncode, report.read_bytes()) == (2, text)
+        assert done.stderr == (f"error AX251: --events: {asked} cannot be written: it is a source of //data:runs\n")
+
+
+def test_an_earlier_report_in_a_package_that_is_no_source_is_written_anew(workspace):
+    base = [sys.executable, "-m", "axbuild.cli.entry", "build", "//data:pictures", "--events", "data/log.jsonl"]
+    for _ in range(3):
+        done = subprocess.run(base, cwd=workspace, capture_output=True, text=True, check=True)
+    events = [json.loads(line) for line in (workspace / "data/log.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in events] == [
+        "build_started",
+        "action_finished",
+        "build_finished",
+    ], done.stderr
 
 
 def test_two_reports_in_one_file_are_refused(workspace, capsys):

@@ -159,8 +159,8 @@ def test_what_is_odd_about_a_set_is_one_counted_line_each(room):
     del said[""]
     assert said == {
         "AX337": "the set has 7 samples, fewer than size = 32",
-        "AX338": "1 of 7 samples repeat another one, such as 'n0' and 'again'",
-        "AX339": "1 of 7 samples hold one value only, such as 'flat'",
+        "AX338": "1 of 7 samples repeats another one, such as 'n0' and 'again'",
+        "AX339": "1 of 7 samples holds one value only, such as 'flat'",
         "AX340": "of 7 pictures 1 made colour from grey, 1 turned as their EXIF orientation says, such as 'grey'",
     }
 
@@ -168,7 +168,7 @@ def test_what_is_odd_about_a_set_is_one_counted_line_each(room):
 def test_a_set_in_order_is_told_nothing_but_its_numbers(room):
     (room.source / "a.png").write_bytes(saved(Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))))
     assert told(room, DecodeParams("", "Image", 1, "RGB", (127.5,) * 3, (127.5,) * 3)) == {
-        "": "1 samples; behind mean and std the channels hold -1 to -0.6471 (mean -0.8235), "
+        "": "1 sample; behind mean and std the channels hold -1 to -0.6471 (mean -0.8235), "
         "-0.9922 to -0.6392 (mean -0.8157), -0.9843 to -0.6314 (mean -0.8078)"
     }
 

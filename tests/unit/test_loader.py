@@ -187,7 +187,7 @@ def test_what_the_system_refuses_to_show_is_named(tmp_path, monkeypatch):
         disk.listing("m")
     assert str(folder.value) == "m: error AX117: cannot be read: permission denied"
     monkeypatch.setattr("builtins.open", refuse)
-    for read in (disk.read, disk.open):
+    for read in (disk.read, lambda path: disk.ask(path, list)):
         with pytest.raises(AxError) as file:
             read("m/BUILD.toml")
         assert str(file.value) == "m/BUILD.toml: error AX117: cannot be read: permission denied"

@@ -18,6 +18,7 @@ def test_an_empty_file_gives_the_defaults():
     found = settings()
     assert (found.cache_dir, found.share_float, found.jobs) == ("cache", False, 0)
     assert found.resources == {"cpu": 0, "memory_gb": 0, "gpu": 0}
+    assert (found.optimize_seconds, found.optimize_memory_gb) == (3600, 0)
     assert found.defaults == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code
 from axbuild.engine.workers import child
 from axbuild.engine.workers.guard import Finder
-from axbuild.engine.workers.local import StageRun, Workers
+from axbuild.engine.workers.local import RunBounds, StageRun, Workers
 from axbuild.engine.workers.preload import View
 from axbuild.errors import AxError
 
@@ -154,10 +155,28 @@ def test_a_stage_killed_from_outside_is_told_and_the_others_go_on(bench):
 
 def test_a_stage_is_stopped_at_its_limit(bench):
     begin = time.monotonic()
-    outcome = bench.run("sleep", {"number": 60}, timeout=0.3)
+    outcome = bench.run("sleep", {"number": 60}, bounds=RunBounds(seconds=0.3))
     assert 0.25 < time.monotonic() - begin < 20
     assert outcome.error["code"] == "AX552"
     assert outcome.error["sentence"].startswith("stage 'sleep' was stopped after its limit of 0.3 s")
+    assert outcome.error["hint"] == ""
+
+
+def test_a_stage_is_stopped_at_its_limit_of_memory_and_others_go_on(own_bench):
+    bounds = RunBounds(memory_bytes=2**29, name="optimize")
+    large = own_bench.job("fill", {"number": 750}, bounds=bounds)
+    small = own_bench.job("fill", {"number": 1}, bounds=bounds)
+    begin = time.monotonic()
+    own_bench.workers.submit(small)
+    own_bench.workers.submit(large)
+    [outcome] = own_bench.workers.wait(30)
+    assert time.monotonic() - begin < 20
+    assert (outcome.id, outcome.error["code"]) == (large.id, "AX552")
+    assert re.fullmatch(
+        r"stage 'fill' was stopped after \d+\.\d s at its limit of 0.5 GB of memory", outcome.error["sentence"]
+    )
+    assert outcome.error["hint"] == "raise `optimize_memory_gb` under [resources] in axbuild.toml"
+    own_bench.workers.cancel(small.id)
 
 
 def test_a_job_taken_back_is_stopped_running_or_waiting(own_bench):
@@ -332,7 +351,7 @@ from pathlib import Path
 from axbuild.engine.code.closure import Code
 from axbuild.engine.workers import child
 from axbuild.engine.workers.guard import Finder
-from axbuild.engine.workers.local import StageRun, Workers
+from axbuild.engine.workers.local import RunBounds, StageRun, Workers
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
 stage = Stage("./stages.py:sleep", outputs=("o",))

@@ -1,13 +1,16 @@
 """What --events, --junit and --profile may write to: a new file, an empty one, or an earlier report of the same kind.
 
-Whatever else stands at the path (a BUILD file, a rule, a model, also behind a link) is somebody's work and stays. Told
-from the file alone, before anything is read; the no-op asks it too, so nothing heavy is imported.
+Whatever else stands at the path (a BUILD file, a rule, a model, also behind a link) is somebody's work and stays, and
+so does an earlier report that a target has for a source. Told before anything is read, and mostly from the file alone;
+the no-op asks it too, so nothing heavy is imported, save to look into the package around an earlier report.
 """
 
 from __future__ import annotations
 
 import os
 from stat import S_ISREG
+
+from axbuild.engine.noop.snapshot import root_of
 
 BEGINNINGS = {
     "--events": b'{"event":"build_started"',
@@ -30,7 +33,27 @@ def refusal(flag: str, path: str) -> str:
             found = file.read(len(BEGINNINGS[flag]))
     except OSError:
         return ""
-    return "" if not found or found == BEGINNINGS[flag] else "it holds something else than an earlier report"
+    if found and found != BEGINNINGS[flag]:
+        return "it holds something else than an earlier report"
+    label = _declarer(real) if found and _is_in_package(folder) else ""
+    return f"it is a source of {label}" if label else ""
+
+
+def _is_in_package(folder: str) -> bool:
+    root = root_of(folder)
+    while root and folder.startswith(root):
+        if os.path.isfile(f"{folder}/{_BUILDS_READ[0]}"):
+            return True
+        folder = folder.rpartition("/")[0]
+    return False
+
+
+def _declarer(file: str) -> str:
+    from pathlib import Path
+
+    from axbuild.workspace.declared import declarer
+
+    return declarer(Path(file))
 
 
 def refusals(files: dict[str, str | None]) -> tuple[str, str, str] | None:

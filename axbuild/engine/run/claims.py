@@ -33,6 +33,13 @@ def listed(manifest: str) -> set[str]:
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
 
 
+def claimants(root: Path) -> list[str]:
+    """The labels of all targets that have a list, sorted."""
+    own = root / FOLDER / OWN
+    paths = [path.relative_to(own).with_suffix("") for path in own.rglob("*.json")]
+    return sorted(f"//{'' if path.parent == Path() else path.parent.as_posix()}:{path.name}" for path in paths)
+
+
 def owner_of(root: Path, path: str, label: str) -> str:
     """Another target than `label` on whose list the file is, or ""; `path` is relative to the output folder."""
     parts = path.split("/")

@@ -190,6 +190,16 @@ def clean(root: Path) -> bool:
     return True
 
 
+def clean_target(root: Path, label: str) -> None:
+    """Remove what a target has put into its folder, and its list; a file on another's list stays."""
+    package, name = split(label)
+    folder = "/".join(part for part in (package, name) if part)
+    with _told(root / FOLDER):
+        files = listed(manifest_of(root, label))
+        _remove(root / FOLDER, [path for own in files if not owner_of(root, path := f"{folder}/{own}", label)])
+        _remove(root / FOLDER / OWN, [f"{folder}.json"])
+
+
 def _flat(label: str, contents: Mapping[str, Content]) -> Iterator[tuple[str, File]]:
     seen: set[str] = set()
     folders: set[str] = set()

@@ -49,6 +49,7 @@ class ActionScheduler:
         self.done: dict[ActionId, Completed] = {}
         self.errors: list[AxError] = []
         self.contents = Contents(self.done, world.digest_of)
+        self._everything = Contents({}, world.digest_of)
         self._stages, self._world, self._stream, self._pool = stages, world, stream, pool
         self._keep_going, self._reverse = keep_going, reverse
         self._goals: list[Goal] = []
@@ -96,13 +97,14 @@ class ActionScheduler:
         return [id_ for id_ in self.needed([artifact]) if id_[0] in owners]
 
     def _reached(self, artifacts: Iterable[Artifact]) -> Iterator[ActionId]:
-        everything = Contents({}, self._world.digest_of)
         for artifact in artifacts:
-            yield from everything.pending(artifact)
-            yield from self.contents.pending(artifact)
-            for owner in everything.pending(artifact):
-                if owner in self.done:
-                    yield from self._reached(self.done[owner].result.values())
+            owners = list(self._everything.pending(artifact))
+            yield from owners
+            done = [owner for owner in owners if owner in self.done]
+            if done:
+                yield from self.contents.pending(artifact)
+            for owner in done:
+                yield from self._reached(self.done[owner].result.values())
 
     def _demand(self, id_: ActionId) -> None:
         if id_ not in self.nodes:
@@ -145,13 +147,16 @@ class ActionScheduler:
                 self._finish(ran)
 
     def plan(self) -> None:
-        """Look everything up and run nothing: what would run is skipped, with the reason it would run for."""
+        """Look everything up and run nothing: what would run is skipped, with the reason it would run for; behind it
+        comes what may run for it."""
         self._settle()
         for id_, node in self.nodes.items():
             if node.state is State.QUEUED:
                 causes = tuple(cause.record() for cause in node.causes)
-                self._announce(id_, "skipped", f"{WOULD_RUN}: {reason(node.causes)}", causes=causes)
-            elif node.state is State.WAITING:
+                more = "; it names further actions" if node.action.stage.expands else ""
+                self._announce(id_, "skipped", f"{WOULD_RUN}: {reason(node.causes)}{more}", causes=causes)
+        for id_, node in self.nodes.items():
+            if node.state is State.WAITING:
                 self._announce(id_, "skipped", MAY_RUN)
             self._release(node)
 

@@ -34,11 +34,17 @@ _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 
 
 @dataclass(frozen=True)
-class StageRun:
-    """One run of a stage. inputs: role -> path or paths; the outputs appear in `scratch / "out"`.
+class RunBounds:
+    """What a stage may take before it is stopped; None is no limit. name: of the settings that say so."""
 
-    timeout: seconds after which it is killed, or None.
-    """
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One run of a stage. inputs: role -> path or paths; the outputs appear in `scratch / "out"`."""
 
     id: str
     stage: Stage
@@ -46,7 +52,7 @@ class StageRun:
     params: dict[str, Any]
     inputs: dict[str, Path | list[Path]]
     scratch: Path
-    timeout: float | None = None
+    bounds: RunBounds = RunBounds()
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,27 @@ class StageKilled(AxError):
 class StageTimedOut(AxError):
     code = "AX552"
 
-    def __init__(self, stage: str, timeout: float, peak_memory_bytes: int) -> None:
+    def __init__(self, stage: str, bounds: RunBounds, peak_memory_bytes: int) -> None:
         super().__init__(
-            f"stage '{stage}' was stopped after its limit of {timeout:g} s, "
-            f"with a peak of {peak_memory_bytes / 2**20:.0f} MiB of memory"
+            f"stage '{stage}' was stopped after its limit of {bounds.seconds:g} s, "
+            f"with a peak of {peak_memory_bytes / 2**20:.0f} MiB of memory",
+            hint=_raise(bounds, "seconds"),
         )
+
+
+class StageTooLarge(AxError):
+    code = "AX552"
+
+    def __init__(self, stage: str, bounds: RunBounds, seconds: float) -> None:
+        limit = (bounds.memory_bytes or 0) / 2**30
+        super().__init__(
+            f"stage '{stage}' was stopped after {seconds:.1f} s at its limit of {limit:.3g} GB of memory",
+            hint=_raise(bounds, "memory_gb"),
+        )
+
+
+def _raise(bounds: RunBounds, what: str) -> str:
+    return f"raise `{bounds.name}_{what}` under [resources] in axbuild.toml" if bounds.name else ""
 
 
 class StageEnded(AxError):
@@ -244,7 +266,8 @@ class Workers:
             "inputs": {role: _texts(value) for role, value in job.inputs.items()},
             "scratch": str(job.scratch),
             "outputs": job.stage.writes,
-            "timeout": job.timeout,
+            "seconds": job.bounds.seconds,
+            "memory_bytes": job.bounds.memory_bytes,
         }
 
     def _number(self, job: StageRun) -> int:
@@ -395,7 +418,9 @@ def _outcome(job: StageRun, message: dict[str, Any]) -> StageOutcome:
             seconds=report["seconds"],
         )
     if message["ending"] == "timeout":
-        error: AxError = StageTimedOut(name, job.timeout or 0.0, peak)
+        error: AxError = StageTimedOut(name, job.bounds, peak)
+    elif message["ending"] == "memory":
+        error = StageTooLarge(name, job.bounds, elapsed)
     elif message["ending"] == "cancelled":
         error = Cancelled(name)
     elif outcome.signal is not None:

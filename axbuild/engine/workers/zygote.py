@@ -30,6 +30,9 @@ from axbuild.engine.workers.preload import FileChanged, Preload, View
 
 LOG_TAIL_BYTES = 16384
 _RECEIVE_BYTES = 1 << 16
+_LOOK_SECONDS = 0.02
+"""how often a stage's memory is looked at, where it is bounded"""
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass
@@ -65,7 +68,7 @@ class Zygote:
                     self._receive()
                 else:
                     self._reap(self.children[handle])
-            self._kill_late()
+            self._stop_beyond_bounds()
             while self._open and self.waiting and len(self.children) < self.jobs:
                 self._start(self.waiting.popleft())
             self._send()
@@ -73,8 +76,11 @@ class Zygote:
             _kill(one)
 
     def _patience(self) -> float | None:
-        deadlines = [one.deadline for one in self.children.values() if one.deadline is not None and not one.ending]
-        return max(0.0, min(deadlines) - time.monotonic()) * 1000 + 1 if deadlines else None
+        """Milliseconds until somebody may have to be stopped."""
+        running = [one for one in self.children.values() if not one.ending]
+        waits = [one.deadline - time.monotonic() for one in running if one.deadline is not None]
+        waits += [_LOOK_SECONDS for one in running if one.job["memory_bytes"] is not None]
+        return max(0.0, min(waits)) * 1000 + 1 if waits else None
 
     def _receive(self) -> None:
         try:
@@ -130,7 +136,7 @@ class Zygote:
 
     def _fork(self, job: dict[str, Any], view: View) -> Child:
         """The child that runs the job; raises OSError and leaves nothing behind then."""
-        began, parent, timeout = time.monotonic(), os.getpid(), job["timeout"]
+        began, parent, limit = time.monotonic(), os.getpid(), job["seconds"]
         with ExitStack() as undo:
             report = os.memfd_create("report")
             undo.callback(os.close, report)
@@ -146,7 +152,7 @@ class Zygote:
             undo.callback(os.kill, pid, signal.SIGKILL)
             handle = os.pidfd_open(pid)
             undo.pop_all()
-        return Child(job, pid, handle, report, log, began, None if timeout is None else began + timeout)
+        return Child(job, pid, handle, report, log, began, None if limit is None else began + limit)
 
     def _be_child(self, job: dict[str, Any], view: View, report: int, log: int, parent: int) -> None:
         self.channel.close()
@@ -179,11 +185,15 @@ class Zygote:
             log=_read_whole(one.log, LOG_TAIL_BYTES).decode("utf-8", "replace"),
         )
 
-    def _kill_late(self) -> None:
+    def _stop_beyond_bounds(self) -> None:
         now = time.monotonic()
-        for one in self.children.values():
-            if one.deadline is not None and one.deadline <= now and not one.ending:
+        for one in [one for one in self.children.values() if not one.ending]:
+            most = one.job["memory_bytes"]
+            if one.deadline is not None and one.deadline <= now:
                 one.ending = "timeout"
+            elif most is not None and _memory_of(one.pid) > most:
+                one.ending = "memory"
+            if one.ending:
                 _kill(one)
 
     def _tell(self, **message: Any) -> None:
@@ -215,6 +225,14 @@ def _kill(one: Child) -> None:
     for kill in (os.killpg, os.kill):
         with suppress(ProcessLookupError):
             kill(one.pid, signal.SIGKILL)
+
+
+def _memory_of(pid: int) -> int:
+    """Bytes of a process in memory; 0 where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
 
 
 def _read_whole(file: int, tail: int) -> bytes:

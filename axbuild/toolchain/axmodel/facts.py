@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from axbuild.errors import counted
 from axbuild.toolchain.npu.plan.record import NPU, Partition
 
 MOST_NAMED = 5
@@ -28,10 +29,11 @@ def placement(planned: Partition) -> str:
     """Which operators run on the CPU."""
     on_cpu = planned.on_cpu
     if not on_cpu:
-        return f"all {planned.node_count} operators run on the NPU"
+        return f"all {planned.node_count} operators run on the NPU" if planned.node_count > 1 else "it runs on the NPU"
     named = ", ".join(f"{node.op_type} '{node.name}'" for node in on_cpu[:MOST_NAMED])
     more = f" and {len(on_cpu) - MOST_NAMED} more" if len(on_cpu) > MOST_NAMED else ""
-    return f"{len(on_cpu)} of {planned.node_count} operators run on the CPU, whose time is not estimated: {named}{more}"
+    run = f"{len(on_cpu)} of {counted(planned.node_count, 'operator')} run{'s' if len(on_cpu) == 1 else ''}"
+    return f"{run} on the CPU, whose time is not estimated: {named}{more}"
 
 
 def _report(folder: Path) -> dict[str, Any]:

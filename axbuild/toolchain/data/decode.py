@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from axbuild.errors import AxError, AxWarning
+from axbuild.errors import AxError, AxWarning, counted
 from axbuild.toolchain.data import arrays, images
 from axbuild.toolchain.data.archives import Member, members
 from axbuild.toolchain.data.hygiene import Survey
@@ -118,12 +118,13 @@ def _chosen(found: list[Member], params: DecodeParams) -> list[tuple[str, Member
                 )
     if not own:
         raise CalibrationSetError(
-            f"the calibration set has no sample of format {params.format} among {len(found)} files",
+            f"the calibration set has no sample of format {params.format} among {counted(len(found), 'file')}",
             hint=f"such as '{others[0].path}'; samples end in {', '.join(_SUFFIXES[params.format])}" if others else "",
         )
     if others:
         sentence = (
-            f"{len(others)} files of a calibration set are no samples and are left out, such as '{others[0].path}'"
+            f"a calibration set has {counted(len(others), 'file')} that are no samples and left out, "
+            f"such as '{others[0].path}'"
         )
         warnings.warn(AxWarning("AX336", sentence), stacklevel=2)
     return _named(own)[: params.size if params.size >= 0 else None]

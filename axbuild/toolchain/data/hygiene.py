@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from axbuild.errors import AxNote, AxWarning
+from axbuild.errors import AxNote, AxWarning, counted
 from axbuild.toolchain.graph import Array
 
 LEVELS = 256
@@ -56,19 +56,20 @@ class Survey:
         """size: how many samples were asked for, -1 for all."""
         count = len(self.names)
         if size > count:
-            yield AxWarning("AX337", f"the set has {count} sample{'s' if count > 1 else ''}, fewer than size = {size}")
+            yield AxWarning("AX337", f"the set has {counted(count, 'sample')}, fewer than size = {size}")
         if self.twins:
             name, other = self.twins[0]
-            yield AxWarning(
-                "AX338", f"{len(self.twins)} of {count} samples repeat another one, such as '{name}' and '{other}'"
-            )
+            repeat = "repeats" if len(self.twins) == 1 else "repeat"
+            found = f"{len(self.twins)} of {counted(count, 'sample')} {repeat} another one"
+            yield AxWarning("AX338", f"{found}, such as '{name}' and '{other}'")
         if self.constant:
-            few = f"{len(self.constant)} of {count} samples hold one value only, such as '{self.constant[0]}'"
-            yield AxWarning("AX339", few)
+            hold = "holds" if len(self.constant) == 1 else "hold"
+            found = f"{len(self.constant)} of {counted(count, 'sample')} {hold} one value only"
+            yield AxWarning("AX339", f"{found}, such as '{self.constant[0]}'")
         if self.converted:
             parts = [f"{number} {what}" for what, number in sorted(self.converted.items())]
             such = next(iter(self.first.values()))
-            yield AxWarning("AX340", f"of {count} pictures {', '.join(parts)}, such as '{such}'")
+            yield AxWarning("AX340", f"of {counted(count, 'picture')} {', '.join(parts)}, such as '{such}'")
         if self._pixels is not None:
             yield from self._values(self._pixels)
 
@@ -87,7 +88,7 @@ class Survey:
             if in_units_of_one or max(abs(lows).max(), abs(highs).max()) > FAR:
                 sentence = f"behind mean and std the channels hold {channels}; both are in units of pixels, 0 to 255"
                 yield AxWarning("AX342", sentence)
-        yield AxNote(f"{len(self.names)} samples; behind mean and std the channels hold {channels}")
+        yield AxNote(f"{counted(len(self.names), 'sample')}; behind mean and std the channels hold {channels}")
 
     def _behind_normalisation(self, pixels: Array) -> tuple[Array, Array, Array]:
         """Lowest, highest and mean value of each channel."""

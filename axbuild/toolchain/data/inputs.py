@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, counted
 from axbuild.toolchain.graph import Array
 
 
@@ -146,5 +146,7 @@ def _channels(values: tuple[float, ...], sample: Array, default: float) -> Array
     channels = sample.shape[-1]
     settled = values or (default,)
     if len(settled) not in (1, channels):
-        raise SampleMismatchError(f"mean and std have {len(settled)} values and the samples {channels} channels")
+        raise SampleMismatchError(
+            f"mean and std have {counted(len(settled), 'value')} and the samples {counted(channels, 'channel')}"
+        )
     return np.broadcast_to(np.asarray(settled, dtype=np.float32), (channels,))

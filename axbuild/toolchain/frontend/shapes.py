@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 from onnx import ModelProto, ValueInfoProto
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, counted
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.graph import Array, Shape
@@ -62,7 +62,7 @@ def _settled(name: str, stated: tuple[int | str, ...] | None, wanted: tuple[int,
     if wanted is not None:
         if stated is not None and len(stated or (1,)) != len(wanted):
             raise InputShapeError(
-                f"input_shapes gives '{name}' {len(wanted)} dimensions {list(wanted)}, and the model has "
+                f"input_shapes gives '{name}' {counted(len(wanted), 'dimension')} {list(wanted)}, and the model has "
                 f"{len(stated)}: {_shown(stated)}"
             )
         if any(dimension < 1 for dimension in wanted):

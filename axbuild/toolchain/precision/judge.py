@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axbuild.errors import AxError, AxNote
+from axbuild.errors import AxError, AxNote, counted
 from axbuild.toolchain.likeness import snr_db
 from axbuild.toolchain.precision.measured import Measured, SideBySide, read
 
@@ -136,7 +136,7 @@ def _passed(outputs: list[Measures], logits: Measures | None, samples: int) -> s
     worst = min(outputs, key=lambda output: output.channel_cosine)
     noisiest = min(outputs, key=lambda output: output.snr_db)
     alone = f"{worst.channel_cosine:.6g} in channel {worst.lowest_channel} of '{worst.name}' alone"
-    on = f"on {samples} sample{'s' if samples > 1 else ''}"
+    on = f"on {counted(samples, 'sample')}"
     agree = f", {logits.agreement:.1%} of the answers the same" if logits is not None else ""
     return f"lowest cosine {lowest.cosine:.6g} ('{lowest.name}'), {alone}, SNR {noisiest.snr_db:.1f} dB{agree} {on}"
 

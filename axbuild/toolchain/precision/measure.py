@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from axbuild.errors import AxError, AxWarning
+from axbuild.errors import AxError, AxWarning, counted
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.graph import Array, model_file
@@ -90,7 +90,9 @@ def _tell_overlap(samples: list[Path], calibration: list[Path]) -> None:
     known = set(_digests(calibration))
     measured = _digests(samples)
     if common := sum(digest in known for digest in measured):
-        sentence = f"{common} of {len(measured)} samples calibrated the model as well: the figures may flatter it"
+        sentence = (
+            f"{common} of {counted(len(measured), 'sample')} calibrated the model as well: the figures may flatter it"
+        )
         warnings.warn(AxWarning("AX472", sentence), stacklevel=1)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnx
 
-from axbuild.errors import AxWarning
+from axbuild.errors import AxWarning, counted
 from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.kinds.mover import Reshape
@@ -134,5 +134,5 @@ def _tell(done: Partition, graph: PlanGraph, floats: FloatGraph) -> None:
     if not done.at(NPU):
         raise PlanError(f"Nothing of the model runs on the NPU of {done.chip}: {listed}")
     count = sum(len(node.members) for node in graph.nodes if node.kind is None)
-    sentence = f"{count} of {len(floats.order)} operators on the CPU of {done.chip}: {listed}"
+    sentence = f"{count} of {counted(len(floats.order), 'operator')} on the CPU of {done.chip}: {listed}"
     warnings.warn(AxWarning("AX411", sentence), stacklevel=2)

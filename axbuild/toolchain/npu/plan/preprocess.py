@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, counted
 from axbuild.toolchain.data.inputs import InputProcessor, processor_of
 from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.base import Kind
@@ -78,7 +78,8 @@ class RuntimeInput:
         for name, values in (("mean", p.mean), ("std", p.std)):
             if values and (len(self.shape) < 2 or len(values) not in (1, self.shape[1])):
                 raise ProcessorError(
-                    f"Input '{self.name}': {name} has {len(values)} values, the input's shape is {list(self.shape)}."
+                    f"Input '{self.name}': {name} has {counted(len(values), 'value')}, "
+                    f"the input's shape is {list(self.shape)}."
                 )
         if not all(np.isfinite(value) and np.float32(value) > 0 for value in p.std):
             raise ProcessorError(f"Input '{self.name}': every std must be a positive number.")
