@@ -61,3 +61,13 @@ def run_chain(
     model = model_of(written, [port(name, x) for name, x in inputs.items()], [result], "chain")
     onnx.checker.check_model(model)
     return session(model, level).run(None, inputs)[0]
+
+
+def every_tensor(model: onnx.ModelProto, feeds: dict[str, np.ndarray], level: str = "optimisation off"):
+    """What the bodies make of each tensor of the model, inputs included."""
+    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    kept = {output.name for output in copy.graph.output}
+    made = [node.output[0] for node in copy.graph.node if node.output[0] not in kept]
+    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
+    names = [output.name for output in copy.graph.output]
+    return feeds | dict(zip(names, session(copy, level).run(None, feeds), strict=True))

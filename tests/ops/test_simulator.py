@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import onnx
 import pytest
-from bodies import session
+from bodies import every_tensor
 from nets import branchy, grid, mobilenet_v2
 from npu_world import Chain, carried, chip, compiled, random_tiling, run
 
@@ -36,16 +36,6 @@ def same(found: np.ndarray, expected: np.ndarray) -> None:
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
     assert np.array_equal(found, expected, equal_nan=found.dtype.kind == "f")
-
-
-def every_tensor(model: onnx.ModelProto, feeds: Arrays) -> Arrays:
-    """What the bodies make of each tensor of the model, inputs included."""
-    copy = onnx.ModelProto.FromString(model.SerializeToString())
-    kept = {output.name for output in copy.graph.output}
-    made = [node.output[0] for node in copy.graph.node if node.output[0] not in kept]
-    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
-    names = [output.name for output in copy.graph.output]
-    return feeds | dict(zip(names, session(copy, "optimisation off").run(None, feeds), strict=True))
 
 
 def stacked(rows: list[Arrays]) -> Arrays:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import pytest
 
 from axbuild.codes import exit_code_of
@@ -51,6 +53,15 @@ def test_a_header_of_an_array_that_is_no_python_is_named():
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
     with pytest.raises(BadArrayError, match=r"'x\.npy' is not an \.npy file: "):
         decode_array(content, "x.npy", (1,), "float32", "x")
+
+
+def test_a_member_without_a_name_of_which_zipfile_asks_the_last_letter_is_the_archives_fault(tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as made:
+        nameless = zipfile.ZipInfo("x")
+        nameless.filename = ""
+        made.writestr(nameless, b"1")
+    with pytest.raises(BrokenArchiveError, match=r"set\.zip is not a readable zip archive: "), members(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize("name", ["set.7z", "set.tar.xz", "set.rar", "set.tar.zst", "set.gz", "set.tar.bz2"])
