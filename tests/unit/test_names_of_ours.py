@@ -28,7 +28,6 @@ def everything() -> ModelProto:
     weights = {
         **{name: np.abs(normal(4)) + np.float32(1) for name in parameters},
         "k": np.float32(3),
-        "two": np.float32(2),
         "w": normal(4, 3, 3, 3),
         "w2": normal(4, 4, 1, 1),
         "fc": normal(4, 5),
@@ -37,7 +36,7 @@ def everything() -> ModelProto:
         "around": np.array([0, 0, 1, 0, 0, 0, 0, 1]),
     }
     nodes = [
-        node("Pow", ["x", "two"], ["e"], name="square"),
+        node("Selu", ["x"], ["e"], name="bent"),
         node("Mul", ["x", "k"], ["s"], name="scale"),
         node("Conv", ["s", "w"], ["c"], name="conv", auto_pad="SAME_UPPER"),
         node("BatchNormalization", ["c", *parameters], ["b"], name="bn"),

@@ -22,7 +22,7 @@ from axbuild.toolchain.kinds.base import (
     require_clamp,
     require_grids,
 )
-from axbuild.toolchain.kinds.codes import S16, Edge, Grid
+from axbuild.toolchain.kinds.codes import INT32, S16, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import rows_first
 from axbuild.toolchain.kinds.text import DOUBLE, centred, requantised, scalar
 
@@ -48,7 +48,7 @@ class WithConstant(Kind):
     x: Grid
     y: Grid
     factor: int
-    constant: Annotated[Array, Constant(("int32", "int16"), ANY_RANK)]
+    constant: Annotated[Array, Constant((INT32.dtype, S16.dtype), ANY_RANK)]
     multiplier: Annotated[float, Constant(("float64",), 0)]
     lo: int
     hi: int
@@ -57,7 +57,7 @@ class WithConstant(Kind):
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
         adds = self.op == "add"
-        fits = self.constant.dtype == ("int32" if adds else "int16") and self.constant.size
+        fits = self.constant.dtype == (INT32 if adds else S16).dtype and self.constant.size
         if not fits or not (adds or self.factor == 1) or not 1 <= abs(self.factor) <= 1 << FINE_BITS:
             raise ConstantError(
                 f"{self.op_type} takes no factor {self.factor} with {self.constant.dtype} {list(self.constant.shape)}."
@@ -71,7 +71,7 @@ class WithConstant(Kind):
         steps = constant.astype(np.float64) / np.float64(x.scale)
         largest = max(float(np.abs(steps).max()), 1.0)
         factor = 1 << min(max(ADDEND_BITS - math.frexp(largest)[1], 0), FINE_BITS)
-        codes = np.clip(np.rint(steps * factor), -(2.0**ADDEND_BITS), 2.0**ADDEND_BITS).astype(np.int32)
+        codes = np.clip(np.rint(steps * factor), -(2.0**ADDEND_BITS), 2.0**ADDEND_BITS).astype(INT32.dtype)
         return cls("add", x, y, sign * factor, codes, x.scale / factor / y.scale, lo, hi)
 
     @classmethod
@@ -79,7 +79,7 @@ class WithConstant(Kind):
         """x constant."""
         values = constant.astype(np.float64)
         scale = float(np.abs(values).max()) / S16.hi or 1.0
-        return cls("mul", x, y, 1, np.rint(values / scale).astype(np.int16), x.scale * scale / y.scale, lo, hi)
+        return cls("mul", x, y, 1, np.rint(values / scale).astype(S16.dtype), x.scale * scale / y.scale, lo, hi)
 
     @property
     def reads(self) -> tuple[Edge, ...]:
