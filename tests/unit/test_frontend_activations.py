@@ -108,6 +108,7 @@ FOUND: dict[str, tuple[str, Steps]] = {
         "Mish",
         [("Exp", "x", "e"), ("Add", "e", "one", "a"), ("Log", "a", "p"), ("Tanh", "p", "t"), ("Mul", "t", "x", "y")],
     ),
+    "behind a layer": ("Swish", [("Softsign", "x", "l"), ("Sigmoid", "l", "s"), ("Mul", "l", "s", "y")]),
     "constants of rank 1": ("Swish", [("Mul", "x", "listed", "q"), ("Sigmoid", "q", "s"), ("Mul", "x", "s", "y")]),
 }  # fmt: skip
 
@@ -117,7 +118,7 @@ def test_a_spelling_becomes_the_operator(name):
     op_type, steps = FOUND[name]
     proto = spelled(steps)
     after = fused(proto)
-    assert [item.op_type for item in after.graph.node] == [op_type]
+    assert [item.op_type for item in after.graph.node if item.op_type != "Softsign"] == [op_type]
     assert_same_results(proto, after, 1e-5)
 
 

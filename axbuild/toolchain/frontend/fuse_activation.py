@@ -75,11 +75,11 @@ class FuseActivation(Rewrite[Activation]):
 
     def match(self, node: ir.Node) -> Activation | NoMatch:
         nodes = [node]
-        while len(nodes) <= LONGEST and all(_is_step(step) for step in nodes):
+        while len(nodes) <= LONGEST and _is_step(nodes[-1]):
             sources = list(dict.fromkeys(v for step in nodes for v in _computed(step) if v.producer() not in nodes))
             if len(sources) == 1 and len(nodes) > 1 and (found := _recognised(nodes, sources[0])) is not None:
                 return found
-            producers = [producer for value in sources if (producer := value.producer()) is not None]
+            producers = [step for value in sources if (step := value.producer()) is not None and _is_step(step)]
             # One that no other depends on, so that the nodes stay in order, last first.
             behind = {ancestor for producer in producers for ancestor in _ancestors(producer)}
             last = next((producer for producer in producers if producer not in behind), None)
