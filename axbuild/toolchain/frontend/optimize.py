@@ -176,7 +176,10 @@ def _leave_out_unread(model: LightModel) -> None:
     read = {name for node in model.proto.graph.node for name in node.input}
     for value in model.inputs:
         if value.name not in read:
-            warnings.warn(AxWarning("AX310", f"input '{value.name}' is left out: no node reads it"), stacklevel=2)
+            warnings.warn(
+                AxWarning("AX310", f"input '{value.name}' is left out: no node reads it, and it needs no data"),
+                stacklevel=2,
+            )
             model.proto.graph.input.remove(value)
 
 
