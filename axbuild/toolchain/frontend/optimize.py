@@ -27,6 +27,7 @@ from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.support import require_plain_types
@@ -37,6 +38,7 @@ from axbuild.toolchain.graph import ORIGINS
 REWRITES: tuple[Rewrite[Any], ...] = (
     ExplicitPads(),
     FusePad(),
+    PoolBeforeClamp(),
     FusePoolPad(),
     NormalizeGemm(),
     FuseBatchNorm(),
