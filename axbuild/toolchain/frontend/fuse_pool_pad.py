@@ -9,8 +9,9 @@ from axbuild.toolchain.frontend.fuse_pad import Padded, spatial_pads
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, attributes
 from axbuild.toolchain.graph import integer, integers, is_used, needed_input, text
 
-LOWEST = -1e30
-"""padding below it stands for minus infinity; as a number it would stretch every quantisation grid beyond use"""
+LOWEST = -65504.0
+"""the lowest number of float16: padding with it, or with less, stands for minus infinity; as a number it would stretch
+every quantisation grid beyond use"""
 
 
 class FusePoolPad(Rewrite[Padded]):
@@ -23,7 +24,7 @@ class FusePoolPad(Rewrite[Padded]):
         if pad is None or pad.op_type != "Pad":
             return NoMatch("input of MaxPool is not a Pad")
         pads = spatial_pads(
-            pad, lambda fill: bool(np.all(fill < LOWEST)), "Pad fills with a value that MaxPool can pick"
+            pad, lambda fill: bool(np.all(fill <= LOWEST)), "Pad fills with a value that MaxPool can pick"
         )
         if isinstance(pads, NoMatch):
             return pads
