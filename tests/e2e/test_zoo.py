@@ -38,6 +38,10 @@ def test_a_second_build_executes_nothing(zoo: Zoo) -> None:
     assert set(outcome.counts) == {"up_to_date"}
 
 
+def test_healthy_models_are_said_to_lose_no_channel(zoo: Zoo) -> None:
+    assert "AX361" not in zoo.build("//mobilenet:quant", "//digits:quant").err
+
+
 def test_a_changed_tolerance_executes_only_the_comparison(zoo: Zoo) -> None:
     with zoo.edited(BUILD_FILE, "rtol = 1e-5", "rtol = 1e-4"):
         assert zoo.build(*MOBILENET).executed == ["compare"]

@@ -211,6 +211,14 @@ def test_folders_of_classes_are_told_apart_by_their_names(room):
     assert list(room.run(PICTURES)) == ["cats__0", "dogs__0"]
 
 
+def test_samples_in_folders_with_long_names_have_names_that_files_can_have(room):
+    deep = "/".join(letter * 120 for letter in "ab") + "/" + "汉" * 60
+    tar(room.source / "a.tar", {f"{kind}/{deep}/0.png": png((n, 0, 0)) for n, kind in enumerate(("cats", "dogs"))})
+    names = list(room.run(PICTURES))
+    assert len(set(names)) == 2
+    assert all(name.endswith("汉__0") and len(name.encode()) <= 200 for name in names)
+
+
 def test_a_set_of_npz_files_is_told_which_files_are_taken(room):
     (room.source / "a.npz").write_bytes(b"PK")
     with pytest.raises(CalibrationSetError, match=r"hint: such as 'a\.npz'; samples end in \.npy"):
@@ -260,6 +268,15 @@ def test_an_array_that_does_not_fit_is_named_with_both_shapes(room, array, sente
     with pytest.raises(BadArrayError, match=sentence) as caught:
         room.run(ARRAYS)
     assert exit_code_of(caught.value.code) == 2
+
+
+def test_a_scalar_is_a_sample_of_an_input_that_was_one(room):
+    room.inputs = (("x", [1]),)
+    np.save(room.source / "a.npy", np.float32(2.5))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*one value only")
+        (array,) = room.run(ARRAYS).values()
+    assert array.tolist() == [2.5]
 
 
 def test_an_array_that_is_cut_off_is_named(room):

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from axbuild.codes import exit_code_of
 from axbuild.toolchain.frontend import check
@@ -23,6 +24,7 @@ from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rounding, apply
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.graph import ORIGINS
@@ -308,7 +310,7 @@ def pool_pad(amounts=(0, 0, 1, 1, 0, 0, 0, 1), fill=-3.4e38, outputs=("y",), **a
     return model(nodes, weights)
 
 
-@pytest.mark.parametrize("fill", [-3.4e38, -np.inf])
+@pytest.mark.parametrize("fill", [-3.4e38, -np.inf, -1e30, -65504])
 def test_padding_that_no_maximum_picks_goes_into_the_pooling(fill):
     before = pool_pad(fill=fill, pads=[0, 0, 1, 0])
     after, _ = rewritten(FusePoolPad(), before)
@@ -317,10 +319,42 @@ def test_padding_that_no_maximum_picks_goes_into_the_pooling(fill):
     assert_same_results(before, after, tolerance=0.0)
 
 
+def test_padding_goes_into_each_pooling_that_reads_it_whoever_else_does():
+    before = pool_pad()
+    other = node("MaxPool", ["z"], ["o"], name="other", kernel_shape=[2, 2], strides=[2, 2])
+    before.graph.node.extend([other, node("Relu", ["z"], ["r"], name="relu")])
+    before.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in "or")
+    after, _ = rewritten(FusePoolPad(), before)
+    assert [attributes(item)["pads"] for item in after.graph.node if item.op_type == "MaxPool"] == [[1, 1, 0, 1]] * 2
+    assert_same_results(before, after, tolerance=0.0)
+
+
+@pytest.mark.parametrize(("clamp", "about"), [("Relu", {}), ("LeakyRelu", {"alpha": 0.1}), ("Clip", {})])
+def test_a_clamp_between_padding_and_pooling_goes_behind_both(clamp, about):
+    before = pool_pad()
+    bounds = ["lo", "hi"] if clamp == "Clip" else []
+    before.graph.node.insert(1, node(clamp, ["z", *bounds], ["a"], name="act", **about))
+    before.graph.node[2].input[0] = "a"
+    before.graph.initializer.extend(numpy_helper.from_array(np.float32(v), n) for n, v in (("lo", -1), ("hi", 1)))
+    between, _ = rewritten(PoolBeforeClamp(), before)
+    after, _ = rewritten(FusePoolPad(), between)
+    assert describe(after) == [("MaxPool", "pool"), (clamp, "act")]
+    assert attributes(after.graph.node[0])["pads"] == [1, 1, 0, 1]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def test_a_function_that_falls_stays_between_padding_and_pooling():
+    before = pool_pad()
+    before.graph.node.insert(1, node("LeakyRelu", ["z"], ["a"], name="act", alpha=-0.5))
+    before.graph.node[2].input[0] = "a"
+    _, reasons = rewritten(PoolBeforeClamp(), before)
+    assert reasons == {"pool": "input of MaxPool is nothing that never falls"}
+
+
 @pytest.mark.parametrize(
     ("proto", "reason"),
     [
-        (pool_pad(fill=-5.0), "Pad fills with a value that MaxPool can pick"),
+        (pool_pad(fill=-60000), "Pad fills with a value that MaxPool can pick"),
         (pool_pad(ceil_mode=1), "MaxPool has auto_pad or ceil_mode"),
         (pool_pad(outputs=("y", "where")), "MaxPool says where its maxima are"),
         (pool_pad((0, 0, 3, 0, 0, 0, 0, 0)), "the padding holds a whole window of MaxPool"),
@@ -353,6 +387,14 @@ def test_every_gemm_takes_one_form(bias, transposed):
     assert_same_results(before, after)
 
 
+def test_a_gemm_that_transposes_its_first_operand_takes_the_form_behind_a_transpose():
+    gemm = node("Gemm", ["x", "w", "b"], ["y"], name="fc", alpha=0.5, beta=2.0, transA=1)
+    before = model([gemm], {"w": normal(8, 4), "b": normal(4)}, inputs=(("x", [8, 3]),))
+    after, _ = rewritten(NormalizeGemm(), before)
+    assert describe(after) == [("Transpose", "fc.transpose"), ("Gemm", "fc")]
+    assert_same_results(before, after)
+
+
 def test_a_matmul_of_a_matrix_and_a_constant_becomes_a_gemm():
     before = model([node("MatMul", ["x", "w"], ["y"], name="mm")], {"w": normal(8, 4)}, inputs=(("x", [3, 8]),))
     after, _ = rewritten(NormalizeGemm(), before)
@@ -367,7 +409,6 @@ def test_a_matmul_of_a_matrix_and_a_constant_becomes_a_gemm():
         (node("MatMul", ["w", "x"], ["y"], name="n"), "the second operand of MatMul is not a constant matrix"),
         (node("Gemm", ["x", "w", "rows"], ["y"], name="n"), "the third operand of Gemm differs from row to row"),
         (node("Gemm", ["x", "w", "v"], ["y"], name="n"), "the third operand of Gemm is not constant"),
-        (node("Gemm", ["x", "w"], ["y"], name="n", transA=1), "Gemm transposes its first operand"),
     ],
 )
 def test_other_products_stay_with_a_reason(given, reason):

@@ -76,6 +76,7 @@ def test_a_constant_that_blows_up_a_grid_is_told_by_what_it_drowns():
     n.add("Pad", ["c", pads, n.constant("v", np.float32(1e5))], "y")
     (one,) = told(n.model("y"), n.samples(4))
     assert one.startswith("'c' (Conv) loses 4 of the 4 channels of 'c' that vary")
+    assert "because 'y' fills with 1e+05" in one
 
 
 def test_a_model_with_many_losses_has_a_few_warnings_and_a_count():

@@ -24,6 +24,8 @@ class BadArrayError(AxError):
 def decode_array(content: bytes, name: str, shape: tuple[int, ...], dtype: str, tensor: str) -> np.ndarray[Any, Any]:
     """The array of one .npy file, exactly of the model input's shape and dtype, batch dimension included."""
     found_shape, fortran, found_dtype, data = _header(content, name)
+    if found_shape == () and shape == (1,):  # as the front end makes of a scalar input
+        found_shape = shape
     if found_shape != shape or found_dtype != np.dtype(dtype):
         raise BadArrayError(
             f"'{name}' is {found_dtype} {list(found_shape)}, and model input '{tensor}' is {dtype} {list(shape)}",

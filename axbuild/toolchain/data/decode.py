@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from os.path import commonpath
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,8 @@ Decoder = Callable[[bytes, str], images.Picture]
 
 _FORMAT = "set tensor_format to what the model takes in, or give the data as Numpy"
 _NHWC = "the model takes its channels last: export it with channels first (NCHW), or give the data as Numpy"
+LONGEST = 200
+"""bytes of a sample's name; file systems take 255 for a file's"""
 _SUFFIXES = {"Image": images.SUFFIXES, "Numpy": arrays.SUFFIXES}
 
 
@@ -138,8 +141,16 @@ def _named(found: list[Member]) -> list[tuple[str, Member]]:
     shared = len(PurePosixPath(commonpath(["/".join(parts[:-1]) for parts in plain])).parts) if whole else 0
     named: dict[str, Member] = {}
     for item, parts in zip(found, plain, strict=True):
-        name = "__".join(parts[shared:]) if whole else parts[-1]
+        name = _fitting("__".join(parts[shared:])) if whole else parts[-1]
         if name in named:
             raise CalibrationSetError(f"'{named[name].path}' and '{item.path}' are samples of one name")
         named[name] = item
     return sorted(named.items())
+
+
+def _fitting(name: str) -> str:
+    """The name, or of one that is too long for a file its end and what tells it apart."""
+    content = name.encode()
+    if len(content) <= LONGEST:
+        return name
+    return f"{sha256(content).hexdigest()[:16]}__{content[-LONGEST // 2 :].decode(errors='ignore')}"

@@ -37,7 +37,7 @@ class Survey:
 
     def see(self, name: str, sample: Array, conversions: tuple[str, ...] = ()) -> None:
         self.names.append(name)
-        if sample.size and (sample == sample.flat[0]).all():
+        if sample.size > 1 and (sample == sample.flat[0]).all():
             self.constant.append(name)
         digest = hashlib.sha256(repr((sample.shape, str(sample.dtype))).encode() + sample.tobytes()).digest()
         if digest in self._digests:

@@ -7,26 +7,24 @@ import onnx_ir as ir
 
 from axbuild.toolchain.frontend.fuse_pad import Padded, spatial_pads
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, attributes
-from axbuild.toolchain.graph import has_one_reader, integer, integers, is_used, needed_input, text
+from axbuild.toolchain.graph import integer, integers, is_used, needed_input, text
 
-LOWEST = -1e30
-"""padding below it stands for minus infinity; as a number it would stretch every quantisation grid beyond use"""
+LOWEST = -65504.0
+"""the lowest number of float16: padding with it, or with less, stands for minus infinity; as a number it would stretch
+every quantisation grid beyond use"""
 
 
 class FusePoolPad(Rewrite[Padded]):
-    """MaxPool(Pad(x, p, -inf); q) -> MaxPool(x; p + q)"""
+    """MaxPool(Pad(x, p, -inf); q) -> MaxPool(x; p + q), whoever else reads the Pad"""
 
     op = ("MaxPool",)
 
     def match(self, node: ir.Node) -> Padded | NoMatch:
-        value = needed_input(node, 0)
-        pad = value.producer()
+        pad = needed_input(node, 0).producer()
         if pad is None or pad.op_type != "Pad":
             return NoMatch("input of MaxPool is not a Pad")
-        if not has_one_reader(value):
-            return NoMatch("Pad output has another reader")
         pads = spatial_pads(
-            pad, lambda fill: bool(np.all(fill < LOWEST)), "Pad fills with a value that MaxPool can pick"
+            pad, lambda fill: bool(np.all(fill <= LOWEST)), "Pad fills with a value that MaxPool can pick"
         )
         if isinstance(pads, NoMatch):
             return pads

@@ -23,7 +23,7 @@ class Dense:
 class NormalizeGemm(Rewrite[Dense]):
     """alpha A B + beta C -> Gemm(A, w, b; transB = 1),  w = alpha B^T, b = beta C,  B and C constant
 
-    A MatMul of a rank-2 tensor with a constant becomes a Gemm too (b = 0).
+    With transA, A is Transpose(A) there. A MatMul of a rank-2 tensor with a constant becomes a Gemm too (b = 0).
     """
 
     op = ("Gemm", "MatMul")
@@ -39,8 +39,6 @@ class NormalizeGemm(Rewrite[Dense]):
         weight = constant_input(node, 1)
         if weight is None or weight.dtype != np.float32:
             return NoMatch(f"{node.op_type} is not of float32")
-        if integer(node, "transA", 0):
-            return NoMatch("Gemm transposes its first operand")
         if not integer(node, "transB", 0):
             weight = weight.T
         bias = self._bias(node, weight.shape[0])
@@ -63,7 +61,13 @@ class NormalizeGemm(Rewrite[Dense]):
     def replace(self, node: ir.Node, found: Dense, edit: Edit) -> ir.Value:
         weight = edit.initializer(found.weight, f"{node.name}.weight")
         bias = edit.initializer(found.bias.astype(np.float32), f"{node.name}.bias")
-        return edit.insert(node, "Gemm", [node.inputs[0], weight, bias], {"transB": 1}, origins=(node,))
+        source = needed_input(node, 0)
+        if integer(node, "transA", 0):
+            name, turned = f"{node.name}.transpose", shape_of(source)[::-1]
+            source = edit.insert(
+                node, "Transpose", [source], {"perm": [1, 0]}, name=name, shape=turned, origins=(node,)
+            )
+        return edit.insert(node, "Gemm", [source, weight, bias], {"transB": 1}, origins=(node,))
 
     def rounding(self, node: ir.Node, found: Dense) -> Rounding:
         gain = np.abs(found.weight).sum(axis=1, dtype=np.float64)

@@ -29,6 +29,7 @@ from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.support import require_plain_types
@@ -40,6 +41,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseActivation(),
     ExplicitPads(),
     FusePad(),
+    PoolBeforeClamp(),
     FusePoolPad(),
     NormalizeGemm(),
     FuseBatchNorm(),
@@ -188,7 +190,10 @@ def _leave_out_unread(model: LightModel) -> None:
     read = {name for node in model.proto.graph.node for name in node.input}
     for value in model.inputs:
         if value.name not in read:
-            warnings.warn(AxWarning("AX310", f"input '{value.name}' is left out: no node reads it"), stacklevel=2)
+            warnings.warn(
+                AxWarning("AX310", f"input '{value.name}' is left out: no node reads it, and it needs no data"),
+                stacklevel=2,
+            )
             model.proto.graph.input.remove(value)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnx_ir as ir
 
 from axbuild.errors import AxWarning
 from axbuild.toolchain.kinds.codes import Grid
+from axbuild.toolchain.quant.groups import covers
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.quant.statistics import Statistics, TensorStatistics
 
@@ -32,7 +34,8 @@ class Loss:
     """Channels of `tensor` where `node` writes or reads it as codes.
 
     varying: how many vary at all; loudest: the channel that reaches farthest from 0, and its value there; readers: the
-    operators that read the tensor.
+    operators that read the tensor; constant: a node whose constant the grid must hold, and the constant, where it is
+    what makes the grid wide.
     """
 
     node: ir.Node
@@ -42,6 +45,7 @@ class Loss:
     grid: Grid
     loudest: tuple[int, float]
     readers: tuple[str, ...]
+    constant: tuple[str, float] | None
 
     def __str__(self) -> str:
         named = " and ".join(f"'{name}'" for name in self.readers[:2]) or f"'{self.node.name}'"
@@ -55,6 +59,8 @@ class Loss:
     def _cause(self) -> str:
         channel, reach = self.loudest
         lo, hi = (self.grid.real(code) for code in (self.grid.type.lo, self.grid.type.hi))
+        if self.constant is not None:
+            return f"because '{self.constant[0]}' fills with {self.constant[1]:.3g}"
         if 2 * abs(reach) >= max(-lo, hi):
             return f"because channel {channel} reaches {reach:.3g}"
         return f"because these, which it shares with other tensors, reach from {lo:.3g} to {hi:.3g}"
@@ -73,6 +79,7 @@ def losses(graph: ir.Graph, scheme: Scheme, statistics: Statistics) -> Iterator[
     """In the order of the graph, a tensor once for each of its grids."""
     nodes = {node.name or "": node for node in graph}
     values = {value.name or "": value for value in (*graph.inputs, *(out for node in graph for out in node.outputs))}
+    constants = _constants(nodes, scheme)
     seen: set[tuple[str, Grid]] = set()
     for site in scheme.sites:
         for tensor, edge in (*site.reads.items(), *site.writes.items()):
@@ -83,7 +90,20 @@ def losses(graph: ir.Graph, scheme: Scheme, statistics: Statistics) -> Iterator[
             lost, varying = _counts(known, edge)
             if lost > SHARE * varying:
                 readers = dict.fromkeys(use.node.name or "" for use in values[tensor].uses())
-                yield Loss(nodes[site.nodes[0]], tensor, lost, varying, edge, _loudest(known), tuple(readers))
+                about = (_loudest(known), tuple(readers), constants.get(edge))
+                yield Loss(nodes[site.nodes[0]], tensor, lost, varying, edge, *about)
+
+
+def _constants(nodes: Mapping[str, ir.Node], scheme: Scheme) -> dict[Grid, tuple[str, float]]:
+    """Grid -> a node with a constant that reaches across half of it, and the constant."""
+    found: dict[Grid, tuple[str, float]] = {}
+    for site in scheme.sites:
+        node = nodes[site.nodes[-1]]
+        grids = [edge for edge in site.writes.values() if isinstance(edge, Grid)]
+        for grid, real in itertools.product(grids, covers(node)):
+            if 2 * abs(real) >= grid.scale * grid.reach:
+                found[grid] = (node.name or "", real)
+    return found
 
 
 def _counts(known: TensorStatistics, grid: Grid) -> tuple[int, int]:

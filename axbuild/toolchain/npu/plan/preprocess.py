@@ -126,7 +126,8 @@ def sources_of(
     for processor in processors:
         if processor.tensor_name not in ("DEFAULT", *inputs):
             raise ProcessorError(
-                f"An input processor is for '{processor.tensor_name}', which is no input of the model.",
+                f"A calibration set or an input processor is for '{processor.tensor_name}', which is no input of the "
+                "model that a node reads.",
                 hint=f"inputs: {', '.join(inputs)}",
             )
     return [RuntimeInput(name, *form, processor_of(name, processors)) for name, form in inputs.items()]
