@@ -51,7 +51,7 @@ class Disk(Protocol):
         ...
 
     def real(self, folder: str) -> str:
-        """Where a folder is behind all links, the same for two ways to one: absolute outside the root, "/" around it."""
+        """Where a folder is behind all links, the same for two ways to one; absolute outside the root, "/" above."""
         ...
 
 

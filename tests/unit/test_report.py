@@ -335,3 +335,26 @@ def test_a_terminal_breaks_sentences_at_words_and_a_pipe_not_at_all(monkeypatch)
     ]
     path = "x" * 60
     assert Style(Narrow()).at_words(f"  {path}").split() == [path], "a path stays whole"
+
+
+@pytest.mark.parametrize("columns", [20, 60, 100])
+def test_lines_for_a_terminal_break_at_spaces_and_never_in_a_path(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    style = Style(Terminal())
+    path = "axbuild-out/mobilenet/axmodel/compiler/subgraph_npu_0/b1/report.json"
+    text = f"  {style('red', '3 failed')}, in {path} of two targets that are read as one"
+    lines = re.sub("\033\\[[0-9]+m", "", style.at_words(text)).split("\n")
+    assert " ".join(line.strip() for line in lines) == re.sub("\033\\[[0-9]+m", "", text).strip()
+    assert sum(path in line for line in lines) == 1
+    assert [line for line in lines if len(line) > columns and line.strip() != path] == []
+
+
+def test_the_last_line_of_a_build_is_wrapped_with_its_seconds_together(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    summary = Summary()
+    counts = dict.fromkeys(("executed", "cached", "failed", "skipped"), 2) | {"up_to_date": 12}
+    summary(BuildFinished(0, counts, 83.0, {}))
+    told = re.sub("\033\\[[0-9]+m", "", summary.text(Terminal()))
+    assert told == "done: 2 built, 14 reused (2 from the cache), 2 failed, 2\n    skipped in 1 min 23 s"
+    assert summary.text(io.StringIO()).endswith("2 skipped in 1 min 23 s")
