@@ -21,8 +21,10 @@ from axbuild.report.board import Board
 from axbuild.report.forecast import Forecast
 from axbuild.report.lines import Lines, PlainRenderer, Wanted
 from axbuild.report.live import LiveRenderer
+from axbuild.report.rule_page import rule_text
 from axbuild.report.style import Style, duration
 from axbuild.report.summary import Summary
+from axbuild.workspace.rulepack import load_rules
 
 
 class Terminal(io.StringIO):
@@ -283,7 +285,8 @@ def test_the_time_left_comes_from_how_long_actions_took_before():
     begin = (BuildStarted("b", "build", ("//m:x",), 0.0, 1), TargetConfigured("//m:x", "axmodel", 2, 0))
     board, forecast = board_of(*begin, ActionStarted("//m:x", "a", "a", 0.0))
     assert forecast.seconds_left(board, 1.0) == pytest.approx(9.0)
-    assert forecast.seconds_left(board, 60.0) == pytest.approx(6.0), "an overdue action counts as nearly done"
+    assert forecast.seconds_left(board, 8.5) == pytest.approx(6.0), "an overdue action counts as nearly done"
+    assert forecast.seconds_left(board, 9.5) is None, "after twice its time nothing is known any more"
     board, forecast = board_of(*begin, finished("a", seconds=4.0), ActionStarted("//m:x", "b", "b", 4.0))
     assert forecast.seconds_left(board, 5.0) == pytest.approx(5.0)
 
@@ -358,3 +361,12 @@ def test_the_last_line_of_a_build_is_wrapped_with_its_seconds_together(monkeypat
     told = re.sub("\033\\[[0-9]+m", "", summary.text(Terminal()))
     assert told == "done: 2 built, 14 reused (2 from the cache), 2 failed, 2\n    skipped in 1 min 23 s"
     assert summary.text(io.StringIO()).endswith("2 skipped in 1 min 23 s")
+
+
+def test_the_page_of_a_rule_fits_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    rule = load_rules(None).rules["quant_model"]
+    assert [
+        line for line in rule_text(rule, Terminal()).split("\n")[1:] if len(line) > 60 + len("\033[36m\033[0m")
+    ] == []
+    assert max(map(len, rule_text(rule, io.StringIO()).split("\n"))) > 60
