@@ -20,7 +20,11 @@ def rule_text(rule: Rule, out: TextIO) -> str:
     """Every attribute with what it takes, its default and its sentence; tables in a list with their fields."""
     style = Style(out)
     width = min(_WIDEST, shutil.get_terminal_size().columns) if out.isatty() else _WIDEST
-    lines = [f"{style('bold', rule.name)}: {rule.about}", "", f"  {style('cyan', 'name')}: a string, required"]
+    lines = [
+        style.at_words(f"{style('bold', rule.name)}: {rule.about}"),
+        "",
+        f"  {style('cyan', 'name')}: a string, required",
+    ]
     lines += ["      The target's name: its label is //package:name."]
     return "\n".join([*lines, *_attributes(rule.attributes, style, 2, width)])
 
