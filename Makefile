@@ -19,9 +19,10 @@ demo:
 	cd $(ZOO) && $(AXBUILD) test //mobilenet:check //mobilenet:equal
 	cd $(ZOO) && $(AXBUILD) build //mobilenet:axmodel //mobilenet:precision
 	@echo
-	@echo "The compiled model: $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
-	@echo "Its BUILD file:     $(ZOO)/mobilenet/BUILD.toml"
-	@echo "What it holds:      $(VENV)/bin/axbuild inspect $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
+	@echo "The compiled model, its BUILD file, and how to see what it holds:"
+	@echo "  $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
+	@echo "  $(ZOO)/mobilenet/BUILD.toml"
+	@echo "  $(VENV)/bin/axbuild inspect $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
 
 test: $(VENV)/dev.stamp fetch
 	$(RUN) -m pytest $(PYTEST_ARGS)

@@ -12,6 +12,7 @@ from axbuild.engine.run.outputs import clean, clean_target
 from axbuild.engine.run.stale import stale
 from axbuild.errors import AxError
 from axbuild.store.locks import FileLock
+from axbuild.store.store import refuse_what_is_no_folder
 from axbuild.workspace.workspace import Workspace
 
 
@@ -34,6 +35,8 @@ def command(cache: bool, only_stale: bool) -> int:
         return _clean_stale(workspace)
     done = clean(workspace.root)
     click.echo(f"removed {FOLDER}" if done else f"there is no {FOLDER}")
+    if cache:
+        refuse_what_is_no_folder(workspace.cache_dir)
     if cache and workspace.cache_dir.exists():
         leases = workspace.cache_dir / "leases"
         for path in leases.iterdir() if leases.is_dir() else ():

@@ -16,6 +16,7 @@ from axbuild.engine.run.resources import machine_cpus, machine_memory_gb
 from axbuild.engine.run.stale import stale
 from axbuild.errors import AxError, counted
 from axbuild.report.rule_page import rule_text
+from axbuild.report.style import Style
 from axbuild.version import __version__
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.rulepack import load_rules
@@ -44,8 +45,9 @@ def command(rule: str | None, as_json: bool, config: tuple[str, ...]) -> int:
     if as_json:
         print(json.dumps(facts))
     else:
+        style = Style(sys.stdout)
         for name, value in facts.items():
-            print(f"{name.replace('_', ' ') + ':':<16} {_text(name, value)}")
+            print(style.at_words(f"{name.replace('_', ' ') + ':':<16} {_text(name, value)}"))
     return 0
 
 

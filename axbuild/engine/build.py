@@ -45,7 +45,7 @@ from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb
 from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
-from axbuild.engine.workers.local import RunBounds, Workers
+from axbuild.engine.workers.local import StageBounds, Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out, lay_out_sound
@@ -319,10 +319,10 @@ class _Build:
             if self.workspace.disk.answers:
                 self.workspace.disk.answers.save()
 
-    def _optimize_bounds(self) -> RunBounds:
+    def _optimize_bounds(self) -> StageBounds:
         settings = self.workspace.settings
         memory_gb = settings.optimize_memory_gb or settings.resources["memory_gb"] or machine_memory_gb()
-        return RunBounds(settings.optimize_seconds or None, int(memory_gb * 2**30), "optimize")
+        return StageBounds(settings.optimize_seconds or None, int(memory_gb * 2**30), "optimize")
 
     def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> ActionScheduler:
         resources = self.workspace.settings.resources

@@ -1,8 +1,8 @@
 """How long a build will still take, from how long its actions took when they last ran here.
 
 Where most of what is left has no history, nothing is said: the first actions of a build are the short ones, and their
-average promised a second for twenty. What comes out unchanged spares what follows, so the figure is rather too high
-than too low.
+average promised a second for twenty. Nor where one that runs is far beyond its time. What comes out unchanged spares
+what follows, so the figure is rather too high than too low.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from axbuild.workspace.artifact import ActionId
 
 KNOWN_SHARE = 0.8
 """of the actions that are left, how many must have run here before"""
+LATE, LATE_SECONDS = 2.0, 1.0
+"""an action that runs for so many times its last time and seconds more: the machine is another than it was"""
 
 
 class Forecast:
@@ -68,6 +70,8 @@ class Forecast:
         running, longest = 0.0, 0.0
         for id_, started in board.running.items():
             expected = known.get(id_, mean)
+            if now - started.at > LATE * expected + LATE_SECONDS:
+                return None
             running += expected
             longest = max(longest, expected - (now - started.at))
         waiting = {id_: seconds for id_, seconds in known.items() if id_ not in board.running}

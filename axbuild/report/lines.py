@@ -53,7 +53,7 @@ class Lines:
                     yield style("red", style.at_words(str(AxError.from_record(event.error))))
             case ActionFinished(status="skipped"):
                 if wanted.dry_run or wanted.verbose:
-                    yield f"{_name(event)} {style('dim', event.reason)}"
+                    yield style.at_words(f"{_name(event)} {style('dim', event.reason)}")
             case ActionFinished() if not wanted.quiet:
                 yield from self._ended(event, board)
             case Diagnostic() if event.code and not wanted.quiet:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_COLOUR = re.compile("\033\\[[0-9]*m")
+UNBROKEN = "\u00a0"
+"""a space at which no line is broken"""
 
 
 def wants_colour(out: TextIO) -> bool:
@@ -32,14 +35,24 @@ class Style:
     def at_words(self, text: str) -> str:
         """On a terminal, lines that are too long for it go on below at a word, further in; not elsewhere."""
         if not self._is_terminal:
-            return text
+            return text.replace(UNBROKEN, " ")
         width = shutil.get_terminal_size().columns
-        lines: list[str] = []
-        for line in text.split("\n"):
-            gap = " " * (len(line) - len(line.lstrip()) + 4)
-            parts = textwrap.wrap(line, width, subsequent_indent=gap, break_long_words=False, break_on_hyphens=False)
-            lines += parts or [line]
-        return "\n".join(lines)
+        parts = (part for line in text.split("\n") for part in _wrapped(line, width))
+        return "\n".join(parts).replace(UNBROKEN, " ")
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Parts of at most so many columns, broken at spaces; a word that is longer, as a path may be, stays whole."""
+    first, *words = line.lstrip().split(" ")
+    indent = len(line) - len(line.lstrip())
+    parts = [" " * indent + first]
+    for word in words:
+        longer = f"{parts[-1]} {word}"
+        if len(_COLOUR.sub("", longer)) <= width:
+            parts[-1] = longer
+        else:
+            parts.append(" " * (indent + 4) + word)
+    return parts
 
 
 def duration(seconds: float) -> str:

@@ -20,7 +20,7 @@ from axbuild.engine.run.claims import FOLDER
 from axbuild.errors import AxError, counted, visible
 from axbuild.report.board import Board
 from axbuild.report.shown import shown
-from axbuild.report.style import Style, duration
+from axbuild.report.style import UNBROKEN, Style, duration
 
 Item = TypeVar("Item")
 
@@ -84,7 +84,7 @@ class Summary:
             told = style.at_words(f"failed: nothing built; {self._mistakes(end)}")
             lines.append(told.replace("failed", style("red", "failed"), 1))
         elif any(end.counts.values()) or not end.errors:
-            lines.append(self._plan(end) if self.dry_run else self._counts(style, end))
+            lines.append(style.at_words(self._plan(end) if self.dry_run else self._counts(style, end)))
         lines += self._longest(style, end)
         return "\n".join(lines)
 
@@ -184,7 +184,7 @@ class Summary:
         if self.warnings:
             parts.append(style("yellow", counted(self.warnings, "warning")))
         ended = {0: style("green", "done"), INTERRUPTED: style("yellow", "interrupted")}
-        return f"{ended.get(end.exit_code, style('red', 'failed'))}: {', '.join(parts)} in {duration(end.seconds)}"
+        return f"{ended.get(end.exit_code, style('red', 'failed'))}: {', '.join(parts)} {_in(end)}"
 
     def record(self) -> dict[str, Any]:
         end = self.finished
@@ -208,6 +208,10 @@ class Summary:
             "unbuilt": end.unbuilt,
             "critical_path": list(end.critical_path),
         }
+
+
+def _in(end: BuildFinished) -> str:
+    return f"in {duration(end.seconds)}".replace(" ", UNBROKEN)
 
 
 def _planned(event: ActionFinished) -> dict[str, Any]:

@@ -66,8 +66,7 @@ class Store:
         self.reports: list[tuple[str, str]] = []
         said = report or (lambda code, sentence: self.reports.append((code, sentence)))
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
-        if os.path.lexists(self.directory) and not self.directory.is_dir():
-            raise InTheWay(self.directory, "it is no folder")
+        refuse_what_is_no_folder(self.directory)
         self._lease = FileLock(self.directory / "leases" / name)
         self._temporary = self.directory / "tmp"
         if not (only_read and is_read_only(self.directory)):
@@ -150,6 +149,13 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def refuse_what_is_no_folder(directory: Path) -> None:
+    """Raises InTheWay where something else stands in the cache's place, or in that of a folder above."""
+    there = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise InTheWay(there, "it is no folder")
 
 
 def is_read_only(directory: Path) -> bool:

@@ -51,7 +51,7 @@ class Disk(Protocol):
         ...
 
     def real(self, folder: str) -> str:
-        """Where a folder is behind all links: the same for two ways to one, absolute outside the root."""
+        """Where a folder is behind all links, the same for two ways to one; absolute outside the root, "/" above."""
         ...
 
 
@@ -181,7 +181,7 @@ class RealDisk:
         found, root = os.path.realpath(f"{self.root}/{folder}"), os.path.realpath(self.root)
         if found == root:
             return ""
-        return found.removeprefix(f"{root}/")
+        return "/" if f"{root}/".startswith(f"{found}/") else found.removeprefix(f"{root}/")
 
 
 def _unreadable(path: str, error: OSError) -> Unreadable:

@@ -8,13 +8,14 @@ from typing import Any
 
 from axbuild.errors import AxError, Place
 from axbuild.workspace.attributes import WrongValue, did_you_mean, shown
-from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, Disk, join
+from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.label import BadLabel, canonical, is_name
 from axbuild.workspace.package_cache import PackageCache, Row
 from axbuild.workspace.references import Labels
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
+from axbuild.workspace.sources import check_link
 from axbuild.workspace.toml_text import InvalidToml, Path, TomlText, place_in, read_text
 
 
@@ -136,9 +137,17 @@ class Packages:
         return self._disk.listing(package).get(BUILD_FILE) == FILE
 
     def below(self, folder: str) -> list[str]:
-        """Names of the packages in and below a folder, sorted; not those of ignored folders or inner workspaces."""
+        """Names of the packages in and below a folder, sorted; not those of ignored folders or inner workspaces.
+
+        A linked folder counts where it leads out of the workspace, each once: what lies inside has its own name.
+        """
         found, todo = [], [folder]
-        while todo:
+        links: list[str] = []
+        walked: list[str] = []
+        while todo or links:
+            if not todo:
+                todo += self._outside(links.pop(0), walked)
+                continue
             here = todo.pop()
             listing = self._disk.listing(here)
             if here != folder and listing.get(SETTINGS_FILE) == FILE:
@@ -146,10 +155,21 @@ class Packages:
             if listing.get(BUILD_FILE) == FILE:
                 found.append(here)
             for name, kind in listing.items():
-                if kind == FOLDER and not self.ignore.folder(path := join(here, name)):
-                    todo.append(path)
+                if kind in (FOLDER, LINKED_FOLDER) and not self.ignore.folder(path := join(here, name)):
+                    (todo if kind == FOLDER else links).append(path)
+            links.sort()
         self.walked[folder] = sorted(found)
         return self.walked[folder]
+
+    def _outside(self, link: str, walked: list[str]) -> list[str]:
+        """The link, where packages behind it have no other name so far; walked: the folders behind earlier ones."""
+        self._disk.listing(link)  # so that it is watched, wherever it leads to
+        target = self._disk.real(link)
+        if not target.startswith("/") or any(f"{target}/".startswith(f"{other}/") for other in walked):
+            return []
+        check_link(self._disk, self.ignore, link, walked)
+        walked.append(target)
+        return [link]
 
     def targets(self, package: str) -> dict[str, Target]:
         """The targets of a package by name, in the file's order of rules; NoPackage where it has no BUILD file."""

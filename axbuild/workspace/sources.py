@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from unicodedata import normalize
 
 from axbuild.errors import AxError
@@ -122,15 +123,15 @@ def walk(disk: Disk, ignore: Ignore, folder: str) -> list[str]:
                 todo.append((path, behind))
             elif what == LINKED_FOLDER and not ignore.folder(path):
                 passed = (*behind, disk.real(here))
-                _check_link(disk, ignore, path, passed)
+                check_link(disk, ignore, path, passed)
                 todo.append((path, passed))
             elif what in (FILE, BROKEN_LINK) and not ignore.file(path):
                 found.append(path)
     return sorted(found)
 
 
-def _check_link(disk: Disk, ignore: Ignore, path: str, passed: tuple[str, ...]) -> None:
-    """passed: the real folders in which this link and those before it on the way lie."""
+def check_link(disk: Disk, ignore: Ignore, path: str, passed: Iterable[str]) -> None:
+    """Refuse a link that walks may not follow. passed: the real folders in which it and those before it lie."""
     target = disk.real(path)
     hint = "remove it, or list it in .axbuildignore"
     if target in ("", "/") or any(f"{folder}/".startswith(f"{target}/") for folder in passed):

@@ -341,6 +341,22 @@ def test_a_dry_run_counts_what_would_run(tiny):
     assert not (tiny.root / "axbuild-out").exists()
 
 
+def test_a_dry_run_tells_causes_first_and_which_action_will_name_more(built):
+    built.build("//p:words")
+    built.edit("rules/split_stages.py", "sorted(", "sorted(  ")
+    built.edit("p/a.txt", "hello", "bye")
+    told = built.build("//p:short", "//p:words", "--dry_run").err.splitlines()
+    would, may = told[:2], told[2:]
+    assert [line.split(": ", 1)[0] for line in sorted(would)] == ["//p:a strip would run", "//p:words split would run"]
+    assert sorted(would)[1].endswith("; it names further actions")
+    assert {line.partition(" may run")[0] for line in may} == {
+        "//p:loud shout",
+        "//p:both look",
+        "//p:both join",
+        "//p:short measure",
+    }
+
+
 def test_a_failing_action_among_the_inputs_of_a_preflight_does_not_hold_up_other_targets(tiny):
     tiny.write("p/a.txt", "quiet")
     done = tiny.build("//p:both", "//p:words", "--keep_going")

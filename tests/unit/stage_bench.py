@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 from axbuild.engine.code.closure import Code
-from axbuild.engine.workers.local import RunBounds, StageRun, Workers
+from axbuild.engine.workers.local import StageBounds, StageRun, Workers
 from axbuild.workspace.stage import Stage
 
 STAGES = """
@@ -174,7 +174,7 @@ class Bench:
         self.number += 1
         scratch = self.root / "scratch" / str(self.number)
         scratch.mkdir()
-        given = params or {}, inputs or {}, scratch, bounds or RunBounds()
+        given = params or {}, inputs or {}, scratch, bounds or StageBounds()
         return StageRun(str(self.number), stage, self.code.closure(stage), *given)
 
     def run(self, function, params=None, **more):

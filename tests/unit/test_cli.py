@@ -344,3 +344,31 @@ def test_two_reports_in_one_file_are_refused(workspace, capsys):
     assert capsys.readouterr().err == (
         "error AX251: --profile: ./log cannot be written: --events names the same file\n"
     )
+
+
+@pytest.mark.parametrize("words", ["build //...", "cache stats", "cache gc", "cache verify", "clean --cache"])
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (
+            "notes",
+            "error AX911: {root}/notes stands where the cache keeps a file or folder of its own: it is no folder",
+        ),
+        (
+            "notes/deep/x",
+            "error AX911: {root}/notes stands where the cache keeps a file or folder of its own: it is no",
+        ),
+        ("nowhere", "error AX911: {root}/nowhere stands where the cache keeps a file or folder of its own: it is no"),
+        ("/dev/null/x", "error AX911: /dev/null stands where the cache keeps a file or folder of its own: it is no"),
+        ("/proc/x", "error AX902: the cache in /proc/x cannot be written: No such file or directory"),
+    ],
+)
+def test_a_cache_that_cannot_be_there_is_told_with_its_place(workspace, capsys, words, place, told):
+    (workspace / "notes").write_text("mine")
+    (workspace / "nowhere").symlink_to("gone/away")
+    (workspace / "axbuild.toml").write_text(f'[cache]\ndir = "{place}"\n')
+    nothing_to_remove = (words, place) == ("clean --cache", "/proc/x")
+    assert run(words.split()) == (0 if nothing_to_remove else 3)
+    told = "" if nothing_to_remove else told.format(root=workspace)
+    assert capsys.readouterr().err.startswith(told)
+    assert (workspace / "notes").read_text() == "mine"

@@ -299,3 +299,30 @@ def test_a_mistake_is_found_again_on_the_next_build(tmp_path):
     for _ in range(2):
         with pytest.raises(AxError, match="AX105"):
             cached(tmp_path / "packages.msgpack", text="[[modle]]\nname = 'a'\n")
+
+
+def packages_of(root):
+    return Packages(RealDisk(str(root)), Ignore(), RULES, {}).below("")
+
+
+def test_packages_behind_a_link_out_of_the_workspace_are_found_once(tmp_path):
+    for folder in ("ws/a", "out/net", "out/deep/net", "out/far"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "BUILD.toml").write_text("")
+    (tmp_path / "ws/models").symlink_to("../out")
+    (tmp_path / "ws/again").symlink_to(tmp_path / "ws/a")
+    (tmp_path / "ws/a/self").symlink_to(".")
+    (tmp_path / "ws/z").symlink_to("../out/net")
+    (tmp_path / "out/deep/loop").symlink_to("..")
+    assert packages_of(tmp_path / "ws") == ["a", "models/deep/net", "models/far", "models/net"]
+
+
+def test_a_link_around_the_workspace_is_named(tmp_path):
+    (tmp_path / "ws/a").mkdir(parents=True)
+    (tmp_path / "ws/a/up").symlink_to("../..")
+    with pytest.raises(AxError) as error:
+        packages_of(tmp_path / "ws")
+    assert str(error.value) == (
+        "error AX110: the link 'a/up' leads back to a folder that it lies in\n"
+        "  hint: remove it, or list it in .axbuildignore"
+    )

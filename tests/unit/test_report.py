@@ -21,8 +21,10 @@ from axbuild.report.board import Board
 from axbuild.report.forecast import Forecast
 from axbuild.report.lines import Lines, PlainRenderer, Wanted
 from axbuild.report.live import LiveRenderer
+from axbuild.report.rule_page import rule_text
 from axbuild.report.style import Style, duration
 from axbuild.report.summary import Summary
+from axbuild.workspace.rulepack import load_rules
 
 
 class Terminal(io.StringIO):
@@ -283,7 +285,8 @@ def test_the_time_left_comes_from_how_long_actions_took_before():
     begin = (BuildStarted("b", "build", ("//m:x",), 0.0, 1), TargetConfigured("//m:x", "axmodel", 2, 0))
     board, forecast = board_of(*begin, ActionStarted("//m:x", "a", "a", 0.0))
     assert forecast.seconds_left(board, 1.0) == pytest.approx(9.0)
-    assert forecast.seconds_left(board, 60.0) == pytest.approx(6.0), "an overdue action counts as nearly done"
+    assert forecast.seconds_left(board, 8.5) == pytest.approx(6.0), "an overdue action counts as nearly done"
+    assert forecast.seconds_left(board, 9.5) is None, "after twice its time nothing is known any more"
     board, forecast = board_of(*begin, finished("a", seconds=4.0), ActionStarted("//m:x", "b", "b", 4.0))
     assert forecast.seconds_left(board, 5.0) == pytest.approx(5.0)
 
@@ -335,3 +338,33 @@ def test_a_terminal_breaks_sentences_at_words_and_a_pipe_not_at_all(monkeypatch)
     ]
     path = "x" * 60
     assert Style(Narrow()).at_words(f"  {path}").split() == [path], "a path stays whole"
+
+
+@pytest.mark.parametrize("columns", [20, 60, 100])
+def test_lines_for_a_terminal_break_at_spaces_and_never_in_a_path(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    style = Style(Terminal())
+    path = "axbuild-out/mobilenet/axmodel/compiler/subgraph_npu_0/b1/report.json"
+    text = f"  {style('red', '3 failed')}, in {path} of two targets that are read as one"
+    lines = re.sub("\033\\[[0-9]+m", "", style.at_words(text)).split("\n")
+    assert " ".join(line.strip() for line in lines) == re.sub("\033\\[[0-9]+m", "", text).strip()
+    assert sum(path in line for line in lines) == 1
+    assert [line for line in lines if len(line) > columns and line.strip() != path] == []
+
+
+def test_the_last_line_of_a_build_is_wrapped_with_its_seconds_together(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    summary = Summary()
+    counts = dict.fromkeys(("executed", "cached", "failed", "skipped"), 2) | {"up_to_date": 12}
+    summary(BuildFinished(0, counts, 83.0, {}))
+    told = re.sub("\033\\[[0-9]+m", "", summary.text(Terminal()))
+    assert told == "done: 2 built, 14 reused (2 from the cache), 2 failed, 2\n    skipped in 1 min 23 s"
+    assert summary.text(io.StringIO()).endswith("2 skipped in 1 min 23 s")
+
+
+def test_the_page_of_a_rule_fits_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    rule = load_rules(None).rules["quant_model"]
+    assert [line for line in rule_text(rule, Terminal()).split("\n") if len(line) > 60 + len("\033[36m\033[0m")] == []
+    assert max(map(len, rule_text(rule, io.StringIO()).split("\n"))) > 60

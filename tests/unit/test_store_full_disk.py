@@ -157,4 +157,4 @@ def test_a_cache_folder_below_a_file_says_so(tmp_path):
     code, said = told(tmp_path, 'Store(folder / "file" / "cache")\n')
     assert code == 3
     assert "AX911" in said
-    assert "not a directory" in said
+    assert "/file stands where the cache keeps a file or folder of its own: it is no folder" in said

@@ -17,7 +17,7 @@ from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code
 from axbuild.engine.workers import child
 from axbuild.engine.workers.guard import Finder
-from axbuild.engine.workers.local import RunBounds, StageRun, Workers
+from axbuild.engine.workers.local import StageBounds, StageRun, Workers
 from axbuild.engine.workers.preload import View
 from axbuild.errors import AxError
 
@@ -155,7 +155,7 @@ def test_a_stage_killed_from_outside_is_told_and_the_others_go_on(bench):
 
 def test_a_stage_is_stopped_at_its_limit(bench):
     begin = time.monotonic()
-    outcome = bench.run("sleep", {"number": 60}, bounds=RunBounds(seconds=0.3))
+    outcome = bench.run("sleep", {"number": 60}, bounds=StageBounds(seconds=0.3))
     assert 0.25 < time.monotonic() - begin < 20
     assert outcome.error["code"] == "AX552"
     assert outcome.error["sentence"].startswith("stage 'sleep' was stopped after its limit of 0.3 s")
@@ -163,7 +163,7 @@ def test_a_stage_is_stopped_at_its_limit(bench):
 
 
 def test_a_stage_is_stopped_at_its_limit_of_memory_and_others_go_on(own_bench):
-    bounds = RunBounds(memory_bytes=2**29, name="optimize")
+    bounds = StageBounds(memory_bytes=2**29, name="optimize")
     large = own_bench.job("fill", {"number": 750}, bounds=bounds)
     small = own_bench.job("fill", {"number": 1}, bounds=bounds)
     begin = time.monotonic()
@@ -351,7 +351,7 @@ from pathlib import Path
 from axbuild.engine.code.closure import Code
 from axbuild.engine.workers import child
 from axbuild.engine.workers.guard import Finder
-from axbuild.engine.workers.local import RunBounds, StageRun, Workers
+from axbuild.engine.workers.local import StageBounds, StageRun, Workers
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
 stage = Stage("./stages.py:sleep", outputs=("o",))

@@ -15,7 +15,7 @@ from axbuild.engine.code.key import Key, Shape, key_of
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
 from axbuild.engine.run.nodes import Inputs, Lock, Lookup, Ran
-from axbuild.engine.workers.local import RunBounds, StageKilled, StageOutcome, StageRun, StageTimedOut, Workers
+from axbuild.engine.workers.local import StageBounds, StageKilled, StageOutcome, StageRun, StageTimedOut, Workers
 from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, prepare
 from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.graph.actions import Action
@@ -94,7 +94,7 @@ class LocalWorld:
         code: Code,
         workers: Workers,
         platform: str | None,
-        bounds: Mapping[str, RunBounds],
+        bounds: Mapping[str, StageBounds],
     ) -> None:
         self.root, self.store, self.state, self.stat = root, store, state, stat
         self.code, self._workers, self._platform = code, workers, platform
@@ -209,7 +209,7 @@ class LocalWorld:
             raise
         self._started[scratch.name] = started
         closure = self._closure(action.stage, inputs)
-        bounds = self._bounds.get(action.stage.bounds, RunBounds())
+        bounds = self._bounds.get(action.stage.bounds, StageBounds())
         run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch, bounds)
         self._workers.submit(run, alone=again)
 

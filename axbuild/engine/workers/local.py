@@ -34,7 +34,7 @@ _ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 
 
 @dataclass(frozen=True)
-class RunBounds:
+class StageBounds:
     """What a stage may take before it is stopped; None is no limit. name: of the settings that say so."""
 
     seconds: float | None = None
@@ -52,7 +52,7 @@ class StageRun:
     params: dict[str, Any]
     inputs: dict[str, Path | list[Path]]
     scratch: Path
-    bounds: RunBounds = RunBounds()
+    bounds: StageBounds = StageBounds()
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class StageKilled(AxError):
 class StageTimedOut(AxError):
     code = "AX552"
 
-    def __init__(self, stage: str, bounds: RunBounds, peak_memory_bytes: int) -> None:
+    def __init__(self, stage: str, bounds: StageBounds, peak_memory_bytes: int) -> None:
         super().__init__(
             f"stage '{stage}' was stopped after its limit of {bounds.seconds:g} s, "
             f"with a peak of {peak_memory_bytes / 2**20:.0f} MiB of memory",
@@ -102,7 +102,7 @@ class StageTimedOut(AxError):
 class StageTooLarge(AxError):
     code = "AX552"
 
-    def __init__(self, stage: str, bounds: RunBounds, seconds: float) -> None:
+    def __init__(self, stage: str, bounds: StageBounds, seconds: float) -> None:
         limit = (bounds.memory_bytes or 0) / 2**30
         super().__init__(
             f"stage '{stage}' was stopped after {seconds:.1f} s at its limit of {limit:.3g} GB of memory",
@@ -110,7 +110,7 @@ class StageTooLarge(AxError):
         )
 
 
-def _raise(bounds: RunBounds, what: str) -> str:
+def _raise(bounds: StageBounds, what: str) -> str:
     return f"raise `{bounds.name}_{what}` under [resources] in axbuild.toml" if bounds.name else ""
 
 

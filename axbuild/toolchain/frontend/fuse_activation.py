@@ -54,7 +54,7 @@ STEPS: dict[str, Callable[..., Array]] = {
 
 
 @dataclass(frozen=True)
-class Activation:
+class Spelling:
     """nodes: all steps from x on, last first; op_type, attributes: what they are together."""
 
     x: ir.Value
@@ -63,7 +63,7 @@ class Activation:
     attributes: dict[str, Any]
 
 
-class FuseActivation(Rewrite[Activation]):
+class FuseActivation(Rewrite[Spelling]):
     """f(x) of several operators -> Swish, HardSwish, Gelu, Mish, Softplus, Sigmoid or HardSigmoid, where f is that
 
     The spelling does not matter: what is computed from one tensor and scalars, element by element, is evaluated and
@@ -73,7 +73,7 @@ class FuseActivation(Rewrite[Activation]):
     op = ("Add", "Clip", "Div", "Max", "Min", "Mul", "Relu", "Sub")
     is_needed = False
 
-    def match(self, node: ir.Node) -> Activation | NoMatch:
+    def match(self, node: ir.Node) -> Spelling | NoMatch:
         nodes = [node]
         while len(nodes) <= LONGEST and _is_step(nodes[-1]):
             sources = list(dict.fromkeys(v for step in nodes for v in _computed(step) if v.producer() not in nodes))
@@ -88,10 +88,10 @@ class FuseActivation(Rewrite[Activation]):
             nodes.append(last)
         return NoMatch(f"what {node.op_type} ends is no activation of one tensor")
 
-    def replace(self, node: ir.Node, found: Activation, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Spelling, edit: Edit) -> ir.Value:
         return edit.insert(node, found.op_type, [found.x], found.attributes, origins=found.nodes)
 
-    def rounding(self, node: ir.Node, found: Activation) -> Rounding:
+    def rounding(self, node: ir.Node, found: Spelling) -> Rounding:
         return Rounding(TERMS, ((found.x, 1.0),), 1.0)
 
 
@@ -118,7 +118,7 @@ def _ancestors(node: ir.Node) -> set[ir.Node]:
     return found
 
 
-def _recognised(nodes: list[ir.Node], x: ir.Value) -> Activation | None:
+def _recognised(nodes: list[ir.Node], x: ir.Value) -> Spelling | None:
     """The activation that the nodes, last first, make of x."""
     if x.dtype != ir.DataType.FLOAT or shape_of(x) != shape_of(nodes[0].outputs[0]):
         return None
@@ -126,7 +126,7 @@ def _recognised(nodes: list[ir.Node], x: ir.Value) -> Activation | None:
     if values.shape == POINTS.shape and np.isfinite(values).all():
         for op_type, attributes, wanted in _candidates(values):
             if np.all(np.abs(values - wanted) <= TOLERANCE * (1.0 + np.abs(POINTS))):
-                return Activation(x, tuple(nodes), op_type, attributes)
+                return Spelling(x, tuple(nodes), op_type, attributes)
     return None
 
 
