@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from axbuild.cli import interrupts
 from axbuild.cli.keeping import drop, keep_answer, keep_merged
@@ -23,11 +23,13 @@ from axbuild.engine.records.history import History
 from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.report.lines import Lines, PlainRenderer, Wanted
-from axbuild.report.live import LiveRenderer
 from axbuild.report.style import Style, quiet_pipes
 from axbuild.report.summary import Summary
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from axbuild.report.live import LiveRenderer
 
 
 class FileNotWritable(AxError):
@@ -150,8 +152,11 @@ def _renderer(options: Options) -> PlainRenderer | LiveRenderer:
         return Lines(style, wanted)
 
     # Progress goes to stderr, so that stdout holds the result alone.
-    if LiveRenderer.fits(sys.stderr) and not options.quiet:
-        return LiveRenderer(sys.stderr, lines, made)
+    if sys.stderr.isatty() and not options.quiet:
+        from axbuild.report.live import LiveRenderer
+
+        if LiveRenderer.fits(sys.stderr):
+            return LiveRenderer(sys.stderr, lines, made)
     return PlainRenderer(sys.stderr, lines)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +46,8 @@ class Defect(AxError):
     code = "AX900"
 
     def __init__(self, target: Target, error: BaseException) -> None:
+        import traceback
+
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}"
         sentence = f"rule {target.rule} failed for {target.label}: {type(error).__name__}: {error} ({where})"

@@ -58,9 +58,11 @@ class FileLock:
 
     def say(self, who: Mapping[str, Any]) -> None:
         """Write down who holds it, for those who wait; a disk that refuses leaves them without the answer."""
+        text = json.dumps(who).encode()
         with suppress(OSError):
-            os.truncate(self._file, 0)
-            os.pwrite(self._file, json.dumps(who).encode(), 0)
+            # Cut only after: a file that was empty for a moment is what ext4 writes to the disk before it is closed.
+            os.pwrite(self._file, text, 0)
+            os.truncate(self._file, len(text))
 
     def said(self) -> dict[str, Any]:
         """What its holder wrote down; nothing where that cannot be read."""

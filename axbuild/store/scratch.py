@@ -76,9 +76,11 @@ def _remove(entry: os.DirEntry[str]) -> None:
 
 
 def remove_tree(folder: Path) -> None:
+    """As far as that can be done."""
     try:
+        _empty(str(folder))
         folder.rmdir()
     except OSError:
-        import shutil  # 5 ms, and mostly there is nothing in it
+        import shutil  # 5 ms, for what goes in no simple way
 
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,6 @@ out, turns the plain value into what the rule sees (`settle`: providers, artifac
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
@@ -41,6 +40,8 @@ Companions = Callable[[Any, str], "list[str]"]
 def closest(word: str, known: Iterable[str]) -> str:
     """What was probably meant, "" where nothing is close. Another number is another thing and no slip: AX620A is not
     AX650A."""
+    import difflib  # for mistakes alone
+
     alike = {name.lower(): name for name in known if _digits(name) == _digits(word)}
     close = difflib.get_close_matches(word.lower(), list(alike), n=1)
     return alike[close[0]] if close else ""

@@ -11,7 +11,6 @@ import hashlib
 import importlib
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -203,6 +202,8 @@ class _RuleFolder(SourceFileLoader):
 
 def raised_in(path: Path, error: BaseException) -> Place | None:
     """The last line of the rule file `path`, or of any below the folder `path`, on the way to an exception."""
+    import traceback  # for errors alone
+
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if path in (Path(frame.filename), *Path(frame.filename).parents)]
     return Place(_shown(Path(own[-1].filename)), own[-1].lineno or 0, own[-1].line or "") if own else None

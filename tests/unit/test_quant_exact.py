@@ -44,3 +44,15 @@ def test_sums_of_the_smallest_and_largest_values_are_read_back(value):
 
 def test_the_sum_of_nothing_is_zero():
     assert ExactSum().values(2).tolist() == [0.0, 0.0]
+
+
+def test_rows_added_at_once_give_the_parts_of_rows_added_one_by_one():
+    rng = np.random.default_rng(7)
+    rows = (rng.normal(size=(20, 5)) * 10.0 ** rng.integers(-30, 30, (20, 5))).astype(np.float32)
+    rows[1] = -rows[0]  # what cancels leaves its part there, as it does one by one
+    together, alone = ExactSum(), ExactSum()
+    together.add(rows)
+    for row in rows:
+        alone.add(row)
+    assert together.parts.keys() == alone.parts.keys()
+    assert all(np.array_equal(together.parts[place], alone.parts[place]) for place in alone.parts)

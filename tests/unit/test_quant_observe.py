@@ -6,7 +6,7 @@ import pytest
 from quantised import Net, float_run, loaded, write_samples
 
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError
-from axbuild.toolchain.quant.observe import ObserveParams, observe
+from axbuild.toolchain.quant.observe import FloatPass, ObserveParams, observe, one_ahead
 from axbuild.toolchain.quant.observer import SampleNotFiniteError
 from axbuild.toolchain.quant.statistics import Statistics
 from axbuild.toolchain.quant.watch import WatchParams, watch, watched
@@ -174,3 +174,17 @@ def test_an_output_whose_shape_depends_on_data_does_not_stop_observation(tmp_pat
     model = n.model("y", "f")
     folder = write_samples(tmp_path / "samples", [feeds["x"] for feeds in n.samples()])
     assert list(run(tmp_path, model, [folder], InputData("x", "Numpy")).tensors) == ["x", "y"]
+
+
+def test_what_is_seen_of_a_sample_is_its_own_while_the_next_is_computed(tmp_path):
+    levels = range(1, 9)
+    folder = write_samples(tmp_path / "samples", [np.full((1, 4), level, np.float32) for level in levels])
+    n = Net(1, 4)
+    n.add("Neg", ["x"], "y")
+    onnx.save(n.model("y"), tmp_path / "m.onnx")
+    float_pass = FloatPass(tmp_path / "m.onnx", ("y",))
+    feeds = ((f"{level}", {"x": np.full((1, 4), level, np.float32)}) for level in levels)
+    seen = [(name, float(values["x"].max()), float(values["y"].min())) for name, values in one_ahead(float_pass, feeds)]
+    assert seen == [(f"{level}", level, -level) for level in levels]
+    statistics = run(tmp_path, n.model("y"), [folder], InputData("", "Numpy"))
+    assert (statistics.tensors["y"].whole.minimum, statistics.tensors["y"].whole.maximum) == (-8, -1)

@@ -39,7 +39,7 @@ def test_inputs_stand_under_their_roles_whatever_their_sources_are_called(store,
     assert prepare(scratch, inputs, store.blobs, stat) == {
         "model": scratch / "in/model",
         "made": scratch / "in/made",
-        "parts": [scratch / "in/parts/0000", scratch / "in/parts/0001"],
+        "parts": [scratch / "in/parts.0000", scratch / "in/parts.0001"],
         "tree": scratch / "in/tree",
         "no": [],
     }
@@ -47,8 +47,8 @@ def test_inputs_stand_under_their_roles_whatever_their_sources_are_called(store,
     assert found == {
         "in/model": "1",
         "in/made": "blob",
-        "in/parts/0000": "2",
-        "in/parts/0001": "blob",
+        "in/parts.0000": "2",
+        "in/parts.0001": "blob",
         "in/tree/a/b.npy": "1",
         "in/tree/c.npy": "blob",
     }

@@ -203,10 +203,13 @@ class ActionScheduler:
         self._in_flight[node.key.digest] = id_
         self._queue.append(id_)
 
-    def _take_stored(self, id_: ActionId, node: Node) -> bool:
-        """Whether the store has a whole result for the node's key; sets the causes either way."""
+    def _take_stored(self, id_: ActionId, node: Node, again: bool = False) -> bool:
+        """Whether the store has a whole result for the node's key; sets the causes either way, where the look is not
+        one that finds as little as the one before."""
         assert node.key is not None
         found = self._world.find(node.key.digest, node.action.stage)
+        if again and found.result is None:
+            return False
         last = self._world.last(id_)
         node.causes = node.distrust or found.lost or self._moved(node, last)
         if found.result is None or node.distrust:
@@ -274,7 +277,7 @@ class ActionScheduler:
         self._patience.unlocked(id_)
         try:
             # Another build may have finished it between the first look and the lock.
-            if self._take_stored(id_, node):
+            if self._take_stored(id_, node, again=True):
                 return False
             self._world.start(node.action, node.key, node.inputs)
         except BlobLost as lost:

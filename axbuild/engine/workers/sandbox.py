@@ -1,6 +1,6 @@
 """The scratch folder of an action: declared inputs in, declared outputs out, nothing shared.
 
-Inputs appear under the name of their role (`in/<role>`, the members of a list as `in/<role>/0000`): what a source
+Inputs appear under the name of their role (`in/<role>`, the members of a list as `in/<role>.0000`): what a source
 is called stands in nobody's key, so no stage may see it. Only the files of a tree keep their names.
 """
 
@@ -78,8 +78,7 @@ def _lay_role(target: Path, value: Input | Sequence[Input], blobs: Blobs, stat: 
     if isinstance(value, FileInput | TreeInput):
         _lay(target, value, blobs, stat)
         return target
-    target.mkdir()
-    members = [target / f"{number:04}" for number in range(len(value))]
+    members = [target.with_name(f"{target.name}.{number:04}") for number in range(len(value))]
     for member, one in zip(members, value, strict=True):
         _lay(member, one, blobs, stat)
     return members

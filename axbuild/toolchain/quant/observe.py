@@ -44,7 +44,7 @@ def observe(model: Path, watch: Path, samples: list[Path], out: Path, *, params:
     rows = read_watched(watch)
     observer = Observer({row.name: TensorObserver(row.axis) for row in rows})
     float_pass = FloatPass(model, tuple(observer.tensors))
-    for name, values in _one_ahead(float_pass, _feeds(float_pass.inputs, samples, params.inputs)):
+    for name, values in one_ahead(float_pass, _feeds(float_pass.inputs, samples, params.inputs)):
         observer.see(name, values)
     observer.statistics().write(out / "statistics.msgpack")
 
@@ -67,7 +67,7 @@ def _feeds(
         yield name, feeds
 
 
-def _one_ahead(float_pass: FloatPass, samples: Iterable[tuple[str, Feeds]]) -> Iterator[tuple[str, dict[str, Array]]]:
+def one_ahead(float_pass: FloatPass, samples: Iterable[tuple[str, Feeds]]) -> Iterator[tuple[str, dict[str, Array]]]:
     """(sample name, tensor name -> array) of every sample in its order, the next one being computed meanwhile."""
     with ThreadPoolExecutor(1) as thread:
         name, running = "", None
