@@ -56,21 +56,18 @@ def mutated_model(chance: random.Random, data: bytes) -> bytes:
 
 
 def _messages(message: Message) -> Iterator[Message]:
+    """The message and all in it."""
     yield message
-    for _, value in message.ListFields():
-        for item in [value] if isinstance(value, Message) else value if _is_list(value) else []:
-            if isinstance(item, Message):
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for item in [value] if isinstance(value, Message) else value:
                 yield from _messages(item)
-
-
-def _is_list(value: Any) -> bool:
-    return not isinstance(value, str | bytes | int | float | Message)
 
 
 def _change_list(chance: random.Random, items: Any, field: FieldDescriptor) -> None:
     """One entry gone, twice there, at another place, or changed."""
     at, to = chance.randrange(len(items)), chance.randrange(len(items))
-    found = list(items)
+    found = [type(item).FromString(item.SerializeToString()) if isinstance(item, Message) else item for item in items]
     match chance.randrange(4):
         case 0:
             del found[at]
@@ -80,9 +77,8 @@ def _change_list(chance: random.Random, items: Any, field: FieldDescriptor) -> N
             found[at], found[to] = found[to], found[at]
         case 3 if not isinstance(found[at], Message):
             found[at] = _changed(chance, found[at], field)
-    copies = [type(item).FromString(item.SerializeToString()) if isinstance(item, Message) else item for item in found]
     del items[:]
-    items.extend(copies)
+    items.extend(found)
 
 
 def _changed(chance: random.Random, value: str | bytes | int | float, field: FieldDescriptor) -> Any:
