@@ -16,11 +16,13 @@ from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
+from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
+from axbuild.toolchain.frontend.fuse_constants import FuseConstants
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
@@ -39,6 +41,8 @@ from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     FuseActivation(),
+    ConcatConstant(),
+    FuseConstants(),
     ExplicitPads(),
     FusePad(),
     PoolBeforeClamp(),
