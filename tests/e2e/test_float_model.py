@@ -24,7 +24,7 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
 def test_a_float_model_hands_over_its_graph_and_its_interface(zoo: Zoo) -> None:
     zoo.build(*TARGETS)
     folder = zoo.root / "axbuild-out/digits/float"
-    assert sorted(path.name for path in folder.iterdir()) == ["interface.json", "optimized.onnx"]
+    assert sorted(path.name for path in folder.iterdir()) == ["interface.json", "operators.json", "optimized.onnx"]
     assert onnx.load(folder / "optimized.onnx").producer_name == "axbuild"
 
 
