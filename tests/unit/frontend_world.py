@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from onnx import helper, numpy_helper
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.light import LightModel, to_graph
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize, with_and_without
-from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite
-from axbuild.toolchain.graph import MODEL_FILE
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, apply
+from axbuild.toolchain.graph import MODEL_FILE, ORIGINS
 
 node = helper.make_node
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
@@ -107,3 +108,19 @@ def with_random_weights(proto):
     proto.graph.node.extend(kept)
     proto.ir_version = 10
     return proto
+
+
+def rewritten(rewrite, proto):
+    """(the model after the rewrite, why other nodes stay); every match was compared by itself."""
+    graph = with_shapes(proto)
+    edit = Edit(graph.graph)
+    reasons = apply(rewrite, edit)
+    return after_edit(graph, edit, check.random_inputs(LightModel(proto))), reasons
+
+
+def describe(proto):
+    return [(item.op_type, item.name) for item in proto.graph.node]
+
+
+def origins(item):
+    return [json.loads(entry.value) for entry in item.metadata_props if entry.key == ORIGINS]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import onnx
 import pytest
@@ -14,35 +12,19 @@ from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.check import NotFiniteError, TransformationError
-from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
-from axbuild.toolchain.frontend.fuse_constants import FuseConstants
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
-from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
-from axbuild.toolchain.frontend.rewrite import Edit, Rounding, apply
+from axbuild.toolchain.frontend.rewrite import Rounding
 from axbuild.toolchain.frontend.to_reshape import ToReshape
-from axbuild.toolchain.graph import ORIGINS
-from frontend_world import DoubleRelu, after_edit, assert_same_results, model, node, normal, with_shapes
-
-
-def rewritten(rewrite, proto):
-    """(the model after the rewrite, why other nodes stay); every match was compared by itself."""
-    graph = with_shapes(proto)
-    edit = Edit(graph.graph)
-    reasons = apply(rewrite, edit)
-    return after_edit(graph, edit, check.random_inputs(LightModel(proto))), reasons
-
-
-def describe(proto):
-    return [(item.op_type, item.name) for item in proto.graph.node]
+from frontend_world import DoubleRelu, assert_same_results, describe, model, node, normal, origins, rewritten
 
 
 def attributes(item):
@@ -51,10 +33,6 @@ def attributes(item):
 
 def onnx_value(attribute):
     return list(attribute.ints) or attribute.i
-
-
-def origins(item):
-    return [json.loads(entry.value) for entry in item.metadata_props if entry.key == ORIGINS]
 
 
 def conv(**attributes):
@@ -488,43 +466,3 @@ def test_a_rewrite_that_makes_values_infinite_is_caught():
         check.differs("y", infinite, nan, 1.0)
     assert exit_code_of(caught.value.code) == 2
     assert check.differs("y", np.float32([np.nan, np.inf]), np.float32([np.nan, np.inf]), 0.0) == ""
-
-
-@pytest.mark.parametrize(
-    ("operands", "kept"),
-    [
-        (["token", "x"], ["Pad", "Add"]),
-        (["x", "token"], ["Pad", "Add"]),
-        (["token", "x", "token", "wide", "x", "token"], ["Pad", "Pad", "Concat", "Add"]),
-        (["x", "token", "x"], ["Pad", "Concat", "Add"]),
-    ],
-)
-def test_constants_beside_computed_tensors_are_added(operands, kept):
-    weights = {"token": normal(1, 1, 4, 2), "wide": normal(1, 2, 4, 2)}
-    before = model([node("Concat", operands, ["y"], name="join", axis=-3)], weights, inputs=(("x", [1, 3, 4, 2]),))
-    after, _ = rewritten(ConcatConstant(), before)
-    assert [item.op_type for item in after.graph.node] == kept
-    assert_same_results(before, after)
-
-
-def test_a_concat_of_computed_tensors_or_of_constants_alone_stays():
-    for operands in (["x", "x"], ["token", "token"]):
-        nodes = [node("Concat", operands, ["y"], name="join", axis=1)]
-        _, reasons = rewritten(ConcatConstant(), model(nodes, {"token": normal(1, 1, 8, 8)}))
-        assert reasons == {"join": "Concat does not join constants with computed tensors"}
-
-
-@pytest.mark.parametrize("op", ["Add", "Mul"])
-def test_two_constants_become_one(op):
-    nodes = [node(op, ["x", "c"], ["h"], name="first"), node(op, ["d", "h"], ["y"], name="second")]
-    before = model(nodes, {"c": normal(3, 1, 1), "d": normal(1, 8)})
-    after, _ = rewritten(FuseConstants(), before)
-    assert describe(after) == [(op, "first")]
-    assert origins(after.graph.node[0]) == [["first", "second"]]
-    assert_same_results(before, after)
-
-
-def test_constants_stay_apart_where_another_node_reads_between_them():
-    nodes = [node("Add", ["x", "c"], ["h"], name="first"), node("Add", ["h", "c"], ["y"], name="second")]
-    _, reasons = rewritten(FuseConstants(), model(nodes, {"c": normal(3, 1, 1)}, outputs=("y", "h")))
-    assert reasons["second"] == "the Add before has no constant, or another reader"

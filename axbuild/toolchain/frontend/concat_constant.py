@@ -1,4 +1,4 @@
-"""Constants beside computed tensors, such as the class token of a Vision Transformer."""
+"""ConstantRooms beside computed tensors, such as the class token of a Vision Transformer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Constants:
+class ConstantRooms:
     """axis: not negative; rooms: the computed operands in order; filled: the output with 0 for everything computed."""
 
     axis: int
@@ -33,7 +33,7 @@ class Constants:
     filled: Array
 
 
-class ConcatConstant(Rewrite[Constants]):
+class ConcatConstant(Rewrite[ConstantRooms]):
     """Concat(c, x, d, ...) with constants c, d -> Add(Concat(Pad(x, 0), ...), [c, 0, d, ...])
 
     In this form the constants need no grid, and serve every sample of a batch.
@@ -41,7 +41,7 @@ class ConcatConstant(Rewrite[Constants]):
 
     op = ("Concat",)
 
-    def match(self, node: ir.Node) -> Constants | NoMatch:
+    def match(self, node: ir.Node) -> ConstantRooms | NoMatch:
         output = node.outputs[0]
         if output.dtype != ir.DataType.FLOAT:
             return NoMatch("Concat is not of float32")
@@ -65,9 +65,9 @@ class ConcatConstant(Rewrite[Constants]):
                 else:
                     waiting += size
             at += size
-        return Constants(axis, tuple(rooms), filled)
+        return ConstantRooms(axis, tuple(rooms), filled)
 
-    def replace(self, node: ir.Node, found: Constants, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ConstantRooms, edit: Edit) -> ir.Value:
         output, axis = shape_of(node.outputs[0]), found.axis
         parts: list[ir.Value | None] = [
             _padded(node, room, axis, edit) if room.padded else room.value for room in found.rooms
@@ -81,7 +81,7 @@ class ConcatConstant(Rewrite[Constants]):
             node, "Add", [joined, edit.initializer(found.filled, f"{node.name}.constants")], {}, origins=(node,)
         )
 
-    def rounding(self, node: ir.Node, found: Constants) -> Rounding:
+    def rounding(self, node: ir.Node, found: ConstantRooms) -> Rounding:
         return Rounding(1, (), float(np.abs(found.filled).max(initial=0.0)))
 
 
