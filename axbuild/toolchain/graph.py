@@ -95,6 +95,12 @@ def constant_input(node: ir.Node, index: int) -> Array | None:
     return constant_of(input_of(node, index))
 
 
+def constant_operand(node: ir.Node) -> Array | None:
+    """The constant of a node of two operands; None where both are computed."""
+    first = constant_input(node, 0)
+    return constant_input(node, 1) if first is None else first
+
+
 def is_activation(value: ir.Value | None) -> bool:
     return value is not None and not is_constant(value)
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
-from axbuild.toolchain.graph import Array, activations_of, constant_input, has_one_reader, shape_of
+from axbuild.toolchain.graph import Array, activations_of, constant_operand, has_one_reader, shape_of
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,17 @@ class FuseConstants(Rewrite[TwoConstants]):
     is_needed = False
 
     def match(self, node: ir.Node) -> TwoConstants | NoMatch:
-        outer = _constant(node)
+        outer = constant_operand(node)
         (value, *_) = activations_of(node) or (None,)
         inner = value.producer() if value is not None else None
+        if node.outputs[0].dtype != ir.DataType.FLOAT:
+            return NoMatch(f"{node.op_type} is not of float32")
         if outer is None or value is None or inner is None or inner.op_type != node.op_type or inner.domain:
             return NoMatch(f"{node.op_type} is not of a constant and such a {node.op_type}")
-        first = _constant(inner)
+        first = constant_operand(inner)
         if first is None or not has_one_reader(value):
             return NoMatch(f"the {inner.op_type} before has no constant, or another reader")
-        (x,) = activations_of(inner)
+        (x, *_) = activations_of(inner)
         a, b = first.astype(np.float64), outer.astype(np.float64)
         together = (a + b if node.op_type == "Add" else a * b).astype(np.float32)
         if np.broadcast_shapes(shape_of(x), together.shape) != shape_of(node.outputs[0]):
@@ -56,11 +58,3 @@ class FuseConstants(Rewrite[TwoConstants]):
         if node.op_type == "Add":
             return Rounding(3, ((found.x, 1.0),), c + d)
         return Rounding(3, ((found.x, c * d),))
-
-
-def _constant(node: ir.Node) -> Array | None:
-    """The one float32 operand that is constant, where the other is computed."""
-    if len(activations_of(node)) != 1 or node.outputs[0].dtype != ir.DataType.FLOAT:
-        return None
-    first = constant_input(node, 0)
-    return constant_input(node, 1) if first is None else first

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, activations_of, constant_input, input_of, is_activation
+from axbuild.toolchain.graph import Array, activations_of, constant_operand, input_of, is_activation
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.codes import Grid
@@ -19,11 +19,6 @@ from axbuild.toolchain.ops.base import Follow, Limit, Op, SettledNode, Step
 
 BOTH_COMPUTED = Limit("its operands must both be computed", lambda n: len(activations_of(n)) == 2)
 ONE_COMPUTED = Limit("one of its operands must be computed", lambda n: bool(activations_of(n)))
-
-
-def constant_operand(node: ir.Node) -> Array | None:
-    """float32: the operand that is not computed, if there is one."""
-    return constant_input(node, 0) if is_activation(input_of(node, 1)) else constant_input(node, 1)
 
 
 def _constant_first(node: ir.Node) -> bool:
