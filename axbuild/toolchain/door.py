@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from axbuild.errors import AxError
+
+_ORIGIN = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|cpp|h):\d+ .*?\)(?: const)? (?=[A-Z\"'])")
+"""how onnxruntime begins: its code, and the file, line and function that noticed"""
 
 
 @contextmanager
@@ -22,5 +26,9 @@ def door(told: Callable[[str], AxError]) -> Iterator[None]:
 
 def _first_lines(text: str) -> str:
     """Without the dump of the node that follows them."""
-    lines = " ".join(line.strip() for line in text.strip().splitlines()[:3] if line.strip())
-    return lines[:400]
+    return in_words(" ".join(text.strip().splitlines()[:3]))
+
+
+def in_words(text: str) -> str:
+    """A library's message in one line of at most 400 characters, without places in its own source."""
+    return _ORIGIN.sub("", " ".join(text.split()))[:400]

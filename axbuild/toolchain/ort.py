@@ -57,8 +57,3 @@ def _failures() -> tuple[type[Exception], ...]:
 
 FAILURES = _failures()
 """what onnxruntime raises where it cannot open or run a model"""
-
-
-def failure_text(error: Exception) -> str:
-    """onnxruntime's own words in one line of at most 400 characters."""
-    return " ".join(str(error).split())[:400]

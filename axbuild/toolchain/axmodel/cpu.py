@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
+from axbuild.toolchain.door import in_words
 from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_numbered
@@ -66,7 +67,7 @@ class CpuFile:
                 self._session = ort.open_session(self._content, level="basic")
             found = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         except ort.FAILURES as error:
-            raise CpuRunError(f"onnxruntime does not run {self.name}: {ort.failure_text(error)}") from None
+            raise CpuRunError(f"onnxruntime does not run {self.name}: {in_words(str(error))}") from None
         for array, tensor in zip(found, self._outputs, strict=True):
             if not tensor.fits(array):
                 raise CpuRunError(f"{self.name} gives '{tensor.name}' as {array.dtype} {list(array.shape)}")

@@ -19,6 +19,7 @@ from axbuild.toolchain.data.inputs import (
     processor_of,
     tensor_input,
 )
+from axbuild.toolchain.door import in_words
 from axbuild.toolchain.graph import Array
 
 
@@ -63,7 +64,7 @@ def open_session(model: bytes, *, optimized: bool = False) -> Any:
     try:
         return ort.open_session(model, level="all" if optimized else "off")
     except ort.FAILURES as error:
-        raise ReferenceRunError(f"onnxruntime does not run the quantised model: {ort.failure_text(error)}") from None
+        raise ReferenceRunError(f"onnxruntime does not run the quantised model: {in_words(str(error))}") from None
 
 
 def run(session: Any, feed: dict[str, Array]) -> dict[str, Array]:

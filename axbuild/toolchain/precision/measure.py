@@ -14,6 +14,7 @@ import numpy as np
 from axbuild.errors import AxError, AxWarning, counted
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.door import in_words
 from axbuild.toolchain.graph import Array, model_file
 from axbuild.toolchain.likeness import sums_of
 from axbuild.toolchain.precision.channels import ChannelSums
@@ -59,14 +60,14 @@ def _session(model: Path, which: str, level: str) -> Any:
     try:
         return ort.open_session(model, level=level)
     except ort.FAILURES as error:
-        raise UnmeasuredError(f"onnxruntime does not open the {which} model: {ort.failure_text(error)}") from None
+        raise UnmeasuredError(f"onnxruntime does not open the {which} model: {in_words(str(error))}") from None
 
 
 def _run(session: Any, names: list[str], feed: dict[str, Array], which: str) -> list[Array]:
     try:
         found: list[Array] = session.run(names, feed)
     except ort.FAILURES as error:
-        raise UnmeasuredError(f"onnxruntime does not run the {which} model: {ort.failure_text(error)}") from None
+        raise UnmeasuredError(f"onnxruntime does not run the {which} model: {in_words(str(error))}") from None
     return found
 
 
