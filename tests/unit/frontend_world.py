@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.light import LightModel, to_graph
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize, with_and_without
-from axbuild.toolchain.frontend.rewrite import NoMatch, Rewrite
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, apply
 from axbuild.toolchain.graph import MODEL_FILE
 
 node = helper.make_node
@@ -47,6 +47,14 @@ def after_edit(graph, edit, inputs):
     both, after = with_and_without(graph, edit)
     check.check_matches(both, inputs, edit.matches)
     return after.proto
+
+
+def rewritten(rewrite, proto):
+    """(the model after the rewrite, why other nodes stay); every match was compared by itself."""
+    graph = with_shapes(proto)
+    edit = Edit(graph.graph)
+    reasons = apply(rewrite, edit)
+    return after_edit(graph, edit, check.random_inputs(LightModel(proto))), reasons
 
 
 class DoubleRelu(Rewrite[bool]):

@@ -20,23 +20,14 @@ from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
-from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
-from axbuild.toolchain.frontend.rewrite import Edit, Rounding, apply
+from axbuild.toolchain.frontend.rewrite import Rounding
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.graph import ORIGINS
-from frontend_world import DoubleRelu, after_edit, assert_same_results, model, node, normal, with_shapes
-
-
-def rewritten(rewrite, proto):
-    """(the model after the rewrite, why other nodes stay); every match was compared by itself."""
-    graph = with_shapes(proto)
-    edit = Edit(graph.graph)
-    reasons = apply(rewrite, edit)
-    return after_edit(graph, edit, check.random_inputs(LightModel(proto))), reasons
+from frontend_world import DoubleRelu, assert_same_results, model, node, normal, rewritten
 
 
 def describe(proto):
