@@ -17,7 +17,7 @@ from witness.select import select
 
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import CODES, INT32, INT64, TYPES
-from axbuild.toolchain.kinds.mover import PAD_MODES, Pad, Slice, Transpose
+from axbuild.toolchain.kinds.mover import PAD_MODES, Pad, Slice, Take, Transpose
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.npu.net import net_of
 
@@ -57,6 +57,12 @@ def a_slice(d: Draw) -> tuple[Kind, Shapes]:
     starts, ends = zip(*(((0, 9), (-1, -9))[step < 0] for step in steps), strict=True)
     starts = tuple(start + (d.between(-1, 1) if d.shape[a] > 2 else 0) for start, a in zip(starts, axes, strict=True))
     return Slice(d.one_of(TYPES), starts, ends, axes, steps), [d.shape]
+
+
+def a_take(d: Draw) -> tuple[Kind, Shapes]:
+    axis = d.between(0, d.rank - 1)
+    positions = tuple(d.between(0, d.shape[axis] - 1) for _ in range(d.between(1, 12)))
+    return Take(d.one_of(TYPES), axis, positions), [d.shape]
 
 
 def a_pad(d: Draw) -> tuple[Kind, Shapes]:
@@ -107,7 +113,7 @@ def a_gathering(d: Draw) -> tuple[Kind, Shapes]:
     return gather(d.one_of((INT32, INT64)), d.one_of(CODES), rows), [d.shape[:3]]
 
 
-MAKERS = (a_slice, a_pad, a_transpose, a_max_pool, an_average_pool, a_reduction, a_norm, a_choice, a_gathering)
+MAKERS = (a_slice, a_take, a_pad, a_transpose, a_max_pool, an_average_pool, a_reduction, a_norm, a_choice, a_gathering)
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)

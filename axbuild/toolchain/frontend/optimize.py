@@ -17,6 +17,7 @@ from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
 from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
@@ -29,6 +30,7 @@ from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
+from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
@@ -64,6 +66,8 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseScale(),
     LowerSum(),
     MeanToPool(),
+    GatherToSlice(),
+    CanonicalResize(),
     ToReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""

@@ -22,7 +22,7 @@ from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requ
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -58,6 +58,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Slice,
     Softmax,
     Table,
+    Take,
     Transpose,
     WithConstant,
 )

@@ -8,7 +8,7 @@ from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTI
 from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
-from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
+from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE, TAKE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
@@ -50,6 +50,7 @@ KERNELS: dict[str, Kernel] = {
     "softmax_scaled": SOFTMAX_SCALED,
     "sub": SUB,
     "table": TABLE,
+    "take": TAKE,
     "where": WHERE,
 }
 """name of a job's kernel -> what it computes"""
