@@ -89,8 +89,8 @@ def an_average_pool(d: Draw) -> tuple[Kind, Shapes]:
 
 
 def a_reduction(d: Draw) -> tuple[Kind, Shapes]:
-    op, x, axes = d.one_of(("mean", "sum", "max", "min")), d.grid(), d.axes()
-    y = d.grid() if op in ("mean", "sum") else x
+    op, x, axes = d.one_of(("mean", "sum", "l2", "max", "min")), d.grid(), d.axes()
+    y = d.grid() if op in ("mean", "sum", "l2") else x
     count = prod(d.shape[axis] for axis in axes) if op == "mean" else 1
     return Reduce.of(op, x, y, axes, y.type.lo, y.type.hi, count), [d.shape]
 

@@ -11,7 +11,7 @@ from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE, TAKE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
-from axbuild.toolchain.npu.simulator.reduce import REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
+from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
 from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
@@ -41,6 +41,7 @@ KERNELS: dict[str, Kernel] = {
     "normalize": NORMALIZE,
     "pad": PAD,
     "quantize": QUANTIZE,
+    "reduce_l2": REDUCE_L2,
     "reduce_max": REDUCE_MAX,
     "reduce_min": REDUCE_MIN,
     "reduce_sum": REDUCE_SUM,
