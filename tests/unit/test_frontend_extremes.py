@@ -1,4 +1,4 @@
-"""Operators that another does as well: a clamp spelled as an extreme, an Expand before what broadcasts."""
+"""Operators that another does as well: extremes that clamp, an Expand before what broadcasts, one slope for all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
+from axbuild.toolchain.frontend.one_slope import OneSlope
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 
@@ -55,3 +56,16 @@ def test_an_expand_that_gives_the_result_its_shape_stays():
     proto = model(nodes, {"shape": np.array([2, 3, 8, 8])}, inputs=(("x", [1, 3, 8, 8]), ("k", [3, 1, 1])))
     _, reasons = rewritten(DropExpand(), proto)
     assert reasons == {"n": "no operand of Add is expanded to the shape of another"}
+
+
+@pytest.mark.parametrize("slope", [np.float32([0.1]), np.full((3, 1, 1), -0.3, np.float32)], ids=["one", "all alike"])
+def test_one_slope_for_all_channels_is_a_leaky_relu(slope):
+    before = model([node("PRelu", ["x", "slope"], ["y"], name="n")], {"slope": slope})
+    after, _ = rewritten(OneSlope(), before)
+    assert op_types(after) == ["LeakyRelu"]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def test_slopes_that_differ_stay():
+    proto = model([node("PRelu", ["x", "slope"], ["y"], name="n")], {"slope": normal(3, 1, 1)})
+    assert rewritten(OneSlope(), proto)[1] == {"n": "PRelu has slopes that differ, or are computed"}

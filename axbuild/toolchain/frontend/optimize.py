@@ -37,6 +37,7 @@ from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
@@ -50,6 +51,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseL2Norm(),
     DropExpand(),
     ExtremeToClip(),
+    OneSlope(),
     NormToLayerNorm(),
     ExplicitPads(),
     FusePad(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axbuild.toolchain.npu.simulator.base import Kernel
-from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SUB
+from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
@@ -47,6 +47,7 @@ KERNELS: dict[str, Kernel] = {
     "reduce_sum": REDUCE_SUM,
     "requantize": REQUANTIZE,
     "slice": SLICE,
+    "slope": SLOPE,
     "softmax": SOFTMAX,
     "softmax_scaled": SOFTMAX_SCALED,
     "sub": SUB,
