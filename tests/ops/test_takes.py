@@ -19,7 +19,7 @@ def moved(net: Net) -> tuple[np.ndarray, np.ndarray]:
     feeds = {"x": x}
     (expected,) = float_run(model, feeds)
     ends = {"x": np.resize(np.float32([-128, 127]), shape)}
-    (found,) = compiled(model, quantised(model, [ends])).run(None, feeds)
+    (found,) = compiled(model, quantised(model, [ends, feeds])).run(None, feeds)
     return found, expected
 
 
@@ -53,3 +53,17 @@ def test_tensors_are_repeated(op_type, given):
     net.add(op_type, ["x", "s"], "y")
     found, expected = moved(net)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("place", "scales"),
+    [(place, (2, 3)) for place in PLACES]
+    + [(place, scales) for place in PLACES if place != "align_corners" for scales in ((1.7, 0.6), (0.5, 1))],
+    ids=str,
+)
+def test_pixels_between_pixels_are_within_one_step(place, scales):
+    net = Net(1, 2, 5, 7)
+    net.constant("s", np.array([1, 1, *scales], np.float32))
+    net.add("Resize", ["x", "", "s"], "y", coordinate_transformation_mode=place, mode="linear")
+    found, expected = moved(net)
+    assert np.abs(found - expected).max() <= 1.0

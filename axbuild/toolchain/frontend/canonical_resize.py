@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
 from axbuild.toolchain.graph import constant_input, needed_input, shape_of, text
-from axbuild.toolchain.kinds.nearest import PLACES, ROUNDINGS, nearest
+from axbuild.toolchain.kinds.places import PLACES, ROUNDINGS, nearest
 
 PLACE, ROUNDING = "half_pixel", "round_prefer_ceil"
 """the one that every chip takes"""

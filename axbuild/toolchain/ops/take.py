@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Shape, constant_input, input_of, is_activation, needed_input, shape_of, text
+from axbuild.toolchain.graph import Shape, input_of, is_activation, needed_input, shape_of
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mover import Reshape, Take
-from axbuild.toolchain.kinds.nearest import PLACES, nearest
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.layout import static_shape
 
@@ -76,44 +75,3 @@ class TileOp(Repeating):
 
     def positions(self, axis: int, size: int, out: int, node: ir.Node) -> Positions:
         return tuple(range(size)) * (out // size)
-
-
-def _mode(node: ir.Node) -> str:
-    return text(node, "mode", "nearest")
-
-
-def _place(node: ir.Node) -> str:
-    return text(node, "coordinate_transformation_mode", "half_pixel")
-
-
-def _grows_by_whole_numbers(node: ir.Node) -> bool:
-    x, y = shape_of(needed_input(node, 0)), shape_of(node.outputs[0])
-    if len(x) != len(y) or any(out % size for size, out in zip(x, y, strict=True)):
-        return False
-    scales = constant_input(node, 2)
-    return scales is None or all(float(scale).is_integer() for scale in scales.reshape(-1))
-
-
-class ResizeOp(Repeating):
-    """Pixels that become whole blocks: the nearest one, by any rule of ONNX for which that is."""
-
-    onnx = "Resize"
-    soi = (1, 2, 3)
-    limits = (
-        Limit("its mode must be nearest", lambda n: _mode(n) == "nearest", _mode),
-        Limit(
-            "its scales or sizes must be constants",
-            lambda n: not any(is_activation(input_of(n, index)) for index in (1, 2, 3)),
-        ),
-        Limit(f"its coordinate_transformation_mode must be {', '.join(PLACES)}", lambda n: _place(n) in PLACES, _place),
-        Limit("it must make every axis larger by a whole number, or leave it", _grows_by_whole_numbers),
-    )
-
-    cases = (
-        "test_resize_upsample_scales_nearest",
-        "test_resize_upsample_sizes_nearest_ceil_half_pixel",
-        "test_resize_upsample_sizes_nearest_round_prefer_ceil_asymmetric",
-    )
-
-    def positions(self, axis: int, size: int, out: int, node: ir.Node) -> Positions:
-        return nearest(size, out, _place(node), text(node, "nearest_mode", "round_prefer_floor"))

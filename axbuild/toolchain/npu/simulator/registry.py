@@ -6,6 +6,7 @@ from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.gather import GATHER
+from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE, TAKE
@@ -31,6 +32,7 @@ KERNELS: dict[str, Kernel] = {
     "float_mul": FLOAT_MUL,
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
+    "interpolate": INTERPOLATE,
     "matmul": MATMUL,
     "max": MAX,
     "max_pool": MAX_POOL,
