@@ -17,7 +17,7 @@ from witness.select import select
 
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import CODES, INT32, INT64, TYPES
-from axbuild.toolchain.kinds.mover import PAD_MODES, Pad, Slice, Transpose
+from axbuild.toolchain.kinds.mover import PAD_MODES, Pad, Slice, Take, Transpose
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.npu.net import net_of
 
@@ -59,6 +59,12 @@ def a_slice(d: Draw) -> tuple[Kind, Shapes]:
     return Slice(d.one_of(TYPES), starts, ends, axes, steps), [d.shape]
 
 
+def a_take(d: Draw) -> tuple[Kind, Shapes]:
+    axis = d.between(0, d.rank - 1)
+    positions = tuple(d.between(0, d.shape[axis] - 1) for _ in range(d.between(1, 12)))
+    return Take(d.one_of(TYPES), axis, positions), [d.shape]
+
+
 def a_pad(d: Draw) -> tuple[Kind, Shapes]:
     mode = d.one_of(PAD_MODES)
     most = [min(2, size - 1) if mode == "reflect" else 2 for size in d.shape]
@@ -83,8 +89,8 @@ def an_average_pool(d: Draw) -> tuple[Kind, Shapes]:
 
 
 def a_reduction(d: Draw) -> tuple[Kind, Shapes]:
-    op, x, axes = d.one_of(("mean", "sum", "max", "min")), d.grid(), d.axes()
-    y = d.grid() if op in ("mean", "sum") else x
+    op, x, axes = d.one_of(("mean", "sum", "l2", "max", "min")), d.grid(), d.axes()
+    y = d.grid() if op in ("mean", "sum", "l2") else x
     count = prod(d.shape[axis] for axis in axes) if op == "mean" else 1
     return Reduce.of(op, x, y, axes, y.type.lo, y.type.hi, count), [d.shape]
 
@@ -107,7 +113,7 @@ def a_gathering(d: Draw) -> tuple[Kind, Shapes]:
     return gather(d.one_of((INT32, INT64)), d.one_of(CODES), rows), [d.shape[:3]]
 
 
-MAKERS = (a_slice, a_pad, a_transpose, a_max_pool, an_average_pool, a_reduction, a_norm, a_choice, a_gathering)
+MAKERS = (a_slice, a_take, a_pad, a_transpose, a_max_pool, an_average_pool, a_reduction, a_norm, a_choice, a_gathering)
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)

@@ -14,9 +14,11 @@ from axbuild.toolchain.kinds.base import Box, Rates, whole_box
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import CODES, FP32, INT32, S8, S16, U8, U16, Grid
+from axbuild.toolchain.kinds.interpolate import Interpolate, Spread
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.softmax import Softmax, powers_table
 from axbuild.toolchain.kinds.table import ChannelTable, Table, normalise_table
+from axbuild.toolchain.kinds.with_constant import WithConstant
 
 RATES = Rates(2, 8, 32, 4, 32, 2, 0.85, 64, 256, 21.33, 10.67, 4.0, 2.0, 4.0)
 RAW, X, Y = Grid(1.0, 0, U8), grid(0.02), grid(0.05)
@@ -167,6 +169,10 @@ def test_nothing_stands_on_something_that_is_no_grid(wrong):
         assert error.value.code == "AX451"
 
 
+LINEAR = Interpolate.of(X, Y, Spread((0, 1), (0, 2047)), Spread((1, 2), (0, 5)), U8.lo, U8.hi)
+SLOPED = WithConstant.sloped(np.float32([0.1, 1.5]), X, Y, U8.lo, U8.hi)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -194,6 +200,13 @@ def test_nothing_stands_on_something_that_is_no_grid(wrong):
         lambda: replace(SOFTMAX, table=np.concatenate([SOFTMAX.table[:1], np.arange(U8.span)])),
         lambda: replace(SOFTMAX, axis=-1),
         lambda: Softmax.of(X, grid(0.01, U8.hi), 1),
+        lambda: replace(LINEAR, rows=(0, -1)),
+        lambda: replace(LINEAR, rows=(0, 1, 1)),
+        lambda: replace(LINEAR, columns=(), column_weights=()),
+        lambda: replace(LINEAR, column_weights=(0, 2048)),
+        lambda: replace(LINEAR, multiplier=0.0),
+        lambda: replace(SLOPED, factor=-SLOPED.factor),
+        lambda: replace(SLOPED, factor=2 * SLOPED.factor),
         lambda: FloatClip(1.0, 0.0),
         lambda: FloatClip(0.1, 1.0),
         lambda: FloatClip(math.nan, 1.0),
@@ -204,6 +217,21 @@ def test_constants_out_of_range_are_errors(make):
         make()
     assert error.value.code == "AX451"
     assert error.value.sentence.endswith(".")
+
+
+def test_interpolation_reads_one_position_beyond_its_last_where_there_is_one():
+    (box,) = LINEAR.input_boxes(whole_box((1, 4, 2, 2)), (1, 4, 2, 9))
+    assert box.ranges == ((0, 1), (0, 2), (1, 4), (0, 4))
+    with pytest.raises(AxError, match="to 2 rows and 2 columns cannot read") as error:
+        LINEAR.output_shape((1, 4, 2, 2))
+    assert error.value.code == "AX455"
+
+
+@pytest.mark.parametrize(("steepest", "factor"), [(0.25, 1 << 14), (1.99, 1 << 14), (2.0, 1 << 13), (32767.0, 1)])
+def test_slopes_are_as_fine_as_16_bits_allow(steepest, factor):
+    kind = WithConstant.sloped(np.float32([0.0, -steepest]), X, Y, U8.lo, U8.hi)
+    assert kind.factor == factor
+    assert kind.constant.tolist() == [0, -round(float(np.float32(steepest)) * factor)]
 
 
 def test_grids_too_far_apart_for_8_bits_are_refused():

@@ -15,7 +15,7 @@ from axbuild.errors import AxError
 from axbuild.toolchain.kinds.base import Box, Rates, whole_box
 from axbuild.toolchain.kinds.codes import BOOL, FP32, INT32, INT64, S8, S16, U8, U16
 from axbuild.toolchain.kinds.gather import Gather
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.npu.net import net_of
 from axbuild.toolchain.npu.simulator.base import ValueRangeError
 
@@ -50,6 +50,20 @@ def test_a_slice_reads_from_the_first_position_to_the_last():
     assert box == Box(((0, 1), (0, 2), (1, 11), (1, 8)))
     (box,) = kind.input_boxes(Box(((0, 1), (0, 2), (1, 3), (2, 4))), x)
     assert box == Box(((0, 1), (0, 2), (4, 8), (5, 8)))
+
+
+def test_what_is_taken_is_read_from_the_lowest_position_to_the_highest():
+    kind = Take(U8, 2, (4, 1, 3, 0, 0))
+    x = (1, 8, 5, 2)
+    assert kind.output_shape(x) == (1, 8, 5, 2)
+    (box,) = kind.input_boxes(Box(((0, 1), (1, 3), (0, 2), (0, 8))), x)
+    assert box == Box(((0, 1), (1, 4), (0, 2), (0, 8)))
+
+
+def test_a_position_beyond_the_axis_is_an_error():
+    with pytest.raises(AxError, match=r"AxTake of position 5 on axis 1 cannot read \(2, 5\)") as error:
+        Take(U8, 1, (0, 5)).output_shape((2, 5))
+    assert error.value.code == "AX455"
 
 
 def test_views_move_nothing_in_memory():
@@ -119,6 +133,9 @@ def test_shapes_that_do_not_fit_are_errors(kind, shapes):
         (lambda: Slice(U8, (), (), (), ()), "AxSlice .* is not possible"),
         (lambda: Slice(U8, (0, 0), (1, 1), (0, 0), (1, 1)), "AxSlice .* is not possible"),
         (lambda: Slice(U8, (0,), (1, 1), (0,), (1,)), "AxSlice .* is not possible"),
+        (lambda: Take(U8, 0, ()), r"AxTake of the positions \(\) on axis 0 is not possible"),
+        (lambda: Take(U8, 0, (1, -1)), r"AxTake of the positions \(1, -1\) on axis 0 is not possible"),
+        (lambda: Take(U8, -1, (1,)), "AxTake .* on axis -1 is not possible"),
         (lambda: gather(U8, U8, (3, 2)), "AxGather takes indices of INT32 or INT64, not U8"),
         (lambda: Gather(INT32, grid(0.1), np.zeros((3, 2), np.int8)), r"AxGather to U8 has a table of int8 \[3, 2\]"),
     ],

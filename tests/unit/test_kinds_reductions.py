@@ -131,6 +131,9 @@ def test_sums_of_activations_too_long_for_the_accumulator_are_errors():
     with pytest.raises(AxError, match=r"must stay below 2\^31") as error:
         reduce("sum", grid(1e-7, 0), Y).output_shape((1, 1, 4096, 4096))
     assert error.value.code == "AX453"
+    with pytest.raises(AxError, match=r"sums 2147614720 squares of .* must stay below 2\^63") as error:
+        reduce("l2", WIDE, Y).output_shape((1, 1, 1 << 16, (1 << 15) + 2))
+    assert error.value.code == "AX453"
     assert reduce("sum", grid(1e-7, 0), WIDE).output_shape((1, 1, 4096, 4096)) == (1, 1, 1, 1)
     with pytest.raises(AxError, match=r"must stay below 2\^52"):
         reduce("sum", WIDE, WIDE).output_shape((1, 1, 1 << 18, 1 << 19))

@@ -4,6 +4,7 @@ from witness import (
     binary,
     border,
     gather,
+    interpolate,
     island,
     mac,
     mover,
@@ -16,5 +17,20 @@ from witness import (
     with_constant,
 )
 
-NOUNS = (binary, border, gather, island, mac, mover, norm, pool, reduce, select, softmax, table, with_constant)
+NOUNS = (
+    binary,
+    border,
+    gather,
+    interpolate,
+    island,
+    mac,
+    mover,
+    norm,
+    pool,
+    reduce,
+    select,
+    softmax,
+    table,
+    with_constant,
+)
 CASES = [case for noun in NOUNS for case in noun.CASES]

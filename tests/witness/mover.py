@@ -3,7 +3,7 @@
 import numpy as np
 
 from axbuild.toolchain.kinds.codes import BOOL, CODES, FP32, INT32, INT64, S8, S16, TYPES, U8, U16
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from witness.base import Case, each, oracle
 
 IMAGE = (2, 3, 5, 6)
@@ -60,6 +60,11 @@ def _(kind: Slice, x):
     return each(kind, lambda at: x[tuple(firsts.get(a, 0) + i * steps.get(a, 1) for a, i in enumerate(at))], x)
 
 
+@oracle.register
+def _(kind: Take, x):
+    return each(kind, lambda at: x[(*at[: kind.axis], kind.positions[at[kind.axis]], *at[kind.axis + 1 :])], x)
+
+
 FAR = 2**63 - 1
 CASES = [
     case
@@ -71,6 +76,7 @@ CASES = [
         Case("reflect", Pad(t, (0, 0, 2, 3, 0, 0, 4, 1), "reflect", 0), (IMAGE,)),
         Case("three on channels", Concat(t, 1, 3), (IMAGE, (2, 1, 5, 6), (2, 4, 5, 6))),
         Case("a window", Slice(t, (1, -4), (3, FAR), (1, 3), (1, 1)), (IMAGE,)),
+        Case("doubled rows", Take(t, 2, (0, 0, 1, 1, 2, 2, 3, 3, 4, 4)), (IMAGE,)),
         Case("steps", Slice(t, (1, -1), (FAR, -FAR), (2, 3), (3, -2)), (IMAGE,)),
     )
 ] + [
@@ -91,5 +97,9 @@ CASES = [
     Case("one input", Concat(U8, 0, 1), ((2, 3),)),
     Case("a vector backwards", Slice(U16, (-100,), (FAR,), (0,), (2,)), ((7,),)),
     Case("clamped starts", Slice(S8, (100, -100), (-100, 100), (0, 1), (-1, 2)), ((4, 7),)),
+    Case("channels in no order", Take(U8, 1, (2, 0, 2, 1)), (IMAGE,)),
+    Case("one of a vector", Take(S16, 0, (6,)), ((7,),)),
+    Case("repeated", Take(U16, 1, (0,) * 9), ((3, 1, 2),)),
+    Case("of five axes", Take(S8, 4, (1, 0, 1)), ((2, 1, 3, 2, 2),)),
     *(Case("whole", Slice(t, (0,), (FAR,), (1,), (1,)), ((2, 3, 4),)) for t in CODES),
 ]

@@ -1,5 +1,6 @@
 """Reductions, for the three witnesses."""
 
+import math
 from math import prod
 
 from axbuild.toolchain.kinds.codes import CODES, S16, U8, U16, wide
@@ -19,6 +20,9 @@ def _(kind: Reduce, x):
         ]
         if kind.op in ("max", "min"):
             return clamp(max(codes) if kind.op == "max" else min(codes), kind.lo, kind.hi)
+        if kind.op == "l2":
+            root = math.sqrt(sum((code - kind.x.zero) ** 2 for code in codes))
+            return requantised(root, kind.multiplier, kind.y, kind.lo, kind.hi, True)
         acc = sum(codes) - len(codes) * kind.x.zero
         return requantised(acc, kind.multiplier, kind.y, kind.lo, kind.hi, wide(kind.x, kind.y))
 
@@ -32,13 +36,16 @@ def reduced(name, op, x, y=None, shape=IMAGE, axes=(2, 3), lo=None, hi=None) -> 
     return Case(name, Reduce.of(op, x, y, axes, *clamped, count), (shape,))
 
 
-OPS = ("mean", "sum", "max", "min")
+OPS = ("mean", "sum", "l2", "max", "min")
 CASES = (
     [
         reduced(
-            "over the map", op, grid(0.1, kind=x), grid(0.1 * x.span / y.span * (6 if op == "sum" else 0.25), kind=y)
+            "over the map",
+            op,
+            grid(0.1, kind=x),
+            grid(0.1 * x.span / y.span * ({"mean": 0.25, "sum": 6, "l2": 2}[op]), kind=y),
         )
-        for op in OPS[:2]
+        for op in OPS[:3]
         for x, y in pairs()
     ]
     + [

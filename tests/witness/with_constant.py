@@ -13,8 +13,11 @@ def _(kind: WithConstant, x):
     x, constants = np.broadcast_to(x, shape), np.broadcast_to(kind.constant, shape)
 
     def value(at):
-        steps, constant = (int(x[at]) - kind.x.zero) * kind.factor, int(constants[at])
-        acc = steps + constant if kind.op == "add" else steps * constant
+        steps, constant = int(x[at]) - kind.x.zero, int(constants[at])
+        if kind.op == "slope":
+            acc = steps * (constant if steps < 0 else kind.factor)
+        else:
+            acc = steps * kind.factor + constant if kind.op == "add" else steps * constant
         return requantised(acc, kind.multiplier, kind.y, kind.lo, kind.hi, True)
 
     return each(kind, value, x)
@@ -32,9 +35,16 @@ def times(constant, x: ElementType = U8, y: ElementType = U8, cut: int = 0) -> W
     return WithConstant.times(constant, grid(0.02, kind=x), grid(0.03, kind=y), y.lo + cut, y.hi - cut)
 
 
+def sloped(slope, x: ElementType = U8, y: ElementType = U8, cut: int = 0) -> WithConstant:
+    return WithConstant.sloped(slope, grid(0.02, kind=x), grid(0.03, kind=y), y.lo + cut, y.hi - cut)
+
+
 CASES = [
     *(Case("a value a channel", added(reals(3, 1, 1), x, y), ((2, 3, 5, 6),)) for x, y in pairs()),
     *(Case("a value a channel", times(reals(3, 1, 1), x, y), ((2, 3, 5, 6),)) for x, y in pairs()),
+    *(Case("a slope a channel", sloped(reals(3, 1, 1), x, y), ((2, 3, 5, 6),)) for x, y in pairs()),
+    Case("one slope", sloped(reals(1), cut=9), ((2, 3, 5),)),
+    Case("steep slopes", sloped(np.array([3000.0, -2.5, 0.0], np.float32)), ((2, 3),)),
     *(Case("subtracted from rows", added(reals(1, 7, 1), t, t, sign=-1), ((2, 7, 4),)) for t in CODES),
     Case("one value", added(reals(1), cut=9), ((2, 3, 5, 6),)),
     Case("one value", times(reals(1), U16, U16, cut=9), ((2, 3, 5),)),

@@ -16,21 +16,30 @@ from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
+from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
+from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
+from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_constants import FuseConstants
+from axbuild.toolchain.frontend.fuse_l2_norm import FuseL2Norm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
+from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
+from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
+from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
@@ -41,6 +50,11 @@ from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     FuseActivation(),
+    FuseL2Norm(),
+    DropExpand(),
+    ExtremeToClip(),
+    OneSlope(),
+    NormToLayerNorm(),
     ConcatConstant(),
     FuseConstants(),
     ExplicitPads(),
@@ -48,14 +62,18 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     PoolBeforeClamp(),
     FusePoolPad(),
     NormalizeGemm(),
+    FuseTokenNorm(),
     FuseBatchNorm(),
     FuseAffine(),
     BatchNormToConv(),
+    BatchNormToMul(),
     AffineToConv(),
     FuseAffine(),
     FuseScale(),
     LowerSum(),
     MeanToPool(),
+    GatherToSlice(),
+    CanonicalResize(),
     ToReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""

@@ -326,3 +326,38 @@ class Slice(Mover):
         (x,) = inputs
         reads = (self._positions(axis, size)[slice(*out[axis])] for axis, size in enumerate(x))
         return (tuple((min(read), max(read) + 1) for read in reads),)
+
+
+@dataclass(frozen=True, eq=False)
+class Take(Mover):
+    """y[.., i, ..] = x[.., positions[i], ..] along one axis, an ONNX axis that is not negative.
+
+    positions: in any order, repeats included, none negative.
+    """
+
+    spellings: ClassVar = {"AxTake": {}}
+
+    type: ElementType
+    axis: int
+    positions: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.axis < 0 or min(self.positions, default=-1) < 0:
+            raise ConstantError(
+                f"{self.op_type} of the positions {self.positions} on axis {self.axis} is not possible."
+            )
+
+    def text(self) -> str:
+        return """
+  index = Constant <value_ints: ints = @positions> ()
+  y = Gather <axis: int = @axis> (x, index)"""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if self.axis >= len(x) or max(self.positions) >= x[self.axis]:
+            raise ShapeError(f"{self.op_type} of position {max(self.positions)} on axis {self.axis} cannot read {x}.")
+        return (*x[: self.axis], len(self.positions), *x[self.axis + 1 :])
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        read = self.positions[slice(*out[self.axis])]
+        return ((*out[: self.axis], (min(read), max(read) + 1), *out[self.axis + 1 :]),)

@@ -31,7 +31,8 @@ from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, requantise
 class Reduce(Kind):
     """op over `axes` (ONNX axes, not negative, ascending), then the clamp lo..hi.
 
-    mean, sum: R of the exact sum of centred codes; max, min: one of the codes, so y is the grid of x.
+    mean, sum: R of the exact sum of centred codes; l2: of the float64 root of the exact sum of their squares; max,
+    min: one of the codes, so y is the grid of x.
     count: what a mean divides by, the elements that become one; 1 for the others.
     multiplier: sx / (sy count); 1 for max and min.
     """
@@ -39,6 +40,7 @@ class Reduce(Kind):
     spellings: ClassVar = {
         "AxReduceMean": {"op": "mean"},
         "AxReduceSum": {"op": "sum"},
+        "AxReduceL2": {"op": "l2"},
         "AxReduceMax": {"op": "max"},
         "AxReduceMin": {"op": "min"},
         "AxQuantizedGlobAvgPool": {"op": "mean"},
@@ -63,7 +65,7 @@ class Reduce(Kind):
             raise ConstantError(f"{self.op_type} cannot reduce the axes {self.axes}.")
         if self.count < 1 or (self.count > 1 and self.op != "mean"):
             raise ConstantError(f"{self.op_type} cannot divide by {self.count}.")
-        if not self.sums and (self.x != self.y or self.multiplier != 1.0):
+        if self.chooses and (self.x != self.y or self.multiplier != 1.0):
             raise ConstantError(
                 f"{self.op_type} cannot go from {self.x} to {self.y}: it gives one of the codes it reads."
             )
@@ -80,8 +82,9 @@ class Reduce(Kind):
         return "AxQuantizedGlobAvgPool" if self.op == "mean" and self.axes == (2, 3) else super().op_type
 
     @property
-    def sums(self) -> bool:
-        return self.op in ("mean", "sum")
+    def chooses(self) -> bool:
+        """Whether it gives one of the codes it reads."""
+        return self.op in ("max", "min")
 
     @property
     def reads(self) -> tuple[Edge, ...]:
@@ -92,11 +95,10 @@ class Reduce(Kind):
         return self.y
 
     def text(self) -> str:
-        if self.sums:
+        if not self.chooses:
+            acc = _ROOT if self.op == "l2" else _TOTAL
             return f"""{centred("centred", "x", "x", I64)}
-  along = Constant <value_ints: ints = @axes> ()
-  sum = ReduceSum <keepdims = 1> (centred, along)
-  acc = Cast <to = {DOUBLE}> (sum){requantised("acc", "multiplier", self.y.type)}"""
+  along = Constant <value_ints: ints = @axes> (){acc}{requantised("acc", "multiplier", self.y.type)}"""
         # onnxruntime has neither for 16 bits; float32 holds the codes of all types
         extreme = {"max": "ReduceMax", "min": "ReduceMin"}[self.op]
         return f"""
@@ -116,11 +118,12 @@ class Reduce(Kind):
             raise ShapeError(
                 f"{self.op_type} divides by {self.count}, but the axes {self.axes} of {x} hold {elements}."
             )
-        limit = accumulator_bound(self.x, self.y)
-        if self.sums and elements * self.x.reach >= limit:
+        squares = self.op == "l2"
+        limit = 1 << 63 if squares else accumulator_bound(self.x, self.y)
+        if not self.chooses and elements * self.x.reach ** (2 if squares else 1) >= limit:
             raise AccumulatorError(
-                f"{self.op_type} sums {elements} codes of {x}; its accumulator must stay below "
-                f"2^{limit.bit_length() - 1}."
+                f"{self.op_type} sums {elements} {'squares' if squares else 'codes'} of {x}; its accumulator must "
+                f"stay below 2^{limit.bit_length() - 1}."
             )
         return tuple(1 if axis in self.axes else size for axis, size in enumerate(x))
 
@@ -139,3 +142,14 @@ class Reduce(Kind):
 
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
         return out.elements * self._elements(inputs[0]) / rates.teng_elements
+
+
+_TOTAL = f"""
+  sum = ReduceSum <keepdims = 1> (centred, along)
+  acc = Cast <to = {DOUBLE}> (sum)"""
+
+_ROOT = f"""
+  squares = Mul (centred, centred)
+  sum = ReduceSum <keepdims = 1> (squares, along)
+  sum_f = Cast <to = {DOUBLE}> (sum)
+  acc = Sqrt (sum_f)"""

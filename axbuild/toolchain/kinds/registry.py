@@ -20,9 +20,10 @@ from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -45,6 +46,7 @@ CLASSES: tuple[type[Kind], ...] = (
     FloatClip,
     FullyConnected,
     Gather,
+    Interpolate,
     LayerNorm,
     MatMul,
     MaxPool,
@@ -58,6 +60,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Slice,
     Softmax,
     Table,
+    Take,
     Transpose,
     WithConstant,
 )

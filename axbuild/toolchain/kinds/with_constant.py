@@ -33,14 +33,20 @@ ADDEND_BITS = 30
 
 @dataclass(frozen=True, eq=False)
 class WithConstant(Kind):
-    """y = clamp(y.zero + floor(acc M + 0.5)), acc = (x - x.zero) factor + constant, or (x - x.zero) constant.
+    """y = clamp(y.zero + floor(acc M + 0.5)), acc = (x - x.zero) factor + constant, or (x - x.zero) constant, or with
+    a slope (x - x.zero) factor where x is above x.zero, and (x - x.zero) constant below.
 
     |x - x.zero| < 2^16, so acc is below 2^32 and exact; its product with M and the half are one IEEE operation each.
     An addend needs no grid: it counts in steps of the accumulator, sx / |factor|, M = that / sy; a negative factor
-    subtracts x. A constant factor is S16 codes of one scale sw, M = sx sw / sy.
+    subtracts x. A constant factor is S16 codes of one scale sw, M = sx sw / sy; slopes have sw = 1 / factor, a power of
+    two.
     """
 
-    spellings: ClassVar = {"AxQuantizedAddConstant": {"op": "add"}, "AxQuantizedMulConstant": {"op": "mul"}}
+    spellings: ClassVar = {
+        "AxQuantizedAddConstant": {"op": "add"},
+        "AxQuantizedMulConstant": {"op": "mul"},
+        "AxQuantizedPRelu": {"op": "slope"},
+    }
     job: ClassVar[str] = "eltwise"
     engine: ClassVar[str] = "teng"
 
@@ -58,7 +64,8 @@ class WithConstant(Kind):
         require_clamp(self.op_type, self.lo, self.hi, self.y)
         adds = self.op == "add"
         fits = self.constant.dtype == (INT32 if adds else S16).dtype and self.constant.size
-        if not fits or not (adds or self.factor == 1) or not 1 <= abs(self.factor) <= 1 << FINE_BITS:
+        highest = 1 if self.op == "mul" else 1 << FINE_BITS
+        if not fits or not 1 <= (abs(self.factor) if adds else self.factor) <= highest:
             raise ConstantError(
                 f"{self.op_type} takes no factor {self.factor} with {self.constant.dtype} {list(self.constant.shape)}."
             )
@@ -81,6 +88,15 @@ class WithConstant(Kind):
         scale = float(np.abs(values).max()) / S16.hi or 1.0
         return cls("mul", x, y, 1, np.rint(values / scale).astype(S16.dtype), x.scale * scale / y.scale, lo, hi)
 
+    @classmethod
+    def sloped(cls, slope: Array, x: Grid, y: Grid, lo: int, hi: int) -> WithConstant:
+        """x above 0, slope x below. |slope| up to 32767."""
+        values = slope.astype(np.float64)
+        bits = math.frexp(max(float(np.abs(values).max()), 1.0))[1]
+        factor = 1 << min(max(FINE_BITS - bits + 1, 0), FINE_BITS)
+        codes = np.clip(np.rint(values * factor), S16.lo, S16.hi).astype(S16.dtype)
+        return cls("slope", x, y, factor, codes, x.scale / factor / y.scale, lo, hi)
+
     @property
     def reads(self) -> tuple[Edge, ...]:
         return (self.x,)
@@ -90,11 +106,9 @@ class WithConstant(Kind):
         return self.y
 
     def text(self) -> str:
-        joined = "Add (weighted, constant_d)" if self.op == "add" else "Mul (weighted, constant_d)"
         return f"""{centred("steps", "x", "x", DOUBLE)}{scalar("weight", "factor", DOUBLE)}
   weighted = Mul (steps, weight)
-  constant_d = Cast <to = {DOUBLE}> (constant)
-  acc = {joined}{requantised("acc", "multiplier", self.y.type)}"""
+  constant_d = Cast <to = {DOUBLE}> (constant){_JOINED[self.op]}{requantised("acc", "multiplier", self.y.type)}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -115,3 +129,17 @@ class WithConstant(Kind):
     def slowdown(self, rates: Rates) -> float:
         """The constant has 16 bits or more."""
         return rates.teng_wide
+
+
+_JOINED = {
+    "add": """
+  acc = Add (weighted, constant_d)""",
+    "mul": """
+  acc = Mul (weighted, constant_d)""",
+    "slope": """
+  none = Constant <value = double {0.0}> ()
+  above = Max (weighted, none)
+  below = Min (steps, none)
+  sloped = Mul (below, constant_d)
+  acc = Add (above, sloped)""",
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
@@ -35,16 +37,19 @@ def _fitted(node: ir.Node, index: int, default: float) -> Array | None:
     return np.broadcast_to(given.astype(np.float64), shape).copy()
 
 
+LEAVES_FIRST = Limit(
+    "it must leave the first axis as it is",
+    lambda n: len(_normalised(n)) < len(shape_of(needed_input(n, 0))),
+)
+
+
 class LayerNormalizationOp(Op):
     """(x - mean) / sqrt(variance + epsilon) scale + bias over the last axes."""
 
     onnx = "LayerNormalization"
     clamps = True
     limits = (
-        Limit(
-            "it must leave the first axis as it is",
-            lambda n: len(_normalised(n)) < len(shape_of(needed_input(n, 0))),
-        ),
+        LEAVES_FIRST,
         Limit(
             "its scale and bias must be constants",
             lambda n: not is_activation(input_of(n, 1)) and not is_activation(input_of(n, 2)),
@@ -70,4 +75,58 @@ class LayerNormalizationOp(Op):
         if weight is None or bias is None:
             raise ValueError("scale or bias does not fit")
         kind = LayerNorm.of(q.x(), q.y, weight, bias, real(q.node, "epsilon", 1e-5), q.lo, q.hi)
+        return q.single(kind, q.input(0))
+
+
+class RMSNormalizationOp(Op):
+    """x / sqrt(mean of x^2 + epsilon) scale over the last axes."""
+
+    onnx = "RMSNormalization"
+    clamps = True
+    limits = (
+        LEAVES_FIRST,
+        Limit("its scale must be a constant", lambda n: not is_activation(input_of(n, 1))),
+        Limit("its scale must fit the normalised axes", lambda n: _fitted(n, 1, 1.0) is not None),
+    )
+    cases = (
+        "test_rms_normalization_2d_axis1",
+        "test_rms_normalization_3d_axis2_epsilon",
+        "test_rms_normalization_4d_axis3",
+        "test_rms_normalization_default_axis",
+    )
+
+    def lower(self, q: SettledNode) -> list[Step]:
+        weight = _fitted(q.node, 1, 1.0)
+        if weight is None:
+            raise ValueError("the scale does not fit")
+        epsilon = real(q.node, "epsilon", 1e-5)
+        kind = LayerNorm.of(q.x(), q.y, weight, np.zeros_like(weight), epsilon, q.lo, q.hi, subtract_mean=False)
+        return q.single(kind, q.input(0))
+
+
+SMALLEST = 1e-24
+"""what is added to the sum of squares of an L2 normalisation: zeros stay zeros"""
+
+
+class LpNormalizationOp(Op):
+    """x / sqrt(sum of x^2) along the last axis, zeros where all are; the root mean square with a scale of its own."""
+
+    onnx = "LpNormalization"
+    clamps = True
+    limits = (
+        LEAVES_FIRST,
+        Limit("its p must be 2", lambda n: integer(n, "p", 2) == 2, lambda n: integer(n, "p", 2)),
+        Limit(
+            "its axis must be the last one",
+            lambda n: (
+                integer(n, "axis", -1) % len(shape_of(needed_input(n, 0))) == len(shape_of(needed_input(n, 0))) - 1
+            ),
+        ),
+    )
+    cases = ("test_l2normalization_axis_1",)
+
+    def lower(self, q: SettledNode) -> list[Step]:
+        count = shape_of(q.input(0))[-1]
+        weight = np.full(count, 1.0 / math.sqrt(count))
+        kind = LayerNorm.of(q.x(), q.y, weight, np.zeros(count), SMALLEST / count, q.lo, q.hi, subtract_mean=False)
         return q.single(kind, q.input(0))

@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, activations_of, constant_operand, input_of, is_activation
+from axbuild.toolchain.graph import Array, activations_of, constant_input, constant_operand, input_of, is_activation
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
-from axbuild.toolchain.kinds.codes import Grid
+from axbuild.toolchain.kinds.codes import S16, Grid
 from axbuild.toolchain.kinds.island import FloatBinary
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.table import Table
@@ -109,6 +109,28 @@ class DivOp(Arithmetic):
             return WithConstant.times(1.0 / constant.astype(np.float64), x, q.y, q.lo, q.hi)
         dividend = float(constant.reshape(-1)[0])
         return Table.of("Div", lambda reals: dividend / reals, x, q.y)
+
+
+class PReluOp(Op):
+    """x where x >= 0, slope x elsewhere; the slope may differ from channel to channel."""
+
+    onnx = "PRelu"
+    clamps = True
+    limits = (
+        Limit("its input must be computed, not a constant", lambda n: is_activation(input_of(n, 0))),
+        Limit("its slope must be a constant of at most 32767", lambda n: _is_moderate(constant_input(n, 1))),
+    )
+    cases = ("test_prelu_example", "test_prelu_broadcast")
+
+    def lower(self, q: SettledNode) -> list[Step]:
+        slope = constant_input(q.node, 1)
+        if slope is None:
+            raise ValueError("the slope is not constant")
+        return q.single(WithConstant.sloped(slope, q.x(0), q.y, q.lo, q.hi), q.input(0))
+
+
+def _is_moderate(slope: Array | None) -> bool:
+    return slope is not None and bool(np.all(np.abs(slope) <= S16.hi))
 
 
 class Extreme(Op):

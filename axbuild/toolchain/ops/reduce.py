@@ -102,6 +102,16 @@ class ReduceSumOp(Reduced, Reduction):
         return Reduce.of("sum", q.x(), q.y, axes, q.lo, q.hi)
 
 
+class ReduceL2Op(Reduced, Reduction):
+    """The Euclidean norm over any axes."""
+
+    onnx = "ReduceL2"
+    cases = ("test_reduce_l2_keep_dims_random", "test_reduce_l2_do_not_keepdims_example")
+
+    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
+        return Reduce.of("l2", q.x(), q.y, axes, q.lo, q.hi)
+
+
 class ReducedExtreme(Reduction):
     """One of the codes that are read."""
 

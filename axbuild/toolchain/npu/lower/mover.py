@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import Box, memory_shape
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.npu.lower.attr import KernelAttr, NoAttr
 from axbuild.toolchain.npu.lower.base import (
     Geometry,
@@ -33,6 +33,14 @@ class SliceAttr(KernelAttr):
     """steps: of every memory axis; a negative one counts from the last position read."""
 
     steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TakeAttr(KernelAttr):
+    """positions: along a memory axis, counted in the part that is read."""
+
+    axis: int
+    positions: tuple[int, ...]
 
 
 def _move(job: str, source: tuple[int, Part], target: Part) -> Work:
@@ -75,8 +83,16 @@ def _slice(kind: Slice, geometry: Geometry, out: Box) -> list[Work]:
     return [Work("slice", kind.job, (source,), Part(out), False, SliceAttr(steps))]
 
 
+def _take(kind: Take, geometry: Geometry, out: Box) -> list[Work]:
+    axis = channel_axis(kind.axis, geometry)
+    read = kind.positions[slice(*out.ranges[axis])]
+    attr = TakeAttr(axis, tuple(position - min(read) for position in read))
+    return [Work("take", kind.job, sources(kind, geometry, out), Part(out), False, attr)]
+
+
 RESHAPE = Lowering(_reshape)
 TRANSPOSE = Lowering(_transpose)
 PAD = Lowering(single("pad", _pad_attr))
 CONCAT = Lowering(_concat)
 SLICE = Lowering(_slice)
+TAKE = Lowering(_take)

@@ -34,11 +34,10 @@ class ExtremeAttr(KernelAttr):
 
 def _reduce(kind: Reduce, geometry: Geometry, out: Box) -> list[Work]:
     axes = tuple(channel_axis(axis, geometry) for axis in kind.axes)
-    if kind.sums:
-        kernel = "reduce_sum"
-        attr: KernelAttr = SumAttr(axes, *mantissa(kind.multiplier), kind.x.zero, kind.y.zero, kind.lo, kind.hi)
-    else:
-        kernel, attr = f"reduce_{kind.op}", ExtremeAttr(axes, kind.lo, kind.hi)
+    kernel = "reduce_sum" if kind.op == "mean" else f"reduce_{kind.op}"
+    attr: KernelAttr = ExtremeAttr(axes, kind.lo, kind.hi)
+    if not kind.chooses:
+        attr = SumAttr(axes, *mantissa(kind.multiplier), kind.x.zero, kind.y.zero, kind.lo, kind.hi)
     return [Work(kernel, kind.job, sources(kind, geometry, out), Part(out), False, attr)]
 
 

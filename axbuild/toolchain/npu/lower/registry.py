@@ -6,9 +6,10 @@ from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
-from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Transpose
+from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -20,9 +21,10 @@ from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.lower.gather import GATHER
+from axbuild.toolchain.npu.lower.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
-from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TRANSPOSE
+from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TAKE, TRANSPOSE
 from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
@@ -42,6 +44,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     FloatClip: FLOAT_CLIP,
     FullyConnected: FULLY_CONNECTED,
     Gather: GATHER,
+    Interpolate: INTERPOLATE,
     LayerNorm: NORM,
     MatMul: MATMUL,
     MaxPool: MAX_POOL,
@@ -55,6 +58,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Slice: SLICE,
     Softmax: SOFTMAX,
     Table: TABLE,
+    Take: TAKE,
     Transpose: TRANSPOSE,
     WithConstant: WITH_CONSTANT,
 }

@@ -41,5 +41,15 @@ def divide(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> None
         requantise(quotient, 1.0, attr.y_zero, attr.lo, attr.hi, y)
 
 
+def slope(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> None:
+    """R of the first operand times its factor above 0, times the second one below."""
+    multiplier = scaled(attr.m, attr.t)
+    for a, b, y in blocks(targets[0], *sources, dtype=np.int64):
+        steps = a - attr.a_zero
+        acc = steps * np.where(steps < 0, (b - attr.b_zero) * attr.b_factor, attr.a_factor)
+        requantise(acc, multiplier, attr.y_zero, attr.lo, attr.hi, y)
+
+
 ADD, SUB, MUL = (_exact(operation) for operation in (np.add, np.subtract, np.multiply))
 DIV = Kernel(divide, 2, BinaryAttr)
+SLOPE = Kernel(slope, 2, BinaryAttr)

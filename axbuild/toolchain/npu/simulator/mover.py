@@ -8,7 +8,7 @@ import numpy as np
 
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import NoAttr
-from axbuild.toolchain.npu.lower.mover import PadAttr, SliceAttr
+from axbuild.toolchain.npu.lower.mover import PadAttr, SliceAttr, TakeAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 
 
@@ -34,6 +34,12 @@ def strided(sources: list[Array], targets: list[Array], attr: SliceAttr) -> None
     targets[0][...] = sources[0][tuple(slice(None, None, step) for step in attr.steps)]
 
 
+def take(sources: list[Array], targets: list[Array], attr: TakeAttr) -> None:
+    """The elements of the source at positions along one axis."""
+    targets[0][...] = np.take(sources[0], attr.positions, axis=attr.axis)
+
+
 MOVE = Kernel(move, 1, NoAttr)
 PAD = Kernel(pad, 1, PadAttr)
 SLICE = Kernel(strided, 1, SliceAttr)
+TAKE = Kernel(take, 1, TakeAttr)

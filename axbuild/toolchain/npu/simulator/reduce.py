@@ -21,6 +21,13 @@ def total(sources: list[Array], targets: list[Array], attr: SumAttr) -> None:
     requantise(acc, scaled(attr.m, attr.t), attr.y_zero, attr.lo, attr.hi, targets[0])
 
 
+def root(sources: list[Array], targets: list[Array], attr: SumAttr) -> None:
+    """Root of the sum of the squares of centred codes, times m 2^-t."""
+    d = sources[0].astype(np.int64) - attr.x_zero
+    length = np.sqrt((d * d).sum(axis=attr.axes, keepdims=True).astype(np.float64))
+    requantise(length, scaled(attr.m, attr.t), attr.y_zero, attr.lo, attr.hi, targets[0])
+
+
 def _extreme(function: np.ufunc) -> Kernel:
     """Largest or smallest code, then clamp."""
 
@@ -31,4 +38,5 @@ def _extreme(function: np.ufunc) -> Kernel:
 
 
 REDUCE_SUM = Kernel(total, 1, SumAttr)
+REDUCE_L2 = Kernel(root, 1, SumAttr)
 REDUCE_MAX, REDUCE_MIN = _extreme(np.maximum), _extreme(np.minimum)

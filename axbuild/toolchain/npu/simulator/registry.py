@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from axbuild.toolchain.npu.simulator.base import Kernel
-from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SUB
+from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.gather import GATHER
+from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
-from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE
+from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE, TAKE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
-from axbuild.toolchain.npu.simulator.reduce import REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
+from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
 from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
@@ -31,6 +32,7 @@ KERNELS: dict[str, Kernel] = {
     "float_mul": FLOAT_MUL,
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
+    "interpolate": INTERPOLATE,
     "matmul": MATMUL,
     "max": MAX,
     "max_pool": MAX_POOL,
@@ -41,15 +43,18 @@ KERNELS: dict[str, Kernel] = {
     "normalize": NORMALIZE,
     "pad": PAD,
     "quantize": QUANTIZE,
+    "reduce_l2": REDUCE_L2,
     "reduce_max": REDUCE_MAX,
     "reduce_min": REDUCE_MIN,
     "reduce_sum": REDUCE_SUM,
     "requantize": REQUANTIZE,
     "slice": SLICE,
+    "slope": SLOPE,
     "softmax": SOFTMAX,
     "softmax_scaled": SOFTMAX_SCALED,
     "sub": SUB,
     "table": TABLE,
+    "take": TAKE,
     "where": WHERE,
 }
 """name of a job's kernel -> what it computes"""

@@ -1,0 +1,137 @@
+"""Pixels between pixels: linear interpolation of a map along height and width, under one rounding."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+
+from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.kinds.base import (
+    Box,
+    Constant,
+    ConstantError,
+    Kind,
+    Ranges,
+    Rates,
+    ShapeError,
+    require_clamp,
+    require_grids,
+)
+from axbuild.toolchain.kinds.codes import Edge, Grid
+from axbuild.toolchain.kinds.elementwise import rows_first
+from axbuild.toolchain.kinds.text import DOUBLE, centred, requantised
+
+ONE = 1 << 11
+"""the weights of an axis are whole numbers of 1 / 2048"""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Where the elements of an axis lie: element i at positions[i] + weights[i] / 2048 of another axis."""
+
+    positions: tuple[int, ...]
+    weights: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolate(Kind):
+    """y = clamp(y.zero + floor(acc M + 0.5)), acc: the sum over two rows and two columns of both weights, x - x.zero.
+
+    rows, columns: of each row and column of y the position in x before it; row_weights, column_weights: of the
+    position after that, in 1 / 2048; the position before has the rest. |acc| < 2^16 2^22. M = sx / (sy 2^22).
+    """
+
+    spellings: ClassVar = {"AxQuantizedResizeLinear": {}}
+    job: ClassVar[str] = "pool"
+    engine: ClassVar[str] = "teng"
+
+    x: Grid
+    y: Grid
+    rows: tuple[int, ...]
+    row_weights: tuple[int, ...]
+    columns: tuple[int, ...]
+    column_weights: tuple[int, ...]
+    multiplier: Annotated[float, Constant(("float64",), 0)]
+    lo: int
+    hi: int
+
+    def __post_init__(self) -> None:
+        require_grids(self.op_type, self.x, self.y)
+        require_clamp(self.op_type, self.lo, self.hi, self.y)
+        for positions, weights in ((self.rows, self.row_weights), (self.columns, self.column_weights)):
+            fits = len(positions) == len(weights) > 0 and min(positions) >= 0
+            if not fits or min(weights) < 0 or max(weights) >= ONE:
+                raise ConstantError(f"{self.op_type} cannot weigh the positions {positions} with {weights}.")
+        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
+            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
+
+    @classmethod
+    def of(cls, x: Grid, y: Grid, rows: Spread, columns: Spread, lo: int, hi: int) -> Interpolate:
+        """rows, columns: of y, in x."""
+        multiplier = float(np.float64(x.scale) / (np.float64(y.scale) * np.float64(ONE * ONE)))
+        return cls(x, y, rows.positions, rows.weights, columns.positions, columns.weights, multiplier, lo, hi)
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    def text(self) -> str:
+        return f"""{centred("centred", "x", "x", DOUBLE)}
+  one = Constant <value = int64 {{1}}> ()
+  whole = Constant <value = double {{{ONE}.0}}> ()
+  last_axis = Constant <value = int64[1] {{1}}> ()
+  shape = Shape (x)
+  sizes = Sub (shape, one){_between("r", "centred", "rows", "row_weights", 2)}
+  column = Unsqueeze (r_weight, last_axis)
+  r_far_part = Mul (r_far, column)
+  r_rest = Sub (whole, column)
+  r_near_part = Mul (r_near, r_rest)
+  r = Add (r_near_part, r_far_part){_between("c", "r", "columns", "column_weights", 3)}
+  c_far_part = Mul (c_far, c_weight)
+  c_rest = Sub (whole, c_weight)
+  c_near_part = Mul (c_near, c_rest)
+  acc = Add (c_near_part, c_far_part){requantised("acc", "multiplier", self.y.type)}"""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) != 4 or max(self.rows) >= x[2] or max(self.columns) >= x[3]:
+            raise ShapeError(
+                f"{self.op_type} to {len(self.rows)} rows and {len(self.columns)} columns cannot read {x}."
+            )
+        return (*x[:2], len(self.rows), len(self.columns))
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        (x,) = inputs
+        read = (
+            (min(positions[slice(*own)]), min(max(positions[slice(*own)]) + 2, size))
+            for positions, own, size in zip((self.rows, self.columns), out[2:], x[2:], strict=True)
+        )
+        return ((*out[:2], *read),)
+
+    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
+        return rows_first(4)
+
+    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
+        """Four products an element."""
+        return 4 * out.elements / rates.teng_elements
+
+
+def _between(name: str, source: str, positions: str, weights: str, axis: int) -> str:
+    """Lines that define `name`_near and `name`_far, the elements along an axis, and the weight of the far ones."""
+    return f"""
+  {name}_here = Constant <value_ints: ints = @{positions}> ()
+  {name}_next = Add ({name}_here, one)
+  {name}_axis = Constant <value = int64 {{{axis}}}> ()
+  {name}_last = Gather (sizes, {name}_axis)
+  {name}_there = Min ({name}_next, {name}_last)
+  {name}_near = Gather <axis = {axis}> ({source}, {name}_here)
+  {name}_far = Gather <axis = {axis}> ({source}, {name}_there)
+  {name}_weight_i = Constant <value_ints: ints = @{weights}> ()
+  {name}_weight = Cast <to = {DOUBLE}> ({name}_weight_i)"""

@@ -1,0 +1,173 @@
+"""Normalisations that no kind computes as they are written: what they become, and that it computes the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.frontend.fuse_l2_norm import FuseL2Norm
+from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
+from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
+from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
+
+BN = {"gamma": normal(4), "beta": normal(4) + 1, "mean": normal(4), "var": normal(4) ** 2 + np.float32(0.1)}
+TOKENS = (("x", [2, 5, 3]),)
+
+
+def batch_norm(source, target="y"):
+    return node("BatchNormalization", [source, "gamma", "beta", "mean", "var"], [target], name="bn")
+
+
+def layer(*, reshape):
+    weights = {"w": normal(3, 4), "rows": np.array([10, 4])} | BN
+    nodes = [node("MatMul", ["x", "w"], ["t"], name="fc"), reshape, batch_norm("r")]
+    return nodes, weights
+
+
+@pytest.mark.parametrize(
+    "reshape",
+    [node("Flatten", ["t"], ["r"], name="rows", axis=2), node("Reshape", ["t", "rows"], ["r"], name="rows")],
+    ids=["Flatten", "Reshape"],
+)
+def test_batch_norm_of_tokens_goes_into_the_matrix_before_it(reshape):
+    nodes, weights = layer(reshape=reshape)
+    before = model(nodes, weights, inputs=TOKENS)
+    after, _ = rewritten(FuseTokenNorm(), before)
+    assert op_types(after) == ["MatMul", "Add", reshape.op_type]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"r": node("Transpose", ["t"], ["r"], perm=[0, 2, 1])},
+            "input of BatchNormalization is not the rows of a tensor of tokens",
+        ),
+        ({"t": node("Relu", ["x4"], ["t"])}, "input of BatchNormalization is not a MatMul"),
+        ({"t": node("MatMul", ["x", "v"], ["t"])}, "the second operand of MatMul is not a constant matrix"),
+        ({"also": node("Relu", ["t"], ["also"])}, "MatMul output has another reader"),
+    ],
+)
+def test_batch_norm_of_other_rows_stays_with_a_reason(change, reason):
+    nodes, weights = layer(reshape=node("Reshape", ["t", "rows"], ["r"], name="rows"))
+    made = {item.output[0]: item for item in nodes} | change
+    inputs = (*TOKENS, ("x4", [2, 5, 4]), ("v", [3, 4]))
+    outputs = ("y", "also") if "also" in made else ("y",)
+    _, reasons = rewritten(FuseTokenNorm(), model(list(made.values()), weights, inputs=inputs, outputs=outputs))
+    assert reasons == {"bn": reason}
+
+
+@pytest.mark.parametrize("shape", [[2, 4], [2, 4, 5], [1, 4, 2, 3, 2]], ids=len)
+def test_batch_norm_of_any_rank_is_a_product_and_a_sum(shape):
+    before = model([batch_norm("x")], BN, inputs=(("x", shape),))
+    after, _ = rewritten(BatchNormToMul(), before)
+    assert op_types(after) == ["Mul", "Add"]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("shape", [[2, 4, 5], [2, 4, 3, 6], [1, 4, 2, 3, 2]], ids=len)
+def test_each_channel_is_normalised_as_the_last_axes(shape):
+    operands = ["x", "gamma", "beta"]
+    before = model([node("InstanceNormalization", operands, ["y"], name="n", epsilon=1e-3)], BN, inputs=(("x", shape),))
+    after, _ = rewritten(NormToLayerNorm(), before)
+    assert op_types(after) == ["LayerNormalization", "Mul", "Add"]
+    assert_same_results(before, after)
+
+
+def test_a_group_norm_as_torch_spells_it_is_a_layer_norm_between_its_reshapes():
+    nodes = [
+        node("Reshape", ["x", "groups"], ["g"], name="grouped"),
+        node("InstanceNormalization", ["g", "ones", "zeros"], ["n"], name="norm", epsilon=1e-5),
+        node("Reshape", ["n", "back"], ["b"], name="apart"),
+        node("Mul", ["b", "k"], ["m"], name="scale"),
+        node("Add", ["m", "c"], ["y"], name="bias"),
+    ]
+    weights = {
+        "groups": np.array([0, 2, -1]),
+        "back": np.array([2, 4, 3, 6]),
+        "k": normal(4, 1, 1),
+        "c": normal(4, 1, 1),
+    }
+    weights |= {"ones": np.ones(2, np.float32), "zeros": np.zeros(2, np.float32)}
+    before = model(nodes, weights, inputs=(("x", [2, 4, 3, 6]),))
+    after, _ = rewritten(NormToLayerNorm(), before)
+    assert op_types(after) == ["Reshape", "LayerNormalization", "Reshape", "Mul", "Add"]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("groups", "made"),
+    [
+        (2, ["Reshape", "LayerNormalization", "Reshape", "Mul", "Add"]),
+        (1, ["Reshape", "LayerNormalization", "Reshape", "Mul", "Add"]),
+        (4, ["LayerNormalization", "Mul", "Add"]),
+    ],
+)
+def test_groups_of_channels_are_normalised_as_the_last_axis(groups, made):
+    operands = ["x", "gamma", "beta"]
+    given = node("GroupNormalization", operands, ["y"], name="n", num_groups=groups)
+    before = model([given], BN, inputs=(("x", [2, 4, 3, 6]),), opset=21)
+    before.graph.output[0].type.CopyFrom(before.graph.input[0].type)
+    after, _ = rewritten(NormToLayerNorm(), before)
+    assert op_types(after) == made
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (
+            node("InstanceNormalization", ["x", "v", "beta"], ["y"], name="n"),
+            "InstanceNormalization has a scale or bias that is not constant",
+        ),
+        (
+            node("InstanceNormalization", ["x", "gamma", "beta"], ["y"], name="n", epsilon=0.0),
+            "InstanceNormalization has no epsilon above 0",
+        ),
+    ],
+)
+def test_other_norms_of_channels_stay_with_a_reason(given, reason):
+    _, reasons = rewritten(NormToLayerNorm(), model([given], BN, inputs=(("x", [1, 4, 3, 3]), ("v", [4]))))
+    assert reasons == {"n": reason}
+
+
+FLOORS = {
+    "none": [],
+    "Clip": [node("Clip", ["norm", "floor"], ["kept"], name="kept")],
+    "Max": [node("Max", ["norm", "floor"], ["kept"], name="kept")],
+}
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+@pytest.mark.parametrize("expanded", [False, True])
+@pytest.mark.parametrize(("axis", "made"), [(-1, 1), (3, 1), (1, 3), (-2, 3)])
+def test_division_by_the_norm_is_one_operator(floor, expanded, axis, made):
+    nodes = [node("ReduceL2", ["x", "axes"], ["norm"], name="norm"), *FLOORS[floor]]
+    if expanded:
+        nodes.append(node("Expand", [nodes[-1].output[0], "shape"], ["wide"], name="wide"))
+    nodes.append(node("Div", ["x", nodes[-1].output[0]], ["y"], name="div"))
+    weights = {"axes": np.array([axis]), "floor": np.array(1e-12, np.float32), "shape": np.array([1, 3, 8, 8])}
+    before = model(nodes, weights)
+    after, _ = rewritten(FuseL2Norm(), before)
+    assert op_types(after) == (["LpNormalization"] if made == 1 else ["Transpose", "LpNormalization", "Transpose"])
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("axes", "keep", "floor", "reason"),
+    [
+        ([2, 3], 1, 1e-12, "Div is not by the norm of what is divided along one axis"),
+        ([3], 1, 0.5, "Div is not by the norm of what is divided along one axis"),
+        ([0], 0, 1e-12, "the norm that Div divides by has lost its axis"),
+    ],
+)
+def test_other_divisions_stay_with_a_reason(axes, keep, floor, reason):
+    nodes = [
+        node("ReduceL2", ["x", "axes"], ["norm"], name="norm", keepdims=keep),
+        node("Clip", ["norm", "floor"], ["kept"], name="kept"),
+        node("Div", ["x", "kept"], ["y"], name="div"),
+    ]
+    _, reasons = rewritten(FuseL2Norm(), model(nodes, {"axes": np.array(axes), "floor": np.array(floor, np.float32)}))
+    assert reasons == {"div": reason}
