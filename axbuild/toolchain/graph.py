@@ -66,6 +66,11 @@ def shape_of(value: ir.Value) -> Shape:
     return tuple(int(dimension) for dimension in value.shape.numpy())
 
 
+def static_shape(shape: Shape, out: Shape) -> Shape:
+    """`out`, with -1 for a leading batch that stays the leading dimension, so that a batched program can set it."""
+    return (-1, *out[1:]) if shape and out and shape[0] == out[0] else out
+
+
 def input_of(node: ir.Node, index: int) -> ir.Value | None:
     """The node's input at `index`; None where it is left out or empty."""
     return node.inputs[index] if index < len(node.inputs) else None

@@ -110,6 +110,7 @@ class Code:
         self._files: dict[tuple[str, str], _File] = {}
         self._paths: dict[str, str | None] = {}
         self._tools: dict[frozenset[str], Tools] = {}
+        self._tables: dict[str, dict[str, str]] = {}
         self._closures: dict[tuple[Stage, frozenset[str] | None], Closure] = {}
 
     def closure(self, stage: Stage, names: frozenset[str] | None = None) -> Closure:
@@ -186,7 +187,9 @@ class Code:
         if stage.named is None:
             return {}
         table = stage.named.table
-        rows = self._table(stage, table)
+        if table not in self._tables:
+            self._tables[table] = self._table(stage, table)
+        rows = self._tables[table]
         taken = {name: place for name, place in sorted(rows.items()) if names is None or name in names}
         for name, place in taken.items():
             if self._path(place.partition(":")[0]) is None:

@@ -8,7 +8,16 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
-from axbuild.toolchain.graph import Array, Shape, constant_input, integer, is_activation, needed_input, shape_of
+from axbuild.toolchain.graph import (
+    Array,
+    Shape,
+    constant_input,
+    integer,
+    is_activation,
+    needed_input,
+    shape_of,
+    static_shape,
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,7 @@ class GatherToSlice(Rewrite[Gathered]):
         shape = shape_of(node.outputs[0])
         if shape == found.shape:
             return value
-        same_batch = shape[0] == found.shape[0]
-        target = np.array((-1, *shape[1:]) if same_batch else shape, np.int64)
+        target = np.array(static_shape(found.shape, shape), np.int64)
         return edit.insert(
             node,
             "Reshape",

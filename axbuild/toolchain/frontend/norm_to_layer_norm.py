@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
-from axbuild.toolchain.graph import Array, Shape, constant_input, integer, needed_input, real, shape_of
+from axbuild.toolchain.graph import Array, Shape, constant_input, integer, needed_input, real, shape_of, static_shape
 
 
 @dataclass(frozen=True)
@@ -73,5 +73,5 @@ class NormToLayerNorm(Rewrite[GroupedNorm]):
 def _reshaped(node: ir.Node, value: ir.Value, shape: Shape, name: str, edit: Edit) -> ir.Value:
     if shape_of(value) == shape:
         return value
-    target = edit.initializer(np.array((-1, *shape[1:]), np.int64), f"{node.name}.{name}.shape")
+    target = edit.initializer(np.array(static_shape(shape_of(value), shape), np.int64), f"{node.name}.{name}.shape")
     return edit.insert(node, "Reshape", [value, target], {}, name=f"{node.name}.{name}", shape=shape, origins=(node,))

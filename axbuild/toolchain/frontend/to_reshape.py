@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
-from axbuild.toolchain.graph import needed_input, shape_of
+from axbuild.toolchain.graph import needed_input, shape_of, static_shape
 
 
 class ToReshape(Rewrite[tuple[int, ...]]):
@@ -18,7 +18,7 @@ class ToReshape(Rewrite[tuple[int, ...]]):
         before, after = shape_of(needed_input(node, 0)), shape_of(node.outputs[0])
         if not before or not after:
             return NoMatch(f"{node.op_type} reads or makes a scalar")
-        return (-1, *after[1:]) if before[0] == after[0] else after
+        return static_shape(before, after)
 
     def replace(self, node: ir.Node, found: tuple[int, ...], edit: Edit) -> ir.Value:
         shape = edit.initializer(np.array(found, dtype=np.int64), f"{node.name}.shape")

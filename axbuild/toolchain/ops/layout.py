@@ -14,6 +14,7 @@ from axbuild.toolchain.graph import (
     is_used,
     needed_input,
     shape_of,
+    static_shape,
     text,
 )
 from axbuild.toolchain.kinds.base import Kind
@@ -22,11 +23,6 @@ from axbuild.toolchain.kinds.mover import Reshape, Transpose
 from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, SettledNode, Step
 
 CONSTANT_AXES = Limit("its axes must be constants", lambda n: not is_activation(input_of(n, 1)))
-
-
-def static_shape(shape: Shape, out: Shape) -> Shape:
-    """`out`, with -1 for a leading batch that stays the leading dimension, so that a batched program can set it."""
-    return (-1, *out[1:]) if shape and out and shape[0] == out[0] else out
 
 
 class MovingOp(Op):

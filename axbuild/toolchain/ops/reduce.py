@@ -7,13 +7,20 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import constant_integers, input_of, integer, is_activation, needed_input, shape_of
+from axbuild.toolchain.graph import (
+    constant_integers,
+    input_of,
+    integer,
+    is_activation,
+    needed_input,
+    shape_of,
+    static_shape,
+)
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import TWO_DIMENSIONAL
-from axbuild.toolchain.ops.layout import static_shape
 
 
 class Reduction(Op):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Shape, input_of, is_activation, needed_input, shape_of
+from axbuild.toolchain.graph import Shape, input_of, is_activation, needed_input, shape_of, static_shape
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mover import Reshape, Take
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
-from axbuild.toolchain.ops.layout import static_shape
 
 Positions = tuple[int, ...]
 
