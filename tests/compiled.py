@@ -24,6 +24,7 @@ def compiled(
     model: onnx.ModelProto,
     result: Quantised,
     chip: str = "AX650",
+    mode: str = "NPU1",
     batches: Sequence[int] = (1,),
     processors: Sequence[InputProcessor] = (),
 ) -> InferenceSession:
@@ -43,8 +44,8 @@ def compiled(
             for batch in batches:
                 out = work / "programs" / subgraph.name / f"b{batch}"
                 out.mkdir(parents=True)
-                settings = CompileParams(CHIPS[chip].preset("NPU1"), subgraph.batch_of(batch))
+                settings = CompileParams(CHIPS[chip].preset(mode), subgraph.batch_of(batch))
                 compile_subgraph(work / "partition" / subgraph.file, out, params=settings)
-        nameplate = Nameplate(chip, CHIPS[chip].container, "NPU1")
+        nameplate = Nameplate(chip, CHIPS[chip].container, mode)
         fuse(work / "partition", work / "programs", work, params=FuseParams(nameplate, tuple(batches)))
         return InferenceSession(work / "compiled.axmodel")

@@ -24,6 +24,8 @@ from axbuild.workspace.tables import Tables
 
 Arrays = dict[str, np.ndarray]
 CHIPS = by_name(chips_of(Tables(FOLDER).tables))
+PLACES = sorted({(chip.name, mode) for chip in CHIPS.values() for mode in chip.modes})
+"""every (chip, npu_mode) that something is compiled for"""
 
 
 def preset_of(name: str = "AX650", mode: str = "NPU1") -> Preset:

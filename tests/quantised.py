@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxruntime as ort
-from bodies import LEVELS, session
+from bodies import LEVELS, run_body, session
 from onnx import TensorProto, helper, numpy_helper
 from witness import all as _witnesses  # noqa: F401  # importing it registers every oracle
 from witness.base import oracle
@@ -20,6 +20,7 @@ from witness.base import oracle
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import IR_VERSION, OPSET
 from axbuild.toolchain.kinds.base import DOMAIN
+from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.codes import Edge
 from axbuild.toolchain.kinds.registry import read_node
 from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
@@ -83,6 +84,15 @@ def oracle_values(model: onnx.ModelProto, feeds: Feeds) -> dict[str, np.ndarray]
         kind, inputs = read_node(node, constants)
         values[node.output[0]] = oracle(kind, *((feeds | values)[name] for name in inputs))
     return values
+
+
+def snapped(result: Quantised, feeds: Feeds) -> Feeds:
+    """The feeds rounded to the grids on which the quantised model reads them."""
+    grids = {node.input[0]: result.kind(node.name).y for node in result.nodes("AxQuantizeLinear")}
+    return {
+        name: run_body(Dequantize(grids[name]), run_body(Quantize(grids[name]), array)) if name in grids else array
+        for name, array in feeds.items()
+    }
 
 
 def float_run(model: onnx.ModelProto, feeds: Feeds) -> list[np.ndarray]:

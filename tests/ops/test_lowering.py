@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from bodies import LEVELS, run_body
+from bodies import LEVELS
 from node_cases import OTHERS, OWN, settled
-from quantised import float_run, loaded, quantised
+from quantised import float_run, loaded, quantised, snapped
 
-from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.codes import TYPES
 from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
@@ -15,15 +14,6 @@ HELD = {kind.dtype for kind in TYPES if not kind.coded}
 """dtypes of tensors that a quantised model holds as they are"""
 TINY = 3000
 """elements that the oracle gets through in a moment"""
-
-
-def snapped(result, feeds):
-    """The feeds rounded to the grids on which the quantised model reads them."""
-    grids = {node.input[0]: result.kind(node.name).y for node in result.nodes("AxQuantizeLinear")}
-    return {
-        name: run_body(Dequantize(grids[name]), run_body(Quantize(grids[name]), array)) if name in grids else array
-        for name, array in feeds.items()
-    }
 
 
 @pytest.mark.parametrize("name", OWN)

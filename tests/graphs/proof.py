@@ -1,0 +1,148 @@
+"""A random graph the whole way: optimised, quantised, compiled for a chip, and every witness compared."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from bodies import LEVELS
+from compiled import compiled
+from quantised import Feeds, Quantised, float_run, loaded, quantised, snapped
+
+from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
+from axbuild.toolchain.graph import MODEL_FILE
+from axbuild.toolchain.kinds.codes import Grid
+from axbuild.toolchain.ops.fused import without_integer_form
+from axbuild.toolchain.ops.registry import all_ops
+from axbuild.toolchain.quant.verify import verify
+from graphs.all import random_graph, random_rules
+from graphs.pool import Pool
+
+LOST = 1e-4
+"""share of an output's largest magnitude that the front end may change it by"""
+Rows = list[list[np.ndarray]]
+"""outputs of each sample"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What became of one graph.
+
+    ops: op_type of each node, as the graph came. floats: 'op_type: why' of each node that has no integer form; such a
+    graph is not compiled. lost: largest distance of the optimised graph from the graph, as a share of the output's
+    largest magnitude. differing: elements in which a witness is not the oracle, by witness. elements: all there are.
+    """
+
+    ops: tuple[str, ...]
+    floats: tuple[str, ...]
+    lost: float
+    differing: dict[str, int]
+    elements: int
+
+
+def proven(seed: int, place: tuple[str, str] = ("AX650", "NPU1"), *, mixed: bool = True, nodes: int = 10) -> Proof:
+    """place: chip and npu_mode. mixed: half of the nodes in element types and weights of their own."""
+    pool = random_graph(seed, nodes)
+    given, feeds = pool.graph(), pool.feeds()
+    model = optimized(given)
+    floats = tuple(
+        f"{node.op_type}: {why}" for node in loaded(model).graph if (why := without_integer_form(node)) != ""
+    )
+    lost = max(loss(float_run(given, feed), float_run(model, feed)) for feed in feeds)
+    result = quantised(model, feeds, rules=random_rules(model, seed) if mixed else ())
+    verify(result.model)
+    expected = [result.run_oracle(feed) for feed in feeds] if not floats else []
+    witnesses = _witnesses(model, result, feeds, place) if not floats else {}
+    differing = {
+        witness: sum(unlike(*pair) for rows in zip(found, expected, strict=True) for pair in zip(*rows, strict=True))
+        for witness, found in witnesses.items()
+    }
+    elements = sum(array.size for row in expected for array in row)
+    return Proof(tuple(node.op_type for node in pool.nodes), floats, lost, differing, elements)
+
+
+def optimized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What the front end makes of a model."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        (work / "given").mkdir()
+        onnx.save(model, work / "given/model.onnx")
+        optimize(work / "given", work, params=OptimizeParams())
+        return onnx.load(work / "optimized" / MODEL_FILE)
+
+
+def loss(reference: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
+    """Largest distance, as a share of the largest magnitude of its output."""
+    return max(
+        float(np.abs(a.astype(np.float64) - b).max() / max(float(np.abs(a).max()), 1e-6))
+        for a, b in zip(reference, found, strict=True)
+    )
+
+
+def _witnesses(
+    model: onnx.ModelProto, result: Quantised, feeds: list[Feeds], place: tuple[str, str]
+) -> dict[str, Rows]:
+    """Who else says what the outputs are: the bodies at both levels, the simulated chip alone and in batches."""
+    rows: dict[str, Rows] = {level: [result.run(feed, level) for feed in feeds] for level in LEVELS}
+    session = compiled(model, result, *place, batches=(1, 2))
+    rows["simulated chip"] = [session.run(None, feed) for feed in feeds]
+    together = session.run(None, {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]})
+    parts = [np.split(array, len(feeds)) for array in together]
+    rows["simulated chip, in batches"] = [list(row) for row in zip(*parts, strict=True)]
+    return rows
+
+
+def unlike(found: np.ndarray, expected: np.ndarray) -> int:
+    """Elements that differ: all of them where type or shape does."""
+    alike = (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    return int((found != expected).sum()) if alike else max(1, expected.size)
+
+
+def steps_off(pool: Pool, node: onnx.NodeProto) -> float:
+    """Largest distance of one node's integers from float, in steps of its output's grid; 0 where it has no integers.
+
+    Its inputs are on their grids, so that only what the node itself does is measured. Where float jumps (Floor, a
+    comparison), any value that it has within one millionth of the input will do.
+    """
+    model, feeds = pool.alone(node)
+    if without_integer_form(loaded(model).graph[0]) != "":
+        return 0.0
+    result = quantised(model, feeds)
+    grids = {one.output[0]: result.kind(one.name).x for one in result.nodes("AxDequantizeLinear")}
+    return max(
+        (
+            _distance(grids[output.name], found, near)
+            for feed in (snapped(result, feed) for feed in feeds)
+            for output, found, *near in zip(model.graph.output, result.run(feed), *_around(model, feed), strict=True)
+            if output.name in grids
+        ),
+        default=0.0,
+    )
+
+
+def steps_allowed(node: onnx.NodeProto) -> float:
+    """Half a step for the last rounding, one for each other that the operator says it has, and an eighth for weights of
+    11 bits (linear Resize: 2^-12 of 255 codes along each of two axes)."""
+    op = all_ops().get(node.op_type)
+    return (op.steps if op else 1) - 0.5 + 0.125
+
+
+def _around(model: onnx.ModelProto, feed: Feeds) -> list[list[np.ndarray]]:
+    """The float outputs at the input and a little beside it."""
+    nudges = [np.float32(1 + share) for share in (0.0, 1e-6, -1e-6)]
+    return [float_run(model, {name: _nudged(array, nudge) for name, array in feed.items()}) for nudge in nudges]
+
+
+def _nudged(array: np.ndarray, nudge: np.float32) -> np.ndarray:
+    return array * nudge if array.dtype == np.float32 else array
+
+
+def _distance(grid: Grid, found: np.ndarray, near: Sequence[np.ndarray]) -> float:
+    """In steps, from the span of `near` as far as the grid reaches."""
+    lowest, highest = (grid.scale * (code - grid.zero) for code in (grid.type.lo, grid.type.hi))
+    low, high = (np.clip(pick(near, axis=0), lowest, highest) for pick in (np.min, np.max))
+    return float(np.maximum(low - found, found - high).max() / grid.scale)
