@@ -12,7 +12,8 @@ from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
 
 COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
-    "Gather": [1]
+    "Attention": range(3),
+    "Gather": [1],
 }
 """inputs that stay activations, the first one elsewhere; the others become constants"""
 LEFT_OUT = {"LayerNormalization": 1}
@@ -30,30 +31,39 @@ def _collected():
     return {case.name: case for case in node_cases._NodeTestCases}
 
 
-def _ordinary(case) -> bool:
+def ordinary(case) -> bool:
     """Whether the case has neither sequences nor optional values, and elements to compute with."""
     values = (*case.model.graph.input, *case.model.graph.output)
-    return all(value.type.HasField("tensor_type") for value in values) and np.size(case.data_sets[0][0][0])
+    arrays = [array for array in case.data_sets[0][0] if isinstance(array, np.ndarray | np.generic)]
+    tensors = len(arrays) == len(case.model.graph.input) > 0
+    return tensors and all(value.type.HasField("tensor_type") for value in values) and np.size(arrays[0]) > 0
 
 
-COLLECTED = {name: case for name, case in _collected().items() if _ordinary(case) and name not in NOT_RUN}
+COLLECTED = {name: case for name, case in _collected().items() if ordinary(case) and name not in NOT_RUN}
 
 
 def settled(name: str):
     """(model whose further inputs are initialisers, feeds, expected outputs) of a node case."""
-    case = COLLECTED[name]
+    return settled_case(COLLECTED[name], COLLECTED[name].model.graph.node[0].op_type)
+
+
+def settled_case(case, op: str):
+    """The same of a case of the operator `op`, which may be spelled out in several nodes."""
     model = onnx.ModelProto()
     model.CopyFrom(case.model)
     graph = model.graph
-    arrays = dict(zip([value.name for value in graph.input], case.data_sets[0][0], strict=True))
-    computed = COMPUTED.get(graph.node[0].op_type, (0,))
+    arrays = dict(zip([value.name for value in graph.input], map(np.asarray, case.data_sets[0][0]), strict=True))
+    computed = COMPUTED.get(op, (0,))
     for index, value in enumerate(list(graph.input)):
         if index not in computed:
-            graph.initializer.append(numpy_helper.from_array(np.asarray(arrays.pop(value.name)), value.name))
+            graph.initializer.append(numpy_helper.from_array(arrays.pop(value.name), value.name))
             graph.input.remove(value)
-    kept = LEFT_OUT.get(graph.node[0].op_type, len(graph.output))
-    del graph.output[kept:], graph.node[0].output[kept:]
-    graph.node[0].name = "node"
+    kept = LEFT_OUT.get(op, len(graph.output))
+    del graph.output[kept:]
+    if len(graph.node) == 1:
+        graph.node[0].name = "node"
+        if op in LEFT_OUT:
+            del graph.node[0].output[kept:]
     return model, arrays, case.data_sets[0][1][:kept]
 
 

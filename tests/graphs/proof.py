@@ -112,16 +112,15 @@ def steps_off(pool: Pool, node: onnx.NodeProto) -> float:
     if without_integer_form(loaded(model).graph[0]) != "":
         return 0.0
     result = quantised(model, feeds)
+    return max(distance(model, result, feed) for feed in feeds)
+
+
+def distance(model: onnx.ModelProto, result: Quantised, feed: Feeds) -> float:
+    """Largest distance of the quantised model's outputs from float, in steps, on what it reads of the feed."""
     grids = {one.output[0]: result.kind(one.name).x for one in result.nodes("AxDequantizeLinear")}
-    return max(
-        (
-            _distance(grids[output.name], found, near)
-            for feed in (snapped(result, feed) for feed in feeds)
-            for output, found, *near in zip(model.graph.output, result.run(feed), *_around(model, feed), strict=True)
-            if output.name in grids
-        ),
-        default=0.0,
-    )
+    feed = snapped(result, feed)
+    outputs = zip(model.graph.output, result.run(feed), *_around(model, feed), strict=True)
+    return max((_distance(grids[y.name], found, near) for y, found, *near in outputs if y.name in grids), default=0.0)
 
 
 def steps_allowed(node: onnx.NodeProto) -> float:
