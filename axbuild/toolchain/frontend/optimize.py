@@ -27,7 +27,7 @@ from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_constants import FuseConstants
-from axbuild.toolchain.frontend.fuse_l2_norm import FuseL2Norm
+from axbuild.toolchain.frontend.fuse_norm import FuseNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
@@ -50,7 +50,7 @@ from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     FuseActivation(),
-    FuseL2Norm(),
+    FuseNorm(),
     DropExpand(),
     ExtremeToClip(),
     OneSlope(),
