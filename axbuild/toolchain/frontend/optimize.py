@@ -43,6 +43,7 @@ from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
+from axbuild.toolchain.frontend.sink_scale import SinkScale
 from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import open_functions, to_opset
@@ -56,6 +57,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     OneSlope(),
     NormToLayerNorm(),
     ConcatConstant(),
+    SinkScale(),
     FuseConstants(),
     ExplicitPads(),
     FusePad(),
