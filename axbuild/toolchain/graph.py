@@ -39,6 +39,10 @@ ORIGINS = "axbuild.origins"
 node is the user's own. Metadata of a tensor: the names it had in the user's model, where they are not its name."""
 
 
+PATTERN = "axbuild.pattern"
+"""metadata of a node: what it is a part of with others, such as Attention"""
+
+
 class Names:
     """Names for what is new in a graph. What is taken is collected once, and a name that was ever taken stays so."""
 
