@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ def model_file(model: Path) -> Path:
 ORIGINS = "axbuild.origins"
 """metadata of a node: the user's nodes it stands for, first the one whose name it has, as a JSON list; without it the
 node is the user's own. Metadata of a tensor: the names it had in the user's model, where they are not its name."""
+
+
+PATTERN = "axbuild.pattern"
+"""metadata of a node: what it is a part of with others, such as Attention"""
 
 
 class Names:
@@ -104,6 +109,17 @@ def constant_operand(node: ir.Node) -> Array | None:
     """The constant of a node of two operands; None where both are computed."""
     first = constant_input(node, 0)
     return constant_input(node, 1) if first is None else first
+
+
+def constant_factor(node: ir.Node) -> float | None:
+    """The number above 0 that a Mul or Div multiplies a computed tensor by; None for every other node."""
+    if node.op_type not in ("Mul", "Div") or not activations_of(node):
+        return None
+    array = constant_input(node, 1) if node.op_type == "Div" else constant_operand(node)
+    number = float(array.reshape(())) if array is not None and array.size == 1 else 0.0
+    if not 0.0 < number < math.inf:
+        return None
+    return 1.0 / number if node.op_type == "Div" else number
 
 
 def is_activation(value: ir.Value | None) -> bool:

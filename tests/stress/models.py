@@ -64,6 +64,19 @@ def _halves(text: str) -> tuple[str, str]:
 
 def run(root: Path, file: Path, chips: list[tuple[str, str]], shapes: dict[str, list[int]], seed: int) -> bool:
     """One model as a package; prints its row."""
+    lay_out(root, file, chips, shapes, seed)
+    began = time.perf_counter()
+    done = build(root, file.stem)
+    seconds = time.perf_counter() - began
+    verdict = "passed" if done.returncode == 0 else "FAILED"
+    print(f"{file.stem:24} {verdict} {seconds:6.1f} s  {subgraphs(root / 'axbuild-out' / file.stem)}", flush=True)
+    if done.returncode:
+        print(done.stdout[-3000:], done.stderr[-3000:])
+    return done.returncode == 0
+
+
+def lay_out(root: Path, file: Path, chips: list[tuple[str, str]], shapes: dict[str, list[int]], seed: int) -> None:
+    """The package of one model: its file, two samples of every input, the BUILD file."""
     package = root / file.stem
     package.mkdir()
     model = randomised(onnx.load(file), seed)
@@ -80,16 +93,12 @@ def run(root: Path, file: Path, chips: list[tuple[str, str]], shapes: dict[str, 
         for index in range(2):
             np.save(folder / f"{index}.npy", sample(rng, settled[value.name], tensor.elem_type))
     (package / "BUILD.toml").write_text(build_file(settled, chips))
-    began = time.perf_counter()
-    events = root / f"{file.stem}.jsonl"
-    command = [AXBUILD, "build", f"//{file.stem}:all", "--events", events]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    seconds = time.perf_counter() - began
-    verdict = "passed" if done.returncode == 0 else "FAILED"
-    print(f"{file.stem:24} {verdict} {seconds:6.1f} s  {subgraphs(root / 'axbuild-out' / file.stem)}", flush=True)
-    if done.returncode:
-        print(done.stdout[-3000:], done.stderr[-3000:])
-    return done.returncode == 0
+
+
+def build(root: Path, package: str) -> subprocess.CompletedProcess[str]:
+    """All targets of a package; its events stand beside it, one JSON object a line."""
+    command = [AXBUILD, "build", f"//{package}:all", "--events", root / f"{package}.jsonl"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
 
 
 def subgraphs(outputs: Path) -> str:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
-from axbuild.toolchain.frontend.fuse_l2_norm import FuseL2Norm
 from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
@@ -131,43 +130,3 @@ def test_groups_of_channels_are_normalised_as_the_last_axis(groups, made):
 def test_other_norms_of_channels_stay_with_a_reason(given, reason):
     _, reasons = rewritten(NormToLayerNorm(), model([given], BN, inputs=(("x", [1, 4, 3, 3]), ("v", [4]))))
     assert reasons == {"n": reason}
-
-
-FLOORS = {
-    "none": [],
-    "Clip": [node("Clip", ["norm", "floor"], ["kept"], name="kept")],
-    "Max": [node("Max", ["norm", "floor"], ["kept"], name="kept")],
-}
-
-
-@pytest.mark.parametrize("floor", FLOORS)
-@pytest.mark.parametrize("expanded", [False, True])
-@pytest.mark.parametrize(("axis", "made"), [(-1, 1), (3, 1), (1, 3), (-2, 3)])
-def test_division_by_the_norm_is_one_operator(floor, expanded, axis, made):
-    nodes = [node("ReduceL2", ["x", "axes"], ["norm"], name="norm"), *FLOORS[floor]]
-    if expanded:
-        nodes.append(node("Expand", [nodes[-1].output[0], "shape"], ["wide"], name="wide"))
-    nodes.append(node("Div", ["x", nodes[-1].output[0]], ["y"], name="div"))
-    weights = {"axes": np.array([axis]), "floor": np.array(1e-12, np.float32), "shape": np.array([1, 3, 8, 8])}
-    before = model(nodes, weights)
-    after, _ = rewritten(FuseL2Norm(), before)
-    assert op_types(after) == (["LpNormalization"] if made == 1 else ["Transpose", "LpNormalization", "Transpose"])
-    assert_same_results(before, after, tolerance=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("axes", "keep", "floor", "reason"),
-    [
-        ([2, 3], 1, 1e-12, "Div is not by the norm of what is divided along one axis"),
-        ([3], 1, 0.5, "Div is not by the norm of what is divided along one axis"),
-        ([0], 0, 1e-12, "the norm that Div divides by has lost its axis"),
-    ],
-)
-def test_other_divisions_stay_with_a_reason(axes, keep, floor, reason):
-    nodes = [
-        node("ReduceL2", ["x", "axes"], ["norm"], name="norm", keepdims=keep),
-        node("Clip", ["norm", "floor"], ["kept"], name="kept"),
-        node("Div", ["x", "kept"], ["y"], name="div"),
-    ]
-    _, reasons = rewritten(FuseL2Norm(), model(nodes, {"axes": np.array(axes), "floor": np.array(floor, np.float32)}))
-    assert reasons == {"div": reason}

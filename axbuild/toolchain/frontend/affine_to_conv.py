@@ -7,6 +7,7 @@ import onnx_ir as ir
 from axbuild.toolchain.frontend.affine import ChannelMap, depthwise, depthwise_rounding
 from axbuild.toolchain.frontend.fuse_affine import constant_map
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.frontend.sink_scale import is_scaled_product
 from axbuild.toolchain.graph import activations_of, shape_of
 
 
@@ -24,6 +25,8 @@ class AffineToConv(Rewrite[ChannelMap]):
         found = constant_map(node)
         if isinstance(found, NoMatch):
             return found
+        if is_scaled_product(node):
+            return NoMatch(f"the product before takes the number of {node.op_type} into its multiplier")
         (value,) = activations_of(node)
         if len(shape_of(value)) != 4 or value.dtype != ir.DataType.FLOAT:
             return NoMatch(f"{node.op_type} is not over a float32 tensor of rank 4")

@@ -15,6 +15,7 @@ from onnx import ModelProto
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
+from axbuild.toolchain.frontend.attention import mark_attention
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
@@ -27,7 +28,7 @@ from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_constants import FuseConstants
-from axbuild.toolchain.frontend.fuse_l2_norm import FuseL2Norm
+from axbuild.toolchain.frontend.fuse_norm import FuseNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
@@ -40,22 +41,26 @@ from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
+from axbuild.toolchain.frontend.open_attention import OpenAttention
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
+from axbuild.toolchain.frontend.sink_scale import SinkScale
 from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import open_functions, to_opset
-from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
+from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN
 
 REWRITES: tuple[Rewrite[Any], ...] = (
+    OpenAttention(),
     FuseActivation(),
-    FuseL2Norm(),
+    FuseNorm(),
     DropExpand(),
     ExtremeToClip(),
     OneSlope(),
     NormToLayerNorm(),
     ConcatConstant(),
+    SinkScale(),
     FuseConstants(),
     ExplicitPads(),
     FusePad(),
@@ -153,6 +158,7 @@ def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Ed
             reasons = apply(rewrite, edit)
             if isinstance(rewrite, FuseBatchNorm):
                 _warn_left(reasons)
+    mark_attention(model.graph)
     return model, edit
 
 
@@ -232,7 +238,7 @@ def _finished(model: LightModel, trial: check.Trial) -> LightModel:
     graph = proto.graph
     for item in (*graph.node, *graph.input, *graph.value_info, *graph.output, *graph.initializer):
         item.ClearField("doc_string")
-        kept = [entry for entry in item.metadata_props if entry.key == ORIGINS]
+        kept = [entry for entry in item.metadata_props if entry.key in (ORIGINS, PATTERN)]
         del item.metadata_props[:]
         item.metadata_props.extend(kept)
     return model

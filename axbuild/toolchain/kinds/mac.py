@@ -341,9 +341,10 @@ class MatMul(Kind):
         require_multipliers(self.multiplier, self.a, self.b, self.y)
 
     @classmethod
-    def of(cls, a: Grid, b: Grid, y: Edge, lo: int, hi: int) -> MatMul:
-        """With the multiplier f64(sa) f64(sb) / f64(sy)."""
-        ratio = np.float64(a.scale) * np.float64(b.scale) / np.float64(y.scale if isinstance(y, Grid) else 1.0)
+    def of(cls, a: Grid, b: Grid, y: Edge, lo: int, hi: int, factor: float = 1.0) -> MatMul:
+        """With the multiplier f64(sa) f64(sb) factor / f64(sy); factor: a number the product is multiplied by."""
+        scale = np.float64(a.scale) * np.float64(b.scale) * np.float64(factor)
+        ratio = scale / np.float64(y.scale if isinstance(y, Grid) else 1.0)
         return cls(a, b, y, multiplier_of(float(ratio), a, b, y), lo, hi)
 
     @property

@@ -64,9 +64,20 @@ def _with(fused: FusedNode, follower: ir.Node) -> FusedNode | None:
         return None
     if follow.bounds is not None:
         return replace(fused, swallowed=nodes, bounds=fused.bounds.then(follow.bounds)) if head.clamps else None
+    if follow.factor is not None:
+        return _with_factor(head, fused, follow.factor, nodes)
     if follow.function is not None:
         return replace(fused, swallowed=nodes, table=follower) if head.accumulates else None
     return _with_addend(head, fused, follow, nodes)
+
+
+def _with_factor(head: Op, fused: FusedNode, factor: float, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
+    """The follower's number in the head's multiplier, while nothing has been added to the product or clamped it."""
+    if not head.scales(fused.node) or fused.addend is not None or fused.bounds != Bounds.FREE:
+        return None
+    if shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
+        return None
+    return replace(fused, swallowed=nodes, factor=fused.factor * factor)
 
 
 def _with_addend(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:

@@ -125,6 +125,9 @@ class MatMulOp(Layer):
     def bias_of(self, node: ir.Node, addend: Array) -> Array | None:
         return super().bias_of(node, addend) if _is_layer(node) else None
 
+    def scales(self, node: ir.Node) -> bool:
+        return _two_activations(node)
+
     def weight(self, node: ir.Node) -> Array | None:
         matrix = _constant_matrix(node)
         return None if matrix is None else np.ascontiguousarray(matrix.T.astype(np.float64))
@@ -132,4 +135,4 @@ class MatMulOp(Layer):
     def lower(self, q: SettledNode) -> list[Step]:
         if q.weight is not None:
             return q.single(FullyConnected(**vars(accumulation(q))), q.input(0))
-        return q.single(MatMul.of(q.x(0), q.x(1), q.y, q.lo, q.hi))
+        return q.single(MatMul.of(q.x(0), q.x(1), q.y, q.lo, q.hi, q.fused.factor))

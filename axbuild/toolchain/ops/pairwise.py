@@ -7,7 +7,15 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, activations_of, constant_input, constant_operand, input_of, is_activation
+from axbuild.toolchain.graph import (
+    Array,
+    activations_of,
+    constant_factor,
+    constant_input,
+    constant_operand,
+    input_of,
+    is_activation,
+)
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.codes import S16, Grid
@@ -84,6 +92,10 @@ class MulOp(Arithmetic):
     operation = "mul"
     cases = ("test_mul", "test_mul_bcast", "test_mul_example")
 
+    def follows(self, node: ir.Node) -> Follow | None:
+        factor = constant_factor(node)
+        return None if factor is None else Follow(factor=factor)
+
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
         return WithConstant.times(constant, x, q.y, q.lo, q.hi)
 
@@ -103,6 +115,10 @@ class DivOp(Arithmetic):
         Limit("a constant divisor must not hold 0, and a constant dividend must be one value", _divides),
     )
     cases = ("test_div_example",)
+
+    def follows(self, node: ir.Node) -> Follow | None:
+        factor = constant_factor(node)
+        return None if factor is None else Follow(factor=factor)
 
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
         if not _constant_first(q.node):

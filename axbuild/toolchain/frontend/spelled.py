@@ -1,0 +1,111 @@
+"""What several operators make of one tensor, found by computing it: how an exporter spelled it does not matter."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from axbuild.toolchain.graph import Array, constant_of, is_activation, real
+from axbuild.toolchain.kinds import functions
+
+LONGEST = 24
+"""operators that one function is spelled with, at most"""
+
+Step = Callable[..., Array]
+"""What an operator makes of its node and float64 values"""
+
+
+def _hard_sigmoid(node: ir.Node, x: Array) -> Array:
+    y: Array = np.clip(real(node, "alpha", 0.2) * x + real(node, "beta", 0.5), 0.0, 1.0)
+    return y
+
+
+def _power(node: ir.Node, x: Array, exponent: Array) -> Array:
+    return functions.power(x, float(exponent)) if np.ndim(exponent) == 0 else np.full_like(x, np.nan)
+
+
+POINTWISE: Mapping[str, Step] = {
+    "Abs": lambda node, x: np.abs(x),
+    "Add": lambda node, a, b: a + b,
+    "Clip": lambda node, x, lo=-np.inf, hi=np.inf: np.minimum(np.maximum(x, lo), hi),
+    "Div": lambda node, a, b: a / b,
+    "Erf": lambda node, x: functions.erf(x),
+    "Exp": lambda node, x: functions.power_of_e(x),
+    "HardSigmoid": _hard_sigmoid,
+    "Identity": lambda node, x: x,
+    "Log": lambda node, x: functions.log(x),
+    "Max": lambda node, *values: np.maximum.reduce(np.broadcast_arrays(*values)),
+    "Min": lambda node, *values: np.minimum.reduce(np.broadcast_arrays(*values)),
+    "Mul": lambda node, a, b: a * b,
+    "Neg": lambda node, x: -x,
+    "Pow": _power,
+    "Reciprocal": lambda node, x: 1.0 / x,
+    "Relu": lambda node, x: np.maximum(x, 0.0),
+    "Sigmoid": lambda node, x: functions.sigmoid(x),
+    "Softplus": lambda node, x: functions.softplus(x),
+    "Sqrt": lambda node, x: np.sqrt(x),
+    "Sub": lambda node, a, b: a - b,
+    "Tanh": lambda node, x: functions.tanh(x),
+}
+"""op_type -> its step, where it works element by element"""
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """nodes: all operators from x on, last first."""
+
+    x: ir.Value
+    nodes: tuple[ir.Node, ...]
+
+    def made_of(self, x: Array, steps: Mapping[str, Step]) -> Array:
+        """float64: what the last node makes of values of x. A constant of one element counts as a number."""
+        known: dict[ir.Value, Array] = {self.x: x}
+        with np.errstate(all="ignore"):
+            for node in reversed(self.nodes):
+                inputs = [_values(value, known) for value in node.inputs if value is not None]
+                known[node.outputs[0]] = steps[node.op_type](node, *inputs)
+        return known[self.nodes[0].outputs[0]]
+
+
+def _values(value: ir.Value, known: Mapping[ir.Value, Array]) -> Array:
+    constant = constant_of(value)
+    if constant is None:
+        return known[value]
+    return constant.reshape(()).astype(np.float64) if constant.size == 1 else constant.astype(np.float64)
+
+
+def spellings(node: ir.Node, is_step: Callable[[ir.Node], bool]) -> Iterator[Spelled]:
+    """What ends in the node, has more than one step and reads one tensor; from the least to the most of it."""
+    nodes = [node]
+    while len(nodes) <= LONGEST and is_step(nodes[-1]):
+        sources = list(dict.fromkeys(v for step in nodes for v in _computed(step) if v.producer() not in nodes))
+        if len(sources) == 1 and len(nodes) > 1:
+            yield Spelled(sources[0], tuple(nodes))
+        producers = [step for value in sources if (step := value.producer()) is not None and is_step(step)]
+        # One that no other depends on, so that the nodes stay in order, last first.
+        behind = {ancestor for producer in producers for ancestor in _ancestors(producer, is_step)}
+        last = next((producer for producer in producers if producer not in behind), None)
+        if last is None:
+            return
+        nodes.append(last)
+
+
+def _computed(node: ir.Node) -> list[ir.Value]:
+    return [value for value in node.inputs if value is not None and is_activation(value)]
+
+
+def _ancestors(node: ir.Node, is_step: Callable[[ir.Node], bool]) -> set[ir.Node]:
+    """The steps before a node, as far as one function may reach."""
+    found: set[ir.Node] = set()
+    waiting = deque([node])
+    while waiting and len(found) <= LONGEST:
+        for value in _computed(waiting.popleft()):
+            producer = value.producer()
+            if producer is not None and producer not in found and is_step(producer):
+                found.add(producer)
+                waiting.append(producer)
+    return found
