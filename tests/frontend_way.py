@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import onnx
+import onnx_ir as ir
 
-from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.frontend.light import LightModel, to_graph
 from axbuild.toolchain.frontend.optimize import OptimizeParams, simplify
 
 
 def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model as the front end leaves it, every match and the whole compared in a run."""
-    return simplify(LightModel(model), OptimizeParams()).proto
+    given = onnx.ModelProto()
+    given.CopyFrom(model)
+    return ir.serde.serialize_model(to_graph(simplify(LightModel(given), OptimizeParams())))

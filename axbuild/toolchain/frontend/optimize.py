@@ -41,6 +41,8 @@ from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
+from axbuild.toolchain.frontend.plain_pad import PlainPad
+from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
 from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
@@ -64,6 +66,9 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FusePad(),
     PoolBeforeClamp(),
     FusePoolPad(),
+    PlainPad(),
+    PlainMaxPool(),
+    PlainAverage(),
     NormalizeGemm(),
     FuseTokenNorm(),
     FuseBatchNorm(),

@@ -66,14 +66,17 @@ def _with(fused: FusedNode, follower: ir.Node) -> FusedNode | None:
         return replace(fused, swallowed=nodes, bounds=fused.bounds.then(follow.bounds)) if head.clamps else None
     if follow.function is not None:
         return replace(fused, swallowed=nodes, table=follower) if head.accumulates else None
-    return _with_addend(head, fused, follow, nodes)
+    return _with_constant(head, fused, follow, nodes)
 
 
-def _with_addend(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
-    """The follower's constant as bias of the head, while nothing has clamped the sum yet."""
-    if follow.addend is None or fused.bounds != Bounds.FREE:
+def _with_constant(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
+    """The follower's constant as bias or factor of the head, while nothing has clamped the sum yet."""
+    if fused.bounds != Bounds.FREE or shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
         return None
-    if shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
+    if follow.factor is not None:
+        factor = head.factor_of(fused.node, follow.factor) if fused.addend is None and fused.factor is None else None
+        return None if factor is None else replace(fused, swallowed=nodes, factor=factor)
+    if follow.addend is None:
         return None
     bias = head.bias_of(fused.node, follow.addend)
     if bias is None:

@@ -78,11 +78,15 @@ class SubOp(Arithmetic):
 
 
 class MulOp(Arithmetic):
-    """a b"""
+    """a b; a constant a position goes into a mean right before."""
 
     onnx = "Mul"
     operation = "mul"
     cases = ("test_mul", "test_mul_bcast", "test_mul_example")
+
+    def follows(self, node: ir.Node) -> Follow | None:
+        factor = constant_operand(node)
+        return None if factor is None else Follow(factor=factor)
 
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
         return WithConstant.times(constant, x, q.y, q.lo, q.hi)
