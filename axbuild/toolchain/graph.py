@@ -172,6 +172,12 @@ def text(node: ir.Node, name: str, default: str) -> str:
     return default if attribute is None else attribute.as_string()
 
 
+def turned(weight: Array, group: int) -> Array:
+    """A weight of ConvTranspose [ci, co / group, ...] as one of Conv [co, ci / group, ...], and the way back."""
+    by_group = weight.reshape(group, -1, *weight.shape[1:]).swapaxes(1, 2)
+    return by_group.reshape(-1, *by_group.shape[2:])
+
+
 def constant_integers(node: ir.Node, index: int, name: str) -> tuple[int, ...] | None:
     """A list of integers that newer opsets give as input `index` and older ones as attribute `name`."""
     array = constant_input(node, index)

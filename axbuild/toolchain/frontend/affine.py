@@ -18,6 +18,7 @@ from axbuild.toolchain.graph import (
     is_constant,
     real,
     shape_of,
+    turned,
 )
 
 
@@ -32,16 +33,16 @@ class ChannelMap:
 
 @dataclass(frozen=True)
 class Affine:
-    """`producer`: a Conv, or a Gemm in canonical form; channels: the map of its output."""
+    """`producer`: a Conv, a ConvTranspose, or a Gemm in canonical form; channels: the map of its output."""
 
     producer: ir.Node
     channels: ChannelMap
 
 
 def weighted_producer(value: ir.Value | None, reader: str) -> ir.Node | NoMatch:
-    """The Conv or canonical Gemm that computes `value` for `reader` alone, from constant weights."""
+    """The Conv, ConvTranspose or canonical Gemm that computes `value` for `reader` alone, from constant weights."""
     producer = value.producer() if value is not None else None
-    if value is None or producer is None or producer.op_type not in ("Conv", "Gemm"):
+    if value is None or producer is None or producer.op_type not in ("Conv", "ConvTranspose", "Gemm"):
         return NoMatch(f"input of {reader} is not a Conv or Gemm")
     if not has_one_reader(value):
         return NoMatch(f"{producer.op_type} output has another reader")
@@ -97,18 +98,24 @@ def take_in(node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
     factor = channels.factor.reshape(-1, *(1,) * (weight.ndim - 1))
     inputs = [
         producer.inputs[0],
-        edit.initializer((weight * factor).astype(np.float32), f"{producer.name}.weight"),
+        edit.initializer(stored(producer, (weight * factor).astype(np.float32)), f"{producer.name}.weight"),
         edit.initializer((bias * channels.factor + channels.shift).astype(np.float32), f"{producer.name}.bias"),
     ]
     return edit.insert(node, producer.op_type, inputs, attributes(producer), origins=(producer, node))
 
 
 def weights_of(producer: ir.Node) -> tuple[Array, Array]:
-    """Constant weights, float32, and bias, float64 [channels], of a Conv or canonical Gemm."""
+    """Constant weights, float32 [channels, ...], and bias, float64 [channels]."""
     weight, bias = constant_input(producer, 1), constant_input(producer, 2)
     if weight is None:
         raise ValueError("a match without constant weights")
+    weight = stored(producer, weight)
     return weight, np.zeros(weight.shape[0]) if bias is None else bias.astype(np.float64)
+
+
+def stored(producer: ir.Node, weight: Array) -> Array:
+    """A weight with output channels first as the node stores it, and the way back."""
+    return turned(weight, integer(producer, "group", 1)) if producer.op_type == "ConvTranspose" else weight
 
 
 def rounding(found: Affine) -> Rounding:

@@ -14,7 +14,8 @@ class FuseAffine(Rewrite[Affine]):
     """Mul(Conv(x, w, b), k) -> Conv(x, w * k, b * k)
     Add(Conv(x, w, b), c) -> Conv(x, w, b + c)
 
-    k and c constant, one value a channel or one for all; Sub and Div by a constant, and a Gemm, likewise.
+    k and c constant, one value a channel or one for all; Sub and Div by a constant likewise, and behind a
+    ConvTranspose or Gemm.
     """
 
     op = ("Mul", "Add", "Sub", "Div")

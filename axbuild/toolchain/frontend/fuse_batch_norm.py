@@ -13,7 +13,7 @@ from axbuild.toolchain.graph import constant_input, integer, real
 class FuseBatchNorm(Rewrite[Affine]):
     """BatchNormalization(Conv(x, w, b)) -> Conv(x, w * k, (b - mean) * k + beta),  k = gamma / sqrt(var + eps)
 
-    The same for a Gemm.
+    The same for a ConvTranspose and a Gemm.
     """
 
     op = ("BatchNormalization",)

@@ -34,6 +34,7 @@ from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
+from axbuild.toolchain.frontend.lift_line import LiftLine
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
@@ -42,6 +43,9 @@ from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.open_attention import OpenAttention
+from axbuild.toolchain.frontend.plain_pad import PlainPad
+from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
+from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
@@ -63,9 +67,13 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     SinkScale(),
     FuseConstants(),
     ExplicitPads(),
+    PlainTranspose(),
     FusePad(),
     PoolBeforeClamp(),
     FusePoolPad(),
+    PlainPad(),
+    PlainMaxPool(),
+    PlainAverage(),
     NormalizeGemm(),
     FuseTokenNorm(),
     FuseBatchNorm(),
@@ -79,6 +87,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     MeanToPool(),
     GatherToSlice(),
     CanonicalResize(),
+    LiftLine(),
     ToReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""

@@ -149,8 +149,9 @@ class AveragePool(Pooling):
         strides: tuple[int, int],
         pads: tuple[int, int, int, int],
     ) -> AveragePool:
-        """counts: integers [ho, wo], the elements by which the sum at each position is divided."""
-        if counts.min(initial=1) < 1:
+        """counts: [ho, wo], the elements by which the sum at each position is divided; a factor may have made them
+        no whole numbers."""
+        if counts.min(initial=1) <= 0:
             raise ConstantError(f"{cls.__name__} over {kernel} has a window that counts no element.")
         ratios = np.float64(x.scale) / (np.float64(y.scale) * counts.astype(np.float64))
         return cls(x, y, multipliers_of(ratios, x, y), lo, hi, kernel, strides, pads)

@@ -26,6 +26,7 @@ from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
@@ -53,6 +54,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Normalize,
     Pad,
     Quantize,
+    Rearrange,
     Reduce,
     Requantize,
     Reshape,

@@ -88,14 +88,13 @@ class Function:
 class Follow:
     """What a node does to the one activation it reads, as far as a head before it can do it instead.
 
-    bounds: it keeps a range (Bounds.FREE: nothing at all). addend: it adds this constant, in its own shape.
-    factor: it multiplies by this number, above 0. function: it is that function, which a table behind the head's
-    accumulator computes.
+    bounds: it keeps a range (Bounds.FREE: nothing at all). addend, factor: it adds this constant, or multiplies by it,
+    in its own shape. function: it is that function, which a table behind the head's accumulator computes.
     """
 
     bounds: Bounds | None = None
     addend: Array | None = None
-    factor: float | None = None
+    factor: Array | None = None
     function: Function | None = None
 
 
@@ -103,15 +102,16 @@ class Follow:
 class FusedNode:
     """A head node and, in order, the nodes that its kind swallows.
 
-    addend: float64 [c], the sum of the swallowed constants a channel; None where there is none. factor: the product of
-    the swallowed numbers. bounds: of what the head accumulates. table: the swallowed node that becomes a table behind
-    it; the tensor it reads has a grid of its own.
+    addend: float64 [c], the sum of the swallowed constants a channel; None where there is none. factor: what the head
+    multiplies by in the place of the node it swallowed, as its `factor_of` says it. bounds: of what the
+    head accumulates. table: the swallowed node that becomes a table behind it; the tensor it reads has a grid of its
+    own.
     """
 
     node: ir.Node
     swallowed: tuple[ir.Node, ...] = ()
     addend: Array | None = None
-    factor: float = 1.0
+    factor: Array | None = None
     bounds: Bounds = Bounds.FREE
     table: ir.Node | None = None
 
@@ -145,7 +145,7 @@ class FusedNode:
     @property
     def bare(self) -> bool:
         """Whether what the head swallows does nothing at all."""
-        return self.table is None and self.addend is None and self.factor == 1.0 and self.bounds == Bounds.FREE
+        return self.table is None and self.addend is None and self.factor is None and self.bounds == Bounds.FREE
 
     @property
     def inputs(self) -> tuple[ir.Value, ...]:
@@ -327,12 +327,12 @@ class Op:
         """What a head before it can do in its place; None where nothing can."""
         return None
 
-    def scales(self, node: ir.Node) -> bool:
-        """Whether its multiplier can take a number that all its output is multiplied by."""
-        return False
-
     def bias_of(self, node: ir.Node, addend: Array) -> Array | None:
         """float64 [c]: what a constant added behind this node would be as its bias; None where it cannot be one."""
+        return None
+
+    def factor_of(self, node: ir.Node, factor: Array) -> Array | None:
+        """What a constant multiplied behind this node would be in its own product; None where it has none."""
         return None
 
     def weight(self, node: ir.Node) -> Array | None:

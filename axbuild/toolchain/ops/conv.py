@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import onnx_ir as ir
 
@@ -55,6 +57,9 @@ def _constant(index: int) -> Limit:
     return Limit(f"its {what} must be a constant", lambda n: not is_activation(input_of(n, index)))
 
 
+CONSTANT_WEIGHT, CONSTANT_BIAS = _constant(1), _constant(2)
+
+
 class ConvOp(Op):
     """2-D convolution: groups, depthwise, strides, dilation, any pads; bias in the accumulator."""
 
@@ -64,7 +69,7 @@ class ConvOp(Op):
     fp32 = False
     weight_input = 1
     bias_inputs = (2,)
-    limits = (TWO_DIMENSIONAL, _constant(1), _constant(2), EXPLICIT_PADS)
+    limits: ClassVar[tuple[Limit, ...]] = (TWO_DIMENSIONAL, CONSTANT_WEIGHT, CONSTANT_BIAS, EXPLICIT_PADS)
     cases = (
         "test_basic_conv_with_padding",
         "test_basic_conv_without_padding",

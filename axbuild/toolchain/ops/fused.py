@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import activations_of, shape_of
+from axbuild.toolchain.graph import Array, activations_of, shape_of
 from axbuild.toolchain.ops.base import Bounds, Follow, FusedNode, Op
 from axbuild.toolchain.ops.registry import op_of
 
@@ -64,32 +64,28 @@ def _with(fused: FusedNode, follower: ir.Node) -> FusedNode | None:
         return None
     if follow.bounds is not None:
         return replace(fused, swallowed=nodes, bounds=fused.bounds.then(follow.bounds)) if head.clamps else None
-    if follow.factor is not None:
-        return _with_factor(head, fused, follow.factor, nodes)
     if follow.function is not None:
         return replace(fused, swallowed=nodes, table=follower) if head.accumulates else None
-    return _with_addend(head, fused, follow, nodes)
+    return _with_constant(head, fused, follow, nodes)
 
 
-def _with_factor(head: Op, fused: FusedNode, factor: float, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
-    """The follower's number in the head's multiplier, while nothing has been added to the product or clamped it."""
-    if not head.scales(fused.node) or fused.addend is not None or fused.bounds != Bounds.FREE:
+def _with_constant(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
+    """The follower's constant as bias or factor of the head, while nothing has clamped the sum yet."""
+    if fused.bounds != Bounds.FREE or shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
         return None
-    if shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
-        return None
-    return replace(fused, swallowed=nodes, factor=fused.factor * factor)
-
-
-def _with_addend(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
-    """The follower's constant as bias of the head, while nothing has clamped the sum yet."""
-    if follow.addend is None or fused.bounds != Bounds.FREE:
-        return None
-    if shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
+    if follow.factor is not None:
+        factor = head.factor_of(fused.node, follow.factor) if fused.addend is None else None
+        return None if factor is None else replace(fused, swallowed=nodes, factor=_product(fused.factor, factor))
+    if follow.addend is None:
         return None
     bias = head.bias_of(fused.node, follow.addend)
     if bias is None:
         return None
     return replace(fused, swallowed=nodes, addend=bias if fused.addend is None else fused.addend + bias)
+
+
+def _product(before: Array | None, factor: Array) -> Array:
+    return factor if before is None else before * factor
 
 
 def _only_reader(fused: FusedNode) -> ir.Node | None:

@@ -125,8 +125,9 @@ class MatMulOp(Layer):
     def bias_of(self, node: ir.Node, addend: Array) -> Array | None:
         return super().bias_of(node, addend) if _is_layer(node) else None
 
-    def scales(self, node: ir.Node) -> bool:
-        return _two_activations(node)
+    def factor_of(self, node: ir.Node, factor: Array) -> Array | None:
+        """One number above 0: there is one multiplier."""
+        return factor.astype(np.float64) if _two_activations(node) and factor.size == 1 and np.all(factor > 0) else None
 
     def weight(self, node: ir.Node) -> Array | None:
         matrix = _constant_matrix(node)
@@ -135,4 +136,5 @@ class MatMulOp(Layer):
     def lower(self, q: SettledNode) -> list[Step]:
         if q.weight is not None:
             return q.single(FullyConnected(**vars(accumulation(q))), q.input(0))
-        return q.single(MatMul.of(q.x(0), q.x(1), q.y, q.lo, q.hi, q.fused.factor))
+        factor = 1.0 if q.fused.factor is None else float(q.fused.factor.reshape(()))
+        return q.single(MatMul.of(q.x(0), q.x(1), q.y, q.lo, q.hi, factor))

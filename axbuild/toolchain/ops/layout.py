@@ -20,6 +20,7 @@ from axbuild.toolchain.graph import (
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import FP32, ElementType, type_of
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
+from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, SettledNode, Step
 
 CONSTANT_AXES = Limit("its axes must be constants", lambda n: not is_activation(input_of(n, 1)))
@@ -146,14 +147,9 @@ class Blocks(Op):
         return (needed_input(node, 0),)
 
     def lower(self, q: SettledNode) -> list[Step]:
-        x, y, elements = shape_of(q.input(0)), shape_of(q.node.outputs[0]), type_of(q.target)
-        apart, order = self.parts(q.node)
-        kinds: list[tuple[str, Kind]] = [
-            ("apart", Reshape(elements, static_shape(x, apart))),
-            ("ordered", Transpose(elements, order)),
-            ("", Reshape(elements, static_shape(x, y))),
-        ]
-        return q.chain(kinds, q.input(0))
+        (_, *apart), order = self.parts(q.node)
+        (_, *joined) = shape_of(q.node.outputs[0])
+        return q.single(Rearrange.whole(type_of(q.target), (-1, *apart), order, (-1, *joined)), q.input(0))
 
 
 def _permutation(node: ir.Node) -> tuple[int, ...]:

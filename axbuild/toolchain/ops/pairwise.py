@@ -10,7 +10,6 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import (
     Array,
     activations_of,
-    constant_factor,
     constant_input,
     constant_operand,
     input_of,
@@ -86,14 +85,14 @@ class SubOp(Arithmetic):
 
 
 class MulOp(Arithmetic):
-    """a b"""
+    """a b; a constant a position goes into a mean right before."""
 
     onnx = "Mul"
     operation = "mul"
     cases = ("test_mul", "test_mul_bcast", "test_mul_example")
 
     def follows(self, node: ir.Node) -> Follow | None:
-        factor = constant_factor(node)
+        factor = constant_operand(node)
         return None if factor is None else Follow(factor=factor)
 
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
@@ -117,8 +116,8 @@ class DivOp(Arithmetic):
     cases = ("test_div_example",)
 
     def follows(self, node: ir.Node) -> Follow | None:
-        factor = constant_factor(node)
-        return None if factor is None else Follow(factor=factor)
+        divisor = None if _constant_first(node) else constant_operand(node)
+        return None if divisor is None or not np.all(divisor) else Follow(factor=1.0 / divisor.astype(np.float64))
 
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
         if not _constant_first(q.node):

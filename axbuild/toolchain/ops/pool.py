@@ -87,8 +87,18 @@ class AveragePoolOp(Op):
         "test_averagepool_2d_precomputed_strides",
     )
 
+    def factor_of(self, node: ir.Node, factor: Array) -> Array | None:
+        """A positive map: a multiplier stands at every position anyway."""
+        shape = (1, 1, *shape_of(node.outputs[0])[2:])
+        if factor.ndim > 4 or not np.all(factor > 0) or np.broadcast_shapes(factor.shape, shape) != shape:
+            return None
+        positions: Array = np.broadcast_to(factor.astype(np.float64), shape)[0, 0]
+        return positions
+
     def lower(self, q: SettledNode) -> list[Step]:
         counts = _counts(q.node, 0)[:, None] * _counts(q.node, 1)[None, :]
+        if q.fused.factor is not None:
+            counts = counts / q.fused.factor
         kernel, strides = pair(q.node, "kernel_shape"), pair(q.node, "strides")
         pads = resolved_pads(q.node)
         return q.single(AveragePool.of(q.x(), q.y, counts, q.lo, q.hi, kernel, strides, pads))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from axbuild.toolchain.kinds.base import Box, memory_shape
+from axbuild.toolchain.kinds.base import Box, memory_shape, onnx_ranges
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
+from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.npu.lower.attr import KernelAttr, NoAttr
 from axbuild.toolchain.npu.lower.base import (
     Geometry,
@@ -41,6 +42,17 @@ class TakeAttr(KernelAttr):
 
     axis: int
     positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RearrangeAttr(KernelAttr):
+    """apart: the extents of the factors in the part that is read, in ONNX order; order: theirs in the target; joined:
+    the shape they give, of which the target begins at `starts`."""
+
+    apart: tuple[int, ...]
+    order: tuple[int, ...]
+    joined: tuple[int, ...]
+    starts: tuple[int, ...]
 
 
 def _move(job: str, source: tuple[int, Part], target: Part) -> Work:
@@ -90,6 +102,14 @@ def _take(kind: Take, geometry: Geometry, out: Box) -> list[Work]:
     return [Work("take", kind.job, sources(kind, geometry, out), Part(out), False, attr)]
 
 
+def _rearrange(kind: Rearrange, geometry: Geometry, out: Box) -> list[Work]:
+    part = kind.part(onnx_ranges(out), geometry.inputs[0])
+    attr = RearrangeAttr(part.apart, kind.order, part.joined, part.starts)
+    target = Part(out, onnx_order(geometry.output))
+    return [Work("rearrange", kind.job, sources(kind, geometry, out, ordered=True), target, False, attr)]
+
+
+REARRANGE = Lowering(_rearrange)
 RESHAPE = Lowering(_reshape)
 TRANSPOSE = Lowering(_transpose)
 PAD = Lowering(single("pad", _pad_attr))

@@ -12,6 +12,7 @@ from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
@@ -24,7 +25,7 @@ from axbuild.toolchain.npu.lower.gather import GATHER
 from axbuild.toolchain.npu.lower.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
-from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TAKE, TRANSPOSE
+from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, REARRANGE, RESHAPE, SLICE, TAKE, TRANSPOSE
 from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
@@ -51,6 +52,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Normalize: NORMALIZE,
     Pad: PAD,
     Quantize: QUANTIZE,
+    Rearrange: REARRANGE,
     Reduce: REDUCE,
     Requantize: REQUANTIZE,
     Reshape: RESHAPE,

@@ -8,7 +8,7 @@ import numpy as np
 
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import NoAttr
-from axbuild.toolchain.npu.lower.mover import PadAttr, SliceAttr, TakeAttr
+from axbuild.toolchain.npu.lower.mover import PadAttr, RearrangeAttr, SliceAttr, TakeAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 
 
@@ -39,7 +39,15 @@ def take(sources: list[Array], targets: list[Array], attr: TakeAttr) -> None:
     targets[0][...] = np.take(sources[0], attr.positions, axis=attr.axis)
 
 
+def rearrange(sources: list[Array], targets: list[Array], attr: RearrangeAttr) -> None:
+    """The part of the target's shape in what the source's factors give in their new order."""
+    whole = sources[0].reshape(attr.apart).transpose(attr.order).reshape(attr.joined)
+    own = zip(attr.starts, targets[0].shape, strict=True)
+    targets[0][...] = whole[tuple(slice(start, start + size) for start, size in own)]
+
+
 MOVE = Kernel(move, 1, NoAttr)
 PAD = Kernel(pad, 1, PadAttr)
+REARRANGE = Kernel(rearrange, 1, RearrangeAttr)
 SLICE = Kernel(strided, 1, SliceAttr)
 TAKE = Kernel(take, 1, TakeAttr)

@@ -9,7 +9,7 @@ from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
-from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE, TAKE
+from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, REARRANGE, SLICE, TAKE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
@@ -43,6 +43,7 @@ KERNELS: dict[str, Kernel] = {
     "normalize": NORMALIZE,
     "pad": PAD,
     "quantize": QUANTIZE,
+    "rearrange": REARRANGE,
     "reduce_l2": REDUCE_L2,
     "reduce_max": REDUCE_MAX,
     "reduce_min": REDUCE_MIN,

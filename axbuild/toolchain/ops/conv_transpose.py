@@ -1,0 +1,113 @@
+"""Transposed convolution as convolutions of the phases of its output."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from axbuild.toolchain.graph import Array, integer, integers, shape_of, turned
+from axbuild.toolchain.kinds.codes import type_of
+from axbuild.toolchain.kinds.mac import Conv
+from axbuild.toolchain.kinds.rearrange import END, Rearrange
+from axbuild.toolchain.ops.base import Limit, SettledNode, Step
+from axbuild.toolchain.ops.conv import CONSTANT_BIAS, CONSTANT_WEIGHT, EXPLICIT_PADS, TWO_DIMENSIONAL, ConvOp, pair
+from axbuild.toolchain.ops.mac import Accumulation, accumulation
+
+
+@dataclass(frozen=True)
+class Phases:
+    """One axis of a transposed convolution as a convolution that makes `stride` elements at once.
+
+    taps: of each of them. y[o] = sum over i of w[o + pad - stride i] x[i], and with o + pad = stride j + r this is
+    sum over t of w[r + stride t] x[j - t]: phase r of output j. pads: begin and end, of the convolution over j.
+    count: how many j there are; start: where the output begins in their elements.
+    """
+
+    stride: int
+    taps: int
+    pads: tuple[int, int]
+    count: int
+    start: int
+
+    @classmethod
+    def of(cls, kernel: int, stride: int, pad: int, size: int, out: int) -> Phases:
+        taps = -(-kernel // stride)
+        before = max(taps - 1 - pad // stride, 0)
+        first, last = taps - 1 - before, (out - 1 + pad) // stride
+        after = max(last + 1 - size, 0)
+        return cls(stride, taps, (before, after), size + before + after - taps + 1, pad - stride * first)
+
+
+class ConvTransposeOp(ConvOp):
+    """2-D transposed convolution: a convolution to as many channels as the strides make phases, whose elements then
+    take turns along height and width. Nothing is multiplied with the zeros between the elements of its input.
+    """
+
+    onnx = "ConvTranspose"
+    limits = (
+        TWO_DIMENSIONAL,
+        CONSTANT_WEIGHT,
+        CONSTANT_BIAS,
+        EXPLICIT_PADS,
+        Limit("output_shape must be resolved into pads", lambda n: "output_shape" not in n.attributes),
+        Limit("its dilations must be resolved into its weight", lambda n: set(integers(n, "dilations", ())) <= {1}),
+    )
+    cases = (
+        "test_convtranspose",
+        "test_convtranspose_pad",
+        "test_convtranspose_pads",
+        "test_convtranspose_group_2",
+        "test_convtranspose_group_2_image_3",
+    )
+
+    def weight(self, node: ir.Node) -> Array | None:
+        array = super().weight(node)
+        return None if array is None else turned(array, integer(node, "group", 1))
+
+    def lower(self, q: SettledNode) -> list[Step]:
+        sums = accumulation(q)
+        rows, columns = (_phases(q.node, axis, sums.weight.shape[axis + 2]) for axis in (0, 1))
+        conv = Conv(
+            **vars(_of_phases(sums, rows, columns)),
+            strides=(1, 1),
+            pads=(rows.pads[0], columns.pads[0], rows.pads[1], columns.pads[1]),
+            dilations=(1, 1),
+            group=integer(q.node, "group", 1),
+        )
+        shape = shape_of(q.node.outputs[0])
+        if (rows.stride, columns.stride) == (1, 1) and (rows.count, columns.count) == shape[2:]:
+            return q.single(conv, q.input(0))
+        turns = Rearrange(
+            type_of(q.target),
+            (-1, shape[1], rows.stride, columns.stride, rows.count, columns.count),
+            (0, 1, 4, 2, 5, 3),
+            (-1, shape[1], rows.count * rows.stride, columns.count * columns.stride),
+            (0, 0, rows.start, columns.start),
+            (END, END, rows.start + shape[2], columns.start + shape[3]),
+        )
+        return q.chain([("phases", conv), ("", turns)], q.input(0))
+
+
+def _phases(node: ir.Node, axis: int, kernel: int) -> Phases:
+    pad = integers(node, "pads", (0, 0, 0, 0))[axis]
+    size, out = (shape_of(value)[axis + 2] for value in (node.inputs[0], node.outputs[0]) if value is not None)
+    return Phases.of(kernel, pair(node, "strides")[axis], pad, size, out)
+
+
+def _of_phases(sums: Accumulation, rows: Phases, columns: Phases) -> Accumulation:
+    """The accumulation with an output channel for each phase of each channel; taps run against the input."""
+    co, ci, height, width = sums.weight.shape
+    filled = np.zeros((co, ci, rows.taps * rows.stride, columns.taps * columns.stride), sums.weight.dtype)
+    filled[:, :, :height, :width] = sums.weight
+    taps = filled.reshape(co, ci, rows.taps, rows.stride, columns.taps, columns.stride)[:, :, ::-1, :, ::-1]
+    weight = taps.transpose(0, 3, 5, 1, 2, 4).reshape(-1, ci, rows.taps, columns.taps)
+    each = math.prod((rows.stride, columns.stride))
+    return replace(
+        sums,
+        weight=np.ascontiguousarray(weight),
+        bias=sums.bias.repeat(each),
+        multiplier=sums.multiplier.repeat(each),
+    )
