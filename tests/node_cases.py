@@ -12,7 +12,8 @@ from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
 
 COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
-    "Gather": [1]
+    "Gather": [1],
+    **dict.fromkeys(("GatherElements", "GatherND", "ScatterElements", "ScatterND"), range(3)),
 }
 """inputs that stay activations, the first one elsewhere; the others become constants"""
 LEFT_OUT = {"LayerNormalization": 1}

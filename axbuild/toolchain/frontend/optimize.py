@@ -33,7 +33,9 @@ from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
+from axbuild.toolchain.frontend.known_positions import KnownPositions
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
+from axbuild.toolchain.frontend.listed_indices import ListedIndices
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
@@ -55,6 +57,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     ExtremeToClip(),
     OneSlope(),
     NormToLayerNorm(),
+    KnownPositions(),
     ConcatConstant(),
     FuseConstants(),
     ExplicitPads(),
@@ -73,6 +76,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     LowerSum(),
     MeanToPool(),
     GatherToSlice(),
+    ListedIndices(),
     CanonicalResize(),
     ToReshape(),
 )

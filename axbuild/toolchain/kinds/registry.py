@@ -20,6 +20,7 @@ from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
@@ -52,6 +53,11 @@ CLASSES: tuple[type[Kind], ...] = (
     MaxPool,
     Normalize,
     Pad,
+    Pick,
+    PickElements,
+    PickParts,
+    PutElements,
+    PutParts,
     Quantize,
     Reduce,
     Requantize,

@@ -6,6 +6,7 @@ from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
@@ -21,6 +22,7 @@ from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.lower.gather import GATHER
+from axbuild.toolchain.npu.lower.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.lower.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
@@ -50,6 +52,11 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     MaxPool: MAX_POOL,
     Normalize: NORMALIZE,
     Pad: PAD,
+    Pick: PICK,
+    PickElements: PICK_ELEMENTS,
+    PickParts: PICK_PARTS,
+    PutElements: PUT_ELEMENTS,
+    PutParts: PUT_PARTS,
     Quantize: QUANTIZE,
     Reduce: REDUCE,
     Requantize: REQUANTIZE,

@@ -6,6 +6,7 @@ from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.gather import GATHER
+from axbuild.toolchain.npu.simulator.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
@@ -42,6 +43,11 @@ KERNELS: dict[str, Kernel] = {
     "norm": NORM,
     "normalize": NORMALIZE,
     "pad": PAD,
+    "pick": PICK,
+    "pick_elements": PICK_ELEMENTS,
+    "pick_parts": PICK_PARTS,
+    "put_elements": PUT_ELEMENTS,
+    "put_parts": PUT_PARTS,
     "quantize": QUANTIZE,
     "reduce_l2": REDUCE_L2,
     "reduce_max": REDUCE_MAX,
