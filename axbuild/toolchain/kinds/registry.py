@@ -29,7 +29,7 @@ from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.select import Select
-from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
 
@@ -49,6 +49,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Gather,
     Interpolate,
     LayerNorm,
+    LogSoftmax,
     MatMul,
     MaxPool,
     Normalize,

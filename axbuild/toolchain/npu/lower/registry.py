@@ -15,7 +15,7 @@ from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.select import Select
-from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
@@ -31,7 +31,7 @@ from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
 from axbuild.toolchain.npu.lower.select import SELECT
-from axbuild.toolchain.npu.lower.softmax import SOFTMAX
+from axbuild.toolchain.npu.lower.softmax import LOG_SOFTMAX, SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
 from axbuild.toolchain.npu.lower.with_constant import WITH_CONSTANT
 
@@ -48,6 +48,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Gather: GATHER,
     Interpolate: INTERPOLATE,
     LayerNorm: NORM,
+    LogSoftmax: LOG_SOFTMAX,
     MatMul: MATMUL,
     MaxPool: MAX_POOL,
     Normalize: NORMALIZE,

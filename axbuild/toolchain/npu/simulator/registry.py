@@ -15,7 +15,7 @@ from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
 from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
-from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
+from axbuild.toolchain.npu.simulator.softmax import LOG_SOFTMAX, SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
 KERNELS: dict[str, Kernel] = {
@@ -34,6 +34,7 @@ KERNELS: dict[str, Kernel] = {
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
     "interpolate": INTERPOLATE,
+    "log_softmax": LOG_SOFTMAX,
     "matmul": MATMUL,
     "max": MAX,
     "max_pool": MAX_POOL,
