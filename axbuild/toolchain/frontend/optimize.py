@@ -49,6 +49,7 @@ from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import open_functions, to_opset
 from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
+from axbuild.toolchain.named import DOMAIN
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     FuseActivation(),
@@ -109,8 +110,8 @@ def _write(record: dict[str, Any], path: Path) -> None:
 
 
 def operators(model: LightModel) -> dict[str, int]:
-    """Nodes of each operator of ONNX's default domain, by op_type."""
-    return Counter(node.op_type for node in model.proto.graph.node if node.domain in ("", "ai.onnx"))
+    """Nodes of each operator of ONNX's default domain and of ours, by op_type."""
+    return Counter(node.op_type for node in model.proto.graph.node if node.domain in ("", "ai.onnx", DOMAIN))
 
 
 def simplify(given: LightModel, params: OptimizeParams) -> LightModel:

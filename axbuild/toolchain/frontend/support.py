@@ -12,6 +12,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.graph import OPSET, Array
+from axbuild.toolchain.named import NAMED, OLDEST, UNDEFINED
 
 OLDEST_OPSET = 7
 
@@ -96,7 +97,7 @@ def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Objection]
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
     open_ = [node for node in nodes if (node.domain, node.op_type) not in local]
     if unknown := [node for node in open_ if node.domain or node.op_type not in known]:
-        yield f"ONNX does not define {counted(unknown, _with_domain)}", _way_out(unknown, known)
+        yield from _undefined(unknown, known)
     standard = [node for node in open_ if not node.domain]
     if branching := [node for node in standard if any(item.type in _BRANCHES for item in node.attribute)]:
         yield f"{counted(branching)} is control flow; a model must be one static graph", ""
@@ -104,6 +105,21 @@ def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Objection]
         yield f"the model is quantised already: {counted(quantised)}", "give the float model"
     if random := [node for node in standard if node.op_type in _RANDOM]:
         yield f"{counted(random)} draws random numbers", "export the model for inference"
+
+
+def _undefined(nodes: list[NodeProto], known: set[str]) -> Iterator[Objection]:
+    for name, reason in UNDEFINED.items():
+        if found := [node for node in nodes if node.op_type == name]:
+            yield f"{counted(found, _with_domain)}: {reason}", "leave it out of the exported model"
+    for name, own in NAMED.items():
+        if found := [node for node in nodes if node.op_type == name and node.domain]:
+            given = sorted({item.name for node in found for item in node.attribute} - own.attributes)
+            takes = f"{name} takes {', '.join(sorted(own.attributes)) or 'no attributes'}"
+            has = f"has the attribute {', '.join(given)}" if given else "is read by name in newer opsets only"
+            yield f"{counted(found, _with_domain)} {has}", takes if given else f"export it at opset {OLDEST} or later"
+    told = [node for node in nodes if node.op_type in UNDEFINED or (node.domain and node.op_type in NAMED)]
+    if others := [node for node in nodes if node not in told]:
+        yield f"ONNX does not define {counted(others, _with_domain)}", _way_out(others, known)
 
 
 def _with_domain(node: NodeProto) -> str:
