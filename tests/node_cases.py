@@ -14,6 +14,7 @@ from axbuild.toolchain.ops.registry import all_ops
 
 COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
     "Gather": [1],
+    "GridSample": [0, 1],
     **dict.fromkeys(("GatherElements", "GatherND", "ScatterElements", "ScatterND"), range(3)),
 }
 """inputs that stay activations, the first one elsewhere; the others become constants"""

@@ -76,7 +76,7 @@ def _quantised() -> list[Row]:
 def _named() -> list[Row]:
     from axbuild.toolchain.named import NAMED, UNDEFINED
 
-    rows = [[own.name, own.signature, own.equation, own.rewritten or own.name] for own in NAMED.values()]
+    rows = [[own.name, own.signature, own.equation, ", ".join(own.rewritten) or own.name] for own in NAMED.values()]
     return sorted([*rows, *([name, "", reason, "refused"] for name, reason in UNDEFINED.items())])
 
 

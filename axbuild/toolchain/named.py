@@ -7,17 +7,17 @@ their function in the model, so that stock onnxruntime runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from onnx import FunctionProto, ModelProto, helper, parser
+from onnx import FunctionProto, ModelProto, NodeProto, helper, parser
 
 from axbuild.toolchain.graph import OPSET
 
 DOMAIN = "axbuild.named"
 
 OLDEST = 12
-"""opset of a model whose operators are read by name"""
+"""opset of a model whose operators are read by name, where nothing else is said"""
 UNDEFINED = {"Bevpool": "Bevpool has no public definition: nothing says what it computes"}
 """op_type -> why a model with it is refused"""
 
@@ -25,18 +25,34 @@ UNDEFINED = {"Bevpool": "Bevpool has no public definition: nothing says what it 
 @dataclass(frozen=True)
 class NamedOperator:
     """signature: attributes with their defaults, inputs and outputs; equation: in words; lines: the body, in ONNX's
-    text form, valid from opset `OLDEST` on. rewritten: the ONNX operator that it becomes; "" where it is kept."""
+    text form, valid from the opset `oldest` on. rewritten: the ONNX operators that it becomes, the last of them last;
+    none where it is kept. fixed: attributes that may have this one value."""
 
     name: str
     signature: str
     equation: str
     lines: str
-    rewritten: str = ""
+    rewritten: tuple[str, ...] = ()
+    oldest: int = OLDEST
+    fixed: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def attributes(self) -> set[str]:
         """Names of those that a node may have."""
-        return {attribute.name for attribute in self.function().attribute_proto}
+        return {attribute.name for attribute in self.function().attribute_proto} | self.fixed.keys()
+
+    def refusal(self, node: NodeProto, opset: int) -> str:
+        """Why a node of a model of that opset is not one of these; "" where it is."""
+        if opset < self.oldest:
+            return f"is read by name from opset {self.oldest} on"
+        for attribute in node.attribute:
+            value = helper.get_attribute_value(attribute)
+            value = value.decode() if isinstance(value, bytes) else value
+            if attribute.name not in self.attributes:
+                return f"has the attribute {attribute.name}, which nothing defines"
+            if value != self.fixed.get(attribute.name, value):
+                return f"has {attribute.name} = {value}, not {self.fixed[attribute.name]}"
+        return ""
 
     def function(self, opset: int = OPSET) -> FunctionProto:
         head = f'<domain: "{DOMAIN}", opset_import: ["": {opset}]>'
@@ -57,7 +73,7 @@ _ALL = (
   raised = Add (bent, one)
   doubled = Mul (x, raised)
   y = Mul (doubled, half)""",
-        "Gelu",
+        ("Gelu",),
     ),
     NamedOperator(
         "HardSwish",
@@ -66,7 +82,7 @@ _ALL = (
         """
   gate = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x)
   y = Mul (x, gate)""",
-        "HardSwish",
+        ("HardSwish",),
     ),
     NamedOperator(
         "InverseSigmoid",
@@ -92,7 +108,7 @@ _ALL = (
   soft = Softplus (x)
   gate = Tanh (soft)
   y = Mul (x, gate)""",
-        "Mish",
+        ("Mish",),
     ),
     NamedOperator(
         "Silu",
@@ -101,7 +117,20 @@ _ALL = (
         """
   gate = Sigmoid (x)
   y = Mul (x, gate)""",
-        "Swish",
+        ("Swish",),
+    ),
+    NamedOperator(
+        "SpatialTransformer",
+        "(x, theta) => (y)",
+        "y = x [n, c, h, w] at theta [n, 2, 3] times (column, row, 1), both coordinates from -1 to 1 between the outer "
+        "edges of the map; 0 outside of it",
+        """
+  size = Shape (x)
+  places = AffineGrid (theta, size)
+  y = GridSample (x, places)""",
+        ("AffineGrid", "GridSample"),
+        20,
+        {"interpolation": "bilinear", "border": "constant", "border_value": 0.0},
     ),
     NamedOperator(
         "Swish",
@@ -112,7 +141,7 @@ _ALL = (
   scaled = Mul (x, slope)
   gate = Sigmoid (scaled)
   y = Mul (x, gate)""",
-        "Swish",
+        ("Swish",),
     ),
 )
 NAMED = {item.name: item for item in _ALL}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import ModelProto, NodeProto, helper
 
-from axbuild.toolchain.named import DOMAIN, NAMED, OLDEST
+from axbuild.toolchain.named import DOMAIN, NAMED
 
 
 def read_named(model: ModelProto) -> None:
@@ -16,6 +16,9 @@ def read_named(model: ModelProto) -> None:
     found = [node for node in nodes if (node.domain, node.op_type) not in local and _is_named(node, version)]
     for node in found:
         node.domain = DOMAIN
+        kept = [item for item in node.attribute if item.name not in NAMED[node.op_type].fixed]
+        del node.attribute[:]
+        node.attribute.extend(kept)
     model.functions.extend(NAMED[name].function(version) for name in sorted({node.op_type for node in found}))
     for owner in (model, *model.functions) if found else ():
         if all(entry.domain != DOMAIN for entry in owner.opset_import):
@@ -23,8 +26,8 @@ def read_named(model: ModelProto) -> None:
 
 
 def _is_named(node: NodeProto, version: int) -> bool:
-    """Whether the operator is one of ours, with no attribute that its function does not have."""
+    """Whether the operator is one of ours, in a form that is defined."""
     own = NAMED.get(node.op_type)
-    if own is None or version < OLDEST or (not node.domain and onnx.defs.has(node.op_type, version)):
+    if own is None or (not node.domain and onnx.defs.has(node.op_type, version)):
         return False
-    return own.attributes.issuperset(attribute.name for attribute in node.attribute)
+    return not own.refusal(node, version)

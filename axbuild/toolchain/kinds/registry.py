@@ -28,6 +28,7 @@ from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Tra
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.sample import Sample
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
@@ -63,6 +64,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Reduce,
     Requantize,
     Reshape,
+    Sample,
     Select,
     Slice,
     Softmax,

@@ -95,5 +95,7 @@ def _read_as_codes(found: list[Formed]) -> set[str]:
         if item.form is Form.INTEGER and (
             not _moves(item) or any((value.name or "") in wanting for value in item.fused.outputs)
         ):
-            wanting.update(value.name or "" for value in item.fused.inputs)
+            op = op_of(item.fused.node)
+            reals = op.reals(item.fused.node) if op is not None else ()
+            wanting.update(value.name or "" for value in item.fused.inputs if value not in reals)
     return wanting

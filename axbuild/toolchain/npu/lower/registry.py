@@ -14,6 +14,7 @@ from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Tra
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.sample import Sample
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
@@ -30,6 +31,7 @@ from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TAKE,
 from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
+from axbuild.toolchain.npu.lower.sample import SAMPLE
 from axbuild.toolchain.npu.lower.select import SELECT
 from axbuild.toolchain.npu.lower.softmax import LOG_SOFTMAX, SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
@@ -62,6 +64,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Reduce: REDUCE,
     Requantize: REQUANTIZE,
     Reshape: RESHAPE,
+    Sample: SAMPLE,
     Select: SELECT,
     Slice: SLICE,
     Softmax: SOFTMAX,

@@ -57,7 +57,8 @@ def place_of(op_type: str, chip: Support) -> str:
     if op_type not in chip.operators:
         return CPU
     own = NAMED.get(op_type)
-    return NPU if op_called(own.rewritten if own and own.rewritten else op_type) else "not yet"
+    made = own.rewritten if own and own.rewritten else (op_type,)
+    return NPU if op_called(made[-1]) else "not yet"
 
 
 def _beyond_limit(node: ir.Node, reason: str) -> bool:
