@@ -8,12 +8,15 @@ import onnx.backend.test.case.node as node_cases
 import onnx_ir as ir
 from onnx import numpy_helper
 
+from axbuild.toolchain.npu.chips.support import is_of_onnx
 from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
 
 COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
     "Attention": range(3),
     "Gather": [1],
+    "GridSample": [0, 1],
+    **dict.fromkeys(("GatherElements", "GatherND", "ScatterElements", "ScatterND"), range(3)),
 }
 """inputs that stay activations, the first one elsewhere; the others become constants"""
 LEFT_OUT = {"LayerNormalization": 1}
@@ -26,7 +29,7 @@ NOT_RUN = {"test_pow_types_float32_uint32", "test_pow_types_float32_uint64"}
 
 def _collected():
     with np.errstate(divide="ignore", invalid="ignore"):
-        for name in all_ops():
+        for name in filter(is_of_onnx, all_ops()):
             importlib.import_module(f"{node_cases.__name__}.{name.lower()}")
     return {case.name: case for case in node_cases._NodeTestCases}
 

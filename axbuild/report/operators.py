@@ -26,6 +26,14 @@ def operators() -> str:
         "",
         *_table(["operator", "computes", "conditions"], _quantised()),
         "",
+        "## What ONNX does not define",
+        "",
+        "Chips list a few operators that ONNX does not define, or did not at an older opset. They are read by name, in",
+        "any domain of a model of opset 12 or later, where no function of the model's own has that name. Operators of",
+        "other domains are refused, by name.",
+        "",
+        *_table(["operator", "attributes, inputs and outputs", "computes", "becomes"], _named()),
+        "",
         "## Where operators run",
         "",
         "NPU: where the operator has an integer form and keeps the limits, which are the vendor's public ones. A",
@@ -63,6 +71,13 @@ def _quantised() -> list[Row]:
         [_link(name), " ".join((op.__doc__ or "").split()), "; ".join(limit.sentence for limit in op.limits) or "none"]
         for name, op in all_ops().items()
     ]
+
+
+def _named() -> list[Row]:
+    from axbuild.toolchain.named import NAMED, UNDEFINED
+
+    rows = [[own.name, own.signature, own.equation, ", ".join(own.rewritten) or own.name] for own in NAMED.values()]
+    return sorted([*rows, *([name, "", reason, "refused"] for name, reason in UNDEFINED.items())])
 
 
 def _supported(chips: tuple[ChipFile, ...]) -> list[Row]:

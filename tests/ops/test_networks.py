@@ -145,3 +145,14 @@ def test_a_mean_over_height_and_width_is_a_global_average(keepdims, axes):
     y, reference = result.run(samples[0])[0], float_run(net.model("y"), samples[0])[0]
     assert y.shape == reference.shape
     assert np.abs(y - reference).max() <= 0.5 * result.scale("x") + 0.51 * result.scale("y")
+
+
+@pytest.mark.parametrize(("scale", "held"), [((1,), (1,)), ((24,), (24,))])
+def test_a_norm_holds_one_weight_where_all_are_equal(scale, held):
+    net = Net(1, 6, 24)
+    values = np.full(24, 0.7) if scale == (1,) else net.rng.normal(1, 0.2, 24)
+    net.add("LayerNormalization", ["x", net.constant("g", values)], "y")
+    model, samples = net.model("y"), net.samples(2)
+    result = quantised(model, samples)
+    assert result.kind("y").weight.shape == result.kind("y").bias.shape == held
+    assert sqnr(float_run(model, samples[0])[0], result.run(samples[0])[0]) > 38

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
-from frontend_world import assert_same_results, model, node, op_types, rewritten
+from axbuild.toolchain.frontend.known_positions import KnownPositions
+from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.frontend.listed_indices import ListedIndices
+from axbuild.toolchain.frontend.rewrite import Edit, apply
+from frontend_world import assert_same_results, model, node, op_types, rewritten, with_shapes
 
 
 def gather(index, axis):
@@ -98,3 +104,62 @@ def test_pixels_that_become_blocks_are_resized_by_the_rule_of_the_chips(place, r
 def test_other_resizes_stay_with_a_reason(given, reason):
     _, reasons = rewritten(CanonicalResize(), given)
     assert reasons == {"n": reason}
+
+
+def positions(op, index, *, updates=None, shape=(3, 6, 4), **attributes):
+    """A model that reads or puts at known positions."""
+    inputs = [("x", list(shape)), *([] if updates is None else [("u", list(updates))])]
+    given = node(op, ["x", "i", *(["u"] if updates is not None else [])], ["y"], name="n", **attributes)
+    return model([given], {"i": np.array(index)}, inputs=inputs)
+
+
+@pytest.mark.parametrize(
+    ("before", "rows"),
+    [
+        (positions("GatherElements", np.array([[[2], [0]], [[-1], [1]]]), axis=1), 4),
+        (positions("GatherElements", np.broadcast_to([[[4], [1]]], (1, 2, 4)), axis=1, shape=(1, 6, 4)), 2),
+        (positions("GatherND", [[0, 1], [2, -1]]), 2),
+        (positions("GatherND", [[[1], [5]], [[0], [0]], [[2], [-2]]], batch_dims=1), 6),
+        (positions("GatherND", [[0, 1, 3], [2, -1, 0]]), 2),
+        (positions("ScatterElements", [[[5, 0, 1, 2]]], updates=(1, 1, 4), axis=1), 72),
+        (positions("ScatterElements", np.full((1, 1, 4), 3), updates=(1, 1, 4), axis=1, shape=(1, 6, 4)), 6),
+        (positions("ScatterND", [[0, 1], [2, -1]], updates=(2, 4)), 18),
+        (positions("ScatterND", [[[0, 1], [0, 2]]], updates=(1, 2, 4), shape=(1, 6, 4)), 6),
+        (positions("ScatterND", [[2]], updates=(1, 6, 4)), 3),
+    ],
+    ids=str,
+)
+def test_what_is_read_or_put_at_known_positions_are_rows_that_are_gathered(before, rows):
+    after, _ = rewritten(KnownPositions(), before)
+    assert set(op_types(after)) <= {"Reshape", "Concat", "Gather"}
+    (gathered,) = [item for item in after.graph.node if item.op_type == "Gather"]
+    (index,) = [numpy_helper.to_array(t) for t in after.graph.initializer if t.name == gathered.input[1]]
+    assert index.size == rows
+    assert_same_results(before, after, tolerance=0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (positions("GatherND", [[0, 6]]), "an index of GatherND lies outside its axis"),
+        (positions("ScatterND", [[2]], updates=(1, 6, 4), reduction="add"), "ScatterND reduces"),
+    ],
+)
+def test_other_known_positions_stay_with_a_reason(given, reason):
+    graph = with_shapes(given)
+    assert apply(KnownPositions(), Edit(graph.graph)) == {"n": reason}
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (8, 4)), (1, (3, 8)), (-1, (2, 3, 8))])
+def test_computed_indices_of_any_rank_become_a_list(axis, shape):
+    ids = helper.make_tensor_value_info("i", onnx.TensorProto.INT64, [2, 3])
+    before = model([node("Gather", ["x", "i"], ["y"], name="n", axis=axis)], inputs=(("x", list(shape)),))
+    before.graph.input.append(ids)
+    after, _ = rewritten(ListedIndices(), before)
+    assert op_types(after) == ["Reshape", "Gather", "Reshape"]
+    feeds = {
+        "x": np.random.default_rng(0).normal(size=shape).astype(np.float32),
+        "i": np.array([[0, 1, -1], [2, 2, 0]]),
+    }
+    found, wanted = (check.run(LightModel(proto), feeds)["y"] for proto in (after, before))
+    assert np.array_equal(found, wanted)

@@ -13,8 +13,9 @@ from witness.base import Case, clamp, each, grid, oracle, pairs
 @oracle.register
 def _(kind: LayerNorm, x):
     """Python's float is float64; its int has no end, so the exact form is exact as it stands."""
-    kept = x.ndim - kind.weight.ndim
-    count = kind.weight.size
+    kept = x.ndim - len(kind.sizes)
+    count = math.prod(kind.sizes)
+    weight, bias = (np.broadcast_to(array, kind.sizes) for array in (kind.weight, kind.bias))
 
     @cache
     def row(at):
@@ -29,17 +30,18 @@ def _(kind: LayerNorm, x):
         lead, inner = at[:kept], at[kept:]
         centre, s1, root = row(lead)
         unit = float(count * (int(x[at]) - centre) - s1) / root
-        real = unit * float(kind.weight[inner]) + float(kind.bias[inner]) + 0.5
+        real = unit * float(weight[inner]) + float(bias[inner]) + 0.5
         return clamp(kind.y.zero + math.floor(real), kind.lo, kind.hi)
 
     return each(kind, value, x)
 
 
-def norm(x, y, shape, epsilon=1e-5, subtract_mean=True, lo=None, hi=None, gain=1.0) -> LayerNorm:
+def norm(x, y, shape, epsilon=1e-5, subtract_mean=True, lo=None, hi=None, gain=1.0, sizes=()) -> LayerNorm:
+    """shape: of weight and bias; sizes: of the normalised axes, where those are others."""
     rng = np.random.default_rng(sum(shape))
     weight, bias = rng.normal(gain, 0.3, shape).astype(np.float32), rng.normal(0, 0.3, shape).astype(np.float32)
     clamped = y.type.lo if lo is None else lo, y.type.hi if hi is None else hi
-    return LayerNorm.of(x, y, weight, bias, epsilon, *clamped, subtract_mean)
+    return LayerNorm.of(x, y, sizes or shape, weight, bias, epsilon, *clamped, subtract_mean)
 
 
 def of_type(t):
@@ -66,6 +68,9 @@ CASES = (
     + [
         Case("columns of an image", norm(of_type(U8), of_type(U8), (6,)), ((2, 3, 5, 6),)),
         Case("a volume", norm(of_type(S8), of_type(U16), (2, 3, 4)), ((2, 2, 3, 4),)),
+        Case("one value a channel", norm(of_type(U8), of_type(U8), (3, 1, 1), sizes=(3, 4, 5)), ((2, 3, 4, 5),)),
+        Case("one value a column", norm(of_type(U16), of_type(S8), (1, 5), sizes=(4, 5)), ((2, 3, 4, 5),)),
+        Case("one value", norm(of_type(U8), of_type(U8), (1,), sizes=(6,), subtract_mean=False), ((5, 6),)),
         Case("one element", norm(of_type(U8), of_type(U8), (1,)), ((5, 1),)),
         Case("saturating", norm(of_type(U8), of_type(U8), (8,), gain=100.0), ((4, 8),)),
         Case("the last exact", norm(of_type(U16), of_type(U16), (46341,)), ((1, 46341),)),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from axbuild.toolchain.kinds.codes import CODES, S8, S16, U8, U16, ElementType, Grid
-from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from witness.base import Case, clamp, each, grid, oracle, pairs
 
 
@@ -34,6 +34,29 @@ def _(kind: Softmax, x):
     return each(kind, value, x)
 
 
+@oracle.register
+def _(kind: LogSoftmax, x):
+    def value(at):
+        line = x[(*at[: kind.axis], slice(None), *at[kind.axis + 1 :])].tolist()
+        total = sum(int(kind.table[max(line) - code]) for code in line)
+        depth = (max(line) - line[at[kind.axis]]) * kind.x.scale + logarithm(total)
+        return clamp(kind.y.zero + math.floor(0.5 - depth / kind.y.scale), kind.y.type.lo, kind.y.type.hi)
+
+    return each(kind, value, x)
+
+
+def logarithm(total: int) -> float:
+    """ln(total 2^-24), each operation rounded once."""
+    bits = total.bit_length() - 1
+    m = total / 2**bits
+    z = (m - 1.0) / (m + 1.0)
+    series = 0.0
+    for n in range(19, -1, -1):
+        series = series * (z * z) + 1.0 / (2 * n + 1)
+    k = float(bits - 24)
+    return (k * float.fromhex("0x1.62e42feep-1") + 2.0 * z * series) + k * float.fromhex("0x1.a39ef35793c76p-33")
+
+
 def whole(kind: ElementType, zero: int | None = None) -> Grid:
     """The grid whose last code stands for 1; without a zero, of all codes of the type."""
     start = kind.lo if zero is None else zero
@@ -43,6 +66,11 @@ def whole(kind: ElementType, zero: int | None = None) -> Grid:
 def below(kind: ElementType, largest: float) -> Grid:
     """The grid whose last code stands for the largest share seen."""
     return Grid(float(np.float32(largest / kind.span)), kind.lo, kind)
+
+
+def depths(kind: ElementType) -> Grid:
+    """A grid for logarithms of shares: from 0 down."""
+    return Grid(float(np.float32(12 / kind.span)), kind.hi, kind)
 
 
 IMAGE = (2, 3, 5, 6)
@@ -65,4 +93,12 @@ CASES = [
     Case("flat", Softmax.of(grid(1e-6), whole(U8), 1), ((2, 300),)),
     Case("steep", Softmax.of(grid(20.0), whole(U8), 2), ((2, 3, 40),)),
     Case("steep", Softmax.of(grid(20.0, kind=U16), whole(U16), 2), ((2, 3, 40),)),
+    *(
+        Case("levels", LogSoftmax.of(grid(WIDE if x.wide else 0.05, kind=x), depths(y), 1), (IMAGE,))
+        for x, y in pairs()
+    ),
+    *(Case("levels that saturate", LogSoftmax.of(grid(2.0, kind=x), depths(x), 1), ((3, 40),)) for x in CODES),
+    Case("levels of one", LogSoftmax.of(grid(0.3), depths(U8), 1), ((5, 1),)),
+    Case("levels of equals", LogSoftmax.of(grid(1e-6), depths(U16), 1), ((2, 300),)),
+    Case("levels of rows", LogSoftmax.of(grid(0.3), depths(S16), 2), ((2, 3, 4, 5),)),
 ]

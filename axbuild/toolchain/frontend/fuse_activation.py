@@ -13,10 +13,12 @@ from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
 from axbuild.toolchain.frontend.spelled import POINTWISE, Spelled, spellings
 from axbuild.toolchain.graph import Array, constant_of, shape_of
 from axbuild.toolchain.kinds import functions
+from axbuild.toolchain.named import DOMAIN
 
 POINTS = np.concatenate([np.linspace(-12.0, 12.0, 481), np.linspace(-1.0, 1.0, 201)])
 TOLERANCE = 1e-6
 """of a candidate at a point x, times 1 + |x|; constants such as 0.044715 are float32"""
+INVERSE_SIGMOID = "InverseSigmoid"
 TERMS = 64
 """roundings of all the steps that an activation is spelled with"""
 
@@ -31,13 +33,14 @@ class Recognised:
 
 
 class FuseActivation(Rewrite[Recognised]):
-    """f(x) of several operators -> Swish, HardSwish, Gelu, Mish, Softplus, Sigmoid or HardSigmoid, where f is that
+    """f(x) of several operators -> Swish, HardSwish, Gelu, Mish, Softplus, Sigmoid, HardSigmoid or InverseSigmoid,
+    where f is that function.
 
     The spelling does not matter: what is computed from one tensor and scalars, element by element, is evaluated and
     compared with each of them.
     """
 
-    op = ("Add", "Clip", "Div", "Max", "Min", "Mul", "Relu", "Sub")
+    op = ("Add", "Clip", "Div", "Log", "Max", "Min", "Mul", "Relu", "Sub")
     is_needed = False
 
     def match(self, node: ir.Node) -> Recognised | NoMatch:
@@ -47,7 +50,8 @@ class FuseActivation(Rewrite[Recognised]):
 
     def replace(self, node: ir.Node, found: Recognised, edit: Edit) -> ir.Value:
         spelled = found.spelled
-        return edit.insert(node, found.op_type, [spelled.x], found.attributes, origins=spelled.nodes)
+        domain = DOMAIN if found.op_type == INVERSE_SIGMOID else ""
+        return edit.insert(node, found.op_type, [spelled.x], found.attributes, origins=spelled.nodes, domain=domain)
 
     def rounding(self, node: ir.Node, found: Recognised) -> Rounding:
         return Rounding(TERMS, ((found.spelled.x, 1.0),), 1.0)
@@ -90,6 +94,10 @@ def _candidates(values: Array) -> list[tuple[str, dict[str, Any], Array]]:
         found.insert(
             0, ("Swish", {"alpha": alpha} if abs(alpha - 1.0) > TOLERANCE else {}, x * functions.sigmoid(alpha * x))
         )
+    least = math.exp(-float(values[480]))
+    if 0.0 < least < 0.5:
+        eps = float(np.float32(least))
+        found.append((INVERSE_SIGMOID, {"eps": eps}, functions.inverse_sigmoid(x, eps)))
     beta, slope = at[0.0], at[1.0] - at[0.0]
     if slope > 0.0 and 0.0 < beta < 1.0 and at[1.0] < 1.0:
         found.append(("HardSigmoid", {"alpha": slope, "beta": beta}, np.clip(slope * x + beta, 0.0, 1.0)))

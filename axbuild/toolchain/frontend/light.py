@@ -16,6 +16,7 @@ import onnx_ir as ir
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.toolchain.graph import Array, is_used
+from axbuild.toolchain.named import complete
 
 INLINE_BYTES = 1024
 """smaller initialisers stay in the model: shapes are computed from them, and onnxruntime reads none from outside"""
@@ -71,7 +72,7 @@ def from_graph(model: ir.Model) -> LightModel:
             value.const_value = None
             del graph.initializers[name]
             graph.inputs.append(value)
-    return LightModel(ir.serde.serialize_model(model), weights)
+    return LightModel(complete(ir.serde.serialize_model(model)), weights)
 
 
 def array_of(tensor: TensorProto) -> Array:

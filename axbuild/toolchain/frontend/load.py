@@ -17,6 +17,7 @@ from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import wire
 from axbuild.toolchain.frontend.light import INLINE_BYTES, LightModel, array_bytes, is_large
 from axbuild.toolchain.frontend.naming import name_nodes
+from axbuild.toolchain.frontend.read_named import read_named
 from axbuild.toolchain.frontend.support import TENSOR_TYPES, require_supported
 from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.graph import IR_VERSION, Array
@@ -53,6 +54,7 @@ def load(folder: Path) -> LightModel:
     model = read(file)
     _one_default_domain(model.proto)
     name_nodes(model.proto.graph.node)
+    read_named(model.proto)
     require_supported(model)
     model.proto.ir_version = IR_VERSION  # an initialiser need be no input; nothing else changed since the oldest
     _check_valid(model, file.name)

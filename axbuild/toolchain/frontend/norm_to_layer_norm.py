@@ -50,7 +50,7 @@ class NormToLayerNorm(Rewrite[GroupedNorm]):
     def replace(self, node: ir.Node, found: GroupedNorm, edit: Edit) -> ir.Value:
         x = needed_input(node, 0)
         shape = shape_of(x)
-        ones = edit.initializer(np.ones(found.shape[2:], np.float32), f"{node.name}.ones")
+        ones = edit.initializer(np.ones((1,) * len(found.shape[2:]), np.float32), f"{node.name}.ones")
         value = _reshaped(node, x, found.shape, "grouped", edit)
         settings = {"axis": 2, "epsilon": found.epsilon}
         value = edit.insert(node, "LayerNormalization", [value, ones], settings, shape=found.shape, origins=(node,))

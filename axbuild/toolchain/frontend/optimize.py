@@ -34,8 +34,10 @@ from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
+from axbuild.toolchain.frontend.known_positions import KnownPositions
 from axbuild.toolchain.frontend.lift_line import LiftLine
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
+from axbuild.toolchain.frontend.listed_indices import ListedIndices
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
@@ -54,6 +56,7 @@ from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import open_functions, to_opset
 from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN
+from axbuild.toolchain.named import DOMAIN
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
@@ -63,6 +66,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     ExtremeToClip(),
     OneSlope(),
     NormToLayerNorm(),
+    KnownPositions(),
     ConcatConstant(),
     SinkScale(),
     FuseConstants(),
@@ -86,6 +90,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     LowerSum(),
     MeanToPool(),
     GatherToSlice(),
+    ListedIndices(),
     CanonicalResize(),
     LiftLine(),
     ToReshape(),
@@ -119,8 +124,8 @@ def _write(record: dict[str, Any], path: Path) -> None:
 
 
 def operators(model: LightModel) -> dict[str, int]:
-    """Nodes of each operator of ONNX's default domain, by op_type."""
-    return Counter(node.op_type for node in model.proto.graph.node if node.domain in ("", "ai.onnx"))
+    """Nodes of each operator of ONNX's default domain and of ours, by op_type."""
+    return Counter(node.op_type for node in model.proto.graph.node if node.domain in ("", "ai.onnx", DOMAIN))
 
 
 def simplify(given: LightModel, params: OptimizeParams) -> LightModel:

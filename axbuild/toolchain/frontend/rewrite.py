@@ -108,12 +108,14 @@ class Edit:
         name: str = "",
         shape: Shape | None = None,
         origins: tuple[ir.Node, ...] = (),
+        domain: str = "",
     ) -> ir.Value:
         """Insert a node before another, named as the first of the nodes it stands for where nothing else is said.
 
         shape: of its output, where that is not the one of what is replaced.
         """
-        node = ir.node(op_type, inputs, attributes, name=self.node_names.free(name) if name else origins[0].name)
+        called = self.node_names.free(name) if name else origins[0].name
+        node = ir.node(op_type, inputs, attributes, name=called, domain=domain)
         names = list(dict.fromkeys(item for origin in origins for item in origins_of(origin)))
         if names and names != [node.name]:
             node.metadata_props[ORIGINS] = json.dumps(names)

@@ -12,6 +12,7 @@ from onnx import ModelProto, NodeProto, TensorProto
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.graph import OPSET, Array
+from axbuild.toolchain.named import NAMED, UNDEFINED
 
 OLDEST_OPSET = 7
 
@@ -71,12 +72,16 @@ def _all_nodes(model: ModelProto) -> list[NodeProto]:
     return [*model.graph.node, *(node for function in model.functions for node in function.node)]
 
 
+def _opset(model: ModelProto) -> int:
+    return next((entry.version for entry in model.opset_import if not entry.domain), 0)
+
+
 Objection = tuple[str, str]
 """a sentence, and what to do about it"""
 
 
 def _versions(model: ModelProto) -> Iterator[Objection]:
-    version = next((entry.version for entry in model.opset_import if not entry.domain), 0)
+    version = _opset(model)
     if not OLDEST_OPSET <= version <= OPSET:
         hint = (
             f"export it at opset {OPSET} or lower"
@@ -96,7 +101,7 @@ def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Objection]
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
     open_ = [node for node in nodes if (node.domain, node.op_type) not in local]
     if unknown := [node for node in open_ if node.domain or node.op_type not in known]:
-        yield f"ONNX does not define {counted(unknown, _with_domain)}", _way_out(unknown, known)
+        yield from _undefined(unknown, known, _opset(model))
     standard = [node for node in open_ if not node.domain]
     if branching := [node for node in standard if any(item.type in _BRANCHES for item in node.attribute)]:
         yield f"{counted(branching)} is control flow; a model must be one static graph", ""
@@ -104,6 +109,19 @@ def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Objection]
         yield f"the model is quantised already: {counted(quantised)}", "give the float model"
     if random := [node for node in standard if node.op_type in _RANDOM]:
         yield f"{counted(random)} draws random numbers", "export the model for inference"
+
+
+def _undefined(nodes: list[NodeProto], known: set[str], version: int) -> Iterator[Objection]:
+    for name, reason in UNDEFINED.items():
+        if found := [node for node in nodes if node.op_type == name]:
+            yield f"{counted(found, _with_domain)}: {reason}", "leave it out of the exported model"
+    for node in nodes:
+        if node.domain and node.op_type in NAMED:
+            refusal = NAMED[node.op_type].refusal(node, version)
+            yield f"{counted([node], _with_domain)} {refusal}", "see the page of operators for what is read by name"
+    told = [node for node in nodes if node.op_type in UNDEFINED or (node.domain and node.op_type in NAMED)]
+    if others := [node for node in nodes if node not in told]:
+        yield f"ONNX does not define {counted(others, _with_domain)}", _way_out(others, known)
 
 
 def _with_domain(node: NodeProto) -> str:

@@ -74,6 +74,12 @@ def mish(x: Array) -> Array:
     return x * (part / (part + 2.0))
 
 
+def inverse_sigmoid(x: Array, eps: float) -> Array:
+    """ln(max(c, eps) / max(1 - c, eps)), c = x between 0 and 1"""
+    inside = np.clip(x, 0.0, 1.0)
+    return log(np.maximum(inside, eps) / np.maximum(1.0 - inside, eps))
+
+
 def erf(x: Array) -> Array:
     """2 / sqrt(pi) e^-x^2 times the sum of 2^n x^(2n+1) / (2n + 1)!!, whose terms have one sign; 1 from 6 on."""
     inner = np.clip(x, -6.0, 6.0)

@@ -73,9 +73,18 @@ class Reshape(Mover):
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
         (x,) = inputs
         ranges = list(whole(x))
-        for there, here in self._untouched(x).items():
+        untouched = self._untouched(x)
+        for there, here in untouched.items():
             ranges[here] = out[there]
+        if 0 not in untouched.values() and out[1:] == whole(self.output_shape(x))[1:]:
+            ranges[0] = self._first_axis(out[0], x)
         return (tuple(ranges),)
+
+    def _first_axis(self, out: tuple[int, int], x: Shape) -> tuple[int, int]:
+        """The range of the input's first axis that holds the same elements; all of it where none does."""
+        row = math.prod(x[1:])
+        start, stop = (end * math.prod(self.shape[1:]) for end in out)
+        return (0, x[0]) if start % row or stop % row else (start // row, stop // row)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
         (x,) = inputs

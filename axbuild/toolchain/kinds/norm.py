@@ -32,7 +32,8 @@ from axbuild.toolchain.kinds.text import DOUBLE, I64, centred, rounded
 class LayerNorm(Kind):
     """y = clamp(y.zero + floor((N d - S1) / sqrt(V + epsilon) weight + bias + 0.5)) over N codes q of x at a time.
 
-    weight, bias: float64 of the shape of the last axes, which are normalised: g / sy and b / sy; epsilon: e N^2 / sx^2.
+    sizes: of the last axes, which are normalised; weight, bias: float64 that broadcasts to them, g / sy and b / sy,
+    both of one shape; epsilon: e N^2 / sx^2.
     With the mean, d = q - rint(sum q / N), S1 = sum d; without it d = q - x.zero, S1 = 0. S2 = sum d^2.
     V = N S2 - S1^2 in int64, where N^2 max d^2 reaches 2^63 each of its operations in float64. Sums and N d - S1 are
     int64 and exact; all the rest is float64 in the written order.
@@ -48,6 +49,7 @@ class LayerNorm(Kind):
     subtract_mean: bool
     x: Grid
     y: Grid
+    sizes: tuple[int, ...]
     weight: Annotated[Array, Constant(("float64",), ANY_RANK)]
     bias: Annotated[Array, Constant(("float64",), ANY_RANK)]
     epsilon: Annotated[float, Constant(("float64",), 0)]
@@ -57,9 +59,11 @@ class LayerNorm(Kind):
     def __post_init__(self) -> None:
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
-        if not self.weight.size or self.weight.ndim < 1 or self.weight.shape != self.bias.shape:
+        fits = self.weight.ndim == len(self.sizes) >= 1 and self.weight.shape == self.bias.shape
+        if not fits or any(own not in (1, size) for own, size in zip(self.weight.shape, self.sizes, strict=True)):
             raise ConstantError(
-                f"{self.op_type} has weights {list(self.weight.shape)} and biases {list(self.bias.shape)}."
+                f"{self.op_type} over {list(self.sizes)} has weights {list(self.weight.shape)} and biases "
+                f"{list(self.bias.shape)}."
             )
         if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
             raise ConstantError(f"A weight or bias of {self.op_type} is not finite.")
@@ -73,6 +77,7 @@ class LayerNorm(Kind):
         cls,
         x: Grid,
         y: Grid,
+        sizes: Shape,
         weight: Array,
         bias: Array,
         epsilon: float,
@@ -80,11 +85,12 @@ class LayerNorm(Kind):
         hi: int,
         subtract_mean: bool = True,
     ) -> LayerNorm:
-        """weight, bias: float, of the shape of the normalised axes; epsilon: what the float operator adds."""
-        count, sx, sy = np.float64(weight.size), np.float64(x.scale), np.float64(y.scale)
+        """weight, bias: float, as they broadcast to the normalised axes; epsilon: what the float operator adds."""
+        count, sx, sy = np.float64(math.prod(sizes)), np.float64(x.scale), np.float64(y.scale)
         grown = np.float64(epsilon) * (count * count) / (sx * sx)
-        gain, offset = (array.astype(np.float64) / sy for array in (weight, bias))
-        return cls(subtract_mean, x, y, gain, offset, float(grown), lo, hi)
+        shape = np.broadcast_shapes(weight.shape, bias.shape, (1,) * len(sizes))
+        gain, offset = (np.broadcast_to(array.astype(np.float64) / sy, shape).copy() for array in (weight, bias))
+        return cls(subtract_mean, x, y, sizes, gain, offset, float(grown), lo, hi)
 
     @property
     def reads(self) -> tuple[Edge, ...]:
@@ -97,13 +103,18 @@ class LayerNorm(Kind):
     @property
     def axes(self) -> int:
         """How many of the last axes are normalised."""
-        return self.weight.ndim
+        return len(self.sizes)
+
+    @property
+    def count(self) -> int:
+        """N, the elements that are normalised together."""
+        return math.prod(self.sizes)
 
     @property
     def exact(self) -> bool:
         """Whether int64 holds N S2 and S1^2."""
         largest = self.x.type.span if self.subtract_mean else self.x.reach
-        return (self.weight.size * largest) ** 2 < 1 << 63
+        return (self.count * largest) ** 2 < 1 << 63
 
     @property
     def variant(self) -> str:
@@ -113,7 +124,8 @@ class LayerNorm(Kind):
         last = ", ".join(str(axis - self.axes) for axis in range(self.axes))
         return f"""
   along = Constant <value = int64[{self.axes}] {{{last}}}> ()
-  count = Size (weight){_LESS_MEAN if self.subtract_mean else _AS_IT_IS}
+  extents = Constant <value_ints: ints = @sizes> ()
+  count = ReduceProd <keepdims = 0> (extents){_LESS_MEAN if self.subtract_mean else _AS_IT_IS}
   squares = Mul (d, d)
   s2 = ReduceSum <keepdims = 1> (squares, along)
   {_EXACT if self.exact else _LONG}
@@ -128,8 +140,8 @@ class LayerNorm(Kind):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if len(x) <= self.axes or x[len(x) - self.axes :] != self.weight.shape:
-            raise ShapeError(f"{self.op_type} with weights {list(self.weight.shape)} cannot read {x}.")
+        if len(x) <= self.axes or x[len(x) - self.axes :] != self.sizes:
+            raise ShapeError(f"{self.op_type} over {list(self.sizes)} cannot read {x}.")
         return x
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:

@@ -20,6 +20,7 @@ from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
@@ -28,8 +29,9 @@ from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.sample import Sample
 from axbuild.toolchain.kinds.select import Select
-from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
 
@@ -49,15 +51,22 @@ CLASSES: tuple[type[Kind], ...] = (
     Gather,
     Interpolate,
     LayerNorm,
+    LogSoftmax,
     MatMul,
     MaxPool,
     Normalize,
     Pad,
+    Pick,
+    PickElements,
+    PickParts,
+    PutElements,
+    PutParts,
     Quantize,
     Rearrange,
     Reduce,
     Requantize,
     Reshape,
+    Sample,
     Select,
     Slice,
     Softmax,

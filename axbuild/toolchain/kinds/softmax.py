@@ -1,4 +1,4 @@
-"""Shares of a whole along an axis."""
+"""Shares of a whole along an axis, and their logarithms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 
 from axbuild.toolchain.graph import Array, Shape
-from axbuild.toolchain.kinds.arithmetic import exp
+from axbuild.toolchain.kinds.arithmetic import LN2_HI, LN2_LO, exp
 from axbuild.toolchain.kinds.base import Constant, ConstantError, Ranges, ShapeError, memory_axis, require_grids
 from axbuild.toolchain.kinds.codes import Edge, Grid
 from axbuild.toolchain.kinds.elementwise import Elementwise
@@ -18,10 +18,73 @@ ONE_BITS = 24
 """fraction bits of a table of powers"""
 LEAST_POWER = -700.0
 """below this `exp` is not defined; its power is 0 in the table's bits long before"""
+LOG_TERMS = 20
+"""of the series of a logarithm"""
+_HORNER = "".join(
+    f"""
+  c{n} = Constant <value = double {{{1.0 / (2 * n + 1)!r}}}> ()
+  t{n} = Mul (p{n + 1}, square)
+  p{n} = Add (t{n}, c{n})"""
+    for n in reversed(range(LOG_TERMS))
+)
+
+
+class OverPowers(Elementwise):
+    """A kind on E = table[max - x] and S, its sum along an axis, both exact in int64."""
+
+    job: ClassVar[str] = "softmax"
+
+    x: Grid
+    y: Grid
+    table: Array
+    axis: int
+
+    def require_table(self) -> None:
+        """Raises ConstantError unless the table and the axis are such."""
+        require_grids(self.op_type, self.x, self.y)
+        if self.axis < 0:
+            raise ConstantError(f"{self.op_type} has no axis {self.axis}.")
+        if self.table.shape != (self.x.type.span + 1,) or self.table[0] != 1 << ONE_BITS or np.any(self.table < 0):
+            raise ConstantError(f"{self.op_type} needs a table for the codes of {self.x.type} that falls from 2^24.")
+        if np.any(np.diff(self.table) > 0):
+            raise ConstantError(f"The table of {self.op_type} must never rise.")
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if self.axis >= len(x):
+            raise ShapeError(f"{self.op_type} on axis {self.axis} cannot read {x}.")
+        return x
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        (x,) = inputs
+        return ((*out[: self.axis], (0, x[self.axis]), *out[self.axis + 1 :]),)
+
+    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
+        along_axis = memory_axis(self.axis, len(inputs[0]))
+        return tuple(axis for axis in super().tile_axes(*inputs) if axis != along_axis)
+
+
+_SUMMED = f"""
+  axis_i = Constant <value_int: int = @axis> ()
+  first = Constant <value = int64[1] {{0}}> ()
+  axes = Unsqueeze (axis_i, first)
+  code = Cast <to = {I32}> (x)
+  largest = ReduceMax <keepdims = 1> (code, axes)
+  distance = Sub (largest, code)
+  e = Gather (table, distance)
+  s = ReduceSum <keepdims = 1> (e, axes)"""
 
 
 @dataclass(frozen=True, eq=False)
-class Softmax(Elementwise):
+class Softmax(OverPowers):
     """The share of E = table[max - x] in S, its sum along the axis, on the grid of y. L: the codes above y.zero.
 
     Where y reaches 1 with its last code (scale f32(1 / L)): y = zero + (2 L E + S) // (2 S), in integers. On any other
@@ -32,7 +95,6 @@ class Softmax(Elementwise):
     """
 
     spellings: ClassVar = {"AxQuantizedSoftmax": {}}
-    job: ClassVar[str] = "softmax"
 
     x: Grid
     y: Grid
@@ -40,13 +102,9 @@ class Softmax(Elementwise):
     axis: int
 
     def __post_init__(self) -> None:
-        require_grids(self.op_type, self.x, self.y)
-        if self.axis < 0 or self.y.zero == self.y.type.hi:
-            raise ConstantError(f"{self.op_type} on axis {self.axis} cannot write {self.y}.")
-        if self.table.shape != (self.x.type.span + 1,) or self.table[0] != 1 << ONE_BITS or np.any(self.table < 0):
-            raise ConstantError(f"{self.op_type} needs a table for the codes of {self.x.type} that falls from 2^24.")
-        if np.any(np.diff(self.table) > 0):
-            raise ConstantError(f"The table of {self.op_type} must never rise.")
+        self.require_table()
+        if self.y.zero == self.y.type.hi:
+            raise ConstantError(f"{self.op_type} cannot write {self.y}.")
 
     @classmethod
     def of(cls, x: Grid, y: Grid, axis: int) -> Self:
@@ -64,27 +122,11 @@ class Softmax(Elementwise):
         return self.y.scale == float(np.float32(1 / self.steps))
 
     @property
-    def reads(self) -> tuple[Edge, ...]:
-        return (self.x,)
-
-    @property
-    def writes(self) -> Edge:
-        return self.y
-
-    @property
     def variant(self) -> str:
         return f"of{self.steps}" if self.whole else ""
 
     def text(self) -> str:
-        return f"""
-  axis_i = Constant <value_int: int = @axis> ()
-  first = Constant <value = int64[1] {{0}}> ()
-  axes = Unsqueeze (axis_i, first)
-  code = Cast <to = {I32}> (x)
-  largest = ReduceMax <keepdims = 1> (code, axes)
-  distance = Sub (largest, code)
-  e = Gather (table, distance)
-  s = ReduceSum <keepdims = 1> (e, axes){self._integers() if self.whole else self._ratio()}"""
+        return _SUMMED + (self._integers() if self.whole else self._ratio())
 
     def _integers(self) -> str:
         return f"""{scalar("zero", "y_zero", I64)}
@@ -106,19 +148,75 @@ class Softmax(Elementwise):
   weighted = Mul (e_d, k)
   share = Div (weighted, s_d){saturated("share", self.y.type)}"""
 
-    def output_shape(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        if self.axis >= len(x):
-            raise ShapeError(f"{self.op_type} on axis {self.axis} cannot read {x}.")
-        return x
 
-    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        (x,) = inputs
-        return ((*out[: self.axis], (0, x[self.axis]), *out[self.axis + 1 :]),)
+MOST_BITS = 52
+"""a sum of powers stays below 2^52, as 2^28 elements keep it"""
+_HIGHEST = MOST_BITS - ONE_BITS
 
-    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        along_axis = memory_axis(self.axis, len(inputs[0]))
-        return tuple(axis for axis in super().tile_axes(*inputs) if axis != along_axis)
+
+@dataclass(frozen=True, eq=False)
+class LogSoftmax(OverPowers):
+    """y = zero + floor(-((max - x) sx + ln(S 2^-24)) / sy + 0.5), saturating: float64 in this order.
+
+    ln(S 2^-24) = (k hi + 2 z P(z^2)) + k lo with S 2^-24 = m 2^k, m in [1, 2), z = (m - 1) / (m + 1), hi + lo = ln 2,
+    and P the first 20 terms of sum t^n / (2 n + 1) by Horner's rule.
+    """
+
+    spellings: ClassVar = {"AxQuantizedLogSoftmax": {}}
+
+    x: Grid
+    y: Grid
+    table: Annotated[Array, Constant(("int64",), 1)]
+    axis: int
+
+    def __post_init__(self) -> None:
+        self.require_table()
+
+    @classmethod
+    def of(cls, x: Grid, y: Grid, axis: int) -> Self:
+        """With the table of the grid of x."""
+        return cls(x, y, powers_table(x), axis)
+
+    def text(self) -> str:
+        return f"""{_SUMMED}{_LOGARITHM}{float64("x_step", "x_scale")}{float64("y_step", "y_scale")}
+  distance_d = Cast <to = {DOUBLE}> (distance)
+  below = Mul (distance_d, x_step)
+  depth = Add (below, logarithm)
+  steps = Div (depth, y_step)
+  level = Neg (steps){saturated("level", self.y.type)}"""
+
+
+def _doubles(values: list[float]) -> str:
+    return f"double[{len(values)}] {{{', '.join(map(repr, values))}}}"
+
+
+_LOGARITHM = f"""
+  ends = Constant <value = int64[{_HIGHEST}] {{{", ".join(str(1 << ONE_BITS + k + 1) for k in range(_HIGHEST))}}}> ()
+  inverses = Constant <value = {_doubles([2.0 ** -(ONE_BITS + k) for k in range(_HIGHEST + 1)])}> ()
+  last = Constant <value = int64[1] {{-1}}> ()
+  s_beside = Unsqueeze (s, last)
+  passed = GreaterOrEqual (s_beside, ends)
+  passed_i = Cast <to = {I64}> (passed)
+  k = ReduceSum <keepdims = 0> (passed_i, last)
+  s_f = Cast <to = {DOUBLE}> (s)
+  inverse = Gather (inverses, k)
+  m = Mul (s_f, inverse)
+  unit = Constant <value = double {{1.0}}> ()
+  double_unit = Constant <value = double {{2.0}}> ()
+  m_less = Sub (m, unit)
+  m_more = Add (m, unit)
+  z = Div (m_less, m_more)
+  square = Mul (z, z)
+  p{LOG_TERMS} = Constant <value = double {{0.0}}> (){_HORNER}
+  z_twice = Mul (z, double_unit)
+  log_m = Mul (z_twice, p0)
+  ln2_hi = Constant <value = double {{{LN2_HI!r}}}> ()
+  ln2_lo = Constant <value = double {{{LN2_LO!r}}}> ()
+  k_f = Cast <to = {DOUBLE}> (k)
+  k_hi = Mul (k_f, ln2_hi)
+  k_lo = Mul (k_f, ln2_lo)
+  log_hi = Add (k_hi, log_m)
+  logarithm = Add (log_hi, k_lo)"""
 
 
 def powers_table(x: Grid) -> Array:

@@ -138,6 +138,16 @@ class HardSwishOp(ActivationOp):
         return lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0
 
 
+class InverseSigmoidOp(ActivationOp):
+    """ln(max(c, eps) / max(1 - c, eps)), c = x between 0 and 1"""
+
+    onnx = "InverseSigmoid"
+
+    def curve(self, node: ir.Node) -> Curve:
+        eps = real(node, "eps", 1e-5)
+        return lambda x: functions.inverse_sigmoid(x, eps)
+
+
 class LeakyReluOp(ActivationOp):
     """x where x >= 0, alpha x elsewhere"""
 

@@ -307,6 +307,10 @@ class Op:
         """Inputs that must have the outputs' grid: the op only moves bits."""
         return ()
 
+    def reals(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        """Float inputs that it reads in float32, not as codes, such as coordinates."""
+        return ()
+
     def joined(self, node: ir.Node) -> tuple[ir.Value, ...]:
         """Inputs that take the output's grid where their range allows it, and are requantised elsewhere."""
         return ()

@@ -1,18 +1,27 @@
-"""Rows of a constant table by indices that are computed, as an embedding is; or computed data at known positions."""
+"""Rows of a constant table by indices that are computed, as an embedding is; or elements of computed data."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, constant_input, input_of, integer, is_activation, needed_input, shape_of
+from axbuild.toolchain.graph import (
+    Array,
+    constant_input,
+    input_of,
+    is_activation,
+    is_constant,
+    needed_input,
+    shape_of,
+)
 from axbuild.toolchain.kinds.arithmetic import quantise
-from axbuild.toolchain.kinds.codes import type_of
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.codes import FP32, type_of
 from axbuild.toolchain.kinds.gather import Gather
-from axbuild.toolchain.ops.base import MOVED, Limit, Op, SettledNode, Step
+from axbuild.toolchain.kinds.mover import Transpose
+from axbuild.toolchain.ops.base import MOVED, Between, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.indexed import INDICES, axis_of, index_type, pick
 from axbuild.toolchain.ops.take import picked
-
-INDICES = (ir.DataType.INT32, ir.DataType.INT64)
 
 
 def _table(node: ir.Node) -> Array | None:
@@ -20,63 +29,82 @@ def _table(node: ir.Node) -> Array | None:
 
 
 def _is_table(node: ir.Node) -> bool:
-    table = _table(node)
-    return table is not None and table.dtype == np.float32 and table.ndim >= 1 and is_activation(input_of(node, 1))
+    """Whether the data is a constant of rows, and what is taken of it computed."""
+    table = input_of(node, 0)
+    fits = is_constant(table) and table is not None and table.dtype == ir.DataType.FLOAT and bool(shape_of(table))
+    return fits and is_activation(input_of(node, 1))
 
 
-def _is_computed(node: ir.Node) -> bool:
-    """Whether the data is computed, and what is taken of it known."""
-    size = shape_of(needed_input(node, 0))[_axis(node)] if shape_of(needed_input(node, 0)) else 0
+def _has_fitting_index(node: ir.Node) -> bool:
+    """Whether an index that is known lies inside the axis."""
     index = constant_input(node, 1)
-    known = index is not None and index.size > 0 and index.min() >= -size and index.max() < size
-    return is_activation(input_of(node, 0)) and known
-
-
-def _axis(node: ir.Node) -> int:
-    return integer(node, "axis", 0) % max(len(shape_of(needed_input(node, 0))), 1)
+    if index is None:
+        return True
+    size = shape_of(needed_input(node, 0))[axis_of(node)]
+    return index.size > 0 and bool(index.min() >= -size and index.max() < size)
 
 
 class GatherOp(Op):
-    """data[indices] along axis 0 of a constant table, whose rows are codes of the output's grid; or the elements of
-    computed data at constant indices along any axis.
+    """data[indices]: rows of a constant table, which are codes of the output's grid, or elements of computed data;
+    along any axis.
     """
 
     onnx = "Gather"
     soi = (1,)
     limits = (
         Limit(
-            "its data must be a constant float table and its indices computed, or its data computed and its indices "
-            "constants inside the axis",
-            lambda n: _is_table(n) or _is_computed(n),
+            "its data must be computed, or a constant float table whose indices are computed",
+            lambda n: is_activation(input_of(n, 0)) or _is_table(n),
         ),
-        Limit(
-            "its axis must be 0 where its data is a table",
-            lambda n: _is_computed(n) or integer(n, "axis", 0) == 0,
-            lambda n: integer(n, "axis", 0),
-        ),
+        Limit("its data and its result must not be scalars", lambda n: _has_axes(n)),
+        Limit("its indices must be a list, not one number", lambda n: bool(shape_of(needed_input(n, 1)))),
+        Limit("its indices must lie inside the axis", _has_fitting_index),
     )
-    cases = ("test_gather_0", "test_gather_negative_indices")
+    cases = ("test_gather_0", "test_gather_1", "test_gather_2d_indices", "test_gather_negative_indices")
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
-        if _is_computed(node):
-            return MOVED
-        return INDICES if value is input_of(node, 1) else (ir.DataType.FLOAT,)
+        if value is input_of(node, 1):
+            return INDICES
+        return (ir.DataType.FLOAT,) if _is_table(node) else MOVED
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        return (needed_input(node, 0),) if _is_computed(node) else ()
+        return () if _is_table(node) else (needed_input(node, 0),)
 
     def channel_axis(self, node: ir.Node, axis: int) -> int:
-        if _is_computed(node):
-            more = len(shape_of(needed_input(node, 1))) - 1
-            return max(axis + more, 0) if axis > _axis(node) else axis
-        return len(shape_of(node.outputs[0])) - 1
+        if _is_table(node):
+            return len(shape_of(node.outputs[0])) - 1
+        more = len(shape_of(needed_input(node, 1))) - 1
+        return max(axis + more, 0) if axis > axis_of(node) else axis
 
     def lower(self, q: SettledNode) -> list[Step]:
         table, index = _table(q.node), constant_input(q.node, 1)
-        if index is not None:
-            shape, axis = shape_of(q.input(0)), _axis(q.node)
-            return picked(q, shape, {axis: tuple(int(item) % shape[axis] for item in index.reshape(-1))})
-        if table is None:
-            raise ValueError("neither data nor indices are constant")
-        kind = Gather(type_of(q.edge(1)), q.y, quantise(table, q.y))
-        return q.single(kind, needed_input(q.node, 1))
+        if table is not None:
+            return _rows(q, table)
+        if index is None:
+            return q.single(pick(q.node, type_of(q.target)))
+        shape, axis = shape_of(q.input(0)), axis_of(q.node)
+        return picked(q, shape, {axis: tuple(int(item) % shape[axis] for item in index.reshape(-1))})
+
+    def island(self, node: ir.Node) -> Kind | None:
+        both = is_activation(input_of(node, 0)) and is_activation(input_of(node, 1))
+        return pick(node, FP32) if both else None
+
+
+def _has_axes(node: ir.Node) -> bool:
+    return bool(shape_of(needed_input(node, 0))) and bool(shape_of(node.outputs[0]))
+
+
+def _rows(q: SettledNode, table: Array) -> list[Step]:
+    """Rows by axis 0 of the table, whose axis goes back to its place behind them."""
+    axis, index = axis_of(q.node), q.input(1)
+    kind = Gather(index_type(q.node), q.y, np.ascontiguousarray(np.moveaxis(quantise(table, q.y), axis, 0)))
+    if axis == 0:
+        return q.single(kind, index)
+    found = Between("rows")
+    places = len(shape_of(index))
+    order = (*range(places, places + axis), *range(places), *range(places + axis, places + table.ndim - 1))
+    shape = kind.output_shape(shape_of(index))
+    return [
+        Step(kind, (index.name or "",), found, f"{q.name}/rows", shape),
+        q.step(Transpose(q.y.type, order), found),
+    ]

@@ -29,12 +29,21 @@ def _normalised(node: ir.Node) -> tuple[int, ...]:
 
 
 def _fitted(node: ir.Node, index: int, default: float) -> Array | None:
-    """float64 of the normalised axes' shape; None for a constant that does not broadcast to it."""
+    """float64 of the normalised axes' rank; None for a constant that does not broadcast to them."""
     array, shape = constant_input(node, index), _normalised(node)
     given = np.asarray(default) if array is None else array
     if given.ndim > len(shape) or any(s not in (1, t) for s, t in zip(given.shape[::-1], shape[::-1], strict=False)):
         return None
-    return np.broadcast_to(given.astype(np.float64), shape).copy()
+    return _uniform(given.astype(np.float64).reshape((1,) * (len(shape) - given.ndim) + given.shape))
+
+
+def _uniform(array: Array) -> Array:
+    """The array with one element along every axis along which all are equal: a value for a channel is stored once."""
+    for axis in range(array.ndim):
+        first = array.take([0], axis)
+        if np.array_equal(np.broadcast_to(first, array.shape), array):
+            array = first
+    return array
 
 
 LEAVES_FIRST = Limit(
@@ -74,7 +83,8 @@ class LayerNormalizationOp(Op):
         weight, bias = _fitted(q.node, 1, 1.0), _fitted(q.node, 2, 0.0)
         if weight is None or bias is None:
             raise ValueError("scale or bias does not fit")
-        kind = LayerNorm.of(q.x(), q.y, weight, bias, real(q.node, "epsilon", 1e-5), q.lo, q.hi)
+        epsilon = real(q.node, "epsilon", 1e-5)
+        kind = LayerNorm.of(q.x(), q.y, _normalised(q.node), weight, bias, epsilon, q.lo, q.hi)
         return q.single(kind, q.input(0))
 
 
@@ -100,7 +110,8 @@ class RMSNormalizationOp(Op):
         if weight is None:
             raise ValueError("the scale does not fit")
         epsilon = real(q.node, "epsilon", 1e-5)
-        kind = LayerNorm.of(q.x(), q.y, weight, np.zeros_like(weight), epsilon, q.lo, q.hi, subtract_mean=False)
+        grids, sizes, bias = (q.x(), q.y), _normalised(q.node), np.zeros_like(weight)
+        kind = LayerNorm.of(*grids, sizes, weight, bias, epsilon, q.lo, q.hi, subtract_mean=False)
         return q.single(kind, q.input(0))
 
 
@@ -127,6 +138,6 @@ class LpNormalizationOp(Op):
 
     def lower(self, q: SettledNode) -> list[Step]:
         count = shape_of(q.input(0))[-1]
-        weight = np.full(count, 1.0 / math.sqrt(count))
-        kind = LayerNorm.of(q.x(), q.y, weight, np.zeros(count), SMALLEST / count, q.lo, q.hi, subtract_mean=False)
+        gain, grids, epsilon = np.array([1.0 / math.sqrt(count)]), (q.x(), q.y), SMALLEST / count
+        kind = LayerNorm.of(*grids, (count,), gain, np.zeros(1), epsilon, q.lo, q.hi, subtract_mean=False)
         return q.single(kind, q.input(0))

@@ -1,4 +1,4 @@
-"""Which ops have an integer form: the rows of `registry.json`, op_type in ONNX's default domain -> where the op stands.
+"""Which ops have an integer form: the rows of `registry.json`, op_type -> where the op stands.
 
 An op is loaded when it is first asked for. So the code of a stage that reads a model is what this model's operators
 need, which the front end lists beside it, and an op that joins the table changes no key of a model without it.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from axbuild.toolchain.named import DOMAIN
 from axbuild.toolchain.ops.base import Op
 
 
@@ -37,7 +38,7 @@ def op_called(op_type: str) -> Op | None:
 
 def op_of(node: ir.Node) -> Op | None:
     """The node's op; None where the operator has no integer form."""
-    return op_called(node.op_type) if node.domain in ("", "ai.onnx") else None
+    return op_called(node.op_type) if node.domain in ("", "ai.onnx", DOMAIN) else None
 
 
 def all_ops() -> dict[str, Op]:

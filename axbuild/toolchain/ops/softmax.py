@@ -1,4 +1,4 @@
-"""Softmax by table."""
+"""Softmax and its logarithm by table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, shape_of
 from axbuild.toolchain.kinds.codes import ElementType, Grid
-from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.ops.base import Op, SettledNode, Step
 
 SHARP = 0.5
@@ -35,5 +35,26 @@ class SoftmaxOp(Op):
         return Grid(float(np.float32(np.float64(top) / kind.hi)), 0, kind)
 
     def lower(self, q: SettledNode) -> list[Step]:
-        axis = integer(q.node, "axis", -1) % len(shape_of(q.node.outputs[0]))
-        return q.single(Softmax.of(q.x(), q.y, axis))
+        return q.single(Softmax.of(q.x(), q.y, _axis(q.node)))
+
+
+def _axis(node: ir.Node) -> int:
+    return integer(node, "axis", -1) % len(shape_of(node.outputs[0]))
+
+
+class LogSoftmaxOp(Op):
+    """The logarithm of Softmax along one axis, as opset 13 and later define it."""
+
+    onnx = "LogSoftmax"
+    cases = (
+        "test_logsoftmax_axis_0",
+        "test_logsoftmax_axis_1",
+        "test_logsoftmax_axis_2",
+        "test_logsoftmax_default_axis",
+        "test_logsoftmax_example_1",
+        "test_logsoftmax_large_number",
+        "test_logsoftmax_negative_axis",
+    )
+
+    def lower(self, q: SettledNode) -> list[Step]:
+        return q.single(LogSoftmax.of(q.x(), q.y, _axis(q.node)))

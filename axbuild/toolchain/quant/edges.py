@@ -95,7 +95,8 @@ class _Settling:
     def _asks(self, fused: FusedNode, names: set[str]) -> bool:
         """Whether a fused node asks for codes of a type on one of its inputs: one that only moves takes any."""
         passive = integer_op(fused).moves and not self.asked[fused.node].asked
-        return not passive and any((value.name or "") in names for value in fused.inputs)
+        coded = set(fused.inputs).difference(integer_op(fused).reals(fused.node))
+        return not passive and any((value.name or "") in names for value in coded)
 
     def _makes(self, fused: FusedNode, names: set[str]) -> bool:
         return not integer_op(fused).moves and any((value.name or "") in names for value in fused.outputs)
@@ -110,6 +111,8 @@ class _Settling:
             return plain_type(value)
         fused, name = item.fused, value.name or ""
         op = integer_op(fused)
+        if value in op.reals(fused.node):
+            return FP32
         if value in (*op.shared(fused.node), *op.joined(fused.node)):  # its input is what its output is
             output = fused.output.name or ""
             return self.grid(output, self.types[self.groups.root(output)])

@@ -16,6 +16,7 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Quantize, Requantize
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid, type_of
 from axbuild.toolchain.kinds.registry import model_around, write_node
+from axbuild.toolchain.named import complete
 from axbuild.toolchain.ops.base import Between, FusedNode, Ref, Step
 from axbuild.toolchain.quant.lowered import LoweredNode
 from axbuild.toolchain.quant.scheme import Form
@@ -201,7 +202,7 @@ def _model(graph: ir.Graph, writer: GraphWriter) -> onnx.ModelProto:
     infos = [info for info in writer.infos if info.name not in borders]
     constants = list(writer.constants.values())
     proto = helper.make_graph(writer.nodes, graph.name or "quantised", inputs, outputs, constants, value_info=infos)
-    return model_around(proto, writer.functions)
+    return complete(model_around(proto, writer.functions))
 
 
 def _port(value: ir.Value) -> onnx.ValueInfoProto:

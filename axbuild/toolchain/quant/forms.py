@@ -84,9 +84,8 @@ def _only_plain(item: Formed, floats: set[str], wanting: set[str]) -> bool:
     if op is None or op.island(item.fused.node) is None:
         return False
     inputs, outputs = item.fused.inputs, item.fused.outputs
-    return all((value.name or "") in floats for value in inputs) and not any(
-        (value.name or "") in wanting for value in outputs
-    )
+    moved = (value.name or "" for value in inputs if value.dtype == ir.DataType.FLOAT)
+    return floats.issuperset(moved) and not any((value.name or "") in wanting for value in outputs)
 
 
 def _read_as_codes(found: list[Formed]) -> set[str]:
@@ -96,5 +95,7 @@ def _read_as_codes(found: list[Formed]) -> set[str]:
         if item.form is Form.INTEGER and (
             not _moves(item) or any((value.name or "") in wanting for value in item.fused.outputs)
         ):
-            wanting.update(value.name or "" for value in item.fused.inputs)
+            op = op_of(item.fused.node)
+            reals = op.reals(item.fused.node) if op is not None else ()
+            wanting.update(value.name or "" for value in item.fused.inputs if value not in reals)
     return wanting

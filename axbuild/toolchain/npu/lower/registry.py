@@ -6,6 +6,7 @@ from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
@@ -14,14 +15,16 @@ from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.sample import Sample
 from axbuild.toolchain.kinds.select import Select
-from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.lower.gather import GATHER
+from axbuild.toolchain.npu.lower.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.lower.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
@@ -29,8 +32,9 @@ from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, REARRANGE, RESHAPE, S
 from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
+from axbuild.toolchain.npu.lower.sample import SAMPLE
 from axbuild.toolchain.npu.lower.select import SELECT
-from axbuild.toolchain.npu.lower.softmax import SOFTMAX
+from axbuild.toolchain.npu.lower.softmax import LOG_SOFTMAX, SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
 from axbuild.toolchain.npu.lower.with_constant import WITH_CONSTANT
 
@@ -47,15 +51,22 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Gather: GATHER,
     Interpolate: INTERPOLATE,
     LayerNorm: NORM,
+    LogSoftmax: LOG_SOFTMAX,
     MatMul: MATMUL,
     MaxPool: MAX_POOL,
     Normalize: NORMALIZE,
     Pad: PAD,
+    Pick: PICK,
+    PickElements: PICK_ELEMENTS,
+    PickParts: PICK_PARTS,
+    PutElements: PUT_ELEMENTS,
+    PutParts: PUT_PARTS,
     Quantize: QUANTIZE,
     Rearrange: REARRANGE,
     Reduce: REDUCE,
     Requantize: REQUANTIZE,
     Reshape: RESHAPE,
+    Sample: SAMPLE,
     Select: SELECT,
     Slice: SLICE,
     Softmax: SOFTMAX,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from axbuild.toolchain.kinds.base import Box
-from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.kinds.softmax import LogSoftmax, OverPowers, Softmax
 from axbuild.toolchain.npu.lower.attr import KernelAttr, float32_bits
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work, channel_axis, little_endian, single
 
@@ -30,6 +30,16 @@ class SoftmaxScaledAttr(KernelAttr):
     scale_bits: int
 
 
+@dataclass(frozen=True)
+class LogSoftmaxAttr(KernelAttr):
+    """axis: in memory; bit patterns of the float32 scales of x and y; zero: of y."""
+
+    axis: int
+    x_bits: int
+    y_bits: int
+    zero: int
+
+
 def _whole(kind: Softmax, geometry: Geometry) -> SoftmaxAttr:
     return SoftmaxAttr(channel_axis(kind.axis, geometry), kind.y.zero, kind.steps)
 
@@ -45,8 +55,14 @@ def _works(kind: Softmax, geometry: Geometry, out: Box) -> list[Work]:
     return (_WHOLE if kind.whole else _SCALED)(kind, geometry, out)
 
 
-def _pack(kind: Softmax, block: int, rank: int) -> Pack:
+def _logarithm(kind: LogSoftmax, geometry: Geometry) -> LogSoftmaxAttr:
+    scales = float32_bits(kind.x.scale), float32_bits(kind.y.scale)
+    return LogSoftmaxAttr(channel_axis(kind.axis, geometry), *scales, kind.y.zero)
+
+
+def _pack(kind: OverPowers, block: int, rank: int) -> Pack:
     return Pack(little_endian(kind.table.astype(np.int32)), (-1,))
 
 
 SOFTMAX = Lowering(_works, _pack)
+LOG_SOFTMAX = Lowering(single("log_softmax", _logarithm, params=True), _pack)

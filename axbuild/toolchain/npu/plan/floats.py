@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, Shape, constant_of, model_file
 from axbuild.toolchain.kinds.codes import ElementType
+from axbuild.toolchain.named import complete
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.quant.tensors import plain_type
 
@@ -93,7 +94,7 @@ class FloatGraph:
             initializer=[numpy_helper.from_array(array, key) for key, array in arrays.items() if array is not None],
         )
         opsets = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="axbuild")
+        return complete(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="axbuild"))
 
 
 def port(name: str, kind: ElementType, shape: Shape) -> onnx.ValueInfoProto:

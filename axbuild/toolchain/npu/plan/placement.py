@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from axbuild.toolchain.named import NAMED
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
 from axbuild.toolchain.npu.plan.record import CPU, NPU
@@ -55,7 +56,9 @@ def place_of(op_type: str, chip: Support) -> str:
     integer form yet."""
     if op_type not in chip.operators:
         return CPU
-    return NPU if op_called(op_type) else "not yet"
+    own = NAMED.get(op_type)
+    made = own.rewritten if own and own.rewritten else (op_type,)
+    return NPU if op_called(made[-1]) else "not yet"
 
 
 def _beyond_limit(node: ir.Node, reason: str) -> bool:

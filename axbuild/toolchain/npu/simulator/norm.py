@@ -15,17 +15,20 @@ from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
 def norm(sources: list[Array], targets: list[Array], attr: NormAttr) -> None:
-    """(N d - S1) / sqrt(N S2 - S1^2 + m 2^-t) weight + bias; sources[1]: float64 [2, N] = weight, bias."""
+    """(N d - S1) / sqrt(N S2 - S1^2 + m 2^-t) weight + bias; sources[1]: float64 [2, ...] = weight, bias,
+    as they broadcast to the last axes."""
     x, (weight, bias) = sources
-    count = weight.size
+    sizes = x.shape[x.ndim - attr.axes :]
+    count = math.prod(sizes)
     rows = x.reshape(math.prod(x.shape[: x.ndim - attr.axes]), count)
     codes = np.empty(rows.shape, targets[0].dtype)
     step = max(1, BLOCK // count)
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
         unit = _unit(rows[part].astype(np.int64), count, attr)
-        unit *= weight
-        unit += bias
+        spread = unit.reshape(len(unit), *sizes)
+        spread *= weight
+        spread += bias
         requantise(unit, 1.0, attr.y_zero, attr.lo, attr.hi, codes[part])
     targets[0][...] = codes.reshape(targets[0].shape)
 

@@ -6,6 +6,7 @@ from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.gather import GATHER
+from axbuild.toolchain.npu.simulator.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
@@ -13,8 +14,9 @@ from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, REARRANGE, SLICE, T
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
+from axbuild.toolchain.npu.simulator.sample import SAMPLE
 from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
-from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
+from axbuild.toolchain.npu.simulator.softmax import LOG_SOFTMAX, SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
 KERNELS: dict[str, Kernel] = {
@@ -33,6 +35,7 @@ KERNELS: dict[str, Kernel] = {
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
     "interpolate": INTERPOLATE,
+    "log_softmax": LOG_SOFTMAX,
     "matmul": MATMUL,
     "max": MAX,
     "max_pool": MAX_POOL,
@@ -42,6 +45,11 @@ KERNELS: dict[str, Kernel] = {
     "norm": NORM,
     "normalize": NORMALIZE,
     "pad": PAD,
+    "pick": PICK,
+    "pick_elements": PICK_ELEMENTS,
+    "pick_parts": PICK_PARTS,
+    "put_elements": PUT_ELEMENTS,
+    "put_parts": PUT_PARTS,
     "quantize": QUANTIZE,
     "rearrange": REARRANGE,
     "reduce_l2": REDUCE_L2,
@@ -49,6 +57,7 @@ KERNELS: dict[str, Kernel] = {
     "reduce_min": REDUCE_MIN,
     "reduce_sum": REDUCE_SUM,
     "requantize": REQUANTIZE,
+    "sample": SAMPLE,
     "slice": SLICE,
     "slope": SLOPE,
     "softmax": SOFTMAX,

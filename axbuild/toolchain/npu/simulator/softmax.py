@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.kinds.arithmetic import LN2_HI, LN2_LO
+from axbuild.toolchain.kinds.softmax import LOG_TERMS, ONE_BITS
 from axbuild.toolchain.npu.lower.attr import bits_float32
-from axbuild.toolchain.npu.lower.softmax import SoftmaxAttr, SoftmaxScaledAttr
+from axbuild.toolchain.npu.lower.softmax import LogSoftmaxAttr, SoftmaxAttr, SoftmaxScaledAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.blocks import BLOCK
 
@@ -24,7 +26,7 @@ def softmax(sources: list[Array], targets: list[Array], attr: SoftmaxAttr) -> No
         powers += attr.zero
         return powers
 
-    _along(attr.axis, sources, targets[0], np.int64, share)
+    _along(attr.axis, sources, targets[0], np.int64, lambda distance, powers, total: share(powers, total))
 
 
 def softmax_scaled(sources: list[Array], targets: list[Array], attr: SoftmaxScaledAttr) -> None:
@@ -39,11 +41,44 @@ def softmax_scaled(sources: list[Array], targets: list[Array], attr: SoftmaxScal
         powers += attr.zero
         return np.clip(powers, limits.min, limits.max, out=powers)
 
-    _along(attr.axis, sources, targets[0], np.float64, share)
+    _along(attr.axis, sources, targets[0], np.float64, lambda distance, powers, total: share(powers, total))
 
 
-def _along(axis: int, sources: list[Array], target: Array, dtype: Any, share: Callable[[Array, Array], Array]) -> None:
-    """target = share(E, S) of E = table[max - x] and S, its sum along the axis, both exact; few lines at a time.
+def log_softmax(sources: list[Array], targets: list[Array], attr: LogSoftmaxAttr) -> None:
+    """y = zero + floor(-((max - x) sx + ln(S 2^-24)) / sy + 0.5) in float64, saturating."""
+    limits = np.iinfo(targets[0].dtype)
+    x_scale, y_scale = float(bits_float32(attr.x_bits)), float(bits_float32(attr.y_bits))
+
+    def level(distance: Array, powers: Array, total: Array) -> Array:
+        depth = distance * x_scale
+        depth += _logarithm(total)
+        depth /= -y_scale
+        depth += 0.5
+        np.floor(depth, out=depth)
+        depth += attr.zero
+        return np.clip(depth, limits.min, limits.max, out=depth)
+
+    _along(attr.axis, sources, targets[0], np.float64, level)
+
+
+def _logarithm(total: Array) -> Array:
+    """ln(total 2^-24) by the series of twice the inverse hyperbolic tangent."""
+    half, exponent = np.frexp(total)
+    k = (exponent - 1 - ONE_BITS).astype(np.float64)
+    z = (half + half - 1.0) / (half + half + 1.0)
+    square = z * z
+    series = np.zeros_like(z)
+    for n in range(LOG_TERMS - 1, -1, -1):
+        series = series * square + 1.0 / (2 * n + 1)
+    found: Array = (k * LN2_HI + (z + z) * series) + k * LN2_LO
+    return found
+
+
+def _along(
+    axis: int, sources: list[Array], target: Array, dtype: Any, share: Callable[[Array, Array, Array], Array]
+) -> None:
+    """target = share(d, E, S) of d = max - x, E = table[d] and S, its sum along the axis, all exact; few lines at a
+    time.
 
     sources[1]: int32, a power for each distance.
     """
@@ -53,10 +88,12 @@ def _along(axis: int, sources: list[Array], target: Array, dtype: Any, share: Ca
     step = max(1, BLOCK // lines.shape[1])
     for start in range(0, len(lines), step):
         part = lines[start : start + step].astype(np.int32)
-        powers = table[part.max(axis=1, keepdims=True) - part]
-        found[start : start + step] = share(powers, powers.sum(axis=1, keepdims=True))
+        distance = part.max(axis=1, keepdims=True) - part
+        powers = table[distance]
+        found[start : start + step] = share(distance, powers, powers.sum(axis=1, keepdims=True))
     np.moveaxis(target, axis, -1)[...] = found.reshape(x.shape)
 
 
 SOFTMAX = Kernel(softmax, 2, SoftmaxAttr)
+LOG_SOFTMAX = Kernel(log_softmax, 2, LogSoftmaxAttr)
 SOFTMAX_SCALED = Kernel(softmax_scaled, 2, SoftmaxScaledAttr)

@@ -1,0 +1,163 @@
+"""Operators that chips list by name and ONNX does not define, or did not at an older opset: what each of them is, as a
+function of ONNX operators.
+
+A model may have them in any domain. Those that are kept whole stand in the domain `DOMAIN` behind the front end, with
+their function in the model, so that stock onnxruntime runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from onnx import FunctionProto, ModelProto, NodeProto, helper, parser
+
+from axbuild.toolchain.graph import OPSET
+
+DOMAIN = "axbuild.named"
+
+OLDEST = 12
+"""opset of a model whose operators are read by name, where nothing else is said"""
+UNDEFINED = {"Bevpool": "Bevpool has no public definition: nothing says what it computes"}
+"""op_type -> why a model with it is refused"""
+
+
+@dataclass(frozen=True)
+class NamedOperator:
+    """signature: attributes with their defaults, inputs and outputs; equation: in words; lines: the body, in ONNX's
+    text form, valid from the opset `oldest` on. rewritten: the ONNX operators that it becomes, the last of them last;
+    none where it is kept. fixed: attributes that may have this one value."""
+
+    name: str
+    signature: str
+    equation: str
+    lines: str
+    rewritten: tuple[str, ...] = ()
+    oldest: int = OLDEST
+    fixed: Mapping[str, str | float] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> set[str]:
+        """Names of those that a node may have."""
+        return {attribute.name for attribute in self.function().attribute_proto} | self.fixed.keys()
+
+    def refusal(self, node: NodeProto, opset: int) -> str:
+        """Why a node of a model of that opset is not one of these; "" where it is."""
+        if opset < self.oldest:
+            return f"is read by name from opset {self.oldest} on"
+        for attribute in node.attribute:
+            value = helper.get_attribute_value(attribute)
+            value = value.decode() if isinstance(value, bytes) else value
+            if attribute.name not in self.attributes:
+                return f"has the attribute {attribute.name}, which nothing defines"
+            if value != self.fixed.get(attribute.name, value):
+                return f"has {attribute.name} = {value}, not {self.fixed[attribute.name]}"
+        return ""
+
+    def function(self, opset: int = OPSET) -> FunctionProto:
+        head = f'<domain: "{DOMAIN}", opset_import: ["": {opset}]>'
+        return parser.parse_function(f"{head}\n{self.name} {self.signature} {{{self.lines}\n}}")
+
+
+_ALL = (
+    NamedOperator(
+        "Gelu",
+        "(x) => (y)",
+        "y = x / 2 (1 + erf(x / sqrt 2))",
+        """
+  root = Constant <value = float {1.4142135623730951}> ()
+  one = Constant <value = float {1.0}> ()
+  half = Constant <value = float {0.5}> ()
+  narrowed = Div (x, root)
+  bent = Erf (narrowed)
+  raised = Add (bent, one)
+  doubled = Mul (x, raised)
+  y = Mul (doubled, half)""",
+        ("Gelu",),
+    ),
+    NamedOperator(
+        "HardSwish",
+        "(x) => (y)",
+        "y = x min(max(x + 3, 0), 6) / 6",
+        """
+  gate = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x)
+  y = Mul (x, gate)""",
+        ("HardSwish",),
+    ),
+    NamedOperator(
+        "InverseSigmoid",
+        "<eps: float = 0.00001> (x) => (y)",
+        "y = ln(max(c, eps) / max(1 - c, eps)), c = x between 0 and 1",
+        """
+  least = Constant <value_float: float = @eps> ()
+  none = Constant <value = float {0.0}> ()
+  one = Constant <value = float {1.0}> ()
+  raised = Max (x, none)
+  inside = Min (raised, one)
+  rest = Sub (one, inside)
+  share = Max (inside, least)
+  other = Max (rest, least)
+  odds = Div (share, other)
+  y = Log (odds)""",
+    ),
+    NamedOperator(
+        "Mish",
+        "(x) => (y)",
+        "y = x tanh(ln(1 + e^x))",
+        """
+  soft = Softplus (x)
+  gate = Tanh (soft)
+  y = Mul (x, gate)""",
+        ("Mish",),
+    ),
+    NamedOperator(
+        "Silu",
+        "(x) => (y)",
+        "y = x / (1 + e^-x)",
+        """
+  gate = Sigmoid (x)
+  y = Mul (x, gate)""",
+        ("Swish",),
+    ),
+    NamedOperator(
+        "SpatialTransformer",
+        "(x, theta) => (y)",
+        "y = x [n, c, h, w] at theta [n, 2, 3] times (column, row, 1), both coordinates from -1 to 1 between the outer "
+        "edges of the map; 0 outside of it",
+        """
+  size = Shape (x)
+  places = AffineGrid (theta, size)
+  y = GridSample (x, places)""",
+        ("AffineGrid", "GridSample"),
+        20,
+        {"interpolation": "bilinear", "border": "constant", "border_value": 0.0},
+    ),
+    NamedOperator(
+        "Swish",
+        "<alpha: float = 1.0> (x) => (y)",
+        "y = x / (1 + e^(-alpha x))",
+        """
+  slope = Constant <value_float: float = @alpha> ()
+  scaled = Mul (x, slope)
+  gate = Sigmoid (scaled)
+  y = Mul (x, gate)""",
+        ("Swish",),
+    ),
+)
+NAMED = {item.name: item for item in _ALL}
+
+
+def functions_of(names: Iterable[str]) -> list[FunctionProto]:
+    """The functions of those operators, for a model of the opset that all float graphs have."""
+    return [NAMED[name].function() for name in sorted({*names})]
+
+
+def complete(model: ModelProto) -> ModelProto:
+    """The model, with the functions of what it has of these operators; in place."""
+    used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+    if used:
+        known = {function.name for function in model.functions if function.domain == DOMAIN}
+        model.functions.extend(functions_of(used - known))
+        if all(entry.domain != DOMAIN for entry in model.opset_import):
+            model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+    return model
