@@ -15,10 +15,13 @@ from onnx import ModelProto, TensorProto
 from axbuild.errors import AxError
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import wire
+from axbuild.toolchain.frontend.ends import WHOLE, Ends, cut
 from axbuild.toolchain.frontend.light import INLINE_BYTES, LightModel, array_bytes, is_large
 from axbuild.toolchain.frontend.naming import name_nodes
+from axbuild.toolchain.frontend.nested import all_constants, all_nodes
 from axbuild.toolchain.frontend.support import TENSOR_TYPES, require_supported
 from axbuild.toolchain.frontend.text import broken_text
+from axbuild.toolchain.frontend.to_float32 import to_float32
 from axbuild.toolchain.graph import IR_VERSION, Array
 
 SIZE_LIMIT = 2**31 - 1
@@ -43,8 +46,8 @@ class InvalidModelError(AxError):
     code = "AX302"
 
 
-def load(folder: Path) -> LightModel:
-    """The one .onnx file in `folder` with its external data.
+def load(folder: Path, ends: Ends = WHOLE) -> LightModel:
+    """The one .onnx file in `folder` with its external data, cut to `ends`.
 
     Nodes have unique names and the default domain is spelled "". Raises UnsupportedModelError with all that the front
     end does not take, InvalidModelError where ONNX's checker refuses the graph.
@@ -53,9 +56,11 @@ def load(folder: Path) -> LightModel:
     model = read(file)
     _one_default_domain(model.proto)
     name_nodes(model.proto.graph.node)
+    cut(model, ends)
     require_supported(model)
     model.proto.ir_version = IR_VERSION  # an initialiser need be no input; nothing else changed since the oldest
     _check_valid(model, file.name)
+    to_float32(model)
     return model
 
 
@@ -145,7 +150,7 @@ def _move_out(model: LightModel, tensor: TensorProto, file: Path, start: int, le
 
 def _read_inner(model: LightModel, folder: Path) -> None:
     """Weights in external files, and large ones that are no raw bytes, out of the message."""
-    for tensor in _constants(model.proto):
+    for _, tensor in all_constants(model.proto):
         if tensor.data_location == TensorProto.EXTERNAL:
             file, start, length = external_place(tensor, folder)
             with file.open("rb") as stream:
@@ -174,17 +179,6 @@ def _array(tensor: TensorProto) -> Array:
     with door(lambda said: InvalidModelError(f"initialiser '{tensor.name}' is not {list(tensor.dims)}: {said}")):
         array: Array = onnx.numpy_helper.to_array(tensor)
     return array
-
-
-def _constants(model: ModelProto) -> list[TensorProto]:
-    """Tensors in nodes, of the graph and of functions."""
-    return [
-        attribute.t
-        for nodes in (model.graph.node, *(function.node for function in model.functions))
-        for node in nodes
-        for attribute in node.attribute
-        if attribute.type == onnx.AttributeProto.TENSOR
-    ]
 
 
 def external_place(tensor: TensorProto, folder: Path) -> tuple[Path, int, int]:
@@ -232,8 +226,7 @@ def _count(text: str, what: str, tensor: str) -> int:
 
 def _one_default_domain(model: ModelProto) -> None:
     """ONNX's own domain may be spelled "ai.onnx"; everything behind knows it as ""."""
-    owners = [model.graph, *model.functions]
-    for node in (node for owner in owners for node in owner.node):
+    for node in all_nodes(model):
         if node.domain == "ai.onnx":
             node.domain = ""
     for owner in (model, *model.functions):
