@@ -47,6 +47,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX253": (USER_ERROR, "a query expression that cannot be read"),
     "AX254": (USER_ERROR, "no build of the target is on record"),
     "AX255": (USER_ERROR, "no such rule to show"),
+    "AX258": (USER_ERROR, "an option of `inspect` names no chip or shape, or is not for such a file"),
     "AX257": (USER_ERROR, "no such build on record"),
     "AX300": (USER_ERROR, "a float model's sources hold no single ONNX file, or the file is not one"),
     "AX301": (USER_ERROR, "external data of a model is missing, cut off, or outside the model's folder"),

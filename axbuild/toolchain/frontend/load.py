@@ -52,19 +52,23 @@ def load(folder: Path, ends: Ends = WHOLE) -> LightModel:
     Nodes have unique names and the default domain is spelled "". Raises UnsupportedModelError with all that the front
     end does not take, InvalidModelError where ONNX's checker refuses the graph.
     """
-    file = _only_model(folder)
-    model = read(file)
+    file = only_model(folder)
+    return accepted(read(file), file.name, ends)
+
+
+def accepted(model: LightModel, name: str, ends: Ends = WHOLE) -> LightModel:
+    """The model that the file `name` holds, cut and looked over; see `load`."""
     _one_default_domain(model.proto)
     name_nodes(model.proto.graph.node)
     cut(model, ends)
     require_supported(model)
     model.proto.ir_version = IR_VERSION  # an initialiser need be no input; nothing else changed since the oldest
-    _check_valid(model, file.name)
+    _check_valid(model, name)
     to_float32(model)
     return model
 
 
-def _only_model(folder: Path) -> Path:
+def only_model(folder: Path) -> Path:
     found = sorted(path for path in folder.rglob("*") if path.suffix == ".onnx")
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"

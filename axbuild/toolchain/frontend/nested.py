@@ -10,14 +10,15 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
     """Every node, each before those inside it."""
     for nodes in (model.graph.node, *(function.node for function in model.functions)):
-        yield from _with_inner(nodes)
+        yield from with_inner(nodes)
 
 
-def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+def with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    """Those nodes, each before those inside it."""
     for node in nodes:
         yield node
         for graph in graphs_of(node):
-            yield from _with_inner(graph.node)
+            yield from with_inner(graph.node)
 
 
 def all_graphs(model: ModelProto) -> Iterator[GraphProto]:
