@@ -7,7 +7,7 @@ from typing import Any
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import SourceFiles, as_tree
-from axbuild.workspace.rule import Bool, Settled, Shapes, Source, Stage, rule
+from axbuild.workspace.rule import Bool, NewNames, Settled, Shapes, Source, Stage, Strings, Values, rule
 
 from ._external_data import external_data_files
 from ._nouns import FloatModel
@@ -21,6 +21,9 @@ OPTIMIZE = Stage(
 MODEL_CHECK = Stage(
     "axbuild.toolchain.frontend.model_check:model_check", float=True, outputs=("verdict.json", "tensors/")
 )
+
+ENDS = ("input_shapes", "fix", "inputs", "outputs", "rename")
+"""attributes that say where a model begins and ends: `Ends` of the front end"""
 
 
 @rule
@@ -42,6 +45,22 @@ class float_model:
         "Shapes for inputs whose shape the model leaves open, or other ones.",
         vendor="input_shapes",
         example={"input": [1, 3, 224, 224]},
+    )
+    fix = Values(
+        "Inputs that always have one value, and that value: a number for all elements, or a list of the input's shape.",
+        example={"sample_rate": 16000},
+    )
+    inputs = Strings(
+        "Tensors that the model begins at, in place of its own inputs: what leads to them is left out.",
+        example=["backbone/input"],
+    )
+    outputs = Strings(
+        "Tensors that the model ends at, in place of its own outputs: what only follows from them is left out.",
+        example=["backbone/features"],
+    )
+    rename = NewNames(
+        "Other names for inputs and outputs; everything else here takes the model's own names.",
+        example={"images": "image"},
     )
 
     disable_onnx_optimization = Bool(
@@ -65,12 +84,12 @@ class float_model:
 
     def actions(self, t: Settled, plan: Plan) -> FloatModel:
         source = _model_folder(t)
-        switches = t.only("input_shapes", "disable_onnx_optimization", "disable_transformation_check")
+        switches = t.only(*ENDS, "disable_onnx_optimization", "disable_transformation_check")
         done = plan.run(OPTIMIZE, model=source, params=switches)
         plan.output("", done["optimized/"])
         plan.output("interface.json", done["interface.json"])
         if t.model_check or t.save_tensors_data:
-            params = t.only("input_shapes", "save_tensors_data")
+            params = t.only(*ENDS, "save_tensors_data")
             compared = plan.run(MODEL_CHECK, model=source, optimized=done["optimized/"], params=params)
             if t.model_check:
                 plan.output("model_check.json", compared["verdict.json"])

@@ -1,4 +1,4 @@
-"""`axbuild inspect`: what stands in a compiled model."""
+"""`axbuild inspect`: what stands in a model, compiled or float."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from axbuild.workspace.verb import Argument, Verb
 
 INSPECT = Verb(
     "inspect",
-    "Show what a compiled model holds: inputs, outputs, batches, subgraphs, sizes.",
-    "axbuild.toolchain.axmodel.inspect:inspect",
+    "Show what a compiled model holds, or what a float model holds and what would become of it on each chip.",
+    "./_inspecting.py:inspect",
     (
-        Argument("file", "The .axmodel file.", "file"),
+        Argument("file", "The .axmodel or .onnx file.", "file"),
         Argument("--json", "Print one JSON object, for programs.", "flag"),
+        Argument("--chip", "Look at a float model for this chip alone.", default=""),
+        Argument("--shape", "An input's shape, NAME=SIZE,SIZE,..., where a float model leaves it open.", many=True),
     ),
 )

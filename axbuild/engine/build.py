@@ -41,11 +41,11 @@ from axbuild.engine.records.lost import CODES as LOST
 from axbuild.engine.records.lost import Lost
 from axbuild.engine.run.nodes import Goal
 from axbuild.engine.run.outputs import OutputFolders
-from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb
+from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb, optimize_bounds
 from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
-from axbuild.engine.workers.local import StageBounds, Workers
+from axbuild.engine.workers.local import Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.layout import lay_out, lay_out_sound
@@ -312,17 +312,12 @@ class _Build:
         code = Code(rules=root / "rules", cache=state.folder / "code.msgpack")
         platform = None if settings.share_float else float_platform()
         try:
-            yield LocalWorld(root, store, state, stat, code, workers, platform, {"optimize": self._optimize_bounds()})
+            yield LocalWorld(root, store, state, stat, code, workers, platform, {"optimize": optimize_bounds(settings)})
         finally:
             stat.save()
             code.save()
             if self.workspace.disk.answers:
                 self.workspace.disk.answers.save()
-
-    def _optimize_bounds(self) -> StageBounds:
-        settings = self.workspace.settings
-        memory_gb = settings.optimize_memory_gb or settings.resources["memory_gb"] or machine_memory_gb()
-        return StageBounds(settings.optimize_seconds or None, int(memory_gb * 2**30), "optimize")
 
     def _scheduler(self, world: LocalWorld, layout: Mapping[str, TargetActions]) -> ActionScheduler:
         resources = self.workspace.settings.resources

@@ -291,3 +291,38 @@ class Shapes(Attribute):
     def schema(self) -> Schema:
         shape = {"type": "array", "items": {"type": "integer", "minimum": 1}}
         return {"type": "object", "additionalProperties": shape}
+
+
+class Values(Attribute):
+    """A table of name -> a number, true, false, or a list of these, nested as deep as a tensor's shape."""
+
+    expects = "a table of name = a number, true, false, or a list of these"
+    empty: ClassVar[Any] = {}
+
+    def parse(self, value: Any, package: str | None) -> Any:
+        if not isinstance(value, dict) or not all(self._is_value(item) for item in value.values()):
+            raise self.wrong(value)
+        return dict(value)
+
+    def _is_value(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return bool(value) and all(self._is_value(item) for item in value)
+        return isinstance(value, bool | int | float) and abs(value) < float("inf")
+
+    def schema(self) -> Schema:
+        return {"type": "object", "additionalProperties": {"type": ["number", "boolean", "array"]}}
+
+
+class NewNames(Attribute):
+    """A table of old name -> new name."""
+
+    expects = "a table of name = another name"
+    empty: ClassVar[Any] = {}
+
+    def parse(self, value: Any, package: str | None) -> Any:
+        if not isinstance(value, dict) or not all(isinstance(item, str) and item for item in value.values()):
+            raise self.wrong(value)
+        return dict(value)
+
+    def schema(self) -> Schema:
+        return {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}

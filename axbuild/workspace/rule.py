@@ -15,9 +15,11 @@ from axbuild.workspace.attributes import (
     Int,
     Ints,
     List,
+    NewNames,
     Shapes,
     String,
     Strings,
+    Values,
 )
 from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, Record, Records, Source
 from axbuild.workspace.settled import Settled
@@ -37,6 +39,7 @@ __all__ = [
     "LabelMap",
     "Labels",
     "List",
+    "NewNames",
     "Record",
     "Records",
     "Rule",
@@ -47,6 +50,7 @@ __all__ = [
     "String",
     "Strings",
     "Tables",
+    "Values",
     "attributes_of",
     "rule",
 ]

@@ -9,9 +9,11 @@ from axbuild.workspace.attributes import (
     Floats,
     Int,
     Ints,
+    NewNames,
     Shapes,
     String,
     Strings,
+    Values,
     WrongValue,
     closest,
     shown,
@@ -51,6 +53,8 @@ TAKEN = [
     (Ints("", low=1), [1, 2], [1, 2]),
     (Floats(""), [1, 2.5], [1.0, 2.5]),
     (Shapes(""), {"x": [1, 3, 8, 8]}, {"x": [1, 3, 8, 8]}),
+    (Values(""), {"sr": 16000, "on": True, "k": [[1, 2.5]]}, {"sr": 16000, "on": True, "k": [[1, 2.5]]}),
+    (NewNames(""), {"x.1": "image"}, {"x.1": "image"}),
     (Label(""), ":float", "//m:float"),
     (Labels(""), [":a", "//n:b"], ["//m:a", "//n:b"]),
     (LabelMap(""), ":calib", {"DEFAULT": "//m:calib"}),
@@ -89,6 +93,12 @@ REFUSED = [
                              "each dimension a whole number of at least 1, got { x = [0] }"),
     (Shapes(""), "1x3", "takes a table of input name = [dimensions], "
                         'each dimension a whole number of at least 1, got "1x3"'),
+    (Values(""), {"x": "1"}, "takes a table of name = a number, true, false, or a list of these, "
+                             'got { x = "1" }'),
+    (Values(""), {"x": []}, "takes a table of name = a number, true, false, or a list of these, got { x = [] }"),
+    (Values(""), {"x": float("nan")}, "takes a table of name = a number, true, false, or a list of these, "
+                                      "got { x = nan }"),
+    (NewNames(""), {"x": ""}, 'takes a table of name = another name, got { x = "" }'),
     (Label(""), [":a"], 'takes a label, got [":a"]'),
     (Labels(""), ":a", 'takes a list of labels, got ":a"'),
     (Labels(""), [":a", "//m:a"], "names a target twice"),

@@ -228,13 +228,6 @@ def custom(op_type, domain=""):
     return proto
 
 
-def branch():
-    body = relu().graph
-    return model(
-        [node("If", ["c"], ["y"], name="choice", then_branch=body, else_branch=body)], {"c": np.array(True)}, inputs=()
-    )
-
-
 def newer():
     proto = relu()
     proto.ir_version = 99
@@ -259,9 +252,11 @@ def quantised():
     [
         (custom("Reluu"), r"ONNX does not define Reluu x1 \('act'\)", "did you mean Relu?"),
         (custom("Foo", "acme"), r"ONNX does not define Foo of domain 'acme' x1 \('act'\)", "standard ONNX operators"),
-        (branch(), r"If x1 \('choice'\) is control flow", ""),
-        (relu(kind=TensorProto.FLOAT16), "input 'x' is float16; float32, int32, int64 and bool are supported", ""),
-        (relu(kind=TensorProto.STRING), "input 'x' is string; ", ""),
+        (
+            relu(kind=TensorProto.STRING),
+            "input 'x' is string; float32, int32, int64 and bool are",
+            "cut the model behind",
+        ),
         (relu(opset=6), f"the model has opset 6; opsets 7 to {OPSET} are", f"export it at opset 7 to {OPSET}"),
         (relu(opset=OPSET + 1), f"the model has opset {OPSET + 1}", f"export it at opset {OPSET} or lower"),
         (relu(opset=999), "the model has opset 999", ""),
@@ -270,26 +265,14 @@ def quantised():
         (quantised(), r"the model is quantised already: QuantizeLinear x1 \('q'\)", "give the float model"),
         (model([node("RandomNormal", [], ["y"], name="r", shape=[3])]), r"RandomNormal x1 \('r'\) draws random", ""),
         (
-            model([node("Add", ["x", "w"], ["y"])], {"w": normal(3, 1, 1).astype(np.float16)}),
-            "tensor 'w' is float16; only float32",
-            "export the model in float32",
-        ),
-        (
-            model([node("Add", ["x", "w"], ["y"])], {"w": normal(3, 8, 8).astype(np.float64)}),
-            "tensor 'w' is double; only float32",
-            "",
-        ),
-        (
             model([node("Add", ["x", "w"], ["y"])], {"w": normal(3, 16, 16).astype(ml_dtypes.int4)}),
-            "tensor 'w' is int4; only float32",
-            "",
+            "tensor 'w' is int4, which no chip computes with",
+            "export the model in float32",
         ),
     ],
     ids=[
         "typo",
         "domain",
-        "branch",
-        "half",
         "string",
         "old",
         "new",
@@ -298,8 +281,6 @@ def quantised():
         "ir",
         "quantised",
         "random",
-        "weights",
-        "double",
         "four_bits",
     ],
 )

@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from axbuild.engine.workers.local import StageBounds
 from axbuild.errors import AxError
+from axbuild.workspace.settings import Settings
 
 
 class NoSuchResource(AxError):
@@ -59,3 +61,9 @@ def machine_cpus() -> int:
 
 def machine_memory_gb() -> int:
     return max(1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30)
+
+
+def optimize_bounds(settings: Settings) -> StageBounds:
+    """What a front end may take before it is stopped."""
+    memory_gb = settings.optimize_memory_gb or settings.resources["memory_gb"] or machine_memory_gb()
+    return StageBounds(settings.optimize_seconds or None, int(memory_gb * 2**30), "optimize")

@@ -15,11 +15,14 @@ from onnx import ModelProto, TensorProto
 from axbuild.errors import AxError
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import wire
+from axbuild.toolchain.frontend.ends import WHOLE, Ends, cut
 from axbuild.toolchain.frontend.light import INLINE_BYTES, LightModel, array_bytes, is_large
 from axbuild.toolchain.frontend.naming import name_nodes
+from axbuild.toolchain.frontend.nested import all_constants, all_nodes
 from axbuild.toolchain.frontend.read_named import read_named
 from axbuild.toolchain.frontend.support import TENSOR_TYPES, require_supported
 from axbuild.toolchain.frontend.text import broken_text
+from axbuild.toolchain.frontend.to_float32 import to_float32
 from axbuild.toolchain.graph import IR_VERSION, Array
 
 SIZE_LIMIT = 2**31 - 1
@@ -44,24 +47,30 @@ class InvalidModelError(AxError):
     code = "AX302"
 
 
-def load(folder: Path) -> LightModel:
-    """The one .onnx file in `folder` with its external data.
+def load(folder: Path, ends: Ends = WHOLE) -> LightModel:
+    """The one .onnx file in `folder` with its external data, cut to `ends`.
 
     Nodes have unique names and the default domain is spelled "". Raises UnsupportedModelError with all that the front
     end does not take, InvalidModelError where ONNX's checker refuses the graph.
     """
-    file = _only_model(folder)
-    model = read(file)
+    file = only_model(folder)
+    return accepted(read(file), file.name, ends)
+
+
+def accepted(model: LightModel, name: str, ends: Ends = WHOLE) -> LightModel:
+    """The model that the file `name` holds, cut and looked over; see `load`."""
     _one_default_domain(model.proto)
     name_nodes(model.proto.graph.node)
     read_named(model.proto)
+    cut(model, ends)
     require_supported(model)
     model.proto.ir_version = IR_VERSION  # an initialiser need be no input; nothing else changed since the oldest
-    _check_valid(model, file.name)
+    _check_valid(model, name)
+    to_float32(model)
     return model
 
 
-def _only_model(folder: Path) -> Path:
+def only_model(folder: Path) -> Path:
     found = sorted(path for path in folder.rglob("*") if path.suffix == ".onnx")
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
@@ -147,7 +156,7 @@ def _move_out(model: LightModel, tensor: TensorProto, file: Path, start: int, le
 
 def _read_inner(model: LightModel, folder: Path) -> None:
     """Weights in external files, and large ones that are no raw bytes, out of the message."""
-    for tensor in _constants(model.proto):
+    for _, tensor in all_constants(model.proto):
         if tensor.data_location == TensorProto.EXTERNAL:
             file, start, length = external_place(tensor, folder)
             with file.open("rb") as stream:
@@ -176,17 +185,6 @@ def _array(tensor: TensorProto) -> Array:
     with door(lambda said: InvalidModelError(f"initialiser '{tensor.name}' is not {list(tensor.dims)}: {said}")):
         array: Array = onnx.numpy_helper.to_array(tensor)
     return array
-
-
-def _constants(model: ModelProto) -> list[TensorProto]:
-    """Tensors in nodes, of the graph and of functions."""
-    return [
-        attribute.t
-        for nodes in (model.graph.node, *(function.node for function in model.functions))
-        for node in nodes
-        for attribute in node.attribute
-        if attribute.type == onnx.AttributeProto.TENSOR
-    ]
 
 
 def external_place(tensor: TensorProto, folder: Path) -> tuple[Path, int, int]:
@@ -234,8 +232,7 @@ def _count(text: str, what: str, tensor: str) -> int:
 
 def _one_default_domain(model: ModelProto) -> None:
     """ONNX's own domain may be spelled "ai.onnx"; everything behind knows it as ""."""
-    owners = [model.graph, *model.functions]
-    for node in (node for owner in owners for node in owner.node):
+    for node in all_nodes(model):
         if node.domain == "ai.onnx":
             node.domain = ""
     for owner in (model, *model.functions):

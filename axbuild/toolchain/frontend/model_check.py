@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from axbuild.toolchain.frontend import check
+from axbuild.toolchain.frontend.ends import Ends
 from axbuild.toolchain.frontend.load import load, read
-from axbuild.toolchain.frontend.optimize import prepared
+from axbuild.toolchain.frontend.prepare import prepared
 from axbuild.toolchain.graph import MODEL_FILE, Array
 
 
 @dataclass(frozen=True)
-class ModelCheckParams:
-    """input_shapes: as `optimize` had them. save_tensors_data: keep what was compared."""
+class ModelCheckParams(Ends):
+    """As `optimize` had them; save_tensors_data: keep what was compared."""
 
-    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     save_tensors_data: bool = False
 
 
@@ -28,7 +28,7 @@ def model_check(model: Path, optimized: Path, out: Path, *, params: ModelCheckPa
 
     Both run once on the same random input under onnxruntime; every output is compared in name, shape, type and values.
     """
-    trial, _ = prepared(load(model), params.input_shapes)
+    trial, _ = prepared(load(model, params), params)
     outputs = check.run(read(optimized / MODEL_FILE), trial.inputs)
     text = json.dumps(_verdict(trial, outputs), indent=1, sort_keys=True, allow_nan=False)
     (out / "verdict.json").write_text(text + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
-from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
+from axbuild.toolchain.frontend.ends import Ends
+from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
 from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
@@ -49,12 +50,11 @@ from axbuild.toolchain.frontend.plain_pad import PlainPad
 from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
 from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
+from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.sink_scale import SinkScale
-from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
-from axbuild.toolchain.frontend.version import open_functions, to_opset
 from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN
 from axbuild.toolchain.named import DOMAIN
 
@@ -99,21 +99,18 @@ REWRITES: tuple[Rewrite[Any], ...] = (
 
 
 @dataclass(frozen=True)
-class OptimizeParams:
-    """input_shapes: input name -> its shape, where the model leaves one open or another one is wanted.
-
-    disable_onnx_optimization: leave out the rewrites that only make the graph smaller.
+class OptimizeParams(Ends):
+    """disable_onnx_optimization: leave out the rewrites that only make the graph smaller.
     disable_transformation_check: compare no match by itself, only the whole at the end.
     """
 
-    input_shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     disable_onnx_optimization: bool = False
     disable_transformation_check: bool = False
 
 
 def optimize(model: Path, out: Path, *, params: OptimizeParams) -> None:
     """`model`: a folder with one .onnx and its external data. Writes optimized/ (see `save`) and interface.json."""
-    done = simplify(load(model), params)
+    done = simplify(load(model, params), params)
     save(done, out / "optimized")
     _write(operators(done), out / "optimized" / OPERATORS_FILE)
     _write(shapes.interface(done), out / "interface.json")
@@ -130,36 +127,10 @@ def operators(model: LightModel) -> dict[str, int]:
 
 def simplify(given: LightModel, params: OptimizeParams) -> LightModel:
     """Static shapes, folded constants, fused and canonical operators, checked numerically."""
-    trial, converted = prepared(given, params.input_shapes)
+    trial, converted = prepared(given, params)
     model, edit = rewritten(converted, only_needed=params.disable_onnx_optimization)
     done = _checked(model, edit, trial, each=not params.disable_transformation_check)
     return _finished(done, trial)
-
-
-def prepared(model: LightModel, input_shapes: dict[str, tuple[int, ...]]) -> tuple[check.Trial, LightModel]:
-    """(a run of the user's model, the same model at our opset with every shape that does not depend on data)."""
-    shapes.fix_input_shapes(model, input_shapes)
-    open_functions(model)
-    converted = to_opset(model)
-    fault = shapes.infer(converted)
-    require_plain_types(converted)
-    shapes.require_reasonable(converted)
-    known = shapes.static_shapes(converted)
-    for one in (model, converted):
-        state_dilated_pads(one.proto.graph.node, known)
-    try:
-        trial = check.trial(model)
-    except check.NotRunnableError as error:
-        raise fault or error from None
-    _look_at_shapes(converted, trial)
-    return trial, converted
-
-
-def _look_at_shapes(model: LightModel, trial: check.Trial) -> None:
-    """Shapes that inference leaves open although no data decides them, as a run shows them."""
-    if names := shapes.unsettled(model):
-        seen = check.run(model, trial.inputs, names)
-        shapes.state(model, {name: seen[name] for name in names})
 
 
 def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Edit]:
@@ -243,7 +214,7 @@ def _finished(model: LightModel, trial: check.Trial) -> LightModel:
     """Static shapes, and nothing of the exporter's machine: no stack traces, no comments."""
     _leave_out_unread(model)
     shapes.infer(model)
-    _look_at_shapes(model, trial)
+    look_at_shapes(model, trial)
     shapes.require_static(model)
     proto = model.proto
     proto.producer_name = "axbuild"

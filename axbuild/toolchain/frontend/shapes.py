@@ -1,8 +1,7 @@
-"""Static shapes for every tensor: what the user fixes, what the batch defaults to, what follows from the operators."""
+"""Static shapes for every tensor, as they follow from the inputs' through the operators."""
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -11,44 +10,22 @@ from typing import Any
 import onnx
 from onnx import ModelProto, ValueInfoProto
 
-from axbuild.errors import AxError, counted
+from axbuild.errors import AxError
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.graph import Array, Shape
 
+Stated = tuple[int | str, ...]
+"""a shape with names where dimensions are unknown, "?" for one without a name"""
+
 MAX_ELEMENTS = 2**28
 """elements of one tensor, and a quarter of what all activations may have; more is a mistake, not a model for an NPU"""
-
-
-class InputShapeError(AxError):
-    """`input_shapes` does not fit the model's inputs, or leaves one with unknown dimensions."""
-
-    code = "AX304"
 
 
 class ShapeInferenceError(AxError):
     """A shape does not follow from the inputs' shapes, or contradicts them."""
 
     code = "AX305"
-
-
-def fix_input_shapes(model: LightModel, wanted: Mapping[str, tuple[int, ...]]) -> None:
-    """Set the inputs' shapes in place; an unknown batch (dimension 0 of several) that nobody sets becomes 1.
-
-    Every shape the file states beyond the inputs is dropped, since it may speak of the old ones.
-    Raises InputShapeError naming the input, and the attribute to set where a dimension is left unknown.
-    """
-    inputs = {value.name: value for value in model.inputs}
-    for name in wanted:
-        if name not in inputs:
-            near = difflib.get_close_matches(name, inputs, 1)
-            raise InputShapeError(
-                f"input_shapes names '{name}', and the model's inputs are {', '.join(inputs)}",
-                hint=f"did you mean '{near[0]}'?" if near else "",
-            )
-    for name, value in inputs.items():
-        _set_shape(value, _settled(name, stated_shape(value), wanted.get(name)))
-    forget_shapes(model.proto)
 
 
 def forget_shapes(model: ModelProto) -> None:
@@ -58,50 +35,17 @@ def forget_shapes(model: ModelProto) -> None:
         value.type.tensor_type.ClearField("shape")
 
 
-def _settled(name: str, stated: tuple[int | str, ...] | None, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
-    if wanted is not None:
-        if stated is not None and len(stated or (1,)) != len(wanted):
-            raise InputShapeError(
-                f"input_shapes gives '{name}' {counted(len(wanted), 'dimension')} {list(wanted)}, and the model has "
-                f"{len(stated)}: {_shown(stated)}"
-            )
-        if any(dimension < 1 for dimension in wanted):
-            raise InputShapeError(f"input_shapes gives '{name}' {list(wanted)}; every dimension must be 1 or more")
-        if math.prod(wanted) > MAX_ELEMENTS:
-            raise InputShapeError(f"input_shapes gives '{name}' {list(wanted)}, more than {MAX_ELEMENTS} elements")
-        return wanted
-    if stated == ():
-        return (1,)
-    # The only dimension of a signal or of indices is its length, and no batch.
-    has_batch = stated is not None and len(stated) > 1
-    shape = tuple(
-        1 if index == 0 and has_batch and isinstance(item, str) else item for index, item in enumerate(stated or ("?",))
-    )
-    fixed = tuple(item for item in shape if isinstance(item, int))
-    if stated is None or len(fixed) != len(shape):
-        example = ", ".join(str(item) if isinstance(item, int) else "..." for item in shape)
-        raise InputShapeError(
-            f"input '{name}' has unknown dimensions: {_shown(stated or ('?',))}",
-            hint=f'set input_shapes = {{ "{name}" = [{example}] }} on the float_model',
-        )
-    return fixed
-
-
-def stated_shape(value: ValueInfoProto) -> tuple[int | str, ...] | None:
+def stated_shape(value: ValueInfoProto) -> Stated | None:
     """Dimensions as numbers, or as names where they are unknown ("?" without one; -1 and 0 are unknown too)."""
-    if not value.type.tensor_type.HasField("shape"):
+    if not value.type.HasField("tensor_type") or not value.type.tensor_type.HasField("shape"):
         return None
     return tuple(
         item.dim_value if item.dim_value > 0 else (item.dim_param or "?") for item in value.type.tensor_type.shape.dim
     )
 
 
-def _shown(shape: tuple[int | str, ...]) -> str:
+def shown_shape(shape: Stated) -> str:
     return "[" + ", ".join(str(item) for item in shape) + "]"
-
-
-def _set_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> None:
-    value.type.tensor_type.shape.CopyFrom(onnx.helper.make_tensor_type_proto(1, shape).tensor_type.shape)
 
 
 def infer(model: LightModel) -> ShapeInferenceError | None:
@@ -151,7 +95,7 @@ def require_reasonable(model: LightModel) -> None:
         total += elements
         if elements > MAX_ELEMENTS or total > 4 * MAX_ELEMENTS:
             raise ShapeInferenceError(
-                f"tensor '{value.name}' has the shape {_shown(shape)}, larger than any that is meant to run on an NPU",
+                f"tensor '{value.name}' has the shape {shown_shape(shape)}, larger than any that is meant for an NPU",
                 hint="check input_shapes, and the pads and shapes in the model",
             )
 
@@ -205,6 +149,7 @@ def unsettled(model: LightModel) -> dict[str, str]:
     constant = {"", *model.weights, *(tensor.name for tensor in graph.initializer)}
     dynamic: set[str] = set()
     found: dict[str, str] = {}
+    tensors = {value.name: value.type.HasField("tensor_type") for value in (*graph.value_info, *graph.output)}
     for node in graph.node:
         decided = (node.input[index] for index in _DECIDED_BY.get(node.op_type, ()) if index < len(node.input))
         may_vary = any(name not in constant for name in decided) or any(name in dynamic for name in node.input)
@@ -212,11 +157,13 @@ def unsettled(model: LightModel) -> dict[str, str]:
             shape = stated.get(name)
             if shape is not None and all(isinstance(item, int) for item in shape):
                 continue
+            if not tensors.get(name, True):  # a sequence has no shape
+                continue
             if may_vary:
                 dynamic.add(name)
             if shape is None or not may_vary:
                 where = f"output of node '{node.name}' ({node.op_type})"
-                found[name] = f"tensor '{name}', {where}: {_shown(shape) if shape is not None else 'unknown'}"
+                found[name] = f"tensor '{name}', {where}: {shown_shape(shape) if shape is not None else 'unknown'}"
     return found
 
 

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.frontend.nested import all_constants, all_graphs, all_nodes
+from axbuild.toolchain.frontend.to_float32 import FOREIGN
 from axbuild.toolchain.graph import OPSET, Array
 from axbuild.toolchain.named import NAMED, UNDEFINED
 
 OLDEST_OPSET = 7
 
-INPUT_TYPES = {TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL}
+REAL_TYPES = {TensorProto.FLOAT, *FOREIGN}
+INPUT_TYPES = REAL_TYPES | {TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL}
 TENSOR_TYPES = INPUT_TYPES | {
     TensorProto.INT8,
     TensorProto.INT16,
@@ -25,10 +28,6 @@ TENSOR_TYPES = INPUT_TYPES | {
     TensorProto.UINT32,
     TensorProto.UINT64,
 }
-_WIDE_TYPES = {TensorProto.DOUBLE, TensorProto.FLOAT16}
-"""what a model may compute with on the way, though no weight is of it"""
-
-_BRANCHES = {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear"}
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 
@@ -41,8 +40,13 @@ class UnsupportedModelError(AxError):
 
 def require_supported(model: LightModel) -> None:
     """Raise UnsupportedModelError with everything that stands against the model."""
-    nodes = _all_nodes(model.proto)
-    findings = [*_versions(model.proto), *_operators(model.proto, nodes), *_types(model, nodes), *_values(model)]
+    nodes = list(all_nodes(model.proto))
+    findings = [
+        *_versions(model.proto),
+        *_operators(model.proto, nodes, model.weights),
+        *_types(model),
+        *_values(model),
+    ]
     if findings:
         hints = list(dict.fromkeys(hint for _, hint in findings if hint))
         raise UnsupportedModelError("; ".join(sentence for sentence, _ in findings), hint="; ".join(hints))
@@ -51,10 +55,21 @@ def require_supported(model: LightModel) -> None:
 def require_plain_types(model: LightModel) -> None:
     """Raise UnsupportedModelError for tensors of types that numpy does not have, once types are inferred."""
     graph = model.proto.graph
-    kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
-    odd = {name: kind for name, kind in kinds.items() if kind not in TENSOR_TYPES | _WIDE_TYPES}
+    kinds = {value.name: _element_type(value) for value in (*graph.value_info, *graph.output)}
+    odd = {name: kind for name, kind in kinds.items() if kind not in TENSOR_TYPES and kind != _SEQUENCE}
     if findings := list(_grouped_types(odd)):
         raise UnsupportedModelError("; ".join(sentence for sentence, _ in findings), hint="export the model in float32")
+
+
+def require_no_sequences(model: LightModel) -> None:
+    """Raise UnsupportedModelError for sequences that are left when what is constant of them is folded."""
+    graph = model.proto.graph
+    kinds = {value.name for value in (*graph.value_info, *graph.output) if _element_type(value) == _SEQUENCE}
+    if makers := [node for node in graph.node if kinds.intersection(node.output)]:
+        raise UnsupportedModelError(
+            f"{counted(makers)} makes a sequence, and a graph for an NPU has tensors only",
+            hint="cut the model before it: `outputs` of the float_model",
+        )
 
 
 def counted(nodes: Iterable[NodeProto], label: Callable[[NodeProto], str] = lambda node: node.op_type) -> str:
@@ -66,10 +81,6 @@ def counted(nodes: Iterable[NodeProto], label: Callable[[NodeProto], str] = lamb
         f"{operator} x{len(found)} ({'first ' * (len(found) > 2)}{', '.join(found[:2])})"
         for operator, found in names.items()
     )
-
-
-def _all_nodes(model: ModelProto) -> list[NodeProto]:
-    return [*model.graph.node, *(node for function in model.functions for node in function.node)]
 
 
 def _opset(model: ModelProto) -> int:
@@ -96,16 +107,15 @@ def _versions(model: ModelProto) -> Iterator[Objection]:
         )
 
 
-def _operators(model: ModelProto, nodes: list[NodeProto]) -> Iterator[Objection]:
+def _operators(model: ModelProto, nodes: list[NodeProto], weights: Iterable[str]) -> Iterator[Objection]:
     local = {(function.domain, function.name) for function in model.functions}
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
     open_ = [node for node in nodes if (node.domain, node.op_type) not in local]
     if unknown := [node for node in open_ if node.domain or node.op_type not in known]:
         yield from _undefined(unknown, known, _opset(model))
     standard = [node for node in open_ if not node.domain]
-    if branching := [node for node in standard if any(item.type in _BRANCHES for item in node.attribute)]:
-        yield f"{counted(branching)} is control flow; a model must be one static graph", ""
-    if quantised := [node for node in standard if node.op_type in _QUANTISED]:
+    constant = {*weights, *(tensor.name for tensor in model.graph.initializer)}
+    if quantised := [node for node in standard if node.op_type in _QUANTISED and not _folds(node, constant)]:
         yield f"the model is quantised already: {counted(quantised)}", "give the float model"
     if random := [node for node in standard if node.op_type in _RANDOM]:
         yield f"{counted(random)} draws random numbers", "export the model for inference"
@@ -124,6 +134,11 @@ def _undefined(nodes: list[NodeProto], known: set[str], version: int) -> Iterato
         yield f"ONNX does not define {counted(others, _with_domain)}", _way_out(others, known)
 
 
+def _folds(node: NodeProto, constant: set[str]) -> bool:
+    """Weights that are only stored in few bits are floats again before anything else."""
+    return node.op_type == "DequantizeLinear" and constant.issuperset(filter(None, node.input))
+
+
 def _with_domain(node: NodeProto) -> str:
     return f"{node.op_type} of domain '{node.domain}'" if node.domain else node.op_type
 
@@ -135,20 +150,22 @@ def _way_out(unknown: list[NodeProto], known: set[str]) -> str:
     return "export the model with standard ONNX operators only"
 
 
-def _types(model: LightModel, nodes: list[NodeProto]) -> Iterator[Objection]:
+def _types(model: LightModel) -> Iterator[Objection]:
     for value in model.inputs:
-        kind = value.type.tensor_type.elem_type
+        kind = _element_type(value)
         if kind not in INPUT_TYPES:
-            yield f"input '{value.name}' is {_type_name(kind)}; float32, int32, int64 and bool are supported", ""
+            yield (
+                f"input '{value.name}' is {_type_name(kind)}; float32, int32, int64 and bool are supported",
+                "cut the model behind it: `inputs` of the float_model",
+            )
     if sparse := [f"'{tensor.values.name}'" for tensor in model.proto.graph.sparse_initializer]:
         yield (
             f"weights are sparse: {', '.join(sparse[:2])}, {len(sparse)} in all",
             "export the model with dense weights",
         )
     kinds = {name: onnx.helper.np_dtype_to_tensor_dtype(array.dtype) for name, array in model.weights.items()}
-    kinds |= {tensor.name: tensor.data_type for tensor in model.proto.graph.initializer}
-    constants = ((node, item) for node in nodes for item in node.attribute if item.type == onnx.AttributeProto.TENSOR)
-    kinds |= {node.output[0]: item.t.data_type for node, item in constants}
+    kinds |= {tensor.name: tensor.data_type for graph in all_graphs(model.proto) for tensor in graph.initializer}
+    kinds |= {node.output[0]: tensor.data_type for node, tensor in all_constants(model.proto)}
     yield from _grouped_types({name: kind for name, kind in kinds.items() if kind not in TENSOR_TYPES})
 
 
@@ -160,18 +177,35 @@ def _grouped_types(odd: Mapping[str, int]) -> Iterator[Objection]:
         subject = (
             f"tensor {names[0]} is" if len(names) == 1 else f"{len(names)} tensors (first {', '.join(names[:2])}) are"
         )
-        yield f"{subject} {_type_name(kind)}; only float32 models are supported so far", "export the model in float32"
+        yield f"{subject} {_type_name(kind)}, which no chip computes with", "export the model in float32"
+
+
+_SEQUENCE = -1
+_NO_TENSORS = {
+    _SEQUENCE: "a sequence",
+    -2: "an optional value",
+    -3: "a map",
+    -4: "a sparse tensor",
+    0: "of no stated type",
+}
+_FIELDS = {"sequence_type": _SEQUENCE, "optional_type": -2, "map_type": -3, "sparse_tensor_type": -4}
+
+
+def _element_type(value: ValueInfoProto) -> int:
+    """The number of a tensor's element type; one below 0 for what is no tensor."""
+    field = value.type.WhichOneof("value") or "tensor_type"
+    return _FIELDS.get(field, value.type.tensor_type.elem_type)
 
 
 def _type_name(kind: int) -> str:
-    if not kind:
-        return "not a tensor"
+    if kind in _NO_TENSORS:
+        return _NO_TENSORS[kind]
     names = {number: name.lower() for name, number in TensorProto.DataType.items()}
     return str(names.get(kind, f"of the unknown type {kind}"))
 
 
 def _values(model: LightModel) -> Iterator[Objection]:
-    small = ((tensor.name, tensor) for tensor in model.proto.graph.initializer if tensor.data_type == TensorProto.FLOAT)
+    small = ((tensor.name, tensor) for tensor in model.proto.graph.initializer if tensor.data_type in REAL_TYPES)
     arrays = {**model.weights, **{name: onnx.numpy_helper.to_array(tensor) for name, tensor in small}}
     bad = {name: index for name, array in arrays.items() if (index := not_finite(array)) is not None}
     if bad:
@@ -182,7 +216,7 @@ def _values(model: LightModel) -> Iterator[Objection]:
 
 def not_finite(array: Array) -> tuple[int, ...] | None:
     """Index of the first NaN, or of an infinity beside other numbers than 0: masks and bounds have infinities."""
-    if array.dtype != np.float32 or not array.size:
+    if onnx.helper.np_dtype_to_tensor_dtype(array.dtype) not in REAL_TYPES or not array.size:
         return None
     # A sum shows both, at the speed of memory; it may be infinite without either, so the elements have the last word.
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,0 +1,113 @@
+"""What a float model holds and what becomes of it, as text: `axbuild inspect MODEL.onnx`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from axbuild.errors import visible
+
+_WIDTH = 11
+"""columns of the words at the left"""
+
+
+def outlook_lines(name: str, size: int, found: Mapping[str, Any]) -> list[str]:
+    """found: the facts, and where the front end took the model the outlook and the lines of a BUILD file."""
+    return [visible(line) for line in _lines(name, size, found)]
+
+
+def _lines(name: str, size: int, found: Mapping[str, Any]) -> Iterator[str]:
+    opsets = ", ".join(f"{domain} {version}" for domain, version in found["opsets"].items())
+    by = f", by {found['producer']}" if found["producer"] else ""
+    yield f"{name}: {size:,} bytes, opset {opsets}, IR version {found['ir_version']}{by}"
+    for kind in ("inputs", "outputs"):
+        yield from _column(kind, [_tensor(tensor) for tensor in found[kind]])
+    yield from _column("parameters", [f"{found['parameters']:,}"])
+    yield from _column("operators", [", ".join(f"{op} {count}" for op, count in found["operators"].items())])
+    if "rows" not in found:
+        return
+    yield from _column("optimised", [f"{found['nodes']} nodes, {found['macs']:,} multiply-accumulates"])
+    yield from _column("becomes", [_row(row, found["chips"]) for row in found["rows"]])
+    yield from _column("notes", found["notes"])
+    yield ""
+    yield f"To start with, in BUILD.toml beside {name}:"
+    yield ""
+    yield from found["build"].splitlines()
+
+
+def _column(word: str, lines: list[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield f"{'' if number else word:<{_WIDTH}} {line}"
+
+
+def _tensor(tensor: Mapping[str, Any]) -> str:
+    return f"{tensor['name']} {tensor['dtype']} [{', '.join(map(str, tensor['shape']))}]"
+
+
+def _row(row: Mapping[str, Any], chips: list[str]) -> str:
+    """`Relu x35 ('a', 'b', ...): part of Conv, NPU`"""
+    more = ", ..." if row["count"] > len(row["nodes"]) else ""
+    names = ", ".join(f"'{name}'" for name in row["nodes"])
+    subject = f"{row['operator']} x{row['count']} ({names}{more})"
+    if row["becomes"] == "a constant":
+        return f"{subject}: computed beforehand, or without effect"
+    parts = [row["becomes"], *_places(row["on_cpu"], chips)]
+    return f"{subject}: {', '.join(filter(None, parts))}"
+
+
+def _places(on_cpu: Mapping[str, str], chips: list[str]) -> Iterator[str]:
+    if len(on_cpu) < len(chips):
+        yield "NPU"
+    by_reason: dict[str, list[str]] = {}
+    for chip, reason in on_cpu.items():
+        by_reason.setdefault(reason, []).append(chip)
+    for reason, those in by_reason.items():
+        where = "" if len(those) == len(chips) else f" on {', '.join(those)}"
+        yield f"CPU{where}: {reason}"
+
+
+# The BUILD file -----------------------------------------------------------------------------------------------------
+
+
+def build_lines(file: str, inputs: list[Mapping[str, Any]], shapes: Mapping[str, list[int]], chip: str) -> str:
+    """A package for the model: float model, a calibration set an input, quantised model, axmodel, check.
+
+    inputs: the optimised model's; shapes: those that were asked for.
+    """
+    sets = {one["name"]: f"calib_{number}" if len(inputs) > 1 else "calib" for number, one in enumerate(inputs)}
+    source = [f"src = {_text(file)}"]
+    if shapes:
+        source.append(f"input_shapes = {_table({name: str(shape) for name, shape in shapes.items()})}")
+    tables = [
+        ("float_model", "float", source),
+        *(("calibration_set", sets[one["name"]], _samples(sets[one["name"]], one)) for one in inputs),
+        ("quant_model", "quant", ['model = ":float"', f"calibration = {_labels(sets)}"]),
+        ("axmodel", "axmodel", ['quant = ":quant"', f"target_hardware = {_text(chip)}"]),
+        ("check", "check", ['axmodel = ":axmodel"', 'level = "equal"']),
+    ]
+    return "\n".join("\n".join([f"[[{rule}]]", f'name = "{name}"', *lines, ""]) for rule, name, lines in tables)
+
+
+def _labels(sets: Mapping[str, str]) -> str:
+    return _table({name: f'":{target}"' for name, target in sets.items()})
+
+
+def _table(entries: Mapping[str, str]) -> str:
+    return "{ " + ", ".join(f"{_text(name)} = {value}" for name, value in entries.items()) + " }"
+
+
+_CHANNELS = {1: "GRAY", 3: "BGR"}
+
+
+def _samples(target: str, tensor: Mapping[str, Any]) -> list[str]:
+    shape = tensor["shape"]
+    if tensor["dtype"] == "float32" and len(shape) == 4 and shape[1] in _CHANNELS:
+        order = f'tensor_format = "{_CHANNELS[shape[1]]}"'
+        return [f'src = "{target}/*.png"', order, "mean = [127.5]", "std = [127.5]  # as the model was trained with"]
+    return [f'src = "{target}/*.npy"  # arrays of {tensor["dtype"]} {shape}', 'format = "Numpy"']
+
+
+def _text(name: str) -> str:
+    # A basic string of TOML takes JSON's escapes, except that of a character outside the first plane in two halves.
+    return json.dumps(name, ensure_ascii=False)

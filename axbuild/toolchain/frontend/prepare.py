@@ -1,0 +1,60 @@
+"""A loaded model -> how it computes, and the same model as one static graph at our opset."""
+
+from __future__ import annotations
+
+from axbuild.toolchain.frontend import check, control, shapes
+from axbuild.toolchain.frontend.ends import Ends, freeze, renamed, wanted_shapes
+from axbuild.toolchain.frontend.explicit_pads import state_dilated_pads
+from axbuild.toolchain.frontend.fold import fold
+from axbuild.toolchain.frontend.input_shapes import settle_input_shapes
+from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
+from axbuild.toolchain.frontend.support import require_no_sequences, require_plain_types
+from axbuild.toolchain.frontend.version import open_functions, to_opset
+
+
+def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
+    """(a run of the user's model, the same model at our opset with every shape that does not depend on data)."""
+    settle_input_shapes(model, wanted_shapes(model, ends))
+    freeze(model, ends.fix)
+    renamed(model, ends.rename)
+    open_functions(model)
+    converted = to_opset(model)
+    fault = shapes.infer(converted)
+    require_plain_types(converted)
+    shapes.require_reasonable(converted)
+    known = shapes.static_shapes(converted)
+    for one in (model, converted):
+        state_dilated_pads(one.proto.graph.node, known)
+    straight = _straightened(converted)
+    try:
+        trial = check.trial(model)
+    except check.NotRunnableError as error:
+        raise fault or error from None
+    look_at_shapes(straight, trial)
+    return trial, straight
+
+
+def look_at_shapes(model: LightModel, trial: check.Trial) -> None:
+    """Shapes that inference leaves open although no data decides them, as a run shows them."""
+    if names := shapes.unsettled(model):
+        seen = check.run(model, trial.inputs, names)
+        shapes.state(model, {name: seen[name] for name in names})
+
+
+def _straightened(model: LightModel) -> LightModel:
+    """The model without control flow and sequences: what is constant of it is folded and written out."""
+    control.own_names(model.proto)
+    while found := [node.name for node in control.undone(model.proto)]:
+        graph = to_graph(model)
+        fold(graph)
+        model = from_graph(graph)
+        control.own_nodes_again(model.proto)
+        was_opened = control.opened(model)
+        shapes.infer(model)
+        shapes.require_reasonable(model)
+        if not was_opened and found == [node.name for node in control.undone(model.proto)]:
+            if control.control_flow(model.proto):
+                raise control.refuse(model)
+            break
+    require_no_sequences(model)
+    return model

@@ -1,0 +1,117 @@
+"""What `axbuild inspect` runs: a compiled model is read here, a float model goes through the front end in a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from axbuild.errors import AxError
+from axbuild.workspace.rule import Stage
+
+from ._chips import CHIPS
+from ._external_data import external_data_files
+from ._nouns import ops_of
+
+OUTLOOK = Stage(
+    "axbuild.toolchain.npu.plan.outlook:outlook",
+    float=True,
+    outputs=("facts.json", "outlook.json"),
+    named=ops_of("model"),
+    bounds="optimize",
+)
+
+
+class InspectArgumentError(AxError):
+    code = "AX258"
+
+
+def inspect(file: Path, json: bool, chip: str, shape: tuple[str, ...]) -> int | None:
+    if file.suffix == ".onnx":
+        return _float_model(file, json, chip, shape)
+    if chip or shape:
+        raise InspectArgumentError(f"--chip and --shape are for float models, and {file.name} is none by its name")
+    from axbuild.toolchain.axmodel.inspect import inspect as inspect_container
+
+    inspect_container(file, json)
+    return None
+
+
+def _float_model(file: Path, as_json: bool, chip: str, shape: tuple[str, ...]) -> int | None:
+    from axbuild.engine.alone import alone
+    from axbuild.engine.run.resources import optimize_bounds
+    from axbuild.report.outlook import build_lines, outlook_lines
+
+    chips = _chips(chip)
+    shapes = dict(map(_shape, shape))
+    params = {"input_shapes": shapes, "chips": [asdict(CHIPS[name].support) for name in chips]}
+    with alone(OUTLOOK, params, {"model": _files(file)}, optimize_bounds(_settings())) as (outcome, out):
+        if not (out / "facts.json").exists():
+            raise _error(outcome.error or {})
+        found = _read(out / "facts.json")
+        if outcome.ok:
+            outlook = _read(out / "outlook.json")
+            found |= {"nodes": outlook["nodes"], "macs": outlook["macs"], "rows": outlook["rows"]}
+            found["build"] = build_lines(file.name, outlook["inputs"], shapes, chips[0] if chip else "AX650")
+    size = file.stat().st_size
+    found |= {"chips": chips, "notes": [one["sentence"] for one in outcome.diagnostics]}
+    if as_json:
+        print(json.dumps({"file": file.name, "bytes": size} | found))
+    else:
+        print("\n".join(outlook_lines(file.name, size, found)))
+    sys.stdout.flush()  # before what went wrong, where there is anything
+    if outcome.error:
+        raise _error(outcome.error)
+    return None
+
+
+def _error(record: dict[str, Any]) -> AxError:
+    error = AxError.from_record(record)
+    if error.code == "AX304":
+        error.hint += "; here --shape NAME=SIZE,SIZE,... says it"
+    return error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _chips(name: str) -> list[str]:
+    """The chip asked for, or every one that something is compiled for."""
+    if name and name not in CHIPS:
+        raise InspectArgumentError(f"--chip takes the name of a chip, got '{name}'", hint=f"known: {', '.join(CHIPS)}")
+    if name and CHIPS[name].refused:
+        raise InspectArgumentError(f"{name} has no reference NPU: {CHIPS[name].refused}")
+    return [name] if name else sorted({chip.name for chip in CHIPS.values() if not chip.refused})
+
+
+def _shape(text: str) -> tuple[str, list[int]]:
+    name, _, sizes = text.rpartition("=")
+    if not name or not all(size.strip().isdecimal() for size in sizes.split(",")):
+        raise InspectArgumentError(f"--shape takes NAME=SIZE,SIZE,..., got '{text}'")
+    return name, [int(size) for size in sizes.split(",")]
+
+
+def _files(file: Path) -> dict[str, Path]:
+    """The model and its external data, by their names below its folder."""
+    from axbuild.workspace.disk import RealDisk
+
+    folder = file.resolve().parent
+    names = [file.name, *external_data_files(RealDisk(str(folder)), file.name)]
+    return {name: folder / name for name in names}
+
+
+def _settings() -> Any:
+    """Of the workspace around the current folder; the defaults where there is none."""
+    from axbuild.workspace.disk import MemoryDisk
+    from axbuild.workspace.settings import read_settings
+    from axbuild.workspace.workspace import NoWorkspace, Workspace
+
+    try:
+        return Workspace.find(Path.cwd()).settings
+    except NoWorkspace:
+        return read_settings(MemoryDisk({"axbuild.toml": ""}), {}, (), os.environ)

@@ -1,0 +1,194 @@
+"""Control flow whose course is constant, sequences that fold away, and what is refused of both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from axbuild.toolchain.frontend.control import MAX_ROUNDS
+from axbuild.toolchain.frontend.optimize import OptimizeParams
+from axbuild.toolchain.frontend.support import UnsupportedModelError
+from frontend_world import assert_same_results, model, node, normal, op_types, optimized, origins
+
+value = helper.make_tensor_value_info
+FLOAT, BOOL, INT64 = TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT64
+
+
+def branch(name, nodes, output):
+    return helper.make_graph(nodes, name, [], [value(output, FLOAT, None)])
+
+
+def choice(condition="c", **more):
+    """If(c; Relu(x), Sigmoid(x)), both branches naming their tensor and node alike."""
+    return node(
+        "If",
+        [condition],
+        ["y"],
+        name="choice",
+        then_branch=branch("then", [node("Relu", ["x"], ["t"], name="act")], "t"),
+        else_branch=branch("else", [node("Sigmoid", ["x"], ["t"], name="act")], "t"),
+        **more,
+    )
+
+
+@pytest.mark.parametrize(("condition", "kept"), [(True, "Relu"), (False, "Sigmoid")])
+def test_the_branch_of_a_constant_condition_is_the_graph_with_its_nodes_names(tmp_path, condition, kept):
+    before = model([choice()], {"c": np.array(condition)})
+    after = optimized(before, tmp_path)
+    assert [(item.op_type, item.name) for item in after.graph.node] == [(kept, "act_1" if condition else "act")]
+    assert [origins(item) for item in after.graph.node] == [[["act"]] if condition else []]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def test_a_condition_that_follows_from_a_shape_is_constant(tmp_path):
+    nodes = [
+        node("Shape", ["x"], ["s"]),
+        node("Gather", ["s", "three"], ["w"]),
+        node("Less", ["w", "nine"], ["c"]),
+        choice(),
+    ]
+    assert op_types(optimized(model(nodes, {"three": np.array(3), "nine": np.array(9)}), tmp_path)) == ["Relu"]
+
+
+def test_a_condition_that_a_fixed_input_decides_is_constant(tmp_path):
+    nodes = [node("Equal", ["rate", "high"], ["c"]), choice()]
+    proto = model(nodes, {"high": np.array(16000)})
+    proto.graph.input.append(value("rate", INT64, []))
+    after = optimized(proto, tmp_path, params=OptimizeParams(fix={"rate": 16000}))
+    assert op_types(after) == ["Relu"]
+    assert [item.name for item in after.graph.input] == ["x"]
+
+
+def test_a_condition_that_data_decides_is_refused_with_its_node_and_the_way_out(tmp_path):
+    nodes = [node("ReduceMax", ["x"], ["m"], keepdims=0), node("Greater", ["m", "zero"], ["c"]), choice()]
+    with pytest.raises(UnsupportedModelError) as caught:
+        optimized(model(nodes, {"zero": np.float32(0)}), tmp_path)
+    assert caught.value.sentence == (
+        "If x1 ('choice') chooses its branch by a condition that is computed while the model runs"
+    )
+    assert caught.value.hint.startswith("freeze what decides it with `fix`, or cut the model with `outputs`")
+
+
+def loop(trips="n", condition="", keeps="held", body=()):
+    """y, seen = Loop(n, x): a = sin(a) + its counter; every a is collected."""
+    nodes = [
+        *body,
+        node("Cast", ["i"], ["f"], to=FLOAT),
+        node("Sin", ["a"], ["p"], name="wave"),
+        node("Add", ["p", "f"], ["b"]),
+        node("Identity", ["b"], ["each"]),
+        node("Identity", [keeps], ["goes_on"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "body",
+        [value("i", INT64, []), value("held", BOOL, []), value("a", FLOAT, None)],
+        [value("goes_on", BOOL, []), value("b", FLOAT, None), value("each", FLOAT, None)],
+    )
+    return node("Loop", [trips, condition, "x"], ["y", "seen"], name="loop", body=graph)
+
+
+WEIGHTS = {"n": np.array(3)}
+
+
+def test_a_loop_of_constant_length_is_written_out(tmp_path):
+    before = model([loop()], WEIGHTS, outputs=("y", "seen"))
+    after = optimized(before, tmp_path)
+    waves = [item for item in after.graph.node if item.op_type == "Sin"]
+    assert [item.name for item in waves] == ["wave_1", "wave_2", "wave_3"]
+    assert [origins(item) for item in waves] == [[["wave"]]] * 3
+    assert "Loop" not in op_types(after)
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+def test_a_loop_that_never_runs_hands_its_state_through(tmp_path):
+    nodes = [loop(), node("Relu", ["y"], ["z"])]
+    assert op_types(optimized(model(nodes, WEIGHTS | {"n": np.array(0)}, outputs=("z",)), tmp_path)) == ["Relu"]
+
+
+@pytest.mark.parametrize(
+    ("given", "weights", "reason"),
+    [
+        (loop(), {"n": np.array(MAX_ROUNDS + 1)}, f"runs {MAX_ROUNDS + 1} times, and at most {MAX_ROUNDS} are written"),
+        (loop(trips="count"), {}, "has no constant number of rounds"),
+        (
+            loop(keeps="small", body=[node("Less", ["i", "n"], ["small"])]),
+            {},
+            "decides in its body when it ends",
+        ),
+        (loop(condition="begin"), {}, "begins by a condition that is computed while the model runs"),
+    ],
+    ids=["long", "count", "while", "begin"],
+)
+def test_a_loop_of_no_known_course_is_refused_with_the_reason(tmp_path, given, weights, reason):
+    nodes = [
+        node("ReduceMax", ["x"], ["m"], keepdims=0),
+        node("Cast", ["m"], ["count"], to=INT64),
+        node("Cast", ["m"], ["begin"], to=BOOL),
+        given,
+    ]
+    with pytest.raises(UnsupportedModelError, match=rf"Loop x1 \('loop'\) {reason}"):
+        optimized(model(nodes, WEIGHTS | weights), tmp_path)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"scan_input_axes": [1], "scan_output_axes": [1]}], ids=["first", "second"])
+@pytest.mark.parametrize("backwards", [0, 1])
+def test_a_scan_is_written_out_slice_by_slice(tmp_path, attributes, backwards):
+    body = helper.make_graph(
+        [node("Add", ["s", "e"], ["t"]), node("Relu", ["t"], ["o"])],
+        "body",
+        [value("s", FLOAT, [4]), value("e", FLOAT, [4])],
+        [value("t", FLOAT, [4]), value("o", FLOAT, [4])],
+    )
+    scan = node(
+        "Scan",
+        ["zero", "x"],
+        ["last", "y"],
+        body=body,
+        num_scan_inputs=1,
+        scan_input_directions=[backwards],
+        scan_output_directions=[1 - backwards],
+        **attributes,
+    )
+    shape = [3, 4] if not attributes else [4, 3]
+    before = model([scan], {"zero": np.zeros(4, np.float32)}, inputs=(("x", shape),), outputs=("last", "y"))
+    after = optimized(before, tmp_path)
+    assert "Scan" not in op_types(after)
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+def test_sequences_of_constant_course_fold_away(tmp_path):
+    nodes = [
+        node("SplitToSequence", ["x", "one"], ["parts"], axis=1),
+        node("SequenceAt", ["parts", "zero"], ["a"]),
+        node("SequenceAt", ["parts", "two"], ["b"]),
+        node("Add", ["a", "b"], ["y"]),
+    ]
+    before = model(nodes, {"one": np.array(1), "zero": np.array(0), "two": np.array(2)})
+    after = optimized(before, tmp_path)
+    assert not [name for name in op_types(after) if "Sequence" in name]
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def test_a_sequence_that_stays_is_named(tmp_path):
+    nodes = [
+        node("ReduceMax", ["x"], ["m"], keepdims=0),
+        node("Cast", ["m"], ["i"], to=INT64),
+        node("SequenceConstruct", ["x", "x"], ["parts"], name="pack"),
+        node("SequenceErase", ["parts", "i"], ["rest"], name="drop"),
+        node("SequenceAt", ["rest", "zero"], ["y"]),
+    ]
+    with pytest.raises(UnsupportedModelError, match=r"SequenceConstruct x1 \('pack'\), .* makes a sequence"):
+        optimized(model(nodes, {"zero": np.array(0)}), tmp_path)
+
+
+def test_constants_inside_a_branch_are_weights_like_others(tmp_path):
+    weight = numpy_helper.from_array(normal(16, 3, 3, 3), "w")
+    then = branch("then", [node("Conv", ["x", "w"], ["t"], name="conv")], "t")
+    then.initializer.append(weight)
+    other = branch("else", [node("Relu", ["x"], ["e"])], "e")
+    before = model([node("If", ["c"], ["y"], then_branch=then, else_branch=other)], {"c": np.array(True)})
+    after = optimized(before, tmp_path)
+    assert [(item.op_type, item.name) for item in after.graph.node] == [("Conv", "conv")]
+    assert_same_results(before, after)
