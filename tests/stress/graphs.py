@@ -56,14 +56,23 @@ class Tally:
 
     def add(self, seed: int, nodes: int) -> None:
         place = PLACES[seed % len(PLACES)]
+        try:
+            self._add(seed, place, nodes)
+        except Exception as error:  # noqa: BLE001  # whatever a defect raises, it is this round's fault
+            self._tell(seed, place, f"{type(error).__name__}: {error}")
+
+    def _add(self, seed: int, place: tuple[str, str], nodes: int) -> None:
         proof = proven(seed, place, nodes=nodes)
         self.nodes.update(proof.ops)
         self.floats.update(proof.floats)
         self.compared += not proof.floats
         self.elements += proof.elements
         for fault in self._faults(proof, seed, nodes):
-            self.faults += 1
-            print(f"round {seed} ({OPS[seed % len(OPS)]}, {' '.join(place)}): {fault}", flush=True)
+            self._tell(seed, place, fault)
+
+    def _tell(self, seed: int, place: tuple[str, str], fault: str) -> None:
+        self.faults += 1
+        print(f"round {seed} ({OPS[seed % len(OPS)]}, {' '.join(place)}): {fault}", flush=True)
 
     def _faults(self, proof: Proof, seed: int, nodes: int) -> list[str]:
         found = [f"{count} elements of {witness} differ" for witness, count in proof.differing.items() if count]

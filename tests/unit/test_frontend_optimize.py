@@ -70,6 +70,16 @@ def test_two_outputs_of_one_value_keep_their_names(tmp_path):
     assert_same_results(before, after, tolerance=0.0)
 
 
+@pytest.mark.parametrize("source", ["x", "w"], ids=["an input", "an output"])
+def test_a_rewrite_that_comes_to_a_tensor_of_others_leaves_its_name(tmp_path, source):
+    nodes = [node("Relu", ["x"], ["w"]), node("Pad", [source, "none"], ["y"], name="pad", mode="edge")]
+    proto = model(nodes, {"none": np.zeros(8, np.int64)}, outputs=("w", "y"))
+    after = optimized(proto, tmp_path)
+    read = [(item.op_type, *item.input, *item.output) for item in after.graph.node]
+    assert read == [("Relu", "x", "w"), ("Identity", source, "y")]
+    assert_same_results(proto, after)
+
+
 def test_an_output_that_is_an_input_is_named(tmp_path):
     with pytest.raises(ShapeInferenceError, match="output 'x' is an input handed through"):
         optimized(model([node("Relu", ["x"], ["y"])], outputs=("y", "x")), tmp_path)

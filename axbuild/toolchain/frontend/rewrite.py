@@ -85,6 +85,8 @@ class Edit:
     removed: list[ir.Node] = field(default_factory=list)
     names: Names = field(init=False)
     node_names: Names = field(init=False)
+    _made: set[ir.Value] = field(default_factory=set)
+    """by `insert` since the last `take_over`"""
 
     def __post_init__(self) -> None:
         self.names = tensor_names(self.graph)
@@ -124,16 +126,23 @@ class Edit:
         if shape is not None:
             output.shape, output.type = ir.Shape(shape), before.outputs[0].type
         self.graph.insert_before(before, node)
+        self._made.add(output)
         return output
 
     def take_over(self, node: ir.Node, value: ir.Value) -> None:
-        """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read."""
+        """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read.
+
+        A tensor that was there before keeps its own name, and stands behind an Identity where users read the output.
+        """
         old = node.outputs[0]
-        value.shape, value.type = old.shape, old.type
-        value.metadata_props.update(old.metadata_props)
+        if value not in self._made and old.is_graph_output():
+            value = self.insert(node, "Identity", [value], {}, origins=(node,))
         name, old.name = old.name, self.names.free(f"{old.name}.before")
         ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
-        value.name = name
+        if value in self._made:
+            value.name, value.shape, value.type = name, old.shape, old.type
+            value.metadata_props.update(old.metadata_props)
+        self._made.clear()
         self._remove(node)
 
     def _remove(self, node: ir.Node) -> None:
