@@ -9,7 +9,7 @@ from quantised import loaded
 from axbuild.toolchain.kinds.codes import CODES, FP32
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.precision import LayerConfig
-from graphs import elementwise, movers, products, spatial  # noqa: F401  # importing them fills the table
+from graphs import elementwise, indices, movers, products, spatial  # noqa: F401  # importing them fills the table
 from graphs.growers import GROWERS
 from graphs.pool import Pool, UnfitError
 
@@ -28,9 +28,11 @@ def random_graph(seed: int, nodes: int = 10) -> Pool:
 def grown(pool: Pool, op: str) -> None:
     """Add a node of the operator, unless twenty tries find nothing for it to read."""
     for _ in range(20):
+        count = len(pool.nodes)
         try:
             GROWERS[op](pool, op)
         except UnfitError:
+            pool.cut(count)
             continue
         return
 

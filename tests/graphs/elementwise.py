@@ -90,3 +90,14 @@ def choice(pool: Pool, op: str) -> None:
     shape = pool.shape(a)
     mask = pool.pick(lambda other: other == shape, "bool") or pool.fresh_mask(1, *shape[1:])
     pool.put(op, [mask, a, pool.like(shape)])
+
+
+@grows("InverseSigmoid")
+def inverse_sigmoid(pool: Pool, op: str) -> None:
+    """As exporters spell it: ONNX has no such operator."""
+    bounds, least = [pool.held(0.0), pool.held(1.0)], pool.held(1e-3)
+    (kept,) = pool.put("Clip", [pool.any(), *bounds])
+    (rest,) = pool.put("Sub", [bounds[1], kept])
+    ends = [pool.put("Max", [side, least])[0] for side in (kept, rest)]
+    (ratio,) = pool.put("Div", ends)
+    pool.put("Log", [ratio])

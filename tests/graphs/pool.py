@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import onnx
 from bodies import session
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from quantised import Feeds, Net
 
 from axbuild.toolchain.graph import IR_VERSION, OPSET, Shape
@@ -70,6 +70,16 @@ class Pool(Net):
         self.arrays[name] = [self.rng.integers(0, 2, shape).astype(bool) for _ in range(SAMPLES)]
         return name
 
+    def fresh_index(self, indices: Array) -> str:
+        """A new input of whole numbers; indices: int64, the same in every sample."""
+        name = self.input(f"x{len(self.inputs)}", *indices.shape, kind=TensorProto.INT64)
+        self.arrays[name] = [indices.astype(np.int64)] * SAMPLES
+        return name
+
+    def index(self, indices: Array) -> str:
+        """The same, or a constant."""
+        return self.fresh_index(indices) if self.chance(0.5) else self.held(indices, "int64")
+
     def pick(self, fits: Callable[[Shape], bool], dtype: str = "float32") -> str | None:
         """One of the newest tensors that fit; None where there is none."""
         found = [name for name, (first, *_) in self.arrays.items() if first.dtype == dtype and fits(first.shape)]
@@ -106,14 +116,18 @@ class Pool(Net):
         return self.held(self.rng.normal(0, scale, shape))
 
     def weights(self, *shape: int, channel: int = 0) -> str:
-        """A constant weight that its 8-bit codes hold exactly, so that only the arithmetic rounds.
-
-        channel: the axis of the output channels, each of which reaches the last code.
-        """
-        codes = self.rng.integers(-127, 128, shape)
-        np.moveaxis(codes, channel, -1)[(0,) * (len(shape) - 1)] = self.one_of((-127, 127))
+        """A constant weight of such codes."""
         fan = math.prod(shape) // shape[channel]
-        return self.held(codes.astype(np.float32) * np.float32(2.0 ** -round(6 + math.log2(fan) / 2)))
+        return self.held(self.codes(*shape, channel=channel) * np.float32(2.0 ** -round(6 + math.log2(fan) / 2)))
+
+    def codes(self, *shape: int, channel: int = 0) -> Array:
+        """What 8 bits hold exactly, so that only the arithmetic rounds: whole numbers, the last code in each channel.
+
+        channel: the axis of the output channels.
+        """
+        codes = self.rng.integers(-127, 128, shape).astype(np.float32)
+        np.moveaxis(codes, channel, -1)[(0,) * (len(shape) - 1)] = self.one_of((-127, 127))
+        return codes
 
     def integers(self, *values: int) -> str:
         return self.held(values, "int64")
@@ -135,18 +149,18 @@ class Pool(Net):
         one = session(model, "optimisation off")
         return [one.run(None, feed) for feed in feeds]
 
+    def cut(self, count: int) -> None:
+        """Leave the first `count` nodes."""
+        for node in self.nodes[count:]:
+            for name in node.output:
+                del self.arrays[name]
+        del self.nodes[count:]
+
     def alone(self, node: onnx.NodeProto) -> tuple[onnx.ModelProto, list[Feeds]]:
         """A model of the one node, and what it reads in each sample."""
-        read = dict.fromkeys(name for name in node.input if name)
-        computed = [name for name in read if name in self.arrays]
-        ports = [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(first.dtype), first.shape)
-            for name, (first, *_) in ((name, self.arrays[name]) for name in computed)
-        ]
-        held = [numpy_helper.from_array(self.constants[name], name) for name in read if name in self.constants]
-        ends = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in node.output]
+        computed = [name for name in dict.fromkeys(node.input) if name in self.arrays]
         feeds = [{name: self.arrays[name][index] for name in computed} for index in range(SAMPLES)]
-        return _model([node], ports, ends, held), feeds
+        return self._model([node], [self._port(name) for name in computed], list(node.output)), feeds
 
     def feeds(self) -> list[Feeds]:
         """The samples: input -> its array."""
@@ -166,24 +180,24 @@ class Pool(Net):
 
     def graph(self) -> onnx.ModelProto:
         """The model whose outputs are `ends`."""
-        ports = [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(self.arrays[name][0].dtype), None)
-            for name in self.ends()
-        ]
-        read = {name for node in self.nodes for name in node.input}
+        return self._model(self.nodes, self.used(), self.ends())
+
+    def _model(
+        self, nodes: list[onnx.NodeProto], inputs: list[onnx.ValueInfoProto], outputs: list[str]
+    ) -> onnx.ModelProto:
+        read = {name for node in nodes for name in node.input}
+        made = [name for node in nodes for name in node.output if name in self.arrays and name not in outputs]
         held = [tensor for tensor in self.initialisers if tensor.name in read]
-        return _model(self.nodes, self.used(), ports, held)
+        infos = [self._port(name) for name in made]
+        graph = helper.make_graph(nodes, "net", inputs, [self._port(name) for name in outputs], held, value_info=infos)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
-
-def _model(
-    nodes: Sequence[onnx.NodeProto],
-    inputs: Sequence[onnx.ValueInfoProto],
-    outputs: Sequence[onnx.ValueInfoProto],
-    held: Sequence[onnx.TensorProto],
-) -> onnx.ModelProto:
-    graph = helper.make_graph(nodes, "net", inputs, outputs, held)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    return onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    def _port(self, name: str) -> onnx.ValueInfoProto:
+        """Element type and shape of a tensor, as far as they are known."""
+        if name not in self.arrays:
+            return onnx.ValueInfoProto(name=name)
+        first = self.arrays[name][0]
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(first.dtype), first.shape)
 
 
 def _broadcasts(shape: Shape, other: Shape) -> bool:

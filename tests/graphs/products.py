@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphs.growers import grows
 from graphs.pool import Pool, UnfitError
 
@@ -26,6 +28,25 @@ def window(pool: Pool, kernel: list[int], dilate: bool = True) -> dict[str, obje
     if pool.chance(0.2) and set(dilations) == {1}:
         return own | {"auto_pad": pool.one_of(("SAME_UPPER", "SAME_LOWER", "VALID"))}
     return own | {"pads": [pool.between(0, size - 1) for size in kernel * 2]}
+
+
+@grows("ConvTranspose")
+def transposed_convolution(pool: Pool, op: str) -> None:
+    x = pool.image(2)
+    _, ci, *size = pool.shape(x)
+    group = ci if pool.chance(0.3) else 1
+    kernel, strides = [pool.between(1, 3) for _ in size], [pool.between(1, 2) for _ in size]
+    own = {
+        "kernel_shape": kernel,
+        "strides": strides,
+        "pads": [pool.between(0, (length - 1) // 2) for length in kernel * 2],
+        "output_padding": [pool.between(0, stride - 1) for stride in strides],
+    }
+    co = pool.between(1, 4)
+    parts = [pool.codes(ci // group, co, *kernel, channel=1) for _ in range(group)]
+    w = pool.held(np.concatenate(parts) * np.float32(0.01))
+    bias = [pool.drawn(group * co)] if pool.chance(0.5) else []
+    pool.put(op, [x, w, *bias], group=group, **own)
 
 
 @grows("Gemm")
@@ -57,7 +78,7 @@ def matrix_product(pool: Pool, op: str) -> None:
     pool.put(op, [a, turned])
 
 
-@grows("Softmax")
+@grows("Softmax", "LogSoftmax")
 def softmax(pool: Pool, op: str) -> None:
     x = pool.any()
     pool.put(op, [x], axis=pool.between(1, len(pool.shape(x)) - 1))
@@ -77,3 +98,19 @@ def norm(pool: Pool, op: str) -> None:
 def unit_length(pool: Pool, op: str) -> None:
     x = pool.any()
     pool.put(op, [x], axis=pool.between(1, len(pool.shape(x)) - 1), p=2)
+
+
+@grows("BatchNormalization")
+def settled_norm(pool: Pool, op: str) -> None:
+    x = pool.any(2, 4)
+    channels = pool.shape(x)[1]
+    spread = pool.held(pool.rng.uniform(0.3, 2, channels))
+    pool.put(op, [x, pool.drawn(channels), pool.drawn(channels), pool.drawn(channels), spread])
+
+
+@grows("InstanceNormalization", "GroupNormalization")
+def map_norm(pool: Pool, op: str) -> None:
+    x = pool.image()
+    channels = pool.shape(x)[1]
+    groups = {"num_groups": channels} if op == "GroupNormalization" else {}
+    pool.put(op, [x, pool.drawn(channels), pool.drawn(channels)], **groups)

@@ -32,9 +32,10 @@ Rows = list[list[np.ndarray]]
 class Proof:
     """What became of one graph.
 
-    ops: op_type of each node, as the graph came. floats: 'op_type: why' of each node that has no integer form; such a
-    graph is not compiled. lost: largest distance of the optimised graph from the graph, as a share of the output's
-    largest magnitude. differing: elements in which a witness is not the oracle, by witness. elements: all there are.
+    ops: op_type of each node, as the graph came and as the front end left it. floats: 'op_type: why' of each node that
+    has no integer form; such a graph is not compiled. lost: largest distance of the optimised graph from the graph, as
+    a share of the output's largest magnitude. differing: elements in which a witness is not the oracle, by witness.
+    elements: all there are.
     """
 
     ops: tuple[str, ...]
@@ -62,7 +63,8 @@ def proven(seed: int, place: tuple[str, str] = ("AX650", "NPU1"), *, mixed: bool
         for witness, found in witnesses.items()
     }
     elements = sum(array.size for row in expected for array in row)
-    return Proof(tuple(node.op_type for node in pool.nodes), floats, lost, differing, elements)
+    ops = tuple(node.op_type for graph in (given.graph, model.graph) for node in graph.node)
+    return Proof(ops, floats, lost, differing, elements)
 
 
 def optimized(model: onnx.ModelProto) -> onnx.ModelProto:

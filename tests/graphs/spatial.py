@@ -57,3 +57,11 @@ def to_space(pool: Pool, op: str) -> None:
 def to_depth(pool: Pool, op: str) -> None:
     x = pool.pick(lambda shape: len(shape) == 4 and shape[2] % 2 == shape[3] % 2 == 0) or pool.fresh(1, 2, 4, 6)
     pool.put(op, [x], blocksize=2)
+
+
+@grows("GridSample")
+def sampled(pool: Pool, op: str) -> None:
+    x = pool.image(2)
+    where = pool.fresh(1, pool.between(1, 4), pool.between(1, 4), 2)
+    modes = {"mode": pool.one_of(("linear", "nearest")), "padding_mode": pool.one_of(("zeros", "border"))}
+    pool.put(op, [x, where], align_corners=pool.between(0, 1), **modes)

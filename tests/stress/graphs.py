@@ -58,7 +58,7 @@ class Tally:
         place = PLACES[seed % len(PLACES)]
         try:
             self._add(seed, place, nodes)
-        except Exception as error:  # noqa: BLE001  # whatever a defect raises, it is this round's fault
+        except Exception as error:  # whatever a defect raises, it is this round's fault
             self._tell(seed, place, f"{type(error).__name__}: {error}")
 
     def _add(self, seed: int, place: tuple[str, str], nodes: int) -> None:
