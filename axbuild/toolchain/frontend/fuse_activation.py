@@ -47,7 +47,7 @@ class FuseActivation(Rewrite[Recognised]):
 
     def replace(self, node: ir.Node, found: Recognised, edit: Edit) -> ir.Value:
         spelled = found.spelled
-        return edit.insert(node, found.op_type, [spelled.x], found.attributes, origins=spelled.nodes)
+        return edit.insert(node, found.op_type, [spelled.x], found.attributes, origins=spelled.nodes, spelled=True)
 
     def rounding(self, node: ir.Node, found: Recognised) -> Rounding:
         return Rounding(TERMS, ((found.spelled.x, 1.0),), 1.0)

@@ -31,6 +31,7 @@ from axbuild.toolchain.frontend.fuse_constants import FuseConstants
 from axbuild.toolchain.frontend.fuse_norm import FuseNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
+from axbuild.toolchain.frontend.fuse_rotary import FuseRotary
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
@@ -49,12 +50,13 @@ from axbuild.toolchain.frontend.sink_scale import SinkScale
 from axbuild.toolchain.frontend.support import require_plain_types
 from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.frontend.version import open_functions, to_opset
-from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN
+from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN, SPELLED
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
     FuseActivation(),
     FuseNorm(),
+    FuseRotary(),
     DropExpand(),
     ExtremeToClip(),
     OneSlope(),
@@ -82,6 +84,9 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     ToReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""
+
+KEPT = (ORIGINS, PATTERN, SPELLED)
+"""metadata that stays; the rest is the exporter's"""
 
 
 @dataclass(frozen=True)
@@ -238,7 +243,7 @@ def _finished(model: LightModel, trial: check.Trial) -> LightModel:
     graph = proto.graph
     for item in (*graph.node, *graph.input, *graph.value_info, *graph.output, *graph.initializer):
         item.ClearField("doc_string")
-        kept = [entry for entry in item.metadata_props if entry.key in (ORIGINS, PATTERN)]
+        kept = [entry for entry in item.metadata_props if entry.key in KEPT]
         del item.metadata_props[:]
         item.metadata_props.extend(kept)
     return model

@@ -27,6 +27,7 @@ from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Tra
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.rotary import Rotary
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
@@ -56,6 +57,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Reduce,
     Requantize,
     Reshape,
+    Rotary,
     Select,
     Slice,
     Softmax,

@@ -10,7 +10,6 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import (
     Array,
     activations_of,
-    constant_factor,
     constant_input,
     constant_operand,
     input_of,
@@ -24,6 +23,7 @@ from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
 from axbuild.toolchain.ops.base import Follow, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.factor import constant_factor
 
 BOTH_COMPUTED = Limit("its operands must both be computed", lambda n: len(activations_of(n)) == 2)
 ONE_COMPUTED = Limit("one of its operands must be computed", lambda n: bool(activations_of(n)))

@@ -13,6 +13,7 @@ from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Tra
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.rotary import Rotary
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
@@ -28,6 +29,7 @@ from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, RESHAPE, SLICE, TAKE,
 from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.reduce import REDUCE
+from axbuild.toolchain.npu.lower.rotary import ROTARY
 from axbuild.toolchain.npu.lower.select import SELECT
 from axbuild.toolchain.npu.lower.softmax import SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
@@ -54,6 +56,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Reduce: REDUCE,
     Requantize: REQUANTIZE,
     Reshape: RESHAPE,
+    Rotary: ROTARY,
     Select: SELECT,
     Slice: SLICE,
     Softmax: SOFTMAX,

@@ -13,6 +13,7 @@ from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, SLICE, TAKE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
+from axbuild.toolchain.npu.simulator.rotary import ROTARY
 from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
 from axbuild.toolchain.npu.simulator.softmax import SOFTMAX, SOFTMAX_SCALED
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
@@ -48,6 +49,7 @@ KERNELS: dict[str, Kernel] = {
     "reduce_min": REDUCE_MIN,
     "reduce_sum": REDUCE_SUM,
     "requantize": REQUANTIZE,
+    "rotary": ROTARY,
     "slice": SLICE,
     "slope": SLOPE,
     "softmax": SOFTMAX,
