@@ -27,7 +27,9 @@ from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
+from axbuild.toolchain.frontend.fuse_branches import FuseBranches
 from axbuild.toolchain.frontend.fuse_constants import FuseConstants
+from axbuild.toolchain.frontend.fuse_convs import FuseConvs
 from axbuild.toolchain.frontend.fuse_norm import FuseNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
@@ -74,9 +76,12 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseAffine(),
     BatchNormToConv(),
     BatchNormToMul(),
+    FuseBranches(),
+    FuseAffine(),
     AffineToConv(),
     FuseAffine(),
     FuseScale(),
+    FuseConvs(),
     LowerSum(),
     MeanToPool(),
     GatherToSlice(),
@@ -158,11 +163,14 @@ def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Ed
     model = to_graph(converted)
     fold(model)
     edit = Edit(model.graph)
+    unfused: dict[str, str] = {}
     for rewrite in REWRITES:
         if rewrite.is_needed or not only_needed:
             reasons = apply(rewrite, edit)
             if isinstance(rewrite, FuseBatchNorm):
-                _warn_left(reasons)
+                unfused = reasons
+    left = {node.name for node in model.graph}
+    _warn_left({name: reason for name, reason in unfused.items() if name in left})
     mark_attention(model.graph)
     return model, edit
 
