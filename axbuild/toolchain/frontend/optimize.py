@@ -30,13 +30,14 @@ from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_branches import FuseBranches
 from axbuild.toolchain.frontend.fuse_constants import FuseConstants
 from axbuild.toolchain.frontend.fuse_convs import FuseConvs
+from axbuild.toolchain.frontend.fuse_factor import FuseFactor
 from axbuild.toolchain.frontend.fuse_norm import FuseNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_rotary import FuseRotary
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
-from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
+from axbuild.toolchain.frontend.hoist_constant import HoistConstant
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.lower_sum import LowerSum
@@ -71,11 +72,12 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     PoolBeforeClamp(),
     FusePoolPad(),
     NormalizeGemm(),
-    FuseTokenNorm(),
     FuseBatchNorm(),
     FuseAffine(),
     BatchNormToConv(),
     BatchNormToMul(),
+    HoistConstant(),
+    FuseFactor(),
     FuseBranches(),
     FuseAffine(),
     AffineToConv(),
