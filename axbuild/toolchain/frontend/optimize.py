@@ -18,6 +18,7 @@ from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
+from axbuild.toolchain.frontend.cast_to_bool import CastToBool
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
@@ -35,11 +36,14 @@ from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
-from axbuild.toolchain.frontend.lower_sum import LowerSum
+from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
+from axbuild.toolchain.frontend.mod_to_div import ModToDiv
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
+from axbuild.toolchain.frontend.or_to_greater import OrToGreater
+from axbuild.toolchain.frontend.pair_operands import PairOperands
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
@@ -49,6 +53,11 @@ from axbuild.toolchain.frontend.version import open_functions, to_opset
 from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
 
 REWRITES: tuple[Rewrite[Any], ...] = (
+    MaskToWhere(),
+    CastToBool(),
+    OrToGreater(),
+    ModToDiv(),
+    PairOperands(),
     FuseActivation(),
     FuseL2Norm(),
     DropExpand(),
@@ -70,7 +79,6 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     AffineToConv(),
     FuseAffine(),
     FuseScale(),
-    LowerSum(),
     MeanToPool(),
     GatherToSlice(),
     CanonicalResize(),
