@@ -19,6 +19,7 @@ from axbuild.toolchain.frontend.attention import mark_attention
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
+from axbuild.toolchain.frontend.cast_to_bool import CastToBool
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
@@ -40,12 +41,15 @@ from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
 from axbuild.toolchain.frontend.hoist_constant import HoistConstant
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
-from axbuild.toolchain.frontend.lower_sum import LowerSum
+from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
+from axbuild.toolchain.frontend.mod_to_div import ModToDiv
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.open_attention import OpenAttention
+from axbuild.toolchain.frontend.or_to_greater import OrToGreater
+from axbuild.toolchain.frontend.pair_operands import PairOperands
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
@@ -57,8 +61,13 @@ from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN, SPELLED
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
-    FuseActivation(),
     FuseNorm(),
+    MaskToWhere(),
+    CastToBool(),
+    OrToGreater(),
+    ModToDiv(),
+    PairOperands(),
+    FuseActivation(),
     FuseRotary(),
     DropExpand(),
     ExtremeToClip(),
@@ -84,7 +93,6 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseAffine(),
     FuseScale(),
     FuseConvs(),
-    LowerSum(),
     MeanToPool(),
     GatherToSlice(),
     CanonicalResize(),

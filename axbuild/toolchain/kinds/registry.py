@@ -19,16 +19,22 @@ from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
 from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.compare import Compare
+from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.given import Given
+from axbuild.toolchain.kinds.integer import IntegerBinary, IntegerReduce
 from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.kinds.rotary import Rotary
-from axbuild.toolchain.kinds.select import Select
+from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
+from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
@@ -40,13 +46,20 @@ CLASSES: tuple[type[Kind], ...] = (
     AveragePool,
     Binary,
     ChannelTable,
+    Choose,
+    Compare,
     Concat,
     Conv,
+    Convert,
     Dequantize,
     FloatBinary,
     FloatClip,
     FullyConnected,
     Gather,
+    Given,
+    IntegerBinary,
+    IntegerReduce,
+    IntegerRunningSum,
     Interpolate,
     LayerNorm,
     MatMul,
@@ -54,10 +67,12 @@ CLASSES: tuple[type[Kind], ...] = (
     Normalize,
     Pad,
     Quantize,
+    Rank,
     Reduce,
     Requantize,
     Reshape,
     Rotary,
+    RunningSum,
     Select,
     Slice,
     Softmax,
