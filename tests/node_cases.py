@@ -1,6 +1,7 @@
 """ONNX's own backend node cases of the ops in the registry, as models that quantisation can take."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,34 +13,37 @@ from axbuild.toolchain.npu.chips.support import is_of_onnx
 from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
 
-COMPUTED = dict.fromkeys(("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Where"), range(9)) | {
-    "Attention": range(3),
-    "Gather": [1],
-    "GridSample": [0, 1],
-    **dict.fromkeys(("GatherElements", "GatherND", "ScatterElements", "ScatterND"), range(3)),
-}
+_ALL = ["Add", "And", "Concat", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "MatMul", "Max"]
+_ALL += ["Min", "Mul", "Sub", "Where", "Xor", "GatherElements", "GatherND", "ScatterElements", "ScatterND"]
+COMPUTED = dict.fromkeys(_ALL, range(9)) | {"Attention": range(3), "Gather": [1], "GridSample": [0, 1]}
 """inputs that stay activations, the first one elsewhere; the others become constants"""
 LEFT_OUT = {"LayerNormalization": 1}
 """outputs from there on are left out"""
 
 
-NOT_RUN = {"test_pow_types_float32_uint32", "test_pow_types_float32_uint64"}
+NOT_RUN = {
+    "test_pow_types_float32_uint32",
+    "test_pow_types_float32_uint64",
+}
 """cases for which onnxruntime has no kernel"""
+NUMPYS = {*range(1, 8), *range(9, 14)}
+"""numbers of ONNX's element types that are numpy's, without text"""
 
 
 def _collected():
+    stems = {path.stem.replace("_", ""): path.stem for path in Path(node_cases.__file__).parent.glob("[a-z]*.py")}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name in filter(is_of_onnx, all_ops()):
-            importlib.import_module(f"{node_cases.__name__}.{name.lower()}")
+            importlib.import_module(f"{node_cases.__name__}.{stems[name.lower()]}")
     return {case.name: case for case in node_cases._NodeTestCases}
 
 
 def ordinary(case) -> bool:
-    """Whether the case has neither sequences nor optional values, and elements to compute with."""
+    """Whether the case has tensors of numpy's own types only, and elements to compute with."""
     values = (*case.model.graph.input, *case.model.graph.output)
-    arrays = [array for array in case.data_sets[0][0] if isinstance(array, np.ndarray | np.generic)]
-    tensors = len(arrays) == len(case.model.graph.input) > 0
-    return tensors and all(value.type.HasField("tensor_type") for value in values) and np.size(arrays[0]) > 0
+    given, expected = case.data_sets[0]
+    plain = bool(given) and all(hasattr(array, "dtype") for array in (*given, *expected))
+    return plain and all(value.type.tensor_type.elem_type in NUMPYS for value in values) and np.size(given[0])
 
 
 COLLECTED = {name: case for name, case in _collected().items() if ordinary(case) and name not in NOT_RUN}

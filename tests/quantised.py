@@ -160,8 +160,9 @@ class Net:
         w, b = self.weight(f"{output}_w", co, ci // group, k, k), self.weight(f"{output}_b", co)
         return self.add("Conv", [x, w, b], output, kernel_shape=[k, k], **attributes)
 
-    def model(self, *outputs: str, opset: int = OPSET, kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
-        ends = [helper.make_tensor_value_info(name, kind, None) for name in outputs]
+    def model(self, *outputs: str, opset: int = OPSET, **kinds: int) -> onnx.ModelProto:
+        """kinds: element types of outputs that are not float32, by name."""
+        ends = [helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), None) for name in outputs]
         graph = helper.make_graph(self.nodes, "net", self.inputs, ends, initializer=self.initialisers)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
         return onnx.shape_inference.infer_shapes(model, strict_mode=True)

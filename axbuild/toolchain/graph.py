@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +40,10 @@ node is the user's own. Metadata of a tensor: the names it had in the user's mod
 
 PATTERN = "axbuild.pattern"
 """metadata of a node: what it is a part of with others, such as Attention"""
+
+
+SPELLED = "axbuild.spelled"
+"""metadata of a node that the front end made of several: their operators, as a JSON list"""
 
 
 class Names:
@@ -111,17 +114,6 @@ def constant_operand(node: ir.Node) -> Array | None:
     return constant_input(node, 1) if first is None else first
 
 
-def constant_factor(node: ir.Node) -> float | None:
-    """The number above 0 that a Mul or Div multiplies a computed tensor by; None for every other node."""
-    if node.op_type not in ("Mul", "Div") or not activations_of(node):
-        return None
-    array = constant_input(node, 1) if node.op_type == "Div" else constant_operand(node)
-    number = float(array.reshape(())) if array is not None and array.size == 1 else 0.0
-    if not 0.0 < number < math.inf:
-        return None
-    return 1.0 / number if node.op_type == "Div" else number
-
-
 def is_activation(value: ir.Value | None) -> bool:
     return value is not None and not is_constant(value)
 
@@ -135,6 +127,12 @@ def origins_of(node: ir.Node) -> list[str]:
     """Names of the nodes of the user's model that this one stands for."""
     stored = node.metadata_props.get(ORIGINS)
     return list(json.loads(stored)) if stored else [node.name or ""]
+
+
+def spelling_of(node: ir.Node) -> list[str]:
+    """The operators that a node was spelled with in the user's model; its own where it stood there as it is."""
+    stored = node.metadata_props.get(SPELLED)
+    return list(json.loads(stored)) if stored else [node.op_type]
 
 
 def is_used(value: ir.Value) -> bool:

@@ -86,7 +86,7 @@ def op_types(proto):
 
 def assert_same_results(before, after, tolerance=1e-4):
     """Both compute the same on the same random input, relative to the largest magnitude of each output."""
-    inputs = check.random_inputs(LightModel(after))
+    inputs = check.random_inputs(LightModel(before))
     expected, found = (check.run(LightModel(proto), inputs) for proto in (before, after))
     for name, array in expected.items():
         assert not check.differs(name, array, found[name], tolerance * check.largest(array))

@@ -134,6 +134,28 @@ def test_queries_keys_and_values_of_one_layer_are_told_apart_by_movers(how, tmp_
     assert marked == ["MatMul", "Softmax", "MatMul"]
 
 
+MASKED = {
+    "added": (
+        [node("Add", ["s", "mask"], ["b"]), node("Softmax", ["b"], ["p"], axis=-1)],
+        {"mask": np.triu(np.full((8, 8), -1e9, np.float32), 1)},
+    ),
+    "where": (
+        [node("Where", ["hidden", "lowest", "s"], ["b"]), node("Softmax", ["b"], ["p"], axis=-1)],
+        {"hidden": np.triu(np.ones((8, 8), bool), 1), "lowest": np.array(-np.inf, np.float32)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_a_mask_is_part_of_the_softmax(name, tmp_path):
+    nodes, weights = SPELLED["scale before"]
+    mask, constants = MASKED[name]
+    before = model([*nodes[:3], *mask, nodes[-1]], weights | constants, inputs=QKV)
+    operators, marked = came_out(before, tmp_path)
+    assert operators == ["Transpose", "MatMul", "Softmax", "MatMul"]
+    assert marked == ["MatMul", "Softmax", "MatMul"]
+
+
 THREE = [("q", [1, 8, 64]), ("k", [1, 8, 64]), ("v", [1, 8, 64])]
 SHARED = [("q", [1, 8, 64]), ("k", [1, 8, 32]), ("v", [1, 8, 32])]
 
@@ -154,7 +176,7 @@ def test_the_operator_is_opened(inputs, attributes, opset, tmp_path):
     given = [node("Attention", [name for name, _ in inputs], ["y"], name="a", **attributes)]
     operators, marked = came_out(model(given, inputs=inputs, opset=opset), tmp_path)
     assert "Attention" not in operators
-    assert [op for op in marked if op != "Add"] == ["MatMul", "Softmax", "MatMul"]
+    assert [op for op in marked if op not in ("Add", "Where")] == ["MatMul", "Softmax", "MatMul"]
 
 
 def test_attention_with_a_cache_stays_with_the_reason(tmp_path):

@@ -28,9 +28,12 @@ WEIGHTS = {"w": normal(16, 3, 3, 3), "b": normal(16), "v": normal(8, 16, 1, 1)[.
 
 
 def net():
-    return model(
-        [node("Conv", ["x", "w", "b"], ["c"], name="one"), node("Conv", ["c", "v"], ["y"], name="two")], WEIGHTS
-    )
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["l"], name="one"),
+        node("Relu", ["l"], ["c"], name="between"),
+        node("Conv", ["c", "v"], ["y"], name="two"),
+    ]
+    return model(nodes, WEIGHTS)
 
 
 def test_a_model_is_cut_and_put_together_with_the_same_meaning():
@@ -140,7 +143,7 @@ def scaled(proto):
 
 
 def renamed(proto):
-    proto.graph.node[1].output[0] = proto.graph.output[0].name = "z"
+    proto.graph.node[-1].output[0] = proto.graph.output[0].name = "z"
 
 
 def padded(proto):

@@ -18,9 +18,9 @@ from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
-from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.pair_operands import PairOperands
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Rounding
 from axbuild.toolchain.frontend.to_reshape import ToReshape
@@ -400,7 +400,7 @@ def test_other_products_stay_with_a_reason(given, reason):
 
 def test_a_sum_of_three_is_two_additions():
     before = model([node("Sum", ["x", "k", "x"], ["y"], name="sum")], {"k": normal(3, 1, 1)})
-    after, _ = rewritten(LowerSum(), before)
+    after, _ = rewritten(PairOperands(), before)
     assert describe(after) == [("Add", "sum.1"), ("Add", "sum")]
     assert_same_results(before, after, tolerance=1e-6)
 

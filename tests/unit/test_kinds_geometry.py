@@ -44,7 +44,7 @@ def test_a_tile_depends_on_its_input_boxes_alone(case):
         changed = []
         for x, box, edge in zip(inputs, boxes, case.kind.reads, strict=True):
             assert all(0 <= a <= b <= size for (a, b), size in zip(box.ranges, memory_shape(x.shape), strict=True))
-            other = values(rng, type_of(edge), memory_shape(x.shape), case.top)
+            other = values(rng, type_of(edge), memory_shape(x.shape), case.top, case.least)
             other[box.slices] = in_memory(x)[box.slices]
             changed.append(in_onnx_order(other))
         tile = in_memory(run_body(case.kind, *changed))[out.slices]

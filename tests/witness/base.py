@@ -20,30 +20,32 @@ from axbuild.toolchain.kinds.codes import BOOL, CODES, FP32, U8, ElementType, Gr
 
 @dataclass(frozen=True)
 class Case:
-    """A kind and the ONNX shapes of its activations; top: integer activations that are no codes stay below it."""
+    """A kind and the ONNX shapes of its activations; integer activations that are no codes are from `least` on and stay
+    below `top`."""
 
     name: str
     kind: Kind
     shapes: tuple[Shape, ...]
     top: int = 8
+    least: int = 0
 
     def inputs(self) -> list[np.ndarray]:
         """Activations that depend on nothing but the case's name."""
         rng = np.random.default_rng(zlib.crc32(self.name.encode()))
         types = [type_of(edge) for edge in self.kind.reads]
-        return [values(rng, kind, shape, self.top) for kind, shape in zip(types, self.shapes, strict=True)]
+        return [values(rng, kind, shape, self.top, self.least) for kind, shape in zip(types, self.shapes, strict=True)]
 
     def __str__(self) -> str:
         return f"{self.kind.op_type} {self.kind.overload} {self.name}"
 
 
-def values(rng: np.random.Generator, kind: ElementType, shape: Shape, top: int) -> np.ndarray:
+def values(rng: np.random.Generator, kind: ElementType, shape: Shape, top: int, least: int = 0) -> np.ndarray:
     """Elements of a type: all codes, hard reals, small integers."""
     if kind == FP32:
         return reals(rng, shape)
     if kind == BOOL:
         return rng.integers(0, 2, shape).astype(bool)
-    lo, hi = (kind.lo, kind.hi) if kind.coded else (0, top - 1)
+    lo, hi = (kind.lo, kind.hi) if kind.coded else (least, top - 1)
     return rng.integers(lo, hi + 1, shape).astype(kind.dtype)
 
 

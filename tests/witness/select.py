@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from axbuild.toolchain.kinds.codes import CODES, S8, S16, U8, U16, wide
-from axbuild.toolchain.kinds.select import Select
+from axbuild.toolchain.kinds.codes import CODES, FP32, INT32, INT64, S8, S16, U8, U16, wide
+from axbuild.toolchain.kinds.select import Choose, Select
 from witness.base import Case, each, grid, oracle, pairs, requantised
 
 IMAGE = (2, 3, 5, 6)
@@ -24,6 +24,13 @@ def _(kind: Select, *inputs):
         return max(choice) if kind.op == "max" else min(choice)
 
     return each(kind, value, *inputs)
+
+
+@oracle.register
+def _(kind: Choose, condition, a, b):
+    shape = kind.output_shape(condition.shape, a.shape, b.shape)
+    condition, x, y = (np.broadcast_to(value, shape) for value in (condition, a, b))
+    return each(kind, lambda at: x[at] if condition[at] else y[at], condition, a, b)
 
 
 def select(op, a, b, y, lo=None, hi=None) -> Select:
@@ -71,4 +78,6 @@ CASES = (
         Case("per channel", select("max", grid(0.1, kind=U16), grid(0.2), grid(0.2)), (IMAGE, (3, 1, 1))),
         Case("one row", select("min", grid(0.1, kind=S8), grid(0.2, kind=U8), grid(0.2)), ((2, 6), (1, 6))),
     ]
+    + [Case("plain", Choose(t), (IMAGE, (3, 1, 6), IMAGE)) for t in (FP32, INT32, INT64)]
+    + [Case("a row", Choose(INT64), ((1, 7), (1,), (1, 7)))]
 )

@@ -10,9 +10,10 @@ from witness.base import Case, clamp, each, grid, oracle, pairs
 
 
 @oracle.register
-def _(kind: Softmax, x):
+def _(kind: Softmax, x, *masks):
     y, steps = kind.y, kind.y.type.hi - kind.y.zero
     whole = np.float32(y.scale) == np.float32(1 / steps)
+    hidden = np.broadcast_to(masks[0], x.shape) == kind.hides if masks else np.zeros(x.shape, bool)
     lines: dict[tuple[int, ...], tuple[list[int], int]] = {}
 
     def powers(at):
@@ -20,18 +21,21 @@ def _(kind: Softmax, x):
         place = (*at[: kind.axis], slice(None), *at[kind.axis + 1 :])
         key = (*at[: kind.axis], *at[kind.axis + 1 :])
         if key not in lines:
-            line = x[place].tolist()
-            e = [int(kind.table[max(line) - code]) for code in line]
+            line, dark = x[place].tolist(), hidden[place].tolist()
+            top = max((code for code, is_dark in zip(line, dark, strict=True) if not is_dark), default=0)
+            e = [0 if is_dark else int(kind.table[top - code]) for code, is_dark in zip(line, dark, strict=True)]
             lines[key] = e, sum(e)
         return lines[key]
 
     def value(at):
         line, total = powers(at)
         e = line[at[kind.axis]]
+        if not total:
+            return y.zero
         share = (2 * steps * e + total) // (2 * total) if whole else math.floor(e * (1 / y.scale) / total + 0.5)
         return clamp(y.zero + share, y.type.lo, y.type.hi)
 
-    return each(kind, value, x)
+    return each(kind, value, x, *masks)
 
 
 @oracle.register
@@ -101,4 +105,17 @@ CASES = [
     Case("levels of one", LogSoftmax.of(grid(0.3), depths(U8), 1), ((5, 1),)),
     Case("levels of equals", LogSoftmax.of(grid(1e-6), depths(U16), 1), ((2, 300),)),
     Case("levels of rows", LogSoftmax.of(grid(0.3), depths(S16), 2), ((2, 3, 4, 5),)),
+    *(
+        Case("behind a mask", Softmax.of(grid(0.05, kind=t), whole(t), 3, hides), ((1, 2, 5, 7), (1, 1, 1, 7)))
+        for t in CODES
+        for hides in (0, 1)
+    ),
+    *(
+        Case("a mask of all lines", Softmax.of(grid(0.05), below(U8, 0.3), 1, hides), ((3, 4), (3, 4)))
+        for hides in (0, 1)
+    ),
+    Case("a line that is hidden whole", Softmax.of(grid(0.05), whole(U8), 2, 1), ((2, 40, 2), (40, 2))),
+    Case("a line that is hidden whole", Softmax.of(grid(0.05), below(S16, 0.3), 2, 0), ((2, 40, 2), (1, 40, 1))),
+    Case("windows", Softmax.of(grid(0.05), whole(U8), 4, 1), ((1, 2, 3, 4, 5), (1, 2, 1, 4, 5))),
+    Case("channels behind a mask", Softmax.of(grid(0.05), whole(S8), 1, 1), ((2, 3, 4, 5), (3, 1, 5))),
 ]

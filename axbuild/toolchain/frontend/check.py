@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
@@ -16,6 +16,7 @@ from axbuild.toolchain.frontend.rewrite import Match, Rounding
 from axbuild.toolchain.graph import OPSET, Array
 
 SEED = 20
+_WHOLE_NUMBERS = (TensorProto.INT32, TensorProto.INT64)
 Tensors = dict[str, Array]
 
 FLOAT_EPSILON = float(np.finfo(np.float32).eps)
@@ -77,7 +78,24 @@ def trial(model: LightModel) -> Trial:
 
 def random_inputs(model: LightModel, below: int = 8) -> Tensors:
     rng = np.random.default_rng(SEED)
-    return {value.name: _random(value, below, rng) for value in model.inputs}
+    flags = _flags(model.proto.graph)
+    found = {value.name: _random(value, 2 if value.name in flags else below, rng) for value in model.inputs}
+    for name in flags:
+        found[name][..., :1] = 1
+    return found
+
+
+def _flags(graph: GraphProto) -> set[str]:
+    """Inputs of whole numbers that the model casts to float, as masks of attention are: of 0 and 1, never 0 alone."""
+    sources = {value.name: {value.name} for value in graph.input if value.type.tensor_type.elem_type in _WHOLE_NUMBERS}
+    found: set[str] = set()
+    for node in graph.node:
+        read = sources.get(node.input[0], set()) if node.input else set()
+        if node.op_type == "Cast" and node.attribute[0].i == TensorProto.FLOAT:
+            found |= read
+        elif node.op_type in ("Unsqueeze", "Squeeze", "Reshape", "Slice", "Identity", "Cast"):
+            sources |= dict.fromkeys(node.output, read)
+    return found
 
 
 def _random(value: ValueInfoProto, below: int, rng: np.random.Generator) -> Array:

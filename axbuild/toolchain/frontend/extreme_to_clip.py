@@ -11,21 +11,21 @@ from axbuild.toolchain.graph import Array, constant_of, is_activation, shape_of
 
 
 @dataclass(frozen=True)
-class Extremum:
+class Bounding:
     """x and the one number that it is compared with."""
 
     x: ir.Value
     number: Array
 
 
-class ExtremeToClip(Rewrite[Extremum]):
+class ExtremeToClip(Rewrite[Bounding]):
     """Max(x, c) -> Clip(x; min = c)
     Min(x, c) -> Clip(x; max = c)
     """
 
     op = ("Max", "Min")
 
-    def match(self, node: ir.Node) -> Extremum | NoMatch:
+    def match(self, node: ir.Node) -> Bounding | NoMatch:
         computed = [value for value in node.inputs if value is not None and is_activation(value)]
         numbers = [array for value in node.inputs if (array := constant_of(value)) is not None and array.size == 1]
         if len(computed) != 1 or len(numbers) != 1 or len(node.inputs) != 2:
@@ -33,9 +33,9 @@ class ExtremeToClip(Rewrite[Extremum]):
         (x,), (number,) = computed, numbers
         if x.dtype != ir.DataType.FLOAT or shape_of(x) != shape_of(node.outputs[0]):
             return NoMatch(f"{node.op_type} is not over a float32 tensor of its own shape")
-        return Extremum(x, number)
+        return Bounding(x, number)
 
-    def replace(self, node: ir.Node, found: Extremum, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Bounding, edit: Edit) -> ir.Value:
         bound = edit.initializer(found.number.reshape(()), f"{node.name}.bound")
         bounds = [bound] if node.op_type == "Max" else [None, bound]
         return edit.insert(node, "Clip", [found.x, *bounds], {}, origins=(node,))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.load import InvalidModelError
-from axbuild.toolchain.graph import ORIGINS, is_static
+from axbuild.toolchain.graph import ORIGINS, constant_input, integer, is_static, shape_of
 
 MAX_ELEMENTS = 2**28
 """elements of a folded constant; a bigger one stays computed"""
@@ -27,6 +29,15 @@ def fold(model: ir.Model) -> None:
     Only onnxscript's folding runs, not its rewrites: these rename nodes and would lose what layers are selected by.
     """
     _bypass_all(model.graph)
+    _fold_once(model)
+    while _split_constants(model.graph):
+        _fold_once(model)
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    _bypass_all(model.graph)
+    sweep(model)
+
+
+def _fold_once(model: ir.Model) -> None:
     with door(lambda said: InvalidModelError(f"constants of the model cannot be computed: {said}")):
         fold_constants(
             model,
@@ -36,12 +47,31 @@ def fold(model: ir.Model) -> None:
             output_size_limit=MAX_ELEMENTS,
             should_fold=_is_worth_it,
         )
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-    _bypass_all(model.graph)
-    sweep(model)
+
+
+def _split_constants(graph: ir.Graph) -> bool:
+    """The parts of constants that are split, which onnxscript leaves, as constants; whether there were any."""
+    found = False
+    for node in list(graph):
+        whole = constant_input(node, 0) if node.op_type == "Split" else None
+        if whole is None or not all(is_static(value) for value in node.outputs):
+            continue
+        axis = integer(node, "axis", 0)
+        edges = list(itertools.accumulate(shape_of(value)[axis] for value in node.outputs))
+        for value, part in zip(node.outputs, np.split(whole, edges[:-1], axis), strict=True):
+            constant = ir.Value(name=value.name, const_value=ir.tensor(np.ascontiguousarray(part), name=value.name))
+            constant.shape, constant.type = value.shape, value.type
+            ir.convenience.replace_all_uses_with(value, constant)
+            value.name = None
+            graph.register_initializer(constant)
+        graph.remove(node, safe=True)
+        found = True
+    return found
 
 
 def _is_worth_it(node: ir.Node) -> bool:
+    if len(node.outputs) > 1:
+        return False
     given = sum(math.prod(value.const_value.shape.numpy()) for value in node.inputs if value and value.const_value)
     for value in node.outputs:
         if value.shape is None or not value.shape.is_static():

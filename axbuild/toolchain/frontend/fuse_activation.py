@@ -51,7 +51,9 @@ class FuseActivation(Rewrite[Recognised]):
     def replace(self, node: ir.Node, found: Recognised, edit: Edit) -> ir.Value:
         spelled = found.spelled
         domain = DOMAIN if found.op_type == INVERSE_SIGMOID else ""
-        return edit.insert(node, found.op_type, [spelled.x], found.attributes, origins=spelled.nodes, domain=domain)
+        return edit.insert(
+            node, found.op_type, [spelled.x], found.attributes, origins=spelled.nodes, domain=domain, spelled=True
+        )
 
     def rounding(self, node: ir.Node, found: Recognised) -> Rounding:
         return Rounding(TERMS, ((found.spelled.x, 1.0),), 1.0)

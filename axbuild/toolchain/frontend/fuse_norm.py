@@ -104,15 +104,19 @@ class FuseNorm(Rewrite[Norm]):
     def replace(self, node: ir.Node, found: Norm, edit: Edit) -> ir.Value:
         x, origins = found.spelled.x, found.spelled.nodes
         if found.op_type == "Softmax":
-            return edit.insert(node, "Softmax", [x], {"axis": found.axes[0]}, origins=origins)
+            return edit.insert(node, "Softmax", [x], {"axis": found.axes[0]}, origins=origins, spelled=True)
         shape = shape_of(x)
-        order = [axis for axis in range(len(shape)) if axis not in found.axes] + list(found.axes)
-        back = [order.index(axis) for axis in range(len(shape))]
-        turned = tuple(shape[axis] for axis in order)
-        value = _turned(node, x, order, turned, "turned", edit)
-        inputs, attributes = _operands(node, found, edit)
-        value = edit.insert(node, found.op_type, [value, *inputs], attributes, shape=turned, origins=origins)
-        return _turned(node, value, back, shape, "back", edit)
+        kept = [axis for axis in range(len(shape)) if axis not in found.axes]
+        order = kept + list(found.axes)
+        value = edit.turned(node, x, order, "turned")
+        turned = shape_of(value)
+        # Chips normalise the last axis alone.
+        rows = (*turned[: len(kept)], found.gain.size)
+        value = edit.reshaped(node, value, rows, "rows")
+        inputs, settings = _operands(node, found, edit)
+        value = edit.insert(node, found.op_type, [value, *inputs], settings, shape=rows, origins=origins, spelled=True)
+        value = edit.reshaped(node, value, turned, "apart")
+        return edit.turned(node, value, [order.index(axis) for axis in range(len(shape))], "back")
 
     def rounding(self, node: ir.Node, found: Norm) -> Rounding:
         """No deviation is below the root of epsilon."""
@@ -126,16 +130,9 @@ def _operands(node: ir.Node, found: Norm, edit: Edit) -> tuple[list[ir.Value], d
     if found.op_type == "LpNormalization":
         return [], {"axis": -1, "p": 2}
     constants = [(found.gain, "scale")] + ([(found.bias, "bias")] if np.any(found.bias) else [])
-    inputs = [edit.initializer(array.astype(np.float32), f"{node.name}.{name}") for array, name in constants]
-    return inputs, {"axis": -len(found.axes), "epsilon": found.epsilon or NONE}
-
-
-def _turned(node: ir.Node, value: ir.Value, order: list[int], shape: Shape, name: str, edit: Edit) -> ir.Value:
-    if order == sorted(order):
-        return value
-    return edit.insert(
-        node, "Transpose", [value], {"perm": order}, name=f"{node.name}.{name}", shape=shape, origins=(node,)
-    )
+    rows = ((array.reshape(-1).astype(np.float32), name) for array, name in constants)
+    inputs = [edit.initializer(array, f"{node.name}.{name}") for array, name in rows]
+    return inputs, {"axis": -1, "epsilon": found.epsilon or NONE}
 
 
 def _is_step(node: ir.Node) -> bool:

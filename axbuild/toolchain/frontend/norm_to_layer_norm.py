@@ -1,4 +1,4 @@
-"""Normalisation of each channel, or of groups of them, as one of the last axes."""
+"""Normalisation of each channel, or of groups of them, as the last axis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
-from axbuild.toolchain.graph import Array, Shape, constant_input, integer, needed_input, real, shape_of, static_shape
+from axbuild.toolchain.graph import Array, Shape, constant_input, integer, needed_input, real, shape_of
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,11 @@ class GroupedNorm:
 
 
 class NormToLayerNorm(Rewrite[GroupedNorm]):
-    """InstanceNormalization(x, k, c) -> LayerNormalization(x, 1; axis = 2) k + c
-    GroupNormalization(x, k, c) -> the same of x as [batch, groups, rest], in the shape of x again
+    """InstanceNormalization(x, k, c) -> LayerNormalization(x, 1; axis = -1) k + c
+    GroupNormalization(x, k, c) -> the same
 
-    k = 1 and c = 0 are left out.
+    with x as [batch, groups, rest], and in the shape of x again; chips normalise the last axis alone. k = 1 and c = 0
+    are left out.
     """
 
     op = ("InstanceNormalization", "GroupNormalization")
@@ -42,19 +43,17 @@ class NormToLayerNorm(Rewrite[GroupedNorm]):
         if not rest:
             return NoMatch(f"{node.op_type} is over a tensor of rank 2")
         groups = integer(node, "num_groups", channels)
-        shape = (
-            (batch, channels, *rest) if groups == channels else (batch, groups, channels // groups * math.prod(rest))
-        )
+        shape = (batch, groups, channels // groups * math.prod(rest))
         return GroupedNorm(shape, scale, bias, epsilon)
 
     def replace(self, node: ir.Node, found: GroupedNorm, edit: Edit) -> ir.Value:
         x = needed_input(node, 0)
         shape = shape_of(x)
         ones = edit.initializer(np.ones((1,) * len(found.shape[2:]), np.float32), f"{node.name}.ones")
-        value = _reshaped(node, x, found.shape, "grouped", edit)
+        value = edit.reshaped(node, x, found.shape, "grouped")
         settings = {"axis": 2, "epsilon": found.epsilon}
         value = edit.insert(node, "LayerNormalization", [value, ones], settings, shape=found.shape, origins=(node,))
-        value = _reshaped(node, value, shape, "apart", edit)
+        value = edit.reshaped(node, value, shape, "apart")
         for op_type, array, name, neutral in (("Mul", found.scale, "scale", 1.0), ("Add", found.bias, "bias", 0.0)):
             if np.any(array != neutral):
                 column = edit.initializer(array.reshape(-1, *(1,) * (len(shape) - 2)), f"{node.name}.{name}")
@@ -68,10 +67,3 @@ class NormToLayerNorm(Rewrite[GroupedNorm]):
         x, scale = needed_input(node, 0), np.abs(found.scale.astype(np.float64))
         gain = scale / math.sqrt(found.epsilon)
         return Rounding(math.prod(found.shape[2:]), ((x, gain),), np.abs(found.bias.astype(np.float64)) + scale)
-
-
-def _reshaped(node: ir.Node, value: ir.Value, shape: Shape, name: str, edit: Edit) -> ir.Value:
-    if shape_of(value) == shape:
-        return value
-    target = edit.initializer(np.array(static_shape(shape_of(value), shape), np.int64), f"{node.name}.{name}.shape")
-    return edit.insert(node, "Reshape", [value, target], {}, name=f"{node.name}.{name}", shape=shape, origins=(node,))

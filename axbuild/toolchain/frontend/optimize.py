@@ -19,6 +19,7 @@ from axbuild.toolchain.frontend.attention import mark_attention
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
+from axbuild.toolchain.frontend.cast_to_bool import CastToBool
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.ends import Ends
@@ -28,24 +29,31 @@ from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
+from axbuild.toolchain.frontend.fuse_branches import FuseBranches
 from axbuild.toolchain.frontend.fuse_constants import FuseConstants
+from axbuild.toolchain.frontend.fuse_convs import FuseConvs
+from axbuild.toolchain.frontend.fuse_factor import FuseFactor
 from axbuild.toolchain.frontend.fuse_norm import FuseNorm
 from axbuild.toolchain.frontend.fuse_pad import FusePad
 from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
+from axbuild.toolchain.frontend.fuse_rotary import FuseRotary
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
-from axbuild.toolchain.frontend.fuse_token_norm import FuseTokenNorm
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
+from axbuild.toolchain.frontend.hoist_constant import HoistConstant
 from axbuild.toolchain.frontend.known_positions import KnownPositions
 from axbuild.toolchain.frontend.lift_line import LiftLine
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.listed_indices import ListedIndices
 from axbuild.toolchain.frontend.load import load
-from axbuild.toolchain.frontend.lower_sum import LowerSum
+from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
+from axbuild.toolchain.frontend.mod_to_div import ModToDiv
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.open_attention import OpenAttention
+from axbuild.toolchain.frontend.or_to_greater import OrToGreater
+from axbuild.toolchain.frontend.pair_operands import PairOperands
 from axbuild.toolchain.frontend.plain_pad import PlainPad
 from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
 from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
@@ -55,13 +63,19 @@ from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.sink_scale import SinkScale
 from axbuild.toolchain.frontend.to_reshape import ToReshape
-from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN
+from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN, SPELLED
 from axbuild.toolchain.named import DOMAIN
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
-    FuseActivation(),
     FuseNorm(),
+    MaskToWhere(),
+    CastToBool(),
+    OrToGreater(),
+    ModToDiv(),
+    PairOperands(),
+    FuseActivation(),
+    FuseRotary(),
     DropExpand(),
     ExtremeToClip(),
     OneSlope(),
@@ -79,15 +93,18 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     PlainMaxPool(),
     PlainAverage(),
     NormalizeGemm(),
-    FuseTokenNorm(),
     FuseBatchNorm(),
     FuseAffine(),
     BatchNormToConv(),
     BatchNormToMul(),
+    HoistConstant(),
+    FuseFactor(),
+    FuseBranches(),
+    FuseAffine(),
     AffineToConv(),
     FuseAffine(),
     FuseScale(),
-    LowerSum(),
+    FuseConvs(),
     MeanToPool(),
     GatherToSlice(),
     ListedIndices(),
@@ -96,6 +113,9 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     ToReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""
+
+KEPT = (ORIGINS, PATTERN, SPELLED)
+"""metadata that stays; the rest is the exporter's"""
 
 
 @dataclass(frozen=True)
@@ -138,11 +158,14 @@ def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Ed
     model = to_graph(converted)
     fold(model)
     edit = Edit(model.graph)
+    unfused: dict[str, str] = {}
     for rewrite in REWRITES:
         if rewrite.is_needed or not only_needed:
             reasons = apply(rewrite, edit)
             if isinstance(rewrite, FuseBatchNorm):
-                _warn_left(reasons)
+                unfused = reasons
+    left = {node.name for node in model.graph}
+    _warn_left({name: reason for name, reason in unfused.items() if name in left})
     mark_attention(model.graph)
     return model, edit
 
@@ -223,7 +246,7 @@ def _finished(model: LightModel, trial: check.Trial) -> LightModel:
     graph = proto.graph
     for item in (*graph.node, *graph.input, *graph.value_info, *graph.output, *graph.initializer):
         item.ClearField("doc_string")
-        kept = [entry for entry in item.metadata_props if entry.key in (ORIGINS, PATTERN)]
+        kept = [entry for entry in item.metadata_props if entry.key in KEPT]
         del item.metadata_props[:]
         item.metadata_props.extend(kept)
     return model

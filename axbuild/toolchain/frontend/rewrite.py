@@ -9,7 +9,19 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import ORIGINS, Array, Names, Shape, is_static, origins_of, tensor_names
+from axbuild.toolchain.graph import (
+    ORIGINS,
+    SPELLED,
+    Array,
+    Names,
+    Shape,
+    is_static,
+    origins_of,
+    shape_of,
+    spelling_of,
+    static_shape,
+    tensor_names,
+)
 
 Found = TypeVar("Found")
 
@@ -111,16 +123,21 @@ class Edit:
         shape: Shape | None = None,
         origins: tuple[ir.Node, ...] = (),
         domain: str = "",
+        spelled: bool = False,
     ) -> ir.Value:
         """Insert a node before another, named as the first of the nodes it stands for where nothing else is said.
 
-        shape: of its output, where that is not the one of what is replaced.
+        shape: of its output, where that is not the one of what is replaced. spelled: its origins are one function that
+        was spelled out; a chip that lacks the operator may have theirs.
         """
         called = self.node_names.free(name) if name else origins[0].name
         node = ir.node(op_type, inputs, attributes, name=called, domain=domain)
         names = list(dict.fromkeys(item for origin in origins for item in origins_of(origin)))
         if names and names != [node.name]:
             node.metadata_props[ORIGINS] = json.dumps(names)
+        if spelled:
+            operators = sorted({op_type for origin in origins for op_type in spelling_of(origin)})
+            node.metadata_props[SPELLED] = json.dumps(operators)
         (output,) = node.outputs
         output.name = self.names.free(f"{node.name}.out")
         if shape is not None:
@@ -128,6 +145,21 @@ class Edit:
         self.graph.insert_before(before, node)
         self._made.add(output)
         return output
+
+    def reshaped(self, before: ir.Node, value: ir.Value, shape: Shape, name: str) -> ir.Value:
+        """`value` in another shape, by a Reshape before a node that it belongs to; as it is where it has that shape."""
+        if shape_of(value) == shape:
+            return value
+        own = f"{before.name}.{name}"
+        target = self.initializer(np.array(static_shape(shape_of(value), shape), np.int64), f"{own}.shape")
+        return self.insert(before, "Reshape", [value, target], {}, name=own, shape=shape, origins=(before,))
+
+    def turned(self, before: ir.Node, value: ir.Value, order: list[int], name: str) -> ir.Value:
+        """`value` with its axes in another order, by a Transpose before a node that it belongs to."""
+        if order == sorted(order):
+            return value
+        shape, own = tuple(shape_of(value)[axis] for axis in order), f"{before.name}.{name}"
+        return self.insert(before, "Transpose", [value], {"perm": order}, name=own, shape=shape, origins=(before,))
 
     def take_over(self, node: ir.Node, value: ir.Value) -> None:
         """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read.

@@ -11,11 +11,11 @@ import onnx_ir as ir
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import (
     activations_of,
-    constant_factor,
     has_one_reader,
     needed_input,
     shape_of,
 )
+from axbuild.toolchain.ops.factor import constant_factor
 
 MOVERS = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 

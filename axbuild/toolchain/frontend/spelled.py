@@ -15,8 +15,8 @@ from axbuild.toolchain.kinds import functions
 LONGEST = 24
 """operators that one function is spelled with, at most"""
 
-Step = Callable[..., Array]
-"""What an operator makes of its node and float64 values"""
+Step = Callable[..., Array | list[Array]]
+"""What an operator makes of its node and float64 values; a list where it has several outputs"""
 
 
 def _hard_sigmoid(node: ir.Node, x: Array) -> Array:
@@ -67,7 +67,8 @@ class Spelled:
         with np.errstate(all="ignore"):
             for node in reversed(self.nodes):
                 inputs = [_values(value, known) for value in node.inputs if value is not None]
-                known[node.outputs[0]] = steps[node.op_type](node, *inputs)
+                made = steps[node.op_type](node, *inputs)
+                known.update(zip(node.outputs, made if isinstance(made, list) else [made], strict=False))
         return known[self.nodes[0].outputs[0]]
 
 

@@ -19,18 +19,25 @@ from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
 from axbuild.toolchain.kinds.base import DOMAIN, Kind, NodeError, constant_types
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.compare import Compare
+from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.given import Given
 from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
+from axbuild.toolchain.kinds.integer import IntegerBinary, IntegerReduce
 from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.rotary import Rotary
 from axbuild.toolchain.kinds.sample import Sample
-from axbuild.toolchain.kinds.select import Select
+from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
+from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
@@ -42,13 +49,20 @@ CLASSES: tuple[type[Kind], ...] = (
     AveragePool,
     Binary,
     ChannelTable,
+    Choose,
+    Compare,
     Concat,
     Conv,
+    Convert,
     Dequantize,
     FloatBinary,
     FloatClip,
     FullyConnected,
     Gather,
+    Given,
+    IntegerBinary,
+    IntegerReduce,
+    IntegerRunningSum,
     Interpolate,
     LayerNorm,
     LogSoftmax,
@@ -67,6 +81,9 @@ CLASSES: tuple[type[Kind], ...] = (
     Requantize,
     Reshape,
     Sample,
+    Rank,
+    Rotary,
+    RunningSum,
     Select,
     Slice,
     Softmax,

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from axbuild.toolchain.kinds.arithmetic import multiplier_of
 from axbuild.toolchain.kinds.base import Constant, ConstantError, require_clamp, require_grids
 from axbuild.toolchain.kinds.broadcast import Broadcast
-from axbuild.toolchain.kinds.codes import BOOL, Edge, Grid
+from axbuild.toolchain.kinds.codes import BOOL, FP32, INT32, INT64, Edge, ElementType, Grid
 from axbuild.toolchain.kinds.text import DOUBLE, centred, clamped
 
 
@@ -65,6 +65,34 @@ class Select(Broadcast):
         return f"""
   half = Constant <value = double {{0.5}}> (){_requantised("a")}{_requantised("b")}
   {_CHOICES[self.op]}{clamped("chosen", self.y.type)}"""
+
+
+@dataclass(frozen=True, eq=False)
+class Choose(Broadcast):
+    """a where the condition is true, else b, of two tensors of one type that is no codes."""
+
+    spellings: ClassVar = {"AxWhere": {}}
+
+    type: ElementType
+
+    def __post_init__(self) -> None:
+        if self.type not in (FP32, INT32, INT64):
+            raise ConstantError(f"{self.op_type} cannot choose between elements of {self.type}.")
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return BOOL, self.type, self.type
+
+    @property
+    def writes(self) -> Edge:
+        return self.type
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return "condition", "a", "b"
+
+    def text(self) -> str:
+        return "y = Where (condition, a, b)"
 
 
 def _multipliers(a: Grid, b: Grid, y: Grid) -> tuple[float, float]:

@@ -9,8 +9,16 @@ import numpy as np
 
 from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.arithmetic import LN2_HI, LN2_LO, exp
-from axbuild.toolchain.kinds.base import Constant, ConstantError, Ranges, ShapeError, memory_axis, require_grids
-from axbuild.toolchain.kinds.codes import Edge, Grid
+from axbuild.toolchain.kinds.base import (
+    Constant,
+    ConstantError,
+    Ranges,
+    ShapeError,
+    aligned,
+    memory_axis,
+    require_grids,
+)
+from axbuild.toolchain.kinds.codes import BOOL, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import Elementwise
 from axbuild.toolchain.kinds.text import DOUBLE, I32, I64, float64, saturated, scalar
 
@@ -58,24 +66,29 @@ class OverPowers(Elementwise):
         return self.y
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
+        x, *masks = inputs
         if self.axis >= len(x):
             raise ShapeError(f"{self.op_type} on axis {self.axis} cannot read {x}.")
+        for mask in masks:
+            if len(mask) > len(x) or any(own not in (1, size) for own, size in zip(mask[::-1], x[::-1], strict=False)):
+                raise ShapeError(f"{self.op_type} cannot lay a mask {mask} over {x}.")
         return x
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        (x,) = inputs
-        return ((*out[: self.axis], (0, x[self.axis]), *out[self.axis + 1 :]),)
+        x, *masks = inputs
+        lines = (*out[: self.axis], (0, x[self.axis]), *out[self.axis + 1 :])
+        return (lines, *(aligned(lines, mask) for mask in masks))
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
         along_axis = memory_axis(self.axis, len(inputs[0]))
         return tuple(axis for axis in super().tile_axes(*inputs) if axis != along_axis)
 
 
-_SUMMED = f"""
+_AXES = """
   axis_i = Constant <value_int: int = @axis> ()
-  first = Constant <value = int64[1] {{0}}> ()
-  axes = Unsqueeze (axis_i, first)
+  first = Constant <value = int64[1] {0}> ()
+  axes = Unsqueeze (axis_i, first)"""
+_POWERS = f"""
   code = Cast <to = {I32}> (x)
   largest = ReduceMax <keepdims = 1> (code, axes)
   distance = Sub (largest, code)
@@ -91,11 +104,19 @@ class Softmax(OverPowers):
     scale: y = zero + floor(f64(E) K / f64(S) + 0.5) with K = 1 / f64(scale), saturating. A signed y has its zero at
     its lowest code, to use all codes, or at 0, to use the half that is not negative.
 
+    Behind a mask, a BOOL that broadcasts to x, elements where it is `hides` have E = 0 and are not looked at for the
+    largest; where all of a line are hidden, y = zero.
+
     table: int64 [codes of x] of exp(-s d) 2^24, its first entry 2^24; axis: ONNX axis, not negative.
     """
 
-    spellings: ClassVar = {"AxQuantizedSoftmax": {}}
+    spellings: ClassVar = {
+        "AxQuantizedSoftmax": {"hides": -1},
+        "AxQuantizedSoftmaxWhereFalse": {"hides": 0},
+        "AxQuantizedSoftmaxWhereTrue": {"hides": 1},
+    }
 
+    hides: int
     x: Grid
     y: Grid
     table: Annotated[Array, Constant(("int64",), 1)]
@@ -107,9 +128,13 @@ class Softmax(OverPowers):
             raise ConstantError(f"{self.op_type} cannot write {self.y}.")
 
     @classmethod
-    def of(cls, x: Grid, y: Grid, axis: int) -> Self:
-        """With the table of the grid of x."""
-        return cls(x, y, powers_table(x), axis)
+    def of(cls, x: Grid, y: Grid, axis: int, hides: int = -1) -> Self:
+        """With the table of the grid of x. hides: the truth value of a mask that hides an element; -1: no mask."""
+        return cls(hides, x, y, powers_table(x), axis)
+
+    @property
+    def masked(self) -> bool:
+        return self.hides >= 0
 
     @property
     def steps(self) -> int:
@@ -122,11 +147,37 @@ class Softmax(OverPowers):
         return self.y.scale == float(np.float32(1 / self.steps))
 
     @property
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x, BOOL) if self.masked else (self.x,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("x", "mask") if self.masked else ("x",)
+
+    @property
     def variant(self) -> str:
         return f"of{self.steps}" if self.whole else ""
 
     def text(self) -> str:
-        return _SUMMED + (self._integers() if self.whole else self._ratio())
+        powers = self._shown() if self.masked else _POWERS
+        return _AXES + powers + (self._integers() if self.whole else self._ratio())
+
+    def _shown(self) -> str:
+        """E and S of what the mask shows; 1 instead of a sum of 0: a line that is hidden whole has the shares 0 / 1."""
+        return f"""
+  every_code = Cast <to = {I32}> (x)
+  hidden = {"Identity" if self.hides else "Not"} (mask)
+  lowest = Constant <value = int32 {{{self.x.type.lo}}}> ()
+  code = Where (hidden, lowest, every_code)
+  largest = ReduceMax <keepdims = 1> (code, axes)
+  distance = Sub (largest, code)
+  power = Gather (table, distance)
+  none = Constant <value = int64 {{0}}> ()
+  e = Where (hidden, none, power)
+  sum = ReduceSum <keepdims = 1> (e, axes)
+  least = Constant <value = int64 {{1}}> ()
+  s = Max (sum, least)"""
 
     def _integers(self) -> str:
         return f"""{scalar("zero", "y_zero", I64)}
@@ -178,7 +229,7 @@ class LogSoftmax(OverPowers):
         return cls(x, y, powers_table(x), axis)
 
     def text(self) -> str:
-        return f"""{_SUMMED}{_LOGARITHM}{float64("x_step", "x_scale")}{float64("y_step", "y_scale")}
+        return f"""{_AXES}{_POWERS}{_LOGARITHM}{float64("x_step", "x_scale")}{float64("y_step", "y_scale")}
   distance_d = Cast <to = {DOUBLE}> (distance)
   below = Mul (distance_d, x_step)
   depth = Add (below, logarithm)

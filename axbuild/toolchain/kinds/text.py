@@ -7,7 +7,7 @@ integers below 2^53, or int64; both are exact.
 
 from __future__ import annotations
 
-from axbuild.toolchain.kinds.codes import FP32, INT32, INT64, ElementType
+from axbuild.toolchain.kinds.codes import FP32, INT32, INT64, Edge, ElementType, Grid
 
 FLOAT, I32, I64, DOUBLE = FP32.onnx, INT32.onnx, INT64.onnx, 11
 """element types as `to` of Cast takes them"""
@@ -77,6 +77,15 @@ def float64(name: str, attribute: str) -> str:
     return f"""
   {name}_f = Constant <value_float: float = @{attribute}> ()
   {name} = Cast <to = {DOUBLE}> ({name}_f)"""
+
+
+def real(name: str, tensor: str, field: str, edge: Edge) -> str:
+    """Lines that define the float64 `name` = what elements of `tensor` stand for, which the field `field` says."""
+    if not isinstance(edge, Grid):
+        return f"""
+  {name} = Cast <to = {DOUBLE}> ({tensor})"""
+    return f"""{centred(f"{name}_steps", tensor, field, DOUBLE)}{float64(f"{name}_scale", f"{field}_scale")}
+  {name} = Mul ({name}_steps, {name}_scale)"""
 
 
 def along(name: str, vector: str, like: str) -> str:

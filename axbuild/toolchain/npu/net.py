@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,16 +112,21 @@ def at_batch(net: Net, batch: int) -> Net:
 
 def first_mixing(net: Net) -> str | None:
     """Name of the first operator that does not keep samples apart; None where the net works at every batch."""
-    return next((op.name for op in net.ops if not keeps_samples(op.kind, *net.shapes(op.inputs))), None)
+    constants = {op.output for op in net.ops if not op.inputs}
+    for op in net.ops:
+        common = {place for place, name in enumerate(op.inputs) if name in constants}
+        if op.inputs and not keeps_samples(op.kind, *net.shapes(op.inputs), common=common):
+            return op.name
+    return None
 
 
-def keeps_samples(kind: Kind, *inputs: Shape) -> bool:
+def keeps_samples(kind: Kind, *inputs: Shape, common: Collection[int] = ()) -> bool:
     """Whether an operator on two samples, one behind the other along axis 0, makes of each what it makes of it alone.
 
-    inputs: ONNX shapes of one sample. Asked of the geometry: of two samples each part of the output must need just
-    what the one sample's output needs, in its own sample.
+    inputs: ONNX shapes of one sample; common: numbers of those that all samples share. Asked of the geometry: of two
+    samples each part of the output must need just what the one sample's output needs, in its own sample.
     """
-    both = [_repeated(shape, 2) for shape in inputs]
+    both = [shape if place in common else _repeated(shape, 2) for place, shape in enumerate(inputs)]
     try:
         alone, together = kind.output_shape(*inputs), kind.output_shape(*both)
     except AxError:
@@ -129,7 +134,10 @@ def keeps_samples(kind: Kind, *inputs: Shape) -> bool:
     needed = kind.needs(whole(alone), *inputs)
     return together == _repeated(alone, 2) and all(
         kind.needs(_of_sample(n, whole(alone), alone), *both)
-        == tuple(_of_sample(n, ranges, shape) for ranges, shape in zip(needed, inputs, strict=True))
+        == tuple(
+            ranges if place in common else _of_sample(n, ranges, shape)
+            for place, (ranges, shape) in enumerate(zip(needed, inputs, strict=True))
+        )
         for n in range(2)
     )
 

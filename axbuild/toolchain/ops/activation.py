@@ -35,16 +35,6 @@ def _examples(name: str, *kinds: str) -> tuple[str, ...]:
     return tuple(f"test_{name}{kind}" for kind in ("", *kinds))
 
 
-class AbsOp(ActivationOp):
-    """|x|"""
-
-    onnx = "Abs"
-    cases = _examples("abs")
-
-    def curve(self, node: ir.Node) -> Curve:
-        return np.abs
-
-
 class CeilOp(ActivationOp):
     """The smallest whole number that is not below x."""
 
@@ -167,16 +157,6 @@ class MishOp(ActivationOp):
 
     def curve(self, node: ir.Node) -> Curve:
         return functions.mish
-
-
-class NegOp(ActivationOp):
-    """-x"""
-
-    onnx = "Neg"
-    cases = _examples("neg", "_example")
-
-    def curve(self, node: ir.Node) -> Curve:
-        return np.negative
 
 
 class PowOp(ActivationOp):

@@ -16,9 +16,11 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import Array, Shape, activations_of, needed_input, shape_of
+from axbuild.toolchain.graph import Array, Shape, activations_of, constant_of, is_activation, needed_input, shape_of
+from axbuild.toolchain.kinds.arithmetic import quantise
 from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid
+from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid, type_numbered
+from axbuild.toolchain.kinds.given import Given
 
 MOVED = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL)
 """element types of the float graph that ops which only move elements take"""
@@ -100,7 +102,7 @@ class Follow:
 
 @dataclass(frozen=True)
 class FusedNode:
-    """A head node and, in order, the nodes that its kind swallows.
+    """A head node and, in order, the nodes that its kind swallows; before: nodes in front of it that it takes along.
 
     addend: float64 [c], the sum of the swallowed constants a channel; None where there is none. factor: what the head
     multiplies by in the place of the node it swallowed, as its `factor_of` says it. bounds: of what the
@@ -114,6 +116,7 @@ class FusedNode:
     factor: Array | None = None
     bounds: Bounds = Bounds.FREE
     table: ir.Node | None = None
+    before: tuple[ir.Node, ...] = ()
 
     @property
     def name(self) -> str:
@@ -121,21 +124,26 @@ class FusedNode:
 
     @property
     def nodes(self) -> tuple[ir.Node, ...]:
-        return (self.node, *self.swallowed)
+        """Head first."""
+        return (self.node, *self.swallowed, *self.before)
+
+    @property
+    def last(self) -> ir.Node:
+        return (self.node, *self.swallowed)[-1]
 
     @property
     def outputs(self) -> tuple[ir.Value, ...]:
         """The tensors that others read; a head that swallows has one output."""
-        return tuple(self.nodes[-1].outputs)
+        return tuple(self.last.outputs)
 
     @property
     def output(self) -> ir.Value:
-        return self.nodes[-1].outputs[0]
+        return self.last.outputs[0]
 
     @property
     def inner(self) -> tuple[ir.Value, ...]:
-        """Tensors between head and last node."""
-        return tuple(node.outputs[0] for node in self.nodes[:-1])
+        """Tensors between its nodes."""
+        return tuple(node.outputs[0] for node in self.nodes if node is not self.last)
 
     @property
     def accumulated(self) -> ir.Value:
@@ -149,8 +157,12 @@ class FusedNode:
 
     @property
     def inputs(self) -> tuple[ir.Value, ...]:
-        """Activations of the head, in its order."""
-        return activations_of(self.node)
+        """Activations of the head, in its order, or of what it takes along."""
+        made = {node.outputs[0]: node for node in self.before}
+        found: list[ir.Value] = []
+        for value in activations_of(self.node):
+            found += activations_of(made[value]) if value in made else (value,)
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -166,6 +178,10 @@ class BakedWeight:
     type: ElementType
     bias: Array
     raised: tuple[int, ...] = ()
+
+
+Extent = tuple[int, int]
+"""the lowest and the highest value of integers"""
 
 
 @dataclass(frozen=True)
@@ -216,11 +232,25 @@ class SettledNode:
         return needed_input(self.node, index)
 
     def edge(self, index: int = 0) -> Edge:
-        return self.reads[self.input(index).name or ""]
+        return self.edge_of(self.input(index))
+
+    def edge_of(self, value: ir.Value) -> Edge:
+        """What a tensor that the fused node reads is read as; a constant is on no grid."""
+        name = value.name or ""
+        plain = type_numbered(int(value.dtype)) if name not in self.reads and value.dtype is not None else None
+        return plain or self.reads[name]
 
     def x(self, index: int = 0) -> Grid:
         """The grid on which input `index` is read."""
         return _grid(self.edge(index))
+
+    def chosen(self, index: int) -> Grid:
+        """The grid of an operand that may become the output as it is: its own, for a constant the output's."""
+        return self.x(index) if is_activation(self.input(index)) else self.y
+
+    def grid_of(self, value: ir.Value) -> Grid:
+        """The grid on which a tensor is read."""
+        return _grid(self.edge_of(value))
 
     @property
     def target(self) -> Edge:
@@ -230,6 +260,11 @@ class SettledNode:
     @property
     def y(self) -> Grid:
         return _grid(self.target)
+
+    @property
+    def whole(self) -> ElementType | None:
+        """The element type of what the head's kind writes where that is no reals: integers or truth values."""
+        return self.target if isinstance(self.target, ElementType) and self.target is not FP32 else None
 
     @property
     def lo(self) -> int:
@@ -244,6 +279,28 @@ class SettledNode:
         """The step that writes what the head accumulates, named as the head."""
         value = self.fused.accumulated
         return Step(kind, inputs, value.name or "", self.name, shape_of(value))
+
+    def given(self, value: ir.Value, edge: Edge) -> tuple[list[Step], Ref]:
+        """An operand for a kind that reads `edge`: the tensor itself, or behind a step of its own where it is constant.
+
+        A constant on a grid is quantised to that grid.
+        """
+        array = constant_of(value)
+        if array is None:
+            return [], value.name or ""
+        codes = quantise(array, edge) if isinstance(edge, Grid) else array.astype(edge.dtype)
+        place = Between(value.name or "constant")
+        held = codes.reshape(codes.shape or (1,))
+        return [Step(Given(edge, held), (), place, f"{self.name}/{place.suffix}", held.shape)], place
+
+    def joined(self, kind: Kind, *values: ir.Value) -> list[Step]:
+        """The head as a kind of these operands, any of them constant."""
+        steps: list[Step] = []
+        refs: list[Ref] = []
+        for value, edge in zip(values, kind.reads, strict=True):
+            more, ref = self.given(value, edge)
+            steps, refs = [*steps, *more], [*refs, ref]
+        return [*steps, self.step(kind, *refs)]
 
     def single(self, kind: Kind, *inputs: ir.Value) -> list[Step]:
         return [self.step(kind, *(value.name or "" for value in inputs or self.fused.inputs))]
@@ -322,6 +379,20 @@ class Op:
     def fixed(self, node: ir.Node, kind: ElementType, largest: float) -> Grid | None:
         """The output's grid where the arithmetic fixes it. largest: the highest value that was observed."""
         return None
+
+    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent | None:
+        """The range of an integer output, from those of the inputs; None where nothing is known of it."""
+        parts = [of(value) for value in (*self.shared(node), *self.joined(node))]
+        parts += [(int(real), int(real)) for real in self.covers(node)] if parts else []
+        return (min(low for low, _ in parts), max(high for _, high in parts)) if parts else None
+
+    def before(self, node: ir.Node) -> tuple[ir.Node, ...]:
+        """Nodes right in front of it that its kind takes along, the one it reads first."""
+        return ()
+
+    def hides(self, node: ir.Node) -> bool:
+        """Whether its output holds values that stand for nothing and must not be measured."""
+        return False
 
     def channel_axis(self, node: ir.Node, axis: int) -> int:
         """The output's channel axis; axis: that of its first activation."""

@@ -15,13 +15,21 @@ Apart = Callable[[ir.Node, ir.Node], bool]
 """Whether a head and a node behind it must stay operators of their own, such as an FP32 one behind an integer one"""
 
 
-def fused_nodes(graph: ir.Graph, apart: Apart = lambda head, follower: False) -> list[FusedNode]:
-    """Every node is in exactly one fused node; they stand in the order of their heads."""
+def fused_nodes(
+    graph: ir.Graph,
+    apart: Apart = lambda head, follower: False,
+    alone: Callable[[ir.Node], bool] = lambda node: False,
+) -> list[FusedNode]:
+    """Every node is in exactly one fused node; they stand in the order of their heads.
+
+    alone: whether a node takes nothing along.
+    """
     found: list[FusedNode] = []
-    taken: set[ir.Node] = set()
+    before = {node: () if alone(node) else taken_along(node) for node in graph}
+    taken = {node for nodes in before.values() for node in nodes}
     for node in graph:
         if node not in taken:
-            fused = _grown(node, apart)
+            fused = _grown(FusedNode(node, before=before[node]), apart)
             taken.update(fused.nodes)
             found.append(fused)
     return found
@@ -29,8 +37,9 @@ def fused_nodes(graph: ir.Graph, apart: Apart = lambda head, follower: False) ->
 
 def fused_of(nodes: Sequence[ir.Node]) -> FusedNode:
     """The fused node of exactly these nodes, head first."""
-    fused = FusedNode(nodes[0])
-    for follower in nodes[1:]:
+    before = tuple(node for node in taken_along(nodes[0]) if node in nodes)
+    fused = FusedNode(nodes[0], before=before)
+    for follower in (node for node in nodes[1:] if node not in before):
         grown = _with(fused, follower)
         if grown is None:
             raise ValueError(f"'{follower.name}' cannot be part of '{fused.name}'")
@@ -38,10 +47,15 @@ def fused_of(nodes: Sequence[ir.Node]) -> FusedNode:
     return fused
 
 
-def _grown(node: ir.Node, apart: Apart) -> FusedNode:
+def taken_along(node: ir.Node) -> tuple[ir.Node, ...]:
+    """The nodes in front of a node that its kind does with it."""
+    op = op_of(node)
+    return () if op is None or without_integer_form(node) else op.before(node)
+
+
+def _grown(fused: FusedNode, apart: Apart) -> FusedNode:
     """The head with every node behind it that its kind can swallow."""
-    fused = FusedNode(node)
-    while (follower := _only_reader(fused)) is not None and not apart(node, follower):
+    while (follower := _only_reader(fused)) is not None and not apart(fused.node, follower):
         grown = _with(fused, follower)
         if grown is None:
             break

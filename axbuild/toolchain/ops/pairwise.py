@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -14,17 +15,19 @@ from axbuild.toolchain.graph import (
     constant_operand,
     input_of,
     is_activation,
+    needed_input,
 )
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.codes import S16, Grid
+from axbuild.toolchain.kinds.integer import IntegerBinary
 from axbuild.toolchain.kinds.island import FloatBinary
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
-from axbuild.toolchain.ops.base import Follow, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Extent, Follow, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.extent import FITS, NUMBERS, combined, is_integer, not_zero
 
-BOTH_COMPUTED = Limit("its operands must both be computed", lambda n: len(activations_of(n)) == 2)
 ONE_COMPUTED = Limit("one of its operands must be computed", lambda n: bool(activations_of(n)))
 
 
@@ -33,14 +36,22 @@ def _constant_first(node: ir.Node) -> bool:
 
 
 class Arithmetic(Op):
-    """One operation with one rounding."""
+    """One operation with one rounding; on integers exact."""
 
     operation: ClassVar[str]
     """as kinds name it"""
     clamps = True
-    limits: ClassVar[tuple[Limit, ...]] = (ONE_COMPUTED,)
+    limits: ClassVar[tuple[Limit, ...]] = (ONE_COMPUTED, FITS)
+
+    def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
+        return NUMBERS
+
+    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
+        return combined(self.operation, node, of)
 
     def lower(self, q: SettledNode) -> list[Step]:
+        if q.whole is not None:
+            return q.joined(IntegerBinary(self.operation, q.whole), q.input(0), q.input(1))
         constant = constant_operand(q.node)
         if constant is not None:
             (x,) = q.fused.inputs
@@ -52,7 +63,8 @@ class Arithmetic(Op):
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
-        return FloatBinary(self.operation) if constant_operand(node) is None else None
+        reals = node.outputs[0].dtype == ir.DataType.FLOAT and constant_operand(node) is None
+        return FloatBinary(self.operation) if reals else None
 
 
 class AddOp(Arithmetic):
@@ -65,7 +77,7 @@ class AddOp(Arithmetic):
 
     def follows(self, node: ir.Node) -> Follow | None:
         addend = constant_operand(node)
-        return None if addend is None else Follow(addend=addend)
+        return None if addend is None or is_integer(node.outputs[0]) else Follow(addend=addend)
 
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
         return WithConstant.added(constant, 1, x, q.y, q.lo, q.hi)
@@ -100,6 +112,8 @@ class MulOp(Arithmetic):
 
 
 def _divides(node: ir.Node) -> bool:
+    if is_integer(node.outputs[0]):
+        return not_zero(needed_input(node, 1))
     constant = constant_operand(node)
     return constant is None or (constant.size == 1 if _constant_first(node) else bool(np.all(constant)))
 
@@ -110,8 +124,12 @@ class DivOp(Arithmetic):
     onnx = "Div"
     operation = "div"
     limits = (
-        ONE_COMPUTED,
-        Limit("a constant divisor must not hold 0, and a constant dividend must be one value", _divides),
+        *Arithmetic.limits,
+        Limit(
+            "a constant divisor must not hold 0, nor may an integer one ever be, and a constant dividend of reals must "
+            "be one value",
+            _divides,
+        ),
     )
     cases = ("test_div_example",)
 
@@ -149,19 +167,28 @@ def _is_moderate(slope: Array | None) -> bool:
 
 
 class Extreme(Op):
-    """The larger or the smaller of two activations."""
+    """The larger or the smaller of two tensors, of which one may be a constant."""
 
     choice: ClassVar[str]
     """as kinds name it"""
     clamps = True
-    limits = (BOTH_COMPUTED,)
+    limits = (ONE_COMPUTED, Limit("it must have two inputs", lambda n: len(n.inputs) == 2), FITS)
+
+    def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
+        return NUMBERS
+
+    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
+        return combined(self.choice, node, of)
 
     def lower(self, q: SettledNode) -> list[Step]:
-        return q.single(Select.of(self.choice, q.x(0), q.x(1), q.y, q.lo, q.hi))
+        a, b = q.input(0), q.input(1)
+        if q.whole is not None:
+            return q.joined(IntegerBinary(self.choice, q.whole), a, b)
+        return q.joined(Select.of(self.choice, q.chosen(0), q.chosen(1), q.y, q.lo, q.hi), a, b)
 
 
 class MaxOp(Extreme):
-    """The larger of two activations."""
+    """The larger of two tensors."""
 
     onnx = "Max"
     choice = "max"
@@ -169,23 +196,8 @@ class MaxOp(Extreme):
 
 
 class MinOp(Extreme):
-    """The smaller of two activations."""
+    """The smaller of two tensors."""
 
     onnx = "Min"
     choice = "min"
     cases = ("test_min_two_inputs",)
-
-
-class WhereOp(Op):
-    """a where the condition is true, else b; all three computed."""
-
-    onnx = "Where"
-    clamps = True
-    limits = (Limit("its inputs must all be computed", lambda n: len(activations_of(n)) == 3),)
-    cases = ("test_where_example",)
-
-    def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
-        return (ir.DataType.BOOL,) if value is input_of(node, 0) else (ir.DataType.FLOAT,)
-
-    def lower(self, q: SettledNode) -> list[Step]:
-        return q.single(Select.of("where", q.x(1), q.x(2), q.y, q.lo, q.hi))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar
 
 import onnx_ir as ir
@@ -17,10 +18,13 @@ from axbuild.toolchain.graph import (
     static_shape,
 )
 from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.codes import type_of
+from axbuild.toolchain.kinds.integer import IntegerReduce
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.reduce import Reduce
-from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Extent, Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import TWO_DIMENSIONAL
+from axbuild.toolchain.ops.extent import FITS, NUMBERS
 
 
 class Reduction(Op):
@@ -41,7 +45,7 @@ class Reduction(Op):
         kinds = [("reduced", self.kind(q, axes, math.prod(shape[axis] for axis in axes)))]
         kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
         if out != kept:
-            kinds.append(("", Reshape(q.y.type, static_shape(kept, out))))
+            kinds.append(("", Reshape(type_of(q.target), static_shape(kept, out))))
         return q.chain(kinds, q.input(0))
 
 
@@ -82,14 +86,36 @@ def _leaves_a_tensor(node: ir.Node) -> bool:
     return bool(reduced_axes(node)) and bool(shape_of(node.outputs[0]))
 
 
-class Reduced(Op):
+class Reduced(Reduction):
     """Over the axes of ONNX's Reduce operators."""
 
     soi = (1,)
-    limits = AXES
+    limits: ClassVar[tuple[Limit, ...]] = AXES
 
     def axes(self, node: ir.Node) -> tuple[int, ...]:
         return reduced_axes(node)
+
+
+class ReducedWhole(Reduced):
+    """Of whole numbers too, exactly."""
+
+    exact: ClassVar[str]
+    """as the kind for whole numbers names it"""
+    limits = (*AXES, FITS)
+
+    def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
+        return NUMBERS
+
+    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
+        low, high = of(needed_input(node, 0))
+        shape = shape_of(needed_input(node, 0))
+        count = math.prod(shape[axis] for axis in self.axes(node)) if self.exact == "sum" else 1
+        return count * low, count * high
+
+    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
+        if q.whole is not None:
+            return IntegerReduce(self.exact, q.whole, axes)
+        return Reduce.of(self.exact, q.x(), q.y, axes, q.lo, q.hi)
 
 
 class ReduceMeanOp(Reduced, Mean):
@@ -99,17 +125,15 @@ class ReduceMeanOp(Reduced, Mean):
     cases = ("test_reduce_mean_default_axes_keepdims_example", "test_reduce_mean_keepdims_example")
 
 
-class ReduceSumOp(Reduced, Reduction):
+class ReduceSumOp(ReducedWhole):
     """The sum over any axes."""
 
     onnx = "ReduceSum"
+    exact = "sum"
     cases = ("test_reduce_sum_do_not_keepdims_random", "test_reduce_sum_negative_axes_keepdims_random")
 
-    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        return Reduce.of("sum", q.x(), q.y, axes, q.lo, q.hi)
 
-
-class ReduceL2Op(Reduced, Reduction):
+class ReduceL2Op(Reduced):
     """The Euclidean norm over any axes."""
 
     onnx = "ReduceL2"
@@ -119,42 +143,38 @@ class ReduceL2Op(Reduced, Reduction):
         return Reduce.of("l2", q.x(), q.y, axes, q.lo, q.hi)
 
 
-class ReducedExtreme(Reduction):
-    """One of the codes that are read."""
-
-    choice: ClassVar[str]
-    """as kinds name it"""
+class Extremum(Reduction):
+    """One of the elements that are read."""
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
-    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        return Reduce.of(self.choice, q.x(), q.y, axes, q.lo, q.hi)
 
-
-class ReduceMaxOp(Reduced, ReducedExtreme):
+class ReduceMaxOp(ReducedWhole, Extremum):
     """The largest over any axes, one of the codes that are read."""
 
     onnx = "ReduceMax"
-    choice = "max"
+    exact = "max"
     cases = ("test_reduce_max_default_axes_keepdim_example", "test_reduce_max_keepdims_example")
 
 
-class ReduceMinOp(Reduced, ReducedExtreme):
+class ReduceMinOp(ReducedWhole, Extremum):
     """The smallest over any axes, one of the codes that are read."""
 
     onnx = "ReduceMin"
-    choice = "min"
+    exact = "min"
     cases = ("test_reduce_min_default_axes_keepdims_example", "test_reduce_min_keepdims_example")
 
 
-class GlobalMaxPoolOp(ReducedExtreme):
+class GlobalMaxPoolOp(Extremum):
     """The largest over height and width; the dimensions stay."""
 
     onnx = "GlobalMaxPool"
-    choice = "max"
     limits = (TWO_DIMENSIONAL,)
     cases = ("test_globalmaxpool", "test_globalmaxpool_precomputed")
 
     def axes(self, node: ir.Node) -> tuple[int, ...]:
         return (2, 3)
+
+    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
+        return Reduce.of("max", q.x(), q.y, axes, q.lo, q.hi)

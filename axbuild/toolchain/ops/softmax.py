@@ -1,14 +1,15 @@
-"""Softmax and its logarithm by table."""
+"""Softmax and its logarithm by table, of all elements or of those that a mask shows."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import integer, shape_of
+from axbuild.toolchain.graph import has_one_reader, integer, needed_input, shape_of
 from axbuild.toolchain.kinds.codes import ElementType, Grid
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.ops.base import Op, SettledNode, Step
+from axbuild.toolchain.ops.where import hiding_side, shown_side
 
 SHARP = 0.5
 """largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the
@@ -34,8 +35,24 @@ class SoftmaxOp(Op):
         top = 1.0 if largest >= SHARP or largest <= 0 else float(np.float32(largest))
         return Grid(float(np.float32(np.float64(top) / kind.hi)), 0, kind)
 
+    def before(self, node: ir.Node) -> tuple[ir.Node, ...]:
+        """A Where that hides elements, which nobody else reads."""
+        scores = needed_input(node, 0)
+        where = scores.producer()
+        if where is None or where.op_type != "Where" or where.domain or not has_one_reader(scores):
+            return ()
+        return (where,) if shown_side(where) is not None else ()
+
     def lower(self, q: SettledNode) -> list[Step]:
-        return q.single(Softmax.of(q.x(), q.y, _axis(q.node)))
+        axis = _axis(q.node)
+        if not q.fused.before:
+            return q.single(Softmax.of(q.x(), q.y, axis))
+        (where,) = q.fused.before
+        scores, hides = shown_side(where), hiding_side(where) == 1
+        if scores is None:
+            raise ValueError(f"'{where.name}' hides nothing")
+        kind = Softmax.of(q.grid_of(scores), q.y, axis, int(hides))
+        return q.joined(kind, scores, needed_input(where, 0))
 
 
 def _axis(node: ir.Node) -> int:

@@ -34,7 +34,8 @@ def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision]) -> list[Formed]:
 
     What only moves elements goes along: in float32 where its input is that and nobody behind it wants codes.
     """
-    found = [_form(fused, asked[fused.node]) for fused in fused_nodes(graph, lambda a, b: _apart(asked[a], asked[b]))]
+    fused = fused_nodes(graph, lambda a, b: _apart(asked[a], asked[b]), lambda node: asked[node].data is FP32)
+    found = [_form(item, asked[item.node]) for item in fused]
     return _passing(graph, found, asked)
 
 
@@ -46,7 +47,7 @@ def _apart(head: Precision, follower: Precision) -> bool:
 def _form(fused: FusedNode, asked: Precision) -> Formed:
     node, op = fused.node, op_of(fused.node)
     reason = without_integer_form(node)
-    if asked.data is FP32:
+    if asked.data is FP32 and _has_reals(fused):
         if op is not None and not op.fp32:
             raise LayerConfigError(
                 f"{node.op_type} '{node.name}' cannot have the data_type FP32",
@@ -57,6 +58,11 @@ def _form(fused: FusedNode, asked: Precision) -> Formed:
             return Formed(fused, Form.ISLAND)
         return Formed(fused, Form.FLOAT, f"FP32 is asked for, which the NPU does not do for {node.op_type}")
     return Formed(fused, Form.FLOAT, reason) if reason else Formed(fused, Form.INTEGER)
+
+
+def _has_reals(fused: FusedNode) -> bool:
+    """Whether any of its tensors could be float32; whole numbers are what they are under every rule."""
+    return any(value.dtype == ir.DataType.FLOAT for value in (*fused.inputs, *fused.outputs))
 
 
 def _passing(graph: ir.Graph, found: list[Formed], asked: Mapping[ir.Node, Precision]) -> list[Formed]:

@@ -122,7 +122,7 @@ class Grouping:
                 self.groups.root(value.name or "")
         for fused in self.nodes:
             for value in integer_op(fused).shared(fused.node):
-                for output in fused.outputs:
+                for output in (item for item in fused.outputs if item.dtype == value.dtype):
                     self.groups.join(value.name or "", output.name or "")
         for fused in self.nodes:
             for value in integer_op(fused).joined(fused.node):

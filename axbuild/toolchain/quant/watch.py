@@ -45,9 +45,15 @@ def watched(graph: ir.Graph) -> list[WatchedTensor]:
     for node in graph:
         for value in node.outputs:
             axes[value.name or ""] = _axis_behind(node, value, axes)
-            if _measurable(value) and not derived(node):
+            if _measurable(value) and not _unmeasured(node):
                 rows.append(WatchedTensor(value.name or "", axes[value.name or ""], FP32.name))
     return rows
+
+
+def _unmeasured(node: ir.Node) -> bool:
+    """Whether its outputs have no range of their own: they hold others' values, or what stands for nothing."""
+    op = op_of(node)
+    return derived(node) or (op is not None and op.hides(node))
 
 
 def derived(node: ir.Node) -> bool:

@@ -29,6 +29,7 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import spelling_of
 from axbuild.toolchain.npu.chips.records import Support
 
 _LIMIT = re.compile(r"(?P<name>[\w.]+)(?P<relation>!=|<=|=| in |:)(?P<value>[^\s=]+)(?:=(?P<number>-?\d+))?")
@@ -55,8 +56,13 @@ class ChipLimit:
 
 
 def refusals(node: ir.Node, chip: Support) -> list[str]:
-    """Why the chip's NPU does not take a float node; empty where it does."""
+    """Why the chip's NPU does not take a float node; empty where it does.
+
+    A function that was spelled out runs where the chip has all the operators of its spelling.
+    """
     if node.op_type not in chip.operators:
+        if all(op_type in chip.operators for op_type in spelling_of(node)):
+            return []
         return [f"the NPU of {chip.name} has no {node.op_type}"]
     limits = [limit_of(text) for text in chip.operators[node.op_type]]
     return [sentence for limit in limits if (sentence := limit.refusal(node)) is not None]

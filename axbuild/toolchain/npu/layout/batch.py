@@ -50,19 +50,26 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def unrolled(one: Net, many: Net, cut: int, batch: int) -> Net:
-    """`many` with the operators before `cut` sample by sample; one: the same net at batch 1."""
-    made = {op.output for op in many.ops[:cut]}
+    """`many` with the operators before `cut` sample by sample; one: the same net at batch 1.
+
+    A constant stands once, before all others: it is every sample's.
+    """
+    constants = [op for op in many.ops[:cut] if not op.inputs]
+    early = [op for op in many.ops[:cut] if op.inputs]
+    common = {op.output for op in constants}
+    made = {op.output for op in early}
     crossing = {name for op in many.ops[cut:] for name in op.inputs if name in made}
-    read = {name for op in many.ops[:cut] for name in op.inputs}
+    read = {name for op in early for name in op.inputs} - common
     tensors = {name: t for name, t in many.tensors.items() if name not in made or name in crossing}
     parts: dict[str, tuple[str, int]] = {}
-    ops = []
+    ops = [*constants]
     for n in range(batch):
         for name in sorted(made | read):
             tensors[f"{name}#{n}"] = Tensor(f"{name}#{n}", one.tensors[name].dtype, one.tensors[name].shape)
             if name in crossing or name in many.inputs:
                 parts[f"{name}#{n}"] = (name, n)
-        for op in many.ops[:cut]:
-            ops.append(Operator(f"{op.name}#{n}", op.kind, tuple(f"{i}#{n}" for i in op.inputs), f"{op.output}#{n}"))
+        for op in early:
+            inputs = tuple(name if name in common else f"{name}#{n}" for name in op.inputs)
+            ops.append(Operator(f"{op.name}#{n}", op.kind, inputs, f"{op.output}#{n}"))
     samples = {name: tuple(f"{name}#{n}" for n in range(batch)) for name in sorted(made - crossing)}
     return Net(many.inputs, many.outputs, tensors, (*ops, *many.ops[cut:]), parts, samples)

@@ -21,6 +21,8 @@ def settle_view(state: LayoutState, position: int, op: Operator) -> bool:
 
 
 def _view_of(state: LayoutState, op: Operator) -> TensorPlace | None:
+    if not op.inputs:
+        return None
     source, shapes = state.places[op.inputs[0]], state.net.shapes(op.inputs)
     at_port = state.at_port(source)
     if (axes := op.kind.permutes(*shapes)) and at_port and source.home.near is None:

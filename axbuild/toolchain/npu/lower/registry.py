@@ -5,35 +5,49 @@ from __future__ import annotations
 from axbuild.toolchain.kinds.base import Box, Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
+from axbuild.toolchain.kinds.compare import Compare
+from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.gather import Gather
+from axbuild.toolchain.kinds.given import Given
 from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
+from axbuild.toolchain.kinds.integer import IntegerBinary, IntegerReduce
 from axbuild.toolchain.kinds.interpolate import Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
+from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.rotary import Rotary
 from axbuild.toolchain.kinds.sample import Sample
-from axbuild.toolchain.kinds.select import Select
+from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
+from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work
 from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
+from axbuild.toolchain.npu.lower.compare import COMPARE
+from axbuild.toolchain.npu.lower.convert import CONVERT
 from axbuild.toolchain.npu.lower.gather import GATHER
+from axbuild.toolchain.npu.lower.given import GIVEN
 from axbuild.toolchain.npu.lower.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
+from axbuild.toolchain.npu.lower.integer import INTEGER, INTEGER_REDUCE
 from axbuild.toolchain.npu.lower.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
 from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, REARRANGE, RESHAPE, SLICE, TAKE, TRANSPOSE
 from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
+from axbuild.toolchain.npu.lower.rank import RANK
 from axbuild.toolchain.npu.lower.reduce import REDUCE
+from axbuild.toolchain.npu.lower.rotary import ROTARY
 from axbuild.toolchain.npu.lower.sample import SAMPLE
-from axbuild.toolchain.npu.lower.select import SELECT
+from axbuild.toolchain.npu.lower.scan import INTEGER_RUNNING_SUM, RUNNING_SUM
+from axbuild.toolchain.npu.lower.select import CHOOSE, SELECT
 from axbuild.toolchain.npu.lower.softmax import LOG_SOFTMAX, SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
 from axbuild.toolchain.npu.lower.with_constant import WITH_CONSTANT
@@ -42,13 +56,20 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     AveragePool: AVERAGE_POOL,
     Binary: BINARY,
     ChannelTable: CHANNEL_TABLE,
+    Choose: CHOOSE,
+    Compare: COMPARE,
     Concat: CONCAT,
     Conv: CONV,
+    Convert: CONVERT,
     Dequantize: DEQUANTIZE,
     FloatBinary: FLOAT_BINARY,
     FloatClip: FLOAT_CLIP,
     FullyConnected: FULLY_CONNECTED,
     Gather: GATHER,
+    Given: GIVEN,
+    IntegerBinary: INTEGER,
+    IntegerReduce: INTEGER_REDUCE,
+    IntegerRunningSum: INTEGER_RUNNING_SUM,
     Interpolate: INTERPOLATE,
     LayerNorm: NORM,
     LogSoftmax: LOG_SOFTMAX,
@@ -67,6 +88,9 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Requantize: REQUANTIZE,
     Reshape: RESHAPE,
     Sample: SAMPLE,
+    Rank: RANK,
+    Rotary: ROTARY,
+    RunningSum: RUNNING_SUM,
     Select: SELECT,
     Slice: SLICE,
     Softmax: SOFTMAX,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.select import Select
-from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
+from axbuild.toolchain.npu.lower.attr import KernelAttr, NoAttr, mantissa
 from axbuild.toolchain.npu.lower.base import Lowering
 from axbuild.toolchain.npu.lower.broadcast import broadcasting
 
@@ -31,3 +31,4 @@ def _attr(kind: Select) -> SelectAttr:
 
 
 SELECT = Lowering(broadcasting(lambda kind: str(kind.op), _attr))
+CHOOSE = Lowering(broadcasting(lambda kind: "choose", lambda kind: NoAttr()))

@@ -9,25 +9,39 @@ import numpy as np
 from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.kinds.softmax import LogSoftmax, OverPowers, Softmax
 from axbuild.toolchain.npu.lower.attr import KernelAttr, float32_bits
-from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Work, channel_axis, little_endian, single
+from axbuild.toolchain.npu.lower.base import (
+    Geometry,
+    Lowering,
+    Pack,
+    Part,
+    Work,
+    channel_axis,
+    little_endian,
+    onnx_order,
+    single,
+    sources,
+)
 
 
 @dataclass(frozen=True)
 class SoftmaxAttr(KernelAttr):
-    """axis: in memory; zero: the code of y for nothing; steps: codes from there to the one that stands for 1."""
+    """axis: of the operands; zero: the code of y for nothing; steps: codes from there to the one that stands for 1;
+    hides: the element of a mask that hides one, -1 where there is no mask."""
 
     axis: int
     zero: int
     steps: int
+    hides: int
 
 
 @dataclass(frozen=True)
 class SoftmaxScaledAttr(KernelAttr):
-    """axis: in memory; zero and the float32 scale (its bit pattern) of y."""
+    """axis, hides: as above; zero and the float32 scale (its bit pattern) of y."""
 
     axis: int
     zero: int
     scale_bits: int
+    hides: int
 
 
 @dataclass(frozen=True)
@@ -40,19 +54,18 @@ class LogSoftmaxAttr(KernelAttr):
     zero: int
 
 
-def _whole(kind: Softmax, geometry: Geometry) -> SoftmaxAttr:
-    return SoftmaxAttr(channel_axis(kind.axis, geometry), kind.y.zero, kind.steps)
-
-
-def _scaled(kind: Softmax, geometry: Geometry) -> SoftmaxScaledAttr:
-    return SoftmaxScaledAttr(channel_axis(kind.axis, geometry), kind.y.zero, float32_bits(kind.y.scale))
-
-
-_WHOLE, _SCALED = single("softmax", _whole, params=True), single("softmax_scaled", _scaled, params=True)
+def _attr(kind: Softmax, axis: int) -> SoftmaxAttr | SoftmaxScaledAttr:
+    if kind.whole:
+        return SoftmaxAttr(axis, kind.y.zero, kind.steps, kind.hides)
+    return SoftmaxScaledAttr(axis, kind.y.zero, float32_bits(kind.y.scale), kind.hides)
 
 
 def _works(kind: Softmax, geometry: Geometry, out: Box) -> list[Work]:
-    return (_WHOLE if kind.whole else _SCALED)(kind, geometry, out)
+    """A mask aligns at the right in ONNX order, which all operands then take."""
+    kernel = ("softmax" if kind.whole else "softmax_scaled") + ("_masked" if kind.masked else "")
+    axis = kind.axis if kind.masked else channel_axis(kind.axis, geometry)
+    target = Part(out, onnx_order(geometry.output) if kind.masked else ())
+    return [Work(kernel, kind.job, sources(kind, geometry, out, ordered=kind.masked), target, True, _attr(kind, axis))]
 
 
 def _logarithm(kind: LogSoftmax, geometry: Geometry) -> LogSoftmaxAttr:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from axbuild.toolchain.kinds.base import Box, memory_axis
+from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.kinds.with_constant import WithConstant
 from axbuild.toolchain.npu.lower.attr import mantissa
-from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, little_endian, onnx_order, sources
+from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, onnx_order, sources
 from axbuild.toolchain.npu.lower.binary import BinaryAttr
+from axbuild.toolchain.npu.lower.broadcast import packed_operand
 
 
 def _works(kind: WithConstant, geometry: Geometry, out: Box) -> list[Work]:
@@ -17,11 +18,7 @@ def _works(kind: WithConstant, geometry: Geometry, out: Box) -> list[Work]:
 
 
 def _pack(kind: WithConstant, block: int, rank: int) -> Pack:
-    """In ONNX order, from the first axis along which it differs."""
-    data = kind.constant.reshape((1,) * (rank - kind.constant.ndim) + kind.constant.shape)
-    first = next((axis for axis, size in enumerate(data.shape) if size > 1), rank - 1)
-    axes = (memory_axis(axis, rank) if data.shape[axis] > 1 else -1 for axis in range(first, rank))
-    return Pack(little_endian(data.reshape(data.shape[first:])), tuple(axes))
+    return packed_operand(kind.constant, rank)
 
 
 WITH_CONSTANT = Lowering(_works, _pack)

@@ -50,9 +50,9 @@ class _Canonical:
         return port(own, type_of(self.graph.edges[name]), self.graph.shapes[name])
 
     def _node(self, node: PlanNode, ports: Mapping[str, str], target: str | None) -> None:
-        kind, first = node.kind, node.inputs[0]
+        kind = node.kind
         assert kind is not None
-        if node.enters and first in self.sources and isinstance(kind.writes, Grid):
+        if node.enters and (first := node.inputs[0]) in self.sources and isinstance(kind.writes, Grid):
             codes = self.sources[first].codes(kind.writes)
             if codes:
                 self.names[node.outputs[0]] = self._chain(codes, ports[first], target)

@@ -2,8 +2,8 @@
 
 A fused node runs on the NPU, or on the CPU with its reasons:
 - it has no integer form. The quantised model then holds the float operator itself, and says why. This is also how
-  INT64 and BOOL stand: on the NPU they are int32 and uint8, and only kinds for which that loses nothing (movers, the
-  indices of a Gather) read or write them; arithmetic on them has no kind;
+  INT64 and BOOL stand: on the NPU they are int32 and uint8, and only what provably loses nothing by that works on them
+  there;
 - the size of a tensor depends on data, and a program's boxes are fixed;
 - the chip lacks the operator, or has it within limits that the node does not keep.
 """
@@ -19,6 +19,7 @@ from axbuild.toolchain.named import NAMED
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
 from axbuild.toolchain.npu.plan.record import CPU, NPU
+from axbuild.toolchain.ops.fused import taken_along
 from axbuild.toolchain.ops.registry import op_called, op_of
 
 
@@ -45,7 +46,8 @@ def judge(nodes: Sequence[ir.Node], chip: Support, formless: str = "") -> Judgem
         return Judgement((formless,), _beyond_limit(nodes[0], formless) and nodes[0].op_type in chip.operators)
     if unsized := [reason for node in nodes for reason in _unsized(node)]:
         return Judgement(tuple(dict.fromkeys(unsized)))
-    broken = [sentence for node in nodes for sentence in refusals(node, chip)]
+    along = taken_along(nodes[0])  # they are no operators of their own on the NPU
+    broken = [sentence for node in nodes if node not in along for sentence in refusals(node, chip)]
     return Judgement(
         tuple(dict.fromkeys(broken)), bool(broken) and all(node.op_type in chip.operators for node in nodes)
     )

@@ -1,7 +1,8 @@
 """A placed graph -> subgraphs of alternating place, in run order.
 
 The stage of a node is the smallest one that is not before its producers' and has its own place's parity: NPU even, CPU
-odd. So independent nodes of one place share a subgraph, and no subgraph waits for itself.
+odd. So independent nodes of one place share a subgraph, and no subgraph waits for itself. A constant stands with its
+first reader.
 """
 
 from __future__ import annotations
@@ -30,11 +31,18 @@ def cuts_of(graph: PlanGraph) -> list[SubgraphCut]:
 
 
 def _stages(graph: PlanGraph) -> Iterator[tuple[PlanNode, int]]:
+    constants = {node.outputs[0]: node for node in graph.nodes if node.kind is not None and not node.reads}
     known = dict.fromkeys(graph.inputs, 0)
     for node in graph.nodes:
-        earliest = max((known[name] for name in node.reads), default=0)
+        if node.outputs[0] in constants:
+            continue
+        earliest = max((known[name] for name in node.reads if name not in constants), default=0)
         stage = earliest + (earliest % 2 != (node.kind is None))
         known.update(dict.fromkeys(node.outputs, stage))
+        for name in node.reads:
+            if name in constants and name not in known:
+                known[name] = stage
+                yield constants[name], stage
         yield node, stage
 
 

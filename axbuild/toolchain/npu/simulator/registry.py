@@ -5,28 +5,44 @@ from __future__ import annotations
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
+from axbuild.toolchain.npu.simulator.compare import EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL
+from axbuild.toolchain.npu.simulator.convert import CONVERT
 from axbuild.toolchain.npu.simulator.gather import GATHER
+from axbuild.toolchain.npu.simulator.given import GIVEN
 from axbuild.toolchain.npu.simulator.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
+from axbuild.toolchain.npu.simulator.integer import ARITHMETIC
 from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
 from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, REARRANGE, SLICE, TAKE
 from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
+from axbuild.toolchain.npu.simulator.rank import RANK
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
+from axbuild.toolchain.npu.simulator.rotary import ROTARY
 from axbuild.toolchain.npu.simulator.sample import SAMPLE
-from axbuild.toolchain.npu.simulator.select import MAX, MIN, WHERE
-from axbuild.toolchain.npu.simulator.softmax import LOG_SOFTMAX, SOFTMAX, SOFTMAX_SCALED
+from axbuild.toolchain.npu.simulator.scan import INTEGER_RUNNING_SUM, RUNNING_SUM
+from axbuild.toolchain.npu.simulator.select import CHOOSE, MAX, MIN, WHERE
+from axbuild.toolchain.npu.simulator.softmax import (
+    LOG_SOFTMAX,
+    SOFTMAX,
+    SOFTMAX_MASKED,
+    SOFTMAX_SCALED,
+    SOFTMAX_SCALED_MASKED,
+)
 from axbuild.toolchain.npu.simulator.table import CHANNEL_TABLE, TABLE
 
 KERNELS: dict[str, Kernel] = {
     "add": ADD,
     "average_pool": AVERAGE_POOL,
     "channel_table": CHANNEL_TABLE,
+    "choose": CHOOSE,
     "conv": CONV,
+    "convert": CONVERT,
     "dequantize": DEQUANTIZE,
     "div": DIV,
     "dwconv": DWCONV,
+    "equal": EQUAL,
     "fc": FC,
     "float_add": FLOAT_ADD,
     "float_clip": FLOAT_CLIP,
@@ -34,8 +50,14 @@ KERNELS: dict[str, Kernel] = {
     "float_mul": FLOAT_MUL,
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
+    "given": GIVEN,
+    "greater": GREATER,
+    "greater_or_equal": GREATER_OR_EQUAL,
+    "integer_running_sum": INTEGER_RUNNING_SUM,
     "interpolate": INTERPOLATE,
     "log_softmax": LOG_SOFTMAX,
+    "less": LESS,
+    "less_or_equal": LESS_OR_EQUAL,
     "matmul": MATMUL,
     "max": MAX,
     "max_pool": MAX_POOL,
@@ -52,19 +74,25 @@ KERNELS: dict[str, Kernel] = {
     "put_parts": PUT_PARTS,
     "quantize": QUANTIZE,
     "rearrange": REARRANGE,
+    "rank": RANK,
     "reduce_l2": REDUCE_L2,
     "reduce_max": REDUCE_MAX,
     "reduce_min": REDUCE_MIN,
     "reduce_sum": REDUCE_SUM,
     "requantize": REQUANTIZE,
     "sample": SAMPLE,
+    "rotary": ROTARY,
+    "running_sum": RUNNING_SUM,
     "slice": SLICE,
     "slope": SLOPE,
     "softmax": SOFTMAX,
+    "softmax_masked": SOFTMAX_MASKED,
     "softmax_scaled": SOFTMAX_SCALED,
+    "softmax_scaled_masked": SOFTMAX_SCALED_MASKED,
     "sub": SUB,
     "table": TABLE,
     "take": TAKE,
     "where": WHERE,
+    **ARITHMETIC,
 }
 """name of a job's kernel -> what it computes"""

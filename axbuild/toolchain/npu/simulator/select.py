@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.npu.lower.attr import scaled
+from axbuild.toolchain.npu.lower.attr import NoAttr, scaled
 from axbuild.toolchain.npu.lower.select import SelectAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.blocks import blocks
@@ -30,4 +30,11 @@ def _kernel(choose: Callable[..., Array], count: int) -> Kernel:
     return Kernel(run, count, SelectAttr)
 
 
+def choose(sources: list[Array], targets: list[Array], attr: NoAttr) -> None:
+    """The second operand where the first is true, else the third, bit for bit."""
+    condition, a, b = sources
+    targets[0][...] = np.where(condition != 0, a, b)
+
+
 WHERE, MAX, MIN = _kernel(_where, 3), _kernel(np.maximum, 2), _kernel(np.minimum, 2)
+CHOOSE = Kernel(choose, 3, NoAttr)

@@ -26,7 +26,7 @@ def softmax(sources: list[Array], targets: list[Array], attr: SoftmaxAttr) -> No
         powers += attr.zero
         return powers
 
-    _along(attr.axis, sources, targets[0], np.int64, lambda distance, powers, total: share(powers, total))
+    _along(attr.axis, attr.hides, sources, targets[0], np.int64, lambda distance, powers, total: share(powers, total))
 
 
 def softmax_scaled(sources: list[Array], targets: list[Array], attr: SoftmaxScaledAttr) -> None:
@@ -41,7 +41,7 @@ def softmax_scaled(sources: list[Array], targets: list[Array], attr: SoftmaxScal
         powers += attr.zero
         return np.clip(powers, limits.min, limits.max, out=powers)
 
-    _along(attr.axis, sources, targets[0], np.float64, lambda distance, powers, total: share(powers, total))
+    _along(attr.axis, attr.hides, sources, targets[0], np.float64, lambda distance, powers, total: share(powers, total))
 
 
 def log_softmax(sources: list[Array], targets: list[Array], attr: LogSoftmaxAttr) -> None:
@@ -58,7 +58,7 @@ def log_softmax(sources: list[Array], targets: list[Array], attr: LogSoftmaxAttr
         depth += attr.zero
         return np.clip(depth, limits.min, limits.max, out=depth)
 
-    _along(attr.axis, sources, targets[0], np.float64, level)
+    _along(attr.axis, -1, sources, targets[0], np.float64, level)
 
 
 def _logarithm(total: Array) -> Array:
@@ -75,25 +75,51 @@ def _logarithm(total: Array) -> Array:
 
 
 def _along(
-    axis: int, sources: list[Array], target: Array, dtype: Any, share: Callable[[Array, Array, Array], Array]
+    axis: int,
+    hides: int,
+    sources: list[Array],
+    target: Array,
+    dtype: Any,
+    share: Callable[[Array, Array, Array], Array],
 ) -> None:
     """target = share(d, E, S) of d = max - x, E = table[d] and S, its sum along the axis, all exact; few lines at a
     time.
 
-    sources[1]: int32, a power for each distance.
+    sources: x, a mask whose elements `hides` hide those of x where there is one, and int32, a power for each distance.
     """
-    x, table = np.moveaxis(sources[0], axis, -1), sources[1].astype(dtype)
+    x, table = np.moveaxis(sources[0], axis, -1), sources[-1].astype(dtype)
     lines = x.reshape(-1, x.shape[-1])
+    hidden = _hidden(axis, hides, sources)
     found = np.empty(lines.shape, target.dtype)
     step = max(1, BLOCK // lines.shape[1])
     for start in range(0, len(lines), step):
         part = lines[start : start + step].astype(np.int32)
-        distance = part.max(axis=1, keepdims=True) - part
-        powers = table[distance]
-        found[start : start + step] = share(distance, powers, powers.sum(axis=1, keepdims=True))
+        if hidden is None:
+            distance = part.max(axis=1, keepdims=True) - part
+            powers = table[distance]
+            total = powers.sum(axis=1, keepdims=True)
+        else:
+            dark = hidden[start : start + step]
+            part[dark] = np.iinfo(x.dtype).min
+            distance = part.max(axis=1, keepdims=True) - part
+            powers = table[distance]
+            powers[dark] = 0
+            total = np.maximum(powers.sum(axis=1, keepdims=True), 1)
+        found[start : start + step] = share(distance, powers, total)
     np.moveaxis(target, axis, -1)[...] = found.reshape(x.shape)
+
+
+def _hidden(axis: int, hides: int, sources: list[Array]) -> Array | None:
+    """Which elements of the lines are hidden; None where there is no mask."""
+    if len(sources) == 2:
+        return None
+    mask = np.moveaxis(np.broadcast_to(sources[1], sources[0].shape), axis, -1)
+    hidden: Array = mask.reshape(-1, mask.shape[-1]) == hides
+    return hidden
 
 
 SOFTMAX = Kernel(softmax, 2, SoftmaxAttr)
 LOG_SOFTMAX = Kernel(log_softmax, 2, LogSoftmaxAttr)
+SOFTMAX_MASKED = Kernel(softmax, 3, SoftmaxAttr)
 SOFTMAX_SCALED = Kernel(softmax_scaled, 2, SoftmaxScaledAttr)
+SOFTMAX_SCALED_MASKED = Kernel(softmax_scaled, 3, SoftmaxScaledAttr)

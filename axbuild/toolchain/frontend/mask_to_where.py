@@ -1,0 +1,166 @@
+"""An additive mask in front of a Softmax is a condition, however it is spelled: its values never meet a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from axbuild.toolchain.frontend.mask_flags import Flags, flags_of
+from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.graph import Array, constant_of, has_one_reader, is_activation, shape_of
+from axbuild.toolchain.ops.where import hiding_side, shown_side
+
+NEVER = -100.0
+"""a constant that is added to scores and this low leaves less than 2^-144 of them, beside one of them that it spares"""
+LOWEST = float(np.finfo(np.float32).min)
+TERMS = 4
+"""of a softmax whose hidden powers are left out: they were 0 in float32"""
+Hidden = Array | Flags
+"""of one additive mask: a constant, true where it hides, or what it is computed from"""
+
+
+@dataclass(frozen=True)
+class AdditiveMask:
+    """scores: without the masks; masks: what is added and what it hides; where: a Where between, that hides as well."""
+
+    scores: ir.Value
+    masks: tuple[tuple[ir.Value, Hidden], ...]
+    where: ir.Node | None
+
+
+class MaskToWhere(Rewrite[AdditiveMask]):
+    """Softmax(x + m) -> Softmax(Where(hidden, lowest, x)), where m is 0 and where hidden so low that exp(m) is 0
+
+    m is a constant, or computed from truth values, or from whole numbers that are then taken as 0 and 1, or the sum of
+    such masks. Lines that are hidden whole come out otherwise than in the float model.
+    """
+
+    op = ("Softmax",)
+
+    def match(self, node: ir.Node) -> AdditiveMask | NoMatch:
+        value = node.inputs[0]
+        where = value.producer() if value is not None else None
+        if value is None or where is None or not has_one_reader(value):
+            return NoMatch("nothing is added right before Softmax")
+        if where.op_type != "Where":
+            return _added(value, None)
+        shown = shown_side(where)
+        return _added(shown, where) if shown is not None else NoMatch("the Where before Softmax hides nothing")
+
+    def replace(self, node: ir.Node, found: AdditiveMask, edit: Edit) -> ir.Value:
+        hidden = [_condition(edit, node, mask, what) for mask, what in found.masks]
+        if found.where is not None:
+            hidden.append(_of_where(edit, node, found.where))
+        whole = hidden[0]
+        for other in hidden[1:]:
+            shape = np.broadcast_shapes(shape_of(whole), shape_of(other))
+            whole = _truth(edit, node, "Or", [whole, other], shape)
+        lowest = edit.initializer(np.array(LOWEST, np.float32), f"{node.name}.hidden")
+        shape = shape_of(found.scores)
+        scores = edit.insert(
+            node, "Where", [whole, lowest, found.scores], {}, name=f"{node.name}.mask", shape=shape, origins=(node,)
+        )
+        return edit.insert(node, "Softmax", [scores], attributes(node), origins=(node,))
+
+    def rounding(self, node: ir.Node, found: AdditiveMask) -> Rounding:
+        return Rounding(TERMS, (), 1.0)
+
+
+def _added(value: ir.Value, where: ir.Node | None) -> AdditiveMask | NoMatch:
+    """Scores and the masks that are added to them one after the other."""
+    masks: list[tuple[ir.Value, Hidden]] = []
+    while (split := _split(value)) is not None:
+        value, more = split
+        masks += more
+    return AdditiveMask(value, tuple(masks), where) if masks else NoMatch("what is added before Softmax is no mask")
+
+
+def _split(value: ir.Value) -> tuple[ir.Value, list[tuple[ir.Value, Hidden]]] | None:
+    """(scores, masks) of an Add that nobody else reads."""
+    add = value.producer()
+    if add is None or add.op_type != "Add" or not has_one_reader(value):
+        return None
+    for mask, scores in (add.inputs, add.inputs[::-1]):
+        if mask is None or scores is None or not is_activation(scores) or shape_of(scores) != shape_of(value):
+            continue
+        if masks := _masks(mask):
+            return scores, masks
+    return None
+
+
+def _masks(value: ir.Value) -> list[tuple[ir.Value, Hidden]]:
+    """The masks whose sum a tensor is; none where it is no such sum."""
+    hidden = _hidden(value)
+    if hidden is not None:
+        return [(value, hidden)]
+    add = value.producer()
+    if add is None or add.op_type != "Add":
+        return []
+    parts = [_masks(item) for item in add.inputs if item is not None]
+    return [mask for part in parts for mask in part] if all(parts) else []
+
+
+def _hidden(value: ir.Value) -> Hidden | None:
+    array = constant_of(value)
+    if array is None:
+        return flags_of(value)
+    hidden: Array = array <= NEVER
+    return hidden if np.all(hidden | (array == 0.0)) and hidden.any() else None
+
+
+_MADE = "axbuild.hidden"
+"""in a mask's passing notes: its condition, which all layers that add the mask share"""
+
+
+def _condition(edit: Edit, node: ir.Node, mask: ir.Value, hidden: Hidden) -> ir.Value:
+    """A BOOL tensor, true where the mask hides."""
+    if _MADE not in mask.meta:
+        made = (
+            _laid_out(edit, node, hidden)
+            if isinstance(hidden, Flags)
+            else edit.initializer(hidden, f"{mask.name}.hidden")
+        )
+        mask.meta[_MADE] = made
+    condition: ir.Value = mask.meta[_MADE]
+    return condition
+
+
+def _laid_out(edit: Edit, node: ir.Node, flags: Flags) -> ir.Value:
+    condition, shape = flags.source, shape_of(flags.source)
+    if condition.dtype != ir.DataType.BOOL:
+        zero = edit.initializer(np.zeros(1, (condition.dtype or ir.DataType.INT32).numpy()), f"{node.name}.zero")
+        condition = _truth(edit, node, "Equal", [condition, zero], shape)
+        is_hidden = flags.at_zero
+    else:
+        is_hidden = not flags.at_zero
+    if not is_hidden:
+        condition = _truth(edit, node, "Not", [condition], shape)
+    for mover in reversed(flags.movers):
+        inputs = [condition, *mover.inputs[1:]]
+        condition = _truth(edit, node, mover.op_type, inputs, shape_of(mover.outputs[0]), mover)
+    return condition
+
+
+def _of_where(edit: Edit, node: ir.Node, where: ir.Node) -> ir.Value:
+    condition = where.inputs[0]
+    if condition is None:
+        raise ValueError(f"'{where.name}' has no condition")
+    return condition if hiding_side(where) == 1 else _truth(edit, node, "Not", [condition], shape_of(condition))
+
+
+def _truth(
+    edit: Edit,
+    node: ir.Node,
+    op_type: str,
+    inputs: list[ir.Value | None],
+    shape: tuple[int, ...],
+    like: ir.Node | None = None,
+) -> ir.Value:
+    """A new node of truth values; like: one that has its attributes."""
+    given = attributes(like) if like is not None else {}
+    name = f"{node.name}.{op_type.lower()}"
+    value = edit.insert(node, op_type, inputs, given, name=name, shape=shape, origins=(node,))
+    value.type = ir.TensorType(ir.DataType.BOOL)
+    return value

@@ -1,0 +1,40 @@
+"""Rotation of pairs along the last axis, as jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from axbuild.toolchain.kinds.base import Box, memory_axis
+from axbuild.toolchain.kinds.rotary import Rotary
+from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
+from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, little_endian, onnx_order, sources
+
+
+@dataclass(frozen=True)
+class RotaryAttr(KernelAttr):
+    """In ONNX order. partner: along the last axis; m 2^-t: the multiplier; codes of 0.0; the clamp."""
+
+    partner: tuple[int, ...]
+    m: int
+    t: int
+    x_zero: int
+    y_zero: int
+    lo: int
+    hi: int
+
+
+def _rotary(kind: Rotary, geometry: Geometry, out: Box) -> list[Work]:
+    attr = RotaryAttr(kind.partner, *mantissa(kind.multiplier), kind.x.zero, kind.y.zero, kind.lo, kind.hi)
+    target = Part(out, onnx_order(geometry.output))
+    return [Work("rotary", kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
+
+
+def _pack(kind: Rotary, block: int, rank: int) -> Pack:
+    """S16 [2, ...] in ONNX order: c, then s."""
+    own = kind.factors.shape[1:]
+    places = range(rank - len(own), rank)
+    axes = (memory_axis(axis, rank) if size > 1 else -1 for axis, size in zip(places, own, strict=True))
+    return Pack(little_endian(kind.factors), (-1, *axes))
+
+
+ROTARY = Lowering(_rotary, _pack)

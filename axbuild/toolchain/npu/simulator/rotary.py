@@ -1,0 +1,25 @@
+"""Rotation of pairs along the last axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from axbuild.toolchain.graph import Array
+from axbuild.toolchain.npu.lower.attr import scaled
+from axbuild.toolchain.npu.lower.rotary import RotaryAttr
+from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.blocks import blocks
+from axbuild.toolchain.npu.simulator.requantise import requantise
+
+
+def rotary(sources: list[Array], targets: list[Array], attr: RotaryAttr) -> None:
+    """R of x c + x[partner] s; sources[1]: int16 [2, ...] = c, s."""
+    x, (cosine, sine) = sources
+    multiplier = scaled(attr.m, attr.t)
+    partners = x[..., list(attr.partner)]
+    for own, other, c, s, y in blocks(targets[0], x, partners, cosine, sine, dtype=np.int64):
+        acc = (own - attr.x_zero) * c + (other - attr.x_zero) * s
+        requantise(acc, multiplier, attr.y_zero, attr.lo, attr.hi, y)
+
+
+ROTARY = Kernel(rotary, 2, RotaryAttr)

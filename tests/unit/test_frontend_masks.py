@@ -1,0 +1,170 @@
+"""Masks of attention in the spellings that exporters write: each becomes the condition of a Where before Softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from axbuild.toolchain.frontend import check
+from axbuild.toolchain.frontend.cast_to_bool import CastToBool
+from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
+from axbuild.toolchain.frontend.mod_to_div import ModToDiv
+from axbuild.toolchain.frontend.or_to_greater import OrToGreater
+from axbuild.toolchain.frontend.pair_operands import PairOperands
+from frontend_world import assert_same_results, model, node, op_types, rewritten
+
+LOWEST = np.finfo(np.float32).min
+SCORES = ("x", [2, 3, 5, 5])
+CAUSAL = np.triu(np.full((5, 5), LOWEST, np.float32), 1)
+C = {
+    "one": np.float32(1),
+    "lowest": LOWEST,
+    "low": np.float32(-1e4),
+    "none": np.float32(0),
+    "never": np.float32(-np.inf),
+    "axes": np.array([1, 2]),
+    "zero": np.array(0),
+    "causal": CAUSAL,
+    "shifted": np.where(np.arange(50).reshape(2, 1, 5, 5) % 3 == 1, np.float32(-100), np.float32(0)),
+}
+
+
+def attention(nodes, inputs=(), mask="m"):
+    """A Softmax of scores and a mask, given out; the mask's nodes before it."""
+    end = [node("Add", ["x", mask], ["s"], name="add"), node("Softmax", ["s"], ["y"], name="softmax")]
+    used = {name for item in (*nodes, *end) for name in item.input}
+    proto = model([*nodes, *end], {k: v for k, v in C.items() if k in used}, inputs=[SCORES])
+    for name, shape, kind in inputs:
+        proto.graph.input.append(helper.make_tensor_value_info(name, kind, shape))
+    return proto
+
+
+FLAGS = [("mask", [2, 5], TensorProto.INT64)]
+TRUTH = [("mask", [2, 5], TensorProto.BOOL)]
+SPREAD = node("Unsqueeze", ["mask", "axes"], ["wide"], name="spread")
+INVERTED = [SPREAD, node("Cast", ["wide"], ["f"], to=1), node("Sub", ["one", "f"], ["i"])]
+COMPARED = [node("Equal", ["mask", "zero"], ["pad"]), node("Unsqueeze", ["pad", "axes"], ["wide"])]
+SPELLINGS = {
+    "BERT": ([*INVERTED, node("Mul", ["i", "low"], ["m"])], FLAGS),
+    "MiniLM": ([*INVERTED, node("Mul", ["i", "lowest"], ["m"])], FLAGS),
+    "masked_fill of what is inverted": (
+        [*INVERTED, node("Cast", ["i"], ["b"], to=9), node("Where", ["b", "lowest", "i"], ["m"])],
+        FLAGS,
+    ),
+    "scaled_dot_product_attention": ([SPREAD, node("Where", ["wide", "none", "never"], ["m"])], TRUTH),
+    "a comparison": ([*COMPARED, node("Where", ["wide", "never", "none"], ["m"])], FLAGS),
+    "a logarithm": ([SPREAD, node("Cast", ["wide"], ["f"], to=1), node("Log", ["f"], ["m"])], FLAGS),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_computed_mask_is_a_condition_however_it_is_spelled(spelling):
+    before = attention(*SPELLINGS[spelling])
+    after, _ = rewritten(MaskToWhere(), before)
+    assert op_types(after)[-2:] == ["Where", "Softmax"]
+    assert set(op_types(after)) <= {"Equal", "Not", "Unsqueeze", "Where", "Softmax"}
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("mask", ["causal", "shifted"])
+def test_a_constant_mask_is_a_constant_condition(mask):
+    before = attention([], mask=mask)
+    after, _ = rewritten(MaskToWhere(), before)
+    assert op_types(after) == ["Where", "Softmax"]
+    hidden = next(t for t in after.graph.initializer if t.name == after.graph.node[0].input[0])
+    np.testing.assert_array_equal(numpy_helper.to_array(hidden), C[mask] != 0)
+    assert_same_results(before, after)
+
+
+def test_masks_one_after_the_other_are_one_condition():
+    nodes, inputs = SPELLINGS["MiniLM"]
+    before = attention([*nodes, node("Add", ["m", "causal"], ["both"])], inputs, mask="both")
+    after, _ = rewritten(MaskToWhere(), before)
+    assert op_types(after) == ["Unsqueeze", "Equal", "Or", "Where", "Softmax"]
+    assert_same_results(before, after)
+
+
+def test_a_mask_behind_a_where_joins_its_condition():
+    nodes = [
+        node("Add", ["x", "causal"], ["a"]),
+        node("Unsqueeze", ["mask", "axes"], ["wide"]),
+        node("Where", ["wide", "a", "never"], ["s"]),
+        node("Softmax", ["s"], ["y"], name="softmax"),
+    ]
+    before = model(nodes, {"causal": CAUSAL, "axes": C["axes"], "never": C["lowest"]}, inputs=[SCORES])
+    before.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.BOOL, [2, 5]))
+    after, _ = rewritten(MaskToWhere(), before)
+    assert op_types(after) == ["Unsqueeze", "Not", "Or", "Where", "Softmax"]
+    inputs = check.random_inputs(LightModel(after))
+    inputs["mask"][:, 0] = True
+    (expected, found) = (check.run(LightModel(proto), inputs)["y"] for proto in (before, after))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_layers_that_add_one_mask_share_its_condition():
+    nodes, _ = SPELLINGS["MiniLM"]
+    layers = [
+        node("Add", ["x", "m"], ["s"]), node("Softmax", ["s"], ["p"]),
+        node("Add", ["p", "m"], ["t"]), node("Softmax", ["t"], ["y"]),
+    ]  # fmt: skip
+    before = model([*nodes, *layers], {k: C[k] for k in ("one", "lowest", "axes")}, inputs=[SCORES])
+    before.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.INT64, [2, 5]))
+    after, _ = rewritten(MaskToWhere(), before)
+    assert op_types(after).count("Equal") == 1
+    assert op_types(after).count("Where") == 2
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "inputs", "mask"),
+    [
+        ([node("Cast", ["mask"], ["f"], to=1)], [("mask", [5], TensorProto.INT64)], "f"),
+        ([node("Mul", ["bias", "low"], ["m"])], [("bias", [5], TensorProto.FLOAT)], "m"),
+        ([], [("bias", [5], TensorProto.FLOAT)], "bias"),
+    ],
+    ids=["no low value", "of reals", "no mask"],
+)
+def test_what_is_no_mask_stays_an_addition(nodes, inputs, mask):
+    after, reasons = rewritten(MaskToWhere(), attention(nodes, inputs, mask))
+    assert op_types(after)[-2:] == ["Add", "Softmax"]
+    assert reasons == {"softmax": "what is added before Softmax is no mask"}
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64])
+def test_truth_values_of_numbers_are_a_comparison(kind):
+    before = model([node("Cast", ["x"], ["y"], to=9)], kind=kind)
+    before.graph.output[0].type.tensor_type.elem_type = TensorProto.BOOL
+    after, _ = rewritten(CastToBool(), before)
+    assert op_types(after) == ["Equal", "Not"]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("first", ["x", "c"])
+def test_or_counts_what_is_true(first):
+    truth = {"c": np.arange(8) % 3 == 0}
+    before = model([node("Or", [first, "c" if first == "x" else "x"], ["y"])], truth, kind=TensorProto.BOOL)
+    after, _ = rewritten(OrToGreater(), before)
+    assert op_types(after) == ["Cast", "Add", "Greater"]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(("fmod", "becomes"), [(0, ["Mod"]), (1, ["Div", "Mul", "Sub"])])
+def test_what_is_left_of_a_division_is_a_division_where_it_is_cut_off_towards_zero(fmod, becomes):
+    before = model(
+        [node("Mod", ["x", "d"], ["y"], fmod=fmod, name="mod")], {"d": np.array([-3])}, kind=TensorProto.INT64
+    )
+    after, reasons = rewritten(ModToDiv(), before)
+    assert op_types(after) == becomes
+    assert reasons == ({} if fmod else {"mod": "an operand of Mod may be negative"})
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("op_type", ["Max", "Min"])
+def test_more_than_two_operands_are_joined_in_pairs(op_type):
+    inputs = (("a", [2, 3]), ("b", [3]), ("c", [2, 1]), ("d", [1]))
+    before = model([node(op_type, ["a", "b", "c", "d"], ["y"], name="many")], inputs=inputs)
+    after, _ = rewritten(PairOperands(), before)
+    assert op_types(after) == [op_type] * 3
+    assert_same_results(before, after)
