@@ -42,6 +42,8 @@ from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
+from axbuild.toolchain.frontend.open_einsum import OpenEinsum
+from axbuild.toolchain.frontend.open_standard import open_standard
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
@@ -52,6 +54,7 @@ from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
 from axbuild.toolchain.named import DOMAIN
 
 REWRITES: tuple[Rewrite[Any], ...] = (
+    OpenEinsum(),
     FuseActivation(),
     FuseL2Norm(),
     DropExpand(),
@@ -127,6 +130,7 @@ def prepared(model: LightModel, input_shapes: dict[str, tuple[int, ...]]) -> tup
     shapes.fix_input_shapes(model, input_shapes)
     open_functions(model)
     converted = to_opset(model)
+    open_standard(converted)
     fault = shapes.infer(converted)
     require_plain_types(converted)
     shapes.require_reasonable(converted)
