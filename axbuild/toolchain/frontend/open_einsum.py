@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
-from axbuild.toolchain.graph import Array, Shape, is_constant, shape_of, static_shape, text
+from axbuild.toolchain.frontend.steps import NodeSteps
+from axbuild.toolchain.graph import Shape, is_constant, shape_of, text
 
 LARGEST = 64.0
 """magnitude of a factor, as far as roundings are judged by it"""
@@ -70,17 +71,17 @@ class OpenEinsum(Rewrite[Equation]):
         )
 
     def replace(self, node: ir.Node, found: Equation, edit: Edit) -> ir.Value:
-        steps = _Opened(node, found, edit)
+        opened = _Opened(found, NodeSteps(node, edit))
         operands = [value for value in node.inputs if value is not None]
-        parts = [Factor(term, value) for term, value in zip(found.operands, operands, strict=True)]
-        if len(parts) == 1:
-            return steps.finished(steps.summed(parts[0], found.out))
-        first, second = reversed(parts) if is_constant(operands[0]) else parts
-        first, second = (steps.summed(a, found.out + b.labels) for a, b in ((first, second), (second, first)))
+        factors = [Factor(term, value) for term, value in zip(found.operands, operands, strict=True)]
+        if len(factors) == 1:
+            return opened.finished(opened.summed(factors[0], found.out))
+        first, second = reversed(factors) if is_constant(operands[0]) else factors
+        first, second = (opened.summed(a, found.out + b.labels) for a, b in ((first, second), (second, first)))
         both = set(first.labels) & set(second.labels)
         if both <= set(found.out):
-            return steps.finished(steps.multiplied(first, second))
-        return steps.finished(steps.matrices(first, second))
+            return opened.finished(opened.multiplied(first, second))
+        return opened.finished(opened.matrices(first, second))
 
     def rounding(self, node: ir.Node, found: Equation) -> Rounding:
         terms = math.prod(found.shape(found.summed))
@@ -100,31 +101,31 @@ class Factor:
 class _Opened:
     """The nodes that stand for one Einsum."""
 
-    node: ir.Node
     equation: Equation
-    edit: Edit
-    count: int = field(default=0)
+    steps: NodeSteps
 
-    def summed(self, part: Factor, kept: str) -> Factor:
+    def summed(self, factor: Factor, kept: str) -> Factor:
         """Without the labels that nothing needs."""
-        labels = "".join(label for label in part.labels if label in kept)
-        if labels == part.labels:
-            return part
-        axes = np.array([part.labels.index(label) for label in part.labels if label not in kept])
-        value = self._insert("ReduceSum", [part.value, self._constant(axes)], self._shape(labels), keepdims=0)
+        labels = "".join(label for label in factor.labels if label in kept)
+        if labels == factor.labels:
+            return factor
+        axes = np.array([factor.labels.index(label) for label in factor.labels if label not in kept])
+        value = self.steps.insert(
+            "ReduceSum", [factor.value, self.steps.constant(axes)], self._shape(labels), keepdims=0
+        )
         return Factor(labels, value)
 
     def multiplied(self, first: Factor, second: Factor) -> Factor:
         """Label by label, without a sum."""
         labels = self.equation.out
-        laid = [self._laid(part, labels).value for part in (first, second)]
-        return Factor(labels, self._insert("Mul", laid, self._shape(labels)))
+        laid = [self._laid(factor, labels).value for factor in (first, second)]
+        return Factor(labels, self.steps.insert("Mul", laid, self._shape(labels)))
 
-    def _laid(self, part: Factor, labels: str) -> Factor:
-        """The labels in that order, with axes of one element where the part has none."""
-        turned = self.turned(part, "".join(label for label in labels if label in part.labels))
-        shape = tuple(self.equation.sizes[label] if label in part.labels else 1 for label in labels)
-        return Factor(labels, self._reshaped(turned.value, shape))
+    def _laid(self, factor: Factor, labels: str) -> Factor:
+        """The labels in that order, with axes of one element where the factor has none."""
+        turned = self.turned(factor, "".join(label for label in labels if label in factor.labels))
+        shape = tuple(self.equation.sizes[label] if label in factor.labels else 1 for label in labels)
+        return Factor(labels, self.steps.reshaped(turned.value, shape))
 
     def matrices(self, first: Factor, second: Factor) -> Factor:
         """A product of matrices for each combination of the labels that both and the result have."""
@@ -134,49 +135,24 @@ class _Opened:
         inner = "".join(label for label in first.labels if label in both and label not in out)
         rows = "".join(label for label in first.labels if label not in both)
         columns = "".join(label for label in second.labels if label not in both)
-        lead, many = (batch, math.prod(self._shape(rows))) if batch else (rows, None)
+        tall = (*self._shape(batch), math.prod(self._shape(rows))) if batch else self._shape(rows) or (1,)
         depth = math.prod(self._shape(inner))
-        a = self._reshaped(
-            self.turned(first, batch + rows + inner).value,
-            (*self._shape(lead), *(() if many is None else (many,)), depth),
-        )
-        b = self._reshaped(
-            self.turned(second, batch + inner + columns).value,
-            (*self._shape(batch), depth, math.prod(self._shape(columns))),
-        )
         wide = math.prod(self._shape(columns))
-        product = self._insert("MatMul", [a, b], (*shape_of(a)[:-1], wide))
+        a = self.turned(first, batch + rows + inner).value
+        b = self.turned(second, batch + inner + columns).value
+        a = self.steps.reshaped(a, (*tall, depth))
+        b = self.steps.reshaped(b, (*self._shape(batch), depth, wide))
+        product = self.steps.product(a, b)
         labels = batch + rows + columns
-        return Factor(labels, self._reshaped(product, self._shape(labels)))
+        return Factor(labels, self.steps.reshaped(product, self._shape(labels)))
 
-    def turned(self, part: Factor, labels: str) -> Factor:
-        if labels == part.labels:
-            return part
-        perm = [part.labels.index(label) for label in labels]
-        return Factor(labels, self._insert("Transpose", [part.value], self._shape(labels), perm=perm))
+    def turned(self, factor: Factor, labels: str) -> Factor:
+        perm = tuple(factor.labels.index(label) for label in labels)
+        return Factor(labels, self.steps.turned(factor.value, perm))
 
-    def finished(self, part: Factor) -> ir.Value:
-        """In the order of the result, by an operator that has the node's name."""
-        value = self.turned(part, self.equation.out).value
-        if value.producer() is None or value in self.node.inputs:
-            return self.edit.insert(self.node, "Identity", [value], {}, origins=(self.node,))
-        return value
+    def finished(self, factor: Factor) -> ir.Value:
+        """In the order of the result."""
+        return self.steps.finished(self.turned(factor, self.equation.out).value)
 
     def _shape(self, labels: str) -> Shape:
         return self.equation.shape(labels)
-
-    def _reshaped(self, value: ir.Value, shape: Shape) -> ir.Value:
-        if shape_of(value) == shape:
-            return value
-        target = self._constant(np.array(static_shape(shape_of(value), shape), np.int64))
-        return self._insert("Reshape", [value, target], shape)
-
-    def _constant(self, array: Array) -> ir.Value:
-        return self.edit.initializer(array, f"{self.node.name}.numbers")
-
-    def _insert(self, op_type: str, inputs: list[ir.Value], shape: Shape, **attributes: object) -> ir.Value:
-        self.count += 1
-        name = f"{self.node.name}.{self.count}"
-        return self.edit.insert(
-            self.node, op_type, list(inputs), attributes, name=name, shape=shape, origins=(self.node,)
-        )

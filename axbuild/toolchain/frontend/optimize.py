@@ -17,6 +17,7 @@ from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.frontend.canonical_product import CanonicalProduct, OpenGemm
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
@@ -68,6 +69,8 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FusePad(),
     PoolBeforeClamp(),
     FusePoolPad(),
+    OpenGemm(),
+    CanonicalProduct(),
     NormalizeGemm(),
     FuseTokenNorm(),
     FuseBatchNorm(),
