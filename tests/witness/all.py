@@ -3,6 +3,7 @@
 from witness import (
     binary,
     border,
+    float_function,
     gather,
     indexed,
     interpolate,
@@ -22,6 +23,7 @@ from witness import (
 NOUNS = (
     binary,
     border,
+    float_function,
     gather,
     indexed,
     interpolate,

@@ -11,7 +11,7 @@ from axbuild.toolchain.graph import Array, activations_of, constant_input, const
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.codes import S16, Grid
-from axbuild.toolchain.kinds.island import FloatBinary
+from axbuild.toolchain.kinds.island import FloatBinary, FloatWithConstant
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
@@ -44,8 +44,15 @@ class Arithmetic(Op):
         """The operation of the activation and the constant, in the order of the node."""
         raise NotImplementedError
 
-    def island(self, node: ir.Node) -> Kind | None:
-        return FloatBinary(self.operation) if constant_operand(node) is None else None
+    def island(self, node: ir.Node) -> Kind:
+        constant = constant_operand(node)
+        if constant is None:
+            return FloatBinary(self.operation)
+        return self.float_constant(constant.astype(np.float32), _constant_first(node))
+
+    def float_constant(self, constant: Array, first: bool) -> FloatWithConstant:
+        """The operation with a constant in float32, which is its first or its second operand."""
+        return FloatWithConstant(self.operation, constant)
 
 
 class AddOp(Arithmetic):
@@ -75,6 +82,9 @@ class SubOp(Arithmetic):
         if _constant_first(q.node):
             return WithConstant.added(constant, -1, x, q.y, q.lo, q.hi)
         return WithConstant.added(-constant, 1, x, q.y, q.lo, q.hi)
+
+    def float_constant(self, constant: Array, first: bool) -> FloatWithConstant:
+        return FloatWithConstant("from", constant) if first else FloatWithConstant("add", -constant)
 
 
 class MulOp(Arithmetic):
@@ -110,6 +120,9 @@ class DivOp(Arithmetic):
         dividend = float(constant.reshape(-1)[0])
         return Table.of("Div", lambda reals: dividend / reals, x, q.y)
 
+    def float_constant(self, constant: Array, first: bool) -> FloatWithConstant:
+        return FloatWithConstant("over" if first else "div", constant)
+
 
 class PReluOp(Op):
     """x where x >= 0, slope x elsewhere; the slope may differ from channel to channel."""
@@ -128,6 +141,10 @@ class PReluOp(Op):
             raise ValueError("the slope is not constant")
         return q.single(WithConstant.sloped(slope, q.x(0), q.y, q.lo, q.hi), q.input(0))
 
+    def island(self, node: ir.Node) -> Kind | None:
+        slope = constant_input(node, 1)
+        return None if slope is None else FloatWithConstant("slope", slope.astype(np.float32))
+
 
 def _is_moderate(slope: Array | None) -> bool:
     return slope is not None and bool(np.all(np.abs(slope) <= S16.hi))
@@ -143,6 +160,9 @@ class Extreme(Op):
 
     def lower(self, q: SettledNode) -> list[Step]:
         return q.single(Select.of(self.choice, q.x(0), q.x(1), q.y, q.lo, q.hi))
+
+    def island(self, node: ir.Node) -> Kind:
+        return FloatBinary(self.choice)
 
 
 class MaxOp(Extreme):

@@ -6,7 +6,9 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, shape_of
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import ElementType, Grid
+from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.ops.base import Op, SettledNode, Step
 
@@ -36,6 +38,9 @@ class SoftmaxOp(Op):
 
     def lower(self, q: SettledNode) -> list[Step]:
         return q.single(Softmax.of(q.x(), q.y, _axis(q.node)))
+
+    def island(self, node: ir.Node) -> Kind:
+        return FloatSoftmax(_axis(node))
 
 
 def _axis(node: ir.Node) -> int:

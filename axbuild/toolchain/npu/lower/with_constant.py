@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box, memory_axis
-from axbuild.toolchain.kinds.with_constant import WithConstant
+from axbuild.toolchain.kinds.with_constant import BesideConstant, WithConstant
 from axbuild.toolchain.npu.lower.attr import mantissa
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, little_endian, onnx_order, sources
 from axbuild.toolchain.npu.lower.binary import BinaryAttr
@@ -16,7 +16,7 @@ def _works(kind: WithConstant, geometry: Geometry, out: Box) -> list[Work]:
     return [Work(kind.op, kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
 
 
-def _pack(kind: WithConstant, block: int, rank: int) -> Pack:
+def pack_constant(kind: BesideConstant, block: int, rank: int) -> Pack:
     """In ONNX order, from the first axis along which it differs."""
     data = kind.constant.reshape((1,) * (rank - kind.constant.ndim) + kind.constant.shape)
     first = next((axis for axis, size in enumerate(data.shape) if size > 1), rank - 1)
@@ -24,4 +24,4 @@ def _pack(kind: WithConstant, block: int, rank: int) -> Pack:
     return Pack(little_endian(data.reshape(data.shape[first:])), tuple(axes))
 
 
-WITH_CONSTANT = Lowering(_works, _pack)
+WITH_CONSTANT = Lowering(_works, pack_constant)
