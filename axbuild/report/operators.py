@@ -26,6 +26,12 @@ def operators() -> str:
         "",
         *_table(["operator", "computes", "conditions"], _quantised()),
         "",
+        "## What stays on the CPU",
+        "",
+        "These have no integer form and will have none, whatever a chip lists; layers around them run on the NPU.",
+        "",
+        *_table(["operator", "reason"], _hosted()),
+        "",
         "## What ONNX does not define",
         "",
         "Chips list a few operators that ONNX does not define, or did not at an older opset. They are read by name, in",
@@ -71,6 +77,12 @@ def _quantised() -> list[Row]:
         [_link(name), " ".join((op.__doc__ or "").split()), "; ".join(limit.sentence for limit in op.limits) or "none"]
         for name, op in all_ops().items()
     ]
+
+
+def _hosted() -> list[Row]:
+    from axbuild.toolchain.ops.host import REASONS
+
+    return [[_link(name), reason] for name, reason in REASONS.items()]
 
 
 def _named() -> list[Row]:

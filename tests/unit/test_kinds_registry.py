@@ -76,7 +76,7 @@ def test_an_unknown_operator_is_named_with_its_node():
     error = refusal(helper.make_node("Conv", ["x", "w"], ["y"], name="c7"), {})
     assert error.code == "AX456"
     assert error.sentence == "Node 'c7' is ai.onnx.Conv, which is no operator of the domain 'axbuild'."
-    assert refusal(helper.make_node("AxSwish", ["x"], ["y"], name="s", domain="axbuild"), {}).code == "AX456"
+    assert refusal(helper.make_node("AxUnheard", ["x"], ["y"], name="s", domain="axbuild"), {}).code == "AX456"
 
 
 def with_attribute(name, *values):

@@ -5,8 +5,10 @@ import operator
 
 import numpy as np
 
-from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
+from axbuild.toolchain.kinds.island import FloatBinary, FloatClip, FloatWithConstant
 from witness.base import Case, each, float32, oracle
+from witness.float_function import exp
 
 IMAGE = (2, 3, 5, 6)
 OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv}
@@ -17,6 +19,8 @@ def once(op: str, a: float, b: float) -> float:
     if op == "div" and not b:
         sign = math.copysign(1, a) * math.copysign(1, b)
         return math.nan if not a or math.isnan(a) else math.copysign(math.inf, sign)
+    if op in ("max", "min"):
+        return a if (a > b if op == "max" else a < b) else b
     exact = OPERATORS[op](a, b)
     if math.isinf(exact) or math.isnan(exact):
         return exact
@@ -34,6 +38,40 @@ def _(kind: FloatBinary, a, b):
 
 
 @oracle.register
+def _(kind: FloatWithConstant, x):
+    shape = kind.output_shape(x.shape)
+    x, constant = np.broadcast_to(x, shape), np.broadcast_to(kind.constant, shape)
+
+    def value(at):
+        a, c = float(x[at]), float(constant[at])
+        match kind.op:
+            case "from":
+                return once("sub", c, a)
+            case "over":
+                return once("div", c, a)
+            case "slope":
+                return once("mul", a, c) if a < 0 else a
+        return once(kind.op, a, c)
+
+    return each(kind, value, x)
+
+
+@oracle.register
+def _(kind: FloatSoftmax, x):
+    def power(at):
+        line = [held(float(v)) for v in x[(*at[: kind.axis], slice(None), *at[kind.axis + 1 :])]]
+        powers = [math.floor(exp(v - max(line)) * 2.0**40) for v in line]
+        return float32(float(powers[at[kind.axis]]) / float(sum(powers)))
+
+    return each(kind, power, x)
+
+
+def held(value: float) -> float:
+    largest = float(np.finfo(np.float32).max)
+    return -largest if math.isnan(value) else min(max(value, -largest), largest)
+
+
+@oracle.register
 def _(kind: FloatClip, x):
     def value(at):
         real = float(x[at])
@@ -42,7 +80,19 @@ def _(kind: FloatClip, x):
     return each(kind, value, x)
 
 
+def constant(op, *shape):
+    """Some of it 0, some negative."""
+    array = np.random.default_rng(len(op)).normal(0, 3, shape).astype(np.float32)
+    array.reshape(-1)[:1] = 0.0
+    return FloatWithConstant(op, array)
+
+
 CASES = [
+    *(Case("channel", constant(op, 3, 1, 1), (IMAGE,)) for op in ("add", "mul", "div", "from", "over", "slope")),
+    *(Case("grown", constant(op, 2, 3, 1, 6), ((5, 1),)) for op in ("add", "from", "over")),
+    *(Case("the larger or smaller", FloatBinary(op), (IMAGE, (3, 1, 6))) for op in ("max", "min")),
+    Case("shares of channels", FloatSoftmax(1), (IMAGE,)),
+    Case("shares of a row", FloatSoftmax(2), ((2, 3, 30),)),
     *(Case("same shape", FloatBinary(op), (IMAGE, IMAGE)) for op in OPERATORS),
     *(Case("channel", FloatBinary(op), (IMAGE, (3, 1, 1))) for op in OPERATORS),
     *(Case("row of rank 1", FloatBinary(op), ((6,), IMAGE)) for op in OPERATORS),

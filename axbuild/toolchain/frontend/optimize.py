@@ -18,6 +18,7 @@ from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.attention import mark_attention
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.frontend.canonical_product import CanonicalProduct, OpenGemm
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.cast_to_bool import CastToBool
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
@@ -52,6 +53,7 @@ from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.open_attention import OpenAttention
+from axbuild.toolchain.frontend.open_einsum import OpenEinsum
 from axbuild.toolchain.frontend.or_to_greater import OrToGreater
 from axbuild.toolchain.frontend.pair_operands import PairOperands
 from axbuild.toolchain.frontend.plain_pad import PlainPad
@@ -68,6 +70,7 @@ from axbuild.toolchain.named import DOMAIN
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
+    OpenEinsum(),
     FuseNorm(),
     MaskToWhere(),
     CastToBool(),
@@ -92,6 +95,8 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     PlainPad(),
     PlainMaxPool(),
     PlainAverage(),
+    OpenGemm(),
+    CanonicalProduct(),
     NormalizeGemm(),
     FuseBatchNorm(),
     FuseAffine(),

@@ -8,6 +8,7 @@ from axbuild.toolchain.frontend.explicit_pads import state_dilated_pads
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.input_shapes import settle_input_shapes
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
+from axbuild.toolchain.frontend.open_standard import open_standard
 from axbuild.toolchain.frontend.support import require_no_sequences, require_plain_types
 from axbuild.toolchain.frontend.version import open_functions, to_opset
 
@@ -19,6 +20,7 @@ def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
     renamed(model, ends.rename)
     open_functions(model)
     converted = to_opset(model)
+    open_standard(converted)
     fault = shapes.infer(converted)
     require_plain_types(converted)
     shapes.require_reasonable(converted)

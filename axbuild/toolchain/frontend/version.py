@@ -25,7 +25,7 @@ def open_functions(model: LightModel) -> None:
     proto = model.proto
     if proto.functions:
         _check_growth(proto)
-        before = _producers(proto.graph.node)
+        before = producers_of(proto.graph.node)
         _state_defaults(proto)
         with door(lambda said: UnsupportedModelError(f"the model's functions cannot be opened: {said}")):
             proto = inliner.inline_local_functions(proto, convert_version=True)
@@ -87,7 +87,7 @@ def to_opset(model: LightModel) -> LightModel:
     version = next(entry.version for entry in proto.opset_import if not entry.domain)
     if version < OPSET:
         before = {node.name: list(node.metadata_props) for node in proto.graph.node}
-        producers = _producers(proto.graph.node)
+        producers = producers_of(proto.graph.node)
         resizing = old_rules(proto, version)
         sentence = f"the model cannot be converted from opset {version} to {OPSET}"
         with door(lambda said: UnsupportedModelError(f"{sentence}: {said}", hint=f"export it with opset {OPSET}")):
@@ -109,7 +109,7 @@ Producers = dict[str, str]
 """tensor -> the node that makes it"""
 
 
-def _producers(nodes: Iterable[NodeProto]) -> Producers:
+def producers_of(nodes: Iterable[NodeProto]) -> Producers:
     return {tensor: node.name for node in nodes for tensor in node.output if tensor}
 
 

@@ -21,12 +21,14 @@ from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.kinds.convert import Convert
+from axbuild.toolchain.kinds.float_function import FloatFunction
+from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.given import Given
 from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.integer import IntegerBinary, IntegerReduce
 from axbuild.toolchain.kinds.interpolate import Interpolate
-from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.island import FloatBinary, FloatClip, FloatWithConstant
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
@@ -57,6 +59,9 @@ CLASSES: tuple[type[Kind], ...] = (
     Dequantize,
     FloatBinary,
     FloatClip,
+    FloatFunction,
+    FloatSoftmax,
+    FloatWithConstant,
     FullyConnected,
     Gather,
     Given,

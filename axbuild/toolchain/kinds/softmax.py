@@ -147,7 +147,6 @@ class Softmax(OverPowers):
         return self.y.scale == float(np.float32(1 / self.steps))
 
     @property
-    @property
     def reads(self) -> tuple[Edge, ...]:
         return (self.x, BOOL) if self.masked else (self.x,)
 

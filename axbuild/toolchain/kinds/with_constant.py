@@ -31,8 +31,33 @@ FINE_BITS = 14
 ADDEND_BITS = 30
 
 
+class BesideConstant(Kind):
+    """One activation and a constant of any shape that broadcasts with it."""
+
+    job: ClassVar[str] = "eltwise"
+    engine: ClassVar[str] = "teng"
+
+    constant: Array
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        try:
+            return np.broadcast_shapes(x, self.constant.shape)
+        except ValueError as error:
+            raise ShapeError(f"{self.op_type} cannot join {x} and {self.constant.shape}.") from error
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        return (aligned(out, inputs[0]),)
+
+    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
+        return rows_first(len(self.output_shape(*inputs)))
+
+    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
+        return out.elements / rates.teng_elements
+
+
 @dataclass(frozen=True, eq=False)
-class WithConstant(Kind):
+class WithConstant(BesideConstant):
     """y = clamp(y.zero + floor(acc M + 0.5)), acc = (x - x.zero) factor + constant, or (x - x.zero) constant, or with
     a slope (x - x.zero) factor where x is above x.zero, and (x - x.zero) constant below.
 
@@ -47,9 +72,6 @@ class WithConstant(Kind):
         "AxQuantizedMulConstant": {"op": "mul"},
         "AxQuantizedPRelu": {"op": "slope"},
     }
-    job: ClassVar[str] = "eltwise"
-    engine: ClassVar[str] = "teng"
-
     op: str
     x: Grid
     y: Grid
@@ -109,22 +131,6 @@ class WithConstant(Kind):
         return f"""{centred("steps", "x", "x", DOUBLE)}{scalar("weight", "factor", DOUBLE)}
   weighted = Mul (steps, weight)
   constant_d = Cast <to = {DOUBLE}> (constant){_JOINED[self.op]}{requantised("acc", "multiplier", self.y.type)}"""
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        try:
-            return np.broadcast_shapes(x, self.constant.shape)
-        except ValueError as error:
-            raise ShapeError(f"{self.op_type} cannot join {x} and {self.constant.shape}.") from error
-
-    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        return (aligned(out, inputs[0]),)
-
-    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        return rows_first(len(self.output_shape(*inputs)))
-
-    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        return out.elements / rates.teng_elements
 
     def slowdown(self, rates: Rates) -> float:
         """The constant has 16 bits or more."""

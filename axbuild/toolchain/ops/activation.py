@@ -9,6 +9,8 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, constant_input, real, text
 from axbuild.toolchain.kinds import functions
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.float_function import FORMULAS, FloatFunction
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.ops.base import Follow, Function, Limit, Op, SettledNode, Step
 
@@ -25,6 +27,18 @@ class ActivationOp(Op):
 
     def follows(self, node: ir.Node) -> Follow:
         return Follow(function=Function(self.onnx, self.curve(node)))
+
+    def island(self, node: ir.Node) -> Kind | None:
+        name = self.formula(node)
+        return FloatFunction.of(name, *self.numbers(node)) if name in FORMULAS else None
+
+    def formula(self, node: ir.Node) -> str:
+        """The name of its formula in float32."""
+        return self.onnx
+
+    def numbers(self, node: ir.Node) -> tuple[float, ...]:
+        """What the formula takes."""
+        return ()
 
     def lower(self, q: SettledNode) -> list[Step]:
         return q.single(Table.of(self.onnx, self.curve(q.node), q.x(), q.y), q.input(0))
@@ -62,8 +76,11 @@ class EluOp(ActivationOp):
     cases = _examples("elu", "_example", "_default")
 
     def curve(self, node: ir.Node) -> Curve:
-        alpha = real(node, "alpha", 1.0)
+        (alpha,) = self.numbers(node)
         return lambda x: np.where(x < 0.0, alpha * (functions.power_of_e(np.minimum(x, 0.0)) - 1.0), x)
+
+    def numbers(self, node: ir.Node) -> tuple[float, ...]:
+        return (real(node, "alpha", 1.0),)
 
 
 class ErfOp(ActivationOp):
@@ -103,8 +120,10 @@ class GeluOp(ActivationOp):
     cases = ("test_gelu_default_1", "test_gelu_default_2", "test_gelu_tanh_1", "test_gelu_tanh_2")
 
     def curve(self, node: ir.Node) -> Curve:
-        by_tanh = text(node, "approximate", "none") == "tanh"
-        return functions.gelu_by_tanh if by_tanh else functions.gelu
+        return functions.gelu if self.formula(node) == self.onnx else functions.gelu_by_tanh
+
+    def formula(self, node: ir.Node) -> str:
+        return "GeluByTanh" if text(node, "approximate", "none") == "tanh" else self.onnx
 
 
 class HardSigmoidOp(ActivationOp):
@@ -114,8 +133,11 @@ class HardSigmoidOp(ActivationOp):
     cases = _examples("hardsigmoid", "_example", "_default")
 
     def curve(self, node: ir.Node) -> Curve:
-        alpha, beta = real(node, "alpha", 0.2), real(node, "beta", 0.5)
+        alpha, beta = self.numbers(node)
         return lambda x: np.clip(alpha * x + beta, 0.0, 1.0)
+
+    def numbers(self, node: ir.Node) -> tuple[float, ...]:
+        return real(node, "alpha", 0.2), real(node, "beta", 0.5)
 
 
 class HardSwishOp(ActivationOp):
@@ -145,8 +167,11 @@ class LeakyReluOp(ActivationOp):
     cases = _examples("leakyrelu", "_default", "_example")
 
     def curve(self, node: ir.Node) -> Curve:
-        alpha = real(node, "alpha", 0.01)
+        (alpha,) = self.numbers(node)
         return lambda x: np.where(x < 0.0, alpha * x, x)
+
+    def numbers(self, node: ir.Node) -> tuple[float, ...]:
+        return (real(node, "alpha", 0.01),)
 
 
 class MishOp(ActivationOp):
@@ -236,8 +261,11 @@ class SwishOp(ActivationOp):
     cases = _examples("swish")
 
     def curve(self, node: ir.Node) -> Curve:
-        alpha = real(node, "alpha", 1.0)
+        (alpha,) = self.numbers(node)
         return lambda x: x * functions.sigmoid(alpha * x)
+
+    def numbers(self, node: ir.Node) -> tuple[float, ...]:
+        return (real(node, "alpha", 1.0),)
 
 
 class TanhOp(ActivationOp):

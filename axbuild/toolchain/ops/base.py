@@ -423,8 +423,12 @@ class Op:
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
-        """The kind that computes the node in float32 on the NPU; None where there is none."""
+        """The kind that computes the node in float32 on the NPU; None where there is none, or elements only move."""
         return None
+
+    def in_float32(self, node: ir.Node) -> bool:
+        """Whether the NPU computes the node in float32: what only moves elements lowers to what it always is."""
+        return self.moves or self.island(node) is not None
 
 
 def per_channel(addend: Array, shape: Shape, axis: int) -> Array | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, is_activation, shape_of
-from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.codes import FP32, type_of
+from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mover import Concat
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
@@ -40,6 +39,3 @@ class ConcatOp(Op):
     def lower(self, q: SettledNode) -> list[Step]:
         axis = integer(q.node, "axis", 1) % len(shape_of(q.node.outputs[0]))
         return q.single(Concat(type_of(q.target), axis, len(q.fused.inputs)))
-
-    def island(self, node: ir.Node) -> Kind:
-        return Concat(FP32, integer(node, "axis", 1) % len(shape_of(node.outputs[0])), len(node.inputs))

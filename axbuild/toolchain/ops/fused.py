@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, activations_of, shape_of
 from axbuild.toolchain.ops.base import Bounds, Follow, FusedNode, Op
+from axbuild.toolchain.ops.host import REASONS
 from axbuild.toolchain.ops.registry import op_of
 
 Apart = Callable[[ir.Node, ir.Node], bool]
@@ -115,7 +116,8 @@ def without_integer_form(node: ir.Node) -> str:
     """Why a node stays a float operator; "" where its op lowers it to integers."""
     op = op_of(node)
     if op is None:
-        return f"{node.op_type} has no integer form"
+        why = REASONS.get(node.op_type)
+        return f"{node.op_type} has no integer form" + (f": {why}" if why else "")
     if odd := _odd_types(op, node):
         return odd
     if not activations_of(node):

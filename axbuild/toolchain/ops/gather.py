@@ -15,8 +15,7 @@ from axbuild.toolchain.graph import (
     shape_of,
 )
 from axbuild.toolchain.kinds.arithmetic import quantise
-from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.codes import FP32, type_of
+from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.ops.base import MOVED, Between, Limit, Op, SettledNode, Step
@@ -85,9 +84,8 @@ class GatherOp(Op):
         shape, axis = shape_of(q.input(0)), axis_of(q.node)
         return picked(q, shape, {axis: tuple(int(item) % shape[axis] for item in index.reshape(-1))})
 
-    def island(self, node: ir.Node) -> Kind | None:
-        both = is_activation(input_of(node, 0)) and is_activation(input_of(node, 1))
-        return pick(node, FP32) if both else None
+    def in_float32(self, node: ir.Node) -> bool:
+        return not _is_table(node)
 
 
 def _has_axes(node: ir.Node) -> bool:

@@ -1,10 +1,21 @@
-"""What operators that only the CPU runs say of the samples of a batch."""
+"""Operators that only the CPU runs: why, and what they say of the samples of a batch."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer
+
+_STATE = "its state goes from step to step, where roundings to codes would add up: it stays in float32"
+REASONS = {
+    "GRU": _STATE,
+    "LSTM": _STATE,
+    "NonMaxSuppression": "how much it keeps depends on data",
+    "NonZero": "how much it finds depends on data",
+    "RNN": _STATE,
+    "Unique": "how much it finds depends on data",
+}
+"""op_type -> why it has no integer form and will have none"""
 
 _TIME_FIRST = {"LSTM", "GRU", "RNN"}
 _SAMPLES_SECOND = {0: 1, 5: 1, 6: 1}

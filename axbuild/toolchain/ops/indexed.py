@@ -7,8 +7,7 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import activations_of, input_of, integer, needed_input, shape_of, text
-from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.codes import FP32, ElementType, type_numbered, type_of
+from axbuild.toolchain.kinds.codes import ElementType, type_numbered, type_of
 from axbuild.toolchain.kinds.indexed import REDUCTIONS, Indexed, Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.ops.base import MOVED, Limit, Op, SettledNode, Step
 
@@ -53,9 +52,6 @@ class IndexedOp(Op):
     def lower(self, q: SettledNode) -> list[Step]:
         return q.single(self.kind(q.node, type_of(q.target)))
 
-    def island(self, node: ir.Node) -> Kind | None:
-        return self.kind(node, FP32)
-
 
 class GatherElementsOp(IndexedOp):
     """For each index the element that it names along one axis."""
@@ -97,8 +93,8 @@ class ScatterOp(IndexedOp):
     def joined(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 2),)
 
-    def island(self, node: ir.Node) -> Kind | None:
-        return self.kind(node, FP32) if text(node, "reduction", "none") == "none" else None
+    def in_float32(self, node: ir.Node) -> bool:
+        return text(node, "reduction", "none") == "none"
 
 
 class ScatterElementsOp(ScatterOp):

@@ -18,7 +18,7 @@ from axbuild.toolchain.graph import (
     text,
 )
 from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.codes import FP32, ElementType, type_of
+from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, SettledNode, Step
@@ -37,9 +37,6 @@ class MovingOp(Op):
 
     def lower(self, q: SettledNode) -> list[Step]:
         return q.single(self.kind(q.node, type_of(q.target)), q.input(0))
-
-    def island(self, node: ir.Node) -> Kind:
-        return self.kind(node, FP32)
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)

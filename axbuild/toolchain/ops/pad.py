@@ -77,6 +77,9 @@ class PadOp(Op):
     def covers(self, node: ir.Node) -> tuple[float, ...]:
         return (_value(node),) if _mode(node) == "constant" else ()
 
+    def in_float32(self, node: ir.Node) -> bool:
+        return _value(node).is_integer()
+
     def lower(self, q: SettledNode) -> list[Step]:
         if not isinstance(q.target, Grid):  # integers and booleans
             return q.single(Pad(type_of(q.target), _all_pads(q.node), _mode(q.node), int(_value(q.node))), q.input(0))

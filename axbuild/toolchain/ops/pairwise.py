@@ -21,7 +21,7 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.codes import S16, Grid
 from axbuild.toolchain.kinds.integer import IntegerBinary
-from axbuild.toolchain.kinds.island import FloatBinary
+from axbuild.toolchain.kinds.island import FloatBinary, FloatWithConstant
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
@@ -63,8 +63,16 @@ class Arithmetic(Op):
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
-        reals = node.outputs[0].dtype == ir.DataType.FLOAT and constant_operand(node) is None
-        return FloatBinary(self.operation) if reals else None
+        if node.outputs[0].dtype != ir.DataType.FLOAT:
+            return None
+        constant = constant_operand(node)
+        if constant is None:
+            return FloatBinary(self.operation)
+        return self.float_constant(constant.astype(np.float32), _constant_first(node))
+
+    def float_constant(self, constant: Array, first: bool) -> FloatWithConstant:
+        """The operation with a constant in float32, which is its first or its second operand."""
+        return FloatWithConstant(self.operation, constant)
 
 
 class AddOp(Arithmetic):
@@ -94,6 +102,9 @@ class SubOp(Arithmetic):
         if _constant_first(q.node):
             return WithConstant.added(constant, -1, x, q.y, q.lo, q.hi)
         return WithConstant.added(-constant, 1, x, q.y, q.lo, q.hi)
+
+    def float_constant(self, constant: Array, first: bool) -> FloatWithConstant:
+        return FloatWithConstant("from", constant) if first else FloatWithConstant("add", -constant)
 
 
 class MulOp(Arithmetic):
@@ -143,6 +154,9 @@ class DivOp(Arithmetic):
         dividend = float(constant.reshape(-1)[0])
         return Table.of("Div", lambda reals: dividend / reals, x, q.y)
 
+    def float_constant(self, constant: Array, first: bool) -> FloatWithConstant:
+        return FloatWithConstant("over" if first else "div", constant)
+
 
 class PReluOp(Op):
     """x where x >= 0, slope x elsewhere; the slope may differ from channel to channel."""
@@ -160,6 +174,10 @@ class PReluOp(Op):
         if slope is None:
             raise ValueError("the slope is not constant")
         return q.single(WithConstant.sloped(slope, q.x(0), q.y, q.lo, q.hi), q.input(0))
+
+    def island(self, node: ir.Node) -> Kind | None:
+        slope = constant_input(node, 1)
+        return None if slope is None else FloatWithConstant("slope", slope.astype(np.float32))
 
 
 def _is_moderate(slope: Array | None) -> bool:
@@ -185,6 +203,9 @@ class Extreme(Op):
         if q.whole is not None:
             return q.joined(IntegerBinary(self.choice, q.whole), a, b)
         return q.joined(Select.of(self.choice, q.chosen(0), q.chosen(1), q.y, q.lo, q.hi), a, b)
+
+    def island(self, node: ir.Node) -> Kind:
+        return FloatBinary(self.choice)
 
 
 class MaxOp(Extreme):

@@ -6,7 +6,9 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import has_one_reader, integer, needed_input, shape_of
+from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import ElementType, Grid
+from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.ops.base import Op, SettledNode, Step
 from axbuild.toolchain.ops.where import hiding_side, shown_side
@@ -53,6 +55,9 @@ class SoftmaxOp(Op):
             raise ValueError(f"'{where.name}' hides nothing")
         kind = Softmax.of(q.grid_of(scores), q.y, axis, int(hides))
         return q.joined(kind, scores, needed_input(where, 0))
+
+    def island(self, node: ir.Node) -> Kind:
+        return FloatSoftmax(_axis(node))
 
 
 def _axis(node: ir.Node) -> int:

@@ -53,8 +53,7 @@ def _form(fused: FusedNode, asked: Precision) -> Formed:
                 f"{node.op_type} '{node.name}' cannot have the data_type FP32",
                 hint='output_data_type = "FP32" gives its output in float32; data_type U16 is more precise than U8',
             )
-        kind = op.island(node) if op is not None and not reason else None
-        if kind is not None:
+        if op is not None and not reason and op.in_float32(node):
             return Formed(fused, Form.ISLAND)
         return Formed(fused, Form.FLOAT, f"FP32 is asked for, which the NPU does not do for {node.op_type}")
     return Formed(fused, Form.FLOAT, reason) if reason else Formed(fused, Form.INTEGER)
@@ -87,7 +86,7 @@ def _moves(item: Formed) -> bool:
 
 def _only_plain(item: Formed, floats: set[str], wanting: set[str]) -> bool:
     op = op_of(item.fused.node)
-    if op is None or op.island(item.fused.node) is None:
+    if op is None or not op.in_float32(item.fused.node):
         return False
     inputs, outputs = item.fused.inputs, item.fused.outputs
     moved = (value.name or "" for value in inputs if value.dtype == ir.DataType.FLOAT)

@@ -42,7 +42,7 @@ def _part(nodes: Mapping[str, ir.Node], site: SiteScheme) -> LoweredNode:
     if site.form is Form.FLOAT:
         return LoweredNode(fused, site, ())
     try:
-        steps = _integer(fused, site) if site.form is Form.INTEGER else _island(fused)
+        steps = _integer(fused, site) if site.form is Form.INTEGER else _island(fused, site)
     except AxError as error:
         raise AxError(
             f"node '{fused.name}' ({fused.node.op_type}) cannot be quantised: {error.sentence}",
@@ -75,9 +75,12 @@ def _table(fused: FusedNode, node: ir.Node, writes: Mapping[str, Edge]) -> Step:
     return Step(kind, (source,), target.name or "", node.name or "", shape_of(target))
 
 
-def _island(fused: FusedNode) -> list[Step]:
+def _island(fused: FusedNode, site: SiteScheme) -> list[Step]:
     """The head in float32; what it swallows does nothing."""
-    kind = _op(fused.node).island(fused.node)
+    op = _op(fused.node)
+    kind = op.island(fused.node)
+    if kind is None and op.in_float32(fused.node):
+        return op.lower(SettledNode(fused, site.reads, site.writes))
     if kind is None:
         raise SchemeError(f"the scheme computes '{fused.name}' in float32, which the NPU does not do")
     inputs: tuple[Ref, ...] = tuple(value.name or "" for value in fused.inputs)

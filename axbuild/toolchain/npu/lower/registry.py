@@ -7,12 +7,14 @@ from axbuild.toolchain.kinds.binary import Binary
 from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requantize
 from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.kinds.convert import Convert
+from axbuild.toolchain.kinds.float_function import FloatFunction
+from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.given import Given
 from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.integer import IntegerBinary, IntegerReduce
 from axbuild.toolchain.kinds.interpolate import Interpolate
-from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
+from axbuild.toolchain.kinds.island import FloatBinary, FloatClip, FloatWithConstant
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
 from axbuild.toolchain.kinds.norm import LayerNorm
@@ -37,7 +39,13 @@ from axbuild.toolchain.npu.lower.given import GIVEN
 from axbuild.toolchain.npu.lower.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.lower.integer import INTEGER, INTEGER_REDUCE
 from axbuild.toolchain.npu.lower.interpolate import INTERPOLATE
-from axbuild.toolchain.npu.lower.island import FLOAT_BINARY, FLOAT_CLIP
+from axbuild.toolchain.npu.lower.island import (
+    FLOAT_BINARY,
+    FLOAT_CLIP,
+    FLOAT_FUNCTION,
+    FLOAT_SOFTMAX,
+    FLOAT_WITH_CONSTANT,
+)
 from axbuild.toolchain.npu.lower.mac import CONV, FULLY_CONNECTED, MATMUL
 from axbuild.toolchain.npu.lower.mover import CONCAT, PAD, REARRANGE, RESHAPE, SLICE, TAKE, TRANSPOSE
 from axbuild.toolchain.npu.lower.norm import NORM
@@ -64,6 +72,9 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Dequantize: DEQUANTIZE,
     FloatBinary: FLOAT_BINARY,
     FloatClip: FLOAT_CLIP,
+    FloatFunction: FLOAT_FUNCTION,
+    FloatSoftmax: FLOAT_SOFTMAX,
+    FloatWithConstant: FLOAT_WITH_CONSTANT,
     FullyConnected: FULLY_CONNECTED,
     Gather: GATHER,
     Given: GIVEN,

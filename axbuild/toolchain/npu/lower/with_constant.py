@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from axbuild.toolchain.kinds.base import Box
-from axbuild.toolchain.kinds.with_constant import WithConstant
+from axbuild.toolchain.kinds.with_constant import BesideConstant, WithConstant
 from axbuild.toolchain.npu.lower.attr import mantissa
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, onnx_order, sources
 from axbuild.toolchain.npu.lower.binary import BinaryAttr
@@ -17,8 +17,8 @@ def _works(kind: WithConstant, geometry: Geometry, out: Box) -> list[Work]:
     return [Work(kind.op, kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
 
 
-def _pack(kind: WithConstant, block: int, rank: int) -> Pack:
+def pack_constant(kind: BesideConstant, block: int, rank: int) -> Pack:
     return packed_operand(kind.constant, rank)
 
 
-WITH_CONSTANT = Lowering(_works, _pack)
+WITH_CONSTANT = Lowering(_works, pack_constant)

@@ -7,12 +7,24 @@ from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.compare import EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL
 from axbuild.toolchain.npu.simulator.convert import CONVERT
+from axbuild.toolchain.npu.simulator.float_function import FLOAT_FUNCTION, FLOAT_SOFTMAX
 from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.given import GIVEN
 from axbuild.toolchain.npu.simulator.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.simulator.integer import ARITHMETIC
 from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
-from axbuild.toolchain.npu.simulator.island import FLOAT_ADD, FLOAT_CLIP, FLOAT_DIV, FLOAT_MUL, FLOAT_SUB
+from axbuild.toolchain.npu.simulator.island import (
+    FLOAT_ADD,
+    FLOAT_CLIP,
+    FLOAT_DIV,
+    FLOAT_FROM,
+    FLOAT_MAX,
+    FLOAT_MIN,
+    FLOAT_MUL,
+    FLOAT_OVER,
+    FLOAT_SLOPE,
+    FLOAT_SUB,
+)
 from axbuild.toolchain.npu.simulator.mac import CONV, DWCONV, FC, MATMUL
 from axbuild.toolchain.npu.simulator.mover import MOVE, PAD, REARRANGE, SLICE, TAKE
 from axbuild.toolchain.npu.simulator.norm import NORM
@@ -47,7 +59,14 @@ KERNELS: dict[str, Kernel] = {
     "float_add": FLOAT_ADD,
     "float_clip": FLOAT_CLIP,
     "float_div": FLOAT_DIV,
+    "float_from": FLOAT_FROM,
+    "float_function": FLOAT_FUNCTION,
+    "float_max": FLOAT_MAX,
+    "float_min": FLOAT_MIN,
     "float_mul": FLOAT_MUL,
+    "float_over": FLOAT_OVER,
+    "float_slope": FLOAT_SLOPE,
+    "float_softmax": FLOAT_SOFTMAX,
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
     "given": GIVEN,

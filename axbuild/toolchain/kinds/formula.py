@@ -1,0 +1,81 @@
+"""Formulas in float64 as ONNX text: one node an IEEE operation, in the order in which they are written down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from axbuild.toolchain.kinds.arithmetic import LN2_HI, LN2_LO, LOG2_E
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64
+
+LARGEST_POWER = 700.0
+"""of e; beyond it the fixed exp counts as that"""
+FIRST_STEP, LAST_STEP = 1024, 32
+"""2^k is 2^(32 a - 1024) 2^b, both from a list"""
+
+
+class Formula:
+    """Lines that grow; every method returns the name of what it adds."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def op(self, op_type: str, *inputs: str) -> str:
+        name = f"v{len(self.lines)}"
+        self.lines.append(f"{name} = {op_type} ({', '.join(inputs)})")
+        return name
+
+    def number(self, value: float) -> str:
+        return self.op(f"Constant <value = double {{{value!r}}}>")
+
+    def numbers(self, values: Sequence[float]) -> str:
+        return self.op(f"Constant <value = double[{len(values)}] {{{', '.join(map(repr, values))}}}>")
+
+    def attribute(self, name: str) -> str:
+        """The float32 value of an attribute of the function."""
+        return self.op(f"Cast <to = {DOUBLE}>", self.op(f"Constant <value_float: float = @{name}>"))
+
+    def where(self, relation: str, a: str, b: str, yes: str, no: str) -> str:
+        """yes where `a relation b`, else no, also where either is no number."""
+        return self.op("Where", self.op(relation, a, b), yes, no)
+
+    def clamped(self, v: str, lo: float, hi: float) -> str:
+        """No number stays none."""
+        least, most = self.number(lo), self.number(hi)
+        raised = self.where("Less", v, least, least, v)
+        return self.where("Greater", raised, most, most, raised)
+
+    def polynomial(self, v: str, coefficients: Sequence[float]) -> str:
+        """By Horner's rule, the highest power first."""
+        total = self.number(coefficients[0])
+        for coefficient in coefficients[1:]:
+            total = self.op("Add", self.op("Mul", total, v), self.number(coefficient))
+        return total
+
+    def exp(self, v: str) -> str:
+        """The fixed exp."""
+        v = self.clamped(v, -LARGEST_POWER, LARGEST_POWER)
+        k = self.op("Round", self.op("Mul", v, self.number(LOG2_E)))
+        rest = self.op("Sub", v, self.op("Mul", k, self.number(LN2_HI)))
+        rest = self.op("Sub", rest, self.op("Mul", k, self.number(LN2_LO)))
+        power = self.polynomial(rest, [1.0 / math.factorial(n) for n in reversed(range(12))])
+        none = self.number(0.0)
+        known = self.op("Where", self.op("IsNaN", k), none, k)
+        whole = self.op(f"Cast <to = {I64}>", self.op("Add", known, self.number(float(FIRST_STEP))))
+        width = self.op(f"Constant <value = int64 {{{LAST_STEP}}}>")
+        high = self.op("Div", whole, width)
+        low = self.op("Sub", whole, self.op("Mul", high, width))
+        highs = self.numbers([2.0 ** (LAST_STEP * a - FIRST_STEP) for a in range(2 * FIRST_STEP // LAST_STEP)])
+        lows = self.numbers([2.0**b for b in range(LAST_STEP)])
+        grown = self.op("Mul", power, self.op("Gather", lows, low))
+        return self.op("Mul", grown, self.op("Gather", highs, high))
+
+    def text(self, function: Callable[[Formula], str]) -> str:
+        """The lines of a body whose x and y are float32: y = f32(function), which reads the float64 `x_d`.
+
+        A zero is the positive one: onnxruntime's Where loses the sign of the other.
+        """
+        end, none = function(self), self.number(0.0)
+        end = self.where("Equal", end, none, none, end)
+        made = "".join(f"\n  {line}" for line in self.lines)
+        return f"\n  x_d = Cast <to = {DOUBLE}> (x){made}\n  y = Cast <to = {FLOAT}> ({end})"

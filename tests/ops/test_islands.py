@@ -1,0 +1,109 @@
+"""Operators that a layer rule asks for in FP32: on the NPU as float32, or on the CPU with the reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from compiled import compiled
+from onnx import helper
+from quantised import Net, float_run, quantised
+
+from axbuild.toolchain.kinds.codes import FP32, type_of
+from axbuild.toolchain.kinds.float_function import FORMULAS
+from axbuild.toolchain.quant.precision import LayerConfig
+
+SHAPE = (1, 4, 6, 5)
+ALL = [LayerConfig(start_tensor_names=("DEFAULT",), end_tensor_names=("DEFAULT",), data_type="FP32")]
+
+
+def one(op: str, *constants, before=(), **attributes) -> Net:
+    """A node of x and constants; before: constants in front of x."""
+    net = Net(*SHAPE)
+    front = [net.constant(f"f{i}", np.asarray(array)) for i, array in enumerate(before)]
+    behind = [net.constant(f"c{i}", np.asarray(array)) for i, array in enumerate(constants)]
+    net.add(op, [*front, "x", *behind], "y", **attributes)
+    return net
+
+
+def root() -> Net:
+    net = Net(*SHAPE)
+    net.add("Abs", ["x"], "a")
+    net.add("Sqrt", ["a"], "y")
+    return net
+
+
+CHANNELS = np.array([0.5, -2.0, 3.0, 0.25], np.float32).reshape(4, 1, 1)
+ACTIVATIONS = {name: one(name) for name in FORMULAS if name not in ("Gelu", "GeluByTanh", "Sqrt")}
+OTHERS = {
+    "Sqrt": root(),
+    "Gelu": one("Gelu"),
+    "Gelu by tanh": one("Gelu", approximate="tanh"),
+    "Elu with alpha": one("Elu", alpha=0.5),
+    "HardSigmoid with both": one("HardSigmoid", alpha=0.3, beta=0.4),
+    "LeakyRelu with alpha": one("LeakyRelu", alpha=0.2),
+    "Swish with alpha": one("Swish", alpha=1.7),
+    "Relu": one("Relu"),
+    "Clip": one("Clip", np.float32(-0.5), np.float32(1)),
+    "Softmax": one("Softmax", axis=1),
+    "Softmax of rows": one("Softmax", axis=-1),
+    "PRelu": one("PRelu", CHANNELS),
+    "Add": one("Add", CHANNELS),
+    "Sub": one("Sub", CHANNELS),
+    "Sub from": one("Sub", before=[CHANNELS]),
+    "Mul": one("Mul", CHANNELS),
+    "Div": one("Div", CHANNELS),
+    "Div of": one("Div", before=[np.float32(3)]),
+    "Slice": one("Slice", np.array([1]), np.array([6]), np.array([2]), np.array([2])),
+    "Gather": one("Gather", np.array([3, 0, 3]), axis=1),
+    "Expand": one("Expand", np.array([2, 4, 6, 5])),
+    "Tile": one("Tile", np.array([1, 2, 1, 2])),
+    "Pad": one("Pad", np.array([0, 0, 1, 0, 0, 0, 0, 2])),
+    "DepthToSpace": one("DepthToSpace", blocksize=2, mode="CRD"),
+    "Transpose": one("Transpose", perm=[0, 2, 3, 1]),
+    "Reshape": one("Reshape", np.array([1, 24, 5])),
+}
+
+
+@pytest.mark.parametrize("name", {**ACTIVATIONS, **OTHERS})
+def test_an_operator_in_fp32_is_float32_on_the_npu(name):
+    net = {**ACTIVATIONS, **OTHERS}[name]
+    model, (feeds, *_) = net.model("y"), net.samples(1)
+    result = quantised(model, [feeds], rules=ALL)
+    assert result.float_ops() == []
+    assert {type_of(edge) for edge in result.edges().values()} == {FP32}
+    (found,) = result.run(feeds)
+    np.testing.assert_allclose(found, float_run(model, feeds)[0], rtol=3e-6, atol=1e-6)
+    for level in ("optimisation off", "optimisation on"):
+        assert result.run(feeds, level)[0].tobytes() == found.tobytes()
+    assert compiled(model, result).run(None, feeds)[0].tobytes() == found.tobytes()
+
+
+@pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Max", "Min"])
+def test_two_computed_operands_in_fp32(op):
+    net = Net(*SHAPE)
+    net.input("b", 4, 1, 5)
+    net.add(op, ["x", "b"], "y")
+    model, (feeds, *_) = net.model("y"), net.samples(1)
+    result = quantised(model, [feeds], rules=ALL)
+    assert result.run(feeds)[0].tobytes() == float_run(model, feeds)[0].tobytes()
+    assert compiled(model, result).run(None, feeds)[0].tobytes() == result.run(feeds)[0].tobytes()
+
+
+def test_a_split_in_fp32_hands_on_all_its_parts():
+    net = Net(*SHAPE)
+    net.add("Relu", ["x"], "r")
+    net.nodes.append(helper.make_node("Split", ["r"], ["y", "z"], name="s", axis=1, num_outputs=2))
+    model, (feeds, *_) = net.model("y", "z"), net.samples(1)
+    result = quantised(model, [feeds], rules=ALL)
+    assert [y.tobytes() for y in result.run(feeds)] == [y.tobytes() for y in float_run(model, feeds)]
+
+
+@pytest.mark.parametrize(("op", "constants"), [("Gemm", [np.ones((5, 3), np.float32)])])
+def test_what_has_no_float32_form_is_on_the_cpu_because_the_user_asked(op, constants):
+    net = Net(4, 5)
+    net.add(op, ["x", *(net.constant(f"c{i}", array) for i, array in enumerate(constants))], "y")
+    model, (feeds, *_) = net.model("y"), net.samples(1)
+    result = quantised(model, [feeds], rules=ALL)
+    assert result.float_ops() == [op]
+    (site,) = result.scheme.sites
+    assert site.reason == f"FP32 is asked for, which the NPU does not do for {op}"
