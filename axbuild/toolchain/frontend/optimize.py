@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
+from axbuild.toolchain.frontend.activation_first import ActivationFirst
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
@@ -23,6 +24,7 @@ from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
 from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
 from axbuild.toolchain.frontend.fold import fold
+from axbuild.toolchain.frontend.fold_depth import ConvDepth, GlobalPoolDepth, PoolDepth
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
@@ -43,6 +45,7 @@ from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.plain_pad import PlainPad
 from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
+from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProduct
 from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
@@ -80,9 +83,15 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseScale(),
     LowerSum(),
     MeanToPool(),
-    GatherToSlice(),
     CanonicalResize(),
+    ResizeToGather(),
+    PoolDepth(),
+    GlobalPoolDepth(),
+    ConvDepth(),
     LiftLine(),
+    ResizeToProduct(),
+    ActivationFirst(),
+    GatherToSlice(),
     ToReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""

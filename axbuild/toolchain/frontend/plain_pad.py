@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
@@ -9,7 +11,7 @@ from axbuild.toolchain.frontend.pick import picked
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
 from axbuild.toolchain.graph import constant_input, input_of, is_activation, needed_input, shape_of, text
 
-PADDED = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+PADDED: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 """mode of Pad that repeats elements -> numpy's name of it"""
 
 
@@ -41,7 +43,7 @@ class PlainPad(Rewrite[list[tuple[int, int]]]):
             size = shape_of(value)[axis]
             kept = np.arange(size)[max(-begin, 0) : size + min(end, 0)]
             more = (max(begin, 0), max(end, 0))
-            positions = np.pad(kept, more, mode=PADDED[mode]) if mode in PADDED else kept  # type: ignore[call-overload]
+            positions = np.pad(kept, more, mode=PADDED[mode]) if mode in PADDED else kept
             value = picked(node, value, axis, positions, edit)
         if mode in PADDED:
             return value
