@@ -18,6 +18,7 @@ from axbuild.toolchain.frontend.activation_first import ActivationFirst
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.frontend.blocks import BlocksInOneOrder, MovesToBlocks, SlicesToBlocks
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
@@ -43,6 +44,7 @@ from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_slope import OneSlope
+from axbuild.toolchain.frontend.order_channels import OrderInputs, OrderOutputs
 from axbuild.toolchain.frontend.plain_pad import PlainPad
 from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
 from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProduct
@@ -90,6 +92,11 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     ConvDepth(),
     LiftLine(),
     ResizeToProduct(),
+    MovesToBlocks(),
+    SlicesToBlocks(),
+    BlocksInOneOrder(),
+    OrderOutputs(),
+    OrderInputs(),
     ActivationFirst(),
     GatherToSlice(),
     ToReshape(),
