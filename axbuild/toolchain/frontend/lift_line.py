@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.affine import weights_of
+from axbuild.toolchain.frontend.affine import order_of_sums
+from axbuild.toolchain.frontend.resized import is_known
 from axbuild.toolchain.frontend.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import (
     constant_of,
@@ -20,7 +20,9 @@ from axbuild.toolchain.graph import (
     needed_input,
     shape_of,
     static_shape,
+    text,
 )
+from axbuild.toolchain.kinds.places import PLACES
 
 WEIGHTED = ("Conv", "ConvTranspose")
 WINDOWS = (*WEIGHTED, "AveragePool", "MaxPool")
@@ -31,6 +33,9 @@ ELEMENTWISE = (
     *("Softplus", "Sqrt", "Sub", "Swish", "Tanh"),
 )
 """what works element by element, constants beside it included"""
+MOVERS = ("Concat", "Gather")
+MAPS = dict.fromkeys(WEIGHTED, 2) | {"Gather": 1, "Resize": 1}
+"""how many of an operator's inputs have the axes of its output; all of the others'"""
 PAIRS = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 0}
 """attributes with one number a spatial axis -> that of an axis of one element"""
 
@@ -45,11 +50,12 @@ class Lifted:
 class LiftLine(Rewrite[Lifted]):
     """Conv(x, w) -> Squeeze(Conv(Unsqueeze(x), Unsqueeze(w))), [n, c, l] as [n, c, l, 1]
 
-    ConvTranspose and pooling likewise. So are element-wise operators and Concat where all they read was squeezed:
-    between two convolutions nothing is squeezed any more. The length stands along the rows, which a chip cuts first.
+    ConvTranspose, pooling and a linear Resize likewise. So are element-wise operators and movers where all they read
+    was squeezed: between two convolutions nothing is squeezed any more. The length stands along the rows, which a chip
+    cuts first.
     """
 
-    op = (*WINDOWS, *GLOBAL, *ELEMENTWISE, "Concat")
+    op = (*WINDOWS, *GLOBAL, *ELEMENTWISE, *MOVERS, "Resize")
 
     def match(self, node: ir.Node) -> Lifted | NoMatch:
         if len(shape_of(node.outputs[0])) != 3 or node.outputs[0].dtype != ir.DataType.FLOAT:
@@ -60,17 +66,22 @@ class LiftLine(Rewrite[Lifted]):
             return NoMatch(f"{node.op_type} weights are not constant")
         if node.op_type in (*WINDOWS, *GLOBAL):
             return Lifted(_over_two_axes(node))
-        if not all(_is_squeezed(value) or is_constant(value) for value in node.inputs if value is not None):
+        if node.op_type == "Resize":
+            return _resize(node)
+        maps = [value for value in node.inputs[: MAPS.get(node.op_type)] if value is not None]
+        computed = [value for value in maps if not is_constant(value)]
+        if not computed or not all(map(_is_squeezed, computed)):
             return NoMatch(f"{node.op_type} reads what was not squeezed")
-        if any(len(shape_of(value)) > 3 for value in node.inputs if value is not None):
+        if any(len(shape_of(value)) > 3 for value in maps):
             return NoMatch(f"{node.op_type} has a constant of more axes")
-        axis = {"axis": integer(node, "axis", 0) % 3} if node.op_type == "Concat" else {}
+        axis = {"axis": integer(node, "axis", 0) % 3} if node.op_type in MOVERS else {}
         return Lifted({**attributes(node), **axis})
 
     def replace(self, node: ir.Node, found: Lifted, edit: Edit) -> ir.Value:
-        inputs = [self._lifted(node, value, edit) for value in node.inputs]
-        if node.op_type in WEIGHTED:
-            inputs[2:] = node.inputs[2:]
+        maps = MAPS.get(node.op_type, len(node.inputs))
+        inputs = [self._lifted(node, value, edit) for value in node.inputs[:maps]] + list(node.inputs[maps:])
+        if node.op_type == "Resize":
+            inputs[1:] = [None, *(_with_one(value, edit) for value in node.inputs[2:])]
         shape = shape_of(node.outputs[0])
         result = edit.insert(node, node.op_type, inputs, found.settings, shape=(*shape, 1), origins=(node,))
         return _reshaped(node, result, shape, f"{node.name}.squeezed", edit)
@@ -88,12 +99,29 @@ class LiftLine(Rewrite[Lifted]):
     def rounding(self, node: ir.Node, found: Lifted) -> Rounding:
         source = needed_input(node, 0)
         if node.op_type in WEIGHTED:
-            weight, bias = weights_of(node)
-            gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
-            return Rounding(math.prod(weight.shape[1:]), ((source, gain),), np.abs(bias))
+            return order_of_sums(node, source)
         if node.op_type in ("AveragePool", "GlobalAveragePool"):
             return Rounding(shape_of(source)[2], ((source, 1.0),))
-        return EXACT
+        return Rounding(2, ((source, 1.0),)) if node.op_type == "Resize" else EXACT
+
+
+def _resize(node: ir.Node) -> Lifted | NoMatch:
+    """One whose places are known axis by axis."""
+    place = text(node, "coordinate_transformation_mode", "half_pixel")
+    fits = text(node, "mode", "nearest") == "linear" or _is_squeezed(node.inputs[0])
+    if not fits or place not in PLACES or not is_known(node):
+        return NoMatch("Resize is not linear, or computes where")
+    if {"axes", "antialias", "keep_aspect_ratio_policy"} & node.attributes.keys():
+        return NoMatch("Resize names axes, smooths or keeps an aspect ratio")
+    return Lifted(attributes(node))
+
+
+def _with_one(value: ir.Value | None, edit: Edit) -> ir.Value | None:
+    """Scales or sizes with that of an axis of one element."""
+    array = constant_of(value)
+    if value is None or array is None or not array.size:
+        return None
+    return edit.initializer(np.append(array, array.dtype.type(1)), f"{value.name}.lifted")
 
 
 def _over_two_axes(node: ir.Node) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from onnx import ModelProto
 
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
+from axbuild.toolchain.frontend.activation_first import ActivationFirst
 from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.attention import mark_attention
 from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.frontend.blocks import BlocksInOneOrder, MovesToBlocks, SlicesToBlocks
 from axbuild.toolchain.frontend.canonical_product import CanonicalProduct, OpenGemm
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.cast_to_bool import CastToBool
@@ -27,6 +29,7 @@ from axbuild.toolchain.frontend.ends import Ends
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
 from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
 from axbuild.toolchain.frontend.fold import fold
+from axbuild.toolchain.frontend.fold_depth import ConvDepth, ConvTransposeDepth, GlobalPoolDepth, PoolDepth
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
@@ -51,13 +54,16 @@ from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.mod_to_div import ModToDiv
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.one_reshape import OneReshape
 from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.open_attention import OpenAttention
 from axbuild.toolchain.frontend.open_einsum import OpenEinsum
 from axbuild.toolchain.frontend.or_to_greater import OrToGreater
+from axbuild.toolchain.frontend.order_channels import OrderInputs, OrderOutputs
 from axbuild.toolchain.frontend.pair_operands import PairOperands
 from axbuild.toolchain.frontend.plain_pad import PlainPad
 from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
+from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProduct
 from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
@@ -111,11 +117,25 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseScale(),
     FuseConvs(),
     MeanToPool(),
-    GatherToSlice(),
-    ListedIndices(),
     CanonicalResize(),
-    LiftLine(),
+    ResizeToGather(),
     ToReshape(),
+    OneReshape(),
+    PoolDepth(),
+    GlobalPoolDepth(),
+    ConvDepth(),
+    ConvTransposeDepth(),
+    LiftLine(),
+    ResizeToProduct(),
+    MovesToBlocks(),
+    SlicesToBlocks(),
+    BlocksInOneOrder(),
+    OrderOutputs(),
+    OrderInputs(),
+    ActivationFirst(),
+    ListedIndices(),
+    GatherToSlice(),
+    OneReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""
 

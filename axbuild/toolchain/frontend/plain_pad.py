@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.pick import picked
+from axbuild.toolchain.frontend.pick import picked, standing_for
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
 from axbuild.toolchain.graph import constant_input, input_of, is_activation, needed_input, shape_of, text
 
-PADDED = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+PADDED: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 """mode of Pad that repeats elements -> numpy's name of it"""
 
 
@@ -41,10 +43,10 @@ class PlainPad(Rewrite[list[tuple[int, int]]]):
             size = shape_of(value)[axis]
             kept = np.arange(size)[max(-begin, 0) : size + min(end, 0)]
             more = (max(begin, 0), max(end, 0))
-            positions = np.pad(kept, more, mode=PADDED[mode]) if mode in PADDED else kept  # type: ignore[call-overload]
+            positions = np.pad(kept, more, mode=PADDED[mode]) if mode in PADDED else kept
             value = picked(node, value, axis, positions, edit)
         if mode in PADDED:
-            return value
+            return standing_for(node, value, edit)
         pads = [max(begin, 0) for begin, _ in found] + [max(end, 0) for _, end in found]
         amounts = edit.initializer(np.array(pads, np.int64), f"{node.name}.pads")
         return edit.insert(node, "Pad", [value, amounts, input_of(node, 2)], {}, origins=(node,))
