@@ -13,11 +13,11 @@ from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.load import (
     ExternalDataError,
-    InvalidModelError,
     NotAModelError,
     load,
 )
 from axbuild.toolchain.frontend.support import UnsupportedModelError
+from axbuild.toolchain.frontend.wiring import InvalidModelError
 from axbuild.toolchain.graph import OPSET
 from frontend_world import model, node, normal, optimized, place
 

@@ -18,10 +18,10 @@ from axbuild.toolchain.frontend import optimize as front_end
 from axbuild.toolchain.frontend.check import TransformationError
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.load import InvalidModelError
 from axbuild.toolchain.frontend.optimize import OptimizeParams
 from axbuild.toolchain.frontend.shapes import ShapeInferenceError
 from axbuild.toolchain.frontend.support import UnsupportedModelError
+from axbuild.toolchain.frontend.wiring import InvalidModelError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, ORIGINS
 from frontend_world import (
     LIGHT,

@@ -10,7 +10,7 @@ from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
 from axbuild.toolchain.door import door
-from axbuild.toolchain.frontend.load import InvalidModelError
+from axbuild.toolchain.frontend.wiring import InvalidModelError
 from axbuild.toolchain.graph import ORIGINS, is_static
 
 MAX_ELEMENTS = 2**28

@@ -71,11 +71,19 @@ def require_no_sequences(model: LightModel) -> None:
         )
 
 
+LONGEST_NAME = 100
+
+
+def shortened(name: str) -> str:
+    """A name that fits into a sentence."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
 def counted(nodes: Iterable[NodeProto], label: Callable[[NodeProto], str] = lambda node: node.op_type) -> str:
     """`Foo x31 (first 'a', 'b'), Bar x1 ('c')`: nodes by operator, in the order of the graph."""
     names: dict[str, list[str]] = {}
     for node in nodes:
-        names.setdefault(label(node), []).append(f"'{node.name}'")
+        names.setdefault(label(node), []).append(f"'{shortened(node.name)}'")
     return ", ".join(
         f"{operator} x{len(found)} ({'first ' * (len(found) > 2)}{', '.join(found[:2])})"
         for operator, found in names.items()
