@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.wiring import InvalidModelError
-from axbuild.toolchain.graph import ORIGINS, is_static
+from axbuild.toolchain.graph import ORIGINS, constant_input, integer, is_static, is_used, shape_of, tensor_names
 
 MAX_ELEMENTS = 2**28
 """elements of a folded constant; a bigger one stays computed"""
@@ -37,6 +38,7 @@ def fold(model: ir.Model) -> None:
             should_fold=_is_worth_it,
         )
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    _split_constants(model.graph)
     _bypass_all(model.graph)
     sweep(model)
 
@@ -57,15 +59,42 @@ def sweep(model: ir.Model) -> None:
     common.RemoveUnusedNodesPass()(model)
 
 
+def _split_constants(graph: ir.Graph) -> None:
+    """Parts of a constant are constants; the folding of a library leaves nodes of several outputs alone."""
+    names = tensor_names(graph)
+    for node in list(graph):
+        data = constant_input(node, 0)
+        if node.op_type != "Split" or node.domain or data is None or not all(map(is_static, node.outputs)):
+            continue
+        axis = integer(node, "axis", 0)
+        ends = np.cumsum([shape_of(part)[axis] for part in node.outputs])[:-1]
+        for part, array in zip(node.outputs, np.split(data, ends, axis), strict=True):
+            name = names.free(f"{part.name}.part")
+            tensor = ir.tensor(np.ascontiguousarray(array), name=name)
+            value = ir.Value(name=name, shape=part.shape, type=part.type, const_value=tensor)
+            graph.register_initializer(value)
+            if not part.is_graph_output():
+                ir.convenience.replace_all_uses_with(part, value)
+
+
 def _bypass_all(graph: ir.Graph) -> None:
     for node in list(graph):
-        if node.op_type in ("Dropout", "Identity") and not any(value.uses() for value in node.outputs[1:]):
-            _bypass(graph, node)
+        if node.op_type in ("Dropout", "Identity", "Split"):
+            read = [value for value in node.outputs if is_used(value)]
+            if len(read) == 1 and (node.op_type != "Split" or _is_whole(node, read[0])):
+                _bypass(graph, node, read[0])
 
 
-def _bypass(graph: ir.Graph, node: ir.Node) -> None:
-    """Its readers take its input instead, which remembers the names it had; a model's output keeps its own."""
-    source, old = node.inputs[0], node.outputs[0]
+def _is_whole(node: ir.Node, part: ir.Value) -> bool:
+    """Whether one part of a Split is all of it, the others being empty."""
+    source = node.inputs[0]
+    return source is not None and is_static(source) and is_static(part) and shape_of(source) == shape_of(part)
+
+
+def _bypass(graph: ir.Graph, node: ir.Node, old: ir.Value) -> None:
+    """Readers of its output `old` take its input instead, which remembers the names it had; a model's output keeps its
+    own."""
+    source = node.inputs[0]
     if source is None or (old.is_graph_output() and (source.producer() is None or source.is_graph_output())):
         return
     names = [*names_of(source), *names_of(old)]

@@ -24,7 +24,7 @@ from axbuild.toolchain.frontend.support import TENSOR_TYPES, require_supported
 from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.frontend.to_float32 import to_float32
 from axbuild.toolchain.frontend.wiring import InvalidModelError, require_wired
-from axbuild.toolchain.graph import IR_VERSION, Array
+from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
 
 SIZE_LIMIT = 2**31 - 1
 """bytes; protobuf's own limit for one message"""
@@ -59,6 +59,7 @@ def accepted(model: LightModel, name: str, ends: Ends = WHOLE) -> LightModel:
     require_wired(model)
     cut(model, ends)
     require_supported(model)
+    _lower_opset(model.proto)
     model.proto.ir_version = IR_VERSION  # an initialiser need be no input; nothing else changed since the oldest
     _check_valid(model, name)
     to_float32(model)
@@ -229,11 +230,20 @@ def _one_default_domain(model: ModelProto) -> None:
                 entry.domain = ""
 
 
+def _lower_opset(model: ModelProto) -> None:
+    """A later opset says the same of every operator that the model has, or it would not be supported."""
+    for owner in (model, *model.functions):
+        for entry in owner.opset_import:
+            if not entry.domain:
+                entry.version = min(entry.version, OPSET)
+
+
 def _check_valid(model: LightModel, name: str) -> None:
     """ONNX's checker, less its demand that inputs and outputs state a shape: inference knows better."""
     graph = model.proto.graph
-    values = (value.type.tensor_type for value in (*graph.input, *graph.output))
-    shapeless = [tensor for tensor in values if not tensor.HasField("shape")]
+    # Only a tensor's type: reading another's would set it.
+    tensors = [value.type for value in (*graph.input, *graph.output) if value.type.HasField("tensor_type")]
+    shapeless = [item.tensor_type for item in tensors if not item.tensor_type.HasField("shape")]
     for tensor in shapeless:
         tensor.shape.SetInParent()
     counted = Counter(value.name for value in graph.output)

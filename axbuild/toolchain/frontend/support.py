@@ -95,19 +95,34 @@ Objection = tuple[str, str]
 
 
 def _versions(model: ModelProto) -> Iterator[Objection]:
-    version = next((entry.version for entry in model.opset_import if not entry.domain), 0)
-    if not OLDEST_OPSET <= version <= OPSET:
-        hint = (
-            f"export it at opset {OPSET} or lower"
-            if version > OPSET
-            else f"export it at opset {OLDEST_OPSET} to {OPSET}"
+    version = opset_of(model)
+    if version > OPSET and (changed := list(_changed_since(model, version))):
+        yield (
+            f"the model has opset {version}, and since opset {OPSET}, the latest that is supported, "
+            f"{counted(changed)} became another operator",
+            f"export it at opset {OPSET} or lower",
         )
+    elif version < OLDEST_OPSET or version > onnx.defs.onnx_opset_version():
+        hint = f"export it at opset {OLDEST_OPSET} to {OPSET}"
         yield f"the model has opset {version}; opsets {OLDEST_OPSET} to {OPSET} are supported", hint
     if model.ir_version > onnx.IR_VERSION:
         yield (
             f"the model has IR version {model.ir_version}; versions up to {onnx.IR_VERSION} are supported",
             "save it with an earlier release of onnx",
         )
+
+
+def opset_of(model: ModelProto) -> int:
+    """Of ONNX's own operators; 0 where the model states none."""
+    return next((entry.version for entry in model.opset_import if not entry.domain), 0)
+
+
+def _changed_since(model: ModelProto, version: int) -> Iterator[NodeProto]:
+    """The nodes whose operator has another definition at `version` than at OPSET."""
+    for node in all_nodes(model):
+        known = not node.domain and onnx.defs.has(node.op_type, version, "")
+        if known and onnx.defs.get_schema(node.op_type, version, "").since_version > OPSET:
+            yield node
 
 
 def _operators(model: ModelProto, nodes: list[NodeProto], weights: Iterable[str]) -> Iterator[Objection]:
