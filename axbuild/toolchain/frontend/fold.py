@@ -12,7 +12,18 @@ from onnxscript.optimizer import fold_constants
 
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.wiring import InvalidModelError
-from axbuild.toolchain.graph import ORIGINS, constant_input, integer, is_static, is_used, shape_of, tensor_names
+from axbuild.toolchain.graph import (
+    ORIGINS,
+    constant_input,
+    constant_integers,
+    input_of,
+    integer,
+    integers,
+    is_static,
+    is_used,
+    shape_of,
+    tensor_names,
+)
 
 MAX_ELEMENTS = 2**28
 """elements of a folded constant; a bigger one stays computed"""
@@ -79,16 +90,28 @@ def _split_constants(graph: ir.Graph) -> None:
 
 def _bypass_all(graph: ir.Graph) -> None:
     for node in list(graph):
-        if node.op_type in ("Dropout", "Identity", "Split"):
-            read = [value for value in node.outputs if is_used(value)]
-            if len(read) == 1 and (node.op_type != "Split" or _is_whole(node, read[0])):
-                _bypass(graph, node, read[0])
+        read = [value for value in node.outputs if is_used(value)]
+        if len(read) == 1 and not node.domain and _hands_on(node, read[0]):
+            _bypass(graph, node, read[0])
 
 
-def _is_whole(node: ir.Node, part: ir.Value) -> bool:
-    """Whether one part of a Split is all of it, the others being empty."""
-    source = node.inputs[0]
-    return source is not None and is_static(source) and is_static(part) and shape_of(source) == shape_of(part)
+def _hands_on(node: ir.Node, output: ir.Value) -> bool:
+    """Whether the output is the input, element by element."""
+    if node.op_type in ("Dropout", "Identity"):
+        return output is node.outputs[0]
+    source = node.inputs[0] if node.inputs else None
+    if source is None or not (is_static(source) and is_static(output)) or shape_of(source) != shape_of(output):
+        return False
+    match node.op_type:
+        case "Split" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Expand" | "Tile":
+            return True
+        case "Pad":
+            return not any(constant_integers(node, 1, "pads") or (1,))
+        case "Slice":
+            return input_of(node, 4) is None or set(constant_integers(node, 4, "steps") or ()) == {1}
+        case "Transpose":
+            return list(integers(node, "perm", ())) == list(range(len(shape_of(output))))
+    return False
 
 
 def _bypass(graph: ir.Graph, node: ir.Node, old: ir.Value) -> None:
