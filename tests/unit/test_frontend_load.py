@@ -313,6 +313,18 @@ def test_a_later_opset_that_changed_none_of_the_operators_is_taken(tmp_path):
     assert [(entry.domain, entry.version) for entry in after.opset_import] == [("", OPSET)]
 
 
+def test_domains_that_no_node_is_of_do_not_matter(tmp_path):
+    proto = relu()
+    proto.graph.name = ""
+    proto.opset_import.extend(helper.make_opsetid(name, 99) for name in ("Paddle", "com.microsoft.nchwc", "ai.onnx.ml"))
+    assert [item.op_type for item in optimized(proto, tmp_path).graph.node] == ["Relu"]
+
+
+def test_nodes_out_of_order_are_put_in_order(tmp_path):
+    proto = model([node("Tanh", ["b"], ["y"]), node("Sin", ["a"], ["b"]), node("Cos", ["x"], ["a"])])
+    assert [item.op_type for item in optimized(proto, tmp_path).graph.node] == ["Cos", "Sin", "Tanh"]
+
+
 def test_the_default_domain_may_have_its_long_name(tmp_path):
     proto = relu()
     proto.graph.node[0].domain = "ai.onnx"

@@ -55,6 +55,7 @@ def load(folder: Path, ends: Ends = WHOLE) -> LightModel:
 def accepted(model: LightModel, name: str, ends: Ends = WHOLE) -> LightModel:
     """The model that the file `name` holds, cut and looked over; see `load`."""
     _one_default_domain(model.proto)
+    _tidy(model.proto)
     name_nodes(model.proto.graph.node)
     require_wired(model)
     cut(model, ends)
@@ -228,6 +229,15 @@ def _one_default_domain(model: ModelProto) -> None:
                 owner.opset_import.remove(entry)
             elif entry.domain == "ai.onnx":
                 entry.domain = ""
+
+
+def _tidy(model: ModelProto) -> None:
+    """Domains that no node is of go, whatever their version; a graph has a name, which nobody reads."""
+    used = {"", *(node.domain for node in all_nodes(model)), *(function.domain for function in model.functions)}
+    for entry in list(model.opset_import):
+        if entry.domain not in used:
+            model.opset_import.remove(entry)
+    model.graph.name = model.graph.name or "graph"
 
 
 def _lower_opset(model: ModelProto) -> None:

@@ -195,7 +195,9 @@ def require_static(model: LightModel) -> None:
     for value in graph.output:
         if value.name not in made:
             why = "is an input handed through" if value in model.inputs else "does not depend on any input"
-            raise ShapeInferenceError(f"output '{value.name}' {why}", hint="remove it from the model's outputs")
+            others = ", ".join(f'"{other.name}"' for other in graph.output if other.name in made)
+            hint = f"set outputs = [{others}] on the float_model" if others else "name another tensor in `outputs`"
+            raise ShapeInferenceError(f"output '{value.name}' {why}", hint=hint)
     for found in unsettled(model).values():
         raise ShapeInferenceError(
             f"a shape does not follow from the inputs' shapes: {found}",

@@ -6,9 +6,9 @@ import difflib
 
 from onnx import GraphProto, ModelProto, NodeProto
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, counted
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.nested import reads_of
+from axbuild.toolchain.frontend.nested import all_nodes, graphs_of, reads_of
 
 
 class InvalidModelError(AxError):
@@ -22,6 +22,8 @@ def require_wired(model: LightModel) -> None:
     graph = model.proto.graph
     if not graph.output:
         raise InvalidModelError("the model has no outputs", hint="name a tensor in `outputs` of the float_model")
+    for node in all_nodes(model.proto):
+        _require_ends(node)
     makers = _makers(model.proto)
     _require_made(graph, makers)
     ordered = _ordered(graph, makers)
@@ -29,6 +31,20 @@ def require_wired(model: LightModel) -> None:
         copies = GraphProto(node=ordered)
         del graph.node[:]
         graph.node.extend(copies.node)
+
+
+def _require_ends(node: NodeProto) -> None:
+    if not node.output:
+        raise InvalidModelError(f"node {shown(node)} has no output", hint="leave the node out")
+    for graph in graphs_of(node):
+        given, made = len(node.input), len(node.output)
+        expected = {"If": (0, made), "Loop": (given, 1 + made)}.get(node.op_type)
+        if expected is not None and expected != (len(graph.input), len(graph.output)):
+            raise InvalidModelError(
+                f"a graph in node {shown(node)} has {counted(len(graph.input), 'input')} and "
+                f"{counted(len(graph.output), 'output')}, and needs {expected[0]} and {expected[1]}",
+                hint="export the model again",
+            )
 
 
 def shown(node: NodeProto) -> str:
