@@ -81,11 +81,7 @@ def build_lines(file: str, inputs: list[Mapping[str, Any]], ends: Mapping[str, A
     tables = [
         ("float_model", "float", source),
         *(("calibration_set", sets[one["name"]], _samples(sets[one["name"]], one)) for one in inputs),
-        (
-            "quant_model",
-            "quant",
-            ['model = ":float"', f"calibration = {_value({name: f':{target}' for name, target in sets.items()})}"],
-        ),
+        ("quant_model", "quant", ['model = ":float"', f"calibration = {_value(labels)}"]),
         ("axmodel", "axmodel", ['quant = ":quant"', f"target_hardware = {_text(chip)}"]),
         ("check", "check", ['axmodel = ":axmodel"', 'level = "equal"']),
     ]
