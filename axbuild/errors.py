@@ -94,3 +94,20 @@ def lfs_hint(content: bytes) -> str:
     """What to do where a file's content is only Git's pointer to it; "" where it is the file itself."""
     pointer = content.startswith(b"version https://git-lfs.github.com/spec/")
     return "it is a Git LFS pointer, not the file itself: run `git lfs pull`" if pointer else ""
+
+
+_OTHER_FILES = {
+    b"version https://git-lfs": ("is a Git LFS pointer, not the file itself", "run `git lfs pull`"),
+    b"PK\x03\x04": ("is a zip archive, as PyTorch's .pt files are, and no ONNX model", "export the model to ONNX"),
+    b"\x80\x02": ("is a pickle, as older PyTorch files are, and no ONNX model", "export the model to ONNX"),
+    b"\x89HDF\r\n": ("is an HDF5 file, as Keras writes them, and no ONNX model", "export the model to ONNX"),
+    b"\x1f\x8b": ("is a gzip archive, and no ONNX model", "unpack it"),
+}
+"""first bytes of what is often given in place of an ONNX model -> what it is, and the way out"""
+
+LONGEST_MAGIC = max(map(len, _OTHER_FILES))
+
+
+def other_file(content: bytes) -> tuple[str, str] | None:
+    """(what a file is, the way out), where it begins like something else than an ONNX model."""
+    return next((told for magic, told in _OTHER_FILES.items() if content.startswith(magic)), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from axbuild.errors import AxError, lfs_hint
+from axbuild.errors import LONGEST_MAGIC, AxError, other_file
 from axbuild.workspace.disk import FILE, Disk, join, kind, parent
 
 _WINDOW = 4096
@@ -76,7 +76,8 @@ def _read_locations(file: BinaryIO) -> list[str]:
             raise _Malformed("it has no graph")
     except _Malformed as error:
         file.seek(0)
-        error.hint = lfs_hint(file.read(_WINDOW))
+        if other := other_file(file.read(LONGEST_MAGIC)):
+            error.hint = f"it {other[0]}: {other[1]}"
         raise
     return sorted(locations)
 

@@ -29,25 +29,28 @@ class InspectArgumentError(AxError):
     code = "AX258"
 
 
-def inspect(file: Path, json: bool, chip: str, shape: tuple[str, ...]) -> int | None:
+def inspect(
+    file: Path, json: bool, chip: str, shape: tuple[str, ...], fix: tuple[str, ...], output: tuple[str, ...]
+) -> int | None:
     if file.suffix == ".onnx":
-        return _float_model(file, json, chip, shape)
-    if chip or shape:
-        raise InspectArgumentError(f"--chip and --shape are for float models, and {file.name} is none by its name")
+        ends = {"input_shapes": dict(map(_shape, shape)), "fix": dict(map(_value, fix)), "outputs": list(output)}
+        return _float_model(file, json, chip, {name: value for name, value in ends.items() if value})
+    if chip or shape or fix or output:
+        raise InspectArgumentError(f"every option but --json is for float models, and {file.name} is none by its name")
     from axbuild.toolchain.axmodel.inspect import inspect as inspect_container
 
     inspect_container(file, json)
     return None
 
 
-def _float_model(file: Path, as_json: bool, chip: str, shape: tuple[str, ...]) -> int | None:
+def _float_model(file: Path, as_json: bool, chip: str, ends: dict[str, Any]) -> int | None:
+    """ends: attributes of the float_model that the options stand for."""
     from axbuild.engine.alone import alone
     from axbuild.engine.run.resources import optimize_bounds
     from axbuild.report.outlook import build_lines, outlook_lines
 
     chips = _chips(chip)
-    shapes = dict(map(_shape, shape))
-    params = {"input_shapes": shapes, "chips": [asdict(CHIPS[name].support) for name in chips]}
+    params = ends | {"chips": [asdict(CHIPS[name].support) for name in chips]}
     with alone(OUTLOOK, params, {"model": _files(file)}, optimize_bounds(_settings())) as (outcome, out):
         if not (out / "facts.json").exists():
             raise _error(outcome.error or {})
@@ -55,7 +58,7 @@ def _float_model(file: Path, as_json: bool, chip: str, shape: tuple[str, ...]) -
         if outcome.ok:
             outlook = _read(out / "outlook.json")
             found |= {"nodes": outlook["nodes"], "macs": outlook["macs"], "rows": outlook["rows"]}
-            found["build"] = build_lines(file.name, outlook["inputs"], shapes, chips[0] if chip else "AX650")
+            found["build"] = build_lines(file.name, outlook["inputs"], ends, chips[0] if chip else "AX650")
     size = file.stat().st_size
     found |= {"chips": chips, "notes": [one["sentence"] for one in outcome.diagnostics]}
     if as_json:
@@ -94,6 +97,18 @@ def _shape(text: str) -> tuple[str, list[int]]:
     if not name or not all(size.strip().isdecimal() for size in sizes.split(",")):
         raise InspectArgumentError(f"--shape takes NAME=SIZE,SIZE,..., got '{text}'")
     return name, [int(size) for size in sizes.split(",")]
+
+
+def _value(text: str) -> tuple[str, Any]:
+    """Numbers, true, false and lists are the same in JSON and TOML."""
+    name, _, value = text.partition("=")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not name or not isinstance(found, bool | int | float | list):
+        raise InspectArgumentError(f"--fix takes NAME=VALUE, a number, true, false, or a list of these, got '{text}'")
+    return name, found
 
 
 def _files(file: Path) -> dict[str, Path]:

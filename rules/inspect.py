@@ -13,5 +13,7 @@ INSPECT = Verb(
         Argument("--json", "Print one JSON object, for programs.", "flag"),
         Argument("--chip", "Look at a float model for this chip alone.", default=""),
         Argument("--shape", "An input's shape, NAME=SIZE,SIZE,..., where a float model leaves it open.", many=True),
+        Argument("--fix", "An input of a float model that always has one value, NAME=VALUE.", many=True),
+        Argument("--output", "A tensor that the float model is cut at, in place of its own outputs.", many=True),
     ),
 )

@@ -51,7 +51,7 @@ def _row(row: Mapping[str, Any], chips: list[str]) -> str:
     names = ", ".join(f"'{name}'" for name in row["nodes"])
     subject = f"{row['operator']} x{row['count']} ({names}{more})"
     if row["becomes"] == "a constant":
-        return f"{subject}: computed beforehand, or without effect"
+        return f"{subject}: left out: constant, cut off, or without effect"
     parts = [row["becomes"], *_places(row["on_cpu"], chips)]
     return f"{subject}: {', '.join(filter(None, parts))}"
 
@@ -70,31 +70,31 @@ def _places(on_cpu: Mapping[str, str], chips: list[str]) -> Iterator[str]:
 # The BUILD file -----------------------------------------------------------------------------------------------------
 
 
-def build_lines(file: str, inputs: list[Mapping[str, Any]], shapes: Mapping[str, list[int]], chip: str) -> str:
+def build_lines(file: str, inputs: list[Mapping[str, Any]], ends: Mapping[str, Any], chip: str) -> str:
     """A package for the model: float model, a calibration set an input, quantised model, axmodel, check.
 
-    inputs: the optimised model's; shapes: those that were asked for.
+    inputs: the optimised model's; ends: what was asked for, by attribute of the float model.
     """
     sets = {one["name"]: f"calib_{number}" if len(inputs) > 1 else "calib" for number, one in enumerate(inputs)}
-    source = [f"src = {_text(file)}"]
-    if shapes:
-        source.append(f"input_shapes = {_table({name: str(shape) for name, shape in shapes.items()})}")
+    labels = {name: f":{target}" for name, target in sets.items()}
+    source = [f"src = {_text(file)}", *(f"{name} = {_value(value)}" for name, value in ends.items())]
     tables = [
         ("float_model", "float", source),
         *(("calibration_set", sets[one["name"]], _samples(sets[one["name"]], one)) for one in inputs),
-        ("quant_model", "quant", ['model = ":float"', f"calibration = {_labels(sets)}"]),
+        ("quant_model", "quant", ['model = ":float"', f"calibration = {_value(labels)}"]),
         ("axmodel", "axmodel", ['quant = ":quant"', f"target_hardware = {_text(chip)}"]),
         ("check", "check", ['axmodel = ":axmodel"', 'level = "equal"']),
     ]
     return "\n".join("\n".join([f"[[{rule}]]", f'name = "{name}"', *lines, ""]) for rule, name, lines in tables)
 
 
-def _labels(sets: Mapping[str, str]) -> str:
-    return _table({name: f'":{target}"' for name, target in sets.items()})
-
-
-def _table(entries: Mapping[str, str]) -> str:
-    return "{ " + ", ".join(f"{_text(name)} = {value}" for name, value in entries.items()) + " }"
+def _value(value: Any) -> str:
+    """As TOML writes it."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_text(name)} = {_value(item)}" for name, item in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return _text(value)
 
 
 _CHANNELS = {1: "GRAY", 3: "BGR"}
@@ -108,6 +108,6 @@ def _samples(target: str, tensor: Mapping[str, Any]) -> list[str]:
     return [f'src = "{target}/*.npy"  # arrays of {tensor["dtype"]} {shape}', 'format = "Numpy"']
 
 
-def _text(name: str) -> str:
-    # A basic string of TOML takes JSON's escapes, except that of a character outside the first plane in two halves.
+def _text(name: Any) -> str:
+    # TOML writes strings, numbers and truth as JSON does, but no character as a pair of escapes.
     return json.dumps(name, ensure_ascii=False)

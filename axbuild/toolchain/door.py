@@ -8,8 +8,12 @@ from contextlib import contextmanager
 
 from axbuild.errors import AxError
 
-_ORIGIN = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |/\S+\.(?:cc|cpp|h):\d+ .*?\)(?: const)? (?=[A-Z\"'])")
-"""how onnxruntime begins: its code, and the file, line and function that noticed"""
+_COMPARED = r"\w+ [=!<>]=? \w+ was false\. "
+_ORIGIN = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : |"
+    rf"/\S+\.(?:cc|cpp|h):\d+ .*?\)(?: const)? (?:{_COMPARED}|(?=[A-Z\"']))"
+)
+"""how onnxruntime begins: its code, and the file, line and function that noticed, and what they compared"""
 
 
 @contextmanager

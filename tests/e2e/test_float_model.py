@@ -68,3 +68,44 @@ def test_an_optimisation_is_stopped_at_the_limits_of_the_settings_which_it_names
     assert done.code == 1
     assert f"error AX552: //digits:float optimize: {told}" in done.err
     assert f"hint: raise `{setting.partition(' ')[0]}` under [resources] in axbuild.toml" in done.err
+
+
+def test_a_cut_that_leaves_the_model_whole_runs_the_front_end_alone(zoo: Zoo) -> None:
+    zoo.build(*TARGETS)
+    with zoo.edited("digits/BUILD.toml", SOURCE, f'{SOURCE}\ninputs = ["image"]\noutputs = ["logits"]'):
+        assert zoo.build(*TARGETS).executed == ["optimize"]
+
+
+def test_a_renamed_output_has_its_name_to_the_end_and_is_compared_under_it(zoo: Zoo) -> None:
+    setting = f'{SOURCE}\nrename = {{ logits = "digit" }}\nmodel_check = true'
+    with zoo.edited("digits/BUILD.toml", SOURCE, setting):
+        zoo.build(*TARGETS)
+        verdict = json.loads((zoo.root / "axbuild-out/digits/float/model_check.json").read_text())
+        assert (verdict["passed"], [item["name"] for item in verdict["outputs"]]) == (True, ["digit"])
+        zoo.build("//digits:axmodel")
+        shown = zoo.run("inspect", "--json", "axbuild-out/digits/axmodel/compiled.axmodel")
+        assert [item["name"] for item in json.loads(shown.out)["outputs"]] == ["digit"]
+
+
+def test_a_cut_that_does_not_fit_the_model_is_told_with_the_nearest_name(zoo: Zoo) -> None:
+    with zoo.edited("digits/BUILD.toml", SOURCE, f'{SOURCE}\noutputs = ["logit"]'):
+        done = zoo.run("build", "//digits:check")
+    assert (done.code, done.executed) == (2, [])
+    assert "error AX311: //digits:float optimize: outputs names 'logit', and the model has no tensor" in done.err
+    assert "hint: did you mean 'logits'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("fix = { image = [] }", "fix takes a table of name = a number, true, false, or a list of these"),
+        ('fix = { image = "1" }', "fix takes a table of name = a number, true, false, or a list of these"),
+        ("rename = { image = 1 }", "rename takes a table of name = another name, got { image = 1 }"),
+        ('outputs = "logits"', "outputs takes a list, each item a string"),
+    ],
+)
+def test_a_cut_that_is_written_wrongly_is_told_at_its_line(zoo: Zoo, line: str, told: str) -> None:
+    with zoo.edited("digits/BUILD.toml", SOURCE, f"{SOURCE}\n{line}"):
+        done = zoo.run("build", "//digits:check")
+    assert done.code == 2
+    assert f"error AX106: {told}" in done.err

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from axbuild.codes import exit_code_of
+from axbuild.errors import AxError
 from axbuild.toolchain.frontend.control import MAX_ROUNDS
-from axbuild.toolchain.frontend.optimize import OptimizeParams
+from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 from axbuild.toolchain.frontend.support import UnsupportedModelError
 from frontend_world import assert_same_results, model, node, normal, op_types, optimized, origins
 
@@ -108,7 +112,7 @@ def test_a_loop_that_never_runs_hands_its_state_through(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "weights", "reason"),
+    ("repeated", "weights", "reason"),
     [
         (loop(), {"n": np.array(MAX_ROUNDS + 1)}, f"runs {MAX_ROUNDS + 1} times, and at most {MAX_ROUNDS} are written"),
         (loop(trips="count"), {}, "has no constant number of rounds"),
@@ -121,12 +125,12 @@ def test_a_loop_that_never_runs_hands_its_state_through(tmp_path):
     ],
     ids=["long", "count", "while", "begin"],
 )
-def test_a_loop_of_no_known_course_is_refused_with_the_reason(tmp_path, given, weights, reason):
+def test_a_loop_of_no_known_course_is_refused_with_the_reason(tmp_path, repeated, weights, reason):
     nodes = [
         node("ReduceMax", ["x"], ["m"], keepdims=0),
         node("Cast", ["m"], ["count"], to=INT64),
         node("Cast", ["m"], ["begin"], to=BOOL),
-        given,
+        repeated,
     ]
     with pytest.raises(UnsupportedModelError, match=rf"Loop x1 \('loop'\) {reason}"):
         optimized(model(nodes, WEIGHTS | weights), tmp_path)
@@ -192,3 +196,20 @@ def test_constants_inside_a_branch_are_weights_like_others(tmp_path):
     after = optimized(before, tmp_path)
     assert [(item.op_type, item.name) for item in after.graph.node] == [("Conv", "conv")]
     assert_same_results(before, after)
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_damaged_control_flow_is_a_users_error_or_another_model(tmp_path_factory, data):
+    loops = model([loop()], WEIGHTS, outputs=("y", "seen"))
+    proto = data.draw(st.sampled_from([model([choice()], {"c": np.array(True)}), loops]))
+    content = bytearray(proto.SerializeToString())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    folder = tmp_path_factory.mktemp("damaged")
+    (folder / "m.onnx").write_bytes(content)
+    code = 2
+    try:
+        optimize(folder, folder, params=OptimizeParams())
+    except AxError as error:
+        code = exit_code_of(error.code)
+    assert code == 2

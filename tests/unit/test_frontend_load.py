@@ -13,11 +13,11 @@ from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.load import (
     ExternalDataError,
-    InvalidModelError,
     NotAModelError,
     load,
 )
 from axbuild.toolchain.frontend.support import UnsupportedModelError
+from axbuild.toolchain.frontend.wiring import InvalidModelError
 from axbuild.toolchain.graph import OPSET
 from frontend_world import model, node, normal, optimized, place
 
@@ -258,8 +258,12 @@ def quantised():
             "cut the model behind",
         ),
         (relu(opset=6), f"the model has opset 6; opsets 7 to {OPSET} are", f"export it at opset 7 to {OPSET}"),
-        (relu(opset=OPSET + 1), f"the model has opset {OPSET + 1}", f"export it at opset {OPSET} or lower"),
-        (relu(opset=999), "the model has opset 999", ""),
+        (
+            model([node("Cast", ["x"], ["y"], name="cast", to=1)], opset=OPSET + 1),
+            rf"the model has opset {OPSET + 1}, and since opset {OPSET}, .* Cast x1 \('cast'\) became another operator",
+            f"export it at opset {OPSET} or lower",
+        ),
+        (relu(opset=999), "the model has opset 999; opsets 7 to", f"export it at opset 7 to {OPSET}"),
         (sparse(), "weights are sparse: 'w', 1 in all", "export the model with dense weights"),
         (newer(), "the model has IR version 99; versions up to", "save it with an earlier release of onnx"),
         (quantised(), r"the model is quantised already: QuantizeLinear x1 \('q'\)", "give the float model"),
@@ -302,6 +306,23 @@ def test_everything_that_is_not_supported_is_said_at_once_with_counts_and_two_na
         "ONNX does not define Foo x31 (first 'foo_0', 'foo_1'), Bar x1 ('bar'); "
         "a weight holds what is no number: 'n' (nan at [1])"
     )
+
+
+def test_a_later_opset_that_changed_none_of_the_operators_is_taken(tmp_path):
+    after = optimized(relu(opset=OPSET + 1), tmp_path)
+    assert [(entry.domain, entry.version) for entry in after.opset_import] == [("", OPSET)]
+
+
+def test_domains_that_no_node_is_of_do_not_matter(tmp_path):
+    proto = relu()
+    proto.graph.name = ""
+    proto.opset_import.extend(helper.make_opsetid(name, 99) for name in ("Paddle", "com.microsoft.nchwc", "ai.onnx.ml"))
+    assert [item.op_type for item in optimized(proto, tmp_path).graph.node] == ["Relu"]
+
+
+def test_nodes_out_of_order_are_put_in_order(tmp_path):
+    proto = model([node("Tanh", ["b"], ["y"]), node("Sin", ["a"], ["b"]), node("Cos", ["x"], ["a"])])
+    assert [item.op_type for item in optimized(proto, tmp_path).graph.node] == ["Cos", "Sin", "Tanh"]
 
 
 def test_the_default_domain_may_have_its_long_name(tmp_path):

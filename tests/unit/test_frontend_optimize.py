@@ -18,10 +18,10 @@ from axbuild.toolchain.frontend import optimize as front_end
 from axbuild.toolchain.frontend.check import TransformationError
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.load import InvalidModelError
 from axbuild.toolchain.frontend.optimize import OptimizeParams
 from axbuild.toolchain.frontend.shapes import ShapeInferenceError
 from axbuild.toolchain.frontend.support import UnsupportedModelError
+from axbuild.toolchain.frontend.wiring import InvalidModelError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, ORIGINS
 from frontend_world import (
     LIGHT,
@@ -60,6 +60,67 @@ def test_identities_dropouts_and_dead_nodes_go(tmp_path):
         ("Relu", "kept", "x", "y")
     ]
     assert not proto.graph.initializer
+
+
+NOTHING = {
+    "pad": node("Pad", ["x", "zeros"], ["a"]),
+    "slice": node("Slice", ["x", "starts", "ends"], ["a"]),
+    "strided": node("Slice", ["x", "starts", "ends", "axes", "ones"], ["a"]),
+    "reshape": node("Reshape", ["x", "shape"], ["a"]),
+    "transpose": node("Transpose", ["x"], ["a"], perm=[0, 1, 2, 3]),
+    "expand": node("Expand", ["x", "ones"], ["a"]),
+    "tile": node("Tile", ["x", "ones"], ["a"]),
+    "split": node("Split", ["x", "whole"], ["a", "b"], axis=1),
+}
+"""nodes that hand x on as it is"""
+
+CONSTANTS = {
+    "zeros": np.zeros(8, np.int64),
+    "starts": np.zeros(4, np.int64),
+    "ends": np.array([9, 9, 9, 9]),
+    "axes": np.arange(4),
+    "ones": np.ones(4, np.int64),
+    "shape": np.array([1, -1, 8, 8]),
+    "whole": np.array([3, 0]),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_what_hands_its_input_on_goes(tmp_path, name):
+    proto = optimized(model([NOTHING[name], node("Tanh", ["a"], ["y"])], CONSTANTS), tmp_path)
+    assert [(item.op_type, *item.input) for item in proto.graph.node] == [("Tanh", "x")]
+
+
+BACKWARDS = {"starts": np.array([-1]), "ends": np.array([-99]), "axes": np.array([3]), "ones": np.array([-1])}
+
+
+@pytest.mark.parametrize(
+    ("given", "constants"),
+    [
+        (NOTHING["strided"], BACKWARDS),
+        (NOTHING["pad"], {"zeros": np.array([0, 0, 1, 0, 0, 0, -1, 0])}),
+        (node("Transpose", ["x"], ["a"], perm=[0, 1, 3, 2]), {}),
+    ],
+    ids=["backwards", "shifted", "turned"],
+)
+def test_what_only_keeps_the_shape_stays(tmp_path, given, constants):
+    before = model([given, node("Tanh", ["a"], ["y"])], CONSTANTS | constants)
+    after = optimized(before, tmp_path)
+    assert op_types(after)[-1] == "Tanh"
+    assert len(after.graph.node) > 1
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def test_parts_of_a_constant_are_constants(tmp_path):
+    nodes = [
+        node("Split", ["k"], ["a", "b"], axis=-1, num_outputs=2),
+        node("Max", ["x", "a"], ["m"]),
+        node("Min", ["m", "b"], ["y"]),
+    ]
+    before = model(nodes, {"k": normal(8, 16)})
+    after = optimized(before, tmp_path)
+    assert op_types(after) == ["Max", "Min"]
+    assert_same_results(before, after, tolerance=0.0)
 
 
 def test_two_outputs_of_one_value_keep_their_names(tmp_path):

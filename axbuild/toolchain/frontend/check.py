@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
-from axbuild.toolchain.door import door
+from axbuild.toolchain.door import door, in_words
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.rewrite import Match, Rounding
 from axbuild.toolchain.graph import OPSET, Array
@@ -116,12 +117,22 @@ def run(model: LightModel, inputs: Tensors, names: Iterable[str] = ()) -> Tensor
 
 def _values(model: LightModel, inputs: Tensors, names: Iterable[str]) -> dict[str, ort.Value]:
     content = _with_outputs(model.proto, sorted(set(names)))
-    with door(lambda said: NotRunnableError(f"onnxruntime does not run the model: {said}")):
+    with door(lambda said: NotRunnableError(f"onnxruntime does not run the model: {_at_node(said)}", hint=_LOOK)):
         session = ort.open_session(content, level="off", arena=False)
         given = {**inputs, **model.weights}
         feeds = {item.name: ort.Value.ortvalue_from_numpy(given[item.name]) for item in session.get_inputs()}
         outputs = [value.name for value in session.get_outputs()]
         return dict(zip(outputs, session.run_with_ort_values(outputs, feeds), strict=True))
+
+
+_LOOK = "look at the shapes and types that this node is given, or cut the model before it with `outputs`"
+_RUNNING = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: ")
+
+
+def _at_node(said: str) -> str:
+    """onnxruntime's words with the innermost node that failed before them."""
+    nodes = _RUNNING.findall(said)
+    return f"node '{nodes[-1][1]}' ({nodes[-1][0]}): {in_words(_RUNNING.sub('', said))}" if nodes else said
 
 
 def _with_outputs(model: ModelProto, names: list[str]) -> bytes:

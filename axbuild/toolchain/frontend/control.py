@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+from axbuild.errors import counted as counted_of
 from axbuild.toolchain.frontend.light import LightModel, array_of
 from axbuild.toolchain.frontend.nested import all_graphs, all_nodes, graphs_of, is_control_flow
 from axbuild.toolchain.frontend.shapes import static_shapes
@@ -193,6 +194,8 @@ class _Opening:
 
     def place(self, body: GraphProto, given: Sequence[str]) -> tuple[list[NodeProto], list[str]]:
         """(the body's nodes with its inputs bound to `given`, the tensors that are its outputs)."""
+        if len(given) != len(body.input):
+            raise _DecidedLaterError(f"has a body of {counted_of(len(body.input), 'input')}, and gives it {len(given)}")
         copy = GraphProto()
         copy.CopyFrom(body)
         bound = dict(zip((value.name for value in copy.input), given, strict=True))

@@ -14,7 +14,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
 from axbuild.errors import AxError
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.light import LightModel, is_large
-from axbuild.toolchain.frontend.nested import graphs_of
+from axbuild.toolchain.frontend.nested import graphs_of, reads_of
 from axbuild.toolchain.frontend.shapes import Stated, shown_shape, stated_shape
 from axbuild.toolchain.graph import Array, Shape
 
@@ -144,15 +144,6 @@ class _Cut:
             for index, name in enumerate(node.output):
                 if name in self.ends.inputs:
                     node.output[index] = f"{name}.before"
-
-
-def reads_of(node: NodeProto) -> Iterator[str]:
-    """The tensors that a node reads, by what is inside it too."""
-    yield from filter(None, node.input)
-    for graph in graphs_of(node):
-        yield from (value.name for value in graph.output)
-        for inner in graph.node:
-            yield from reads_of(inner)
 
 
 def _inferred(model: LightModel) -> list[ValueInfoProto]:

@@ -12,8 +12,18 @@ from onnx_ir.passes import common
 from onnxscript.optimizer import fold_constants
 
 from axbuild.toolchain.door import door
-from axbuild.toolchain.frontend.load import InvalidModelError
-from axbuild.toolchain.graph import ORIGINS, constant_input, integer, is_static, shape_of
+from axbuild.toolchain.frontend.wiring import InvalidModelError
+from axbuild.toolchain.graph import (
+    ORIGINS,
+    constant_input,
+    constant_integers,
+    input_of,
+    integer,
+    integers,
+    is_static,
+    is_used,
+    shape_of,
+)
 
 MAX_ELEMENTS = 2**28
 """elements of a folded constant; a bigger one stays computed"""
@@ -53,8 +63,8 @@ def _split_constants(graph: ir.Graph) -> bool:
     """The parts of constants that are split, which onnxscript leaves, as constants; whether there were any."""
     found = False
     for node in list(graph):
-        whole = constant_input(node, 0) if node.op_type == "Split" else None
-        if whole is None or not all(is_static(value) for value in node.outputs):
+        whole = constant_input(node, 0) if node.op_type == "Split" and not node.domain else None
+        if whole is None or not all(is_static(value) and not value.is_graph_output() for value in node.outputs):
             continue
         axis = integer(node, "axis", 0)
         edges = list(itertools.accumulate(shape_of(value)[axis] for value in node.outputs))
@@ -89,13 +99,34 @@ def sweep(model: ir.Model) -> None:
 
 def _bypass_all(graph: ir.Graph) -> None:
     for node in list(graph):
-        if node.op_type in ("Dropout", "Identity") and not any(value.uses() for value in node.outputs[1:]):
-            _bypass(graph, node)
+        read = [value for value in node.outputs if is_used(value)]
+        if len(read) == 1 and not node.domain and _hands_on(node, read[0]):
+            _bypass(graph, node, read[0])
 
 
-def _bypass(graph: ir.Graph, node: ir.Node) -> None:
-    """Its readers take its input instead, which remembers the names it had; a model's output keeps its own."""
-    source, old = node.inputs[0], node.outputs[0]
+def _hands_on(node: ir.Node, output: ir.Value) -> bool:
+    """Whether the output is the input, element by element."""
+    if node.op_type in ("Dropout", "Identity"):
+        return output is node.outputs[0]
+    source = node.inputs[0] if node.inputs else None
+    if source is None or not (is_static(source) and is_static(output)) or shape_of(source) != shape_of(output):
+        return False
+    match node.op_type:
+        case "Split" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Expand" | "Tile":
+            return True
+        case "Pad":
+            return not any(constant_integers(node, 1, "pads") or (1,))
+        case "Slice":
+            return input_of(node, 4) is None or set(constant_integers(node, 4, "steps") or ()) == {1}
+        case "Transpose":
+            return list(integers(node, "perm", ())) == list(range(len(shape_of(output))))
+    return False
+
+
+def _bypass(graph: ir.Graph, node: ir.Node, old: ir.Value) -> None:
+    """Readers of its output `old` take its input instead, which remembers the names it had; a model's output keeps its
+    own."""
+    source = node.inputs[0]
     if source is None or (old.is_graph_output() and (source.producer() is None or source.is_graph_output())):
         return
     names = [*names_of(source), *names_of(old)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 import stat
 from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -12,7 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto
 
-from axbuild.errors import AxError
+from axbuild.errors import LONGEST_MAGIC, AxError, other_file
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import wire
 from axbuild.toolchain.frontend.ends import WHOLE, Ends, cut
@@ -23,7 +24,8 @@ from axbuild.toolchain.frontend.read_named import read_named
 from axbuild.toolchain.frontend.support import TENSOR_TYPES, require_supported
 from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.frontend.to_float32 import to_float32
-from axbuild.toolchain.graph import IR_VERSION, Array
+from axbuild.toolchain.frontend.wiring import InvalidModelError, require_wired
+from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
 
 SIZE_LIMIT = 2**31 - 1
 """bytes; protobuf's own limit for one message"""
@@ -41,12 +43,6 @@ class ExternalDataError(AxError):
     code = "AX301"
 
 
-class InvalidModelError(AxError):
-    """The file is ONNX, and the graph in it is not valid."""
-
-    code = "AX302"
-
-
 def load(folder: Path, ends: Ends = WHOLE) -> LightModel:
     """The one .onnx file in `folder` with its external data, cut to `ends`.
 
@@ -60,10 +56,13 @@ def load(folder: Path, ends: Ends = WHOLE) -> LightModel:
 def accepted(model: LightModel, name: str, ends: Ends = WHOLE) -> LightModel:
     """The model that the file `name` holds, cut and looked over; see `load`."""
     _one_default_domain(model.proto)
+    _tidy(model.proto)
     name_nodes(model.proto.graph.node)
     read_named(model.proto)
+    require_wired(model)
     cut(model, ends)
     require_supported(model)
+    _lower_opset(model.proto)
     model.proto.ir_version = IR_VERSION  # an initialiser need be no input; nothing else changed since the oldest
     _check_valid(model, name)
     to_float32(model)
@@ -86,15 +85,6 @@ def only_model(folder: Path) -> Path:
     return found[0]
 
 
-_OTHERS = {
-    b"version https://git-lfs": ("is a Git LFS pointer, not the model itself", "run `git lfs pull`"),
-    b"PK\x03\x04": ("is a zip archive, as PyTorch's .pt files are, and no ONNX model", "export the model to ONNX"),
-    b"\x89HDF\r\n": ("is an HDF5 file, as Keras writes them, and no ONNX model", "export the model to ONNX"),
-    b"\x1f\x8b": ("is a gzip archive, and no ONNX model", "unpack it"),
-}
-"""first bytes -> what the file is, and the way out"""
-
-
 def read(file: Path) -> LightModel:
     """An ONNX file with its external data, its weights as arrays; raises NotAModelError, ExternalDataError."""
     with (
@@ -102,9 +92,8 @@ def read(file: Path) -> LightModel:
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         memoryview(mapped) as content,
     ):
-        for magic, (what, hint) in _OTHERS.items():
-            if content[: len(magic)] == magic:
-                raise NotAModelError(f"{file.name} {what}", hint=hint)
+        if other := other_file(bytes(content[:LONGEST_MAGIC])):
+            raise NotAModelError(f"{file.name} {other[0]}", hint=other[1])
         try:
             light, cuts = wire.cut(content, INLINE_BYTES)
             model = ModelProto.FromString(light)
@@ -244,17 +233,45 @@ def _one_default_domain(model: ModelProto) -> None:
                 entry.domain = ""
 
 
+def _tidy(model: ModelProto) -> None:
+    """Domains that no node is of go, whatever their version; a graph has a name, which nobody reads."""
+    used = {"", *(node.domain for node in all_nodes(model)), *(function.domain for function in model.functions)}
+    for entry in list(model.opset_import):
+        if entry.domain not in used:
+            model.opset_import.remove(entry)
+    model.graph.name = model.graph.name or "graph"
+
+
+def _lower_opset(model: ModelProto) -> None:
+    """A later opset says the same of every operator that the model has, or it would not be supported."""
+    for owner in (model, *model.functions):
+        for entry in owner.opset_import:
+            if not entry.domain:
+                entry.version = min(entry.version, OPSET)
+
+
 def _check_valid(model: LightModel, name: str) -> None:
     """ONNX's checker, less its demand that inputs and outputs state a shape: inference knows better."""
     graph = model.proto.graph
-    values = (value.type.tensor_type for value in (*graph.input, *graph.output))
-    shapeless = [tensor for tensor in values if not tensor.HasField("shape")]
+    # Only a tensor's type: reading another's would set it.
+    tensors = [value.type for value in (*graph.input, *graph.output) if value.type.HasField("tensor_type")]
+    shapeless = [item.tensor_type for item in tensors if not item.tensor_type.HasField("shape")]
     for tensor in shapeless:
         tensor.shape.SetInParent()
     counted = Counter(value.name for value in graph.output)
     if twice := [name for name, count in counted.items() if count > 1]:
         raise InvalidModelError(f"{name} is not a valid ONNX model: it has two outputs named '{twice[0]}'")
-    with door(lambda said: InvalidModelError(f"{name} is not a valid ONNX model: {said}")):
+    with door(lambda said: InvalidModelError(f"{name} is not a valid ONNX model: {_at_node(said)}", hint=_AGAIN)):
         onnx.checker.check_model(model.proto)
     for tensor in shapeless:
         tensor.ClearField("shape")
+
+
+_AGAIN = "`onnx.checker.check_model` says the same: mend the node, or export the model again"
+_CONTEXT = re.compile(r"^(.*?)\.? ==> Context: Bad node spec for node\. Name: (.*) OpType: (\w+)$")
+
+
+def _at_node(said: str) -> str:
+    """The checker's words, which name the node at their end, with the node before them."""
+    found = _CONTEXT.match(said)
+    return f"node '{found[2]}' ({found[3]}): {found[1]}" if found else said

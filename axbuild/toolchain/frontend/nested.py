@@ -46,3 +46,13 @@ def all_constants(model: ModelProto) -> Iterator[tuple[NodeProto, TensorProto]]:
         for attribute in node.attribute:
             if attribute.type == AttributeProto.TENSOR:
                 yield node, attribute.t
+
+
+def reads_of(node: NodeProto) -> Iterator[str]:
+    """The tensors that a node reads, and those that graphs inside it read from around it."""
+    yield from filter(None, node.input)
+    for graph in graphs_of(node):
+        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        own |= {name for inner in graph.node for name in inner.output}
+        read = [name for inner in graph.node for name in reads_of(inner)]
+        yield from (name for name in [*read, *(value.name for value in graph.output)] if name not in own)

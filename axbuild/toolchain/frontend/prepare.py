@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import check, control, shapes
 from axbuild.toolchain.frontend.ends import Ends, freeze, renamed, wanted_shapes
 from axbuild.toolchain.frontend.explicit_pads import state_dilated_pads
@@ -11,6 +12,7 @@ from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.open_standard import open_standard
 from axbuild.toolchain.frontend.support import require_no_sequences, require_plain_types
 from axbuild.toolchain.frontend.version import open_functions, to_opset
+from axbuild.toolchain.frontend.wiring import InvalidModelError
 
 
 def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
@@ -47,7 +49,8 @@ def _straightened(model: LightModel) -> LightModel:
     """The model without control flow and sequences: what is constant of it is folded and written out."""
     control.own_names(model.proto)
     while found := [node.name for node in control.undone(model.proto)]:
-        graph = to_graph(model)
+        with door(lambda said: InvalidModelError(f"the graphs inside the model's nodes are not valid: {said}")):
+            graph = to_graph(model)
         fold(graph)
         model = from_graph(graph)
         control.own_nodes_again(model.proto)

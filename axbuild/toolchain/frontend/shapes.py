@@ -32,7 +32,8 @@ def forget_shapes(model: ModelProto) -> None:
     """Drop what is stated of tensors that are computed."""
     del model.graph.value_info[:]
     for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")
+        if value.type.HasField("tensor_type"):  # reading another's would set it
+            value.type.tensor_type.ClearField("shape")
 
 
 def stated_shape(value: ValueInfoProto) -> Stated | None:
@@ -42,6 +43,15 @@ def stated_shape(value: ValueInfoProto) -> Stated | None:
     return tuple(
         item.dim_value if item.dim_value > 0 else (item.dim_param or "?") for item in value.type.tensor_type.shape.dim
     )
+
+
+def computed_shape(value: ValueInfoProto) -> Stated | None:
+    """The same of a tensor that is computed: there 0 is a size, of what a Slice or Split leaves nothing of."""
+    stated = stated_shape(value)
+    if stated is None:
+        return None
+    sizes = zip(stated, value.type.tensor_type.shape.dim, strict=True)
+    return tuple(0 if size.HasField("dim_value") and size.dim_value == 0 else item for item, size in sizes)
 
 
 def shown_shape(shape: Stated) -> str:
@@ -103,7 +113,7 @@ def require_reasonable(model: LightModel) -> None:
 def static_shapes(model: LightModel) -> dict[str, Shape]:
     """The shapes of all tensors and constants that are known in numbers."""
     graph = model.proto.graph
-    stated = {value.name: stated_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    stated = {value.name: computed_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
     stated |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     return {
         name: tuple(item for item in shape if isinstance(item, int))
@@ -145,7 +155,7 @@ def unsettled(model: LightModel) -> dict[str, str]:
     Behind an operator whose shape depends on data, such as NonZero, a dimension may be a name.
     """
     graph = model.proto.graph
-    stated = {value.name: stated_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
+    stated = {value.name: computed_shape(value) for value in (*graph.input, *graph.value_info, *graph.output)}
     constant = {"", *model.weights, *(tensor.name for tensor in graph.initializer)}
     dynamic: set[str] = set()
     found: dict[str, str] = {}
@@ -185,7 +195,9 @@ def require_static(model: LightModel) -> None:
     for value in graph.output:
         if value.name not in made:
             why = "is an input handed through" if value in model.inputs else "does not depend on any input"
-            raise ShapeInferenceError(f"output '{value.name}' {why}", hint="remove it from the model's outputs")
+            others = ", ".join(f'"{other.name}"' for other in graph.output if other.name in made)
+            hint = f"set outputs = [{others}] on the float_model" if others else "name another tensor in `outputs`"
+            raise ShapeInferenceError(f"output '{value.name}' {why}", hint=hint)
     for found in unsettled(model).values():
         raise ShapeInferenceError(
             f"a shape does not follow from the inputs' shapes: {found}",

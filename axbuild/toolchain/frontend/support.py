@@ -72,19 +72,23 @@ def require_no_sequences(model: LightModel) -> None:
         )
 
 
+LONGEST_NAME = 100
+
+
+def shortened(name: str) -> str:
+    """A name that fits into a sentence."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+
+
 def counted(nodes: Iterable[NodeProto], label: Callable[[NodeProto], str] = lambda node: node.op_type) -> str:
     """`Foo x31 (first 'a', 'b'), Bar x1 ('c')`: nodes by operator, in the order of the graph."""
     names: dict[str, list[str]] = {}
     for node in nodes:
-        names.setdefault(label(node), []).append(f"'{node.name}'")
+        names.setdefault(label(node), []).append(f"'{shortened(node.name)}'")
     return ", ".join(
         f"{operator} x{len(found)} ({'first ' * (len(found) > 2)}{', '.join(found[:2])})"
         for operator, found in names.items()
     )
-
-
-def _opset(model: ModelProto) -> int:
-    return next((entry.version for entry in model.opset_import if not entry.domain), 0)
 
 
 Objection = tuple[str, str]
@@ -92,13 +96,15 @@ Objection = tuple[str, str]
 
 
 def _versions(model: ModelProto) -> Iterator[Objection]:
-    version = _opset(model)
-    if not OLDEST_OPSET <= version <= OPSET:
-        hint = (
-            f"export it at opset {OPSET} or lower"
-            if version > OPSET
-            else f"export it at opset {OLDEST_OPSET} to {OPSET}"
+    version = opset_of(model)
+    if version > OPSET and (changed := list(_changed_since(model, version))):
+        yield (
+            f"the model has opset {version}, and since opset {OPSET}, the latest that is supported, "
+            f"{counted(changed)} became another operator",
+            f"export it at opset {OPSET} or lower",
         )
+    elif version < OLDEST_OPSET or version > onnx.defs.onnx_opset_version():
+        hint = f"export it at opset {OLDEST_OPSET} to {OPSET}"
         yield f"the model has opset {version}; opsets {OLDEST_OPSET} to {OPSET} are supported", hint
     if model.ir_version > onnx.IR_VERSION:
         yield (
@@ -107,12 +113,25 @@ def _versions(model: ModelProto) -> Iterator[Objection]:
         )
 
 
+def opset_of(model: ModelProto) -> int:
+    """Of ONNX's own operators; 0 where the model states none."""
+    return next((entry.version for entry in model.opset_import if not entry.domain), 0)
+
+
+def _changed_since(model: ModelProto, version: int) -> Iterator[NodeProto]:
+    """The nodes whose operator has another definition at `version` than at OPSET."""
+    for node in all_nodes(model):
+        known = not node.domain and onnx.defs.has(node.op_type, version, "")
+        if known and onnx.defs.get_schema(node.op_type, version, "").since_version > OPSET:
+            yield node
+
+
 def _operators(model: ModelProto, nodes: list[NodeProto], weights: Iterable[str]) -> Iterator[Objection]:
     local = {(function.domain, function.name) for function in model.functions}
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
     open_ = [node for node in nodes if (node.domain, node.op_type) not in local]
     if unknown := [node for node in open_ if node.domain or node.op_type not in known]:
-        yield from _undefined(unknown, known, _opset(model))
+        yield from _undefined(unknown, known, opset_of(model))
     standard = [node for node in open_ if not node.domain]
     constant = {*weights, *(tensor.name for tensor in model.graph.initializer)}
     if quantised := [node for node in standard if node.op_type in _QUANTISED and not _folds(node, constant)]:
