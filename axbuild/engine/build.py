@@ -45,6 +45,7 @@ from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb
 from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
+from axbuild.engine.workers.launch import Launched
 from axbuild.engine.workers.local import StageBounds, Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
@@ -108,15 +109,20 @@ class Report:
     """The same after a build of a part."""
 
 
-def build(request: Request, *listeners: Listener) -> Report:
-    """Run a request; every listener hears every event. Raises AxError only before `build_started`."""
+def build(request: Request, *listeners: Listener, ahead: Launched | None = None) -> Report:
+    """Run a request; every listener hears every event. Raises AxError only before `build_started`.
+
+    ahead: the process to fork stages from, where it was started before.
+    """
     workspace = request.workspace or Workspace.find(request.start, request.overrides, request.config)
-    return _Build(request, workspace, listeners).run()
+    return _Build(request, workspace, listeners, ahead).run()
 
 
 class _Build:
-    def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
-        self.request, self.workspace = request, workspace
+    def __init__(
+        self, request: Request, workspace: Workspace, listeners: Sequence[Listener], ahead: Launched | None
+    ) -> None:
+        self.request, self.workspace, self.ahead = request, workspace, ahead
         self.part = request.part
         package = workspace.package_of(request.start)
         self.report = Report(base="../" * len(package.split("/")) if package else "")
@@ -152,9 +158,7 @@ class _Build:
                 )
             )
             root, jobs = self.workspace.root, self.jobs
-            workers = stack.enter_context(Workers(jobs, workspace=root, store=store.directory))
-            if self.part and self.part.surely_runs:
-                workers.warm()
+            workers = stack.enter_context(Workers(jobs, workspace=root, store=store.directory, ahead=self.ahead))
             try:
                 self._build(store, workers)
             except AxError as error:

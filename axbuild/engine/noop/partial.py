@@ -39,11 +39,6 @@ class PartialBuild:
     goals: tuple[str, ...] = ()
     rest: frozenset[str] = frozenset()
 
-    @property
-    def surely_runs(self) -> bool:
-        """Whether anything changed but outputs alone."""
-        return bool(self.dirty or self.relaid)
-
     def named(self, names: Mapping[str, Sequence[str]]) -> None:
         """The part is laid out: `names` are its labels and the targets that stand for each."""
         for label in self.names.keys() & names.keys():

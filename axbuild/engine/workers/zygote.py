@@ -255,6 +255,7 @@ def main() -> None:
     sys.meta_path[:] = [zygote.code.finder]
     gc.disable()
     zygote.serve()
+    os._exit(0)  # whoever closed the channel waits for our end, and nothing is left to be written
 
 
 if __name__ == "__main__":
