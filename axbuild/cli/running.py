@@ -7,13 +7,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from axbuild.cli import interrupts
 from axbuild.cli.keeping import drop, keep_answer, keep_merged
+from axbuild.dataclass import dataclass
 from axbuild.engine.build import Request, build
 from axbuild.engine.noop.overwrite import refusals
 from axbuild.engine.noop.partial import part_of

@@ -11,13 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of, worse
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
 from axbuild.engine.noop.merge import Merged, merge
@@ -304,9 +304,10 @@ class _Build:
         self.report.watched = None if found.doubt else found
 
     def _tell_of_the_rest(self, part: PartialBuild, scheduler: ActionScheduler) -> None:
-        for event in part.said(scheduler.nodes):
+        part.built(scheduler.nodes)
+        for event in part.said():
             self.stream.emit(event)
-        self.counts["up_to_date"] += part.elsewhere(scheduler.nodes)
+        self.counts["up_to_date"] += len(part.elsewhere)
 
     @contextmanager
     def _world(self, store: Store, workers: Workers) -> Iterator[LocalWorld]:

@@ -23,9 +23,9 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError
 from axbuild.store.blobs import USED_EVERY_SECONDS
 from axbuild.store.digests import is_digest

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,7 +49,7 @@ class Results:
         if code is not None and (digest := result.key_record["code"]) not in self._kept_code:
             self._write(f"code/{digest}", dict(code))
             self._kept_code.add(digest)
-        self._write(f"result/{key}", asdict(result))
+        self._write(f"result/{key}", vars(result))
 
     def code(self, digest: str) -> dict[str, str] | None:
         """Module or data file -> SHA-256: the code behind a digest in a key record."""

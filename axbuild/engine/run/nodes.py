@@ -6,10 +6,10 @@ All reading, writing and running stands behind `World`, so that the scheduler's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.key import Key, Shape
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content

@@ -6,11 +6,11 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axbuild.codes import USER_ERROR, exit_code_of
+from axbuild.dataclass import dataclass
 from axbuild.engine.code.key import Key, Shape, key_of
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of

@@ -7,6 +7,7 @@ client still has to import.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -45,16 +46,23 @@ class Launched:
     def end(self) -> int:
         """Its exit status, once it has killed what ran below it."""
         self.channel.close()
-        try:
-            return self.process.wait(_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
+        # `wait` with a timeout would look for its end ever more seldom, and sleep over it.
+        if self.process.poll() is None and not _ends(self.process.pid, _PATIENCE_SECONDS):
             self.process.kill()
-            return self.process.wait()
+        return self.process.wait()
 
     def last_words(self) -> str:
         self._said.seek(0)
         with self._said as said:
             return said.read().decode("utf-8", "replace")
+
+
+def _ends(pid: int, seconds: float) -> bool:
+    handle = os.pidfd_open(pid)
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
 
 
 def environment() -> dict[str, str]:

@@ -13,11 +13,11 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from axbuild.dataclass import dataclass, replace
 from axbuild.engine.code.closure import Closure
 from axbuild.engine.workers.launch import Launched
 from axbuild.errors import AxError

@@ -7,9 +7,9 @@ is called stands in nobody's key, so no stage may see it. Only the files of a tr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_file
