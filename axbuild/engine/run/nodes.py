@@ -88,7 +88,9 @@ class World(Protocol):
         """The map of code (module or data file -> SHA-256) behind a digest in a key record, if it is known."""
         ...
 
-    def remember(self, id_: ActionId, key: str) -> None: ...
+    def remember(self, id_: ActionId, key: str) -> None:
+        """The action, which did not run, has the result of this key from now on."""
+        ...
 
     def lock(self, key: str, action: Action) -> Lock | None:
         """The lock on a key for an action, or None while another build runs it."""
@@ -103,7 +105,7 @@ class World(Protocol):
         ...
 
     def wait(self, timeout: float | None) -> list[Ran]:
-        """Actions that have finished, with their results stored; empty when time is up."""
+        """Actions that have finished, with their results stored and remembered; empty when time is up."""
         ...
 
     def read(self, digest: str) -> bytes:

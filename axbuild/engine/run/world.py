@@ -263,7 +263,7 @@ class LocalWorld:
             started.action.stage.intermediate,
         )
         modules = self._closure(started.action.stage, started.inputs).code.modules
-        self.store.results.put(started.key.digest, result, modules)
+        self.store.results.put(started.key.digest, result, modules, (self.state.id, *started.action.id))
         return result
 
     def _refuse_moved(self, inputs: Inputs) -> None:
