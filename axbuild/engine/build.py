@@ -292,7 +292,10 @@ class _Build:
         self, scheduler: ActionScheduler, world: LocalWorld, goals: Sequence[Goal], placed: OutputFolders, laid: Laid
     ) -> None:
         code, stat = world.code, world.stat
-        found = watch(laid, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns)
+        texts = self.part is None or self.part.edits is not None  # else they mean what the snapshot says
+        found = watch(
+            laid, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns, texts
+        )
         found.state, found.jobs = world.state.folder, self.jobs
         found.graph["diagnostics"] = [
             [one.label, one.action, one.stage, one.code, one.sentence, True]

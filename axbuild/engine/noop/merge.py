@@ -99,7 +99,6 @@ class _Graphs:
     def merged(self) -> dict[str, Any]:
         part, old, own = self._part, self._part.graph, self._own
         moved = self._actions()
-        said = [one for one in old["diagnostics"] if tuple(one[:2]) in part.elsewhere]
         targets = {one[LABEL]: one for one in old["targets"] if one[LABEL] in part.rest}
         if moved is not None:
             for one in targets.values():
@@ -113,7 +112,7 @@ class _Graphs:
         return {
             "actions": self._old,
             "targets": [targets[label] for label in part.goals],
-            "diagnostics": said + own["diagnostics"],
+            "diagnostics": part.diagnostics() + own["diagnostics"],
             "tests": [one for one in old["tests"] if one[LABEL] in part.rest] + own["tests"],
             "laid": laid,
             "named": list(part.names.items()),

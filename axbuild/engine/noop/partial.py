@@ -70,16 +70,26 @@ class PartialBuild:
         return left - _with_gates(actions, _closure(actions, roots), labels)
 
     @cached_property
-    def elsewhere(self) -> set[ActionId]:
-        """The actions that are valid, and not among those of the part."""
-        actions, gone = self.graph["actions"], self.gone
-        return {_id_of(action) for number, action in enumerate(actions) if number not in gone} - self.ids
+    def elsewhere(self) -> list[int]:
+        """Numbers of the actions that are valid, and not among those of the part."""
+        labels = {label for label, _ in self.ids}
+        return [
+            number
+            for number, action in enumerate(self.graph["actions"])
+            if number not in self.gone and not (action[LABEL] in labels and _id_of(action) in self.ids)
+        ]
+
+    def diagnostics(self) -> list[list[Any]]:
+        """Those of the rest, as they are stored."""
+        stored: list[list[Any]] = self.graph["diagnostics"]
+        if not stored:
+            return stored
+        rest = {_id_of(self.graph["actions"][number]) for number in self.elsewhere}
+        return [one for one in stored if tuple(one[:2]) in rest]
 
     def said(self) -> list[Diagnostic | TestResult]:
         """What the rest has to say once more."""
-        said: list[Diagnostic | TestResult] = [
-            Diagnostic(*one) for one in self.graph["diagnostics"] if tuple(one[:2]) in self.elsewhere
-        ]
+        said: list[Diagnostic | TestResult] = [Diagnostic(*one) for one in self.diagnostics()]
         return said + [TestResult(*one) for one in self.graph["tests"] if one[LABEL] in self.rest]
 
     def outputs(self, own: Mapping[str, list[str]]) -> dict[str, list[str]]:
