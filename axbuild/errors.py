@@ -8,8 +8,7 @@ Errors cross from workers to the client as records (JSON), so everything a user 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 # What moves the cursor, ends a line, reorders or hides text: C0 and C1 controls, line separators, marks of direction,
 # invisible formats and tags, halves of surrogate pairs. Joiners stay: Persian and emoji are written with them.
@@ -30,8 +29,7 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where in a text file an error stands; line counts from 1, 0 when only the file is known."""
 
     file: str

@@ -20,6 +20,11 @@ tool keeps in place and looks at again. Scenarios, in each of which the tools ta
 A row is a tool, a scenario, the median of its seconds, and MiB: the largest process of the command (`daemon_mib` is
 what a server of the tool holds beside it). Peers are looked for on PATH; those that are not there are named and left
 out. Modules are compiled to bytecode once, as an installed package's are.
+
+100,000 actions take minutes to build and seconds to edit: `--keep` leaves the zoos in a folder, and measures those that
+it finds there without building them anew; `--scenarios` names what to measure.
+
+    python benchmarks/graph_scale.py --packages 12500 --keep FOLDER --runs 3 --scenarios noop,leaf,build,target,package
 """
 
 from __future__ import annotations
@@ -35,11 +40,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scale_zoo import WRITERS, edit_graph, package, write_zoo
+from scale_zoo import BUILD_FILES, ONE_FILE, WRITERS, edit_graph, package, write_zoo
 
 PEERS = tuple(name for name in WRITERS if name != "axbuild")
 DECLARED = ("build", "attribute", "target", "package", "settings", "rules")
@@ -58,7 +64,9 @@ class Tool:
     root: Path
     jobs: int
     program: str
-    edits: int = 0
+    edits: int = field(default_factory=lambda: int(time.time()))
+    """a number that no edit had before, in a zoo that was kept as well"""
+    is_new: bool = True
     asked: int = 0
     built: set[int] = field(default_factory=set)
 
@@ -102,6 +110,12 @@ class Tool:
             self.built.add(int(found[-1]))
         return seconds, usage.ru_maxrss / 1024
 
+    def edited(self, packages: int) -> dict[Path, str]:
+        """The texts that edits make longer."""
+        folder = self.root / package(packages // 2)
+        graph = folder / BUILD_FILES[self.name] if self.name in BUILD_FILES else self.root / ONE_FILE[self.name]
+        return {path: path.read_text() for path in (folder / "model.txt", graph)}
+
     def once(self, scenario: str, packages: int) -> tuple[float, float]:
         """Edit what the scenario edits, then run."""
         self.edits += 1
@@ -140,7 +154,10 @@ def found_tools(peers: list[str], work: Path, packages: int, jobs: int) -> tuple
         if (program := programs[name]) is not None
     ]
     for tool in tools:
-        write_zoo(tool.name, tool.root, packages)
+        if tool.root.exists():
+            tool.is_new = False
+        else:
+            write_zoo(tool.name, tool.root, packages)
     return tools, [name for name in peers if programs[name] is None]
 
 
@@ -163,10 +180,11 @@ def row(tool: Tool, scenario: str, runs: list[tuple[float, float]], packages: in
     }
 
 
-def measure(tools: list[Tool], packages: int, runs: int) -> list[dict[str, Any]]:
+def measure(tools: list[Tool], packages: int, runs: int, scenarios: list[str]) -> list[dict[str, Any]]:
     rows = []
-    for scenario in ("cold", "settle", *TIMED):
-        if scenario == "noop":
+    first = ("cold", "settle") if any(tool.is_new for tool in tools) else ("settle",)
+    for scenario in (*first, *scenarios):
+        if scenario == scenarios[0]:
             time.sleep(3)  # so that no file is younger than the coarsest clock
         those = [tool for tool in tools if tool.name == "axbuild" or scenario not in OWN]
         taken: dict[str, list[tuple[float, float]]] = {tool.name: [] for tool in those}
@@ -205,21 +223,32 @@ def main() -> None:
     parser.add_argument("--peers", default="", metavar="NAMES", help=f"of {','.join(PEERS)}")
     parser.add_argument("--runs", type=int, default=5, help="of each scenario but the cold build")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--scenarios", default=",".join(TIMED), metavar="NAMES", help=f"of {','.join(TIMED)}")
     parser.add_argument("--work", type=Path, help="where the zoos go (a temporary folder)")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="leave the zoos there, or measure those found there"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     given = parser.parse_args()
     peers = [name for name in given.peers.split(",") if name]
     if unknown := sorted(set(peers) - set(PEERS)):
         parser.error(f"unknown peers: {', '.join(unknown)}")
+    scenarios = given.scenarios.split(",")
+    if unknown := sorted(set(scenarios) - set(TIMED)):
+        parser.error(f"unknown scenarios: {', '.join(unknown)}")
     begin = machine()
-    with tempfile.TemporaryDirectory(dir=given.work, prefix="graph-scale-") as work:
-        tools, left_out = found_tools(peers, Path(work), given.packages, given.jobs)
+    with ExitStack() as stack:
+        work = given.keep or stack.enter_context(tempfile.TemporaryDirectory(dir=given.work, prefix="graph-scale-"))
+        tools, left_out = found_tools(peers, Path(work).absolute(), given.packages, given.jobs)
         if left_out:
             print(f"not installed, left out: {', '.join(left_out)}", file=sys.stderr)
+        before = [tool.edited(given.packages) for tool in tools]
         try:
-            rows = measure(tools, given.packages, given.runs)
+            rows = measure(tools, given.packages, given.runs, scenarios)
         finally:
-            for tool in tools:
+            for tool, texts in zip(tools, before, strict=True):
+                for path, text in texts.items():
+                    path.write_text(text)
                 tool.close()
     found = {"packages": given.packages, "machine": begin, "left_out": left_out, "rows": rows}
     text = json.dumps(found, indent=1)

@@ -5,9 +5,9 @@ A workspace's own rules import these as `from axbuild.rules import FloatModel`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from axbuild.dataclass import dataclass, field
 from axbuild.workspace.artifact import Artifact
 from axbuild.workspace.stage import NamedCode
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from axbuild.dataclass import replace
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Entry, Tree
 from axbuild.workspace.attributes import shown

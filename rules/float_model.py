@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from axbuild.dataclass import replace
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import SourceFiles, as_tree
 from axbuild.workspace.rule import Bool, NewNames, Settled, Shapes, Source, Stage, Strings, Values, rule

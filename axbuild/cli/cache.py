@@ -62,7 +62,7 @@ def gc_command(
     covers, stays.
     """
     workspace = here(config)
-    with Store(workspace.cache_dir) as store:
+    with Store(workspace.cache_dir, only_read=dry_run) as store:
         try:
             plan = collect(store, _limits(workspace, size_gb, max_age_days), dry_run=dry_run)
         except BeingCollected as error:  # what was asked for is being done

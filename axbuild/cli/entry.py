@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from axbuild.engine.workers.launch import Launched
+
 USAGE_VERSION = (["version"], ["--version"])
 
 
@@ -39,9 +41,12 @@ def main() -> None:
     clean_streams()
     if found is None:
         sys.exit(_whole(arguments))
+    ahead = _launched() if found.changed_sources else None
     if found.changed and _may_write(found.words.events) and _settled(found) and _answered(found):
         os._exit(0)
-    _leave(_plain(found))
+    if ahead is None and found.edits is not None and found.edits.reached:
+        ahead = _launched()
+    _leave(_plain(found, ahead))
 
 
 def _leave(code: int) -> NoReturn:
@@ -54,12 +59,22 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _plain(found: snapshot.Found) -> int:
+def _launched() -> Launched | None:
+    """Where stages will run, for a build that is sure to run some: it gets ready beside our own imports."""
+    from axbuild.engine.workers.launch import Launched
+
+    try:
+        return Launched()
+    except OSError:  # which the build will meet again, and tell
+        return None
+
+
+def _plain(found: snapshot.Found, ahead: Launched | None) -> int:
     """A build or test whose flags are all known without click, which is a tenth of a small build."""
     from axbuild.cli.ending import ended
     from axbuild.cli.running import run, settled
 
-    return ended(lambda: run(found.words.verb, settled(found.words), found))
+    return ended(lambda: run(found.words.verb, settled(found.words), found, ahead))
 
 
 def _whole(arguments: list[str]) -> int:

@@ -7,13 +7,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from axbuild.cli import interrupts
 from axbuild.cli.keeping import drop, keep_answer, keep_merged
+from axbuild.dataclass import dataclass
 from axbuild.engine.build import Request, build
 from axbuild.engine.noop.overwrite import refusals
 from axbuild.engine.noop.partial import part_of
@@ -29,6 +29,7 @@ from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from axbuild.engine.workers.launch import Launched
     from axbuild.report.live import LiveRenderer
 
 
@@ -77,8 +78,8 @@ def settled(words: Words) -> Options:
     )
 
 
-def run(command: str, options: Options, found: Found | None = None) -> int:
-    """One build with its display, of which `found` is what its snapshot says; the exit code."""
+def run(command: str, options: Options, found: Found | None = None, ahead: Launched | None = None) -> int:
+    """One build with its display, of which `found` is what its snapshot says; the exit code. ahead: as in `build`."""
     found = None if options.dry_run else found
     reports = {"--events": options.events, "--junit": options.junit, "--profile": options.profile}
     if refused := refusals(reports):
@@ -111,7 +112,7 @@ def run(command: str, options: Options, found: Found | None = None) -> int:
             from axbuild.report.junit import JUnit
 
             listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
-        report = build(request, *listeners)
+        report = build(request, *listeners, ahead=ahead)
         summary.base = report.base
         if found is not None and report.watched is not None:
             keep_answer(found, report.watched, report.base)

@@ -11,13 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of, worse
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.closure import Code
 from axbuild.engine.code.platform import float_platform
 from axbuild.engine.noop.merge import Merged, merge
@@ -45,6 +45,7 @@ from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb, 
 from axbuild.engine.run.scheduler import ActionScheduler
 from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
+from axbuild.engine.workers.launch import Launched
 from axbuild.engine.workers.local import Workers
 from axbuild.errors import AxError
 from axbuild.graph.actions import TargetActions
@@ -108,15 +109,20 @@ class Report:
     """The same after a build of a part."""
 
 
-def build(request: Request, *listeners: Listener) -> Report:
-    """Run a request; every listener hears every event. Raises AxError only before `build_started`."""
+def build(request: Request, *listeners: Listener, ahead: Launched | None = None) -> Report:
+    """Run a request; every listener hears every event. Raises AxError only before `build_started`.
+
+    ahead: the process to fork stages from, where it was started before.
+    """
     workspace = request.workspace or Workspace.find(request.start, request.overrides, request.config)
-    return _Build(request, workspace, listeners).run()
+    return _Build(request, workspace, listeners, ahead).run()
 
 
 class _Build:
-    def __init__(self, request: Request, workspace: Workspace, listeners: Sequence[Listener]) -> None:
-        self.request, self.workspace = request, workspace
+    def __init__(
+        self, request: Request, workspace: Workspace, listeners: Sequence[Listener], ahead: Launched | None
+    ) -> None:
+        self.request, self.workspace, self.ahead = request, workspace, ahead
         self.part = request.part
         package = workspace.package_of(request.start)
         self.report = Report(base="../" * len(package.split("/")) if package else "")
@@ -152,9 +158,7 @@ class _Build:
                 )
             )
             root, jobs = self.workspace.root, self.jobs
-            workers = stack.enter_context(Workers(jobs, workspace=root, store=store.directory))
-            if self.part and self.part.surely_runs:
-                workers.warm()
+            workers = stack.enter_context(Workers(jobs, workspace=root, store=store.directory, ahead=self.ahead))
             try:
                 self._build(store, workers)
             except AxError as error:
@@ -288,7 +292,10 @@ class _Build:
         self, scheduler: ActionScheduler, world: LocalWorld, goals: Sequence[Goal], placed: OutputFolders, laid: Laid
     ) -> None:
         code, stat = world.code, world.stat
-        found = watch(laid, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns)
+        texts = self.part is None or self.part.edits is not None  # else they mean what the snapshot says
+        found = watch(
+            laid, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns, texts
+        )
         found.state, found.jobs = world.state.folder, self.jobs
         found.graph["diagnostics"] = [
             [one.label, one.action, one.stage, one.code, one.sentence, True]
@@ -300,9 +307,10 @@ class _Build:
         self.report.watched = None if found.doubt else found
 
     def _tell_of_the_rest(self, part: PartialBuild, scheduler: ActionScheduler) -> None:
-        for event in part.said(scheduler.nodes):
+        part.built(scheduler.nodes)
+        for event in part.said():
             self.stream.emit(event)
-        self.counts["up_to_date"] += part.elsewhere(scheduler.nodes)
+        self.counts["up_to_date"] += len(part.elsewhere)
 
     @contextmanager
     def _world(self, store: Store, workers: Workers) -> Iterator[LocalWorld]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from axbuild.dataclass import dataclass, replace
 from axbuild.engine.build import Report, Request, build
 from axbuild.engine.records.events import ActionFinished, Listener
 from axbuild.errors import AxError

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+from axbuild.dataclass import dataclass, field
 from axbuild.workspace.artifact import ActionId, Artifact
 from axbuild.workspace.stage import Stage
 

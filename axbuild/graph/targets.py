@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
+from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError, Place
 from axbuild.graph.losses import Losses
 from axbuild.workspace.attributes import closest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.records.events import (
     ActionFinished,
     ActionStarted,

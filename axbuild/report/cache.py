@@ -49,17 +49,14 @@ def stats_text(stats: Stats, style: Style) -> str:
     limits, now = stats.limits, time.time()
     limit = "no limit" if limits.size_bytes is None else f"limit {size(limits.size_bytes)}"
     keeps = "kept however old" if limits.age_seconds is None else f"kept {limits.age_seconds / 86400:g} days unused"
-    lines = [
-        style("bold", f"cache {stats.folder}"),
-        *table(
-            [
-                ("results in files", size(stats.blob_bytes), f"{counted(stats.blobs, 'file')}, {limit}, {keeps}"),
-                ("  of earlier builds", size(stats.earlier_bytes), "no target has them now"),
-                ("  of unfinished actions", size(stats.unnamed_bytes), "no result names them"),
-                ("records", size(stats.bookkeeping_bytes), _records(stats)),
-            ]
-        ),
-    ]
+    held = {
+        ("results in files", size(stats.blob_bytes)): f"{counted(stats.blobs, 'file')}, {limit}, {keeps}",
+        ("  of earlier builds", size(stats.earlier_bytes)): "no target has them now",
+        ("  of unfinished actions", size(stats.unnamed_bytes)): "no result names them",
+        ("records", size(stats.bookkeeping_bytes)): _records(stats),
+    }
+    remarked = zip(table(list(held)), held.values(), strict=True)
+    lines = [style("bold", f"cache {stats.folder}"), *(f"{line}  {remark}" for line, remark in remarked)]
     collected = "never" if stats.collected is None else age(now - stats.collected)
     oldest = "" if stats.oldest_use is None else f", oldest use {age(now - stats.oldest_use)}"
     lines.append(f"last collected {collected}{oldest}, {counted(stats.builds_running, 'build')} under way")
@@ -67,7 +64,7 @@ def stats_text(stats: Stats, style: Style) -> str:
     lines += _shares("target", "actions", stats.targets, style)
     lines += ["", style("bold", "work trees")]
     lines += table([(tree.root or tree.id, f"used {age(now - tree.used)}") for tree in stats.work_trees[:MOST_ROWS]])
-    return "\n".join(lines)
+    return style.at_words("\n".join(lines))
 
 
 def _records(stats: Stats) -> str:

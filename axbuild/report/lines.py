@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.records.events import ActionFinished, Diagnostic, Event, Heartbeat, LockAwaited, TestResult
 from axbuild.engine.records.explain import Cause, sentence
 from axbuild.engine.records.made import Made
@@ -37,10 +37,13 @@ class Wanted:
     since: Mapping[ActionId, Made] = field(default_factory=dict)
 
 
+_ALL = Wanted()
+
+
 class Lines:
     """What ran, failed or warned, as it happens; results that were reused are only counted (see the summary)."""
 
-    def __init__(self, style: Style, wanted: Wanted = Wanted()) -> None:
+    def __init__(self, style: Style, wanted: Wanted = _ALL) -> None:
         self._style, self._wanted = style, wanted
 
     def of(self, event: Event, board: Board) -> Iterator[str]:

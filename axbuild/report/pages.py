@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from axbuild.dataclass import dataclass
 from axbuild.report.operators import operators
 from axbuild.workspace.attributes import Attribute, shown
 from axbuild.workspace.references import Records

@@ -6,9 +6,9 @@ through `shown`, in which no string can end a line or move the cursor; whatever 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypeVar, cast
 
+from axbuild.dataclass import replace
 from axbuild.engine.records.events import Event
 from axbuild.errors import HIDDEN, visible
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from axbuild.dataclass import dataclass, field
 from axbuild.store.faults import RefusedRow
 from axbuild.store.gc import Limits, last_time, scan
 from axbuild.store.result import digests_of, result_of

@@ -64,7 +64,7 @@ class Blobs:
         """Where the blob stands or would stand; whoever opens it directly reads unchecked bytes."""
         if not is_digest(digest):
             raise ValueError(f"not a SHA-256: {digest!r}")
-        return self.folder / digest[:2] / digest
+        return self.folder / f"{digest[:2]}/{digest}"
 
     def has(self, digest: str) -> bool:
         """Whether the file is there (its bytes are checked on reading); counts as a use."""

@@ -13,8 +13,8 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +95,11 @@ class Database:
             text = self._cache.get(name, retry=True)
         return None if text is None else value_of(name, text)
 
-    def set(self, name: str, value: Any) -> None:
-        with self._told():
-            self._cache.set(name, [name, value], retry=True)
+    def set(self, rows: Mapping[str, Any]) -> None:
+        """All of them or none."""
+        with self._told(), self._cache.transact(retry=True) if len(rows) > 1 else nullcontext():
+            for name, value in rows.items():
+                self._cache.set(name, [name, value], retry=True)
 
     def delete(self, name: str) -> None:
         try:

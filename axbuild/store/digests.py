@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import xxhash
+
+from axbuild.dataclass import dataclass
 
 CHUNK_BYTES = 1 << 20
 

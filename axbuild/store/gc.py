@@ -23,9 +23,9 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError
 from axbuild.store.blobs import USED_EVERY_SECONDS
 from axbuild.store.digests import is_digest
@@ -34,7 +34,7 @@ from axbuild.store.locks import FileLock
 from axbuild.store.records import read_record, write_record
 from axbuild.store.result import digests_of, result_of
 from axbuild.store.rows import Identity, NoRows, NothingThere
-from axbuild.store.store import ROOT, Store
+from axbuild.store.store import ROOT, Store, is_read_only
 
 VERSION = 1
 DAY = 24 * 3600.0
@@ -149,6 +149,8 @@ def collect(
     store: Store, limits: Limits, *, dry_run: bool = False, seconds: float = math.inf, trust_clock: bool = True
 ) -> Collection:
     """Plan, and unless it is a dry run, remove for at most so many seconds. Raises BeingCollected."""
+    if dry_run and is_read_only(store.directory):  # a question, and no lock can be made there
+        return plan(store, limits)
     lock = FileLock(store.directory / "locks" / "collect")
     if not lock.acquire(block=False):
         raise BeingCollected(store.directory)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
+from axbuild.dataclass import dataclass, fields
 from axbuild.store.digests import is_digest
 from axbuild.store.faults import RefusedRow
 from axbuild.store.names import clash, is_inside
@@ -34,7 +34,7 @@ class ActionResult:
     intermediate: bool = False
 
 
-_FIELDS = {field.name for field in fields(ActionResult)}
+_FIELDS = set(fields(ActionResult))
 _KEY_FIELDS = {"code", "inputs", "params", "platform", "stage", "tools"}
 
 

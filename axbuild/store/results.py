@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,12 +44,15 @@ class Results:
         found = self._read(f"result/{key}", lambda value: _made_of(value, declared))
         return self._take_over(key, declared) if found is None else found
 
-    def put(self, key: str, result: ActionResult, code: Mapping[str, str] | None) -> None:
-        """Write a result down, and first the map of code that its key names, where that is known."""
+    def put(
+        self, key: str, result: ActionResult, code: Mapping[str, str] | None, whose: tuple[str, str, str] | None = None
+    ) -> None:
+        """Write a result down, and first the map of code that its key names, where that is known. whose: workspace,
+        label and action that have it from now on."""
         if code is not None and (digest := result.key_record["code"]) not in self._kept_code:
-            self._write(f"code/{digest}", dict(code))
+            self._write({f"code/{digest}": dict(code)})
             self._kept_code.add(digest)
-        self._write(f"result/{key}", asdict(result))
+        self._write({f"result/{key}": vars(result)} | ({_last(*whose): key} if whose else {}))
 
     def code(self, digest: str) -> dict[str, str] | None:
         """Module or data file -> SHA-256: the code behind a digest in a key record."""
@@ -63,7 +65,7 @@ class Results:
         return self._read_beyond(name, _key_of) if found is None else found
 
     def set_last(self, workspace_id: str, label: str, action: str, key: str) -> None:
-        self._write(_last(workspace_id, label, action), key)
+        self._write({_last(workspace_id, label, action): key})
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -132,14 +134,14 @@ class Results:
             self._start_anew(str(damaged))
         return None
 
-    def _write(self, name: str, value: Any) -> None:
+    def _write(self, rows: Mapping[str, Any]) -> None:
         from axbuild.store.database import Damaged
 
         try:
-            self._opened().set(name, value)
+            self._opened().set(rows)
         except Damaged as damaged:
             self._start_anew(str(damaged))
-            self._opened().set(name, value)
+            self._opened().set(rows)
 
     def _start_anew(self, damaged: str) -> None:
         """What sqlite cannot read is put aside as a whole: every result in it can be made again."""

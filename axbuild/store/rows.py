@@ -10,11 +10,11 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from axbuild.dataclass import dataclass
 from axbuild.store.digests import fast_of_bytes
 from axbuild.store.faults import RefusedRow
 

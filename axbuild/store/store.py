@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_bytes, is_digest

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError
 from axbuild.store.digests import fast_of_bytes, fingerprint_of_file, is_digest
 from axbuild.store.faults import RefusedRow

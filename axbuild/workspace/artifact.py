@@ -5,7 +5,7 @@ An artifact is one blob or a tree (an ordered map of names to blobs).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from axbuild.dataclass import dataclass
 
 ActionId = tuple[str, str]
 """(canonical target label, action name unique in that target)"""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError, Place
 
 _PART = r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*"

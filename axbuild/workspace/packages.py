@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError, Place
 from axbuild.workspace.attributes import WrongValue, did_you_mean, shown
 from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join
@@ -82,7 +82,7 @@ class NoPackage(AxError):
         super().__init__(f"there is no package //{package}: {join(package, BUILD_FILE)} does not exist", hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """One table of a BUILD file: plain values by attribute (own ones first, then defaults) and its labels."""
 
@@ -99,7 +99,7 @@ class Target:
         return frozenset(list(self.values)[: self.own])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Package:
     """What a BUILD file declares: targets by name, in the file's order of rules.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from axbuild.dataclass import dataclass
 from axbuild.workspace.artifact import Artifact
 
 

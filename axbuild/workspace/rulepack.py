@@ -12,7 +12,6 @@ import importlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -20,6 +19,7 @@ from types import CodeType, ModuleType
 from typing import cast
 
 import axbuild
+from axbuild.dataclass import dataclass, field, replace
 from axbuild.errors import AxError, Place
 from axbuild.workspace.confined import RULE_MODULES, Unwatched, confined
 from axbuild.workspace.disk import FILE, FOLDER, Seen, counts, digest_of_listing, look, scan

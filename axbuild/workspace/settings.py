@@ -7,9 +7,9 @@ misspelt key is an error wherever it is written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError, Place
 from axbuild.workspace.attributes import Attribute, Bool, Float, Int, String, WrongValue, did_you_mean
 from axbuild.workspace.disk import Disk

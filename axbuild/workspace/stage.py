@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from axbuild.dataclass import dataclass, field
 
 EXPANSION = "expansion.json"
 

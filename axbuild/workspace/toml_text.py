@@ -8,11 +8,11 @@ that the reader accepted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import rtoml
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.workspace.disk import Disk, Unreadable
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from axbuild.dataclass import dataclass
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -151,6 +151,7 @@ class MemoryWorld:
         }
         result = StoredResult(outputs, tuple(self._warnings), 7)
         self.results[key.digest], self.records[key.digest] = result, key.record
+        self.remember(action.id, key.digest)
         return [Ran(action.id, 0.5, result)]
 
     def read(self, digest_: str) -> bytes:

@@ -327,7 +327,8 @@ def part(root) -> PartialBuild | None:
 
 def elsewhere(found: PartialBuild, *own: tuple[str, str]) -> int:
     """How many actions are counted as valid beside these of the part."""
-    return found.elsewhere(dict.fromkeys(own))
+    found.built(own)
+    return len(found.elsewhere)
 
 
 def test_an_edited_source_reaches_what_reads_it_and_the_rest_is_told_again(root):
@@ -337,8 +338,8 @@ def test_an_edited_source_reaches_what_reads_it_and_the_rest_is_told_again(root)
     own = (("//p:a", "a"), ("//p:b", "b"), ("//p:c", "c"), ("//p:c", "look"))
     assert found.labels == ("//p:a", "//p:c")
     assert elsewhere(found, *own) == 1, "only d: c's preflight belongs to c"
-    assert [one.sentence for one in found.said(dict.fromkeys(own))] == ["odd"]
-    assert found.surely_runs
+    assert [one.sentence for one in found.said()] == ["odd"]
+    assert found.found.changed_sources
     assert found.outputs({"//p:c": ["new"]}) == {"//p:c": ["new"], "//p:d": ["axbuild-out/result"]}
 
 
@@ -346,7 +347,7 @@ def test_a_deleted_output_reaches_its_own_target_alone(root):
     stored(root, graph=graph())
     (root / "axbuild-out/result").unlink()
     found = part(root)
-    assert (found.labels, elsewhere(found, ("//p:d", "d")), found.surely_runs) == (("//p:d",), 4, False)
+    assert (found.labels, elsewhere(found, ("//p:d", "d")), found.found.changed_sources) == (("//p:d",), 4, False)
 
 
 def test_a_preflight_that_reads_the_source_reaches_its_whole_target(root):

@@ -123,6 +123,27 @@ def test_a_read_only_cache_says_so(tmp_path):
     assert "cannot be written: Permission denied" in said
 
 
+def test_what_a_read_only_cache_would_lose_can_be_asked(tmp_path):
+    folders = ["tmp", "locks", "leases"]
+    with Store(tmp_path / "cache") as store:
+        store.blobs.add_bytes(b"x")
+    for name in folders:
+        (tmp_path / "cache" / name).chmod(0o555)
+    said = told(
+        tmp_path,
+        """
+        from axbuild.store.gc import Limits, collect
+        mortal()
+        with Store(folder / "cache", only_read=True) as store:
+            plan = collect(store, Limits(None, 0.0), dry_run=True)
+            print(plan.count, [why for _, why in plan.blobs])
+        """,
+    )
+    for name in folders:
+        (tmp_path / "cache" / name).chmod(0o755)
+    assert said == (0, "1 ['not used for too long']\n")
+
+
 def test_blobs_that_became_read_only_say_so(tmp_path):
     code, said = told(
         tmp_path,

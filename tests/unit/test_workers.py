@@ -288,7 +288,7 @@ def test_a_zygote_that_dies_fails_its_jobs_and_is_replaced(own_bench):
     own_bench.workers.submit(job)
     own_bench.workers.wait(0.5)
     _, pid = own_bench.workers._running[job.id]
-    os.kill(own_bench.workers._process.pid, signal.SIGKILL)
+    os.kill(own_bench.workers._zygote.process.pid, signal.SIGKILL)
     [outcome] = own_bench.workers.wait(30)
     assert outcome.error["code"] == "AX556"
     assert "killed by SIGKILL" in outcome.error["sentence"]
@@ -303,8 +303,8 @@ def test_what_had_finished_before_a_zygote_died_is_not_lost(own_bench):
     while not (job.scratch / "out" / "o").exists():
         time.sleep(0.01)
     time.sleep(0.1)
-    own_bench.workers._process.kill()
-    own_bench.workers._process.wait()
+    own_bench.workers._zygote.process.kill()
+    own_bench.workers._zygote.process.wait()
     lost = own_bench.job("say")
     own_bench.workers.submit(lost)
     ended = {outcome.id: outcome.ok for outcome in own_bench.workers.wait(30)}
@@ -313,7 +313,7 @@ def test_what_had_finished_before_a_zygote_died_is_not_lost(own_bench):
 
 def test_a_process_that_cannot_be_made_fails_its_action_alone(own_bench):
     assert own_bench.text("say", {"text": "x"}) == "x"
-    pid = own_bench.workers._process.pid
+    pid = own_bench.workers._zygote.process.pid
     limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     slow = own_bench.job("sleep", {"number": 60})
     own_bench.workers.submit(slow)
@@ -327,8 +327,9 @@ def test_a_process_that_cannot_be_made_fails_its_action_alone(own_bench):
     assert slow.id in own_bench.workers._running
 
 
-def test_an_interpreter_that_cannot_start_is_told(own_bench):
-    workers = Workers(1, workspace=own_bench.root, store=own_bench.root, python=Path("/no/python"))
+def test_an_interpreter_that_cannot_start_is_told(own_bench, monkeypatch):
+    workers = Workers(1, workspace=own_bench.root, store=own_bench.root)
+    monkeypatch.setattr(sys, "executable", "/no/python")
     with pytest.raises(AxError, match="cannot be started") as error:
         workers.submit(own_bench.job("say"))
     assert exit_code_of(error.value.code) == 3
@@ -339,7 +340,7 @@ def test_closing_kills_everything(own_bench):
     job = own_bench.job("sleep", {"number": 60})
     own_bench.workers.submit(job)
     own_bench.workers.wait(0.5)
-    pids = [own_bench.workers._process.pid, own_bench.workers._running[job.id][1]]
+    pids = [own_bench.workers._zygote.process.pid, own_bench.workers._running[job.id][1]]
     assert all(alive(pid) for pid in pids)
     own_bench.workers.close()
     assert gone(pids)
@@ -361,7 +362,7 @@ scratch = root / "scratch" / "mine"
 scratch.mkdir()
 workers.submit(StageRun("1", stage, closure, {"number": 60}, {}, scratch))
 workers.wait(0.5)
-print(workers._process.pid, workers._running["1"][1], flush=True)
+print(workers._zygote.process.pid, workers._running["1"][1], flush=True)
 workers.wait()
 """
 

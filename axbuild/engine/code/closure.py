@@ -12,12 +12,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import axbuild
+from axbuild.dataclass import dataclass
 from axbuild.engine.code.distributions import Installed, Tools
 from axbuild.engine.code.imports import Import, imports_of
 from axbuild.engine.code.key import StageCode

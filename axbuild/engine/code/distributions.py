@@ -9,10 +9,10 @@ import os
 import re
 import site
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.store.statcache import signature_of
 

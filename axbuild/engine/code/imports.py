@@ -7,7 +7,8 @@ whoever asks for the lazy name runs; a worker refuses a module that came in by s
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+
+from axbuild.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from axbuild.dataclass import dataclass
 from axbuild.store.digests import canonical, digest_of_bytes, digest_of_value
 
 HEADER = "axbuild-key/1"

@@ -12,11 +12,11 @@ import time
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from contextlib import chdir
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.meaning import READ, SOURCES, fingerprints, rule_meaning, settings_meaning, young
 from axbuild.errors import AxError

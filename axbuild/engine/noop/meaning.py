@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
@@ -50,7 +49,7 @@ def meaning_of(
 
 
 def settings_meaning(settings: Settings) -> bytes:
-    kept = {name: value for name, value in asdict(settings).items() if name not in _BESIDE}
+    kept = {name: value for name, value in vars(settings).items() if name not in _BESIDE}
     return sha256(repr(sorted(kept.items())).encode()).digest()
 
 

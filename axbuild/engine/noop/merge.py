@@ -8,9 +8,9 @@ had changed: what changed meanwhile must still differ for the next look.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from axbuild.dataclass import dataclass
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import told_again
 from axbuild.engine.noop.meaning import KEY, LABEL, NAME, OWNERS, PLACED, SOURCES, WAITS, young
@@ -36,15 +36,13 @@ def merge(part: PartialBuild, actions: Mapping[ActionId, ActionFinished], watche
     snapshot = part.found.snapshot
     assert snapshot is not None
     places = _paths(part, snapshot, watched)
-    before = {name: part.graph[name] for name in ("targets", "diagnostics", "tests")}
-    count = len(part.graph["actions"])
+    before = {name: part.graph[name] for name in ("actions", "targets", "diagnostics", "tests")}
     graph = _Graphs(part, watched.graph, places).merged()
     if part.edits is not None:
         rules = {places[number] for number in watched.meaning["rules"]}
         part.edits.learn(part.names, rules, watched.meaning["packages"])
         snapshot.meaning = part.edits.packed()
-    retold = count != len(graph["actions"]) or _sayings(before) != _sayings(graph)
-    return Merged(snapshot, graph, retold)
+    return Merged(snapshot, graph, _says_otherwise(before, graph))
 
 
 def _as_expected(part: PartialBuild, actions: Mapping[ActionId, ActionFinished]) -> bool:
@@ -95,27 +93,26 @@ class _Graphs:
 
     def __init__(self, part: PartialBuild, own: Mapping[str, Any], places: list[int]) -> None:
         self._part, self._own, self._places = part, own, places
-        self._old: list[Any] = part.graph["actions"]
-        self._needed = part.needed
+        self._old: list[Any] = list(part.graph["actions"])
         self._at: list[int] = []
 
     def merged(self) -> dict[str, Any]:
         part, old, own = self._part, self._part.graph, self._own
         moved = self._actions()
-        ids = {(action[LABEL], action[NAME]) for action in own["actions"]}
-        rest = {(action[LABEL], action[NAME]) for action in self._old} - ids
         targets = {one[LABEL]: one for one in old["targets"] if one[LABEL] in part.rest}
         if moved is not None:
             for one in targets.values():
                 one[OWNERS] = [moved[number] for number in one[OWNERS]]
         for label, owners, read, placed in own["targets"]:
             targets[label] = [label, [self._at[n] for n in owners], self._put(read), self._put(placed)]
-        laid = {label: one for label, one in old["laid"].items() if label not in part.relaid}
+        laid = old["laid"]
+        for label in part.relaid:
+            laid.pop(label, None)
         laid |= {label: [needs, self._put(looked)] for label, (needs, looked) in own["laid"].items()}
         return {
             "actions": self._old,
             "targets": [targets[label] for label in part.goals],
-            "diagnostics": [one for one in old["diagnostics"] if tuple(one[:2]) in rest] + own["diagnostics"],
+            "diagnostics": part.diagnostics() + own["diagnostics"],
             "tests": [one for one in old["tests"] if one[LABEL] in part.rest] + own["tests"],
             "laid": laid,
             "named": list(part.names.items()),
@@ -127,16 +124,19 @@ class _Graphs:
     def _actions(self) -> dict[int, int] | None:
         """Replace and add the part's actions, then drop what nobody needs: old number -> new one, where any moved."""
         old, own = self._old, self._own["actions"]
-        numbers = {(action[LABEL], action[NAME]): number for number, action in enumerate(old)}
-        self._at = at = [numbers.setdefault((one[LABEL], one[NAME]), len(numbers)) for one in own]
-        old += [None] * (len(numbers) - len(old))
+        gone, labels = self._part.gone, {label for label, _ in self._part.ids}
+        known = {(action[LABEL], action[NAME]): n for n, action in enumerate(old) if action[LABEL] in labels}
+        fresh = [id_ for id_ in dict.fromkeys((one[LABEL], one[NAME]) for one in own) if id_ not in known]
+        known |= {id_: len(old) + n for n, id_ in enumerate(fresh)}
+        self._at = at = [known[one[LABEL], one[NAME]] for one in own]
+        old += [None] * len(fresh)
         for one, number in zip(own, at, strict=True):
             waits, sources = [at[n] for n in one[WAITS]], self._put(one[SOURCES])
             old[number] = [one[LABEL], one[NAME], one[KEY], waits, sources, one[-1]]
-        kept = self._needed.union(at)
-        if len(kept) == len(old):
+        if not gone:
             return None
-        moved = {number: place for place, number in enumerate(sorted(kept))}
+        kept = [number for number in range(len(old)) if number not in gone]
+        moved = {number: place for place, number in enumerate(kept)}
         self._old = [old[number] for number in moved]
         for action in self._old:
             action[WAITS] = [moved[number] for number in action[WAITS]]
@@ -144,6 +144,15 @@ class _Graphs:
         return moved
 
 
-def _sayings(graph: Mapping[str, Any]) -> tuple[list[Any], list[str], list[str]]:
-    targets = [[one[LABEL], one[PLACED]] for one in graph["targets"]]
-    return targets, sorted(map(repr, graph["diagnostics"])), sorted(map(repr, graph["tests"]))
+def _says_otherwise(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether a build with nothing to do tells of another number of actions, other outputs, warnings or verdicts."""
+    if any(len(old[name]) != len(new[name]) for name in old):
+        return True
+    if any(sorted(map(repr, old[name])) != sorted(map(repr, new[name])) for name in ("diagnostics", "tests")):
+        return True
+    pairs = zip(old["targets"], new["targets"], strict=True)
+    return any(one is not other and _shown(one) != _shown(other) for one, other in pairs)
+
+
+def _shown(target: list[Any]) -> tuple[str, list[int]]:
+    return target[LABEL], target[PLACED]

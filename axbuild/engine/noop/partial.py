@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import Edits
 from axbuild.engine.noop.meaning import LABEL, NAME, OWNERS, PLACED, PREFLIGHT, READ, SOURCES, WAITS
@@ -26,7 +27,8 @@ class PartialBuild:
     """labels: what to build. names: what the request names -> the targets that stood for it, as far as it is known.
 
     dirty: numbers of the actions that a changed source can reach. relaid: labels that are laid out anew. goals: the
-    requested targets of all, in order, once those of the part are known.
+    requested targets of all, in order, once those of the part are known, and `rest` those that are not of it. ids: the
+    part's actions, once it is built, and `gone` the numbers of those that nobody needs any more.
     """
 
     labels: tuple[str, ...]
@@ -38,11 +40,8 @@ class PartialBuild:
     edits: Edits | None = None
     goals: tuple[str, ...] = ()
     rest: frozenset[str] = frozenset()
-
-    @property
-    def surely_runs(self) -> bool:
-        """Whether anything changed but outputs alone."""
-        return bool(self.dirty or self.relaid)
+    ids: frozenset[ActionId] = frozenset()
+    gone: set[int] = field(default_factory=set)
 
     def named(self, names: Mapping[str, Sequence[str]]) -> None:
         """The part is laid out: `names` are its labels and the targets that stand for each."""
@@ -51,34 +50,46 @@ class PartialBuild:
         self.goals = tuple(dict.fromkeys(goal for goals in self.names.values() for goal in goals))
         self.rest = frozenset(self.goals) - {goal for goals in names.values() for goal in goals}
 
-    @cached_property
-    def needed(self) -> set[int]:
-        """The actions that the rest needs: all but those that only the others of the targets needed."""
+    def built(self, ids: Iterable[ActionId]) -> None:
+        """The part is built, and these were its actions."""
+        self.ids = frozenset(ids)
+        self.gone = self._gone()
+
+    def _gone(self) -> set[int]:
         actions, targets = self.graph["actions"], self.graph["targets"]
         others = _needed(actions, [one for one in targets if one[LABEL] not in self.rest])
+        left = {number for number in others if _id_of(actions[number]) not in self.ids}
+        if not left:
+            return left
         roots = {owner for one in targets if one[LABEL] in self.rest for owner in one[OWNERS]} & others
         labels = set(self.rest)
         for number, action in enumerate(actions):
             if number not in others:
                 roots.update(others.intersection(action[WAITS]))
                 labels.add(action[LABEL])
-        kept = _with_gates(actions, _closure(actions, roots), labels)
-        return set(range(len(actions))) - (others - kept)
+        return left - _with_gates(actions, _closure(actions, roots), labels)
 
-    def elsewhere(self, ids: Mapping[ActionId, Any]) -> int:
-        """How many actions are valid, and not among these of the part."""
-        actions = self.graph["actions"]
-        return sum((actions[number][LABEL], actions[number][NAME]) not in ids for number in self.needed)
-
-    def said(self, ids: Mapping[ActionId, Any]) -> list[Diagnostic | TestResult]:
-        """What the rest has to say once more."""
-        if not (self.graph["diagnostics"] or self.graph["tests"]):
-            return []
-        actions = self.graph["actions"]
-        rest = {(actions[number][LABEL], actions[number][NAME]) for number in self.needed} - ids.keys()
-        said: list[Diagnostic | TestResult] = [
-            Diagnostic(*one) for one in self.graph["diagnostics"] if tuple(one[:2]) in rest
+    @cached_property
+    def elsewhere(self) -> list[int]:
+        """Numbers of the actions that are valid, and not among those of the part."""
+        labels = {label for label, _ in self.ids}
+        return [
+            number
+            for number, action in enumerate(self.graph["actions"])
+            if number not in self.gone and not (action[LABEL] in labels and _id_of(action) in self.ids)
         ]
+
+    def diagnostics(self) -> list[list[Any]]:
+        """Those of the rest, as they are stored."""
+        stored: list[list[Any]] = self.graph["diagnostics"]
+        if not stored:
+            return stored
+        rest = {_id_of(self.graph["actions"][number]) for number in self.elsewhere}
+        return [one for one in stored if tuple(one[:2]) in rest]
+
+    def said(self) -> list[Diagnostic | TestResult]:
+        """What the rest has to say once more."""
+        said: list[Diagnostic | TestResult] = [Diagnostic(*one) for one in self.diagnostics()]
         return said + [TestResult(*one) for one in self.graph["tests"] if one[LABEL] in self.rest]
 
     def outputs(self, own: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -112,7 +123,7 @@ def part_of(found: form.Found) -> PartialBuild | None:
         or not changed.isdisjoint(target[READ])
         or not changed.isdisjoint(target[PLACED])
     }
-    names = {label: list(goals) for label, goals in graph["named"]}
+    names: dict[str, list[str]] = dict(graph["named"])
     relaid: set[str] = set()
     if edits is not None:
         before = names
@@ -123,11 +134,15 @@ def part_of(found: form.Found) -> PartialBuild | None:
             return None
         kept = {goal for label, goals in names.items() if label not in again for goal in goals}
         wanted = {goal for goal in wanted if goal in kept} | set(again)
-    everything = dict.fromkeys([*names, *(goal for goals in names.values() for goal in goals)])
-    labels = tuple(label for label in everything if label in wanted)
-    if len(labels) == len(everything) or not (labels or edits):
+    everything = [*names, *chain.from_iterable(names.values())]
+    labels = tuple(dict.fromkeys(label for label in everything if label in wanted))
+    if wanted.issuperset(everything) or not (labels or edits):
         return None
     return PartialBuild(labels, names, found, graph, dirty, relaid, edits)
+
+
+def _id_of(action: Sequence[Any]) -> ActionId:
+    return action[LABEL], action[NAME]
 
 
 def _apart(again: Iterable[str], names: Container[str], packages: Iterable[str]) -> bool:

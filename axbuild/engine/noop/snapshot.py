@@ -245,6 +245,12 @@ class Found:
         return self.snapshot is not None and not self.changed
 
     @property
+    def changed_sources(self) -> bool:
+        """Whether any source of an action differs."""
+        snapshot = self.snapshot
+        return snapshot is not None and any(snapshot.flags[number] & ROLES == SOURCE for number in self.changed)
+
+    @property
     def lacks_texts(self) -> bool:
         """Whether the answer is asked for in a form that it was never asked for before."""
         asked = bool(self.words.events) or self.words.as_json

@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.closure import Code
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.meaning import meaning_of, young
@@ -85,9 +85,10 @@ def watch(
     outputs: Mapping[str, Seen],
     placed: Mapping[str, list[str]],
     began_ns: int,
+    texts: bool,
 ) -> Watched:
     """sources: path -> SHA-256 as the build used it. outputs: path of each file handed over -> what it is. placed:
-    requested label -> those of its own.
+    requested label -> those of its own. texts: whether it is asked for what they mean.
 
     Paths of the workspace are relative to its root, others absolute.
     """
@@ -116,7 +117,8 @@ def watch(
         for label, target in laid.graph.targets.items()
     }
     found.graph["named"] = list(laid.named.items())
-    found.meaning = meaning_of(workspace, laid.named, numbers, code_paths | sources.keys())
+    if texts:
+        found.meaning = meaning_of(workspace, laid.named, numbers, code_paths | sources.keys())
     return found
 
 

@@ -6,9 +6,9 @@ The records hold keys; what a key was made of stands with its result in the stor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from axbuild.dataclass import dataclass
 from axbuild.engine.records.events import ActionFinished, TestResult
 from axbuild.engine.records.explain import Cause, CodeOf, diff
 from axbuild.engine.records.history import BuildRecord

@@ -11,9 +11,10 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
+
+from axbuild.dataclass import dataclass, field
 
 VERSION = 1
 STATUSES = ("executed", "cached", "up_to_date", "failed", "skipped")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from axbuild.dataclass import dataclass
 
 FIRST = 3
 """How many causes stand in a one-line reason."""

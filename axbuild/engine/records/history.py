@@ -15,11 +15,11 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
+from axbuild.dataclass import dataclass, fields
 from axbuild.engine.records.events import (
     ActionFinished,
     ActionStarted,
@@ -221,7 +221,7 @@ def _line_of(event: Event) -> str:
             kept: dict[str, Any] = vars(event) | {"outputs": {}}
         case _:
             kept = vars(event)
-    default = {field.name: field.default for field in fields(event)}
+    default = fields(event)
     return _json({"event": name_of(type(event)), **{name: kept[name] for name in kept if kept[name] != default[name]}})
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from axbuild.dataclass import dataclass, replace
 from axbuild.store.plain import open_to_append, read_plain
 from axbuild.workspace.artifact import ActionId
 
@@ -21,7 +21,7 @@ _BYTES_A_LINE = 80
 """as a guess, to read the file only where it may be worth while to write it anew"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Made:
     """build: its number. time: when it began, in seconds since 1970. seconds: how long the action ran when it last
     did, 0.0 if never."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
+from axbuild.dataclass import dataclass
 from axbuild.engine.records.events import ActionFinished
 from axbuild.engine.records.history import BuildRecord, History
 from axbuild.engine.records.made import Made

@@ -6,9 +6,9 @@ Both walk the same way: through outputs, results of expansions, entries and put-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from axbuild.dataclass import dataclass
 from axbuild.engine.code.key import Shape
 from axbuild.errors import AxError
 from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree, is_tree

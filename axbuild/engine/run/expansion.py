@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.names import is_inside

@@ -6,10 +6,10 @@ All reading, writing and running stands behind `World`, so that the scheduler's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.key import Key, Shape
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content
@@ -88,7 +88,9 @@ class World(Protocol):
         """The map of code (module or data file -> SHA-256) behind a digest in a key record, if it is known."""
         ...
 
-    def remember(self, id_: ActionId, key: str) -> None: ...
+    def remember(self, id_: ActionId, key: str) -> None:
+        """The action, which did not run, has the result of this key from now on."""
+        ...
 
     def lock(self, key: str, action: Action) -> Lock | None:
         """The lock on a key for an action, or None while another build runs it."""
@@ -103,7 +105,7 @@ class World(Protocol):
         ...
 
     def wait(self, timeout: float | None) -> list[Ran]:
-        """Actions that have finished, with their results stored; empty when time is up."""
+        """Actions that have finished, with their results stored and remembered; empty when time is up."""
         ...
 
     def read(self, digest: str) -> bytes:

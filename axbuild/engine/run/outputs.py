@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISLNK, S_ISREG
 
 from axbuild.engine.run.claims import FOLDER, OWN, listed, manifest_of, owner_of, owners_below
 from axbuild.engine.run.content import Content, File
@@ -51,6 +51,7 @@ class OutputFolders:
 
     def __init__(self, root: Path, blobs: Blobs, stat: StatCache) -> None:
         self._root, self._blobs, self._stat = root, blobs, stat
+        self._own = root / FOLDER / OWN
         self._names = count()
         self._swept = False
         self._whose: dict[str, str] = {}
@@ -103,21 +104,21 @@ class OutputFolders:
 
     def _make_way(self, label: str, path: str, place: str) -> None:
         """A folder where the file goes, or a file where its folder goes, is removed unless another target's is lost."""
-        target = self._root / FOLDER / place
-        if target.is_dir() and not target.is_symlink():
+        target = f"{self._root}/{FOLDER}/{place}"
+        if os.path.isdir(target) and not os.path.islink(target):  # noqa: PTH112, PTH114  # text, as above
             for other in owners_below(self._root, place, label):
                 raise BadOutputPath(
                     label, path, f"{other} has its files in a folder of that name; rename one of the two"
                 )
             shutil.rmtree(target)
         for parent in _parents(place):
-            here = self._root / FOLDER / parent
-            if here.is_symlink():  # somebody's folder is behind it, and nothing is written there
-                here.unlink()
-            elif here.is_file():
-                if other := owner_of(self._root, parent, label):
+            here = f"{self._root}/{FOLDER}/{parent}"
+            with suppress(FileNotFoundError, NotADirectoryError):
+                mode = os.lstat(here).st_mode
+                if S_ISREG(mode) and (other := owner_of(self._root, parent, label)):
                     raise BadOutputPath(label, path, f"{other} hands over the file {parent}; rename one of the two")
-                here.unlink()
+                if S_ISREG(mode) or S_ISLNK(mode):  # somebody's folder is behind a link, and nothing is written there
+                    os.unlink(here)  # noqa: PTH108  # text, as above
 
     def _put(self, target: Path, file: File) -> None:
         fresh = self._fresh()
@@ -148,12 +149,11 @@ class OutputFolders:
         fresh.replace(target)
 
     def _fresh(self) -> Path:
-        folder = self._root / FOLDER / OWN
         if not self._swept:
-            folder.mkdir(parents=True, exist_ok=True)
-            _sweep(folder)
+            self._own.mkdir(parents=True, exist_ok=True)
+            _sweep(self._own)
             self._swept = True
-        return folder / f"new-{os.getpid()}-{next(self._names)}"
+        return self._own / f"new-{os.getpid()}-{next(self._names)}"
 
 
 def _sweep(folder: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from axbuild.dataclass import dataclass, field
 from axbuild.engine.workers.local import StageBounds
 from axbuild.errors import AxError
 from axbuild.workspace.settings import Settings

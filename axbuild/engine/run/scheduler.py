@@ -315,7 +315,7 @@ class ActionScheduler:
         assert node.key is not None
         node.state = State.DONE
         self.done[id_] = Completed(result.outputs, expansion.result)
-        if status != "up_to_date":
+        if status == "cached":  # of what ran, the world that stored it knows
             self._world.remember(id_, node.key.digest)
         self._release(node)
         stage = node.action.stage

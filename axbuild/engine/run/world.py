@@ -6,11 +6,11 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axbuild.codes import USER_ERROR, exit_code_of
+from axbuild.dataclass import dataclass
 from axbuild.engine.code.key import Key, Shape, key_of
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
@@ -263,7 +263,7 @@ class LocalWorld:
             started.action.stage.intermediate,
         )
         modules = self._closure(started.action.stage, started.inputs).code.modules
-        self.store.results.put(started.key.digest, result, modules)
+        self.store.results.put(started.key.digest, result, modules, (self.state.id, *started.action.id))
         return result
 
     def _refuse_moved(self, inputs: Inputs) -> None:

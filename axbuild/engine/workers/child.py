@@ -1,6 +1,8 @@
 """One stage in one forked process: walls up, parameters built, the stage called, its outputs looked over.
 
 What it has to say goes to `report` as one JSON object: {"error", "diagnostics", "seconds"}; its prints go to `log`.
+What every fork needs alike is made ready before it: there, nothing that it touches has to be copied first, which is
+most of what a small stage costs.
 """
 
 from __future__ import annotations
@@ -18,17 +20,21 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from axbuild.engine.workers.folders import make_folders
 from axbuild.engine.workers.guard import Finder, Refused, Walls
 from axbuild.engine.workers.params import ParamsMismatch, params_of
 from axbuild.engine.workers.preload import View
 
 PR_SET_PDEATHSIG = 1
 
-_LIBC = ctypes.CDLL(None)
+_DIAGNOSTICS: list[dict[str, str]] = []
+"""the AxWarnings of this process"""
+_SHOWN = warnings.showwarning
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 _TRACE_FRAMES = 4
 _PROBE_BYTES = 1 << 18
 
@@ -41,42 +47,52 @@ class _Misfit(Exception):
     """The stage's module has no such function."""
 
 
-def become_worker(log: int, parent: int) -> None:
-    """Cut the process loose from its parent's files and group, and tie its life to the parent's."""
-    os.setpgid(0, 0)
-    if sys.platform == "linux":
-        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+def make_ready() -> None:
+    """In the parent, before all forks: the streams that they inherit, over whatever their descriptors then are."""
     # They live as long as the process, so nothing closes them.
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
     # As stdout.
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
 
 
-def run(job: Mapping[str, Any], view: View, finder: Finder) -> dict[str, Any]:
+def record_warnings() -> None:
+    """In the parent, before each fork, since modules imported there may have set filters of their own: collect
+    AxWarnings; other warnings go to the log."""
+    warnings.filterwarnings("always", category=UserWarning)
+    if warnings.showwarning is not _show:
+        warnings.showwarning = _show
+
+
+def become_worker(log: int, parent: int) -> None:
+    """Cut the process loose from its parent's files and group, and tie its life to the parent's."""
+    os.setpgid(0, 0)
+    if _PRCTL is not None:
+        _PRCTL(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        os._exit(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def run(job: Mapping[str, Any], view: View, finder: Finder, walls: Walls) -> dict[str, Any]:
     """Run the job; whatever the stage does comes back as a record."""
-    scratch = Path(job["scratch"])
+    _DIAGNOSTICS.clear()
+    scratch: str = job["scratch"]
     _settle(scratch)
-    sys.addaudithook(Walls(str(scratch), view.readable).judge)
-    diagnostics: list[dict[str, str]] = []
+    sys.addaudithook(walls.judge)
     begin = time.perf_counter()
-    with _recorded(diagnostics):
-        error = _attempt(job, view, finder, scratch / "out")
+    error = _attempt(job, view, finder, Path(scratch, "out"))
     seconds = time.perf_counter() - begin
     sys.stdout.flush()
-    return {"error": error, "diagnostics": diagnostics, "seconds": seconds}
+    return {"error": error, "diagnostics": _DIAGNOSTICS, "seconds": seconds}
 
 
-def _settle(scratch: Path) -> None:
-    temporary = scratch / "tmp"
-    for folder in (temporary, scratch / "out"):
-        folder.mkdir(exist_ok=True)
+def _settle(scratch: str) -> None:
+    temporary = f"{scratch}/tmp"
+    make_folders(temporary, f"{scratch}/out")
     os.chdir(scratch)
-    os.environ.update(HOME=str(scratch), TMPDIR=str(temporary))
+    os.environ["HOME"], os.environ["TMPDIR"] = scratch, temporary
     sys.dont_write_bytecode = True
     random.seed(0)
     if "numpy.random" in sys.modules:
@@ -107,18 +123,24 @@ def _paths(value: str | list[str]) -> Path | list[Path]:
 
 
 def _check_outputs(out: Path, declared: list[str]) -> None:
-    found = {entry.name + "/" if entry.is_dir() else entry.name for entry in out.iterdir()}
+    entries = list(os.scandir(out))
+    found = {f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries}
     if missing := sorted(set(declared) - found):
         raise WrongOutputs(f"it did not write its output {_listed(missing)}")
     if extra := sorted(found - set(declared)):
         raise WrongOutputs(f"it wrote {_listed(extra)}, which it does not declare as output")
-    for folder, folders, files in os.walk(out):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            if not _is_text(name):
-                raise WrongOutputs(f"the name of its output {str(path.relative_to(out))!a} is not UTF-8")
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise WrongOutputs(f"its output '{path.relative_to(out)}' is not a plain file or folder")
+    _check_plain("", entries)
+
+
+def _check_plain(within: str, entries: Iterable[os.DirEntry[str]]) -> None:
+    for entry in entries:
+        name = within + entry.name
+        if not _is_text(name):
+            raise WrongOutputs(f"the name of its output {name!a} is not UTF-8")
+        if entry.is_dir(follow_symlinks=False):
+            _check_plain(f"{name}/", os.scandir(entry.path))
+        elif not entry.is_file(follow_symlinks=False):
+            raise WrongOutputs(f"its output '{name}' is not a plain file or folder")
 
 
 def _is_text(name: str) -> bool:
@@ -133,21 +155,11 @@ def _listed(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-@contextlib.contextmanager
-def _recorded(diagnostics: list[dict[str, str]]) -> Any:
-    """Collect AxWarnings in `diagnostics`; other warnings go to the log."""
-    with warnings.catch_warnings():
-        shown = warnings.showwarning
-
-        def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
-            if _is_ours(category, "AxWarning"):
-                diagnostics.append({"code": str(message.code), "sentence": str(message.sentence)})
-            else:
-                shown(message, category, *place, **more)
-
-        warnings.filterwarnings("always", category=UserWarning)
-        warnings.showwarning = show
-        yield
+def _show(message: Any, category: Any, *place: Any, **more: Any) -> None:
+    if _is_ours(category, "AxWarning"):
+        _DIAGNOSTICS.append({"code": str(message.code), "sentence": str(message.sentence)})
+    else:
+        _SHOWN(message, category, *place, **more)
 
 
 def _record(error: BaseException, module: str, name: str, view: View, finder: Finder) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
+from stat import S_ISLNK
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -177,7 +178,7 @@ class Walls:
             raise Refused(f"it tried to {_REFUSED.get(event, 'use a socket')} ({event})")
 
     def _read(self, path: Any, folder: Any) -> None:
-        real = _real(path, folder)
+        real = self._real(path, folder)
         if real is not None and not self._may_read(real):
             raise Refused(f"it tried to read '{real}', which is not one of its inputs")
 
@@ -191,16 +192,33 @@ class Walls:
         return self._readable[ancestor]
 
     def _write(self, path: Any, folder: Any) -> None:
-        real = _real(path, folder)
+        real = self._real(path, folder)
         if real is not None and real != "/dev/null" and not f"{real}/".startswith(f"{self._scratch}/"):
             raise Refused(f"it tried to write '{real}', outside its own folder")
 
+    def _real(self, path: Any, folder: Any) -> str | None:
+        """The real path behind what was opened; None for descriptors, which were opened before."""
+        if path is None or isinstance(path, int):
+            return None if path is not None else os.getcwd()  # noqa: PTH109  # text
+        text = os.fsdecode(path)
+        if isinstance(folder, int) and folder >= 0 and not text.startswith("/"):
+            text = f"/proc/self/fd/{folder}/{text}"
+        return text if self._is_plainly_inside(text) else os.path.realpath(text)
 
-def _real(path: Any, folder: Any) -> str | None:
-    """The real path behind what was opened; None for descriptors, which were opened before."""
-    if path is None or isinstance(path, int):
-        return None if path is not None else os.getcwd()  # noqa: PTH109  # text
-    text = os.fsdecode(path)
-    if isinstance(folder, int) and folder >= 0 and not text.startswith("/"):
-        text = f"/proc/self/fd/{folder}/{text}"
-    return os.path.realpath(text)
+    def _is_plainly_inside(self, text: str) -> bool:
+        """Whether the path leads below the scratch folder, itself a real path, without a link: mostly it does, and the
+        way down to that folder need not be asked for once more."""
+        here = self._scratch
+        if not text.startswith(f"{here}/"):
+            return False
+        parts = text[len(here) + 1 :].split("/")
+        if not {"", ".", ".."}.isdisjoint(parts):
+            return False
+        for part in parts:
+            here = f"{here}/{part}"
+            try:
+                if S_ISLNK(os.lstat(here).st_mode):
+                    return False
+            except OSError:  # what is below nothing, or a file, is no link
+                return True
+        return True

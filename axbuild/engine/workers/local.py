@@ -7,30 +7,23 @@ dies too; if the zygote dies, its actions fail with a clear error and the next o
 from __future__ import annotations
 
 import json
-import os
 import select
 import signal
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from axbuild.dataclass import dataclass, replace
 from axbuild.engine.code.closure import Closure
+from axbuild.engine.workers.launch import Launched
 from axbuild.errors import AxError
 from axbuild.workspace.stage import Stage
 
-if TYPE_CHECKING:
-    import socket
-    import subprocess
-
 _RECEIVE_BYTES = 1 << 16
-_PATIENCE_SECONDS = 10.0
-_ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 
 
 @dataclass(frozen=True)
@@ -158,15 +151,12 @@ class Cancelled(AxError):
 class Workers:
     """At most `jobs` stages at once; more wait. workspace, store: what no stage may open beyond its own scratch.
 
-    python: the interpreter of the workers (default: this one). Close it, or use it as a context.
+    ahead: a zygote that is under way already; it is used and ended as their own. Close them, or use them as a context.
     """
 
-    def __init__(self, jobs: int, *, workspace: Path, store: Path, python: Path | None = None) -> None:
+    def __init__(self, jobs: int, *, workspace: Path, store: Path, ahead: Launched | None = None) -> None:
         self._hello = {"jobs": jobs, "workspace": str(workspace), "store": str(store)}
-        self._python = str(python or sys.executable)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
-        self._said: IO[bytes] | None = None
+        self._zygote: Launched | None = None
         self._in = b""
         self._jobs: dict[str, StageRun] = {}
         self._running: dict[str, tuple[float, int]] = {}
@@ -174,11 +164,8 @@ class Workers:
         self._done: deque[StageOutcome] = deque()
         self._suspects: deque[StageRun] = deque()
         self._held: deque[StageRun] = deque()
-
-    def warm(self) -> None:
-        """Start the zygote now, beside what the client still has to do: a job is sure to come."""
-        if self._channel is None:
-            self._start()
+        if ahead is not None:
+            self._greet(ahead)
 
     def submit(self, job: StageRun, alone: bool = False) -> None:
         """Hand a job over; its outcome comes out of `wait`. alone: no other runs beside it, so that it is known who
@@ -213,12 +200,12 @@ class Workers:
     def wait(self, timeout: float | None = None) -> list[StageOutcome]:
         """The outcomes that have come in; none after `timeout` seconds, or without one when nothing runs."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._done and self._jobs and self._channel is not None:
+        while not self._done and self._jobs and self._zygote is not None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([self._channel], [], [], left)
+            ready, _, _ = select.select([self._zygote.channel], [], [], left)
             if not ready:
                 break
-            self._receive()
+            self._receive(self._zygote)
         if timeout and not self._done and not self._jobs:
             time.sleep(timeout)  # whoever names a time has something else to wait for
         done = list(self._done)
@@ -227,34 +214,20 @@ class Workers:
 
     def cancel(self, name: str) -> None:
         """Stop a job; it still has an outcome, which says so unless it had finished."""
-        if name in self._jobs and self._channel is not None:
+        if name in self._jobs and self._zygote is not None:
             self._send({"cancel": name})
 
     def fileno(self) -> int:
         """For select: readable when `wait(0)` has something; -1 when no worker runs."""
-        return self._channel.fileno() if self._channel is not None else -1
+        return self._zygote.channel.fileno() if self._zygote is not None else -1
 
     def close(self) -> None:
         """Kill what still runs, and end the zygote."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-        if self._process is not None:
-            self._end_process()
+        if self._zygote is not None:
+            self._zygote.end()
+            self._zygote = None
         self._jobs.clear()
         self._running.clear()
-
-    def _end_process(self) -> int:
-        import subprocess
-
-        assert self._process is not None
-        try:
-            status = self._process.wait(_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait()
-        self._process = None
-        return status
 
     def _record(self, job: StageRun) -> dict[str, Any]:
         return {
@@ -293,47 +266,27 @@ class Workers:
         return self._closures[identity]
 
     def _send(self, message: dict[str, Any]) -> None:
-        if self._channel is None:
-            self._start()
-        assert self._channel is not None
-        self._channel.sendall(json.dumps(message).encode() + b"\n")
+        if self._zygote is None:
+            try:
+                self._greet(Launched())
+            except OSError as error:
+                raise WorkerDied(None, str(error)) from error
+        assert self._zygote is not None
+        self._zygote.channel.sendall(json.dumps(message).encode() + b"\n")
 
-    def _start(self) -> None:
-        import socket
-        import subprocess
-
-        ours, theirs = socket.socketpair()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the zygote
-        script = Path(__file__).with_name("zygote.py")
-        try:
-            # -I would also ignore PYTHONHASHSEED; the environment is ours, so -s and -P leave nothing else in.
-            self._process = subprocess.Popen(
-                [self._python, "-s", "-P", str(script), str(theirs.fileno())],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._said,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C goes to the client alone, who decides
-            )
-        except OSError as error:
-            ours.close()
-            raise WorkerDied(None, str(error)) from error
-        finally:
-            theirs.close()
-        self._channel = ours
-        self._in = b""
+    def _greet(self, zygote: Launched) -> None:
+        self._zygote, self._in = zygote, b""
         self._closures.clear()
-        self._send(self._hello)
+        with suppress(ConnectionError):  # whoever sends it the first job will hear of its end
+            self._send(self._hello)
 
-    def _receive(self) -> None:
-        assert self._channel is not None
+    def _receive(self, zygote: Launched) -> None:
         try:
-            data = self._channel.recv(_RECEIVE_BYTES)
+            data = zygote.channel.recv(_RECEIVE_BYTES)
         except ConnectionError:
             data = b""
         if not data:
-            self._bury()
+            self._bury(zygote)
             return
         *lines, self._in = (self._in + data).split(b"\n")
         for line in lines:
@@ -341,8 +294,8 @@ class Workers:
 
     def _drain(self) -> None:
         """Hear what a zygote that no longer listens said before its end."""
-        while self._channel is not None:
-            self._receive()
+        while self._zygote is not None:
+            self._receive(self._zygote)
 
     def _hear(self, message: dict[str, Any]) -> None:
         if "started" in message:
@@ -353,16 +306,11 @@ class Workers:
         self._done.append(replace(_outcome(job, message), started=started, pid=pid))
         self._cleared([job])
 
-    def _bury(self) -> None:
+    def _bury(self, zygote: Launched) -> None:
         """The zygote is gone, and its children with it: every job it had has failed."""
-        assert self._channel is not None
-        assert self._said is not None
-        self._channel.close()
-        self._channel = None
-        status = self._end_process()
-        self._said.seek(0)
-        error = WorkerDied(status, self._said.read().decode("utf-8", "replace"))
-        self._said.close()
+        self._zygote = None
+        status = zygote.end()
+        error = WorkerDied(status, zygote.last_words())
         left = list(self._jobs.values())
         for job in left:
             number = -status if status < 0 else None
@@ -385,16 +333,6 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def environment() -> dict[str, str]:
-    """What a stage sees of the outside: enough to run, the same on every machine."""
-    # The loader's own path is how some installations of accelerators are found; it names no input.
-    passed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    one = {f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}
-    same = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "HOME": "/nonexistent"}
-    # onnxruntime asks when it is loaded, which the zygote may do before any code of a stage runs.
-    return {**passed, **one, **same, "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def _outcome(job: StageRun, message: dict[str, Any]) -> StageOutcome:

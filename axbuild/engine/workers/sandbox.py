@@ -7,9 +7,10 @@ is called stands in nobody's key, so no stage may see it. Only the files of a tr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from axbuild.dataclass import dataclass
+from axbuild.engine.workers.folders import make_folders
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_file
@@ -60,8 +61,7 @@ def prepare(
     """Lay the inputs out below `scratch`, each a copy of its own; raises InputChanged, BlobLost and DiskFull."""
     folder = scratch / "in"
     with told_as_store_errors(scratch):
-        folder.mkdir(exist_ok=True)
-        (scratch / "out").mkdir(exist_ok=True)
+        make_folders(str(folder), f"{scratch}/out")
         return {role: _lay_role(folder / role, value, blobs, stat) for role, value in inputs.items()}
 
 

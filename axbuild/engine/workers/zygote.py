@@ -26,6 +26,7 @@ if __name__ == "__main__":  # run as a script: its own package is beside it, and
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from axbuild.engine.workers import child
+from axbuild.engine.workers.guard import Walls
 from axbuild.engine.workers.preload import FileChanged, Preload, View
 
 LOG_TAIL_BYTES = 16384
@@ -142,10 +143,12 @@ class Zygote:
             undo.callback(os.close, report)
             log = os.memfd_create("log")
             undo.callback(os.close, log)
+            walls = Walls(job["scratch"], view.readable)
+            child.record_warnings()
             pid = os.fork()
             if pid == 0:
                 try:
-                    self._be_child(job, view, report, log, parent)
+                    self._be_child(job, view, walls, report, log, parent)
                 finally:
                     os._exit(1)
             undo.callback(os.waitpid, pid, 0)
@@ -154,12 +157,12 @@ class Zygote:
             undo.pop_all()
         return Child(job, pid, handle, report, log, began, None if limit is None else began + limit)
 
-    def _be_child(self, job: dict[str, Any], view: View, report: int, log: int, parent: int) -> None:
+    def _be_child(self, job: dict[str, Any], view: View, walls: Walls, report: int, log: int, parent: int) -> None:
         self.channel.close()
         child.become_worker(log, parent)
         self.code.enter(view)
         own = os.getpid()
-        said = child.run(job, view, self.code.finder)
+        said = child.run(job, view, self.code.finder, walls)
         if os.getpid() == own:  # a copy that the stage's native code forked has nothing to report
             child.write_report(report, said)
         os._exit(0)
@@ -254,7 +257,9 @@ def main() -> None:
         del sys.modules[name]
     sys.meta_path[:] = [zygote.code.finder]
     gc.disable()
+    child.make_ready()
     zygote.serve()
+    os._exit(0)  # whoever closed the channel waits for our end, and nothing is left to be written
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class OpenEinsum(Rewrite[Equation]):
     def replace(self, node: ir.Node, found: Equation, edit: Edit) -> ir.Value:
         opened = _Opened(found, NodeSteps(node, edit))
         operands = [value for value in node.inputs if value is not None]
-        factors = [Factor(term, value) for term, value in zip(found.operands, operands, strict=True)]
+        factors = [Labelled(term, value) for term, value in zip(found.operands, operands, strict=True)]
         if len(factors) == 1:
             return opened.finished(opened.summed(factors[0], found.out))
         first, second = reversed(factors) if is_constant(operands[0]) else factors
@@ -90,7 +90,7 @@ class OpenEinsum(Rewrite[Equation]):
 
 
 @dataclass(frozen=True)
-class Factor:
+class Labelled:
     """A tensor with a label an axis."""
 
     labels: str
@@ -104,7 +104,7 @@ class _Opened:
     equation: Equation
     steps: NodeSteps
 
-    def summed(self, factor: Factor, kept: str) -> Factor:
+    def summed(self, factor: Labelled, kept: str) -> Labelled:
         """Without the labels that nothing needs."""
         labels = "".join(label for label in factor.labels if label in kept)
         if labels == factor.labels:
@@ -113,21 +113,21 @@ class _Opened:
         value = self.steps.insert(
             "ReduceSum", [factor.value, self.steps.constant(axes)], self._shape(labels), keepdims=0
         )
-        return Factor(labels, value)
+        return Labelled(labels, value)
 
-    def multiplied(self, first: Factor, second: Factor) -> Factor:
+    def multiplied(self, first: Labelled, second: Labelled) -> Labelled:
         """Label by label, without a sum."""
         labels = self.equation.out
         laid = [self._laid(factor, labels).value for factor in (first, second)]
-        return Factor(labels, self.steps.insert("Mul", laid, self._shape(labels)))
+        return Labelled(labels, self.steps.insert("Mul", laid, self._shape(labels)))
 
-    def _laid(self, factor: Factor, labels: str) -> Factor:
+    def _laid(self, factor: Labelled, labels: str) -> Labelled:
         """The labels in that order, with axes of one element where the factor has none."""
         turned = self.turned(factor, "".join(label for label in labels if label in factor.labels))
         shape = tuple(self.equation.sizes[label] if label in factor.labels else 1 for label in labels)
-        return Factor(labels, self.steps.reshaped(turned.value, shape))
+        return Labelled(labels, self.steps.reshaped(turned.value, shape))
 
-    def matrices(self, first: Factor, second: Factor) -> Factor:
+    def matrices(self, first: Labelled, second: Labelled) -> Labelled:
         """A product of matrices for each combination of the labels that both and the result have."""
         both = set(first.labels) & set(second.labels)
         out = self.equation.out
@@ -144,13 +144,13 @@ class _Opened:
         b = self.steps.reshaped(b, (*self._shape(batch), depth, wide))
         product = self.steps.product(a, b)
         labels = batch + rows + columns
-        return Factor(labels, self.steps.reshaped(product, self._shape(labels)))
+        return Labelled(labels, self.steps.reshaped(product, self._shape(labels)))
 
-    def turned(self, factor: Factor, labels: str) -> Factor:
+    def turned(self, factor: Labelled, labels: str) -> Labelled:
         perm = tuple(factor.labels.index(label) for label in labels)
-        return Factor(labels, self.steps.turned(factor.value, perm))
+        return Labelled(labels, self.steps.turned(factor.value, perm))
 
-    def finished(self, factor: Factor) -> ir.Value:
+    def finished(self, factor: Labelled) -> ir.Value:
         """In the order of the result."""
         return self.steps.finished(self.turned(factor, self.equation.out).value)
 
