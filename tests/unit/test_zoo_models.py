@@ -17,6 +17,7 @@ import rtoml
 from onnx import TensorProto, helper
 
 from axbuild.errors import AxError
+from axbuild.toolchain.data.inputs import InputData
 
 MODELS = Path(__file__).resolve().parents[2] / "examples" / "models"
 
@@ -225,3 +226,55 @@ def test_states_are_those_that_the_steps_before_left(rules, tmp_path: Path) -> N
     params = unrolled.UnrollParams("x", "state", "next")
     unrolled.unroll(tmp_path / "model", tmp_path / "steps", tmp_path, params=params)
     assert [np.load(tmp_path / "states" / f"{index}.npy").tolist() for index in range(3)] == [[0.0], [1.0], [3.0]]
+
+
+def scaled(file: Path, weights: list[float]) -> Path:
+    """y = x * weights"""
+    value = helper.make_tensor("w", TensorProto.FLOAT, [1, len(weights)], weights)
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, len(weights)])] for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Mul", ["x", "w"], ["y"])], "scaled", *ends, [value])
+    file.parent.mkdir(exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
+    return file
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    (tmp_path / "samples").mkdir()
+    for name, value in (("a", [3.0, 4.0]), ("b", [4.0, 3.0])):
+        np.save(tmp_path / "samples" / f"{name}.npy", np.array([value], np.float32))
+    return tmp_path / "samples"
+
+
+def test_a_task_check_fails_where_quantisation_costs_too_much(rules, tmp_path: Path, samples: Path) -> None:
+    task = rules("task")
+    scaled(tmp_path / "model" / "optimized.onnx", [1.0, 1.0])
+    scaled(tmp_path / "quant.onnx", [1.0, 0.5])
+    (tmp_path / "labels.json").write_text('{"a": 1, "b": 0}')
+
+    def judged(max_loss: float) -> dict:
+        params = task.TaskParams((InputData("", "Numpy"),), "accuracy", "", max_loss)
+        files = tmp_path / "model", tmp_path / "quant.onnx", tmp_path / "labels.json"
+        task.measure(*files, [samples], tmp_path, params=params)
+        return json.loads((tmp_path / "verdict.json").read_text())
+
+    assert judged(0.5)["passed"] is True
+    failed = judged(0.4)
+    assert (failed["passed"], failed["float"], failed["quantised"]) == (False, 1.0, 0.5)
+    assert failed["sentence"] == ("accuracy 1.0000 in float and 0.5000 quantised on 2 samples: the loss is above 0.4")
+    (tmp_path / "labels.json").write_text('{"a": 1}')
+    with pytest.raises(AxError, match="sample 'b' has no label"):
+        judged(0.5)
+
+
+def test_a_front_end_check_takes_differences_as_a_share_of_the_largest_value(
+    rules, tmp_path: Path, samples: Path
+) -> None:
+    front_end = rules("front_end_check")
+    scaled(tmp_path / "original.onnx", [1.0, 1.0])
+    scaled(tmp_path / "model" / "optimized.onnx", [1.0, 1.25])
+    for limit, passed in ((0.25, True), (0.2, False)):
+        params = front_end.CompareParams((InputData("", "Numpy"),), limit)
+        front_end.compare(tmp_path / "original.onnx", tmp_path / "model", [samples], tmp_path, params=params)
+        verdict = json.loads((tmp_path / "verdict.json").read_text())
+        assert (verdict["passed"], verdict["difference"], verdict["share"]) == (passed, 1.0, 0.25)
