@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make demo` and `make test`. Everything lives in .venv; nothing else is installed.
+# Two commands for a newcomer: `make demo` and `make test`; `make zoo` is the long one. Everything lives in .venv; nothing else is installed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -6,11 +6,12 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --disable-pip-version-check --constraint constraints.txt
 AXBUILD := ../../$(VENV)/bin/axbuild
 ZOO := examples/zoo
+MODELS := examples/models
 PYTEST_ARGS ?=
 # onnxruntime asks when it is loaded, also by scripts that do so themselves.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: demo test check docs bench fetch format lint types generated clean
+.PHONY: demo zoo test check docs bench fetch format lint types generated clean
 
 # The paths that axbuild prints are seen from the workspace, where it runs; those at the end, from here.
 demo:
@@ -23,6 +24,13 @@ demo:
 	@echo "  $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
 	@echo "  $(ZOO)/mobilenet/BUILD.toml"
 	@echo "  $(VENV)/bin/axbuild inspect $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
+
+# Twelve real models; the table at the end is that of docs/guide/zoo.md.
+zoo: $(VENV)/base.stamp
+	@echo "The first time this downloads about 350 MB, needs 3 GB of disk and takes about ten minutes on two cores."
+	$(RUN) $(MODELS)/tools/fetch.py
+	cd $(MODELS) && $(AXBUILD) build //... --events zoo.jsonl
+	$(RUN) $(MODELS)/report.py --events $(MODELS)/zoo.jsonl
 
 test: $(VENV)/dev.stamp fetch
 	$(RUN) -m pytest $(PYTEST_ARGS)
@@ -70,3 +78,4 @@ $(VENV)/dev.stamp: $(VENV)/base.stamp
 
 clean:
 	rm -rf $(VENV) $(ZOO)/fetched $(ZOO)/cache $(ZOO)/axbuild-out
+	rm -rf $(MODELS)/fetched $(MODELS)/cache $(MODELS)/axbuild-out $(MODELS)/zoo.jsonl

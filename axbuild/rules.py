@@ -10,9 +10,12 @@ from typing import Any
 
 from axbuild.workspace.rulepack import standard_module
 
+_FILES = ("_nouns", "_evaluation")
+
 
 def __getattr__(name: str) -> Any:
-    found = None if name.startswith("_") else getattr(standard_module("_nouns"), name, None)
-    if found is None:
-        raise AttributeError(f"the standard rules give nothing called '{name}'")
-    return found
+    if not name.startswith("_"):
+        for file in _FILES:
+            if (found := getattr(standard_module(file), name, None)) is not None:
+                return found
+    raise AttributeError(f"the standard rules give nothing called '{name}'")

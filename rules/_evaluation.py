@@ -9,9 +9,10 @@ from axbuild.workspace.rule import DEFAULT, LabelMap, Settled
 from ._nouns import BoundSamples, QuantModel, Samples
 from ._processors import not_calibrated
 from .quant_model import decode
+from .quant_model import input_data as input_data  # rules of a workspace's own import it from here
 
 
-def declared(about: str) -> LabelMap:
+def declared_samples(about: str) -> LabelMap:
     """The attribute `samples`."""
     return LabelMap(
         f"{about}, as in quant_model; the calibration data where nothing is given.", provides=Samples, example=":calib"

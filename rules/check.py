@@ -8,7 +8,7 @@ from axbuild.workspace.attributes import shown
 from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Stage, rule
 
-from ._evaluation import declared, evaluation_samples
+from ._evaluation import declared_samples, evaluation_samples
 from ._nouns import AxModel
 from .quant_model import input_data
 
@@ -43,7 +43,7 @@ class check:
     rtol = Float("Relative tolerance of level close.", low=0, default=1e-5)
     atol = Float("Absolute tolerance of level close.", low=0, default=0.0)
     cosine = Float("Smallest cosine of level cosine.", low=-1, high=1, default=0.999)
-    samples = declared("Data to compare on")
+    samples = declared_samples("Data to compare on")
 
     def actions(self, t: Settled, plan: Plan) -> Verdict:
         for name, level in _LEVEL_OF.items():

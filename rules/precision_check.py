@@ -6,7 +6,7 @@ from axbuild.graph.plan import Plan
 from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import Float, Label, Settled, Stage, String, rule
 
-from ._evaluation import declared, evaluation_samples
+from ._evaluation import declared_samples, evaluation_samples
 from ._nouns import AxModel, QuantModel
 from .quant_model import input_data
 
@@ -32,7 +32,7 @@ class precision_check:
         required=True,
         example=":quant",
     )
-    samples = declared("Data to measure on")
+    samples = declared_samples("Data to measure on")
     min_cosine = Float("Smallest cosine of any output on any sample.", low=-1, high=1, default=0.99)
     min_snr_db = Float(
         "Smallest signal-to-noise ratio of any output over all samples, in dB; not judged where nothing is given.",

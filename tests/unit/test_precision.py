@@ -6,7 +6,7 @@ import math
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from axbuild.errors import AxError, AxNote, AxWarning
 from axbuild.toolchain.data.inputs import InputData
@@ -144,3 +144,26 @@ def test_samples_that_calibrated_are_counted(tmp_path):
     model, data = tmp_path / "float.onnx", MeasureParams((InputData("", "Numpy"),))
     with pytest.warns(AxWarning, match="AX472: 2 of 3 samples calibrated the model as well"):
         measure(model, model, [tmp_path / "samples"], [tmp_path / "calibration"], tmp_path, params=data)
+
+
+def test_samples_with_one_input_in_common_are_other_samples(tmp_path, recwarn):
+    """Sentences of one length have the same mask."""
+    pairs = helper.make_graph(
+        [helper.make_node("Add", ["x", "mask"], ["y"])],
+        "pairs",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("x", "mask")],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 2])],
+    )
+    onnx.save(helper.make_model(pairs, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "m.onnx")
+    folders = {}
+    for part, value in (("samples", 1.0), ("calibration", 2.0)):
+        for name, content in (("x", value), ("mask", 0.0)):
+            folders[part, name] = tmp_path / part / name
+            folders[part, name].mkdir(parents=True)
+            np.save(folders[part, name] / "a.npy", np.full((1, 2), content, np.float32))
+    data = MeasureParams((InputData("x", "Numpy"), InputData("mask", "Numpy")))
+    samples, calibration = ([folders[part, name] for name in ("x", "mask")] for part in ("samples", "calibration"))
+    measure(tmp_path / "m.onnx", tmp_path / "m.onnx", samples, calibration, tmp_path, params=data)
+    assert [str(warning.message) for warning in recwarn if warning.category is AxWarning] == []
+    with pytest.warns(AxWarning, match="AX472: 1 of 1 sample calibrated the model as well"):
+        measure(tmp_path / "m.onnx", tmp_path / "m.onnx", samples, samples, tmp_path, params=data)

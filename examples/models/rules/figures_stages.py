@@ -1,0 +1,150 @@
+"""How well a task was done: from a model's answers and the right ones to a number between 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Labels = dict[str, Any]
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One sample: its name, what the model took in, and the output that answers."""
+
+    sample: str
+    inputs: dict[str, np.ndarray]
+    value: np.ndarray
+
+
+def f1(right: float, found: float, wanted: float) -> float:
+    """The harmonic mean of precision and recall."""
+    return 2 * right / (found + wanted) if found + wanted else 1.0
+
+
+def accuracy(answers: list[Answer], labels: Labels) -> float:
+    return float(np.mean([answer.value.argmax() == labels[answer.sample] for answer in answers]))
+
+
+def speech(answers: list[Answer], labels: Labels) -> float:
+    """The probability of speech on the right side of one half."""
+    return float(np.mean([(answer.value.item() > 0.5) == labels[answer.sample] for answer in answers]))
+
+
+def characters(answers: list[Answer], labels: Labels) -> float:
+    """1 less the edits for each character, of what CTC makes of [1, T, classes] (class 0 is none)."""
+    edits = sum(distance(ctc(answer.value[0]), labels[answer.sample]) for answer in answers)
+    return max(0.0, 1 - edits / sum(len(labels[answer.sample]) for answer in answers))
+
+
+def ctc(rows: np.ndarray) -> list[int]:
+    best = rows.argmax(axis=1).tolist()
+    return [now for before, now in zip([0, *best], best, strict=False) if now not in (0, before)]
+
+
+def distance(a: list[int], b: list[int]) -> int:
+    """Levenshtein's."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        corner, row[0] = row[0], i
+        for j, y in enumerate(b, start=1):
+            corner, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, corner + (x != y))
+    return row[-1]
+
+
+def lines_found(answers: list[Answer], labels: Labels) -> float:
+    """A line is found where the map [1, 1, H, W] says text (above 0.3) along the middle of its box; marked pixels
+    outside of every box count against it."""
+    found = wanted = inside = marked = 0.0
+    for answer in answers:
+        text = answer.value[0, 0] > 0.3
+        boxes = [tuple(map(int, box)) for box in labels[answer.sample]]
+        cover = np.zeros_like(text)
+        for left, top, right, bottom in boxes:
+            cover[top:bottom, left:right] = True
+            found += text[(top + bottom) // 2, left:right].mean() > 0.5
+        wanted += len(boxes)
+        inside += (text & cover).sum()
+        marked += text.sum()
+    recall, precision = found / wanted, inside / max(marked, 1.0)
+    return float(2 * recall * precision / max(recall + precision, 1e-9))
+
+
+def boxes_found(answers: list[Answer], labels: Labels) -> float:
+    """Boxes of YOLOX's raw output [1, n, 5 + classes], matched one to one at an overlap of at least one half."""
+    right = found = wanted = 0
+    for answer in answers:
+        boxes, open_labels = yolox(answer.value[0]), [tuple(box) for box in labels[answer.sample]]
+        found, wanted = found + len(boxes), wanted + len(open_labels)
+        for box in boxes:
+            best = max(open_labels, key=lambda label: overlap(box, label), default=None)
+            if best is not None and overlap(box, best) >= 0.5:
+                open_labels.remove(best)
+                right += 1
+    return f1(right, found, wanted)
+
+
+def yolox(rows: np.ndarray, side: int = 416, least: float = 0.1, apart: float = 0.45) -> list[Box]:
+    """Boxes above a score, best first, none of which covers another one."""
+    grids = [(stride, *np.indices((side // stride, side // stride))) for stride in (8, 16, 32)]
+    strides = np.concatenate([np.full(down.size, stride) for stride, down, _ in grids])
+    places = np.concatenate([np.stack([across.ravel(), down.ravel()], axis=1) for _, down, across in grids])
+    middle = (rows[:, :2] + places) * strides[:, None]
+    half = np.exp(rows[:, 2:4]) * strides[:, None] / 2
+    scores = rows[:, 4] * rows[:, 5:].max(axis=1)
+    kept: list[Box] = []
+    for index in np.argsort(-scores, kind="stable")[: int((scores > least).sum())]:
+        box: Box = (*(middle[index] - half[index]).tolist(), *(middle[index] + half[index]).tolist())
+        if all(overlap(box, other) < apart for other in kept):
+            kept.append(box)
+    return kept
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return width * height / (sum(areas) - width * height)
+
+
+def notes(answers: list[Answer], labels: Labels) -> float:
+    """Keys that sound (above 0.5) frame by frame, of [1, frames, keys]."""
+    right = found = wanted = 0
+    for answer in answers:
+        sounding = np.zeros(answer.value.shape[1:], dtype=bool)
+        for key, begin, end in labels[answer.sample]:
+            sounding[begin:end, key] = True
+        said = answer.value[0] > 0.5
+        right, found, wanted = right + (said & sounding).sum(), found + said.sum(), wanted + sounding.sum()
+    return float(f1(right, found, wanted))
+
+
+def neighbours(answers: list[Answer], labels: Labels) -> float:
+    """The nearest other sentence, by the cosine of mean token vectors, is the one that says the same."""
+    vectors = []
+    for answer in answers:
+        mask = answer.inputs["attention_mask"][0, :, None]
+        mean = (answer.value[0] * mask).sum(axis=0) / mask.sum()
+        vectors.append(mean / np.linalg.norm(mean))
+    alike = np.stack(vectors) @ np.stack(vectors).T
+    np.fill_diagonal(alike, -1)
+    names = [answer.sample for answer in answers]
+    nearest = [names[index] for index in alike.argmax(axis=1)]
+    return float(np.mean([labels[name] == other for name, other in zip(names, nearest, strict=True)]))
+
+
+FIGURES: dict[str, Callable[[list[Answer], Labels], float]] = {
+    "accuracy": accuracy,
+    "boxes_found": boxes_found,
+    "characters": characters,
+    "lines_found": lines_found,
+    "neighbours": neighbours,
+    "notes": notes,
+    "speech": speech,
+}
