@@ -8,8 +8,8 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import has_one_reader, integer, needed_input, shape_of
 from axbuild.toolchain.kinds.codes import ElementType, Grid
 from axbuild.toolchain.kinds.softmax import Softmax
+from axbuild.toolchain.masks import hiding_side, shown_side
 from axbuild.toolchain.ops.base import Op, SettledNode, Step
-from axbuild.toolchain.ops.where import hiding_side, shown_side
 
 SHARP = 0.5
 """largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the
