@@ -10,8 +10,8 @@ from compiled import compiled
 from onnx import TensorProto, helper
 from quantised import Net, Quantised, float_run, loaded, quantised
 
+from axbuild.toolchain.extent import extent
 from axbuild.toolchain.kinds.codes import INT64
-from axbuild.toolchain.ops.extent import extent
 from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.quant.precision import LayerConfig
 

@@ -11,9 +11,10 @@ from axbuild.toolchain.frontend.cast_to_bool import CastToBool
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mod_to_div import ModToDiv
+from axbuild.toolchain.frontend.narrow_integers import NarrowIntegers
 from axbuild.toolchain.frontend.or_to_greater import OrToGreater
 from axbuild.toolchain.frontend.pair_operands import PairOperands
-from frontend_world import assert_same_results, model, node, op_types, rewritten
+from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 LOWEST = np.finfo(np.float32).min
 SCORES = ("x", [2, 3, 5, 5])
@@ -105,15 +106,13 @@ def test_a_mask_behind_a_where_joins_its_condition():
 
 def test_layers_that_add_one_mask_share_its_condition():
     nodes, _ = SPELLINGS["MiniLM"]
-    layers = [
-        node("Add", ["x", "m"], ["s"]), node("Softmax", ["s"], ["p"]),
-        node("Add", ["p", "m"], ["t"]), node("Softmax", ["t"], ["y"]),
-    ]  # fmt: skip
-    before = model([*nodes, *layers], {k: C[k] for k in ("one", "lowest", "axes")}, inputs=[SCORES])
+    nodes = [*nodes, node("Add", ["m", "causal"], ["b"])]
+    layers = [node("Add", ["x", "b"], ["s"]), node("Softmax", ["s"], ["p"])]
+    layers += [node("Add", ["p", "b"], ["t"]), node("Softmax", ["t"], ["y"])]
+    before = model([*nodes, *layers], {k: C[k] for k in ("one", "lowest", "axes", "causal")}, inputs=[SCORES])
     before.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.INT64, [2, 5]))
     after, _ = rewritten(MaskToWhere(), before)
-    assert op_types(after).count("Equal") == 1
-    assert op_types(after).count("Where") == 2
+    assert op_types(after) == ["Unsqueeze", "Equal", "Or", "Where", "Softmax", "Where", "Softmax"]
     assert_same_results(before, after)
 
 
@@ -168,3 +167,30 @@ def test_more_than_two_operands_are_joined_in_pairs(op_type):
     after, _ = rewritten(PairOperands(), before)
     assert op_types(after) == [op_type] * 3
     assert_same_results(before, after)
+
+
+def test_whole_numbers_stay_as_narrow_as_they_began():
+    constants = {"one": np.array(1), "table": normal(20, 3), "axis": np.array(1), "axes": np.array([2])}
+    nodes = [
+        node("Cast", ["x"], ["truth"], to=9),
+        node("Cast", ["truth"], ["n"], to=6),
+        node("CumSum", ["n", "axis"], ["count"]),
+        node("Cast", ["count"], ["wide"], to=7),
+        node("Add", ["wide", "one"], ["next"], name="add"),
+        node("Unsqueeze", ["next", "axes"], ["index"]),
+        node("Gather", ["table", "index"], ["y"], name="rows"),
+    ]
+    before = model(nodes, constants, inputs=[("x", [1, 6])], kind=TensorProto.INT64)
+    before.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    after, _ = rewritten(NarrowIntegers(), before)
+    assert op_types(after) == ["Cast", "Cast", "CumSum", "Add", "Unsqueeze", "Gather"]
+    assert_same_results(before, after)
+
+
+def test_what_may_not_fit_32_bits_stays_wide():
+    nodes = [node("Cast", ["x"], ["w"], to=7), node("Mul", ["w", "w"], ["y"], name="square")]
+    before = model(nodes, inputs=[("x", [1, 6])], kind=TensorProto.INT32)
+    before.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    after, reasons = rewritten(NarrowIntegers(), before)
+    assert op_types(after) == ["Cast", "Mul"]
+    assert reasons["square"] == "the result of Mul may not fit 32 bits"

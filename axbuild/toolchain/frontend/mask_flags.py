@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, constant_of, integer, is_activation, shape_of
-from axbuild.toolchain.ops.where import HIDDEN
+from axbuild.toolchain.masks import HIDDEN
 
 LONGEST = 12
 """steps between the truth values and what is added"""

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from axbuild.toolchain.frontend.mask_flags import Flags, flags_of
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import Array, constant_of, has_one_reader, is_activation, shape_of
-from axbuild.toolchain.ops.where import hiding_side, shown_side
+from axbuild.toolchain.masks import hiding_side, shown_side
 
 NEVER = -100.0
 """a constant that is added to scores and this low leaves less than 2^-144 of them, beside one of them that it spares"""
@@ -21,12 +21,16 @@ Hidden = Array | Flags
 """of one additive mask: a constant, true where it hides, or what it is computed from"""
 
 
+Parts = list[tuple[ir.Value, Hidden]]
+"""the masks whose sum a mask is, or it alone"""
+
+
 @dataclass(frozen=True)
 class AdditiveMask:
-    """scores: without the masks; masks: what is added and what it hides; where: a Where between, that hides as well."""
+    """scores: without the masks; masks: what is added, and what each hides; where: a Where between, which hides too."""
 
     scores: ir.Value
-    masks: tuple[tuple[ir.Value, Hidden], ...]
+    masks: tuple[tuple[ir.Value, Parts], ...]
     where: ir.Node | None
 
 
@@ -50,13 +54,10 @@ class MaskToWhere(Rewrite[AdditiveMask]):
         return _added(shown, where) if shown is not None else NoMatch("the Where before Softmax hides nothing")
 
     def replace(self, node: ir.Node, found: AdditiveMask, edit: Edit) -> ir.Value:
-        hidden = [_condition(edit, node, mask, what) for mask, what in found.masks]
+        hidden = [_of_sum(edit, node, mask, parts) for mask, parts in found.masks]
         if found.where is not None:
             hidden.append(_of_where(edit, node, found.where))
-        whole = hidden[0]
-        for other in hidden[1:]:
-            shape = np.broadcast_shapes(shape_of(whole), shape_of(other))
-            whole = _truth(edit, node, "Or", [whole, other], shape)
+        whole = _any(edit, node, hidden)
         lowest = edit.initializer(np.array(LOWEST, np.float32), f"{node.name}.hidden")
         shape = shape_of(found.scores)
         scores = edit.insert(
@@ -70,27 +71,27 @@ class MaskToWhere(Rewrite[AdditiveMask]):
 
 def _added(value: ir.Value, where: ir.Node | None) -> AdditiveMask | NoMatch:
     """Scores and the masks that are added to them one after the other."""
-    masks: list[tuple[ir.Value, Hidden]] = []
+    masks: list[tuple[ir.Value, Parts]] = []
     while (split := _split(value)) is not None:
-        value, more = split
-        masks += more
+        value, mask, parts = split
+        masks.append((mask, parts))
     return AdditiveMask(value, tuple(masks), where) if masks else NoMatch("what is added before Softmax is no mask")
 
 
-def _split(value: ir.Value) -> tuple[ir.Value, list[tuple[ir.Value, Hidden]]] | None:
-    """(scores, masks) of an Add that nobody else reads."""
+def _split(value: ir.Value) -> tuple[ir.Value, ir.Value, Parts] | None:
+    """(scores, mask, its parts) of an Add that nobody else reads."""
     add = value.producer()
     if add is None or add.op_type != "Add" or not has_one_reader(value):
         return None
     for mask, scores in (add.inputs, add.inputs[::-1]):
         if mask is None or scores is None or not is_activation(scores) or shape_of(scores) != shape_of(value):
             continue
-        if masks := _masks(mask):
-            return scores, masks
+        if parts := _parts(mask):
+            return scores, mask, parts
     return None
 
 
-def _masks(value: ir.Value) -> list[tuple[ir.Value, Hidden]]:
+def _parts(value: ir.Value) -> Parts:
     """The masks whose sum a tensor is; none where it is no such sum."""
     hidden = _hidden(value)
     if hidden is not None:
@@ -98,7 +99,7 @@ def _masks(value: ir.Value) -> list[tuple[ir.Value, Hidden]]:
     add = value.producer()
     if add is None or add.op_type != "Add":
         return []
-    parts = [_masks(item) for item in add.inputs if item is not None]
+    parts = [_parts(item) for item in add.inputs if item is not None]
     return [mask for part in parts for mask in part] if all(parts) else []
 
 
@@ -112,6 +113,23 @@ def _hidden(value: ir.Value) -> Hidden | None:
 
 _MADE = "axbuild.hidden"
 """in a mask's passing notes: its condition, which all layers that add the mask share"""
+
+
+def _of_sum(edit: Edit, node: ir.Node, mask: ir.Value, parts: Parts) -> ir.Value:
+    """The condition of all parts of what is added."""
+    if _MADE not in mask.meta:
+        mask.meta[_MADE] = _any(edit, node, [_condition(edit, node, *part) for part in parts])
+    condition: ir.Value = mask.meta[_MADE]
+    return condition
+
+
+def _any(edit: Edit, node: ir.Node, conditions: list[ir.Value]) -> ir.Value:
+    """Where one of them is true."""
+    whole = conditions[0]
+    for other in conditions[1:]:
+        shape = np.broadcast_shapes(shape_of(whole), shape_of(other))
+        whole = _truth(edit, node, "Or", [whole, other], shape)
+    return whole
 
 
 def _condition(edit: Edit, node: ir.Node, mask: ir.Value, hidden: Hidden) -> ir.Value:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from axbuild.toolchain.extent import extent, is_integer
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
 from axbuild.toolchain.graph import integer, needed_input, shape_of
-from axbuild.toolchain.ops.extent import extent, is_integer
 
 Operands = tuple[ir.Value, ir.Value]
 

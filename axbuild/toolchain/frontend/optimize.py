@@ -52,6 +52,7 @@ from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.mod_to_div import ModToDiv
+from axbuild.toolchain.frontend.narrow_integers import NarrowIntegers
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
 from axbuild.toolchain.frontend.one_reshape import OneReshape
@@ -80,6 +81,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseNorm(),
     MaskToWhere(),
     CastToBool(),
+    NarrowIntegers(),
     OrToGreater(),
     ModToDiv(),
     PairOperands(),

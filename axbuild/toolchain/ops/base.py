@@ -180,10 +180,6 @@ class BakedWeight:
     raised: tuple[int, ...] = ()
 
 
-Extent = tuple[int, int]
-"""the lowest and the highest value of integers"""
-
-
 @dataclass(frozen=True)
 class Between:
     """A tensor inside a fused node that the float graph does not have; suffix: told apart by it."""
@@ -379,12 +375,6 @@ class Op:
     def fixed(self, node: ir.Node, kind: ElementType, largest: float) -> Grid | None:
         """The output's grid where the arithmetic fixes it. largest: the highest value that was observed."""
         return None
-
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent | None:
-        """The range of an integer output, from those of the inputs; None where nothing is known of it."""
-        parts = [of(value) for value in (*self.shared(node), *self.joined(node))]
-        parts += [(int(real), int(real)) for real in self.covers(node)] if parts else []
-        return (min(low for low, _ in parts), max(high for _, high in parts)) if parts else None
 
     def before(self, node: ir.Node) -> tuple[ir.Node, ...]:
         """Nodes right in front of it that its kind takes along, the one it reads first."""

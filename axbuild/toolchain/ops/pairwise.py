@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 import onnx_ir as ir
 
+from axbuild.toolchain.extent import is_integer, not_zero
 from axbuild.toolchain.graph import (
     Array,
     activations_of,
@@ -25,8 +25,8 @@ from axbuild.toolchain.kinds.island import FloatBinary, FloatWithConstant
 from axbuild.toolchain.kinds.select import Select
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
-from axbuild.toolchain.ops.base import Extent, Follow, Limit, Op, SettledNode, Step
-from axbuild.toolchain.ops.extent import FITS, NUMBERS, combined, is_integer, not_zero
+from axbuild.toolchain.ops.base import Follow, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.extent import FITS, NUMBERS
 
 ONE_COMPUTED = Limit("one of its operands must be computed", lambda n: bool(activations_of(n)))
 
@@ -45,9 +45,6 @@ class Arithmetic(Op):
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return NUMBERS
-
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        return combined(self.operation, node, of)
 
     def lower(self, q: SettledNode) -> list[Step]:
         if q.whole is not None:
@@ -194,9 +191,6 @@ class Extreme(Op):
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return NUMBERS
-
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        return combined(self.choice, node, of)
 
     def lower(self, q: SettledNode) -> list[Step]:
         a, b = q.input(0), q.input(1)

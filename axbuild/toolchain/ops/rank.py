@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import onnx_ir as ir
 
+from axbuild.toolchain.extent import INTEGERS
 from axbuild.toolchain.graph import (
     constant_integers,
     input_of,
@@ -21,16 +21,12 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import INT64, type_of
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.rank import Rank
-from axbuild.toolchain.ops.base import Extent, Limit, Op, SettledNode, Step
-from axbuild.toolchain.ops.extent import FITS, INTEGERS, NUMBERS
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.extent import FITS, NUMBERS
 
 
 def _axis(node: ir.Node, default: int) -> int:
     return integer(node, "axis", default) % len(shape_of(needed_input(node, 0)))
-
-
-def _places(node: ir.Node, axis: int) -> Extent:
-    return 0, shape_of(needed_input(node, 0))[axis] - 1
 
 
 class ArgExtreme(Op):
@@ -45,9 +41,6 @@ class ArgExtreme(Op):
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return INTEGERS if value in node.outputs else NUMBERS
-
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        return _places(node, _axis(node, 0))
 
     def lower(self, q: SettledNode) -> list[Step]:
         shape, axis, out = shape_of(q.input(0)), _axis(q.node, 0), shape_of(q.node.outputs[0])
@@ -92,9 +85,6 @@ class TopKOp(Op):
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),) if is_used(node.outputs[0]) else ()
-
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        return _places(node, _axis(node, -1)) if output is node.outputs[1] else of(needed_input(node, 0))
 
     def lower(self, q: SettledNode) -> list[Step]:
         (count,) = constant_integers(q.node, 1, "k") or (0,)

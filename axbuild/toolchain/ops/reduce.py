@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import ClassVar
 
 import onnx_ir as ir
@@ -22,7 +21,7 @@ from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.integer import IntegerReduce
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.reduce import Reduce
-from axbuild.toolchain.ops.base import Extent, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import TWO_DIMENSIONAL
 from axbuild.toolchain.ops.extent import FITS, NUMBERS
 
@@ -106,12 +105,6 @@ class ReducedWhole(Reduced):
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return NUMBERS
 
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        low, high = of(needed_input(node, 0))
-        shape = shape_of(needed_input(node, 0))
-        count = math.prod(shape[axis] for axis in self.axes(node)) if self.exact == "sum" else 1
-        return count * low, count * high
-
     def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
         if q.whole is not None:
             return IntegerReduce(self.exact, q.whole, axes)
@@ -143,14 +136,14 @@ class ReduceL2Op(Reduced):
         return Reduce.of("l2", q.x(), q.y, axes, q.lo, q.hi)
 
 
-class Extremum(Reduction):
+class ReducedExtreme(Reduction):
     """One of the elements that are read."""
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return (needed_input(node, 0),)
 
 
-class ReduceMaxOp(ReducedWhole, Extremum):
+class ReduceMaxOp(ReducedWhole, ReducedExtreme):
     """The largest over any axes, one of the codes that are read."""
 
     onnx = "ReduceMax"
@@ -158,7 +151,7 @@ class ReduceMaxOp(ReducedWhole, Extremum):
     cases = ("test_reduce_max_default_axes_keepdim_example", "test_reduce_max_keepdims_example")
 
 
-class ReduceMinOp(ReducedWhole, Extremum):
+class ReduceMinOp(ReducedWhole, ReducedExtreme):
     """The smallest over any axes, one of the codes that are read."""
 
     onnx = "ReduceMin"
@@ -166,7 +159,7 @@ class ReduceMinOp(ReducedWhole, Extremum):
     cases = ("test_reduce_min_default_axes_keepdims_example", "test_reduce_min_keepdims_example")
 
 
-class GlobalMaxPoolOp(Extremum):
+class GlobalMaxPoolOp(ReducedExtreme):
     """The largest over height and width; the dimensions stay."""
 
     onnx = "GlobalMaxPool"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, input_of, integer, is_activation, needed_input, shape_of
 from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
-from axbuild.toolchain.ops.base import Extent, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.extent import FITS, NUMBERS
 
 
@@ -27,10 +25,6 @@ class CumSumOp(Op):
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return NUMBERS
-
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        (low, high), length = of(needed_input(node, 0)), shape_of(output)[_axis(node)]
-        return min(low, 0, length * low), max(high, 0, length * high)
 
     def lower(self, q: SettledNode) -> list[Step]:
         along = _axis(q.node), integer(q.node, "exclusive", 0), integer(q.node, "reverse", 0)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import needed_input, shape_of
+from axbuild.toolchain.graph import shape_of
 from axbuild.toolchain.kinds.codes import ElementType
 from axbuild.toolchain.kinds.given import Given
 from axbuild.toolchain.kinds.integer import IntegerBinary
 from axbuild.toolchain.ops.activation import ActivationOp, Curve
-from axbuild.toolchain.ops.base import Between, Extent, Ref, SettledNode, Step
+from axbuild.toolchain.ops.base import Between, Ref, SettledNode, Step
 from axbuild.toolchain.ops.extent import FITS, NUMBERS
 
 
@@ -47,10 +45,6 @@ class NegOp(Signed):
     def curve(self, node: ir.Node) -> Curve:
         return np.negative
 
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        low, high = of(needed_input(node, 0))
-        return -high, -low
-
     def exactly(self, q: SettledNode, kind: ElementType) -> list[Step]:
         zero, subtract, operands = _subtraction(q, kind)
         return [zero, q.step(subtract, *operands)]
@@ -64,10 +58,6 @@ class AbsOp(Signed):
 
     def curve(self, node: ir.Node) -> Curve:
         return np.abs
-
-    def extent(self, node: ir.Node, output: ir.Value, of: Callable[[ir.Value], Extent]) -> Extent:
-        low, high = of(needed_input(node, 0))
-        return max(low, -high, 0), max(-low, high)
 
     def exactly(self, q: SettledNode, kind: ElementType) -> list[Step]:
         zero, subtract, operands = _subtraction(q, kind)

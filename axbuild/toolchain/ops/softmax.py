@@ -10,8 +10,8 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import ElementType, Grid
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
+from axbuild.toolchain.masks import hiding_side, shown_side
 from axbuild.toolchain.ops.base import Op, SettledNode, Step
-from axbuild.toolchain.ops.where import hiding_side, shown_side
 
 SHARP = 0.5
 """largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the
