@@ -34,6 +34,8 @@ class RandomNet(Net):
             self.pool,
             self.constant_add,
             self.softmax,
+            self.masked,
+            self.choice,
             self.norm,
             self.reduction,
             self.border,
@@ -72,6 +74,26 @@ class RandomNet(Net):
     def activation(self, name: str) -> bool:
         x = self.pick()
         return self.put(ACTIVATIONS[int(self.rng.integers(len(ACTIVATIONS)))], [x], name, self.shapes[x])
+
+    def choice(self, name: str) -> bool:
+        """A tensor where it is below a constant, which stands elsewhere: no step where the grid decides otherwise."""
+        x = self.pick()
+        level = self.constant(f"{name}_level", self.rng.normal(0, 0.5, self.shapes[x][-1:]))
+        self.add("Less", [x, level], f"{name}_low")
+        return self.put("Where", [f"{name}_low", x, level], name, self.shapes[x])
+
+    def masked(self, name: str) -> bool:
+        """Shares of what a constant mask shows: something of every line."""
+        x = self.pick()
+        shape = self.shapes[x]
+        if len(shape) < 2:
+            return False
+        hidden = self.rng.random(shape[-2:]) < 0.4
+        hidden[:, 0] = False
+        hide = self.constant(f"{name}_hide", hidden)
+        low = self.constant(f"{name}_lowest", np.float32(-1e9))
+        self.add("Where", [hide, low, x], f"{name}_shown")
+        return self.put("Softmax", [f"{name}_shown"], name, shape, axis=-1)
 
     def pairwise(self, name: str) -> bool:
         a = self.pick()

@@ -19,6 +19,7 @@ from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.cast_to_bool import CastToBool
+from axbuild.toolchain.frontend.clip_to_extremes import ClipToExtremes
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
@@ -56,6 +57,7 @@ from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS
 REWRITES: tuple[Rewrite[Any], ...] = (
     MaskToWhere(),
     CastToBool(),
+    ClipToExtremes(),
     NarrowIntegers(),
     OrToGreater(),
     ModToDiv(),
