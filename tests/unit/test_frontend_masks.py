@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.cast_to_bool import CastToBool
+from axbuild.toolchain.frontend.clip_to_extremes import ClipToExtremes
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mod_to_div import ModToDiv
@@ -79,6 +80,20 @@ def test_a_constant_mask_is_a_constant_condition(mask):
     assert_same_results(before, after)
 
 
+def test_a_mask_of_windows_is_found_before_the_reshape_that_joins_them():
+    weights = {"split": np.array([1, 2, 3, 5, 5]), "join": np.array([2, 3, 5, 5]), "m": C["shifted"]}
+    nodes = [
+        node("Reshape", ["x", "split"], ["windows"]),
+        node("Add", ["windows", "m"], ["s"]),
+        node("Reshape", ["s", "join"], ["joined"], name="joined"),
+        node("Softmax", ["joined"], ["y"], name="softmax"),
+    ]
+    before = model(nodes, weights, inputs=[SCORES])
+    after, _ = rewritten(MaskToWhere(), before)
+    assert op_types(after) == ["Reshape", "Where", "Softmax", "Reshape"]
+    assert_same_results(before, after)
+
+
 def test_masks_one_after_the_other_are_one_condition():
     nodes, inputs = SPELLINGS["MiniLM"]
     before = attention([*nodes, node("Add", ["m", "causal"], ["both"])], inputs, mask="both")
@@ -137,6 +152,17 @@ def test_truth_values_of_numbers_are_a_comparison(kind):
     before.graph.output[0].type.tensor_type.elem_type = TensorProto.BOOL
     after, _ = rewritten(CastToBool(), before)
     assert op_types(after) == ["Equal", "Not"]
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "becomes"), [(["lo", "hi"], ["Max", "Min"]), (["lo"], ["Max"]), (["", "hi"], ["Min"])]
+)
+def test_a_clamp_of_whole_numbers_is_two_choices(bounds, becomes):
+    constants = {name: value for name, value in {"lo": np.array(2), "hi": np.array(5)}.items() if name in bounds}
+    before = model([node("Clip", ["x", *bounds], ["y"])], constants, kind=TensorProto.INT64)
+    after, _ = rewritten(ClipToExtremes(), before)
+    assert op_types(after) == becomes
     assert_same_results(before, after)
 
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.frontend.mask_flags import Flags, flags_of
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
-from axbuild.toolchain.graph import Array, constant_of, has_one_reader, is_activation, shape_of
+from axbuild.toolchain.graph import Array, constant_of, has_one_reader, integer, is_activation, needed_input, shape_of
 from axbuild.toolchain.masks import hiding_side, shown_side
 
 NEVER = -100.0
@@ -27,11 +27,13 @@ Parts = list[tuple[ir.Value, Hidden]]
 
 @dataclass(frozen=True)
 class AdditiveMask:
-    """scores: without the masks; masks: what is added, and what each hides; where: a Where between, which hides too."""
+    """scores: without the masks; masks: what is added, and what each hides; where: a Where between, which hides too;
+    reshape: a Reshape in front of the Softmax that keeps its lines, which can as well stand behind it."""
 
     scores: ir.Value
     masks: tuple[tuple[ir.Value, Parts], ...]
     where: ir.Node | None
+    reshape: ir.Node | None
 
 
 class MaskToWhere(Rewrite[AdditiveMask]):
@@ -44,14 +46,16 @@ class MaskToWhere(Rewrite[AdditiveMask]):
     op = ("Softmax",)
 
     def match(self, node: ir.Node) -> AdditiveMask | NoMatch:
-        value = node.inputs[0]
-        where = value.producer() if value is not None else None
-        if value is None or where is None or not has_one_reader(value):
+        value, reshape = needed_input(node, 0), _reshape_before(node)
+        if reshape is not None:
+            value = needed_input(reshape, 0)
+        where = value.producer()
+        if where is None or not has_one_reader(value):
             return NoMatch("nothing is added right before Softmax")
         if where.op_type != "Where":
-            return _added(value, None)
+            return _added(value, None, reshape)
         shown = shown_side(where)
-        return _added(shown, where) if shown is not None else NoMatch("the Where before Softmax hides nothing")
+        return _added(shown, where, reshape) if shown is not None else NoMatch("the Where before Softmax hides nothing")
 
     def replace(self, node: ir.Node, found: AdditiveMask, edit: Edit) -> ir.Value:
         hidden = [_of_sum(edit, node, mask, parts) for mask, parts in found.masks]
@@ -63,19 +67,38 @@ class MaskToWhere(Rewrite[AdditiveMask]):
         scores = edit.insert(
             node, "Where", [whole, lowest, found.scores], {}, name=f"{node.name}.mask", shape=shape, origins=(node,)
         )
-        return edit.insert(node, "Softmax", [scores], attributes(node), origins=(node,))
+        if found.reshape is None:
+            return edit.insert(node, "Softmax", [scores], attributes(node), origins=(node,))
+        shares = edit.insert(node, "Softmax", [scores], {"axis": -1}, shape=shape, origins=(node,))
+        inputs = [shares, *found.reshape.inputs[1:]]
+        return edit.insert(
+            node, "Reshape", inputs, attributes(found.reshape), name=found.reshape.name or "", origins=(found.reshape,)
+        )
 
     def rounding(self, node: ir.Node, found: AdditiveMask) -> Rounding:
         return Rounding(TERMS, (), 1.0)
 
 
-def _added(value: ir.Value, where: ir.Node | None) -> AdditiveMask | NoMatch:
+def _reshape_before(node: ir.Node) -> ir.Node | None:
+    value = needed_input(node, 0)
+    reshape, shape = value.producer(), shape_of(value)
+    if reshape is None or reshape.op_type != "Reshape" or not has_one_reader(value):
+        return None
+    is_last = integer(node, "axis", -1) in (-1, len(shape) - 1)
+    return reshape if is_last and shape_of(needed_input(reshape, 0))[-1:] == shape[-1:] else None
+
+
+def _added(value: ir.Value, where: ir.Node | None, reshape: ir.Node | None) -> AdditiveMask | NoMatch:
     """Scores and the masks that are added to them one after the other."""
     masks: list[tuple[ir.Value, Parts]] = []
     while (split := _split(value)) is not None:
         value, mask, parts = split
         masks.append((mask, parts))
-    return AdditiveMask(value, tuple(masks), where) if masks else NoMatch("what is added before Softmax is no mask")
+    return (
+        AdditiveMask(value, tuple(masks), where, reshape)
+        if masks
+        else NoMatch("what is added before Softmax is no mask")
+    )
 
 
 def _split(value: ir.Value) -> tuple[ir.Value, ir.Value, Parts] | None:

@@ -23,6 +23,7 @@ from axbuild.toolchain.frontend.blocks import BlocksInOneOrder, MovesToBlocks, S
 from axbuild.toolchain.frontend.canonical_product import CanonicalProduct, OpenGemm
 from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
 from axbuild.toolchain.frontend.cast_to_bool import CastToBool
+from axbuild.toolchain.frontend.clip_to_extremes import ClipToExtremes
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.ends import Ends
@@ -81,6 +82,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseNorm(),
     MaskToWhere(),
     CastToBool(),
+    ClipToExtremes(),
     NarrowIntegers(),
     OrToGreater(),
     ModToDiv(),
