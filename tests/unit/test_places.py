@@ -208,11 +208,10 @@ def test_the_build_says_what_runs_on_the_cpu_and_why(chains):
     ]
     assert chains["detector"][1] == [
         "warning AX411: 1 of 9 operators on the CPU of AX650: 'nms' (NonMaxSuppression): "
-        "NonMaxSuppression has no integer form"
+        "NonMaxSuppression has no integer form: how much it keeps depends on data"
     ]
     assert chains["embedding"][1] == []
-    embed, lstm = planned(chains["tagger"][0]).on_cpu
-    assert (embed.op_type, embed.reasons) == ("Gather", ("input indices must have rank 1, got rank 2",))
+    (lstm,) = planned(chains["tagger"][0]).on_cpu
     assert (lstm.name, lstm.op_type, lstm.nodes) == ("lstm", "LSTM", ("lstm",))
 
 

@@ -52,6 +52,18 @@ def _(kind: PutParts, x, index, updates):
 class Placed(Case):
     """A case whose indices are given: of all that the axes have, some from the end, none twice."""
 
+    def __init__(self, name, kind, shapes):
+        super().__init__(name, kind, shapes)
+        object.__setattr__(self, "top", min(self.sizes()))
+
+    def sizes(self):
+        """Of the axes that are indexed."""
+        data, index = self.shapes[:2]
+        if isinstance(self.kind, PutElements | PickElements | Pick):
+            return data[self.kind.axis : self.kind.axis + 1]
+        lead = getattr(self.kind, "lead", 0)
+        return data[lead : lead + index[-1]]
+
     def inputs(self):
         x, index, *updates = super().inputs()
         return [x, self.kind_index(index.shape, x.shape), *updates]
@@ -60,8 +72,7 @@ class Placed(Case):
         rng = np.random.default_rng(len(self.name))
         if isinstance(self.kind, PutElements | PickElements | Pick):
             return _along(rng, shape, data, self.kind.axis).astype(self.kind.index.dtype)
-        lead = getattr(self.kind, "lead", 0)
-        sizes = data[lead : lead + shape[-1]]
+        sizes = self.sizes()
         flat = rng.permutation(int(np.prod(sizes)))
         chosen = np.stack(np.unravel_index(np.resize(flat, shape[:-1]), sizes), -1)
         return _some_from_the_end(chosen, np.array(sizes)).astype(self.kind.index.dtype)

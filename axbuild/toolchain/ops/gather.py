@@ -56,7 +56,10 @@ class GatherOp(Op):
             lambda n: is_activation(input_of(n, 0)) or _is_table(n),
         ),
         Limit("its data and its result must not be scalars", lambda n: _has_axes(n)),
-        Limit("its indices must be a list, not one number", lambda n: bool(shape_of(needed_input(n, 1)))),
+        Limit(
+            "its indices must be a list where they are computed, not one number",
+            lambda n: not is_activation(input_of(n, 1)) or bool(shape_of(needed_input(n, 1))),
+        ),
         Limit("its indices must lie inside the axis", _has_fitting_index),
     )
     cases = ("test_gather_0", "test_gather_1", "test_gather_2d_indices", "test_gather_negative_indices")
