@@ -185,9 +185,10 @@ def test_what_is_taken_from_a_constant_goes_into_the_convolution():
 @pytest.mark.parametrize("shape", [(3, 1, 1), (1, 3, 1, 1), (), (1,)])
 def test_a_lone_constant_becomes_a_depthwise_convolution(operands, shape):
     op_type, *inputs = operands.split()
-    before = model([node(op_type, inputs, ["y"], name="scale")], {"k": normal(*shape) + np.float32(3)})
+    nodes = [node(op_type, inputs, ["s"], name="scale"), node("Conv", ["s", "w"], ["y"], name="conv")]
+    before = model(nodes, {"k": normal(*shape) + np.float32(3), "w": normal(2, 3, 1, 1)})
     after, _ = rewritten(AffineToConv(), before)
-    assert describe(after) == [("Conv", "scale")]
+    assert describe(after) == [("Conv", "scale"), ("Conv", "conv")]
     assert attributes(after.graph.node[0]) == {"group": 3, "kernel_shape": [1, 1]}
     assert_same_results(before, after)
 
@@ -197,6 +198,7 @@ def test_a_lone_constant_becomes_a_depthwise_convolution(operands, shape):
     [
         ([2, 3], normal(3), "Mul is not over a float32 tensor of rank 4"),
         ([1, 3, 8, 8], normal(8), "the constant of Mul is not one value a channel"),
+        ([1, 3, 8, 8], np.float32(2), "Mul is by one number for all channels, and no Conv reads it"),
         ([1, 1, 8, 8], normal(3, 1, 1), "the constant of Mul is not one value a channel"),
     ],
 )

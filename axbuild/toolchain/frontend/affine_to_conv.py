@@ -14,8 +14,8 @@ class AffineToConv(Rewrite[ChannelMap]):
     """Mul(x, k) -> depthwise 1x1 Conv(x, k, 0)
     Sub(x, c) -> depthwise 1x1 Conv(x, 1, -c)
 
-    k and c constant, one value a channel or one for all; Div by a constant and Sub from one likewise; rank 4. The
-    quantiser takes an Add by itself.
+    k and c constant; Div by a constant and Sub from one likewise; rank 4. One value a channel, or one for all where a
+    Conv reads the result and can take it in: elsewhere a plain product costs less. The quantiser takes an Add itself.
     """
 
     op = ("Mul", "Sub", "Div")
@@ -27,6 +27,9 @@ class AffineToConv(Rewrite[ChannelMap]):
         (value,) = activations_of(node)
         if len(shape_of(value)) != 4 or value.dtype != ir.DataType.FLOAT:
             return NoMatch(f"{node.op_type} is not over a float32 tensor of rank 4")
+        readers = {use.node.op_type for use in node.outputs[0].uses()}
+        if len(set(found.factor)) == len(set(found.shift)) == 1 and "Conv" not in readers:
+            return NoMatch(f"{node.op_type} is by one number for all channels, and no Conv reads it")
         return found
 
     def replace(self, node: ir.Node, found: ChannelMap, edit: Edit) -> ir.Value:
