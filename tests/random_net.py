@@ -23,6 +23,7 @@ class RandomNet(Net):
     def grow(self, name: str) -> None:
         choices = [
             self.conv_layer,
+            self.transposed,
             self.clamp,
             self.activation,
             self.pairwise,
@@ -61,6 +62,18 @@ class RandomNet(Net):
         self.conv(x, name, co, c, 2, group=group, pads=[1, 0, 0, 1])
         self.shapes[name] = (n, co, h, w)
         return True
+
+    def transposed(self, name: str) -> bool:
+        x = self.pick(4)
+        n, c, h, w = self.shapes[x] if x else (0, 0, 0, 0)
+        if not x or h * w > 100:
+            return False
+        group = 2 if c % 2 == 0 and self.rng.random() < 0.5 else 1
+        kernel, pad = (int(self.rng.integers(2, 5)), int(self.rng.integers(2))) if h > 1 else (2, 0)
+        weight, bias = self.weight(f"{name}_w", c, 2, kernel, 2), self.weight(f"{name}_b", 2 * group)
+        shape = (n, 2 * group, 2 * (h - 1) + kernel - 2 * pad, w + 1)
+        given = {"strides": [2, 1], "pads": [pad, 0, pad, 0], "group": group}
+        return self.put("ConvTranspose", [x, weight, bias], name, shape, **given)
 
     def clamp(self, name: str) -> bool:
         x = self.pick()

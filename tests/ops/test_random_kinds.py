@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -18,6 +19,7 @@ from witness.select import select
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import CODES, INT32, INT64, TYPES
 from axbuild.toolchain.kinds.mover import PAD_MODES, Pad, Slice, Take, Transpose
+from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.npu.net import net_of
 
@@ -75,6 +77,19 @@ def a_transpose(d: Draw) -> tuple[Kind, Shapes]:
     return Transpose(d.one_of(TYPES), tuple(int(axis) for axis in d.rng.permutation(d.rank))), [d.shape]
 
 
+def a_rearrangement(d: Draw) -> tuple[Kind, Shapes]:
+    groups = [tuple(d.between(1, 3) for _ in range(d.between(1, 3))) for _ in range(d.between(1, 4))]
+    apart = [factor for group in groups for factor in group]
+    order = [0, *(int(axis) + 1 for axis in d.rng.permutation(len(apart) - 1))]
+    taken = [apart[axis] for axis in order]
+    cuts = [0, *sorted({d.between(1, len(taken)) for _ in range(d.between(0, 3))} - {len(taken)}), len(taken)]
+    joined = [prod(taken[a:b]) for a, b in pairwise(cuts)]
+    starts = [d.between(0, size - 1) for size in joined]
+    ends = [d.between(start + 1, size + 1) for start, size in zip(starts, joined, strict=True)]
+    kind = Rearrange(d.one_of(TYPES), *map(tuple, (apart, order, joined, starts, ends)))
+    return kind, [tuple(prod(group) for group in groups)]
+
+
 def a_max_pool(d: Draw) -> tuple[Kind, Shapes]:
     kernel, strides, dilations = d.pair(1, 3), d.pair(1, 3), d.pair(1, 2)
     reach = [step * (size - 1) for step, size in zip(dilations, kernel, strict=True)] * 2
@@ -113,7 +128,19 @@ def a_gathering(d: Draw) -> tuple[Kind, Shapes]:
     return gather(d.one_of((INT32, INT64)), d.one_of(CODES), rows), [d.shape[:3]]
 
 
-MAKERS = (a_slice, a_take, a_pad, a_transpose, a_max_pool, an_average_pool, a_reduction, a_norm, a_choice, a_gathering)
+MAKERS = (
+    a_slice,
+    a_take,
+    a_pad,
+    a_transpose,
+    a_rearrangement,
+    a_max_pool,
+    an_average_pool,
+    a_reduction,
+    a_norm,
+    a_choice,
+    a_gathering,
+)
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)

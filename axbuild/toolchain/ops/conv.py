@@ -61,7 +61,8 @@ CONSTANT_WEIGHT, CONSTANT_BIAS = _constant(1), _constant(2)
 
 
 class ConvOp(Op):
-    """2-D convolution: groups, depthwise, strides, dilation, any pads; bias in the accumulator."""
+    """2-D convolution: groups, depthwise, strides, dilation, any pads; bias in the accumulator. One over one or three
+    axes becomes one over two."""
 
     onnx = "Conv"
     clamps = True

@@ -43,7 +43,7 @@ def _mode(node: ir.Node) -> str:
 
 
 class PadOp(Op):
-    """Elements around the tensor; the value is one of the output's codes."""
+    """Elements around the tensor; the value is one of the output's codes. Repeated elements become a Gather."""
 
     onnx = "Pad"
     moves = True

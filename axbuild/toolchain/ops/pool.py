@@ -23,7 +23,7 @@ def resolved_pads(node: ir.Node) -> Pads:
 
 
 class MaxPoolOp(Op):
-    """Largest value of each window."""
+    """Largest value of each window; with dilations, of the gathered taps."""
 
     onnx = "MaxPool"
     clamps = True
@@ -66,7 +66,7 @@ def _counts(node: ir.Node, axis: int) -> Array:
 
 
 class AveragePoolOp(Op):
-    """Mean of each window, with or without the padding in the count."""
+    """Mean of each window. One that leaves padding out becomes one that counts it, times a map, under one rounding."""
 
     onnx = "AveragePool"
     clamps = True

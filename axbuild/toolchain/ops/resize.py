@@ -63,7 +63,9 @@ def _of_a_map(node: ir.Node) -> bool:
 
 
 class ResizeOp(Repeating):
-    """The nearest pixel, or a linear mixture of the four around; weights are whole numbers of 1 / 2048."""
+    """The nearest pixel, or a linear mixture of the four around; weights are whole numbers of 1 / 2048. The nearest at
+    fractions becomes a Gather, and cubic ones and antialias products with a constant.
+    """
 
     onnx = "Resize"
     moves = False
