@@ -15,7 +15,6 @@ from axbuild.toolchain.npu.chips.support import refusals
 
 SPATIAL = ("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "Pad", "Resize")
 EXCEPT = {
-    "test_convtranspose_3d": "a transposed convolution over three axes",
     "test_maxpool_2d_uint8": "the front end makes no integers of floats",
     "test_maxpool_with_argmax_2d_precomputed_pads": "indices of maxima",
     "test_maxpool_with_argmax_2d_precomputed_strides": "indices of maxima",

@@ -7,7 +7,7 @@ from frontend_way import simplified
 from quantised import quantised
 
 from axbuild.toolchain.frontend.activation_first import ActivationFirst
-from axbuild.toolchain.frontend.fold_depth import ConvDepth, GlobalPoolDepth, PoolDepth
+from axbuild.toolchain.frontend.fold_depth import ConvDepth, ConvTransposeDepth, GlobalPoolDepth, PoolDepth
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 VOLUME = (("x", [2, 4, 5, 6, 7]),)
@@ -29,6 +29,22 @@ def test_a_convolution_over_three_axes_is_one_over_two_of_more_channels(given):
     after, _ = rewritten(ConvDepth(), model([node("Conv", ["x", "w", "b"], ["y"], **given)], weights, inputs=VOLUME))
     assert op_types(after).count("Conv") == 1
     assert op_types(after)[-2:] == ["Reshape", "Transpose"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"strides": [2, 2, 2], "pads": [1, 1, 0, 1, 0, 1]},
+        {"strides": [3, 1, 2], "output_padding": [1, 0, 1], "pads": [1, 0, 1, 1, 0, 1]},
+    ],
+    ids=str,
+)
+def test_a_transposed_convolution_over_three_axes_is_one_over_two_of_more_channels(given):
+    weights = {"w": normal(4, 3, 4, 2, 3), "b": normal(3)}
+    before = model([node("ConvTranspose", ["x", "w", "b"], ["y"], **given)], weights, inputs=VOLUME)
+    after, _ = rewritten(ConvTransposeDepth(), before)
+    assert op_types(after).count("ConvTranspose") == 1
 
 
 def test_a_convolution_along_the_depth_alone_moves_nothing_but_shapes():

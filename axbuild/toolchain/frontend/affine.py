@@ -118,6 +118,13 @@ def stored(producer: ir.Node, weight: Array) -> Array:
     return turned(weight, integer(producer, "group", 1)) if producer.op_type == "ConvTranspose" else weight
 
 
+def order_of_sums(node: ir.Node, source: ir.Value) -> Rounding:
+    """How far two orders of a weighted node's own sums over `source` may differ."""
+    weight, bias = weights_of(node)
+    gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
+    return Rounding(math.prod(weight.shape[1:]), ((source, gain),), np.abs(bias))
+
+
 def rounding(found: Affine) -> Rounding:
     """Both sides sum the products of one window; the map multiplies them and adds."""
     weight, bias = weights_of(found.producer)

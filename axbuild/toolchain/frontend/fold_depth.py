@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.affine import weights_of
+from axbuild.toolchain.frontend.affine import order_of_sums, weights_of
 from axbuild.toolchain.frontend.pick import picked
+from axbuild.toolchain.frontend.plain_transpose import is_plain
 from axbuild.toolchain.frontend.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import (
     Array,
@@ -21,6 +22,7 @@ from axbuild.toolchain.graph import (
     shape_of,
     text,
 )
+from axbuild.toolchain.kinds.phases import Phases
 
 LISTS = {"kernel_shape": 1, "strides": 1, "dilations": 1, "pads": 0}
 """attributes with one number a spatial axis, pads with two -> what they are where they are not written"""
@@ -129,9 +131,7 @@ class ConvDepth(Rewrite[Depth]):
         return _along_depth(node, found, edit) if alone else _planes(node, found, edit)
 
     def rounding(self, node: ir.Node, found: Depth) -> Rounding:
-        weight, bias = weights_of(node)
-        gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
-        return Rounding(math.prod(weight.shape[1:]), ((needed_input(node, 0), gain),), np.abs(bias))
+        return order_of_sums(node, needed_input(node, 0))
 
 
 def _along_depth(node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
@@ -151,14 +151,9 @@ def _along_depth(node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
 
 
 def _planes(node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
-    value = _with_ends(node, needed_input(node, 0), found, edit)
     n, channels, depth, height, width = shape_of(node.outputs[0])
-    c, h, w = (shape_of(value)[axis] for axis in (1, 3, 4))
     taps = np.arange(depth)[:, None] * found.stride + np.arange(found.kernel) * found.dilation
-    value = picked(node, value, 2, taps.reshape(-1), edit)
-    value = _reshaped(node, value, (n, c, depth, found.kernel, h, w), "taps", edit)
-    value = _ordered(node, value, [0, 2, 1, 3, 4, 5], "frames", edit)
-    value = _reshaped(node, value, (n * depth, c * found.kernel, h, w), "pictures", edit)
+    value = _pictures(node, (found.begin, found.end), taps, edit)
     weight, _ = weights_of(node)
     weight = weight.reshape(channels, -1, *weight.shape[3:])
     settings = {**found.others, "group": integer(node, "group", 1)}
@@ -167,14 +162,71 @@ def _planes(node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
     return _ordered(node, value, [0, 2, 1, 3, 4], "volume", edit)
 
 
-def _with_ends(node: ir.Node, value: ir.Value, found: Depth, edit: Edit) -> ir.Value:
+class ConvTransposeDepth(Rewrite[Phases]):
+    """ConvTranspose(x, w) of [n, c, d, h, w] -> ConvTranspose(y, w') over h and w, y as for Conv, to a channel for each
+    phase along the depth; their planes then take turns
+    """
+
+    op = ("ConvTranspose",)
+
+    def match(self, node: ir.Node) -> Phases | NoMatch:
+        if len(shape_of(node.outputs[0])) != 5:
+            return NoMatch("ConvTranspose is not over three axes")
+        if not all(is_constant(value) for value in node.inputs[1:]) or not is_plain(node):
+            return NoMatch("ConvTranspose weights are not constant, or its pads no numbers")
+        if integer(node, "group", 1) != 1:
+            return NoMatch("ConvTranspose has groups")
+        sizes = shape_of(needed_input(node, 0))[2], shape_of(node.outputs[0])[2]
+        kernel, stride = shape_of(needed_input(node, 1))[2], integers(node, "strides", (1, 1, 1))[0]
+        return Phases.of(kernel, stride, integers(node, "pads", (0,) * 6)[0], *sizes)
+
+    def replace(self, node: ir.Node, found: Phases, edit: Edit) -> ir.Value:
+        n, channels, depth, height, width = shape_of(node.outputs[0])
+        taps = np.arange(found.count)[:, None] + np.arange(found.taps)
+        value = _pictures(node, found.pads, taps, edit)
+        weight, bias = weights_of(node)
+        own = found.apart(weight, 2).transpose(1, 2, 0, 3, 4, 5)
+        pads, padding = integers(node, "pads", (0,) * 6), integers(node, "output_padding", (0, 0, 0))
+        settings = {
+            "strides": [*integers(node, "strides", (1, 1, 1))[1:]],
+            "pads": [*pads[1:3], *pads[4:]],
+            "output_padding": [*padding[1:]],
+        }
+        inputs: list[ir.Value | None] = [
+            value,
+            edit.initializer(own.reshape(-1, channels * found.stride, *weight.shape[3:]), f"{node.name}.weight"),
+            edit.initializer(bias.astype(np.float32).repeat(found.stride), f"{node.name}.bias"),
+        ]
+        shape = (n * found.count, channels * found.stride, height, width)
+        value = edit.insert(node, "ConvTranspose", inputs, settings, shape=shape, origins=(node,))
+        value = _reshaped(node, value, (n, found.count, channels, found.stride, height, width), "phases", edit)
+        value = _ordered(node, value, [0, 2, 1, 3, 4, 5], "turns", edit)
+        value = _reshaped(node, value, (n, channels, found.count * found.stride, height, width), "volume", edit)
+        return picked(node, value, 2, np.arange(found.start, found.start + depth), edit)
+
+    def rounding(self, node: ir.Node, found: Phases) -> Rounding:
+        return order_of_sums(node, needed_input(node, 0))
+
+
+def _pictures(node: ir.Node, pads: tuple[int, int], taps: Array, edit: Edit) -> ir.Value:
+    """[n, c, d, h, w] padded along d -> [n out, c k, h, w] by taps [out, k]."""
+    value = _with_ends(node, needed_input(node, 0), pads, edit)
+    n, c, _, h, w = shape_of(value)
+    out, kernel = taps.shape
+    value = picked(node, value, 2, taps.reshape(-1), edit)
+    value = _reshaped(node, value, (n, c, out, kernel, h, w), "taps", edit)
+    value = _ordered(node, value, [0, 2, 1, 3, 4, 5], "frames", edit)
+    return _reshaped(node, value, (n * out, c * kernel, h, w), "pictures", edit)
+
+
+def _with_ends(node: ir.Node, value: ir.Value, ends: tuple[int, int], edit: Edit) -> ir.Value:
     """With planes of zeros before and behind."""
-    if not found.begin and not found.end:
+    if not any(ends):
         return value
     n, c, d, h, w = shape_of(value)
-    pads = np.array([0, 0, found.begin, 0, 0, 0, 0, found.end, 0, 0])
+    pads = np.array([0, 0, ends[0], 0, 0, 0, 0, ends[1], 0, 0])
     inputs: list[ir.Value | None] = [value, edit.initializer(pads, f"{node.name}.pads")]
-    shape = (n, c, d + found.begin + found.end, h, w)
+    shape = (n, c, d + sum(ends), h, w)
     return edit.insert(node, "Pad", inputs, {}, name=f"{node.name}.padded", shape=shape, origins=(node,))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.affine import weights_of
+from axbuild.toolchain.frontend.affine import order_of_sums
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import (
     Array,
@@ -60,9 +59,7 @@ class FusePad(Rewrite[Padded]):
         return edit.insert(node, "Conv", inputs, settled, origins=(node, found.pad))
 
     def rounding(self, node: ir.Node, found: Padded) -> Rounding:
-        weight, bias = weights_of(node)
-        gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
-        return Rounding(math.prod(weight.shape[1:]), ((needed_input(found.pad, 0), gain),), np.abs(bias))
+        return order_of_sums(node, needed_input(found.pad, 0))
 
 
 def spatial_pads(pad: ir.Node, accepts: Callable[[Array], bool], otherwise: str) -> tuple[int, ...] | NoMatch:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.affine import weights_of
+from axbuild.toolchain.frontend.affine import order_of_sums
 from axbuild.toolchain.frontend.resized import is_known
 from axbuild.toolchain.frontend.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import (
@@ -99,9 +98,7 @@ class LiftLine(Rewrite[Lifted]):
     def rounding(self, node: ir.Node, found: Lifted) -> Rounding:
         source = needed_input(node, 0)
         if node.op_type in WEIGHTED:
-            weight, bias = weights_of(node)
-            gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
-            return Rounding(math.prod(weight.shape[1:]), ((source, gain),), np.abs(bias))
+            return order_of_sums(node, source)
         if node.op_type in ("AveragePool", "GlobalAveragePool"):
             return Rounding(shape_of(source)[2], ((source, 1.0),))
         return Rounding(2, ((source, 1.0),)) if node.op_type == "Resize" else EXACT

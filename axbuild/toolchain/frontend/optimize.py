@@ -25,7 +25,7 @@ from axbuild.toolchain.frontend.drop_expand import DropExpand
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads, state_dilated_pads
 from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
 from axbuild.toolchain.frontend.fold import fold
-from axbuild.toolchain.frontend.fold_depth import ConvDepth, GlobalPoolDepth, PoolDepth
+from axbuild.toolchain.frontend.fold_depth import ConvDepth, ConvTransposeDepth, GlobalPoolDepth, PoolDepth
 from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.fuse_affine import FuseAffine
 from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
@@ -90,6 +90,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     PoolDepth(),
     GlobalPoolDepth(),
     ConvDepth(),
+    ConvTransposeDepth(),
     LiftLine(),
     ResizeToProduct(),
     MovesToBlocks(),

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.frontend.activation_first import ActivationFirst
-from axbuild.toolchain.frontend.affine import stored, weighted_producer, weights_of
+from axbuild.toolchain.frontend.affine import order_of_sums, stored, weighted_producer, weights_of
 from axbuild.toolchain.frontend.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import (
     Array,
@@ -105,6 +105,4 @@ class OrderInputs(Rewrite[Reordered]):
         return edit.insert(node, "Conv", inputs, attributes(node), origins=(node, *found.between))
 
     def rounding(self, node: ir.Node, found: Reordered) -> Rounding:
-        weight, bias = weights_of(node)
-        gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
-        return Rounding(math.prod(weight.shape[1:]), ((needed_input(node, 0), gain),), np.abs(bias))
+        return order_of_sums(node, needed_input(node, 0))

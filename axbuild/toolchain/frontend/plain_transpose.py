@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.affine import weights_of
+from axbuild.toolchain.frontend.affine import order_of_sums
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
 from axbuild.toolchain.graph import Array, constant_input, integers, is_activation, needed_input, shape_of, text
 
@@ -34,7 +33,7 @@ class PlainTranspose(Rewrite[PlainForm]):
         weight = constant_input(node, 1)
         if weight is None or is_activation(node.inputs[2] if len(node.inputs) > 2 else None):
             return NoMatch("ConvTranspose weights are not constant")
-        if _is_plain(node):
+        if is_plain(node):
             return NoMatch("ConvTranspose has plain pads")
         sizes, out = shape_of(needed_input(node, 0))[2:], shape_of(node.outputs[0])[2:]
         if len(out) != len(sizes):
@@ -59,12 +58,11 @@ class PlainTranspose(Rewrite[PlainForm]):
         return edit.insert(node, "ConvTranspose", inputs, settled, origins=(node,))
 
     def rounding(self, node: ir.Node, found: PlainForm) -> Rounding:
-        weight, bias = weights_of(node)
-        gain = np.abs(weight).sum(axis=tuple(range(1, weight.ndim)), dtype=np.float64)
-        return Rounding(math.prod(weight.shape[1:]), ((needed_input(node, 0), gain),), np.abs(bias))
+        return order_of_sums(node, needed_input(node, 0))
 
 
-def _is_plain(node: ir.Node) -> bool:
+def is_plain(node: ir.Node) -> bool:
+    """Whether every chip takes a ConvTranspose as it is."""
     spatial = len(shape_of(node.outputs[0])) - 2
     ends = integers(node, "pads", (0,) * 2 * spatial)[spatial:]
     padding = integers(node, "output_padding", (0,) * spatial)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -11,34 +11,11 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import Array, integer, integers, shape_of, turned
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mac import Conv
+from axbuild.toolchain.kinds.phases import Phases
 from axbuild.toolchain.kinds.rearrange import END, Rearrange
 from axbuild.toolchain.ops.base import Limit, SettledNode, Step
 from axbuild.toolchain.ops.conv import CONSTANT_BIAS, CONSTANT_WEIGHT, EXPLICIT_PADS, TWO_DIMENSIONAL, ConvOp, pair
 from axbuild.toolchain.ops.mac import Accumulation, accumulation
-
-
-@dataclass(frozen=True)
-class Phases:
-    """One axis of a transposed convolution as a convolution that makes `stride` elements at once.
-
-    taps: of each of them. y[o] = sum over i of w[o + pad - stride i] x[i], and with o + pad = stride j + r this is
-    sum over t of w[r + stride t] x[j - t]: phase r of output j. pads: begin and end, of the convolution over j.
-    count: how many j there are; start: where the output begins in their elements.
-    """
-
-    stride: int
-    taps: int
-    pads: tuple[int, int]
-    count: int
-    start: int
-
-    @classmethod
-    def of(cls, kernel: int, stride: int, pad: int, size: int, out: int) -> Phases:
-        taps = -(-kernel // stride)
-        before = max(taps - 1 - pad // stride, 0)
-        first, last = taps - 1 - before, (out - 1 + pad) // stride
-        after = max(last + 1 - size, 0)
-        return cls(stride, taps, (before, after), size + before + after - taps + 1, pad - stride * first)
 
 
 class ConvTransposeOp(ConvOp):
@@ -99,11 +76,8 @@ def _phases(node: ir.Node, axis: int, kernel: int) -> Phases:
 
 def _of_phases(sums: Accumulation, rows: Phases, columns: Phases) -> Accumulation:
     """The accumulation with an output channel for each phase of each channel; taps run against the input."""
-    co, ci, height, width = sums.weight.shape
-    filled = np.zeros((co, ci, rows.taps * rows.stride, columns.taps * columns.stride), sums.weight.dtype)
-    filled[:, :, :height, :width] = sums.weight
-    taps = filled.reshape(co, ci, rows.taps, rows.stride, columns.taps, columns.stride)[:, :, ::-1, :, ::-1]
-    weight = taps.transpose(0, 3, 5, 1, 2, 4).reshape(-1, ci, rows.taps, columns.taps)
+    taps = columns.apart(rows.apart(sums.weight, 2), 4)
+    weight = taps.transpose(0, 3, 5, 1, 2, 4).reshape(-1, sums.weight.shape[1], rows.taps, columns.taps)
     each = math.prod((rows.stride, columns.stride))
     return replace(
         sums,
