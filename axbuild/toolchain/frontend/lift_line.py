@@ -69,7 +69,8 @@ class LiftLine(Rewrite[Lifted]):
         if node.op_type == "Resize":
             return _resize(node)
         maps = [value for value in node.inputs[: MAPS.get(node.op_type)] if value is not None]
-        if not all(_is_squeezed(value) or is_constant(value) for value in maps):
+        computed = [value for value in maps if not is_constant(value)]
+        if not computed or not all(map(_is_squeezed, computed)):
             return NoMatch(f"{node.op_type} reads what was not squeezed")
         if any(len(shape_of(value)) > 3 for value in maps):
             return NoMatch(f"{node.op_type} has a constant of more axes")
