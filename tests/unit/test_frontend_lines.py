@@ -101,3 +101,16 @@ def test_what_follows_a_transposed_convolution_goes_into_its_weights(tmp_path, g
     after = optimized(before, tmp_path)
     assert op_types(after) == ["ConvTranspose"]
     assert_same_results(before, after)
+
+
+@pytest.mark.parametrize(("shape", "found"), [([1, 64], ["Reshape"]), ([1, 4, 16], [])])
+def test_reshaping_twice_is_reshaping_once(tmp_path, shape, found):
+    nodes = [
+        node("Unsqueeze", ["x", "a"], ["u"]),
+        node("Reshape", ["u", "s"], ["r"]),
+        node("Relu", ["r"], ["y"]),
+    ]
+    before = model(nodes, {"a": np.array([3]), "s": np.array(shape)}, inputs=LINE)
+    after = optimized(before, tmp_path)
+    assert [name for name in op_types(after) if name not in ("Relu", "Identity")] == found
+    assert_same_results(before, after)

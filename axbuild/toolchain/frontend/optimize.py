@@ -43,6 +43,7 @@ from axbuild.toolchain.frontend.lower_sum import LowerSum
 from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
 from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.frontend.one_reshape import OneReshape
 from axbuild.toolchain.frontend.one_slope import OneSlope
 from axbuild.toolchain.frontend.order_channels import OrderInputs, OrderOutputs
 from axbuild.toolchain.frontend.plain_pad import PlainPad
@@ -87,6 +88,8 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     MeanToPool(),
     CanonicalResize(),
     ResizeToGather(),
+    ToReshape(),
+    OneReshape(),
     PoolDepth(),
     GlobalPoolDepth(),
     ConvDepth(),
@@ -100,7 +103,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     OrderInputs(),
     ActivationFirst(),
     GatherToSlice(),
-    ToReshape(),
+    OneReshape(),
 )
 """In this order: each sees the graph that the earlier ones left."""
 
