@@ -77,6 +77,12 @@ def test_repeated_borders_are_gathered(mode, pads):
     assert_same_results(before, after)
 
 
+def test_a_border_of_nothing_changes_nothing():
+    before = model([node("Pad", ["x", "p"], ["y"], mode="edge")], {"p": np.zeros(8, np.int64)}, inputs=MAP)
+    after, _ = rewritten(PlainPad(), before)
+    assert op_types(after) == ["Identity"]
+
+
 def test_a_border_names_all_axes_and_crops_none():
     weights = {"p": np.array([1, -2, -1, 3]), "v": np.float32(7), "a": np.array([-1, 2])}
     before = model([node("Pad", ["x", "p", "v", "a"], ["y"])], weights, inputs=MAP)

@@ -21,6 +21,7 @@ class ActivationFirst(Rewrite[list[ir.Node]]):
         *("Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "Relu", "Sigmoid"),
         *("Softplus", "Swish", "Tanh"),
     )
+    is_needed = False
 
     def match(self, node: ir.Node) -> list[ir.Node] | NoMatch:
         value, movers = needed_input(node, 0), list[ir.Node]()

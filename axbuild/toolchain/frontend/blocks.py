@@ -52,7 +52,7 @@ def _emit(node: ir.Node, found: Traded, edit: Edit) -> ir.Value:
     if found.op_type != "SpaceToDepth":
         value = picked(node, value, 1, found.channels, edit)
     if found.op_type == "Gather":
-        return value
+        return edit.insert(node, "Identity", [value], {}, origins=(node,)) if value is found.source else value
     n, c, h, w = shape_of(value)
     b = found.block
     shape = (n, c // b**2, h * b, w * b) if found.op_type == "DepthToSpace" else (n, c * b**2, h // b, w // b)
@@ -66,6 +66,7 @@ class MovesToBlocks(Rewrite[Traded]):
     """
 
     op = ("Reshape",)
+    is_needed = False
 
     def match(self, node: ir.Node) -> Traded | NoMatch:
         transpose = needed_input(node, 0).producer()
@@ -107,6 +108,7 @@ class SlicesToBlocks(Rewrite[Traded]):
     """Concat(x[.., ::2, ::2], x[.., 1::2, ::2], ...) -> Gather(SpaceToDepth(x), channels): Focus, in any order"""
 
     op = ("Concat",)
+    is_needed = False
 
     def match(self, node: ir.Node) -> Traded | NoMatch:
         block = round(len(node.inputs) ** 0.5)

@@ -36,6 +36,7 @@ class OrderOutputs(Rewrite[Reordered]):
     """Gather(f(Conv(x, w, b)), order; axis = 1) -> f(Conv(x, w[order], b[order])), f activations, or none"""
 
     op = ("Gather",)
+    is_needed = False
 
     def match(self, node: ir.Node) -> Reordered | NoMatch:
         order = constant_input(node, 1)
@@ -85,6 +86,7 @@ class OrderInputs(Rewrite[Reordered]):
     """Conv(Gather(x, order; axis = 1), w) -> Conv(x, w'), w'[:, order] = w, order a permutation"""
 
     op = ("Conv",)
+    is_needed = False
 
     def match(self, node: ir.Node) -> Reordered | NoMatch:
         gather = needed_input(node, 0).producer()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.pick import picked
+from axbuild.toolchain.frontend.pick import picked, standing_for
 from axbuild.toolchain.frontend.resized import is_known, matrix, taken
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
 from axbuild.toolchain.graph import Array, constant_input, integer, needed_input, shape_of, text
@@ -44,7 +44,7 @@ class ResizeToGather(Rewrite[ByAxis]):
         value = needed_input(node, 0)
         for axis, positions in found.items():
             value = picked(node, value, axis, positions, edit)
-        return _of_its_own(node, value, edit)
+        return standing_for(node, value, edit)
 
 
 class ResizeToProduct(Rewrite[ByAxis]):
@@ -68,7 +68,7 @@ class ResizeToProduct(Rewrite[ByAxis]):
         value = needed_input(node, 0)
         for axis, weights in found.items():
             value = _product(node, value, axis, weights, edit)
-        return _of_its_own(node, value, edit)
+        return standing_for(node, value, edit)
 
     def rounding(self, node: ir.Node, found: ByAxis) -> Rounding:
         gain = float(np.prod([np.abs(weights).sum(axis=1).max() for weights in found.values()]))
@@ -86,11 +86,6 @@ def _along(node: ir.Node, what: Callable[[ir.Node, int], Array | NoMatch]) -> By
             return one
         found[axis] = one
     return found
-
-
-def _of_its_own(node: ir.Node, value: ir.Value, edit: Edit) -> ir.Value:
-    """The value, where it is not the node's input."""
-    return edit.insert(node, "Identity", [value], {}, origins=(node,)) if value is node.inputs[0] else value
 
 
 def _product(node: ir.Node, value: ir.Value, axis: int, weights: Array, edit: Edit) -> ir.Value:
