@@ -129,7 +129,11 @@ def table(events: Path) -> str:
     for package in packages():
         chips = list(chips_of(package))
         lines.append(row(package, chips, cost.get(package)))
-        why += [f"- `{package}`, {chip.name}: {words(chip.reasons)}" for chip in chips if chip.on_cpu]
+        alike: dict[str, list[str]] = {}
+        for chip in chips:
+            if chip.on_cpu:
+                alike.setdefault(words(chip.reasons), []).append(chip.name)
+        why += [f"- `{package}` on {' and '.join(names)}: {reasons}" for reasons, names in alike.items()]
     return "\n".join([*lines, *(why if len(why) > 3 else [])]) + "\n"
 
 
