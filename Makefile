@@ -27,7 +27,7 @@ demo:
 
 # Twelve real models; the table at the end is that of docs/guide/zoo.md.
 zoo: $(VENV)/base.stamp
-	@echo "The first time this downloads about 350 MB, needs 3 GB of disk and takes about ten minutes on two cores."
+	@echo "The first time this downloads about 350 MB, needs 5 GB of disk and takes ten minutes or more on two cores."
 	$(RUN) $(MODELS)/tools/fetch.py
 	cd $(MODELS) && $(AXBUILD) build //... --events zoo.jsonl
 	$(RUN) $(MODELS)/report.py --events $(MODELS)/zoo.jsonl
