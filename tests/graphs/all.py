@@ -9,7 +9,7 @@ from quantised import loaded
 from axbuild.toolchain.kinds.codes import CODES, FP32
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.precision import LayerConfig
-from graphs import elementwise, indices, movers, products, spatial  # noqa: F401  # importing them fills the table
+from graphs import elementwise, indices, logic, movers, products, spatial  # noqa: F401  # importing them fills the table
 from graphs.growers import GROWERS
 from graphs.pool import Pool, UnfitError
 

@@ -84,14 +84,6 @@ def sloped(pool: Pool, op: str) -> None:
     pool.put(op, [x, pool.drawn(*pool.one_of([(channels, *(1,) * (len(pool.shape(x)) - 2)), (1,)]), scale=0.4)])
 
 
-@grows("Where")
-def choice(pool: Pool, op: str) -> None:
-    a = pool.any()
-    shape = pool.shape(a)
-    mask = pool.pick(lambda other: other == shape, "bool") or pool.fresh_mask(1, *shape[1:])
-    pool.put(op, [mask, a, pool.like(shape)])
-
-
 @grows("InverseSigmoid")
 def inverse_sigmoid(pool: Pool, op: str) -> None:
     """As exporters spell it: ONNX has no such operator."""

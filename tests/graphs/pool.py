@@ -40,6 +40,8 @@ class Pool(Net):
         super().__init__(*shape, seed=seed)
         self.arrays: dict[str, list[Array]] = {"x": self._drawn(shape)}
         self.constants: dict[str, Array] = {}
+        self.hidden: set[str] = set()
+        """tensors with values far out, which the next node alone reads"""
 
     def _drawn(self, shape: Shape) -> list[Array]:
         scale, shift = float(self.one_of((0.2, 1.0, 6.0))), float(self.one_of((0.0, 0.0, 0.7)))
@@ -82,7 +84,11 @@ class Pool(Net):
 
     def pick(self, fits: Callable[[Shape], bool], dtype: str = "float32") -> str | None:
         """One of the newest tensors that fit; None where there is none."""
-        found = [name for name, (first, *_) in self.arrays.items() if first.dtype == dtype and fits(first.shape)]
+        found = [
+            name
+            for name, (first, *_) in self.arrays.items()
+            if first.dtype == dtype and fits(first.shape) and name not in self.hidden
+        ]
         return found[-1 - self.between(0, min(len(found), 5) - 1)] if found else None
 
     def any(self, low: int = 2, high: int = 6) -> str:
@@ -132,14 +138,17 @@ class Pool(Net):
     def integers(self, *values: int) -> str:
         return self.held(values, "int64")
 
-    def put(self, op: str, inputs: Sequence[str], count: int = 1, domain: str = "", **attributes: object) -> list[str]:
-        """The outputs of a new node; raises UnfitError where it is not worth having."""
+    def put(
+        self, op: str, inputs: Sequence[str], count: int = 1, beyond: bool = False, **attributes: object
+    ) -> list[str]:
+        """The outputs of a new node; raises UnfitError where it is not worth having. beyond: values may be far out."""
         names = [f"t{len(self.nodes)}" + (f"_{index}" if index else "") for index in range(count)]
-        node = helper.make_node(op, list(inputs), names, name=names[0], domain=domain, **attributes)
+        node = helper.make_node(op, list(inputs), names, name=names[0], **attributes)
         rows = self._run(node)
-        if not all(_worth(array) for row in rows for array in row):
+        if not all(_worth(array, math.inf if beyond else BEYOND) for row in rows for array in row):
             raise UnfitError(op)
         self.nodes.append(node)
+        self.hidden.update(names if beyond else ())
         self.arrays |= dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         return names
 
@@ -175,7 +184,7 @@ class Pool(Net):
     def ends(self) -> list[str]:
         """What nobody reads, and now and then something that is read too."""
         read = {name for node in self.nodes for name in node.input}
-        made = [name for node in self.nodes for name in node.output]
+        made = [name for node in self.nodes for name in node.output if name not in self.hidden]
         return [name for name in made if name not in read or self.chance(0.1)]
 
     def graph(self) -> onnx.ModelProto:
@@ -206,6 +215,6 @@ def _broadcasts(shape: Shape, other: Shape) -> bool:
     return size <= LARGEST and all(a == b or 1 in (a, b) for a, b in zip(shape[::-1], other[::-1], strict=False))
 
 
-def _worth(array: Array) -> bool:
+def _worth(array: Array, beyond: float) -> bool:
     """Whether a tensor has elements, not too many, and none that is no number or far out."""
-    return 0 < array.size <= LARGEST and bool(np.all(np.abs(array.astype(np.float64)) < BEYOND))
+    return 0 < array.size <= LARGEST and bool(np.all(np.abs(array.astype(np.float64)) < beyond))

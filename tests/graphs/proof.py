@@ -15,6 +15,7 @@ from quantised import Feeds, Quantised, float_run, loaded, quantised, snapped
 
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 from axbuild.toolchain.graph import MODEL_FILE
+from axbuild.toolchain.kinds.base import DOMAIN
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
@@ -50,12 +51,10 @@ def proven(seed: int, place: tuple[str, str] = ("AX650", "NPU1"), *, mixed: bool
     pool = random_graph(seed, nodes)
     given, feeds = pool.graph(), pool.feeds()
     model = optimized(given)
-    floats = tuple(
-        f"{node.op_type}: {why}" for node in loaded(model).graph if (why := without_integer_form(node)) != ""
-    )
     lost = max(loss(float_run(given, feed), float_run(model, feed)) for feed in feeds)
     result = quantised(model, feeds, rules=random_rules(model, seed) if mixed else ())
     verify(result.model)
+    floats = _floats(model, result)
     expected = [result.run_oracle(feed) for feed in feeds] if not floats else []
     witnesses = _witnesses(model, result, feeds, place) if not floats else {}
     differing = {
@@ -65,6 +64,11 @@ def proven(seed: int, place: tuple[str, str] = ("AX650", "NPU1"), *, mixed: bool
     elements = sum(array.size for row in expected for array in row)
     ops = tuple(node.op_type for graph in (given.graph, model.graph) for node in graph.node)
     return Proof(ops, floats, lost, differing, elements)
+
+
+def _floats(model: onnx.ModelProto, result: Quantised) -> tuple[str, ...]:
+    left = {node.name for node in result.model.graph.node if node.domain != DOMAIN}
+    return tuple(f"{node.op_type}: {without_integer_form(node)}" for node in loaded(model).graph if node.name in left)
 
 
 def optimized(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -105,11 +109,14 @@ def unlike(found: np.ndarray, expected: np.ndarray) -> int:
 
 
 def steps_off(pool: Pool, node: onnx.NodeProto) -> float:
-    """Largest distance of one node's integers from float, in steps of its output's grid; 0 where it has no integers.
+    """Largest distance of one node's integers from float, in steps of its output's grid; 0 where it has no integers, or
+    is a mask that only a Softmax behind it reads.
 
     Its inputs are on their grids, so that only what the node itself does is measured. Where float jumps (Floor, a
     comparison), any value that it has within one millionth of the input will do.
     """
+    if pool.hidden.intersection(node.output):
+        return 0.0
     model, feeds = pool.alone(node)
     if without_integer_form(loaded(model).graph[0]) != "":
         return 0.0
