@@ -22,10 +22,12 @@ def convolution(pool: Pool, op: str) -> None:
 def window(pool: Pool, kernel: list[int], dilate: bool = True) -> dict[str, object]:
     """Strides, dilations, and pads below the kernel's size."""
     dilations = [pool.between(1, 2) if dilate and pool.chance(0.3) else 1 for _ in kernel]
-    own: dict[str, object] = {"kernel_shape": kernel, "strides": [pool.between(1, 2) for _ in kernel]}
+    strides = [pool.between(1, 2) for _ in kernel]
+    own: dict[str, object] = {"kernel_shape": kernel, "strides": strides}
     if dilate:
         own["dilations"] = dilations
-    if pool.chance(0.2) and set(dilations) == {1}:
+    covers = all(size >= stride for size, stride in zip(kernel, strides, strict=True))
+    if pool.chance(0.2) and set(dilations) == {1} and covers:  # onnxruntime takes no other windows so
         return own | {"auto_pad": pool.one_of(("SAME_UPPER", "SAME_LOWER", "VALID"))}
     return own | {"pads": [pool.between(0, size - 1) for size in kernel * 2]}
 

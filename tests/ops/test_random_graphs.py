@@ -15,7 +15,7 @@ def test_every_operator_has_a_case_generator():
 @pytest.mark.parametrize("seed", range(len(OPS)), ids=OPS)
 def test_a_graph_with_the_operator_is_exact_from_the_front_end_to_the_simulated_chip(seed, mixed):
     proof = proven(seed, mixed=mixed)
-    assert OPS[seed] in proof.ops
+    assert OPS[seed].split()[-1] in proof.ops
     assert proof.lost <= LOST
     assert not any(proof.differing.values()), proof.differing
 
