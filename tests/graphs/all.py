@@ -18,15 +18,18 @@ OPS = tuple(sorted(GROWERS))
 
 def random_graph(seed: int, nodes: int = 10) -> Pool:
     """A graph with the operator OPS[seed % len(OPS)], and up to `nodes` others before and behind it."""
-    pool = Pool(seed)
-    before = pool.between(0, nodes // 2)
+    pool, wanted = Pool(seed), OPS[seed % len(OPS)]
+    before, found = pool.between(0, nodes // 2), False
     for turn in range(nodes):
-        grown(pool, OPS[seed % len(OPS)] if turn == before else pool.one_of(OPS))
+        if turn >= before and not found:
+            found = grown(pool, wanted)
+        else:
+            grown(pool, pool.one_of(OPS))
     return pool
 
 
-def grown(pool: Pool, op: str) -> None:
-    """Add a node of the operator, unless twenty tries find nothing for it to read."""
+def grown(pool: Pool, op: str) -> bool:
+    """Add a node of the operator, unless twenty tries find nothing for it to read; whether there is one."""
     for _ in range(20):
         count = len(pool.nodes)
         try:
@@ -34,7 +37,8 @@ def grown(pool: Pool, op: str) -> None:
         except UnfitError:
             pool.cut(count)
             continue
-        return
+        return True
+    return False
 
 
 def random_rules(model: onnx.ModelProto, seed: int) -> list[LayerConfig]:
