@@ -18,6 +18,7 @@ RULES = {
     "s16": f'{WHOLE}, data_type = "S16", weight_data_type = "S16"',
     "narrow_weights": f'{WHOLE}, data_type = "U16"',
     "float_add": 'op_type = "Add", data_type = "FP32"',
+    "float_gemm": 'op_type = "Gemm", data_type = "FP32"',
 }
 MODELS = {"digits": ("GRAY", "//:digits"), "mobilenet": ("RGB", "//:other_photographs")}
 

@@ -34,6 +34,11 @@ def test_what_is_compiled_is_the_quantised_model_to_the_last_bit(built: tuple[Zo
     assert judged == {f"//mixed:{model}_{rule}_equal": True for model, rule in EVERY} | {"//mixed:swish_equal": True}
 
 
+def test_products_in_fp32_run_on_the_cpu_and_the_build_says_why(built: tuple[Zoo, Outcome]) -> None:
+    reason = "(Gemm): FP32 is asked for, which the NPU does not do for Gemm; U16 it does"
+    assert built[1].err.count(reason) == len(MODELS)
+
+
 def test_layer_rules_share_one_observation(built: tuple[Zoo, Outcome]) -> None:
     observed = {e["label"] for e in built[1].finished("executed") if e["stage"] == "observe"}
     assert len(observed) == len([*MODELS, "swish"])

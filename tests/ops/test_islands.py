@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from compiled import compiled
-from onnx import helper
+from onnx import TensorProto, helper
 from quantised import Net, float_run, quantised
 
-from axbuild.toolchain.kinds.codes import FP32, type_of
+from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.kinds.float_function import FORMULAS
 from axbuild.toolchain.quant.precision import LayerConfig
 
@@ -32,6 +32,7 @@ def root() -> Net:
     return net
 
 
+NORMAL = np.random.default_rng(5).normal(1, 0.3, (2, 5)).astype(np.float32)
 CHANNELS = np.array([0.5, -2.0, 3.0, 0.25], np.float32).reshape(4, 1, 1)
 ACTIVATIONS = {name: one(name) for name in FORMULAS if name not in ("Gelu", "GeluByTanh", "Sqrt")}
 OTHERS = {
@@ -47,12 +48,28 @@ OTHERS = {
     "Softmax": one("Softmax", axis=1),
     "Softmax of rows": one("Softmax", axis=-1),
     "PRelu": one("PRelu", CHANNELS),
+    "Max": one("Max", CHANNELS),
+    "Min": one("Min", before=[CHANNELS]),
+    "Where": one("Where", CHANNELS, before=[CHANNELS > 0]),
+    "Where of a constant": one("Where", before=[CHANNELS > 0, CHANNELS]),
     "Add": one("Add", CHANNELS),
     "Sub": one("Sub", CHANNELS),
     "Sub from": one("Sub", before=[CHANNELS]),
     "Mul": one("Mul", CHANNELS),
     "Div": one("Div", CHANNELS),
     "Div of": one("Div", before=[np.float32(3)]),
+    "ReduceMean": one("ReduceMean", np.array([1, 3])),
+    "ReduceMean of rank 3": one("ReduceMean", np.array([-1]), keepdims=0),
+    "ReduceSum": one("ReduceSum", np.array([2])),
+    "ReduceMax": one("ReduceMax", np.array([1]), keepdims=0),
+    "ReduceMin": one("ReduceMin", np.array([3])),
+    "ReduceL2": one("ReduceL2", np.array([1])),
+    "GlobalAveragePool": one("GlobalAveragePool"),
+    "GlobalMaxPool": one("GlobalMaxPool"),
+    "LayerNormalization": one("LayerNormalization", NORMAL[0], NORMAL[1], axis=-1),
+    "LayerNormalization of two axes": one("LayerNormalization", np.ones((6, 5), np.float32), axis=2, epsilon=0.1),
+    "RMSNormalization": one("RMSNormalization", NORMAL[0], axis=-1),
+    "LpNormalization": one("LpNormalization", axis=-1),
     "Slice": one("Slice", np.array([1]), np.array([6]), np.array([2]), np.array([2])),
     "Gather": one("Gather", np.array([3, 0, 3]), axis=1),
     "Expand": one("Expand", np.array([2, 4, 6, 5])),
@@ -70,7 +87,7 @@ def test_an_operator_in_fp32_is_float32_on_the_npu(name):
     model, (feeds, *_) = net.model("y"), net.samples(1)
     result = quantised(model, [feeds], rules=ALL)
     assert result.float_ops() == []
-    assert {type_of(edge) for edge in result.edges().values()} == {FP32}
+    assert not [edge for edge in result.edges().values() if isinstance(edge, Grid)]
     (found,) = result.run(feeds)
     np.testing.assert_allclose(found, float_run(model, feeds)[0], rtol=3e-6, atol=1e-6)
     for level in ("optimisation off", "optimisation on"):
@@ -98,7 +115,9 @@ def test_a_split_in_fp32_hands_on_all_its_parts():
     assert [y.tobytes() for y in result.run(feeds)] == [y.tobytes() for y in float_run(model, feeds)]
 
 
-@pytest.mark.parametrize(("op", "constants"), [("Gemm", [np.ones((5, 3), np.float32)])])
+@pytest.mark.parametrize(
+    ("op", "constants"), [("Gemm", [np.ones((5, 3), np.float32)]), ("MatMul", [np.ones((5, 3), np.float32)])]
+)
 def test_what_has_no_float32_form_is_on_the_cpu_because_the_user_asked(op, constants):
     net = Net(4, 5)
     net.add(op, ["x", *(net.constant(f"c{i}", array) for i, array in enumerate(constants))], "y")
@@ -106,4 +125,17 @@ def test_what_has_no_float32_form_is_on_the_cpu_because_the_user_asked(op, const
     result = quantised(model, [feeds], rules=ALL)
     assert result.float_ops() == [op]
     (site,) = result.scheme.sites
-    assert site.reason == f"FP32 is asked for, which the NPU does not do for {op}"
+    assert site.reason == f"FP32 is asked for, which the NPU does not do for {op}; U16 it does"
+
+
+@pytest.mark.parametrize("op", ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_comparison_with_a_constant_in_fp32_is_the_float_models(op, first):
+    limit = np.array([0.25, -0.5, 0.0, 1.0], np.float32).reshape(4, 1, 1)
+    net = one(op, before=[limit]) if first else one(op, limit)
+    model, (feeds, *_) = net.model("y", y=TensorProto.BOOL), net.samples(1)
+    feeds["x"][0, :, 0] = limit[:, 0]
+    result = quantised(model, [feeds], rules=ALL)
+    assert result.float_ops() == []
+    np.testing.assert_array_equal(result.run(feeds)[0], float_run(model, feeds)[0])
+    np.testing.assert_array_equal(compiled(model, result).run(None, feeds)[0], float_run(model, feeds)[0])

@@ -52,6 +52,38 @@ class Formula:
             total = self.op("Add", self.op("Mul", total, v), self.number(coefficient))
         return total
 
+    def folded(self, v: str, axis: int, size: int, operation: str = "Add") -> str:
+        """The one element that is left of an axis of that size when its end is joined to its beginning, element by
+        element, again and again: of 2^k < size <= 2^(k+1) elements those from 2^k on."""
+        while size > 1:
+            half = 1 << (size - 1).bit_length() - 1
+            if size == 2 * half:
+                first, last = self.split(v, axis, half, half)
+                v = self.op(operation, first, last)
+            else:
+                first, alone, last = self.split(v, axis, size - half, 2 * half - size, size - half)
+                v = self.op(f"Concat <axis = {axis}>", self.op(operation, first, last), alone)
+            size = half
+        return v
+
+    def split(self, v: str, axis: int, *sizes: int) -> tuple[str, ...]:
+        """Parts of those sizes along an axis."""
+        lengths = self.integers(*sizes)
+        names = tuple(f"v{len(self.lines)}_{part}" for part in range(len(sizes)))
+        self.lines.append(f"{', '.join(names)} = Split <axis = {axis}> ({v}, {lengths})")
+        return names
+
+    def integers(self, *values: int) -> str:
+        return self.op(f"Constant <value = int64[{len(values)}] {{{', '.join(map(str, values))}}}>")
+
+    def input(self, name: str) -> str:
+        """A float32 input of the function in float64."""
+        return self.op(f"Cast <to = {DOUBLE}>", name)
+
+    def known(self, v: str, instead: float) -> str:
+        """`instead` where v is no number."""
+        return self.op("Where", self.op("IsNaN", v), self.number(instead), v)
+
     def exp(self, v: str) -> str:
         """The fixed exp."""
         v = self.clamped(v, -LARGEST_POWER, LARGEST_POWER)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.kinds.base import Box, ConstantError, Kind, Ranges, Rates, ShapeError, memory_axis
+from axbuild.toolchain.kinds.base import ConstantError, Rates
 from axbuild.toolchain.kinds.broadcast import Broadcast
 from axbuild.toolchain.kinds.codes import BOOL, INT32, INT64, Edge, ElementType
-from axbuild.toolchain.kinds.elementwise import rows_first
+from axbuild.toolchain.kinds.reduce import Reducing
 
 INTEGERS = (INT32, INT64)
 
@@ -62,7 +60,7 @@ class IntegerBinary(Broadcast):
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerReduce(Kind):
+class IntegerReduce(Reducing):
     """The sum, the largest or the smallest of whole numbers over whole axes, which stay as size 1. axes: ascending."""
 
     spellings: ClassVar = {
@@ -70,16 +68,14 @@ class IntegerReduce(Kind):
         "AxIntegerReduceMax": {"op": "max"},
         "AxIntegerReduceMin": {"op": "min"},
     }
-    job: ClassVar[str] = "reduce"
-    engine: ClassVar[str] = "teng"
-
     op: str
     type: ElementType
     axes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if self.type not in INTEGERS or not self.axes or tuple(sorted({abs(axis) for axis in self.axes})) != self.axes:
-            raise ConstantError(f"{self.op_type} cannot reduce the axes {self.axes} of {self.type}.")
+        self.require_axes()
+        if self.type not in INTEGERS:
+            raise ConstantError(f"{self.op_type} cannot reduce {self.type}.")
 
     @property
     def reads(self) -> tuple[Edge, ...]:
@@ -93,24 +89,6 @@ class IntegerReduce(Kind):
         return f"""
   along = Constant <value_ints: ints = @axes> ()
   y = Reduce{self.op.capitalize()} <keepdims = 1> (x, along)"""
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        if self.axes[-1] >= len(x):
-            raise ShapeError(f"{self.op_type} over the axes {self.axes} cannot read {x}.")
-        return tuple(1 if axis in self.axes else size for axis, size in enumerate(x))
-
-    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        (x,) = inputs
-        return (tuple((0, size) if axis in self.axes else out[axis] for axis, size in enumerate(x)),)
-
-    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        rank = len(inputs[0])
-        reduced = {memory_axis(axis, rank) for axis in self.axes}
-        return tuple(axis for axis in rows_first(rank) if axis not in reduced)
-
-    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        return out.elements * math.prod(inputs[0][axis] for axis in self.axes) / rates.teng_elements
 
     def slowdown(self, rates: Rates) -> float:
         return rates.teng_wide

@@ -28,8 +28,69 @@ from axbuild.toolchain.kinds.elementwise import rows_first
 from axbuild.toolchain.kinds.text import DOUBLE, I64, centred, rounded
 
 
+class OverLastAxes(Kind):
+    """What normalisations share: the elements of the last axes together.
+
+    sizes: of these axes; weight, bias: float64 that broadcasts to them, both of one shape; epsilon: what is added to
+    the variance.
+    """
+
+    job: ClassVar[str] = "norm"
+    engine: ClassVar[str] = "teng"
+
+    sizes: tuple[int, ...]
+    weight: Array
+    bias: Array
+    epsilon: float
+
+    def require_constants(self) -> None:
+        """Raises ConstantError where they do not fit the axes, or are no numbers."""
+        fits = self.weight.ndim == len(self.sizes) >= 1 and self.weight.shape == self.bias.shape
+        if not fits or any(own not in (1, size) for own, size in zip(self.weight.shape, self.sizes, strict=True)):
+            raise ConstantError(
+                f"{self.op_type} over {list(self.sizes)} has weights {list(self.weight.shape)} and biases "
+                f"{list(self.bias.shape)}."
+            )
+        if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
+            raise ConstantError(f"A weight or bias of {self.op_type} is not finite.")
+        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
+            raise ConstantError(
+                f"The epsilon of {self.op_type} is not a positive number: equal elements have no variance."
+            )
+
+    @property
+    def axes(self) -> int:
+        """How many of the last axes are normalised."""
+        return len(self.sizes)
+
+    @property
+    def count(self) -> int:
+        """N, the elements that are normalised together."""
+        return math.prod(self.sizes)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if len(x) <= self.axes or x[len(x) - self.axes :] != self.sizes:
+            raise ShapeError(f"{self.op_type} over {list(self.sizes)} cannot read {x}.")
+        return x
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        (x,) = inputs
+        kept = len(x) - self.axes
+        return ((*out[:kept], *whole(x[kept:])),)
+
+    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
+        rank = len(inputs[0])
+        normalised = {memory_axis(axis, rank) for axis in range(rank - self.axes, rank)}
+        return tuple(axis for axis in rows_first(rank) if axis not in normalised)
+
+    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
+        """One pass for the sums, one for the result."""
+        return 2 * out.elements / rates.teng_elements
+
+
 @dataclass(frozen=True, eq=False)
-class LayerNorm(Kind):
+class LayerNorm(OverLastAxes):
     """y = clamp(y.zero + floor((N d - S1) / sqrt(V + epsilon) weight + bias + 0.5)) over N codes q of x at a time.
 
     sizes: of the last axes, which are normalised; weight, bias: float64 that broadcasts to them, g / sy and b / sy,
@@ -43,9 +104,6 @@ class LayerNorm(Kind):
         "AxQuantizedLayerNorm": {"subtract_mean": True},
         "AxQuantizedRMSNorm": {"subtract_mean": False},
     }
-    job: ClassVar[str] = "norm"
-    engine: ClassVar[str] = "teng"
-
     subtract_mean: bool
     x: Grid
     y: Grid
@@ -59,18 +117,7 @@ class LayerNorm(Kind):
     def __post_init__(self) -> None:
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
-        fits = self.weight.ndim == len(self.sizes) >= 1 and self.weight.shape == self.bias.shape
-        if not fits or any(own not in (1, size) for own, size in zip(self.weight.shape, self.sizes, strict=True)):
-            raise ConstantError(
-                f"{self.op_type} over {list(self.sizes)} has weights {list(self.weight.shape)} and biases "
-                f"{list(self.bias.shape)}."
-            )
-        if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
-            raise ConstantError(f"A weight or bias of {self.op_type} is not finite.")
-        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
-            raise ConstantError(
-                f"The epsilon of {self.op_type} is not a positive number: equal codes have no variance."
-            )
+        self.require_constants()
 
     @classmethod
     def of(
@@ -101,16 +148,6 @@ class LayerNorm(Kind):
         return self.y
 
     @property
-    def axes(self) -> int:
-        """How many of the last axes are normalised."""
-        return len(self.sizes)
-
-    @property
-    def count(self) -> int:
-        """N, the elements that are normalised together."""
-        return math.prod(self.sizes)
-
-    @property
     def exact(self) -> bool:
         """Whether int64 holds N S2 and S1^2."""
         largest = self.x.type.span if self.subtract_mean else self.x.reach
@@ -137,26 +174,6 @@ class LayerNorm(Kind):
   unit = Div (above_f, root)
   weighted = Mul (unit, weight)
   moved_on = Add (weighted, bias){rounded("moved_on", self.y.type)}"""
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        if len(x) <= self.axes or x[len(x) - self.axes :] != self.sizes:
-            raise ShapeError(f"{self.op_type} over {list(self.sizes)} cannot read {x}.")
-        return x
-
-    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        (x,) = inputs
-        kept = len(x) - self.axes
-        return ((*out[:kept], *whole(x[kept:])),)
-
-    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        rank = len(inputs[0])
-        normalised = {memory_axis(axis, rank) for axis in range(rank - self.axes, rank)}
-        return tuple(axis for axis in rows_first(rank) if axis not in normalised)
-
-    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        """One pass for the sums, one for the result."""
-        return 2 * out.elements / rates.teng_elements
 
 
 _LESS_MEAN = f"""

@@ -27,8 +27,45 @@ from axbuild.toolchain.kinds.elementwise import rows_first
 from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, requantised, scalar
 
 
+class Reducing(Kind):
+    """What reductions share: whole axes become one element, and their dimensions stay."""
+
+    job: ClassVar[str] = "reduce"
+    engine: ClassVar[str] = "teng"
+
+    axes: tuple[int, ...]
+    """ONNX axes, not negative, ascending"""
+
+    def require_axes(self) -> None:
+        """Raises ConstantError where they are none."""
+        if not self.axes or min(self.axes) < 0 or tuple(sorted(set(self.axes))) != self.axes:
+            raise ConstantError(f"{self.op_type} cannot reduce the axes {self.axes}.")
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if self.axes[-1] >= len(x):
+            raise ShapeError(f"{self.op_type} over the axes {self.axes} cannot read {x}.")
+        return tuple(1 if axis in self.axes else size for axis, size in enumerate(x))
+
+    def elements(self, x: Shape) -> int:
+        """How many become one."""
+        return math.prod(x[axis] for axis in self.axes)
+
+    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
+        (x,) = inputs
+        return (tuple((0, size) if axis in self.axes else out[axis] for axis, size in enumerate(x)),)
+
+    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
+        rank = len(inputs[0])
+        reduced = {memory_axis(axis, rank) for axis in self.axes}
+        return tuple(axis for axis in rows_first(rank) if axis not in reduced)
+
+    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
+        return out.elements * self.elements(inputs[0]) / rates.teng_elements
+
+
 @dataclass(frozen=True, eq=False)
-class Reduce(Kind):
+class Reduce(Reducing):
     """op over `axes` (ONNX axes, not negative, ascending), then the clamp lo..hi.
 
     mean, sum: R of the exact sum of centred codes; l2: of the float64 root of the exact sum of their squares; max,
@@ -45,9 +82,6 @@ class Reduce(Kind):
         "AxReduceMin": {"op": "min"},
         "AxQuantizedGlobAvgPool": {"op": "mean"},
     }
-    job: ClassVar[str] = "reduce"
-    engine: ClassVar[str] = "teng"
-
     op: str
     x: Grid
     y: Grid
@@ -61,8 +95,7 @@ class Reduce(Kind):
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
         require_multipliers(self.multiplier, self.x, self.y)
-        if not self.axes or min(self.axes) < 0 or tuple(sorted(set(self.axes))) != self.axes:
-            raise ConstantError(f"{self.op_type} cannot reduce the axes {self.axes}.")
+        self.require_axes()
         if self.count < 1 or (self.count > 1 and self.op != "mean"):
             raise ConstantError(f"{self.op_type} cannot divide by {self.count}.")
         if self.chooses and (self.x != self.y or self.multiplier != 1.0):
@@ -110,10 +143,8 @@ class Reduce(Kind):
   y = Cast <to = {self.y.type.onnx}> (inside)"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        (x,) = inputs
-        if self.axes[-1] >= len(x):
-            raise ShapeError(f"{self.op_type} over the axes {self.axes} cannot read {x}.")
-        elements = self._elements(x)
+        (x,), out = inputs, super().output_shape(*inputs)
+        elements = self.elements(x)
         if self.op == "mean" and elements != self.count:
             raise ShapeError(
                 f"{self.op_type} divides by {self.count}, but the axes {self.axes} of {x} hold {elements}."
@@ -125,23 +156,7 @@ class Reduce(Kind):
                 f"{self.op_type} sums {elements} {'squares' if squares else 'codes'} of {x}; its accumulator must "
                 f"stay below 2^{limit.bit_length() - 1}."
             )
-        return tuple(1 if axis in self.axes else size for axis, size in enumerate(x))
-
-    def _elements(self, x: Shape) -> int:
-        """How many become one."""
-        return math.prod(x[axis] for axis in self.axes)
-
-    def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        (x,) = inputs
-        return (tuple((0, size) if axis in self.axes else out[axis] for axis, size in enumerate(x)),)
-
-    def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
-        rank = len(inputs[0])
-        reduced = {memory_axis(axis, rank) for axis in self.axes}
-        return tuple(axis for axis in rows_first(rank) if axis not in reduced)
-
-    def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        return out.elements * self._elements(inputs[0]) / rates.teng_elements
+        return out
 
 
 _TOTAL = f"""

@@ -22,6 +22,8 @@ from axbuild.toolchain.kinds.border import Dequantize, Normalize, Quantize, Requ
 from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.float_function import FloatFunction
+from axbuild.toolchain.kinds.float_norm import FloatNorm
+from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.given import Given
@@ -60,6 +62,8 @@ CLASSES: tuple[type[Kind], ...] = (
     FloatBinary,
     FloatClip,
     FloatFunction,
+    FloatNorm,
+    FloatReduce,
     FloatSoftmax,
     FloatWithConstant,
     FullyConnected,

@@ -260,7 +260,12 @@ class SettledNode:
     @property
     def whole(self) -> ElementType | None:
         """The element type of what the head's kind writes where that is no reals: integers or truth values."""
-        return self.target if isinstance(self.target, ElementType) and self.target is not FP32 else None
+        return self.target if isinstance(self.target, ElementType) and not self.real else None
+
+    @property
+    def real(self) -> bool:
+        """Whether the head's kind writes float32."""
+        return self.target is FP32
 
     @property
     def lo(self) -> int:
@@ -332,8 +337,8 @@ class Op:
     """its kind can hand its exact sums on as 16-bit codes to a table behind it"""
     moves: ClassVar[bool] = False
     """it only moves elements: any element type will do, and its output is what its input is"""
-    fp32: ClassVar[bool] = True
-    """whether a layer rule may ask for it in FP32"""
+    reals_too: ClassVar[bool] = False
+    """`lower` takes float32 as it takes codes"""
     weight_input: ClassVar[int | None] = None
     """the input that is a constant weight"""
     bias_inputs: ClassVar[tuple[int, ...]] = ()
@@ -413,12 +418,12 @@ class Op:
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
-        """The kind that computes the node in float32 on the NPU; None where there is none, or elements only move."""
+        """The one kind that computes the node in float32 on the NPU; None where there is none, or `lower` says it."""
         return None
 
     def in_float32(self, node: ir.Node) -> bool:
         """Whether the NPU computes the node in float32: what only moves elements lowers to what it always is."""
-        return self.moves or self.island(node) is not None
+        return self.moves or self.reals_too or self.island(node) is not None
 
 
 def per_channel(addend: Array, shape: Shape, axis: int) -> Array | None:

@@ -6,9 +6,6 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import constant_operand
-from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.extent import FITS, NUMBERS
@@ -20,6 +17,7 @@ class Relation(Op):
 
     relation: ClassVar[str]
     """as the kind names it"""
+    reals_too = True
     limits: ClassVar[tuple[Limit, ...]] = (ONE_COMPUTED, FITS)
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
@@ -28,9 +26,6 @@ class Relation(Op):
     def lower(self, q: SettledNode) -> list[Step]:
         a, b = q.input(0), q.input(1)
         return q.joined(Compare(self.relation, q.edge_of(a), q.edge_of(b)), a, b)
-
-    def island(self, node: ir.Node) -> Kind | None:
-        return Compare(self.relation, FP32, FP32) if constant_operand(node) is None else None
 
 
 class EqualOp(Relation):

@@ -67,7 +67,6 @@ class ConvOp(Op):
     onnx = "Conv"
     clamps = True
     accumulates = True
-    fp32 = False
     weight_input = 1
     bias_inputs = (2,)
     limits: ClassVar[tuple[Limit, ...]] = (TWO_DIMENSIONAL, CONSTANT_WEIGHT, CONSTANT_BIAS, EXPLICIT_PADS)

@@ -16,17 +16,10 @@ Apart = Callable[[ir.Node, ir.Node], bool]
 """Whether a head and a node behind it must stay operators of their own, such as an FP32 one behind an integer one"""
 
 
-def fused_nodes(
-    graph: ir.Graph,
-    apart: Apart = lambda head, follower: False,
-    alone: Callable[[ir.Node], bool] = lambda node: False,
-) -> list[FusedNode]:
-    """Every node is in exactly one fused node; they stand in the order of their heads.
-
-    alone: whether a node takes nothing along.
-    """
+def fused_nodes(graph: ir.Graph, apart: Apart = lambda head, follower: False) -> list[FusedNode]:
+    """Every node is in exactly one fused node; they stand in the order of their heads."""
     found: list[FusedNode] = []
-    before = {node: () if alone(node) else taken_along(node) for node in graph}
+    before = {node: taken_along(node) for node in graph}
     taken = {node for nodes in before.values() for node in nodes}
     for node in graph:
         if node not in taken:

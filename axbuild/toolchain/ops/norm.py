@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import (
     Array,
+    Shape,
     constant_input,
     input_of,
     integer,
@@ -18,6 +19,8 @@ from axbuild.toolchain.graph import (
     real,
     shape_of,
 )
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.float_norm import FloatNorm
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
@@ -52,11 +55,23 @@ LEAVES_FIRST = Limit(
 )
 
 
+def _lowered(
+    q: SettledNode, sizes: Shape, weight: Array, bias: Array, epsilon: float, subtract_mean: bool = True
+) -> list[Step]:
+    kind: Kind
+    if q.real:
+        kind = FloatNorm.of(sizes, weight, bias, epsilon, subtract_mean)
+    else:
+        kind = LayerNorm.of(q.x(), q.y, sizes, weight, bias, epsilon, q.lo, q.hi, subtract_mean)
+    return q.single(kind, q.input(0))
+
+
 class LayerNormalizationOp(Op):
     """(x - mean) / sqrt(variance + epsilon) scale + bias over the last axes."""
 
     onnx = "LayerNormalization"
     clamps = True
+    reals_too = True
     limits = (
         LEAVES_FIRST,
         Limit(
@@ -83,9 +98,7 @@ class LayerNormalizationOp(Op):
         weight, bias = _fitted(q.node, 1, 1.0), _fitted(q.node, 2, 0.0)
         if weight is None or bias is None:
             raise ValueError("scale or bias does not fit")
-        epsilon = real(q.node, "epsilon", 1e-5)
-        kind = LayerNorm.of(q.x(), q.y, _normalised(q.node), weight, bias, epsilon, q.lo, q.hi)
-        return q.single(kind, q.input(0))
+        return _lowered(q, _normalised(q.node), weight, bias, real(q.node, "epsilon", 1e-5))
 
 
 class RMSNormalizationOp(Op):
@@ -93,6 +106,7 @@ class RMSNormalizationOp(Op):
 
     onnx = "RMSNormalization"
     clamps = True
+    reals_too = True
     limits = (
         LEAVES_FIRST,
         Limit("its scale must be a constant", lambda n: not is_activation(input_of(n, 1))),
@@ -110,9 +124,7 @@ class RMSNormalizationOp(Op):
         if weight is None:
             raise ValueError("the scale does not fit")
         epsilon = real(q.node, "epsilon", 1e-5)
-        grids, sizes, bias = (q.x(), q.y), _normalised(q.node), np.zeros_like(weight)
-        kind = LayerNorm.of(*grids, sizes, weight, bias, epsilon, q.lo, q.hi, subtract_mean=False)
-        return q.single(kind, q.input(0))
+        return _lowered(q, _normalised(q.node), weight, np.zeros_like(weight), epsilon, subtract_mean=False)
 
 
 SMALLEST = 1e-24
@@ -124,6 +136,7 @@ class LpNormalizationOp(Op):
 
     onnx = "LpNormalization"
     clamps = True
+    reals_too = True
     limits = (
         LEAVES_FIRST,
         Limit("its p must be 2", lambda n: integer(n, "p", 2) == 2, lambda n: integer(n, "p", 2)),
@@ -138,6 +151,5 @@ class LpNormalizationOp(Op):
 
     def lower(self, q: SettledNode) -> list[Step]:
         count = shape_of(q.input(0))[-1]
-        gain, grids, epsilon = np.array([1.0 / math.sqrt(count)]), (q.x(), q.y), SMALLEST / count
-        kind = LayerNorm.of(*grids, (count,), gain, np.zeros(1), epsilon, q.lo, q.hi, subtract_mean=False)
-        return q.single(kind, q.input(0))
+        gain, epsilon = np.array([1.0 / math.sqrt(count)]), SMALLEST / count
+        return _lowered(q, (count,), gain, np.zeros(1), epsilon, subtract_mean=False)

@@ -187,6 +187,7 @@ class Extreme(Op):
     choice: ClassVar[str]
     """as kinds name it"""
     clamps = True
+    reals_too = True
     limits = (ONE_COMPUTED, Limit("it must have two inputs", lambda n: len(n.inputs) == 2), FITS)
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
@@ -196,10 +197,9 @@ class Extreme(Op):
         a, b = q.input(0), q.input(1)
         if q.whole is not None:
             return q.joined(IntegerBinary(self.choice, q.whole), a, b)
+        if q.real:
+            return q.joined(FloatBinary(self.choice), a, b)
         return q.joined(Select.of(self.choice, q.chosen(0), q.chosen(1), q.y, q.lo, q.hi), a, b)
-
-    def island(self, node: ir.Node) -> Kind:
-        return FloatBinary(self.choice)
 
 
 class MaxOp(Extreme):

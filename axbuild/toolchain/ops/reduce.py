@@ -8,6 +8,7 @@ from typing import ClassVar
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import (
+    Shape,
     constant_integers,
     input_of,
     integer,
@@ -18,6 +19,7 @@ from axbuild.toolchain.graph import (
 )
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import type_of
+from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.kinds.integer import IntegerReduce
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.reduce import Reduce
@@ -29,36 +31,38 @@ from axbuild.toolchain.ops.extent import FITS, NUMBERS
 class Reduction(Op):
     """One element for all along the axes, whose dimensions stay or go."""
 
+    operation: ClassVar[str]
+    """as kinds name it"""
     clamps = True
+    reals_too = True
 
     def axes(self, node: ir.Node) -> tuple[int, ...]:
         """The reduced axes, ascending and not negative."""
         raise NotImplementedError
 
-    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        """What reduces; count: the elements that become one."""
-        raise NotImplementedError
+    def kind(self, q: SettledNode, axes: tuple[int, ...], shape: Shape) -> Kind:
+        """What reduces a tensor of that shape."""
+        if q.whole is not None:
+            return IntegerReduce(self.operation, q.whole, axes)
+        if q.real:
+            return FloatReduce.of(self.operation, axes, shape)
+        count = math.prod(shape[axis] for axis in axes) if self.operation == "mean" else 1
+        return Reduce.of(self.operation, q.x(), q.y, axes, q.lo, q.hi, count)
 
     def lower(self, q: SettledNode) -> list[Step]:
         shape, out, axes = shape_of(q.input(0)), shape_of(q.node.outputs[0]), self.axes(q.node)
-        kinds = [("reduced", self.kind(q, axes, math.prod(shape[axis] for axis in axes)))]
+        kinds = [("reduced", self.kind(q, axes, shape))]
         kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
         if out != kept:
             kinds.append(("", Reshape(type_of(q.target), static_shape(kept, out))))
         return q.chain(kinds, q.input(0))
 
 
-class Mean(Reduction):
-    """Their mean."""
-
-    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        return Reduce.of("mean", q.x(), q.y, axes, q.lo, q.hi, count)
-
-
-class GlobalAveragePoolOp(Mean):
+class GlobalAveragePoolOp(Reduction):
     """The mean over height and width; the dimensions stay."""
 
     onnx = "GlobalAveragePool"
+    operation = "mean"
     limits = (TWO_DIMENSIONAL,)
     cases = ("test_globalaveragepool", "test_globalaveragepool_precomputed")
 
@@ -98,23 +102,17 @@ class Reduced(Reduction):
 class ReducedWhole(Reduced):
     """Of whole numbers too, exactly."""
 
-    exact: ClassVar[str]
-    """as the kind for whole numbers names it"""
     limits = (*AXES, FITS)
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return NUMBERS
 
-    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        if q.whole is not None:
-            return IntegerReduce(self.exact, q.whole, axes)
-        return Reduce.of(self.exact, q.x(), q.y, axes, q.lo, q.hi)
 
-
-class ReduceMeanOp(Reduced, Mean):
+class ReduceMeanOp(Reduced):
     """The mean over any axes."""
 
     onnx = "ReduceMean"
+    operation = "mean"
     cases = ("test_reduce_mean_default_axes_keepdims_example", "test_reduce_mean_keepdims_example")
 
 
@@ -122,7 +120,7 @@ class ReduceSumOp(ReducedWhole):
     """The sum over any axes."""
 
     onnx = "ReduceSum"
-    exact = "sum"
+    operation = "sum"
     cases = ("test_reduce_sum_do_not_keepdims_random", "test_reduce_sum_negative_axes_keepdims_random")
 
 
@@ -130,10 +128,8 @@ class ReduceL2Op(Reduced):
     """The Euclidean norm over any axes."""
 
     onnx = "ReduceL2"
+    operation = "l2"
     cases = ("test_reduce_l2_keep_dims_random", "test_reduce_l2_do_not_keepdims_example")
-
-    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        return Reduce.of("l2", q.x(), q.y, axes, q.lo, q.hi)
 
 
 class ReducedExtreme(Reduction):
@@ -147,7 +143,7 @@ class ReduceMaxOp(ReducedWhole, ReducedExtreme):
     """The largest over any axes, one of the codes that are read."""
 
     onnx = "ReduceMax"
-    exact = "max"
+    operation = "max"
     cases = ("test_reduce_max_default_axes_keepdim_example", "test_reduce_max_keepdims_example")
 
 
@@ -155,7 +151,7 @@ class ReduceMinOp(ReducedWhole, ReducedExtreme):
     """The smallest over any axes, one of the codes that are read."""
 
     onnx = "ReduceMin"
-    exact = "min"
+    operation = "min"
     cases = ("test_reduce_min_default_axes_keepdims_example", "test_reduce_min_keepdims_example")
 
 
@@ -163,11 +159,9 @@ class GlobalMaxPoolOp(ReducedExtreme):
     """The largest over height and width; the dimensions stay."""
 
     onnx = "GlobalMaxPool"
+    operation = "max"
     limits = (TWO_DIMENSIONAL,)
     cases = ("test_globalmaxpool", "test_globalmaxpool_precomputed")
 
     def axes(self, node: ir.Node) -> tuple[int, ...]:
         return (2, 3)
-
-    def kind(self, q: SettledNode, axes: tuple[int, ...], count: int) -> Kind:
-        return Reduce.of("max", q.x(), q.y, axes, q.lo, q.hi)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import has_one_reader, integer, needed_input, shape_of
-from axbuild.toolchain.kinds.base import Kind
-from axbuild.toolchain.kinds.codes import ElementType, Grid
+from axbuild.toolchain.kinds.codes import FP32, ElementType, Grid
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
+from axbuild.toolchain.kinds.select import Choose
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.masks import hiding_side, shown_side
-from axbuild.toolchain.ops.base import Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Between, Op, SettledNode, Step
 
 SHARP = 0.5
 """largest observed value from which the output's scale is 1 / highest code; below it that would lose most of the
@@ -22,6 +24,7 @@ class SoftmaxOp(Op):
     """exp(x) over its sum along one axis, as opset 13 and later define it."""
 
     onnx = "Softmax"
+    reals_too = True
     cases = (
         "test_softmax_axis_0",
         "test_softmax_axis_1",
@@ -47,6 +50,8 @@ class SoftmaxOp(Op):
 
     def lower(self, q: SettledNode) -> list[Step]:
         axis = _axis(q.node)
+        if q.real:
+            return _in_float32(q, FloatSoftmax(axis))
         if not q.fused.before:
             return q.single(Softmax.of(q.x(), q.y, axis))
         (where,) = q.fused.before
@@ -56,8 +61,15 @@ class SoftmaxOp(Op):
         kind = Softmax.of(q.grid_of(scores), q.y, axis, int(hides))
         return q.joined(kind, scores, needed_input(where, 0))
 
-    def island(self, node: ir.Node) -> Kind:
-        return FloatSoftmax(_axis(node))
+
+def _in_float32(q: SettledNode, kind: FloatSoftmax) -> list[Step]:
+    """A mask that is taken along chooses as it stands: what it hides has a power below 2^-40 beside anything shown."""
+    if not q.fused.before:
+        return q.single(kind, q.input(0))
+    (where,) = q.fused.before
+    *given, choice = q.joined(Choose(FP32), *(needed_input(where, place) for place in range(3)))
+    shown = replace(choice, output=Between("shown"), name=f"{q.name}/shown")
+    return [*given, shown, q.step(kind, shown.output)]
 
 
 def _axis(node: ir.Node) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import input_of
+from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.masks import HIDDEN, hiding_side
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
@@ -17,6 +18,7 @@ class WhereOp(Op):
 
     onnx = "Where"
     clamps = True
+    reals_too = True
     limits = (
         ONE_COMPUTED,
         FITS,
@@ -35,6 +37,6 @@ class WhereOp(Op):
 
     def lower(self, q: SettledNode) -> list[Step]:
         operands = [q.input(place) for place in range(3)]
-        if q.whole is not None:
-            return q.joined(Choose(q.whole), *operands)
+        if not isinstance(q.target, Grid):
+            return q.joined(Choose(q.target), *operands)
         return q.joined(Select.of("where", q.chosen(1), q.chosen(2), q.y, q.lo, q.hi), *operands)

@@ -11,7 +11,7 @@ from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
 from axbuild.toolchain.ops.registry import op_of
-from axbuild.toolchain.quant.precision import LayerConfigError, Precision
+from axbuild.toolchain.quant.precision import Precision
 from axbuild.toolchain.quant.scheme import Form
 
 
@@ -34,7 +34,7 @@ def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision]) -> list[Formed]:
 
     What only moves elements goes along: in float32 where its input is that and nobody behind it wants codes.
     """
-    fused = fused_nodes(graph, lambda a, b: _apart(asked[a], asked[b]), lambda node: asked[node].data is FP32)
+    fused = fused_nodes(graph, lambda a, b: _apart(asked[a], asked[b]))
     found = [_form(item, asked[item.node]) for item in fused]
     return _passing(graph, found, asked)
 
@@ -46,17 +46,13 @@ def _apart(head: Precision, follower: Precision) -> bool:
 
 def _form(fused: FusedNode, asked: Precision) -> Formed:
     node, op = fused.node, op_of(fused.node)
-    reason = without_integer_form(node)
-    if asked.data is FP32 and _has_reals(fused):
-        if op is not None and not op.fp32:
-            raise LayerConfigError(
-                f"{node.op_type} '{node.name}' cannot have the data_type FP32",
-                hint='output_data_type = "FP32" gives its output in float32; data_type U16 is more precise than U8',
-            )
-        if op is not None and not reason and op.in_float32(node):
-            return Formed(fused, Form.ISLAND)
-        return Formed(fused, Form.FLOAT, f"FP32 is asked for, which the NPU does not do for {node.op_type}")
-    return Formed(fused, Form.FLOAT, reason) if reason else Formed(fused, Form.INTEGER)
+    if reason := without_integer_form(node):
+        return Formed(fused, Form.FLOAT, reason)
+    if asked.data is not FP32 or not _has_reals(fused):
+        return Formed(fused, Form.INTEGER)
+    if op is not None and op.in_float32(node):
+        return Formed(fused, Form.ISLAND)
+    return Formed(fused, Form.FLOAT, f"FP32 is asked for, which the NPU does not do for {node.op_type}; U16 it does")
 
 
 def _has_reals(fused: FusedNode) -> bool:

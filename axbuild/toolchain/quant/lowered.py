@@ -38,7 +38,7 @@ def lowered(graph: ir.Graph, scheme: Scheme) -> list[LoweredNode]:
 
 def _part(nodes: Mapping[str, ir.Node], site: SiteScheme) -> LoweredNode:
     members = [nodes[name] for name in site.nodes]
-    fused = FusedNode(members[0], tuple(members[1:])) if site.form is not Form.INTEGER else fused_of(members)
+    fused = FusedNode(members[0]) if site.form is Form.FLOAT else fused_of(members)
     if site.form is Form.FLOAT:
         return LoweredNode(fused, site, ())
     try:
@@ -76,7 +76,7 @@ def _table(fused: FusedNode, node: ir.Node, writes: Mapping[str, Edge]) -> Step:
 
 
 def _island(fused: FusedNode, site: SiteScheme) -> list[Step]:
-    """The head in float32; what it swallows does nothing."""
+    """The head in float32, with what it takes along; what it swallows does nothing."""
     op = _op(fused.node)
     kind = op.island(fused.node)
     if kind is None and op.in_float32(fused.node):

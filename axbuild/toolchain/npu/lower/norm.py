@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from axbuild.toolchain.kinds.base import Box
-from axbuild.toolchain.kinds.norm import LayerNorm
+from axbuild.toolchain.kinds.norm import LayerNorm, OverLastAxes
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, little_endian, onnx_order, sources
 
@@ -35,9 +35,9 @@ def _norm(kind: LayerNorm, geometry: Geometry, out: Box) -> list[Work]:
     return [Work("norm", kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
 
 
-def _pack(kind: LayerNorm, block: int, rank: int) -> Pack:
+def pack_norm(kind: OverLastAxes, block: int, rank: int) -> Pack:
     """float64 [2, ...]: weights, then biases, as they broadcast to the last axes."""
     return Pack(little_endian(np.stack([kind.weight, kind.bias])), (-1,) * (kind.axes + 1))
 
 
-NORM = Lowering(_norm, _pack)
+NORM = Lowering(_norm, pack_norm)

@@ -8,6 +8,14 @@ from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTI
 from axbuild.toolchain.npu.simulator.compare import EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL
 from axbuild.toolchain.npu.simulator.convert import CONVERT
 from axbuild.toolchain.npu.simulator.float_function import FLOAT_FUNCTION, FLOAT_SOFTMAX
+from axbuild.toolchain.npu.simulator.float_sums import (
+    FLOAT_NORM,
+    FLOAT_REDUCE_L2,
+    FLOAT_REDUCE_MAX,
+    FLOAT_REDUCE_MEAN,
+    FLOAT_REDUCE_MIN,
+    FLOAT_REDUCE_SUM,
+)
 from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.given import GIVEN
 from axbuild.toolchain.npu.simulator.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
@@ -64,7 +72,13 @@ KERNELS: dict[str, Kernel] = {
     "float_max": FLOAT_MAX,
     "float_min": FLOAT_MIN,
     "float_mul": FLOAT_MUL,
+    "float_norm": FLOAT_NORM,
     "float_over": FLOAT_OVER,
+    "float_reduce_l2": FLOAT_REDUCE_L2,
+    "float_reduce_max": FLOAT_REDUCE_MAX,
+    "float_reduce_mean": FLOAT_REDUCE_MEAN,
+    "float_reduce_min": FLOAT_REDUCE_MIN,
+    "float_reduce_sum": FLOAT_REDUCE_SUM,
     "float_slope": FLOAT_SLOPE,
     "float_softmax": FLOAT_SOFTMAX,
     "float_sub": FLOAT_SUB,
