@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from axbuild.toolchain.npu.chips.table import FOLDER, ChipFile, chips_of
 from axbuild.workspace.tables import Tables
+
+if TYPE_CHECKING:
+    from axbuild.toolchain.named import NamedOperator
 
 Row = list[str]
 
@@ -35,16 +40,20 @@ def operators() -> str:
         "## What ONNX does not define",
         "",
         "Chips list a few operators that ONNX does not define, or did not at an older opset. They are read by name, in",
-        "any domain of a model of opset 12 or later, where no function of the model's own has that name. Operators of",
-        "other domains are refused, by name.",
+        "any domain of a model of opset 12 or later, where no function of the model's own has that name. A chip that",
+        "lists the operator takes all that it becomes, but for what is said to be on the CPU. Operators of other",
+        "domains are refused, by name.",
         "",
         *_table(["operator", "attributes, inputs and outputs", "computes", "becomes"], _named()),
         "",
         "## Where operators run",
         "",
         "NPU: where the operator has an integer form and keeps the limits, which are the vendor's public ones. A",
-        "limit of some chips only names them; its sentence is also what the build says of a node that breaks it. Not",
-        "yet: the chip has the operator, which has no integer form so far and runs on the CPU.",
+        "limit of some chips only names them; its sentence is also what the build says of a node that breaks it.",
+        "Not yet: the chip has the operator, which has no integer form so far and runs on the CPU. Rewritten: the",
+        "front end makes others of it.",
+        "",
+        *_table(["operator", "becomes"], _rewritten()),
         "",
         *_chips(chips),
         "",
@@ -88,8 +97,20 @@ def _hosted() -> list[Row]:
 def _named() -> list[Row]:
     from axbuild.toolchain.named import NAMED, UNDEFINED
 
-    rows = [[own.name, own.signature, own.equation, ", ".join(own.rewritten) or own.name] for own in NAMED.values()]
+    rows = [[own.name, own.signature, own.equation, _parts(own)] for own in NAMED.values()]
     return sorted([*rows, *([name, "", reason, "refused"] for name, reason in UNDEFINED.items())])
+
+
+def _rewritten() -> list[Row]:
+    from axbuild.toolchain.ops.host import REWRITTEN
+
+    return [[_link(name), becomes] for name, becomes in REWRITTEN.items()]
+
+
+def _parts(own: NamedOperator) -> str:
+    from axbuild.toolchain.ops.registry import op_called
+
+    return ", ".join(name if op_called(name) else f"{name} on the CPU" for name in own.rewritten or (own.name,))
 
 
 def _supported(chips: tuple[ChipFile, ...]) -> list[Row]:

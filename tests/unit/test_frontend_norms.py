@@ -7,6 +7,7 @@ import pytest
 
 from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
+from axbuild.toolchain.frontend.plain_norm import LengthAlongLast, SumOfMagnitudes
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 BN = {"gamma": normal(4), "beta": normal(4) + 1, "mean": normal(4), "var": normal(4) ** 2 + np.float32(0.1)}
@@ -82,3 +83,37 @@ def test_groups_of_channels_are_normalised_as_the_last_axis(groups):
 def test_other_norms_of_channels_stay_with_a_reason(given, reason):
     _, reasons = rewritten(NormToLayerNorm(), model([given], BN, inputs=(("x", [1, 4, 3, 3]), ("v", [4]))))
     assert reasons == {"n": reason}
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "expected"),
+    [
+        ([2, 4, 5], 1, ["Transpose", "LpNormalization", "Transpose"]),
+        ([2, 4, 5, 3], -2, ["Transpose", "LpNormalization", "Transpose"]),
+        ([2, 4, 5], -1, ["LpNormalization"]),
+        ([2, 4, 5], 0, ["LpNormalization"]),
+    ],
+)
+def test_vectors_along_any_axis_but_the_samples_get_their_length_along_the_last(shape, axis, expected):
+    before = model([node("LpNormalization", ["x"], ["y"], name="n", axis=axis)], inputs=(("x", shape),))
+    after, _ = rewritten(LengthAlongLast(), before)
+    assert op_types(after) == expected
+    assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_sum_of_magnitudes_that_becomes_one_is_a_quotient(axis):
+    before = model([node("LpNormalization", ["x"], ["y"], name="n", axis=axis, p=1)], inputs=(("x", [2, 4, 5]),))
+    after, _ = rewritten(SumOfMagnitudes(), before)
+    assert op_types(after) == ["Abs", "ReduceSum", "Clip", "Div"]
+    assert_same_results(before, after)
+
+
+def test_no_vector_of_zeros_is_divided_by_zero():
+    nodes = [
+        node("Mul", ["x", "none"], ["zeros"], name="zeros"),
+        node("LpNormalization", ["zeros"], ["y"], name="n", axis=1, p=1),
+    ]
+    before = model(nodes, {"none": np.zeros(1, np.float32)}, inputs=(("x", [2, 4, 5]),))
+    after, _ = rewritten(SumOfMagnitudes(), before)
+    assert_same_results(before, after)

@@ -10,7 +10,7 @@ import pytest
 from compiled import compiled
 from npu_world import support_of
 from onnx import helper
-from quantised import float_run, quantised
+from quantised import float_run, loaded, quantised
 
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.optimize import OptimizeParams, simplify
@@ -19,6 +19,7 @@ from axbuild.toolchain.kinds.codes import type_named
 from axbuild.toolchain.named import DOMAIN, NAMED
 from axbuild.toolchain.npu.chips.support import is_of_onnx, refusals
 from axbuild.toolchain.npu.plan.floats import FloatGraph
+from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
 from frontend_world import model, node, op_types, place
 
@@ -130,6 +131,9 @@ def test_a_spatial_transformer_samples_the_map_where_theta_moves_it(tmp_path):
     result = quantised(done, [{"x": x, "theta": turned}])
     assert result.float_ops() == ["AffineGrid"]
     assert "AxQuantizedGridSample" in result.kinds()
+    places, sampled = loaded(done).graph
+    assert refusals(sampled, support_of("AX615")) == []
+    assert without_integer_form(places) == "AffineGrid has no integer form"
 
 
 def test_names_of_ours_that_are_kept_have_an_op():

@@ -63,6 +63,7 @@ from axbuild.toolchain.frontend.open_einsum import OpenEinsum
 from axbuild.toolchain.frontend.or_to_greater import OrToGreater
 from axbuild.toolchain.frontend.order_channels import OrderInputs, OrderOutputs
 from axbuild.toolchain.frontend.pair_operands import PairOperands
+from axbuild.toolchain.frontend.plain_norm import LengthAlongLast, SumOfMagnitudes
 from axbuild.toolchain.frontend.plain_pad import PlainPad
 from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
 from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProduct
@@ -93,6 +94,8 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     ExtremeToClip(),
     OneSlope(),
     NormToLayerNorm(),
+    SumOfMagnitudes(),
+    LengthAlongLast(),
     KnownPositions(),
     ConcatConstant(),
     SinkScale(),

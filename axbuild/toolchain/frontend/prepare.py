@@ -10,8 +10,9 @@ from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.input_shapes import settle_input_shapes
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.open_standard import open_standard
-from axbuild.toolchain.frontend.support import require_no_sequences, require_plain_types
+from axbuild.toolchain.frontend.support import require_known_inputs, require_no_sequences, require_plain_types
 from axbuild.toolchain.frontend.version import open_functions, to_opset
+from axbuild.toolchain.frontend.widen import widen
 from axbuild.toolchain.frontend.wiring import InvalidModelError
 
 
@@ -21,6 +22,8 @@ def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
     freeze(model, ends.fix)
     renamed(model, ends.rename)
     open_functions(model)
+    widen(model)
+    require_known_inputs(model)
     converted = to_opset(model)
     open_standard(converted)
     fault = shapes.infer(converted)

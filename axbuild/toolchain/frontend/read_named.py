@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import onnx
-from onnx import ModelProto, NodeProto, helper
+import json
 
+import onnx
+from onnx import FunctionProto, ModelProto, NodeProto, helper
+
+from axbuild.toolchain.graph import SPELLED
 from axbuild.toolchain.named import DOMAIN, NAMED
 
 
@@ -19,10 +22,18 @@ def read_named(model: ModelProto) -> None:
         kept = [item for item in node.attribute if item.name not in NAMED[node.op_type].fixed]
         del node.attribute[:]
         node.attribute.extend(kept)
-    model.functions.extend(NAMED[name].function(version) for name in sorted({node.op_type for node in found}))
+    model.functions.extend(_spelled(name, version) for name in sorted({node.op_type for node in found}))
     for owner in (model, *model.functions) if found else ():
         if all(entry.domain != DOMAIN for entry in owner.opset_import):
             owner.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+
+
+def _spelled(name: str, version: int) -> FunctionProto:
+    """The operator's function; a chip that has the operator has every part of it that it can run."""
+    function = NAMED[name].function(version)
+    for node in function.node:
+        node.metadata_props.add(key=SPELLED, value=json.dumps([name]))
+    return function
 
 
 def _is_named(node: NodeProto, version: int) -> bool:

@@ -13,6 +13,7 @@ from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.nested import all_constants, all_graphs, all_nodes
 from axbuild.toolchain.frontend.to_float32 import FOREIGN
+from axbuild.toolchain.frontend.widen import WIDE
 from axbuild.toolchain.graph import OPSET, Array
 from axbuild.toolchain.named import NAMED, UNDEFINED
 
@@ -59,6 +60,18 @@ def require_plain_types(model: LightModel) -> None:
     odd = {name: kind for name, kind in kinds.items() if kind not in TENSOR_TYPES and kind != _SEQUENCE}
     if findings := list(_grouped_types(odd)):
         raise UnsupportedModelError("; ".join(sentence for sentence, _ in findings), hint="export the model in float32")
+
+
+def require_known_inputs(model: LightModel) -> None:
+    """Raise UnsupportedModelError for inputs of types that no graph for an NPU has, once all that can be is widened."""
+    kinds = {value.name: _element_type(value) for value in model.inputs}
+    odd = [f"input '{name}' is {_type_name(kind)}" for name, kind in kinds.items() if kind not in INPUT_TYPES]
+    if odd:
+        raise UnsupportedModelError(
+            f"{'; '.join(odd)}; float32, int32, int64 and bool are supported, and narrower integers that are only "
+            "moved, compared or cast",
+            hint="cut the model behind it: `inputs` of the float_model",
+        )
 
 
 def require_no_sequences(model: LightModel) -> None:
@@ -172,7 +185,7 @@ def _way_out(unknown: list[NodeProto], known: set[str]) -> str:
 def _types(model: LightModel) -> Iterator[Objection]:
     for value in model.inputs:
         kind = _element_type(value)
-        if kind not in INPUT_TYPES:
+        if kind not in INPUT_TYPES and kind not in WIDE:
             yield (
                 f"input '{value.name}' is {_type_name(kind)}; float32, int32, int64 and bool are supported",
                 "cut the model behind it: `inputs` of the float_model",

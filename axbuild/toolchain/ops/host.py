@@ -8,6 +8,7 @@ from axbuild.toolchain.graph import integer
 
 _STATE = "its state goes from step to step, where roundings to codes would add up: it stays in float32"
 REASONS = {
+    "ConstantOfShape": "how much it makes depends on data, unless it is folded to a constant",
     "GRU": _STATE,
     "LSTM": _STATE,
     "NonMaxSuppression": "how much it keeps depends on data",
@@ -16,6 +17,15 @@ REASONS = {
     "Unique": "how much it finds depends on data",
 }
 """op_type -> why it has no integer form and will have none"""
+
+_CHANNELS = "LayerNormalization of each group, with Mul and Add behind it"
+REWRITTEN = {
+    "BatchNormalization": "weights of a Conv, or Mul and Add",
+    "Constant": "a constant",
+    "GroupNormalization": _CHANNELS,
+    "InstanceNormalization": _CHANNELS,
+}
+"""op_type -> what the front end makes of every one, so that it needs no integer form"""
 
 _TIME_FIRST = {"LSTM", "GRU", "RNN"}
 _SAMPLES_SECOND = {0: 1, 5: 1, 6: 1}

@@ -20,7 +20,7 @@ from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
 from axbuild.toolchain.npu.plan.record import CPU, NPU
 from axbuild.toolchain.ops.fused import taken_along
-from axbuild.toolchain.ops.host import REASONS
+from axbuild.toolchain.ops.host import REASONS, REWRITTEN
 from axbuild.toolchain.ops.registry import op_called, op_of
 
 
@@ -55,8 +55,10 @@ def judge(nodes: Sequence[ir.Node], chip: Support, formless: str = "") -> Judgem
 
 
 def place_of(op_type: str, chip: Support) -> str:
-    """Where an operator runs that keeps every limit: "NPU", "CPU", or "not yet" where the NPU has it and it has no
-    integer form yet, and nothing says that it never will."""
+    """Where an operator runs that keeps every limit: "NPU", "CPU", "rewritten" where it never gets that far, or "not
+    yet" where the NPU has it and it has no integer form yet, and nothing says that it never will."""
+    if op_type in REWRITTEN:
+        return "rewritten"
     if op_type not in chip.operators or op_type in REASONS:
         return CPU
     own = NAMED.get(op_type)
