@@ -114,3 +114,13 @@ def test_reshaping_twice_is_reshaping_once(tmp_path, shape, found):
     after = optimized(before, tmp_path)
     assert [name for name in op_types(after) if name not in ("Relu", "Identity")] == found
     assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("op_type", ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"])
+@pytest.mark.parametrize(("axes", "kept"), [([2], 0), ([-1], 1), ([1], 0), ([1, 2], 0)], ids=str)
+def test_what_is_reduced_behind_a_line_was_no_line_again(op_type, axes, kept, tmp_path):
+    nodes = [node("Conv", ["x", "w"], ["c"]), node(op_type, ["c", "axes"], ["y"], keepdims=kept)]
+    before = model(nodes, {"w": normal(8, 4, 3), "axes": np.array(axes)}, inputs=LINE)
+    after = optimized(before, tmp_path)
+    assert op_types(after) == ["Reshape", "Conv", op_type, "Reshape"]
+    assert_same_results(before, after)

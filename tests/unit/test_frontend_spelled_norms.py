@@ -133,6 +133,14 @@ def test_axes_that_are_not_the_last_are_transposed_there_and_back(axes):
     assert_same_results(before, after, 1e-5)
 
 
+def test_scale_and_bias_over_several_axes_belong_to_the_normalisation():
+    gains = {"last": np.array([-2, -1]), "g": np.abs(normal(5, 16)) + np.float32(0.5), "b": normal(5, 16)}
+    before = spelled(FOUND["LayerNorm of TorchScript"][1], **gains)
+    after, _ = rewritten(FuseNorm(), before)
+    assert op_types(after) == ["Reshape", "LayerNormalization", "Reshape"]
+    assert_same_results(before, after)
+
+
 def test_all_axes_of_a_sample_are_normalised_as_one():
     before = spelled(FOUND["LayerNorm without weights"][1], (2, 5, 4, 3), last=np.array([1, 2, 3]))
     after, _ = rewritten(FuseNorm(), before)

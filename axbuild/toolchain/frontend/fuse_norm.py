@@ -95,6 +95,7 @@ class FuseNorm(Rewrite[Norm]):
 
     op = ("Add", "Div", "Mul", "Sub")
     is_needed = False
+    last_first = True
 
     def match(self, node: ir.Node) -> Norm | NoMatch:
         found = [norm for spelled in spellings(node, _is_step) if (norm := _recognised(spelled)) is not None]

@@ -70,7 +70,7 @@ class LiftLine(Rewrite[Lifted]):
             return _resize(node)
         maps = [value for value in node.inputs[: MAPS.get(node.op_type)] if value is not None]
         computed = [value for value in maps if not is_constant(value)]
-        if not computed or not all(map(_is_squeezed, computed)):
+        if not computed or not all(map(is_squeezed, computed)):
             return NoMatch(f"{node.op_type} reads what was not squeezed")
         if any(len(shape_of(value)) > 3 for value in maps):
             return NoMatch(f"{node.op_type} has a constant of more axes")
@@ -92,7 +92,7 @@ class LiftLine(Rewrite[Lifted]):
             return value
         if array is not None:
             return edit.initializer(array[..., None], f"{value.name}.lifted")
-        if _is_squeezed(value):
+        if is_squeezed(value):
             return needed_input(_producer(value), 0)
         return _reshaped(node, value, (*shape_of(value), 1), f"{node.name}.lifted", edit)
 
@@ -108,7 +108,7 @@ class LiftLine(Rewrite[Lifted]):
 def _resize(node: ir.Node) -> Lifted | NoMatch:
     """One whose places are known axis by axis."""
     place = text(node, "coordinate_transformation_mode", "half_pixel")
-    fits = text(node, "mode", "nearest") == "linear" or _is_squeezed(node.inputs[0])
+    fits = text(node, "mode", "nearest") == "linear" or is_squeezed(node.inputs[0])
     if not fits or place not in PLACES or not is_known(node):
         return NoMatch("Resize is not linear, or computes where")
     if {"axes", "antialias", "keep_aspect_ratio_policy"} & node.attributes.keys():
@@ -142,7 +142,7 @@ def _producer(value: ir.Value) -> ir.Node:
     return node
 
 
-def _is_squeezed(value: ir.Value | None) -> bool:
+def is_squeezed(value: ir.Value | None) -> bool:
     """Whether the value is [n, c, l] of a computed [n, c, l, 1]."""
     node = value.producer() if value is not None else None
     if value is None or node is None or node.op_type not in ("Reshape", "Squeeze"):

@@ -47,6 +47,7 @@ from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
 from axbuild.toolchain.frontend.hoist_constant import HoistConstant
 from axbuild.toolchain.frontend.known_positions import KnownPositions
 from axbuild.toolchain.frontend.lift_line import LiftLine
+from axbuild.toolchain.frontend.lift_reduction import LiftReduction
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.listed_indices import ListedIndices
 from axbuild.toolchain.frontend.load import load
@@ -70,6 +71,7 @@ from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProd
 from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
+from axbuild.toolchain.frontend.reshape_first import ReshapeFirst
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.sink_scale import SinkScale
@@ -128,11 +130,13 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     ResizeToGather(),
     ToReshape(),
     OneReshape(),
+    ReshapeFirst(),
     PoolDepth(),
     GlobalPoolDepth(),
     ConvDepth(),
     ConvTransposeDepth(),
     LiftLine(),
+    LiftReduction(),
     ResizeToProduct(),
     MovesToBlocks(),
     SlicesToBlocks(),

@@ -66,10 +66,12 @@ class Rewrite(Generic[Found]):
 
     op: the operator types a match may start from.
     is_needed: the quantiser takes nothing else; otherwise the rewrite only makes the graph smaller.
+    last_first: start from the last node, where what a match ends with may belong to a larger one.
     """
 
     op: ClassVar[tuple[str, ...]]
     is_needed: ClassVar[bool] = True
+    last_first: ClassVar[bool] = False
 
     def match(self, node: ir.Node) -> Found | NoMatch:
         """What `replace` needs, or the reason why the node stays as it is."""
@@ -199,7 +201,7 @@ def apply(rewrite: Rewrite[Any], edit: Edit) -> dict[str, str]:
     while changed:
         changed = False
         reasons.clear()
-        for node in list(edit.graph):
+        for node in reversed(list(edit.graph)) if rewrite.last_first else list(edit.graph):
             if node.op_type not in rewrite.op or node.domain or node.graph is None:
                 continue
             found = (

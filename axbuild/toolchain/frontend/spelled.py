@@ -82,13 +82,15 @@ def _values(value: ir.Value, known: Mapping[ir.Value, Array]) -> Array:
 def spellings(node: ir.Node, is_step: Callable[[ir.Node], bool]) -> Iterator[Spelled]:
     """What ends in the node, has more than one step and reads one tensor; from the least to the most of it."""
     nodes = [node]
+    reached: dict[ir.Node, set[ir.Node]] = {}
     while len(nodes) <= LONGEST and is_step(nodes[-1]):
         sources = list(dict.fromkeys(v for step in nodes for v in _computed(step) if v.producer() not in nodes))
         if len(sources) == 1 and len(nodes) > 1:
             yield Spelled(sources[0], tuple(nodes))
         producers = [step for value in sources if (step := value.producer()) is not None and is_step(step)]
         # One that no other depends on, so that the nodes stay in order, last first.
-        behind = {ancestor for producer in producers for ancestor in _ancestors(producer, is_step)}
+        reached |= {producer: _ancestors(producer, is_step) for producer in producers if producer not in reached}
+        behind = {ancestor for producer in producers for ancestor in reached[producer]}
         last = next((producer for producer in producers if producer not in behind), None)
         if last is None:
             return

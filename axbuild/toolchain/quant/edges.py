@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -57,6 +57,8 @@ class _Settling:
         grouping = Grouping(self.integer, observations, set(self.pinned), self.forced)
         self.groups = grouping.run()
         self.members = self.groups.members()
+        self.asking = self._places(self._asks)
+        self.making = self._places(self._makes)
         self.types = {root: self._type(members) for root, members in self.members.items()}
         self.grids: dict[tuple[str, ElementType], Grid] = {}
 
@@ -86,20 +88,33 @@ class _Settling:
         names = set(members)
         for name in names & self.forced.keys():
             return self.forced[name]
-        wanted = [self.asked[fused.node].data for fused in self.integer if self._asks(fused, names)]
-        written = [self.asked[fused.node].data for fused in self.integer if self._makes(fused, names)]
+        wanted, written = self._kinds(self.asking, names), self._kinds(self.making, names)
         candidates = wanted or written or [Precision().data]
         widest = max(kind.bits for kind in candidates)
         return next(kind for kind in (*written, *candidates) if kind in candidates and kind.bits == widest)
 
-    def _asks(self, fused: FusedNode, names: set[str]) -> bool:
-        """Whether a fused node asks for codes of a type on one of its inputs: one that only moves takes any."""
-        passive = integer_op(fused).moves and not self.asked[fused.node].asked
-        coded = set(fused.inputs).difference(integer_op(fused).reals(fused.node))
-        return not passive and any((value.name or "") in names for value in coded)
+    def _kinds(self, places: Mapping[str, list[int]], names: set[str]) -> list[ElementType]:
+        """What the nodes at these tensors' places have their data in, in the order of the graph."""
+        found = sorted({place for name in names for place in places.get(name, ())})
+        return [self.asked[self.integer[place].node].data for place in found]
 
-    def _makes(self, fused: FusedNode, names: set[str]) -> bool:
-        return not integer_op(fused).moves and any((value.name or "") in names for value in fused.outputs)
+    def _places(self, tensors: Callable[[FusedNode], Iterable[ir.Value]]) -> dict[str, list[int]]:
+        """Tensor -> the places, among the integer nodes, of those that have it among these tensors of theirs."""
+        places: dict[str, list[int]] = {}
+        for place, fused in enumerate(self.integer):
+            for value in tensors(fused):
+                places.setdefault(value.name or "", []).append(place)
+        return places
+
+    def _asks(self, fused: FusedNode) -> Iterable[ir.Value]:
+        """The inputs that a fused node asks for codes of a type on: one that only moves takes any."""
+        op = integer_op(fused)
+        passive = op.moves and not self.asked[fused.node].asked
+        return () if passive else set(fused.inputs).difference(op.reals(fused.node))
+
+    @staticmethod
+    def _makes(fused: FusedNode) -> Iterable[ir.Value]:
+        return () if integer_op(fused).moves else fused.outputs
 
     # Edges ------------------------------------------------------------------------------------------------------
 
