@@ -100,9 +100,9 @@ class FuseNorm(Rewrite[Norm]):
         found = [norm for spelled in spellings(node, _is_step) if (norm := _recognised(spelled)) is not None]
         if not found:
             return NoMatch(f"what {node.op_type} ends is no normalisation of one tensor")
-        (reader, _), *others = node.outputs[0].uses() or [(node, 0)]
-        if reader is not node and not others and reader.op_type in self.op and isinstance(self.match(reader), Norm):
-            return NoMatch(f"what {node.op_type} ends goes on with {reader.op_type}")
+        readers = [reader for reader, _ in node.outputs[0].uses()]
+        if len(readers) == 1 and readers[0].op_type in self.op and isinstance(self.match(readers[0]), Norm):
+            return NoMatch(f"what {node.op_type} ends goes on with {readers[0].op_type}")
         # The most of it: what is centred by steps of its own has a root mean square as well.
         return found[-1]
 
