@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.cast_to_bool import CastToBool
 from axbuild.toolchain.frontend.clip_to_extremes import ClipToExtremes
+from axbuild.toolchain.frontend.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mod_to_div import ModToDiv
@@ -220,3 +221,32 @@ def test_what_may_not_fit_32_bits_stays_wide():
     after, reasons = rewritten(NarrowIntegers(), before)
     assert op_types(after) == ["Cast", "Mul"]
     assert reasons["square"] == "the result of Mul may not fit 32 bits"
+
+
+def guarded(scores):
+    """As torch guards a softmax against lines that are hidden whole."""
+    return [
+        *scores,
+        node("Softmax", ["s"], ["p"]),
+        node("IsNaN", ["p"], ["bad"]),
+        node("Where", ["bad", "none", "p"], ["shares"]),
+        node("Neg", ["shares"], ["y"]),
+    ]
+
+
+@pytest.mark.parametrize("hidden", ["lowest", "never"])
+def test_a_guarded_softmax_needs_no_guard_where_the_lowest_number_hides(hidden):
+    weights = {"later": CAUSAL != 0, hidden: C[hidden], "none": C["none"]}
+    before = model(guarded([node("Where", ["later", hidden, "x"], ["s"])]), weights, inputs=[SCORES])
+    after, _ = rewritten(DropNanGuard(), before)
+    assert op_types(after) == ["Where", "Softmax", "Neg"]
+    assert {t.name: numpy_helper.to_array(t) for t in after.graph.initializer}[after.graph.node[0].input[1]] == LOWEST
+    assert_same_results(before, after)
+
+
+def test_what_else_is_chosen_by_nan_stays():
+    nodes = guarded([node("Neg", ["x"], ["s"])])
+    nodes[-2].input[1] = "one"
+    after, reasons = rewritten(DropNanGuard(), model(nodes, {"one": C["one"]}, inputs=[SCORES]))
+    assert op_types(after) == ["Neg", "Softmax", "IsNaN", "Where", "Neg"]
+    assert list(reasons.values()) == ["Where makes no zeros of what is NaN in a Softmax"]

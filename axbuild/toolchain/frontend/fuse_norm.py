@@ -99,8 +99,13 @@ class FuseNorm(Rewrite[Norm]):
 
     def match(self, node: ir.Node) -> Norm | NoMatch:
         found = [norm for spelled in spellings(node, _is_step) if (norm := _recognised(spelled)) is not None]
+        if not found:
+            return NoMatch(f"what {node.op_type} ends is no normalisation of one tensor")
+        readers = [reader for reader, _ in node.outputs[0].uses()]
+        if len(readers) == 1 and readers[0].op_type in self.op and isinstance(self.match(readers[0]), Norm):
+            return NoMatch(f"what {node.op_type} ends goes on with {readers[0].op_type}")
         # The most of it: what is centred by steps of its own has a root mean square as well.
-        return found[-1] if found else NoMatch(f"what {node.op_type} ends is no normalisation of one tensor")
+        return found[-1]
 
     def replace(self, node: ir.Node, found: Norm, edit: Edit) -> ir.Value:
         x, origins = found.spelled.x, found.spelled.nodes

@@ -26,6 +26,7 @@ from axbuild.toolchain.frontend.cast_to_bool import CastToBool
 from axbuild.toolchain.frontend.clip_to_extremes import ClipToExtremes
 from axbuild.toolchain.frontend.concat_constant import ConcatConstant
 from axbuild.toolchain.frontend.drop_expand import DropExpand
+from axbuild.toolchain.frontend.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.frontend.ends import Ends
 from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
 from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
@@ -45,6 +46,7 @@ from axbuild.toolchain.frontend.fuse_rotary import FuseRotary
 from axbuild.toolchain.frontend.fuse_scale import FuseScale
 from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
 from axbuild.toolchain.frontend.hoist_constant import HoistConstant
+from axbuild.toolchain.frontend.keep_axes import KeepAxes, ReshapeBack, ReshapeLast
 from axbuild.toolchain.frontend.known_positions import KnownPositions
 from axbuild.toolchain.frontend.lift_line import LiftLine
 from axbuild.toolchain.frontend.lift_reduction import LiftReduction
@@ -71,6 +73,7 @@ from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProd
 from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
 from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
+from axbuild.toolchain.frontend.reciprocal_to_div import ReciprocalToDiv
 from axbuild.toolchain.frontend.reshape_first import ReshapeFirst
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
 from axbuild.toolchain.frontend.save import save
@@ -82,8 +85,13 @@ from axbuild.toolchain.named import DOMAIN
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
     OpenEinsum(),
+    KeepAxes(),
+    ReshapeLast(),
+    ReshapeBack(),
     FuseNorm(),
+    ReciprocalToDiv(),
     MaskToWhere(),
+    DropNanGuard(),
     CastToBool(),
     ClipToExtremes(),
     NarrowIntegers(),

@@ -98,7 +98,8 @@ def _slice(kind: Slice, geometry: Geometry, out: Box) -> list[Work]:
 def _take(kind: Take, geometry: Geometry, out: Box) -> list[Work]:
     axis = channel_axis(kind.axis, geometry)
     read = kind.positions[slice(*out.ranges[axis])]
-    attr = TakeAttr(axis, tuple(position - min(read) for position in read))
+    first = min(read)
+    attr = TakeAttr(axis, tuple(position - first for position in read))
     return [Work("take", kind.job, sources(kind, geometry, out), Part(out), False, attr)]
 
 
