@@ -1,4 +1,5 @@
-# Two commands for a newcomer: `make demo` and `make test`; `make zoo` is the long one. Everything lives in .venv; nothing else is installed.
+# Two commands for a newcomer: `make demo` and `make test`; `make zoo` is the long one. Everything lives in .venv; nothing
+# else is installed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
