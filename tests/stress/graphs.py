@@ -8,7 +8,7 @@ every output: the ONNX bodies with optimisation off and on, the simulated chip s
 plain Python integers. Then each node by itself against float, on inputs that lie on their grids.
 
 Prints a row for each operator (nodes seen, largest distance from float in steps) and what was not compared, since an
-operator had no integer form; exits 1 where an element differs, the front end lost more than 1e-4 of an output's
+operator had no integer form; exits 1 where an element differs, the front end lost more than 1e-3 of an output's
 largest magnitude, or a node is further from float than it may be. A round is repeated by `--rounds 1 --seed N`.
 """
 
