@@ -25,18 +25,27 @@ def one(op: str, *constants, before=(), **attributes) -> Net:
     return net
 
 
-def root() -> Net:
+def positive(op: str, *constants) -> Net:
     net = Net(*SHAPE)
     net.add("Abs", ["x"], "a")
-    net.add("Sqrt", ["a"], "y")
+    net.add(op, ["a", *(net.constant(f"c{i}", array) for i, array in enumerate(constants))], "y")
     return net
 
 
 NORMAL = np.random.default_rng(5).normal(1, 0.3, (2, 5)).astype(np.float32)
 CHANNELS = np.array([0.5, -2.0, 3.0, 0.25], np.float32).reshape(4, 1, 1)
-ACTIVATIONS = {name: one(name) for name in FORMULAS if name not in ("Gelu", "GeluByTanh", "Sqrt")}
+APART = ("Gelu", "GeluByTanh", "InverseSigmoid", "Pow", "Sqrt")
+"""that need a domain, an attribute or a constant"""
+ACTIVATIONS = {name: one(name) for name in FORMULAS if name not in APART}
 OTHERS = {
-    "Sqrt": root(),
+    "Sqrt": positive("Sqrt"),
+    "Pow of a positive": positive("Pow", np.float32(-1.7)),
+    "Pow": one("Pow", np.float32(3)),
+    "LogSoftmax": one("LogSoftmax", axis=1),
+    "MaxPool": one("MaxPool", kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1]),
+    "MaxPool that is dilated": one("MaxPool", kernel_shape=[2, 2], dilations=[3, 2], ceil_mode=1, strides=[2, 2]),
+    "AveragePool": one("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+    "AveragePool of padding": one("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
     "Gelu": one("Gelu"),
     "Gelu by tanh": one("Gelu", approximate="tanh"),
     "Elu with alpha": one("Elu", alpha=0.5),

@@ -23,6 +23,7 @@ from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.float_function import FloatFunction
 from axbuild.toolchain.kinds.float_norm import FloatNorm
+from axbuild.toolchain.kinds.float_pool import FloatAveragePool, FloatMaxPool
 from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.gather import Gather
@@ -59,9 +60,11 @@ CLASSES: tuple[type[Kind], ...] = (
     Conv,
     Convert,
     Dequantize,
+    FloatAveragePool,
     FloatBinary,
     FloatClip,
     FloatFunction,
+    FloatMaxPool,
     FloatNorm,
     FloatReduce,
     FloatSoftmax,

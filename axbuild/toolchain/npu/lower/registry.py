@@ -9,6 +9,7 @@ from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.float_function import FloatFunction
 from axbuild.toolchain.kinds.float_norm import FloatNorm
+from axbuild.toolchain.kinds.float_pool import FloatAveragePool, FloatMaxPool
 from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.gather import Gather
@@ -36,7 +37,7 @@ from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.lower.compare import COMPARE
 from axbuild.toolchain.npu.lower.convert import CONVERT
-from axbuild.toolchain.npu.lower.float_sums import FLOAT_NORM, FLOAT_REDUCE
+from axbuild.toolchain.npu.lower.float_sums import FLOAT_AVERAGE_POOL, FLOAT_MAX_POOL, FLOAT_NORM, FLOAT_REDUCE
 from axbuild.toolchain.npu.lower.gather import GATHER
 from axbuild.toolchain.npu.lower.given import GIVEN
 from axbuild.toolchain.npu.lower.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
@@ -73,9 +74,11 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Conv: CONV,
     Convert: CONVERT,
     Dequantize: DEQUANTIZE,
+    FloatAveragePool: FLOAT_AVERAGE_POOL,
     FloatBinary: FLOAT_BINARY,
     FloatClip: FLOAT_CLIP,
     FloatFunction: FLOAT_FUNCTION,
+    FloatMaxPool: FLOAT_MAX_POOL,
     FloatNorm: FLOAT_NORM,
     FloatReduce: FLOAT_REDUCE,
     FloatSoftmax: FLOAT_SOFTMAX,

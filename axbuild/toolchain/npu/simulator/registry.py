@@ -7,8 +7,10 @@ from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.compare import EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL
 from axbuild.toolchain.npu.simulator.convert import CONVERT
-from axbuild.toolchain.npu.simulator.float_function import FLOAT_FUNCTION, FLOAT_SOFTMAX
+from axbuild.toolchain.npu.simulator.float_function import FLOAT_FUNCTION, FLOAT_LOG_SOFTMAX, FLOAT_SOFTMAX
 from axbuild.toolchain.npu.simulator.float_sums import (
+    FLOAT_AVERAGE_POOL,
+    FLOAT_MAX_POOL,
     FLOAT_NORM,
     FLOAT_REDUCE_L2,
     FLOAT_REDUCE_MAX,
@@ -65,11 +67,13 @@ KERNELS: dict[str, Kernel] = {
     "equal": EQUAL,
     "fc": FC,
     "float_add": FLOAT_ADD,
+    "float_average_pool": FLOAT_AVERAGE_POOL,
     "float_clip": FLOAT_CLIP,
     "float_div": FLOAT_DIV,
     "float_from": FLOAT_FROM,
     "float_function": FLOAT_FUNCTION,
     "float_max": FLOAT_MAX,
+    "float_max_pool": FLOAT_MAX_POOL,
     "float_min": FLOAT_MIN,
     "float_mul": FLOAT_MUL,
     "float_norm": FLOAT_NORM,
@@ -80,7 +84,8 @@ KERNELS: dict[str, Kernel] = {
     "float_reduce_min": FLOAT_REDUCE_MIN,
     "float_reduce_sum": FLOAT_REDUCE_SUM,
     "float_slope": FLOAT_SLOPE,
-    "float_softmax": FLOAT_SOFTMAX,
+    "float_softmax_logarithm": FLOAT_LOG_SOFTMAX,
+    "float_softmax_share": FLOAT_SOFTMAX,
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
     "given": GIVEN,
