@@ -21,6 +21,8 @@ Curve = Callable[[Array], Array]
 class ActivationOp(Op):
     """y = f(x)"""
 
+    reals_too = True
+
     def curve(self, node: ir.Node) -> Curve:
         """f"""
         raise NotImplementedError

@@ -338,7 +338,8 @@ class Op:
     moves: ClassVar[bool] = False
     """it only moves elements: any element type will do, and its output is what its input is"""
     reals_too: ClassVar[bool] = False
-    """`lower` takes float32 as it takes codes"""
+    """the NPU computes it in float32 too: `island` says how or, where that is None, `lower`, which then takes reals as
+    it takes codes"""
     weight_input: ClassVar[int | None] = None
     """the input that is a constant weight"""
     bias_inputs: ClassVar[tuple[int, ...]] = ()
@@ -418,12 +419,12 @@ class Op:
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
-        """The one kind that computes the node in float32 on the NPU; None where there is none, or `lower` says it."""
+        """The one kind that computes the node in float32; None where `lower` says it."""
         return None
 
     def in_float32(self, node: ir.Node) -> bool:
         """Whether the NPU computes the node in float32: what only moves elements lowers to what it always is."""
-        return self.moves or self.reals_too or self.island(node) is not None
+        return self.moves or self.reals_too
 
 
 def per_channel(addend: Array, shape: Shape, axis: int) -> Array | None:

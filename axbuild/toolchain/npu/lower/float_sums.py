@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import Box
@@ -52,18 +53,19 @@ def _norm(kind: FloatNorm, geometry: Geometry, out: Box) -> list[Work]:
     return [Work("float_norm", kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
 
 
-def _pool(kind: FloatPooling, geometry: Geometry, out: Box) -> list[Work]:
-    attr = WindowAttr(**window_attr(kind.window, kind, geometry, out))
-    averages = isinstance(kind, FloatAveragePool)
-    kernel = "float_average_pool" if averages else "float_max_pool"
-    return [Work(kernel, kind.job, sources(kind, geometry, out), Part(out), averages, attr)]
+def _pool(kernel: str, params: bool) -> Callable[[FloatPooling, Geometry, Box], list[Work]]:
+    def works(kind: FloatPooling, geometry: Geometry, out: Box) -> list[Work]:
+        attr = WindowAttr(**window_attr(kind.window, kind, geometry, out))
+        return [Work(kernel, kind.job, sources(kind, geometry, out), Part(out), params, attr)]
+
+    return works
 
 
 def _counts(kind: FloatAveragePool, block: int, rank: int) -> Pack:
     return Pack(little_endian(kind.count), (1, 2))
 
 
-FLOAT_AVERAGE_POOL = Lowering(_pool, _counts)
-FLOAT_MAX_POOL = Lowering(_pool)
+FLOAT_AVERAGE_POOL = Lowering(_pool("float_average_pool", params=True), _counts)
+FLOAT_MAX_POOL = Lowering(_pool("float_max_pool", params=False))
 FLOAT_REDUCE = Lowering(_reduce)
 FLOAT_NORM = Lowering(_norm, pack_norm)
