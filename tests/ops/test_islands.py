@@ -68,6 +68,8 @@ OTHERS = {
     "Max": one("Max", CHANNELS),
     "Min": one("Min", before=[CHANNELS]),
     "Where": one("Where", CHANNELS, before=[CHANNELS > 0]),
+    "Where of nothing": one("Where", np.float32(-1e9), before=[CHANNELS > 0]),
+    "PRelu of a steep slope": one("PRelu", 1e5 * CHANNELS),
     "Where of a constant": one("Where", before=[CHANNELS > 0, CHANNELS]),
     "Add": one("Add", CHANNELS),
     "Sub": one("Sub", CHANNELS),

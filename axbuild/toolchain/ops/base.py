@@ -48,12 +48,14 @@ class Finding:
 class Limit:
     """A sentence that holds of every node that has an integer form, the check of it, and what a node has instead.
 
-    The sentence goes into what a user reads and into the table of operators alike.
+    The sentence goes into what a user reads and into the table of operators alike. of_codes: in float32 it need not
+    hold.
     """
 
     sentence: str
     holds: Callable[[ir.Node], bool]
     found: Callable[[ir.Node], object] | None = None
+    of_codes: bool = False
 
     def finding(self, node: ir.Node) -> Finding:
         found = f", got {self.found(node)}" if self.found else ""
@@ -355,10 +357,10 @@ class Op:
         """What an activation or output of the node may be where the node has an integer form."""
         return MOVED if self.moves else (ir.DataType.FLOAT,)
 
-    def refusals(self, node: ir.Node) -> Iterator[Finding]:
-        """The first limit the node violates, if any."""
+    def refusals(self, node: ir.Node, real: bool = False) -> Iterator[Finding]:
+        """The first limit the node violates, if any; real: in float32."""
         for limit in self.limits:
-            if not limit.holds(node):
+            if not (real and limit.of_codes) and not limit.holds(node):
                 yield limit.finding(node)
                 return
 

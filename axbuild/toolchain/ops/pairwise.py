@@ -164,7 +164,8 @@ class PReluOp(Op):
     reals_too = True
     limits = (
         Limit("its input must be computed, not a constant", lambda n: is_activation(input_of(n, 0))),
-        Limit("its slope must be a constant of at most 32767", lambda n: _is_moderate(constant_input(n, 1))),
+        Limit("its slope must be a constant", lambda n: constant_input(n, 1) is not None),
+        Limit("its slope must be at most 32767", lambda n: _is_moderate(constant_input(n, 1)), of_codes=True),
     )
     cases = ("test_prelu_example", "test_prelu_broadcast")
 
