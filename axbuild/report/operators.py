@@ -29,7 +29,10 @@ def operators() -> str:
         "weights of the convolution before or behind them, or a depthwise convolution of their own. A chip may take",
         "less than has an integer form, such as no Pad that reflects: its limits are in the last table.",
         "",
-        *_table(["operator", "computes", "conditions"], _quantised()),
+        "In FP32 says where an operator runs that `layer_configs` gives the data_type FP32: on the NPU in float32, or",
+        "on the CPU, since a sum of float32 products has no exact order; truth values and whole numbers have no FP32.",
+        "",
+        *_table(["operator", "computes", "conditions", "in FP32"], _quantised()),
         "",
         "## What stays on the CPU",
         "",
@@ -80,10 +83,16 @@ def _chips(chips: tuple[ChipFile, ...]) -> list[str]:
 
 
 def _quantised() -> list[Row]:
+    from axbuild.toolchain.npu.plan.record import CPU, NPU
     from axbuild.toolchain.ops.registry import all_ops
 
     return [
-        [_link(name), " ".join((op.__doc__ or "").split()), "; ".join(limit.sentence for limit in op.limits) or "none"]
+        [
+            _link(name),
+            " ".join((op.__doc__ or "").split()),
+            "; ".join(limit.sentence for limit in op.limits) or "none",
+            NPU if op.moves or op.reals_too else CPU if op.accumulates else "none",
+        ]
         for name, op in all_ops().items()
     ]
 

@@ -10,33 +10,50 @@ from quantised import Net, float_run, quantised
 
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.kinds.float_function import FORMULAS
+from axbuild.toolchain.ops.registry import all_ops
 from axbuild.toolchain.quant.precision import LayerConfig
 
 SHAPE = (1, 4, 6, 5)
 ALL = [LayerConfig(start_tensor_names=("DEFAULT",), end_tensor_names=("DEFAULT",), data_type="FP32")]
 
 
-def one(op: str, *constants, before=(), **attributes) -> Net:
+def one(op: str, *constants, before=(), shape=SHAPE, **attributes) -> Net:
     """A node of x and constants; before: constants in front of x."""
-    net = Net(*SHAPE)
+    net = Net(*shape)
     front = [net.constant(f"f{i}", np.asarray(array)) for i, array in enumerate(before)]
     behind = [net.constant(f"c{i}", np.asarray(array)) for i, array in enumerate(constants)]
     net.add(op, [*front, "x", *behind], "y", **attributes)
     return net
 
 
-def root() -> Net:
+def positive(op: str, *constants) -> Net:
     net = Net(*SHAPE)
     net.add("Abs", ["x"], "a")
-    net.add("Sqrt", ["a"], "y")
+    net.add(op, ["a", *(net.constant(f"c{i}", array) for i, array in enumerate(constants))], "y")
     return net
 
 
 NORMAL = np.random.default_rng(5).normal(1, 0.3, (2, 5)).astype(np.float32)
+ANGLES = np.random.default_rng(6).uniform(-1, 1, (2, 1, 6, 4)).astype(np.float32)
 CHANNELS = np.array([0.5, -2.0, 3.0, 0.25], np.float32).reshape(4, 1, 1)
-ACTIVATIONS = {name: one(name) for name in FORMULAS if name not in ("Gelu", "GeluByTanh", "Sqrt")}
+APART = ("Gelu", "GeluByTanh", "InverseSigmoid", "Pow", "Sqrt")
+"""that need a domain, an attribute or a constant"""
+ACTIVATIONS = {name: one(name) for name in FORMULAS if name not in APART}
 OTHERS = {
-    "Sqrt": root(),
+    "Sqrt": positive("Sqrt"),
+    "Pow of a positive": positive("Pow", np.float32(-1.7)),
+    "Pow": one("Pow", np.float32(3)),
+    "Resize": one("Resize", np.float32([]), np.float32([1, 1, 2, 3]), mode="linear"),
+    "Resize to a size": one("Resize", np.float32([]), np.float32([]), np.array([1, 4, 9, 7]), mode="linear"),
+    "Resize to the nearest": one("Resize", np.float32([]), np.float32([1, 1, 2, 3]), mode="nearest"),
+    "CumSum": one("CumSum", np.array(2), reverse=1),
+    "RotaryEmbedding": one("RotaryEmbedding", ANGLES[0], ANGLES[1], shape=(1, 4, 6, 8)),
+    "RotaryEmbedding of rank 3": one("RotaryEmbedding", ANGLES[0], ANGLES[1], num_heads=2, shape=(1, 6, 16)),
+    "LogSoftmax": one("LogSoftmax", axis=1),
+    "MaxPool": one("MaxPool", kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1]),
+    "MaxPool that is dilated": one("MaxPool", kernel_shape=[2, 2], dilations=[3, 2], ceil_mode=1, strides=[2, 2]),
+    "AveragePool": one("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+    "AveragePool of padding": one("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
     "Gelu": one("Gelu"),
     "Gelu by tanh": one("Gelu", approximate="tanh"),
     "Elu with alpha": one("Elu", alpha=0.5),
@@ -51,6 +68,8 @@ OTHERS = {
     "Max": one("Max", CHANNELS),
     "Min": one("Min", before=[CHANNELS]),
     "Where": one("Where", CHANNELS, before=[CHANNELS > 0]),
+    "Where of nothing": one("Where", np.float32(-1e9), before=[CHANNELS > 0]),
+    "PRelu of a steep slope": one("PRelu", 1e5 * CHANNELS),
     "Where of a constant": one("Where", before=[CHANNELS > 0, CHANNELS]),
     "Add": one("Add", CHANNELS),
     "Sub": one("Sub", CHANNELS),
@@ -139,3 +158,54 @@ def test_a_comparison_with_a_constant_in_fp32_is_the_float_models(op, first):
     assert result.float_ops() == []
     np.testing.assert_array_equal(result.run(feeds)[0], float_run(model, feeds)[0])
     np.testing.assert_array_equal(compiled(model, result).run(None, feeds)[0], float_run(model, feeds)[0])
+
+
+@pytest.mark.parametrize("largest", [0, 1])
+def test_the_first_of_a_sorted_axis_in_fp32_are_the_float_models(largest):
+    net = Net(*SHAPE)
+    count = net.constant("k", np.array([3]))
+    net.nodes.append(helper.make_node("TopK", ["x", count], ["y", "at"], name="t", axis=1, largest=largest))
+    net.add("ArgMax" if largest else "ArgMin", ["x"], "first", axis=2, keepdims=0)
+    model, (feeds, *_) = net.model("y", "at", "first", at=TensorProto.INT64, first=TensorProto.INT64), net.samples(1)
+    feeds["x"][0, 1] = feeds["x"][0, 2]
+    result = quantised(model, [feeds], rules=ALL)
+    assert result.float_ops() == []
+    found, expected = result.run(feeds), float_run(model, feeds)
+    assert [array.tobytes() for array in found] == [array.tobytes() for array in expected]
+    for given, array in zip(compiled(model, result).run(None, feeds), expected, strict=True):
+        np.testing.assert_array_equal(given, array)
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_pixels_at_coordinates_in_fp32(mode):
+    net = Net(*SHAPE)
+    net.input("at", 1, 3, 7, 2)
+    net.add("GridSample", ["x", "at"], "y", mode=mode, padding_mode="border")
+    model, (feeds, *_) = net.model("y"), net.samples(1)
+    result = quantised(model, [feeds], rules=ALL)
+    assert result.float_ops() == []
+    (found,) = result.run(feeds)
+    np.testing.assert_allclose(found, float_run(model, feeds)[0], atol=2e-5)
+    assert compiled(model, result).run(None, feeds)[0].tobytes() == found.tobytes()
+
+
+def test_rows_of_a_table_in_fp32_are_its_own():
+    net = Net(1, 2, 4)
+    net.input("ids", 1, 2, kind=TensorProto.INT64)
+    net.add("Gather", [net.weight("table", 9, 4), "ids"], "rows")
+    net.add("Add", ["rows", "x"], "y")
+    model = net.model("y")
+    feeds = net.samples(1)[0] | {"ids": np.array([[3, -1]])}
+    result = quantised(model, [feeds], rules=ALL)
+    assert result.float_ops() == []
+    assert result.run(feeds)[0].tobytes() == float_run(model, feeds)[0].tobytes()
+    assert compiled(model, result).run(None, feeds)[0].tobytes() == float_run(model, feeds)[0].tobytes()
+
+
+def test_every_operator_that_does_not_multiply_and_accumulate_reals_has_a_float32_form():
+    products = {name for name, op in all_ops().items() if op.accumulates}
+    assert {name for name, op in all_ops().items() if not (op.moves or op.reals_too)} == products | {
+        "And",
+        "Not",
+        "Xor",
+    }

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 
 from axbuild.toolchain.kinds.float_norm import FloatNorm
+from axbuild.toolchain.kinds.float_pool import FloatAveragePool, FloatMaxPool
 from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from witness.base import Case, each, oracle
 from witness.float_function import Ordinary, narrowed
@@ -73,6 +74,38 @@ def _(kind: FloatNorm, x):
         return each(kind, value, x)
 
 
+def windowed(kind, x, at, join):
+    """The values of a window: its rows joined, column by column, then these; padding is None."""
+    n, c, row, column = at
+    window = kind.window
+    lines = []
+    for dx in range(window.kernel[1]):
+        line = []
+        for dy in range(window.kernel[0]):
+            h = row * window.strides[0] - window.pads[0] + dy * window.dilations[0]
+            w = column * window.strides[1] - window.pads[1] + dx * window.dilations[1]
+            inside = 0 <= h < x.shape[2] and 0 <= w < x.shape[3]
+            line.append(float(x[n, c, h, w]) if inside else None)
+        lines.append(join(line))
+    return join(lines)
+
+
+@oracle.register
+def _(kind: FloatMaxPool, x):
+    def join(values):
+        return max((v for v in values if v is not None and not math.isnan(v)), default=-math.inf)
+
+    return each(kind, lambda at: windowed(kind, x, at, join), x)
+
+
+@oracle.register
+def _(kind: FloatAveragePool, x):
+    def join(values):
+        return tree([0.0 if v is None else v for v in values])
+
+    return each(kind, lambda at: narrowed(windowed(kind, x, at, join) / float(kind.count[at[2:]])), x)
+
+
 def norm(sizes, shape=None, epsilon=1e-5, mean=True):
     rng = np.random.default_rng(sum(sizes))
     weight, bias = rng.normal(1, 0.3, shape or sizes), rng.normal(0, 0.3, shape or sizes)
@@ -80,24 +113,39 @@ def norm(sizes, shape=None, epsilon=1e-5, mean=True):
 
 
 OPS = ("mean", "sum", "l2", "max", "min")
-CASES = [
-    case
-    for op in OPS
-    for case in (
-        Ordinary("over the map", FloatReduce.of(op, (2, 3), IMAGE), (IMAGE,)),
-        Ordinary("channels", FloatReduce.of(op, (1,), IMAGE), (IMAGE,)),
-        Ordinary("a line", FloatReduce.of(op, (1,), (4, 33)), ((4, 33),)),
-        Ordinary("a power of two", FloatReduce.of(op, (1, 2), (3, 4, 8)), ((3, 4, 8),)),
-        Ordinary("all of it", FloatReduce.of(op, (0, 1, 2), (2, 3, 5)), ((2, 3, 5),)),
-        Case("one element", FloatReduce.of(op, (2,), (3, 4, 1)), ((3, 4, 1),)),
-    )
-] + [
-    case
-    for mean in (True, False)
-    for case in (
-        Ordinary("tokens", norm((24,), mean=mean), ((2, 5, 24),)),
-        Ordinary("last two axes", norm((3, 7), mean=mean), ((2, 5, 3, 7),)),
-        Ordinary("one value a channel", norm((3, 4, 5), (3, 1, 1), 0.25, mean), ((2, 3, 4, 5),)),
-        Ordinary("one value", norm((32,), (1,), 1e-24, mean), ((5, 32),)),
-    )
-]
+CASES = (
+    [
+        case
+        for op in OPS
+        for case in (
+            Ordinary("over the map", FloatReduce.of(op, (2, 3), IMAGE), (IMAGE,)),
+            Ordinary("channels", FloatReduce.of(op, (1,), IMAGE), (IMAGE,)),
+            Ordinary("a line", FloatReduce.of(op, (1,), (4, 33)), ((4, 33),)),
+            Ordinary("a power of two", FloatReduce.of(op, (1, 2), (3, 4, 8)), ((3, 4, 8),)),
+            Ordinary("all of it", FloatReduce.of(op, (0, 1, 2), (2, 3, 5)), ((2, 3, 5),)),
+            Case("one element", FloatReduce.of(op, (2,), (3, 4, 1)), ((3, 4, 1),)),
+        )
+    ]
+    + [
+        case
+        for mean in (True, False)
+        for case in (
+            Ordinary("tokens", norm((24,), mean=mean), ((2, 5, 24),)),
+            Ordinary("last two axes", norm((3, 7), mean=mean), ((2, 5, 3, 7),)),
+            Ordinary("one value a channel", norm((3, 4, 5), (3, 1, 1), 0.25, mean), ((2, 3, 4, 5),)),
+            Ordinary("one value", norm((32,), (1,), 1e-24, mean), ((5, 32),)),
+        )
+    ]
+    + [
+        Ordinary("3x3 stride 2", FloatMaxPool((3, 3), (2, 2), (1, 1, 1, 1), (1, 1)), ((2, 3, 7, 6),)),
+        Ordinary("dilated", FloatMaxPool((2, 3), (1, 2), (1, 2, 0, 2), (2, 2)), ((2, 2, 6, 7),)),
+        Ordinary("one element", FloatMaxPool((1, 1), (2, 1), (0, 0, 0, 0), (1, 1)), ((1, 2, 5, 5),)),
+        Ordinary("2x2", FloatAveragePool(np.full((3, 3), 4.0), (2, 2), (2, 2), (0, 0, 0, 0)), ((2, 3, 6, 6),)),
+        Ordinary(
+            "padding not counted",
+            FloatAveragePool(np.outer([2.0, 3.0, 2.0], [2.0, 3.0, 3.0, 3.0, 2.0]), (3, 3), (2, 1), (1, 1, 1, 1)),
+            ((1, 3, 5, 5),),
+        ),
+        Ordinary("5x7", FloatAveragePool(np.full((2, 1), 35.0), (5, 7), (1, 1), (0, 0, 0, 0)), ((1, 2, 6, 7),)),
+    ]
+)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from axbuild.toolchain.kinds.codes import CODES, INT32, INT64, S16, U8, U16
+from axbuild.toolchain.kinds.codes import CODES, FP32, INT32, INT64, S16, U8, U16
 from axbuild.toolchain.kinds.gather import Gather
 from witness.base import Case, each, grid, oracle
 
@@ -23,13 +23,13 @@ def _(kind: Gather, x):
 def gather(index, t, rows) -> Gather:
     """Every entry of the table differs from its neighbours."""
     count = int(np.prod(rows))
-    data = np.arange(count) * 7919 % (t.span + 1) + t.lo
-    return Gather(index, grid(0.02, kind=t), data.reshape(rows).astype(t.dtype))
+    data = np.arange(count) * 7919 % (t.span + 1) + t.lo if t.coded else np.arange(count) / 7
+    return Gather(index, grid(0.02, kind=t) if t.coded else t, data.reshape(rows).astype(t.dtype))
 
 
 CASES = [
     case
-    for t in CODES
+    for t in (*CODES, FP32)
     for index in (INT32, INT64)
     for case in (
         Case("tokens", gather(index, t, (9, 5)), ((2, 7),), top=9),

@@ -8,7 +8,7 @@ import numpy as np
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip, FloatWithConstant
 from witness.base import Case, each, float32, oracle
-from witness.float_function import exp
+from witness.float_function import exp, log, narrowed
 
 IMAGE = (2, 3, 5, 6)
 OPERATORS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv}
@@ -61,6 +61,8 @@ def _(kind: FloatSoftmax, x):
     def power(at):
         line = [held(float(v)) for v in x[(*at[: kind.axis], slice(None), *at[kind.axis + 1 :])]]
         powers = [math.floor(exp(v - max(line)) * 2.0**40) for v in line]
+        if kind.op == "logarithm":
+            return narrowed(line[at[kind.axis]] - max(line) - log(float(sum(powers)) * 2.0**-40))
         return float32(float(powers[at[kind.axis]]) / float(sum(powers)))
 
     return each(kind, power, x)
@@ -91,8 +93,8 @@ CASES = [
     *(Case("channel", constant(op, 3, 1, 1), (IMAGE,)) for op in ("add", "mul", "div", "from", "over", "slope")),
     *(Case("grown", constant(op, 2, 3, 1, 6), ((5, 1),)) for op in ("add", "from", "over")),
     *(Case("the larger or smaller", FloatBinary(op), (IMAGE, (3, 1, 6))) for op in ("max", "min")),
-    Case("shares of channels", FloatSoftmax(1), (IMAGE,)),
-    Case("shares of a row", FloatSoftmax(2), ((2, 3, 30),)),
+    *(Case("channels", FloatSoftmax(op, 1), (IMAGE,)) for op in ("share", "logarithm")),
+    *(Case("a row", FloatSoftmax(op, 2), ((2, 3, 30),)) for op in ("share", "logarithm")),
     *(Case("same shape", FloatBinary(op), (IMAGE, IMAGE)) for op in OPERATORS),
     *(Case("channel", FloatBinary(op), (IMAGE, (3, 1, 1))) for op in OPERATORS),
     *(Case("row of rank 1", FloatBinary(op), ((6,), IMAGE)) for op in OPERATORS),

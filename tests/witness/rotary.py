@@ -3,8 +3,9 @@
 import numpy as np
 
 from axbuild.toolchain.kinds.codes import CODES, U8, U16, ElementType
-from axbuild.toolchain.kinds.rotary import Rotary
+from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary
 from witness.base import Case, each, grid, oracle, pairs, requantised
+from witness.float_function import Ordinary, narrowed
 
 
 @oracle.register
@@ -19,6 +20,17 @@ def _(kind: Rotary, x):
     return each(kind, value, x)
 
 
+@oracle.register
+def _(kind: FloatRotary, x):
+    cosine, sine = (np.broadcast_to(part, x.shape) for part in kind.factors)
+
+    def value(at):
+        other = (*at[:-1], kind.partner[at[-1]])
+        return narrowed(float(x[at]) * float(cosine[at]) + float(x[other]) * float(sine[at]))
+
+    return each(kind, value, x)
+
+
 HALVES, NEIGHBOURS = (3, 4, 5, 0, 1, 2), (1, 0, 3, 2, 5, 4)
 
 
@@ -29,7 +41,13 @@ def turned(*shape: int, partner=HALVES, x: ElementType = U8, y: ElementType = U8
     return Rotary.of(grid(0.02, kind=x), grid(scale, kind=y), partner, factors, y.lo + cut, y.hi - cut)
 
 
+def of_reals(*shape: int, partner=HALVES) -> FloatRotary:
+    return FloatRotary(partner, np.random.default_rng(5).uniform(-1, 1, (2, *shape)).astype(np.float32))
+
+
 CASES = [
+    Ordinary("reals", of_reals(4, 6), ((2, 4, 6),)),
+    Ordinary("reals of heads behind tokens", of_reals(5, 1, 6, partner=NEIGHBOURS), ((2, 5, 3, 6),)),
     *(Case("halves of tokens", turned(4, 6, x=x, y=y), ((2, 4, 6),)) for x, y in pairs()),
     *(Case("neighbours", turned(4, 6, partner=NEIGHBOURS, x=t, y=t), ((2, 3, 4, 6),)) for t in CODES),
     Case("heads behind tokens", turned(5, 1, 6), ((2, 5, 3, 6),)),

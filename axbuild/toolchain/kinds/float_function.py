@@ -12,7 +12,8 @@ import numpy as np
 from axbuild.toolchain.kinds.base import ConstantError
 from axbuild.toolchain.kinds.codes import FP32, Edge
 from axbuild.toolchain.kinds.elementwise import Elementwise
-from axbuild.toolchain.kinds.formula import Formula
+from axbuild.toolchain.kinds.formula import LOG_TERMS, Formula
+from axbuild.toolchain.kinds.functions import HALF_PI
 
 ERF_SMALL = (
     (
@@ -59,7 +60,9 @@ ERF_LARGE = (
 """of e^(x^2) (1 - erf(x)) for x of 1 and more"""
 ERF_END = 6.0
 """from there erf is 1"""
-LOG_TERMS = 20
+CIRCLE_TERMS = 10
+FARTHEST = 2.0**30
+"""what lies beyond it on either side counts as that in front of a sine or cosine"""
 TANH_CUBIC = 0.044715
 TANH_GAIN = math.sqrt(2.0 / math.pi)
 
@@ -155,9 +158,50 @@ def _sqrt(f: Formula) -> str:
     return f.op("Sqrt", f.where("Less", "x_d", none, none, "x_d"))
 
 
+def _circle(f: Formula, ahead: float) -> str:
+    """sin(x + ahead pi / 2)"""
+    x = f.clamped("x_d", -FARTHEST, FARTHEST)
+    k = f.op("Round", f.op("Mul", x, f.number(2.0 / math.pi)))
+    r = x
+    for part in HALF_PI:
+        r = f.op("Sub", r, f.op("Mul", k, f.number(part)))
+    square, moved, four = f.op("Mul", r, r), f.op("Add", k, f.number(ahead)), f.number(4.0)
+    quarter = f.op("Sub", moved, f.op("Mul", f.op("Floor", f.op("Div", moved, four)), four))
+    sine = f.op("Mul", r, _alternating(f, square, [1.0 / math.factorial(2 * n + 1) for n in range(CIRCLE_TERMS)]))
+    cosine = _alternating(f, square, [1.0 / math.factorial(2 * n) for n in range(CIRCLE_TERMS)])
+    first = f.where("Equal", quarter, f.number(0.0), sine, cosine)
+    found = f.where("Equal", quarter, f.number(2.0), sine, first)
+    return f.where("Less", quarter, f.number(2.0), found, f.op("Neg", found))
+
+
+def _alternating(f: Formula, square: str, coefficients: list[float]) -> str:
+    total = f.number(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        total = f.op("Sub", f.number(coefficient), f.op("Mul", total, square))
+    return total
+
+
+def _inverse_sigmoid(f: Formula) -> str:
+    inside, least = f.clamped("x_d", 0.0, 1.0), f.attribute("alpha")
+    rest = f.op("Sub", f.number(1.0), inside)
+    shares = (f.where("Less", share, least, least, share) for share in (inside, rest))
+    return f.log(f.op("Div", *shares))
+
+
+def _pow(f: Formula) -> str:
+    c, none = f.attribute("alpha"), f.number(0.0)
+    half = f.op("Mul", c, f.number(0.5))
+    is_whole, is_even = (f.op("Equal", f.op("Floor", v), v) for v in (c, half))
+    size = f.op("Where", is_whole, f.op("Abs", "x_d"), f.where("Less", "x_d", none, none, "x_d"))
+    grown = f.exp(f.op("Mul", c, f.log(size)))
+    signed = f.op("Where", is_even, grown, f.op("Neg", grown))
+    return f.where("Less", "x_d", none, f.op("Where", is_whole, signed, grown), grown)
+
+
 FORMULAS: dict[str, Composed] = {
     "Abs": lambda f: f.op("Abs", "x_d"),
     "Ceil": lambda f: f.op("Ceil", "x_d"),
+    "Cos": lambda f: _circle(f, 1.0),
     "Elu": _elu,
     "Erf": lambda f: _erf_of(f, "x_d"),
     "Exp": lambda f: f.exp("x_d"),
@@ -166,11 +210,14 @@ FORMULAS: dict[str, Composed] = {
     "GeluByTanh": _gelu_by_tanh,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _hard_swish,
+    "InverseSigmoid": _inverse_sigmoid,
     "LeakyRelu": _leaky,
     "Mish": _mish,
     "Neg": lambda f: f.op("Neg", "x_d"),
+    "Pow": _pow,
     "Round": lambda f: f.op("Round", "x_d"),
     "Sigmoid": lambda f: _sigmoid_of(f, "x_d"),
+    "Sin": lambda f: _circle(f, 0.0),
     "Softplus": _softplus,
     "Sqrt": _sqrt,
     "Swish": _swish,

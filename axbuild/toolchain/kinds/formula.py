@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from axbuild.toolchain.kinds.arithmetic import LN2_HI, LN2_LO, LOG2_E
 from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64
 
+LARGEST, LARGEST_DOUBLE = float(np.finfo(np.float32).max), sys.float_info.max
+LEAST_BITS = 150
+"""float32 has nothing between 0 and 2^-149"""
+LOG_TERMS = 20
 LARGEST_POWER = 700.0
 """of e; beyond it the fixed exp counts as that"""
 FIRST_STEP, LAST_STEP = 1024, 32
@@ -66,6 +73,15 @@ class Formula:
             size = half
         return v
 
+    def joined(self, values: Sequence[str], operation: str) -> str:
+        """The same of several tensors."""
+        left = list(values)
+        while len(left) > 1:
+            half = 1 << (len(left) - 1).bit_length() - 1
+            pairs = zip(left, left[half:], strict=False)
+            left = [self.op(operation, first, last) for first, last in pairs] + left[len(left) - half : half]
+        return left[0]
+
     def split(self, v: str, axis: int, *sizes: int) -> tuple[str, ...]:
         """Parts of those sizes along an axis."""
         lengths = self.integers(*sizes)
@@ -101,6 +117,27 @@ class Formula:
         lows = self.numbers([2.0**b for b in range(LAST_STEP)])
         grown = self.op("Mul", power, self.op("Gather", lows, low))
         return self.op("Mul", grown, self.op("Gather", highs, high))
+
+    def log(self, v: str) -> str:
+        """ln v of a v between 2^-150 and the largest float32: k ln 2 + 2 atanh((m - 1) / (m + 1)), v = m 2^k, m around
+        1. The lower end of float64 where v is not above 0, the upper one where it is larger."""
+        one, none, half = self.number(1.0), self.number(0.0), self.number(0.5)
+        m = self.op("Mul", v, self.where("Less", v, one, self.number(2.0**LEAST_BITS), one))
+        k = self.where("Less", v, one, self.number(-float(LEAST_BITS)), none)
+        for bits in (128, 64, 32, 16, 8, 4, 2, 1):
+            high = self.op("GreaterOrEqual", m, self.number(2.0**bits))
+            m = self.op("Where", high, self.op("Mul", m, self.number(2.0**-bits)), m)
+            k = self.op("Where", high, self.op("Add", k, self.number(float(bits))), k)
+        low = self.op("Less", m, self.number(2.0 * math.sqrt(0.5)))
+        m = self.op("Where", low, m, self.op("Mul", m, half))
+        k = self.op("Where", low, k, self.op("Add", k, one))
+        z = self.op("Div", self.op("Sub", m, one), self.op("Add", m, one))
+        series = self.polynomial(self.op("Mul", z, z), [1.0 / (2 * n + 1) for n in reversed(range(LOG_TERMS))])
+        found = self.op("Mul", self.op("Add", z, z), series)
+        found = self.op("Add", self.op("Mul", k, self.number(LN2_HI)), found)
+        found = self.op("Add", found, self.op("Mul", k, self.number(LN2_LO)))
+        found = self.where("LessOrEqual", v, none, self.number(-LARGEST_DOUBLE), found)
+        return self.where("Greater", v, self.number(LARGEST), self.number(LARGEST_DOUBLE), found)
 
     def text(self, function: Callable[[Formula], str]) -> str:
         """The lines of a body whose x and y are float32: y = f32(function), which reads the float64 `x_d`.

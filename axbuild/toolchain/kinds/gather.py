@@ -17,7 +17,7 @@ from axbuild.toolchain.kinds.base import (
     ShapeError,
     require_grids,
 )
-from axbuild.toolchain.kinds.codes import CODES, INT32, INT64, Edge, ElementType, Grid
+from axbuild.toolchain.kinds.codes import CODES, FP32, INT32, INT64, Edge, ElementType, Grid, type_of
 from axbuild.toolchain.kinds.elementwise import rows_first
 
 
@@ -25,8 +25,8 @@ from axbuild.toolchain.kinds.elementwise import rows_first
 class Gather(Kind):
     """y = data[x]: ONNX Gather along axis 0, whose indices below 0 count from the end.
 
-    index: INT32 or INT64; data: codes of y [rows, ...]. An index that names no row is an error where it is met, in
-    onnxruntime and in the simulator.
+    index: INT32 or INT64; data: codes of y, or reals, [rows, ...]. An index that names no row is an error where it is
+    met, in onnxruntime and in the simulator.
     """
 
     spellings: ClassVar = {"AxGather": {}}
@@ -34,16 +34,17 @@ class Gather(Kind):
     engine: ClassVar[str] = "cv"
 
     index: ElementType
-    y: Grid
-    data: Annotated[Array, Constant(tuple(kind.dtype for kind in CODES), ANY_RANK)]
+    y: Edge
+    data: Annotated[Array, Constant(tuple(kind.dtype for kind in (*CODES, FP32)), ANY_RANK)]
 
     def __post_init__(self) -> None:
-        require_grids(self.op_type, self.y)
+        if isinstance(self.y, Grid):
+            require_grids(self.op_type, self.y)
         if self.index not in (INT32, INT64):
             raise ConstantError(f"{self.op_type} takes indices of {INT32} or {INT64}, not {self.index}.")
-        if self.data.dtype != self.y.type.dtype or not self.data.size:
+        if self.data.dtype != type_of(self.y).dtype or not self.data.size:
             raise ConstantError(
-                f"{self.op_type} to {self.y.type} has a table of {self.data.dtype} {list(self.data.shape)}."
+                f"{self.op_type} to {type_of(self.y)} has a table of {self.data.dtype} {list(self.data.shape)}."
             )
 
     @property
@@ -70,4 +71,4 @@ class Gather(Kind):
         return rows_first(len(self.output_shape(*inputs)))
 
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
-        return out.elements * self.y.type.bytes / rates.mover_bytes
+        return out.elements * type_of(self.y).bytes / rates.mover_bytes

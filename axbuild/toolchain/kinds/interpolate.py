@@ -20,75 +20,55 @@ from axbuild.toolchain.kinds.base import (
     require_clamp,
     require_grids,
 )
-from axbuild.toolchain.kinds.codes import Edge, Grid
+from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import rows_first
-from axbuild.toolchain.kinds.text import DOUBLE, centred, requantised
+from axbuild.toolchain.kinds.text import DOUBLE, centred, real_out, requantised
 
 ONE = 1 << 11
-"""the weights of an axis are whole numbers of 1 / 2048"""
+FINE = 1 << 24
+"""the weights of an axis are whole numbers of 1 / 2048 for codes, of 1 / 2^24 for reals"""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Where the elements of an axis lie: element i at positions[i] + weights[i] / 2048 of another axis."""
+    """Where the elements of an axis lie: element i at positions[i] + weights[i] / one of another axis."""
 
     positions: tuple[int, ...]
     weights: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Interpolate(Kind):
-    """y = clamp(y.zero + floor(acc M + 0.5)), acc: the sum over two rows and two columns of both weights, x - x.zero.
+class Interpolating(Kind):
+    """The sum over two rows and two columns of both weights times what lies there.
 
     rows, columns: of each row and column of y the position in x before it; row_weights, column_weights: of the
-    position after that, in 1 / 2048; the position before has the rest. |acc| < 2^16 2^22. M = sx / (sy 2^22).
+    position after that, in 1 / one; the position before has the rest.
     """
 
-    spellings: ClassVar = {"AxQuantizedResizeLinear": {}}
     job: ClassVar[str] = "pool"
     engine: ClassVar[str] = "teng"
 
-    x: Grid
-    y: Grid
+    one: ClassVar[int]
+    """the weights of an axis are whole numbers of 1 / one"""
     rows: tuple[int, ...]
     row_weights: tuple[int, ...]
     columns: tuple[int, ...]
     column_weights: tuple[int, ...]
-    multiplier: Annotated[float, Constant(("float64",), 0)]
-    lo: int
-    hi: int
 
-    def __post_init__(self) -> None:
-        require_grids(self.op_type, self.x, self.y)
-        require_clamp(self.op_type, self.lo, self.hi, self.y)
+    def require_weights(self) -> None:
+        """Raises ConstantError where they are none."""
         for positions, weights in ((self.rows, self.row_weights), (self.columns, self.column_weights)):
             fits = len(positions) == len(weights) > 0 and min(positions) >= 0
-            if not fits or min(weights) < 0 or max(weights) >= ONE:
+            if not fits or min(weights) < 0 or max(weights) >= self.one:
                 raise ConstantError(f"{self.op_type} cannot weigh the positions {positions} with {weights}.")
-        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
-            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
 
-    @classmethod
-    def of(cls, x: Grid, y: Grid, rows: Spread, columns: Spread, lo: int, hi: int) -> Interpolate:
-        """rows, columns: of y, in x."""
-        multiplier = float(np.float64(x.scale) / (np.float64(y.scale) * np.float64(ONE * ONE)))
-        return cls(x, y, rows.positions, rows.weights, columns.positions, columns.weights, multiplier, lo, hi)
-
-    @property
-    def reads(self) -> tuple[Edge, ...]:
-        return (self.x,)
-
-    @property
-    def writes(self) -> Edge:
-        return self.y
-
-    def text(self) -> str:
-        return f"""{centred("centred", "x", "x", DOUBLE)}
+    def mixed(self, pixels: str) -> str:
+        """Lines that define the float64 `acc` from the float64 `pixels`, in 1 / one^2: rows first, then columns."""
+        return f"""
   one = Constant <value = int64 {{1}}> ()
-  whole = Constant <value = double {{{ONE}.0}}> ()
+  whole = Constant <value = double {{{self.one}.0}}> ()
   last_axis = Constant <value = int64[1] {{1}}> ()
   shape = Shape (x)
-  sizes = Sub (shape, one){_between("r", "centred", "rows", "row_weights", 2)}
+  sizes = Sub (shape, one){_between("r", pixels, "rows", "row_weights", 2)}
   column = Unsqueeze (r_weight, last_axis)
   r_far_part = Mul (r_far, column)
   r_rest = Sub (whole, column)
@@ -97,7 +77,7 @@ class Interpolate(Kind):
   c_far_part = Mul (c_far, c_weight)
   c_rest = Sub (whole, c_weight)
   c_near_part = Mul (c_near, c_rest)
-  acc = Add (c_near_part, c_far_part){requantised("acc", "multiplier", self.y.type)}"""
+  acc = Add (c_near_part, c_far_part)"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -121,6 +101,84 @@ class Interpolate(Kind):
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
         """Four products an element."""
         return 4 * out.elements / rates.teng_elements
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolate(Interpolating):
+    """y = clamp(y.zero + floor(acc M + 0.5)), acc: the sum over x - x.zero. |acc| < 2^16 2^22. M = sx / (sy 2^22)."""
+
+    spellings: ClassVar = {"AxQuantizedResizeLinear": {}}
+    one: ClassVar[int] = ONE
+
+    x: Grid
+    y: Grid
+    rows: tuple[int, ...]
+    row_weights: tuple[int, ...]
+    columns: tuple[int, ...]
+    column_weights: tuple[int, ...]
+    multiplier: Annotated[float, Constant(("float64",), 0)]
+    lo: int
+    hi: int
+
+    def __post_init__(self) -> None:
+        require_grids(self.op_type, self.x, self.y)
+        require_clamp(self.op_type, self.lo, self.hi, self.y)
+        self.require_weights()
+        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
+            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
+
+    @classmethod
+    def of(cls, x: Grid, y: Grid, rows: Spread, columns: Spread, lo: int, hi: int) -> Interpolate:
+        """rows, columns: of y, in x."""
+        multiplier = float(np.float64(x.scale) / (np.float64(y.scale) * np.float64(ONE * ONE)))
+        return cls(x, y, rows.positions, rows.weights, columns.positions, columns.weights, multiplier, lo, hi)
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (self.x,)
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    def text(self) -> str:
+        pixels = centred("centred", "x", "x", DOUBLE)
+        return f"""{pixels}{self.mixed("centred")}{requantised("acc", "multiplier", self.y.type)}"""
+
+
+@dataclass(frozen=True, eq=False)
+class FloatInterpolate(Interpolating):
+    """y = f32(acc 2^-48), all in float64."""
+
+    spellings: ClassVar = {"AxFloatResizeLinear": {}}
+    one: ClassVar[int] = FINE
+
+    rows: tuple[int, ...]
+    row_weights: tuple[int, ...]
+    columns: tuple[int, ...]
+    column_weights: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        self.require_weights()
+
+    @classmethod
+    def of(cls, rows: Spread, columns: Spread) -> FloatInterpolate:
+        """rows, columns: of y, in x, in 1 / FINE."""
+        return cls(rows.positions, rows.weights, columns.positions, columns.weights)
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (FP32,)
+
+    @property
+    def writes(self) -> Edge:
+        return FP32
+
+    def text(self) -> str:
+        return f"""
+  pixels = Cast <to = {DOUBLE}> (x){self.mixed("pixels")}
+  unit = Constant <value = double {{{1.0 / FINE**2!r}}}> ()
+  y_d = Mul (acc, unit){real_out("y_d")}"""
 
 
 def _between(name: str, source: str, positions: str, weights: str, axis: int) -> str:

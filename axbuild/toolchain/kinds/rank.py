@@ -17,7 +17,8 @@ class Rank(Kind):
     """The first `count` elements along an axis, sorted from the largest or, where `largest` is 0, from the smallest on:
     themselves, or their places. Of equal elements the one at the lower place comes first.
 
-    axis: ONNX axis, not negative. Elements are codes of any grid or whole numbers; their order is that of the reals.
+    axis: ONNX axis, not negative. Elements are codes of any grid, whole numbers or reals; their order is that of what
+    they stand for, and what is no number comes last.
     """
 
     spellings: ClassVar = {"AxTopK": {"gives": "values"}, "AxTopKIndices": {"gives": "places"}}
@@ -31,7 +32,7 @@ class Rank(Kind):
     largest: int
 
     def __post_init__(self) -> None:
-        if self.axis < 0 or self.count < 1 or self.largest not in (0, 1) or self.type in (BOOL, FP32):
+        if self.axis < 0 or self.count < 1 or self.largest not in (0, 1) or self.type == BOOL:
             raise ConstantError(f"{self.op_type} cannot give {self.count} of {self.type} along axis {self.axis}.")
 
     @property
@@ -46,6 +47,10 @@ class Rank(Kind):
         # onnxruntime sorts no codes; float32 holds those of all types
         held = f"held = Cast <to = {FLOAT}> (x)" if self.type.coded else "held = Identity (x)"
         chosen = "y = Identity (places)" if self.gives == "places" else f"y = Cast <to = {self.type.onnx}> (values)"
+        if self.type == FP32:
+            held = _KNOWN
+            if self.gives == "values":
+                chosen = "y = GatherElements <axis: int = @axis> (x, places)"
         return f"""
   {held}
   count_i = Constant <value_int: int = @count> ()
@@ -71,3 +76,12 @@ class Rank(Kind):
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
         """One pass over the line for each element that is found."""
         return out.elements * inputs[0][self.axis] / rates.teng_elements
+
+
+_KNOWN = """infinity = Constant <value = float {inf}> ()
+  largest_i = Constant <value_int: int = @largest> ()
+  from_largest = Cast <to = 9> (largest_i)
+  below_all = Neg (infinity)
+  last = Where (from_largest, below_all, infinity)
+  unknown = IsNaN (x)
+  held = Where (unknown, last, x)"""

@@ -23,13 +23,14 @@ from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.float_function import FloatFunction
 from axbuild.toolchain.kinds.float_norm import FloatNorm
+from axbuild.toolchain.kinds.float_pool import FloatAveragePool, FloatMaxPool
 from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.given import Given
 from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.integer import IntegerBinary, IntegerReduce
-from axbuild.toolchain.kinds.interpolate import Interpolate
+from axbuild.toolchain.kinds.interpolate import FloatInterpolate, Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip, FloatWithConstant
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
@@ -38,9 +39,9 @@ from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
-from axbuild.toolchain.kinds.rotary import Rotary
-from axbuild.toolchain.kinds.sample import Sample
-from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
+from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary
+from axbuild.toolchain.kinds.sample import FloatSample, Sample
+from axbuild.toolchain.kinds.scan import FloatRunningSum, IntegerRunningSum, RunningSum
 from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
@@ -59,11 +60,17 @@ CLASSES: tuple[type[Kind], ...] = (
     Conv,
     Convert,
     Dequantize,
+    FloatAveragePool,
     FloatBinary,
     FloatClip,
     FloatFunction,
+    FloatInterpolate,
+    FloatMaxPool,
     FloatNorm,
     FloatReduce,
+    FloatRotary,
+    FloatRunningSum,
+    FloatSample,
     FloatSoftmax,
     FloatWithConstant,
     FullyConnected,

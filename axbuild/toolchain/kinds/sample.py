@@ -22,70 +22,49 @@ from axbuild.toolchain.kinds.base import (
 )
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import rows_first
-from axbuild.toolchain.kinds.interpolate import ONE
-from axbuild.toolchain.kinds.text import DOUBLE, I64, centred, known, requantised
+from axbuild.toolchain.kinds.interpolate import FINE, ONE
+from axbuild.toolchain.kinds.text import DOUBLE, I64, centred, known, real_out, requantised
 
 MODES = ("linear", "nearest")
 PADDINGS = ("zeros", "border")
 
 
-@dataclass(frozen=True, eq=False)
-class Sample(Kind):
-    """y = clamp(y.zero + floor(acc M + 0.5)), acc: the sum over two rows and two columns of both weights, a - a.zero.
+class Sampling(Kind):
+    """The sum over two rows and two columns of both weights times what lies there.
 
     b: float32 [n, rows, columns, 2], the column's coordinate before the row's. In float64: place = (g + 1) (size - 1)
     / 2 with `corners`, else (g + 1) size / 2 - 1 / 2, no number counting as 0; kept between -2 and size + 1, or with
-    the padding `border` inside the map. u = floor(2048 place + 0.5), or 2048 rint(place) for the nearest; position u //
-    2048 has the weight 2048 - u % 2048, the next one the rest. Pixels outside the map count as a.zero. M = sa / (sy
-    2^22).
+    the padding `border` inside the map. u = floor(one place + 0.5), or one rint(place) for the nearest; position u //
+    one has the weight one - u % one, the next one the rest. Pixels outside the map count as 0.0.
     """
 
-    spellings: ClassVar = {"AxQuantizedGridSample": {}}
     job: ClassVar[str] = "pool"
     engine: ClassVar[str] = "teng"
 
-    x: Grid
-    y: Grid
+    one: ClassVar[int]
+    """the weights of an axis are whole numbers of 1 / one"""
     mode: str
     padding: str
     corners: int
-    multiplier: Annotated[float, Constant(("float64",), 0)]
-    lo: int
-    hi: int
 
-    def __post_init__(self) -> None:
-        require_grids(self.op_type, self.x, self.y)
-        require_clamp(self.op_type, self.lo, self.hi, self.y)
+    def require_mode(self) -> None:
+        """Raises ConstantError where it is none."""
         if self.mode not in MODES or self.padding not in PADDINGS or self.corners not in (0, 1):
             raise ConstantError(f"{self.op_type} does not know {self.mode} with {self.padding} and {self.corners}.")
-        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
-            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
-
-    @classmethod
-    def of(cls, x: Grid, y: Grid, mode: str, padding: str, corners: int, lo: int, hi: int) -> Sample:
-        multiplier = float(np.float64(x.scale) / (np.float64(y.scale) * np.float64(ONE * ONE)))
-        return cls(x, y, mode, padding, corners, multiplier, lo, hi)
-
-    @property
-    def reads(self) -> tuple[Edge, ...]:
-        return self.x, FP32
-
-    @property
-    def writes(self) -> Edge:
-        return self.y
 
     @property
     def variant(self) -> str:
         return f"{self.mode}_{self.padding}" + ("_corners" if self.corners else "")
 
-    def text(self) -> str:
+    def sampled(self, pixels: str) -> str:
+        """Lines that define the float64 `acc` from the float64 `pixels`, in 1 / one^2."""
         corners = [(row, column) for row in ("near", "far") for column in ("near", "far")]
-        return f"""{centred("centred", "a", "x", DOUBLE)}
+        return f"""
   none = Constant <value = double {{0.0}}> ()
   point_five = Constant <value = double {{0.5}}> ()
   unit = Constant <value = double {{1.0}}> ()
   two = Constant <value = double {{2.0}}> ()
-  one = Constant <value = double {{{ONE}.0}}> ()
+  one = Constant <value = double {{{self.one}.0}}> ()
   batch = Shape <start = 0, end = 1> (a)
   channels = Shape <start = 1, end = 2> (a)
   rows = Shape <start = 2, end = 3> (a)
@@ -96,12 +75,12 @@ class Sample(Kind):
   flat_shape = Concat <axis = 0> (batch, channels, all)
   line_shape = Concat <axis = 0> (batch, single, all)
   end_shape = Concat <axis = 0> (batch, channels, made)
-  flat = Reshape (centred, flat_shape){self._axis("c", "columns", 0)}{self._axis("r", "rows", 1)}
+  flat = Reshape ({pixels}, flat_shape){self._axis("c", "columns", 0)}{self._axis("r", "rows", 1)}
   columns_f = Cast <to = {DOUBLE}> (columns){"".join(_corner(row, column) for row, column in corners)}
   acc_near = Add (part_near_near, part_near_far)
   acc_far = Add (part_far_near, part_far_far)
   acc_flat = Add (acc_near, acc_far)
-  acc = Reshape (acc_flat, end_shape){requantised("acc", "multiplier", self.y.type)}"""
+  acc = Reshape (acc_flat, end_shape)"""
 
     def _axis(self, name: str, size: str, number: int) -> str:
         """Lines that define `name`_near and `name`_far, positions along an axis, and their weights."""
@@ -145,6 +124,76 @@ class Sample(Kind):
     def cycles(self, out: Box, rates: Rates, *inputs: Shape) -> float:
         """Four products an element."""
         return 4 * out.elements / rates.teng_elements
+
+
+@dataclass(frozen=True, eq=False)
+class Sample(Sampling):
+    """y = clamp(y.zero + floor(acc M + 0.5)), acc: the sum over a - a.zero. M = sa / (sy 2^22)."""
+
+    spellings: ClassVar = {"AxQuantizedGridSample": {}}
+    one: ClassVar[int] = ONE
+
+    x: Grid
+    y: Grid
+    mode: str
+    padding: str
+    corners: int
+    multiplier: Annotated[float, Constant(("float64",), 0)]
+    lo: int
+    hi: int
+
+    def __post_init__(self) -> None:
+        require_grids(self.op_type, self.x, self.y)
+        require_clamp(self.op_type, self.lo, self.hi, self.y)
+        self.require_mode()
+        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
+            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
+
+    @classmethod
+    def of(cls, x: Grid, y: Grid, mode: str, padding: str, corners: int, lo: int, hi: int) -> Sample:
+        multiplier = float(np.float64(x.scale) / (np.float64(y.scale) * np.float64(ONE * ONE)))
+        return cls(x, y, mode, padding, corners, multiplier, lo, hi)
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return self.x, FP32
+
+    @property
+    def writes(self) -> Edge:
+        return self.y
+
+    def text(self) -> str:
+        pixels = centred("centred", "a", "x", DOUBLE)
+        return f"""{pixels}{self.sampled("centred")}{requantised("acc", "multiplier", self.y.type)}"""
+
+
+@dataclass(frozen=True, eq=False)
+class FloatSample(Sampling):
+    """y = f32(acc 2^-48), all in float64."""
+
+    spellings: ClassVar = {"AxFloatGridSample": {}}
+    one: ClassVar[int] = FINE
+
+    mode: str
+    padding: str
+    corners: int
+
+    def __post_init__(self) -> None:
+        self.require_mode()
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return FP32, FP32
+
+    @property
+    def writes(self) -> Edge:
+        return FP32
+
+    def text(self) -> str:
+        return f"""
+  pixels = Cast <to = {DOUBLE}> (a){self.sampled("pixels")}
+  finest = Constant <value = double {{{1.0 / FINE**2!r}}}> ()
+  y_d = Mul (acc, finest){real_out("y_d")}"""
 
 
 def _nearest(n: str) -> str:

@@ -16,9 +16,9 @@ from axbuild.toolchain.kinds.base import (
     require_clamp,
     require_grids,
 )
-from axbuild.toolchain.kinds.codes import INT32, INT64, Edge, ElementType, Grid, accumulator_bound
+from axbuild.toolchain.kinds.codes import FP32, INT32, INT64, Edge, ElementType, Grid, accumulator_bound
 from axbuild.toolchain.kinds.elementwise import Elementwise
-from axbuild.toolchain.kinds.text import DOUBLE, I64, centred, requantised
+from axbuild.toolchain.kinds.text import DOUBLE, I64, centred, real_out, requantised
 
 
 class Running(Elementwise):
@@ -101,6 +101,32 @@ class RunningSum(Running):
                 f"{self.op_type} sums {x[self.axis]} codes; its accumulator must stay below 2^{limit.bit_length() - 1}."
             )
         return x
+
+
+@dataclass(frozen=True, eq=False)
+class FloatRunningSum(Running):
+    """f32 of the sum in float64, which adds one element after the other, from the first one on."""
+
+    spellings: ClassVar = {"AxFloatCumSum": {}}
+
+    axis: int
+    exclusive: int
+    reverse: int
+
+    def __post_init__(self) -> None:
+        self._require()
+
+    @property
+    def reads(self) -> tuple[Edge, ...]:
+        return (FP32,)
+
+    @property
+    def writes(self) -> Edge:
+        return FP32
+
+    def text(self) -> str:
+        return f"""
+  reals = Cast <to = {DOUBLE}> (x){_SUMS.format(name="sum", x="reals")}{real_out("sum")}"""
 
 
 @dataclass(frozen=True, eq=False)

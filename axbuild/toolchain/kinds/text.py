@@ -88,6 +88,15 @@ def real(name: str, tensor: str, field: str, edge: Edge) -> str:
   {name} = Mul ({name}_steps, {name}_scale)"""
 
 
+def real_out(value: str) -> str:
+    """Lines that end a body: y = the float64 `value` as float32, a zero being the positive one."""
+    return f"""
+  y_none = Constant <value = double {{0.0}}> ()
+  y_is_none = Equal ({value}, y_none)
+  y_signed = Where (y_is_none, y_none, {value})
+  y = Cast <to = {FLOAT}> (y_signed)"""
+
+
 def along(name: str, vector: str, like: str) -> str:
     """Lines that define `name` = the 1-D `vector` laid along the axis of attribute `axis` of the tensor `like`."""
     return f"""

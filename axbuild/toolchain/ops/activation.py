@@ -21,6 +21,8 @@ Curve = Callable[[Array], Array]
 class ActivationOp(Op):
     """y = f(x)"""
 
+    reals_too = True
+
     def curve(self, node: ir.Node) -> Curve:
         """f"""
         raise NotImplementedError
@@ -156,8 +158,11 @@ class InverseSigmoidOp(ActivationOp):
     onnx = "InverseSigmoid"
 
     def curve(self, node: ir.Node) -> Curve:
-        eps = real(node, "eps", 1e-5)
+        (eps,) = self.numbers(node)
         return lambda x: functions.inverse_sigmoid(x, eps)
+
+    def numbers(self, node: ir.Node) -> tuple[float, ...]:
+        return (real(node, "eps", 1e-5),)
 
 
 class LeakyReluOp(ActivationOp):
@@ -193,10 +198,14 @@ class PowOp(ActivationOp):
     cases = ("test_pow_bcast_scalar",)
 
     def curve(self, node: ir.Node) -> Curve:
+        (exponent,) = self.numbers(node)
+        return lambda x: functions.power(x, exponent)
+
+    def numbers(self, node: ir.Node) -> tuple[float, ...]:
         exponent = _exponent(node)
         if exponent is None:
             raise ValueError(f"the exponent of '{node.name}' is not constant")
-        return lambda x: functions.power(x, exponent)
+        return (exponent,)
 
 
 def _exponent(node: ir.Node) -> float | None:

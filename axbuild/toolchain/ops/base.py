@@ -48,12 +48,14 @@ class Finding:
 class Limit:
     """A sentence that holds of every node that has an integer form, the check of it, and what a node has instead.
 
-    The sentence goes into what a user reads and into the table of operators alike.
+    The sentence goes into what a user reads and into the table of operators alike. of_codes: in float32 it need not
+    hold.
     """
 
     sentence: str
     holds: Callable[[ir.Node], bool]
     found: Callable[[ir.Node], object] | None = None
+    of_codes: bool = False
 
     def finding(self, node: ir.Node) -> Finding:
         found = f", got {self.found(node)}" if self.found else ""
@@ -338,7 +340,8 @@ class Op:
     moves: ClassVar[bool] = False
     """it only moves elements: any element type will do, and its output is what its input is"""
     reals_too: ClassVar[bool] = False
-    """`lower` takes float32 as it takes codes"""
+    """the NPU computes it in float32 too: `island` says how or, where that is None, `lower`, which then takes reals as
+    it takes codes"""
     weight_input: ClassVar[int | None] = None
     """the input that is a constant weight"""
     bias_inputs: ClassVar[tuple[int, ...]] = ()
@@ -354,10 +357,10 @@ class Op:
         """What an activation or output of the node may be where the node has an integer form."""
         return MOVED if self.moves else (ir.DataType.FLOAT,)
 
-    def refusals(self, node: ir.Node) -> Iterator[Finding]:
-        """The first limit the node violates, if any."""
+    def refusals(self, node: ir.Node, real: bool = False) -> Iterator[Finding]:
+        """The first limit the node violates, if any; real: in float32."""
         for limit in self.limits:
-            if not limit.holds(node):
+            if not (real and limit.of_codes) and not limit.holds(node):
                 yield limit.finding(node)
                 return
 
@@ -418,12 +421,12 @@ class Op:
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
-        """The one kind that computes the node in float32 on the NPU; None where there is none, or `lower` says it."""
+        """The one kind that computes the node in float32; None where `lower` says it."""
         return None
 
     def in_float32(self, node: ir.Node) -> bool:
         """Whether the NPU computes the node in float32: what only moves elements lowers to what it always is."""
-        return self.moves or self.reals_too or self.island(node) is not None
+        return self.moves or self.reals_too
 
 
 def per_channel(addend: Array, shape: Shape, axis: int) -> Array | None:

@@ -17,6 +17,7 @@ class Clamp(Op):
     """An op that keeps a range of reals and changes nothing inside it."""
 
     clamps = True
+    reals_too = True
 
     def bounds(self, node: ir.Node) -> Bounds:
         """The range that the node keeps."""

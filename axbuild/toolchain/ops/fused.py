@@ -105,8 +105,8 @@ def _only_reader(fused: FusedNode) -> ir.Node | None:
     return reader if activations_of(reader) == (fused.output,) else None
 
 
-def without_integer_form(node: ir.Node) -> str:
-    """Why a node stays a float operator; "" where its op lowers it to integers."""
+def without_integer_form(node: ir.Node, real: bool = False) -> str:
+    """Why a node stays a float operator; "" where its op lowers it to integers, or, where it is `real`, to float32."""
     op = op_of(node)
     if op is None:
         why = REASONS.get(node.op_type)
@@ -119,7 +119,7 @@ def without_integer_form(node: ir.Node) -> str:
         return "its shape depends on data"
     if empty := [value.name for value in (*activations_of(node), *node.outputs) if _is_empty(value)]:
         return f"its tensor '{empty[0]}' has no elements"
-    return next((finding.sentence for finding in op.refusals(node)), "")
+    return next((finding.sentence for finding in op.refusals(node, real)), "")
 
 
 def _is_empty(value: ir.Value) -> bool:

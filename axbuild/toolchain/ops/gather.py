@@ -49,6 +49,7 @@ class GatherOp(Op):
     """
 
     onnx = "Gather"
+    reals_too = True
     soi = (1,)
     limits = (
         Limit(
@@ -87,9 +88,6 @@ class GatherOp(Op):
         shape, axis = shape_of(q.input(0)), axis_of(q.node)
         return picked(q, shape, {axis: tuple(int(item) % shape[axis] for item in index.reshape(-1))})
 
-    def in_float32(self, node: ir.Node) -> bool:
-        return not _is_table(node)
-
 
 def _has_axes(node: ir.Node) -> bool:
     return bool(shape_of(needed_input(node, 0))) and bool(shape_of(node.outputs[0]))
@@ -98,7 +96,8 @@ def _has_axes(node: ir.Node) -> bool:
 def _rows(q: SettledNode, table: Array) -> list[Step]:
     """Rows by axis 0 of the table, whose axis goes back to its place behind them."""
     axis, index = axis_of(q.node), q.input(1)
-    kind = Gather(index_type(q.node), q.y, np.ascontiguousarray(np.moveaxis(quantise(table, q.y), axis, 0)))
+    held = table.astype(np.float32) if q.real else quantise(table, q.y)
+    kind = Gather(index_type(q.node), q.target, np.ascontiguousarray(np.moveaxis(held, axis, 0)))
     if axis == 0:
         return q.single(kind, index)
     found = Between("rows")
@@ -107,5 +106,5 @@ def _rows(q: SettledNode, table: Array) -> list[Step]:
     shape = kind.output_shape(shape_of(index))
     return [
         Step(kind, (index.name or "",), found, f"{q.name}/rows", shape),
-        q.step(Transpose(q.y.type, order), found),
+        q.step(Transpose(type_of(q.target), order), found),
     ]

@@ -41,6 +41,7 @@ class Arithmetic(Op):
     operation: ClassVar[str]
     """as kinds name it"""
     clamps = True
+    reals_too = True
     limits: ClassVar[tuple[Limit, ...]] = (ONE_COMPUTED, FITS)
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
@@ -160,9 +161,11 @@ class PReluOp(Op):
 
     onnx = "PRelu"
     clamps = True
+    reals_too = True
     limits = (
         Limit("its input must be computed, not a constant", lambda n: is_activation(input_of(n, 0))),
-        Limit("its slope must be a constant of at most 32767", lambda n: _is_moderate(constant_input(n, 1))),
+        Limit("its slope must be a constant", lambda n: constant_input(n, 1) is not None),
+        Limit("its slope must be at most 32767", lambda n: _is_moderate(constant_input(n, 1)), of_codes=True),
     )
     cases = ("test_prelu_example", "test_prelu_broadcast")
 

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, integer, integers, is_used, needed_input, shape_of
+from axbuild.toolchain.kinds.float_pool import FloatAveragePool, FloatMaxPool
 from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import EXPLICIT_PADS, TWO_DIMENSIONAL, Pads, pair, window_pads
@@ -27,6 +28,7 @@ class MaxPoolOp(Op):
 
     onnx = "MaxPool"
     clamps = True
+    reals_too = True
     limits = (
         TWO_DIMENSIONAL,
         EXPLICIT_PADS,
@@ -52,7 +54,8 @@ class MaxPoolOp(Op):
     def lower(self, q: SettledNode) -> list[Step]:
         node = q.node
         kernel, strides, dilations = pair(node, "kernel_shape"), pair(node, "strides"), pair(node, "dilations")
-        return q.single(MaxPool(q.y.type, kernel, strides, resolved_pads(node), dilations, q.lo, q.hi))
+        window = kernel, strides, resolved_pads(node), dilations
+        return q.single(FloatMaxPool(*window) if q.real else MaxPool(q.y.type, *window, q.lo, q.hi))
 
 
 def _counts(node: ir.Node, axis: int) -> Array:
@@ -70,6 +73,7 @@ class AveragePoolOp(Op):
 
     onnx = "AveragePool"
     clamps = True
+    reals_too = True
     limits = (
         TWO_DIMENSIONAL,
         EXPLICIT_PADS,
@@ -100,5 +104,7 @@ class AveragePoolOp(Op):
         if q.fused.factor is not None:
             counts = counts / q.fused.factor
         kernel, strides = pair(q.node, "kernel_shape"), pair(q.node, "strides")
-        pads = resolved_pads(q.node)
-        return q.single(AveragePool.of(q.x(), q.y, counts, q.lo, q.hi, kernel, strides, pads))
+        window = kernel, strides, resolved_pads(q.node)
+        if q.real:
+            return q.single(FloatAveragePool(counts.astype(np.float64), *window))
+        return q.single(AveragePool.of(q.x(), q.y, counts, q.lo, q.hi, *window))

@@ -34,6 +34,7 @@ class ArgExtreme(Op):
 
     largest: ClassVar[int]
     """1: the largest, 0: the smallest"""
+    reals_too = True
     limits = (
         Limit("of equal elements it must give the first", lambda n: not integer(n, "select_last_index", 0)),
         Limit("it must not reduce a tensor to a scalar", lambda n: bool(shape_of(n.outputs[0]))),
@@ -76,6 +77,7 @@ class TopKOp(Op):
     """The k largest or smallest along an axis, sorted, and their places; of equal ones the first come first."""
 
     onnx = "TopK"
+    reals_too = True
     soi = (1,)
     limits = (Limit("its k must be a constant", lambda n: not is_activation(input_of(n, 1))), FITS)
     cases = ("test_top_k", "test_top_k_negative_axis", "test_top_k_same_values", "test_top_k_smallest")

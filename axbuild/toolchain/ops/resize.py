@@ -16,7 +16,7 @@ from axbuild.toolchain.graph import (
     shape_of,
     text,
 )
-from axbuild.toolchain.kinds.interpolate import ONE, Interpolate, Spread
+from axbuild.toolchain.kinds.interpolate import FINE, ONE, FloatInterpolate, Interpolate, Spread
 from axbuild.toolchain.kinds.places import PLACES, nearest
 from axbuild.toolchain.ops.base import MOVED, Limit, SettledNode, Step
 from axbuild.toolchain.ops.take import Positions, Repeating
@@ -69,6 +69,7 @@ class ResizeOp(Repeating):
 
     onnx = "Resize"
     moves = False
+    reals_too = True
     soi = (1, 2, 3)
     limits = (
         Limit("its mode must be nearest or linear", lambda n: _mode(n) in ("nearest", "linear"), _mode),
@@ -109,13 +110,15 @@ class ResizeOp(Repeating):
     def lower(self, q: SettledNode) -> list[Step]:
         if _repeats(q.node):
             return super().lower(q)
-        rows, columns = (_spread(q.node, axis) for axis in (2, 3))
+        rows, columns = (_spread(q.node, axis, FINE if q.real else ONE) for axis in (2, 3))
+        if q.real:
+            return q.single(FloatInterpolate.of(rows, columns), q.input(0))
         return q.single(Interpolate.of(q.x(), q.y, rows, columns, q.lo, q.hi), q.input(0))
 
 
-def _spread(node: ir.Node, axis: int) -> Spread:
-    """Where the elements of an axis lie, to 1 / 2048."""
+def _spread(node: ir.Node, axis: int, one: int) -> Spread:
+    """Where the elements of an axis lie, to 1 / one."""
     size, out, scale = shape_of(needed_input(node, 0))[axis], shape_of(node.outputs[0])[axis], _scale(node, axis)
     places = (PLACES[_place(node)](i, size, out, scale) for i in range(out))
-    steps = [round(min(max(place, Fraction(0)), Fraction(size - 1)) * ONE) for place in places]
-    return Spread(tuple(step // ONE for step in steps), tuple(step % ONE for step in steps))
+    steps = [round(min(max(place, Fraction(0)), Fraction(size - 1)) * one) for place in places]
+    return Spread(tuple(step // one for step in steps), tuple(step % one for step in steps))

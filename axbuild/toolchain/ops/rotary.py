@@ -17,7 +17,7 @@ from axbuild.toolchain.graph import (
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mover import Reshape
-from axbuild.toolchain.kinds.rotary import Rotary
+from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 
@@ -26,6 +26,7 @@ class RotaryEmbeddingOp(Op):
 
     onnx = "RotaryEmbedding"
     clamps = True
+    reals_too = True
     soi = (1, 2, 3)
     limits = (
         Limit("its input must be computed, not a constant", lambda n: is_activation(input_of(n, 0))),
@@ -46,14 +47,14 @@ class RotaryEmbeddingOp(Op):
     )
 
     def lower(self, q: SettledNode) -> list[Step]:
-        shape, elements = shape_of(q.input(0)), type_of(q.x())
+        shape, elements = shape_of(q.input(0)), type_of(q.edge())
         if len(shape) == 4:
             return q.single(self._kind(q, shape[3], heads_last=False), q.input(0))
         batch, tokens, hidden = shape
         heads = integer(q.node, "num_heads", 1)
         size = hidden // heads
         apart = Reshape(elements, static_shape(shape, (batch, tokens, heads, size)))
-        joined = Reshape(type_of(q.y), static_shape(shape, shape))
+        joined = Reshape(type_of(q.target), static_shape(shape, shape))
         kinds: list[tuple[str, Kind]] = [
             ("heads", apart),
             ("turned", self._kind(q, size, heads_last=True)),
@@ -66,7 +67,10 @@ class RotaryEmbeddingOp(Op):
         partner, factors = rotation(cosine, sine, size, interleaved=bool(integer(q.node, "interleaved", 0)))
         factors = factors[:, :, :, np.newaxis] if heads_last else factors[:, :, np.newaxis]
         # One angle a position for every sample; only where samples differ is there a batch of them.
-        return Rotary.of(q.x(), q.y, partner, factors[:, 0] if factors.shape[1] == 1 else factors, q.lo, q.hi)
+        own = factors[:, 0] if factors.shape[1] == 1 else factors
+        if q.real:
+            return FloatRotary(partner, own.astype(np.float32))
+        return Rotary.of(q.x(), q.y, partner, own, q.lo, q.hi)
 
 
 def _angles(node: ir.Node, index: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, is_activation, needed_input, shape_of, text
-from axbuild.toolchain.kinds.sample import PADDINGS, Sample
+from axbuild.toolchain.kinds.sample import PADDINGS, FloatSample, Sample
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 MODES = {"linear": "linear", "bilinear": "linear", "nearest": "nearest"}
@@ -25,6 +25,7 @@ class GridSampleOp(Op):
 
     onnx = "GridSample"
     clamps = True
+    reals_too = True
     limits = (
         Limit(
             "its map and its coordinates must be computed",
@@ -46,5 +47,5 @@ class GridSampleOp(Op):
         return (needed_input(node, 1),)
 
     def lower(self, q: SettledNode) -> list[Step]:
-        corners = integer(q.node, "align_corners", 0)
-        return q.single(Sample.of(q.x(0), q.y, MODES[_mode(q.node)], _padding(q.node), corners, q.lo, q.hi))
+        about = MODES[_mode(q.node)], _padding(q.node), integer(q.node, "align_corners", 0)
+        return q.single(FloatSample(*about) if q.real else Sample.of(q.x(0), q.y, *about, q.lo, q.hi))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, input_of, integer, is_activation, needed_input, shape_of
-from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
+from axbuild.toolchain.kinds.scan import FloatRunningSum, IntegerRunningSum, RunningSum
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.extent import FITS, NUMBERS
 
@@ -21,6 +21,7 @@ class CumSumOp(Op):
     onnx = "CumSum"
     soi = (1,)
     clamps = True
+    reals_too = True
     limits = (Limit("its axis must be a constant", lambda n: not is_activation(input_of(n, 1))), FITS)
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
@@ -30,4 +31,6 @@ class CumSumOp(Op):
         along = _axis(q.node), integer(q.node, "exclusive", 0), integer(q.node, "reverse", 0)
         if q.whole is not None:
             return q.single(IntegerRunningSum(q.whole, *along), q.input(0))
+        if q.real:
+            return q.single(FloatRunningSum(*along), q.input(0))
         return q.single(RunningSum.of(q.x(), q.y, *along, q.lo, q.hi), q.input(0))

@@ -51,7 +51,7 @@ class SoftmaxOp(Op):
     def lower(self, q: SettledNode) -> list[Step]:
         axis = _axis(q.node)
         if q.real:
-            return _in_float32(q, FloatSoftmax(axis))
+            return _in_float32(q, FloatSoftmax("share", axis))
         if not q.fused.before:
             return q.single(Softmax.of(q.x(), q.y, axis))
         (where,) = q.fused.before
@@ -80,6 +80,7 @@ class LogSoftmaxOp(Op):
     """The logarithm of Softmax along one axis, as opset 13 and later define it."""
 
     onnx = "LogSoftmax"
+    reals_too = True
     cases = (
         "test_logsoftmax_axis_0",
         "test_logsoftmax_axis_1",
@@ -91,4 +92,5 @@ class LogSoftmaxOp(Op):
     )
 
     def lower(self, q: SettledNode) -> list[Step]:
-        return q.single(LogSoftmax.of(q.x(), q.y, _axis(q.node)))
+        axis = _axis(q.node)
+        return q.single(FloatSoftmax("logarithm", axis) if q.real else LogSoftmax.of(q.x(), q.y, axis))

@@ -25,6 +25,7 @@ class WhereOp(Op):
         Limit(
             f"a constant of {HIDDEN:g} or less may hide elements of a Softmax right behind it, and be nothing else",
             lambda n: hiding_side(n) is None,
+            of_codes=True,
         ),
     )
     cases = ("test_where_example", "test_where_long_example")

@@ -46,9 +46,10 @@ def _apart(head: Precision, follower: Precision) -> bool:
 
 def _form(fused: FusedNode, asked: Precision) -> Formed:
     node, op = fused.node, op_of(fused.node)
-    if reason := without_integer_form(node):
+    real = asked.data is FP32 and _has_reals(fused)
+    if reason := without_integer_form(node, real):
         return Formed(fused, Form.FLOAT, reason)
-    if asked.data is not FP32 or not _has_reals(fused):
+    if not real:
         return Formed(fused, Form.INTEGER)
     if op is not None and op.in_float32(node):
         return Formed(fused, Form.ISLAND)

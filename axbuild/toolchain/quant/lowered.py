@@ -79,9 +79,9 @@ def _island(fused: FusedNode, site: SiteScheme) -> list[Step]:
     """The head in float32, with what it takes along; what it swallows does nothing."""
     op = _op(fused.node)
     kind = op.island(fused.node)
-    if kind is None and op.in_float32(fused.node):
-        return op.lower(SettledNode(fused, site.reads, site.writes))
-    if kind is None:
+    if not op.in_float32(fused.node):
         raise SchemeError(f"the scheme computes '{fused.name}' in float32, which the NPU does not do")
+    if kind is None:
+        return op.lower(SettledNode(fused, site.reads, site.writes))
     inputs: tuple[Ref, ...] = tuple(value.name or "" for value in fused.inputs)
     return [Step(kind, inputs, fused.output.name or "", fused.name, shape_of(fused.output))]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import Box
 from axbuild.toolchain.kinds.float_norm import FloatNorm
+from axbuild.toolchain.kinds.float_pool import FloatAveragePool, FloatPooling
 from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
-from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Part, Work, channel_axis, onnx_order, sources
+from axbuild.toolchain.npu.lower.base import (
+    Geometry,
+    Lowering,
+    Pack,
+    Part,
+    Work,
+    channel_axis,
+    little_endian,
+    onnx_order,
+    sources,
+)
 from axbuild.toolchain.npu.lower.norm import pack_norm
+from axbuild.toolchain.npu.lower.window import WindowAttr, window_attr
 
 
 @dataclass(frozen=True)
@@ -40,5 +53,19 @@ def _norm(kind: FloatNorm, geometry: Geometry, out: Box) -> list[Work]:
     return [Work("float_norm", kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
 
 
+def _pool(kernel: str, params: bool) -> Callable[[FloatPooling, Geometry, Box], list[Work]]:
+    def works(kind: FloatPooling, geometry: Geometry, out: Box) -> list[Work]:
+        attr = WindowAttr(**window_attr(kind.window, kind, geometry, out))
+        return [Work(kernel, kind.job, sources(kind, geometry, out), Part(out), params, attr)]
+
+    return works
+
+
+def _counts(kind: FloatAveragePool, block: int, rank: int) -> Pack:
+    return Pack(little_endian(kind.count), (1, 2))
+
+
+FLOAT_AVERAGE_POOL = Lowering(_pool("float_average_pool", params=True), _counts)
+FLOAT_MAX_POOL = Lowering(_pool("float_max_pool", params=False))
 FLOAT_REDUCE = Lowering(_reduce)
 FLOAT_NORM = Lowering(_norm, pack_norm)

@@ -50,8 +50,9 @@ def _function(kind: FloatFunction, geometry: Geometry) -> FloatFunctionAttr:
     return FloatFunctionAttr(kind.function, float32_bits(kind.alpha), float32_bits(kind.beta))
 
 
-def _softmax(kind: FloatSoftmax, geometry: Geometry) -> FloatSoftmaxAttr:
-    return FloatSoftmaxAttr(channel_axis(kind.axis, geometry))
+def _softmax(kind: FloatSoftmax, geometry: Geometry, out: Box) -> list[Work]:
+    attr = FloatSoftmaxAttr(channel_axis(kind.axis, geometry))
+    return [Work(f"float_softmax_{kind.op}", kind.job, sources(kind, geometry, out), Part(out), False, attr)]
 
 
 def _with_constant(kind: FloatWithConstant, geometry: Geometry, out: Box) -> list[Work]:
@@ -63,5 +64,5 @@ def _with_constant(kind: FloatWithConstant, geometry: Geometry, out: Box) -> lis
 FLOAT_BINARY = Lowering(broadcasting(lambda kind: f"float_{kind.op}", _binary))
 FLOAT_CLIP = Lowering(single("float_clip", _clip))
 FLOAT_FUNCTION = Lowering(single("float_function", _function))
-FLOAT_SOFTMAX = Lowering(single("float_softmax", _softmax))
+FLOAT_SOFTMAX = Lowering(_softmax)
 FLOAT_WITH_CONSTANT = Lowering(_with_constant, pack_constant)

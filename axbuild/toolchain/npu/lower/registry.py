@@ -9,13 +9,14 @@ from axbuild.toolchain.kinds.compare import Compare
 from axbuild.toolchain.kinds.convert import Convert
 from axbuild.toolchain.kinds.float_function import FloatFunction
 from axbuild.toolchain.kinds.float_norm import FloatNorm
+from axbuild.toolchain.kinds.float_pool import FloatAveragePool, FloatMaxPool
 from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.kinds.float_softmax import FloatSoftmax
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.given import Given
 from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
 from axbuild.toolchain.kinds.integer import IntegerBinary, IntegerReduce
-from axbuild.toolchain.kinds.interpolate import Interpolate
+from axbuild.toolchain.kinds.interpolate import FloatInterpolate, Interpolate
 from axbuild.toolchain.kinds.island import FloatBinary, FloatClip, FloatWithConstant
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
@@ -24,9 +25,9 @@ from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
-from axbuild.toolchain.kinds.rotary import Rotary
-from axbuild.toolchain.kinds.sample import Sample
-from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
+from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary
+from axbuild.toolchain.kinds.sample import FloatSample, Sample
+from axbuild.toolchain.kinds.scan import FloatRunningSum, IntegerRunningSum, RunningSum
 from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.kinds.softmax import LogSoftmax, Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, Table
@@ -36,12 +37,12 @@ from axbuild.toolchain.npu.lower.binary import BINARY
 from axbuild.toolchain.npu.lower.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.lower.compare import COMPARE
 from axbuild.toolchain.npu.lower.convert import CONVERT
-from axbuild.toolchain.npu.lower.float_sums import FLOAT_NORM, FLOAT_REDUCE
+from axbuild.toolchain.npu.lower.float_sums import FLOAT_AVERAGE_POOL, FLOAT_MAX_POOL, FLOAT_NORM, FLOAT_REDUCE
 from axbuild.toolchain.npu.lower.gather import GATHER
 from axbuild.toolchain.npu.lower.given import GIVEN
 from axbuild.toolchain.npu.lower.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.lower.integer import INTEGER, INTEGER_REDUCE
-from axbuild.toolchain.npu.lower.interpolate import INTERPOLATE
+from axbuild.toolchain.npu.lower.interpolate import FLOAT_INTERPOLATE, INTERPOLATE
 from axbuild.toolchain.npu.lower.island import (
     FLOAT_BINARY,
     FLOAT_CLIP,
@@ -55,9 +56,9 @@ from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.rank import RANK
 from axbuild.toolchain.npu.lower.reduce import REDUCE
-from axbuild.toolchain.npu.lower.rotary import ROTARY
-from axbuild.toolchain.npu.lower.sample import SAMPLE
-from axbuild.toolchain.npu.lower.scan import INTEGER_RUNNING_SUM, RUNNING_SUM
+from axbuild.toolchain.npu.lower.rotary import FLOAT_ROTARY, ROTARY
+from axbuild.toolchain.npu.lower.sample import FLOAT_SAMPLE, SAMPLE
+from axbuild.toolchain.npu.lower.scan import FLOAT_RUNNING_SUM, INTEGER_RUNNING_SUM, RUNNING_SUM
 from axbuild.toolchain.npu.lower.select import CHOOSE, SELECT
 from axbuild.toolchain.npu.lower.softmax import LOG_SOFTMAX, SOFTMAX
 from axbuild.toolchain.npu.lower.table import CHANNEL_TABLE, TABLE
@@ -73,11 +74,17 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Conv: CONV,
     Convert: CONVERT,
     Dequantize: DEQUANTIZE,
+    FloatAveragePool: FLOAT_AVERAGE_POOL,
     FloatBinary: FLOAT_BINARY,
     FloatClip: FLOAT_CLIP,
     FloatFunction: FLOAT_FUNCTION,
+    FloatInterpolate: FLOAT_INTERPOLATE,
+    FloatMaxPool: FLOAT_MAX_POOL,
     FloatNorm: FLOAT_NORM,
     FloatReduce: FLOAT_REDUCE,
+    FloatRotary: FLOAT_ROTARY,
+    FloatRunningSum: FLOAT_RUNNING_SUM,
+    FloatSample: FLOAT_SAMPLE,
     FloatSoftmax: FLOAT_SOFTMAX,
     FloatWithConstant: FLOAT_WITH_CONSTANT,
     FullyConnected: FULLY_CONNECTED,

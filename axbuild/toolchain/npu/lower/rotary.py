@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import Box, memory_axis
-from axbuild.toolchain.kinds.rotary import Rotary
+from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary, Turning
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, little_endian, onnx_order, sources
 
@@ -23,18 +23,32 @@ class RotaryAttr(KernelAttr):
     hi: int
 
 
+@dataclass(frozen=True)
+class FloatRotaryAttr(KernelAttr):
+    """partner: along the last axis."""
+
+    partner: tuple[int, ...]
+
+
+def _floats(kind: FloatRotary, geometry: Geometry, out: Box) -> list[Work]:
+    target = Part(out, onnx_order(geometry.output))
+    read = sources(kind, geometry, out, ordered=True)
+    return [Work("float_rotary", kind.job, read, target, True, FloatRotaryAttr(kind.partner))]
+
+
 def _rotary(kind: Rotary, geometry: Geometry, out: Box) -> list[Work]:
     attr = RotaryAttr(kind.partner, *mantissa(kind.multiplier), kind.x.zero, kind.y.zero, kind.lo, kind.hi)
     target = Part(out, onnx_order(geometry.output))
     return [Work("rotary", kind.job, sources(kind, geometry, out, ordered=True), target, True, attr)]
 
 
-def _pack(kind: Rotary, block: int, rank: int) -> Pack:
-    """S16 [2, ...] in ONNX order: c, then s."""
+def _pack(kind: Turning, block: int, rank: int) -> Pack:
+    """[2, ...] in ONNX order: c, then s."""
     own = kind.factors.shape[1:]
     places = range(rank - len(own), rank)
     axes = (memory_axis(axis, rank) if size > 1 else -1 for axis, size in zip(places, own, strict=True))
     return Pack(little_endian(kind.factors), (-1, *axes))
 
 
+FLOAT_ROTARY = Lowering(_floats, _pack)
 ROTARY = Lowering(_rotary, _pack)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
+from axbuild.toolchain.kinds.scan import FloatRunningSum, IntegerRunningSum, RunningSum
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, channel_axis, single
 
 
 @dataclass(frozen=True)
-class IntegerRunningSumAttr(KernelAttr):
+class PlainRunningSumAttr(KernelAttr):
     """axis: in memory; exclusive, reverse: as ONNX's CumSum has them."""
 
     axis: int
@@ -38,9 +38,10 @@ def _attr(kind: RunningSum, geometry: Geometry) -> RunningSumAttr:
     return RunningSumAttr(*along, kind.x.zero, kind.y.zero, *mantissa(kind.multiplier), kind.lo, kind.hi)
 
 
-def _integers(kind: IntegerRunningSum, geometry: Geometry) -> IntegerRunningSumAttr:
-    return IntegerRunningSumAttr(channel_axis(kind.axis, geometry), kind.exclusive, kind.reverse)
+def _plain(kind: FloatRunningSum | IntegerRunningSum, geometry: Geometry) -> PlainRunningSumAttr:
+    return PlainRunningSumAttr(channel_axis(kind.axis, geometry), kind.exclusive, kind.reverse)
 
 
+FLOAT_RUNNING_SUM = Lowering(single("float_running_sum", _plain))
 RUNNING_SUM = Lowering(single("running_sum", _attr))
-INTEGER_RUNNING_SUM = Lowering(single("integer_running_sum", _integers))
+INTEGER_RUNNING_SUM = Lowering(single("integer_running_sum", _plain))

@@ -10,7 +10,9 @@ import numpy as np
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import scaled
 from axbuild.toolchain.npu.lower.float_sums import FloatNormAttr, FloatReduceAttr
+from axbuild.toolchain.npu.lower.window import WindowAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.window import padded, windows
 
 
 def folded(x: Array, axes: tuple[int, ...]) -> Array:
@@ -54,6 +56,35 @@ def norm(sources: list[Array], targets: list[Array], attr: FloatNormAttr) -> Non
         targets[0][...] = (unit * weight + bias) + 0.0
 
 
+def _pool(operation: np.ufunc, around: float, params: int) -> Kernel:
+    """The rows of each window, then its columns; sources[1], if there is one: float64 [ho, wo] that divide."""
+
+    def run(sources: list[Array], targets: list[Array], attr: WindowAttr) -> None:
+        x, *count = sources
+        x = x.astype(np.float64)
+        x = padded(np.where(np.isnan(x), around, x) if operation is np.maximum else x, attr, around)
+        columns = attr.kernel[1]
+        for image, y in zip(x, targets[0], strict=True):
+            taps = list(windows(image, 0, y.shape[0], y.shape[1], attr))
+            with np.errstate(all="ignore"):
+                sides = [_joined(taps[column::columns], operation) for column in range(columns)]
+                whole = _joined(sides, operation)
+                y[...] = (whole / count[0][..., None] if count else whole) + 0.0
+
+    return Kernel(run, 1 + params, WindowAttr)
+
+
+def _joined(values: list[Array], operation: np.ufunc) -> Array:
+    """As `folded`, of several tensors."""
+    while len(values) > 1:
+        half = 1 << (len(values) - 1).bit_length() - 1
+        rest = len(values) - half
+        values = [*map(operation, values[:rest], values[half:]), *values[rest:half]]
+    return values[0]
+
+
+FLOAT_AVERAGE_POOL = _pool(np.add, 0.0, params=1)
+FLOAT_MAX_POOL = _pool(np.maximum, -math.inf, params=0)
 FLOAT_REDUCE_SUM = _sum(lambda total, count: total)
 FLOAT_REDUCE_MEAN = _sum(lambda total, count: total / float(count))
 FLOAT_REDUCE_L2 = _sum(lambda total, count: np.sqrt(total), squared=True)

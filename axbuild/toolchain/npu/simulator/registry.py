@@ -7,8 +7,10 @@ from axbuild.toolchain.npu.simulator.binary import ADD, DIV, MUL, SLOPE, SUB
 from axbuild.toolchain.npu.simulator.border import DEQUANTIZE, NORMALIZE, QUANTIZE, REQUANTIZE
 from axbuild.toolchain.npu.simulator.compare import EQUAL, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL
 from axbuild.toolchain.npu.simulator.convert import CONVERT
-from axbuild.toolchain.npu.simulator.float_function import FLOAT_FUNCTION, FLOAT_SOFTMAX
+from axbuild.toolchain.npu.simulator.float_function import FLOAT_FUNCTION, FLOAT_LOG_SOFTMAX, FLOAT_SOFTMAX
 from axbuild.toolchain.npu.simulator.float_sums import (
+    FLOAT_AVERAGE_POOL,
+    FLOAT_MAX_POOL,
     FLOAT_NORM,
     FLOAT_REDUCE_L2,
     FLOAT_REDUCE_MAX,
@@ -20,7 +22,7 @@ from axbuild.toolchain.npu.simulator.gather import GATHER
 from axbuild.toolchain.npu.simulator.given import GIVEN
 from axbuild.toolchain.npu.simulator.indexed import PICK, PICK_ELEMENTS, PICK_PARTS, PUT_ELEMENTS, PUT_PARTS
 from axbuild.toolchain.npu.simulator.integer import ARITHMETIC
-from axbuild.toolchain.npu.simulator.interpolate import INTERPOLATE
+from axbuild.toolchain.npu.simulator.interpolate import FLOAT_INTERPOLATE, INTERPOLATE
 from axbuild.toolchain.npu.simulator.island import (
     FLOAT_ADD,
     FLOAT_CLIP,
@@ -39,9 +41,9 @@ from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.rank import RANK
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
-from axbuild.toolchain.npu.simulator.rotary import ROTARY
-from axbuild.toolchain.npu.simulator.sample import SAMPLE
-from axbuild.toolchain.npu.simulator.scan import INTEGER_RUNNING_SUM, RUNNING_SUM
+from axbuild.toolchain.npu.simulator.rotary import FLOAT_ROTARY, ROTARY
+from axbuild.toolchain.npu.simulator.sample import FLOAT_SAMPLE, SAMPLE
+from axbuild.toolchain.npu.simulator.scan import FLOAT_RUNNING_SUM, INTEGER_RUNNING_SUM, RUNNING_SUM
 from axbuild.toolchain.npu.simulator.select import CHOOSE, MAX, MIN, WHERE
 from axbuild.toolchain.npu.simulator.softmax import (
     LOG_SOFTMAX,
@@ -65,11 +67,14 @@ KERNELS: dict[str, Kernel] = {
     "equal": EQUAL,
     "fc": FC,
     "float_add": FLOAT_ADD,
+    "float_average_pool": FLOAT_AVERAGE_POOL,
     "float_clip": FLOAT_CLIP,
     "float_div": FLOAT_DIV,
     "float_from": FLOAT_FROM,
     "float_function": FLOAT_FUNCTION,
+    "float_interpolate": FLOAT_INTERPOLATE,
     "float_max": FLOAT_MAX,
+    "float_max_pool": FLOAT_MAX_POOL,
     "float_min": FLOAT_MIN,
     "float_mul": FLOAT_MUL,
     "float_norm": FLOAT_NORM,
@@ -79,8 +84,12 @@ KERNELS: dict[str, Kernel] = {
     "float_reduce_mean": FLOAT_REDUCE_MEAN,
     "float_reduce_min": FLOAT_REDUCE_MIN,
     "float_reduce_sum": FLOAT_REDUCE_SUM,
+    "float_rotary": FLOAT_ROTARY,
+    "float_running_sum": FLOAT_RUNNING_SUM,
+    "float_sample": FLOAT_SAMPLE,
     "float_slope": FLOAT_SLOPE,
-    "float_softmax": FLOAT_SOFTMAX,
+    "float_softmax_logarithm": FLOAT_LOG_SOFTMAX,
+    "float_softmax_share": FLOAT_SOFTMAX,
     "float_sub": FLOAT_SUB,
     "gather": GATHER,
     "given": GIVEN,

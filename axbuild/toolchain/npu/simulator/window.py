@@ -11,7 +11,7 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.window import WindowAttr
 
 
-def padded(x: Array, attr: WindowAttr, value: int) -> Array:
+def padded(x: Array, attr: WindowAttr, value: float) -> Array:
     """x with `value` around it, as the job's pads say; its own dtype."""
     top, left, bottom, right = attr.pads
     return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=value)
