@@ -152,7 +152,7 @@ def branchy(seed: int) -> tuple[onnx.ModelProto, tuple[int, ...]]:
     channels = body.shapes[x][1]
     y = body.conv(body.conv(x, channels, 3, group=channels), channels, linear=True)
     x = body.plus(x, y, zero=0)
-    x = body.made(body.add(Pad(U8, (0, 0, 1, 0, 0, 0, 0, 2), "constant", 7), x), body.grids[x])
+    x = body.made(body.add(Pad(U8, (0, 0, 1, 0, 0, 0, 0, 2), 7), x), body.grids[x])
     p = body.largest(x)
     q = body.conv(x, 64, 3, 2)
     x = body.made(body.add(Concat(U8, 1, 2), p, q), body.grids[q])

@@ -27,7 +27,7 @@ def operators() -> str:
         "one sample at a time; the build says so, with the sentence below. What the front end fuses or rewrites does",
         "not get that far: BatchNormalization, and Mul, Sub and Div by a constant of each channel (rank 4), are",
         "weights of the convolution before or behind them, or a depthwise convolution of their own. A chip may take",
-        "less than has an integer form, such as no Pad that reflects: its limits are in the last table.",
+        "less than has an integer form: its limits are in the last table.",
         "",
         "In FP32 says where an operator runs that `layer_configs` gives the data_type FP32: on the NPU in float32, or",
         "on the CPU, since a sum of float32 products has no exact order; truth values and whole numbers have no FP32.",

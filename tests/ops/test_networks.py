@@ -124,11 +124,10 @@ def test_average_pooling_counts_as_onnxruntime_does(count_include_pad, ceil_mode
     assert np.abs(y - reference).max() <= 0.5 * result.scale("x") + 0.51 * result.scale("y")
 
 
-@pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])
-def test_padding_puts_the_value_where_onnxruntime_does(mode):
+def test_padding_puts_the_value_where_onnxruntime_does():
     net = Net(1, 2, 5, 6)
     pads = net.constant("p", np.array([0, 0, 1, 2, 0, 0, 3, 1]))
-    net.add("Pad", ["x", pads, net.constant("v", 0.5)], "y", mode=mode)
+    net.add("Pad", ["x", pads, net.constant("v", 0.5)], "y")
     samples = net.samples(2)
     result = quantised(net.model("y"), samples)
     distance = np.abs(result.run(samples[0])[0] - float_run(net.model("y"), samples[0])[0]).max()

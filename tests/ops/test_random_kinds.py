@@ -18,7 +18,7 @@ from witness.select import select
 
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import CODES, INT32, INT64, TYPES
-from axbuild.toolchain.kinds.mover import PAD_MODES, Pad, Slice, Take, Transpose
+from axbuild.toolchain.kinds.mover import Pad, Slice, Take, Transpose
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
 from axbuild.toolchain.npu.net import net_of
@@ -68,9 +68,7 @@ def a_take(d: Draw) -> tuple[Kind, Shapes]:
 
 
 def a_pad(d: Draw) -> tuple[Kind, Shapes]:
-    mode = d.one_of(PAD_MODES)
-    most = [min(2, size - 1) if mode == "reflect" else 2 for size in d.shape]
-    return Pad(d.one_of(TYPES), tuple(d.between(0, m) for m in (*most, *most)), mode, 1), [d.shape]
+    return Pad(d.one_of(TYPES), tuple(d.between(0, 2) for _ in range(2 * d.rank)), 1), [d.shape]
 
 
 def a_transpose(d: Draw) -> tuple[Kind, Shapes]:

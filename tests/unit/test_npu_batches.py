@@ -33,7 +33,7 @@ MIXING = {
     "a reshape that spreads axis 0": (Reshape(U8, (1, 24)), (4, 6)),
     "a slice of axis 0": (Slice(U8, (0,), (1,), (0,), (1,)), (2, 6)),
     "axis 0 turned around": (Slice(U8, (-1,), (-9,), (0,), (-1,)), (2, 6)),
-    "a border before the first sample": (Pad(U8, (1, 0, 0, 0), "constant", 0), (2, 6)),
+    "a border before the first sample": (Pad(U8, (1, 0, 0, 0), 0), (2, 6)),
     "a sum over the samples": (Reduce.of("sum", X, X, (0,), U8.lo, U8.hi), (2, 6)),
     "channels along axis 0": (Normalize(FP32, MEAN, MEAN + 1, 0), (3, 6)),
     "tables along axis 0": (ChannelTable(X, X, np.zeros((3, 256), np.uint8), 0), (3, 6)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -104,6 +105,9 @@ def counted(nodes: Iterable[NodeProto], label: Callable[[NodeProto], str] = lamb
     )
 
 
+Meaning = tuple[list[str], list[tuple[Any, ...]], dict[str, tuple[Any, ...]]]
+"""of an operator: its words, its inputs and outputs, its attributes"""
+
 Objection = tuple[str, str]
 """a sentence, and what to do about it"""
 
@@ -132,11 +136,24 @@ def opset_of(model: ModelProto) -> int:
 
 
 def _changed_since(model: ModelProto, version: int) -> Iterator[NodeProto]:
-    """The nodes whose operator has another definition at `version` than at OPSET."""
+    """The nodes whose operator has another definition at `version` than at OPSET, beyond more element types."""
     for node in all_nodes(model):
         known = not node.domain and onnx.defs.has(node.op_type, version, "")
-        if known and onnx.defs.get_schema(node.op_type, version, "").since_version > OPSET:
+        if known and _meaning(node.op_type, version) != _meaning(node.op_type, OPSET):
             yield node
+
+
+def _meaning(op_type: str, version: int) -> Meaning | None:
+    """What an opset says of an operator, but for the types of its elements; None where it has none of that name."""
+    if not onnx.defs.has(op_type, version, ""):
+        return None
+    schema = onnx.defs.get_schema(op_type, version, "")
+    ends = [(end.name, end.type_str, end.option, end.min_arity) for end in (*schema.inputs, *schema.outputs)]
+    attributes = {
+        name: (item.type, item.required, item.default_value.SerializeToString())
+        for name, item in schema.attributes.items()
+    }
+    return (schema.doc or "").split(), ends, attributes
 
 
 def _operators(model: ModelProto, nodes: list[NodeProto], weights: Iterable[str]) -> Iterator[Objection]:

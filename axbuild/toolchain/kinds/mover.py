@@ -155,26 +155,20 @@ def _memory_order(rank: int) -> tuple[int, ...]:
     return (0, 2, 3, 1) if rank == 4 else tuple(range(rank))
 
 
-PAD_MODES = ("constant", "reflect", "edge")
-
-
 @dataclass(frozen=True, eq=False)
 class Pad(Mover):
     """`pads` as in ONNX (all begins, then all ends; never negative).
 
-    mode: constant, reflect or edge. value: what constant mode pads with, a code or a whole number of the type.
+    value: what it pads with, a code or a whole number of the type.
     """
 
     spellings: ClassVar = {"AxPad": {}}
 
     type: ElementType
     pads: tuple[int, ...]
-    mode: str
     value: int
 
     def __post_init__(self) -> None:
-        if self.mode not in PAD_MODES:
-            raise ConstantError(f"{self.op_type} knows the modes {', '.join(PAD_MODES)}, not {self.mode!r}.")
         if len(self.pads) % 2 or min(self.pads, default=-1) < 0:
             raise ConstantError(f"The pads {self.pads} of {self.op_type} must be begins and ends, none negative.")
         for dtype in (self.type.dtype, self.type.carried):
@@ -189,16 +183,13 @@ class Pad(Mover):
   filling = Cast <to = {own}> (value_i)
   ends = Constant <value_ints: ints = @pads> ()
   held = Cast <to = {own}> (x)
-  padded = Pad <mode: string = @mode> (held, ends, filling)
+  padded = Pad (held, ends, filling)
   y = Cast <to = {self.type.onnx}> (padded)"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
         if 2 * len(x) != len(self.pads):
             raise ShapeError(f"{self.op_type} with pads {self.pads} cannot read {x}.")
-        for axis, size in enumerate(x):
-            if self.mode == "reflect" and max(self._ends(axis)) >= size:
-                raise ShapeError(f"{self.op_type} cannot reflect {max(self._ends(axis))} of axis {axis} of {x}.")
         return tuple(size + sum(self._ends(axis)) for axis, size in enumerate(x))
 
     def _ends(self, axis: int) -> tuple[int, int]:
@@ -207,11 +198,6 @@ class Pad(Mover):
     def _positions(self, axis: int, size: int) -> Array:
         """int64: for each output position along an ONNX axis of that input size the input position, -1 for padding."""
         position = np.arange(size + sum(self._ends(axis))) - self.pads[axis]
-        if self.mode == "reflect":
-            position = np.abs(position)
-            return np.where(position >= size, 2 * (size - 1) - position, position)
-        if self.mode == "edge":
-            return np.clip(position, 0, size - 1)
         return np.where(position >= size, -1, np.maximum(position, -1))
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:

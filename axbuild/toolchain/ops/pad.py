@@ -1,4 +1,4 @@
-"""Constant, reflected or repeated borders."""
+"""Constant borders."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class PadOp(Op):
             lambda n: not any(is_activation(input_of(n, i)) for i in (1, 2, 3)),
         ),
         Limit(
-            "its mode must be constant, reflect or edge",
-            lambda n: _mode(n) in ("constant", "reflect", "edge"),
+            "its mode must be constant",
+            lambda n: _mode(n) == "constant",
             _mode,
         ),
         Limit(
@@ -75,14 +75,14 @@ class PadOp(Op):
         return (needed_input(node, 0),)
 
     def covers(self, node: ir.Node) -> tuple[float, ...]:
-        return (_value(node),) if _mode(node) == "constant" else ()
+        return (_value(node),)
 
     def in_float32(self, node: ir.Node) -> bool:
         return _value(node).is_integer()
 
     def lower(self, q: SettledNode) -> list[Step]:
         if not isinstance(q.target, Grid):  # integers and booleans
-            return q.single(Pad(type_of(q.target), _all_pads(q.node), _mode(q.node), int(_value(q.node))), q.input(0))
+            return q.single(Pad(type_of(q.target), _all_pads(q.node), int(_value(q.node))), q.input(0))
         code = q.y.code(_value(q.node))
         for wanted in self.covers(q.node):
             if abs(q.y.real(code) - wanted) > q.y.scale:
@@ -90,4 +90,4 @@ class PadOp(Op):
                     f"the value {wanted} lies outside what the codes of its input can express",
                     hint="pad before the op that fixes the scale, such as Softmax",
                 )
-        return q.single(Pad(q.y.type, _all_pads(q.node), _mode(q.node), code), q.input(0))
+        return q.single(Pad(q.y.type, _all_pads(q.node), code), q.input(0))

@@ -22,10 +22,9 @@ from axbuild.toolchain.npu.lower.base import (
 
 @dataclass(frozen=True)
 class PadAttr(KernelAttr):
-    """pads: begins of every memory axis, then ends; mode: constant, reflect or edge; value: of constant mode."""
+    """pads: begins of every memory axis, then ends; value: what stands there."""
 
     pads: tuple[int, ...]
-    mode: str
     value: int
 
 
@@ -84,7 +83,7 @@ def _concat(kind: Concat, geometry: Geometry, out: Box) -> list[Work]:
 
 def _pad_attr(kind: Pad, geometry: Geometry) -> PadAttr:
     begins, ends = kind.pads[: geometry.rank], kind.pads[geometry.rank :]
-    return PadAttr((*memory_shape(begins), *memory_shape(ends)), kind.mode, kind.value)
+    return PadAttr((*memory_shape(begins), *memory_shape(ends)), kind.value)
 
 
 def _slice(kind: Slice, geometry: Geometry, out: Box) -> list[Work]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from axbuild.toolchain.graph import Array
@@ -20,13 +18,8 @@ def move(sources: list[Array], targets: list[Array], attr: NoAttr) -> None:
 def pad(sources: list[Array], targets: list[Array], attr: PadAttr) -> None:
     """The source between its pads."""
     (x,), (y,) = sources, targets
-    begins, ends = attr.pads[: x.ndim], attr.pads[x.ndim :]
-    if attr.mode == "constant":
-        y[...] = attr.value
-        y[tuple(slice(begin, begin + size) for begin, size in zip(begins, x.shape, strict=True))] = x
-    else:
-        mode: Any = attr.mode
-        y[...] = np.pad(x, list(zip(begins, ends, strict=True)), mode)
+    y[...] = attr.value
+    y[tuple(slice(begin, begin + size) for begin, size in zip(attr.pads[: x.ndim], x.shape, strict=True))] = x
 
 
 def strided(sources: list[Array], targets: list[Array], attr: SliceAttr) -> None:
