@@ -72,6 +72,7 @@ from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
 from axbuild.toolchain.frontend.reshape_first import ReshapeFirst
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
+from axbuild.toolchain.frontend.rows_of_samples import RowsOfSamples
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.sink_scale import SinkScale
 from axbuild.toolchain.frontend.to_reshape import ToReshape
@@ -110,6 +111,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     OpenGemm(),
     CanonicalProduct(),
     NormalizeGemm(),
+    RowsOfSamples(),
     FuseBatchNorm(),
     FuseAffine(),
     BatchNormToConv(),
