@@ -93,11 +93,11 @@ def _tensor(tensor: TensorProto, name: str) -> Converted:
 def in_range(array: Array) -> Array:
     """float32; what is finite stays so, since -1e308 is how a mask in double spells float32's lowest number."""
     if array.dtype == np.float16 and array.size == 1:
-        return np.full(array.shape, _meant(array.reshape(())[()]), np.float32)
+        return np.full(array.shape, _meant(float(array.reshape(()))), np.float32)
     if array.dtype != np.float64:
         return array.astype(np.float32)
     return np.where(np.isinf(array), array, np.clip(array, -_LARGEST, _LARGEST)).astype(np.float32)
 
 
-def _meant(number: np.float16) -> float:
-    return next((known for known in MEANT if np.float16(known) == number), float(number))
+def _meant(number: float) -> float:
+    return next((known for known in MEANT if float(np.float16(known)) == number), number)
