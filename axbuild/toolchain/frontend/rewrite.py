@@ -167,11 +167,11 @@ class Edit:
     def take_over(self, node: ir.Node, value: ir.Value) -> None:
         """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read.
 
-        A tensor that was there before keeps its own name and remembers the other one; it stands behind an Identity
-        where users read the output.
+        A tensor that was there before remembers the names of both; it keeps its own where users do not read the output.
         """
         old = node.outputs[0]
-        if value not in self._made and old.is_graph_output():
+        is_output = old.is_graph_output()
+        if value not in self._made and is_output and (value.producer() is None or value.is_graph_output()):
             value = self.insert(node, "Identity", [value], {}, origins=(node,))
         names = [*names_of(value), *names_of(old)]
         name, old.name = old.name, self.names.free(f"{old.name}.before")
@@ -180,6 +180,7 @@ class Edit:
             value.name, value.shape, value.type = name, old.shape, old.type
             value.metadata_props.update(old.metadata_props)
         else:
+            value.name = name if is_output else value.name
             remember(value, names)
         self._made.clear()
         self._remove(node)
