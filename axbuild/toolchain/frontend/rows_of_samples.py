@@ -15,7 +15,7 @@ from axbuild.toolchain.graph import Array, Shape, constant_input, has_one_reader
 
 
 @dataclass(frozen=True)
-class Rows:
+class JoinedRows:
     """x: before the rows of its samples were joined; shape: its own, with the axes that make up a row as one; between:
     the element-wise operators behind that, last first; weight [n, k] and bias [n] of the layer."""
 
@@ -26,7 +26,7 @@ class Rows:
     bias: Array
 
 
-class RowsOfSamples(Rewrite[Rows]):
+class RowsOfSamples(Rewrite[JoinedRows]):
     """Gemm(f(Reshape(x)), w, b) -> Reshape(Add(MatMul(f(x), w^T), b))
 
     Where Reshape joins the rows of the samples, [s, .., k] as [s .., k], and f works element by element, or is nothing.
@@ -35,7 +35,7 @@ class RowsOfSamples(Rewrite[Rows]):
     op = ("Gemm",)
     is_needed = False
 
-    def match(self, node: ir.Node) -> Rows | NoMatch:
+    def match(self, node: ir.Node) -> JoinedRows | NoMatch:
         weight, bias = constant_input(node, 1), constant_input(node, 2)
         if not is_canonical(node) or weight is None or bias is None:
             return NoMatch("Gemm is no layer")
@@ -47,9 +47,9 @@ class RowsOfSamples(Rewrite[Rows]):
         rows = _rows(shape_of(x), shape_of(value)[-1])
         if len(rows) < 2 or rows[0] == shape_of(value)[0]:
             return NoMatch("Reshape before Gemm joins no rows of samples")
-        return Rows(x, (*rows, weight.shape[1]), between, weight, bias)
+        return JoinedRows(x, (*rows, weight.shape[1]), between, weight, bias)
 
-    def replace(self, node: ir.Node, found: Rows, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: JoinedRows, edit: Edit) -> ir.Value:
         value = repeated(found.between, edit.reshaped(node, found.x, found.shape, "apart"), node, edit)
         shape = (*shape_of(value)[:-1], len(found.weight))
         weight = edit.initializer(np.ascontiguousarray(found.weight.T), f"{node.name}.weight")
@@ -60,7 +60,7 @@ class RowsOfSamples(Rewrite[Rows]):
         value = edit.insert(node, "Add", [value, bias], {}, shape=shape, origins=(node,))
         return edit.reshaped(node, value, shape_of(node.outputs[0]), "rows")
 
-    def rounding(self, node: ir.Node, found: Rows) -> Rounding:
+    def rounding(self, node: ir.Node, found: JoinedRows) -> Rounding:
         return order_of_sums(node, needed_input(node, 0))
 
 
