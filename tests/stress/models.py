@@ -109,9 +109,10 @@ def subgraphs(outputs: Path) -> str:
 
 
 def sample(rng: np.random.Generator, shape: list[int], elem_type: int) -> np.ndarray:
-    """Normal reals; whole numbers from 0 to 63, which most tables of rows have."""
+    """Normal reals, in float32 as every model of reals is built; whole numbers from 0 to 63, as tables have rows."""
     dtype = onnx.helper.tensor_dtype_to_np_dtype(elem_type)
-    return (rng.integers(0, 64, shape) if dtype.kind in "iu" else rng.normal(0, 1, shape)).astype(dtype)
+    values = rng.integers(0, 64, shape) if dtype.kind in "iu" else rng.normal(0, 1, shape)
+    return values.astype(dtype if dtype.kind in "iub" else np.float32)
 
 
 def build_file(inputs: dict[str, list[int]], chips: list[tuple[str, str]]) -> str:

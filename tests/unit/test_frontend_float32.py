@@ -101,3 +101,16 @@ def test_weights_that_are_dequantised_are_folded_to_floats(tmp_path):
     assert op_types(after) == ["Conv"]
     expected = codes * (np.float32([1, 2, 4, 8]) / 64).reshape(4, 1, 1, 1)
     assert np.array_equal(numpy_helper.to_array(after.graph.initializer[0]), expected)
+
+
+def test_a_rounded_number_that_spells_an_activation_is_the_number_itself(tmp_path):
+    nodes = [
+        node("Div", ["x", "root"], ["d"]),
+        node("Erf", ["d"], ["e"]),
+        node("Add", ["e", "one"], ["a"]),
+        node("Mul", ["x", "a"], ["m"]),
+        node("Mul", ["m", "half"], ["y"]),
+    ]
+    numbers = {name: np.array(value, np.float16) for name, value in (("root", 2**0.5), ("one", 1.0), ("half", 0.5))}
+    after = optimized(model(nodes, numbers, kind=TensorProto.FLOAT16, opset=20), tmp_path)
+    assert op_types(after) == ["Gelu"]

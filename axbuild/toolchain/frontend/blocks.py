@@ -52,7 +52,7 @@ def _emit(node: ir.Node, found: Traded, edit: Edit) -> ir.Value:
     if found.op_type != "SpaceToDepth":
         value = picked(node, value, 1, found.channels, edit)
     if found.op_type == "Gather":
-        return edit.insert(node, "Identity", [value], {}, origins=(node,)) if value is found.source else value
+        return value
     n, c, h, w = shape_of(value)
     b = found.block
     shape = (n, c // b**2, h * b, w * b) if found.op_type == "DepthToSpace" else (n, c * b**2, h // b, w // b)

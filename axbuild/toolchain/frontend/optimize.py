@@ -76,6 +76,7 @@ from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
 from axbuild.toolchain.frontend.reciprocal_to_div import ReciprocalToDiv
 from axbuild.toolchain.frontend.reshape_first import ReshapeFirst
 from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
+from axbuild.toolchain.frontend.rows_of_samples import RowsOfSamples
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.sink_scale import SinkScale
 from axbuild.toolchain.frontend.to_reshape import ToReshape
@@ -121,6 +122,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     OpenGemm(),
     CanonicalProduct(),
     NormalizeGemm(),
+    RowsOfSamples(),
     FuseBatchNorm(),
     FuseAffine(),
     BatchNormToConv(),

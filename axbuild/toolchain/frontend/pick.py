@@ -20,8 +20,3 @@ def picked(node: ir.Node, value: ir.Value, axis: int, positions: Array, edit: Ed
     result = edit.insert(node, "Gather", [value, index], {"axis": axis}, name=name, shape=out, origins=(node,))
     result.type = value.type
     return result
-
-
-def standing_for(node: ir.Node, value: ir.Value, edit: Edit) -> ir.Value:
-    """The value as the node's output: an Identity of it, where it is what the node reads."""
-    return edit.insert(node, "Identity", [value], {}, origins=(node,)) if value in node.inputs else value

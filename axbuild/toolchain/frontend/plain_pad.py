@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.pick import picked, standing_for
+from axbuild.toolchain.frontend.pick import picked
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite
 from axbuild.toolchain.graph import constant_input, input_of, is_activation, needed_input, shape_of, text
 
@@ -46,7 +46,7 @@ class PlainPad(Rewrite[list[tuple[int, int]]]):
             positions = np.pad(kept, more, mode=PADDED[mode]) if mode in PADDED else kept
             value = picked(node, value, axis, positions, edit)
         if mode in PADDED:
-            return standing_for(node, value, edit)
+            return value
         pads = [max(begin, 0) for begin, _ in found] + [max(end, 0) for _, end in found]
         amounts = edit.initializer(np.array(pads, np.int64), f"{node.name}.pads")
         return edit.insert(node, "Pad", [value, amounts, input_of(node, 2)], {}, origins=(node,))

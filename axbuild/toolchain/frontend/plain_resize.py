@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.pick import picked, standing_for
+from axbuild.toolchain.frontend.pick import picked
 from axbuild.toolchain.frontend.resized import is_known, matrix, taken
 from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, Rounding
 from axbuild.toolchain.graph import Array, constant_input, integer, needed_input, shape_of, text
@@ -44,7 +44,7 @@ class ResizeToGather(Rewrite[ByAxis]):
         value = needed_input(node, 0)
         for axis, positions in found.items():
             value = picked(node, value, axis, positions, edit)
-        return standing_for(node, value, edit)
+        return value
 
 
 class ResizeToProduct(Rewrite[ByAxis]):
@@ -68,7 +68,7 @@ class ResizeToProduct(Rewrite[ByAxis]):
         value = needed_input(node, 0)
         for axis, weights in found.items():
             value = _product(node, value, axis, weights, edit)
-        return standing_for(node, value, edit)
+        return value
 
     def rounding(self, node: ir.Node, found: ByAxis) -> Rounding:
         gain = float(np.prod([np.abs(weights).sum(axis=1).max() for weights in found.values()]))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import onnx_ir as ir
 
+from axbuild.toolchain.frontend.fold import names_of, remember
 from axbuild.toolchain.graph import (
     ORIGINS,
     SPELLED,
@@ -166,16 +167,21 @@ class Edit:
     def take_over(self, node: ir.Node, value: ir.Value) -> None:
         """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read.
 
-        A tensor that was there before keeps its own name, and stands behind an Identity where users read the output.
+        A tensor that was there before remembers the names of both; it keeps its own where users do not read the output.
         """
         old = node.outputs[0]
-        if value not in self._made and old.is_graph_output():
+        is_output = old.is_graph_output()
+        if value not in self._made and is_output and (value.producer() is None or value.is_graph_output()):
             value = self.insert(node, "Identity", [value], {}, origins=(node,))
+        names = [*names_of(value), *names_of(old)]
         name, old.name = old.name, self.names.free(f"{old.name}.before")
         ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
         if value in self._made:
             value.name, value.shape, value.type = name, old.shape, old.type
             value.metadata_props.update(old.metadata_props)
+        else:
+            value.name = name if is_output else value.name
+            remember(value, names)
         self._made.clear()
         self._remove(node)
 

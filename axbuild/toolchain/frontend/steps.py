@@ -59,6 +59,6 @@ class NodeSteps:
 
     def finished(self, value: ir.Value) -> ir.Value:
         """A value that the node's output may become."""
-        if value.producer() is None or value in self.node.inputs:
+        if value.producer() is None:
             return self.edit.insert(self.node, "Identity", [value], {}, origins=(self.node,))
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 
@@ -23,6 +24,9 @@ FOREIGN: dict[int, str] = {
 
 _TYPE_ATTRIBUTES = {"to", "dtype", "output_dtype", "output_datatype", "stash_type"}
 """attributes of ONNX's operators that name an element type"""
+
+MEANT = (math.sqrt(2.0), math.sqrt(0.5), math.sqrt(2.0 / math.pi), 0.044715, 1.0 / 3.0, 1.0 / 6.0)
+"""what a lone constant of float16 stands for where it is that number rounded: activations are spelled with these"""
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -88,6 +92,12 @@ def _tensor(tensor: TensorProto, name: str) -> Converted:
 
 def in_range(array: Array) -> Array:
     """float32; what is finite stays so, since -1e308 is how a mask in double spells float32's lowest number."""
+    if array.dtype == np.float16 and array.size == 1:
+        return np.full(array.shape, _meant(float(array.reshape(()))), np.float32)
     if array.dtype != np.float64:
         return array.astype(np.float32)
     return np.where(np.isinf(array), array, np.clip(array, -_LARGEST, _LARGEST)).astype(np.float32)
+
+
+def _meant(number: float) -> float:
+    return next((known for known in MEANT if float(np.float16(known)) == number), number)

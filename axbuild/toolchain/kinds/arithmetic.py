@@ -179,6 +179,15 @@ def every_code(kind: ElementType) -> Array:
 # Weights -----------------------------------------------------------------------------------------------------
 
 
+def in_parts(weight: Array) -> Iterator[slice]:
+    """Some output channels of a weight [co, ...] at a time.
+
+    Copies of a large weight in 64 bits would cost more than all else that is made of it.
+    """
+    rows = max(1, MAGNITUDES // max(1, math.prod(weight.shape[1:])))
+    return (slice(start, start + rows) for start in range(0, weight.shape[0], rows))
+
+
 def weight_scales(weight: Array, bias: Array, x: Grid, y_scale: float, w: ElementType) -> tuple[Array, Array]:
     """(float32 scales [co], bool [co] raised by the floor) of weights [co, ...] and biases [co] in reals.
 
@@ -186,8 +195,8 @@ def weight_scales(weight: Array, bias: Array, x: Grid, y_scale: float, w: Elemen
     below float32's smallest normal number: no bias saturates, and the shift of the requantisation stays within 52.
     wmax: the highest code of `w`; bmax: 2^30, with a 16-bit operand 2^51.
     """
-    values = np.abs(weight.reshape(weight.shape[0], -1).astype(np.float64))
-    own = values.max(axis=1, initial=0.0) / w.hi
+    largest = [np.abs(weight[part]).max(axis=tuple(range(1, weight.ndim)), initial=0.0) for part in in_parts(weight)]
+    own = np.concatenate(largest).astype(np.float64) / w.hi
     broad = wide(x, w)
     by_bias = np.abs(bias.astype(np.float64)) / (np.float64(x.scale) * (2.0**51 if broad else 2.0**30))
     by_shift = 0.0 if broad else 2.0**-30 * np.float64(y_scale) / np.float64(x.scale)
@@ -198,7 +207,10 @@ def weight_scales(weight: Array, bias: Array, x: Grid, y_scale: float, w: Elemen
 def quantise_weight(weight: Array, scale: Array, w: ElementType) -> Array:
     """Codes rint(w / scale) of type `w`, saturating to +- its highest; weight [co, ...], scale float32 [co]."""
     divisor = scale.astype(np.float64).reshape((-1,) + (1,) * (weight.ndim - 1))
-    return np.clip(np.rint(weight.astype(np.float64) / divisor), -w.hi, w.hi).astype(w.dtype)
+    codes = np.empty(weight.shape, w.dtype)
+    for part in in_parts(weight):
+        codes[part] = np.clip(np.rint(weight[part].astype(np.float64) / divisor[part]), -w.hi, w.hi)
+    return codes
 
 
 def quantise_bias(bias: Array, sx: float, sw: Array, *edges: Edge) -> Array:
@@ -214,13 +226,9 @@ def quantise_bias(bias: Array, sx: float, sw: Array, *edges: Edge) -> Array:
 
 
 def magnitudes(weight: Array) -> Iterator[Array]:
-    """int64 [rows, ci, elements of a kernel]: |w| of weights [co, ci, ...], some output channels at a time.
-
-    Copies of a large weight in 64 bits would cost more than all else that is made of it.
-    """
-    rows = max(1, MAGNITUDES // max(1, weight[0].size))
-    for start in range(0, weight.shape[0], rows):
-        part = weight[start : start + rows].astype(np.int64)
+    """int64 [rows, ci, elements of a kernel]: |w| of weights [co, ci, ...], some output channels at a time."""
+    for rows in in_parts(weight):
+        part = weight[rows].astype(np.int64)
         yield np.abs(part).reshape(*part.shape[:2], -1)
 
 
