@@ -274,7 +274,18 @@ def test_a_front_end_check_takes_differences_as_a_share_of_the_largest_value(
     scaled(tmp_path / "original.onnx", [1.0, 1.0])
     scaled(tmp_path / "model" / "optimized.onnx", [1.0, 1.25])
     for limit, passed in ((0.25, True), (0.2, False)):
-        params = front_end.CompareParams((InputData("", "Numpy"),), limit)
+        params = front_end.CompareParams((InputData("", "Numpy"),), {}, limit)
         front_end.compare(tmp_path / "original.onnx", tmp_path / "model", [samples], tmp_path, params=params)
         verdict = json.loads((tmp_path / "verdict.json").read_text())
         assert (verdict["passed"], verdict["difference"], verdict["share"]) == (passed, 1.0, 0.25)
+
+
+def test_a_front_end_check_feeds_the_original_what_was_frozen(rules, tmp_path: Path, samples: Path) -> None:
+    front_end = rules("front_end_check")
+    original = onnx.load(scaled(tmp_path / "original.onnx", [1.0, 1.0]))
+    original.graph.input.append(helper.make_tensor_value_info("rate", TensorProto.INT64, [None]))
+    onnx.save(original, tmp_path / "original.onnx")
+    scaled(tmp_path / "model" / "optimized.onnx", [1.0, 1.0])
+    params = front_end.CompareParams((InputData("", "Numpy"),), {"rate": 16000}, 0.0)
+    front_end.compare(tmp_path / "original.onnx", tmp_path / "model", [samples], tmp_path, params=params)
+    assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is True
