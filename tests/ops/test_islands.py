@@ -65,6 +65,8 @@ OTHERS = {
     "Softmax": one("Softmax", axis=1),
     "Softmax of rows": one("Softmax", axis=-1),
     "PRelu": one("PRelu", CHANNELS),
+    "Conv of channels": one("Conv", CHANNELS[:, None], CHANNELS.ravel(), group=4, kernel_shape=[1, 1]),
+    "Conv without a bias": one("Conv", CHANNELS[:, None], group=4, kernel_shape=[1, 1]),
     "Max": one("Max", CHANNELS),
     "Min": one("Min", before=[CHANNELS]),
     "Where": one("Where", CHANNELS, before=[CHANNELS > 0]),

@@ -18,6 +18,9 @@ from axbuild.toolchain.graph import (
     shape_of,
     text,
 )
+from axbuild.toolchain.kinds.base import Kind
+from axbuild.toolchain.kinds.codes import FP32
+from axbuild.toolchain.kinds.island import FloatWithConstant
 from axbuild.toolchain.kinds.mac import Conv
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step, per_channel
 from axbuild.toolchain.ops.mac import accumulation
@@ -91,7 +94,15 @@ class ConvOp(Op):
     def bias(self, node: ir.Node) -> Array | None:
         return constant_input(node, 2)
 
+    def in_float32(self, node: ir.Node) -> bool:
+        """One number and one more a channel, as a BatchNormalization becomes, is no sum of products."""
+        weight = constant_input(node, 1)
+        one_to_one = shape_of(needed_input(node, 0)) == shape_of(node.outputs[0])
+        return weight is not None and one_to_one and weight.shape[1:] == (1, 1, 1) and not any(window_pads(node))
+
     def lower(self, q: SettledNode) -> list[Step]:
+        if q.edge() is FP32:
+            return _scaled(q)
         kind = Conv(
             **vars(accumulation(q)),
             strides=pair(q.node, "strides"),
@@ -100,3 +111,14 @@ class ConvOp(Op):
             group=integer(q.node, "group", 1),
         )
         return q.single(kind, q.input(0))
+
+
+def _scaled(q: SettledNode) -> list[Step]:
+    """In float32: a product and, where there is a bias, a sum a channel."""
+    operands = zip(("mul", "add"), (constant_input(q.node, index) for index in (1, 2)), strict=True)
+    kinds: list[tuple[str, Kind]] = [
+        (op, FloatWithConstant(op, constant.astype(np.float32).reshape(-1, 1, 1)))
+        for op, constant in operands
+        if constant is not None
+    ]
+    return q.chain(kinds, q.input(0))

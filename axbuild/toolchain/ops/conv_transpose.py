@@ -40,6 +40,9 @@ class ConvTransposeOp(ConvOp):
         "test_convtranspose_group_2_image_3",
     )
 
+    def in_float32(self, node: ir.Node) -> bool:
+        return False
+
     def weight(self, node: ir.Node) -> Array | None:
         array = super().weight(node)
         return None if array is None else turned(array, integer(node, "group", 1))
