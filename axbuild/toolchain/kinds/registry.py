@@ -36,6 +36,7 @@ from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.regions import Regions
 from axbuild.toolchain.kinds.rotary import Rotary
 from axbuild.toolchain.kinds.sample import Sample
 from axbuild.toolchain.kinds.scan import IntegerRunningSum, RunningSum
@@ -83,6 +84,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Quantize,
     Rearrange,
     Reduce,
+    Regions,
     Requantize,
     Reshape,
     Sample,
