@@ -1,6 +1,7 @@
 """Regions of a map, for the three witnesses."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,8 +42,12 @@ def _(kind: Regions, x, ends, index):
     return each(kind, value, x, ends, index)
 
 
+@dataclass(frozen=True)
 class Cut(Case):
     """A case of regions inside the map, across its rim, outside of it and of no size."""
+
+    top: int = 2
+    least: int = -2
 
     def inputs(self):
         x, ends, _ = super().inputs()
