@@ -9,6 +9,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper
 
+from axbuild.toolchain.frontend.light import LightModel
+from axbuild.toolchain.frontend.stand_in import stand_in
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
@@ -24,11 +26,19 @@ EVERY_LEVEL = {
 }
 
 
+def runnable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy, with what stands for operators that onnxruntime has no kernel for."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    stand_in(LightModel(copy))
+    return copy
+
+
 def session(model: onnx.ModelProto, level: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.graph_optimization_level = EVERY_LEVEL[level]
     options.intra_op_num_threads = 1
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(runnable(model).SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def port(name: str, array: np.ndarray, batch: str = "N") -> onnx.ValueInfoProto:

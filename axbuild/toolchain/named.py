@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from onnx import FunctionProto, ModelProto, NodeProto, helper, parser
+from onnx import FunctionProto, ModelProto, NodeProto, helper, inliner, parser
 
+from axbuild.toolchain import named_regions
 from axbuild.toolchain.graph import OPSET
 
 DOMAIN = "axbuild.named"
@@ -26,7 +27,8 @@ UNDEFINED = {"Bevpool": "Bevpool has no public definition: nothing says what it 
 class NamedOperator:
     """signature: attributes with their defaults, inputs and outputs; equation: in words; lines: the body, in ONNX's
     text form, valid from the opset `oldest` on. rewritten: the ONNX operators that it becomes, the last of them last;
-    none where it is kept. fixed: attributes that may have this one value."""
+    none where it is kept. fixed: attributes that may have this one value. counts: attributes that must be given, and
+    at least 1."""
 
     name: str
     signature: str
@@ -35,6 +37,7 @@ class NamedOperator:
     rewritten: tuple[str, ...] = ()
     oldest: int = OLDEST
     fixed: Mapping[str, str | float] = field(default_factory=dict)
+    counts: tuple[str, ...] = ()
 
     @property
     def attributes(self) -> set[str]:
@@ -52,6 +55,9 @@ class NamedOperator:
                 return f"has the attribute {attribute.name}, which nothing defines"
             if value != self.fixed.get(attribute.name, value):
                 return f"has {attribute.name} = {value}, not {self.fixed[attribute.name]}"
+        given = {attribute.name: attribute.i for attribute in node.attribute}
+        if short := [name for name in self.counts if given.get(name, 0) < 1]:
+            return f"has no {short[0]} of at least 1: how much it reads would depend on data"
         return ""
 
     def function(self, opset: int = OPSET) -> FunctionProto:
@@ -146,10 +152,43 @@ _ALL = (
 )
 NAMED = {item.name: item for item in _ALL}
 
+_ROI_ALIGN = NamedOperator(
+    "RoiAlign",
+    named_regions.SIGNATURE,
+    named_regions.EQUATION,
+    named_regions.LINES,
+    oldest=10,
+    fixed={"mode": "avg"},
+    counts=("sampling_ratio",),
+)
+STAND_INS = {"RoiAlign": (22, _ROI_ALIGN)}
+"""ONNX's own operators that onnxruntime does not run: op_type -> the first such opset, and what stands for them"""
+
 
 def functions_of(names: Iterable[str]) -> list[FunctionProto]:
     """The functions of those operators, for a model of the opset that all float graphs have."""
-    return [NAMED[name].function() for name in sorted({*names})]
+    known = NAMED | {name: own for name, (_, own) in STAND_INS.items()}
+    return [known[name].function() for name in sorted({*names})]
+
+
+def state_defaults(model: ModelProto) -> None:
+    """Write what a call leaves at its function's default: ONNX's inliner loses it."""
+    defaults = {(f.domain, f.name, f.overload): f.attribute_proto for f in model.functions}
+    for node in (node for owner in (model.graph, *model.functions) for node in owner.node):
+        given = {attribute.name for attribute in node.attribute}
+        known = defaults.get((node.domain, node.op_type, node.overload), ())
+        node.attribute.extend(attribute for attribute in known if attribute.name not in given)
+
+
+def opened(model: ModelProto) -> ModelProto:
+    """The model with the bodies of these operators where they stand: of ONNX's operators alone."""
+    if all(node.domain != DOMAIN for node in model.graph.node):
+        return model
+    state_defaults(complete(model))
+    plain: ModelProto = inliner.inline_local_functions(model)
+    for entry in [entry for entry in plain.opset_import if entry.domain == DOMAIN]:
+        plain.opset_import.remove(entry)
+    return plain
 
 
 def complete(model: ModelProto) -> ModelProto:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 import onnx
-from bodies import session
+from bodies import runnable, session
 from onnx import TensorProto, helper
 from quantised import Feeds, Net
 
@@ -169,7 +169,8 @@ class Pool(Net):
         """A model of the one node, and what it reads in each sample."""
         computed = [name for name in dict.fromkeys(node.input) if name in self.arrays]
         feeds = [{name: self.arrays[name][index] for name in computed} for index in range(SAMPLES)]
-        return self._model([node], [self._port(name) for name in computed], list(node.output)), feeds
+        model = self._model([node], [self._port(name) for name in computed], list(node.output))
+        return runnable(model), feeds
 
     def feeds(self) -> list[Feeds]:
         """The samples: input -> its array."""

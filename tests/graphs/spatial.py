@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphs.growers import grows
 from graphs.pool import Pool, UnfitError
 from graphs.products import window
@@ -65,3 +67,14 @@ def sampled(pool: Pool, op: str) -> None:
     where = pool.fresh(1, pool.between(1, 4), pool.between(1, 4), 2)
     modes = {"mode": pool.one_of(("linear", "nearest")), "padding_mode": pool.one_of(("zeros", "border"))}
     pool.put(op, [x, where], align_corners=pool.between(0, 1), **modes)
+
+
+@grows("RoiAlign")
+def cut_out(pool: Pool, op: str) -> None:
+    x = pool.image(3)
+    count = pool.between(1, 4)
+    ends, first = pool.fresh(count, 4), pool.fresh_index(np.zeros(count))
+    settings = {"output_height": pool.between(1, 3), "output_width": pool.between(1, 3)}
+    mode = pool.one_of(("half_pixel", "output_half_pixel"))
+    settings |= {"sampling_ratio": pool.between(1, 3), "spatial_scale": pool.one_of((1.0, 0.5, 3.0))}
+    pool.put(op, [x, ends, first], coordinate_transformation_mode=mode, **settings)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from compiled import compiled
 from frontend_way import simplified
 from quantised import quantised
 
@@ -103,3 +105,24 @@ def test_an_activation_stays_where_others_read_what_was_moved():
     after, reasons = rewritten(ActivationFirst(), model(nodes, {"w": normal(8, 3, 1, 1)}, outputs=("y", "t")))
     assert op_types(after) == ["Conv", "Transpose", "Relu"]
     assert list(reasons.values()) == ["Relu is not behind movers of a weighted sum alone"]
+
+
+FILTERS = np.random.default_rng(4).standard_normal((2, 3, 3, 3, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node("Conv", ["x", "w"], ["y"], name="conv", pads=[1] * 6)],
+        [node("MaxPool", ["x"], ["y"], name="pool", kernel_shape=[2, 2, 2], strides=[2, 2, 2])],
+        [node("ConvTranspose", ["x", "t"], ["y"], name="conv", strides=[2, 2, 2])],
+    ],
+    ids=lambda nodes: nodes[0].op_type,
+)
+def test_volumes_of_two_samples_in_a_batch_stay_apart(nodes):
+    weights = {"w": FILTERS, "t": FILTERS[:, :, :2, :2, :2].transpose(1, 0, 2, 3, 4)}
+    done = simplified(model(nodes, weights, inputs=(("x", [1, 3, 4, 6, 6]),)))
+    samples = [{"x": normal(1, 3, 4, 6, 6 + more)[..., :6]} for more in (0, 1)]
+    result = quantised(done, samples)
+    both = compiled(done, result, batches=(1, 2)).run(None, {"x": np.concatenate([one["x"] for one in samples])})[0]
+    assert both.tobytes() == b"".join(result.run(one)[0].tobytes() for one in samples)

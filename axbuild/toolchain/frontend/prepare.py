@@ -10,6 +10,7 @@ from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.input_shapes import settle_input_shapes
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.open_standard import open_standard
+from axbuild.toolchain.frontend.stand_in import stand_in
 from axbuild.toolchain.frontend.support import require_known_inputs, require_no_sequences, require_plain_types
 from axbuild.toolchain.frontend.version import open_functions, to_opset
 from axbuild.toolchain.frontend.widen import widen
@@ -32,6 +33,7 @@ def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
     known = shapes.static_shapes(converted)
     for one in (model, converted):
         state_dilated_pads(one.proto.graph.node, known)
+        stand_in(one)
     straight = _straightened(converted)
     try:
         trial = check.trial(model)

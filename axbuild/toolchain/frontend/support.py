@@ -16,7 +16,7 @@ from axbuild.toolchain.frontend.nested import all_constants, all_graphs, all_nod
 from axbuild.toolchain.frontend.to_float32 import FOREIGN
 from axbuild.toolchain.frontend.widen import WIDE
 from axbuild.toolchain.graph import OPSET, Array
-from axbuild.toolchain.named import NAMED, UNDEFINED
+from axbuild.toolchain.named import NAMED, STAND_INS, UNDEFINED
 
 OLDEST_OPSET = 7
 
@@ -166,6 +166,10 @@ def _operators(model: ModelProto, nodes: list[NodeProto], weights: Iterable[str]
     constant = {*weights, *(tensor.name for tensor in model.graph.initializer)}
     if quantised := [node for node in standard if node.op_type in _QUANTISED and not _folds(node, constant)]:
         yield f"the model is quantised already: {counted(quantised)}", "give the float model"
+    for node in standard:
+        _, own = STAND_INS.get(node.op_type, (0, None))
+        if own is not None and (refusal := own.refusal(node, opset_of(model))):
+            yield f"{counted([node])} {refusal}", "see the page of operators for the form that is supported"
     if random := [node for node in standard if node.op_type in _RANDOM]:
         yield f"{counted(random)} draws random numbers", "export the model for inference"
 

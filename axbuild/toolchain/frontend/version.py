@@ -15,6 +15,7 @@ from axbuild.toolchain.frontend.old_resize import old_rules, state_rules
 from axbuild.toolchain.frontend.shapes import forget_shapes
 from axbuild.toolchain.frontend.support import UnsupportedModelError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, ORIGINS
+from axbuild.toolchain.named import state_defaults
 
 MAX_NODES = 200_000
 """of a graph whose functions are opened; functions that call others twice double at each step"""
@@ -26,7 +27,7 @@ def open_functions(model: LightModel) -> None:
     if proto.functions:
         _check_growth(proto)
         before = producers_of(proto.graph.node)
-        _state_defaults(proto)
+        state_defaults(proto)
         with door(lambda said: UnsupportedModelError(f"the model's functions cannot be opened: {said}")):
             proto = inliner.inline_local_functions(proto, convert_version=True)
         name_nodes(proto.graph.node)
@@ -37,15 +38,6 @@ def open_functions(model: LightModel) -> None:
     for tensor in large:
         model.move_out(tensor.name, array_of(tensor), tensor.data_type)
         proto.graph.initializer.remove(tensor)
-
-
-def _state_defaults(model: ModelProto) -> None:
-    """Write what a call leaves at its function's default: ONNX's inliner loses it."""
-    defaults = {(f.domain, f.name, f.overload): f.attribute_proto for f in model.functions}
-    for node in (node for owner in (model.graph, *model.functions) for node in owner.node):
-        given = {attribute.name for attribute in node.attribute}
-        known = defaults.get((node.domain, node.op_type, node.overload), ())
-        node.attribute.extend(attribute for attribute in known if attribute.name not in given)
 
 
 FunctionKey = tuple[str, str, str]

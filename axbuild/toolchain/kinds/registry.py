@@ -39,6 +39,7 @@ from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.regions import Regions
 from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary
 from axbuild.toolchain.kinds.sample import FloatSample, Sample
 from axbuild.toolchain.kinds.scan import FloatRunningSum, IntegerRunningSum, RunningSum
@@ -94,6 +95,7 @@ CLASSES: tuple[type[Kind], ...] = (
     Quantize,
     Rearrange,
     Reduce,
+    Regions,
     Requantize,
     Reshape,
     Sample,

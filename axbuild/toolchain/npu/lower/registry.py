@@ -25,6 +25,7 @@ from axbuild.toolchain.kinds.pool import AveragePool, MaxPool
 from axbuild.toolchain.kinds.rank import Rank
 from axbuild.toolchain.kinds.rearrange import Rearrange
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.kinds.regions import Regions
 from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary
 from axbuild.toolchain.kinds.sample import FloatSample, Sample
 from axbuild.toolchain.kinds.scan import FloatRunningSum, IntegerRunningSum, RunningSum
@@ -56,6 +57,7 @@ from axbuild.toolchain.npu.lower.norm import NORM
 from axbuild.toolchain.npu.lower.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.lower.rank import RANK
 from axbuild.toolchain.npu.lower.reduce import REDUCE
+from axbuild.toolchain.npu.lower.regions import REGIONS
 from axbuild.toolchain.npu.lower.rotary import FLOAT_ROTARY, ROTARY
 from axbuild.toolchain.npu.lower.sample import FLOAT_SAMPLE, SAMPLE
 from axbuild.toolchain.npu.lower.scan import FLOAT_RUNNING_SUM, INTEGER_RUNNING_SUM, RUNNING_SUM
@@ -108,6 +110,7 @@ LOWERINGS: dict[type[Kind], Lowering] = {
     Quantize: QUANTIZE,
     Rearrange: REARRANGE,
     Reduce: REDUCE,
+    Regions: REGIONS,
     Requantize: REQUANTIZE,
     Reshape: RESHAPE,
     Sample: SAMPLE,

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import IR_VERSION, OPSET, Shape, constant_of, model_file
 from axbuild.toolchain.kinds.codes import ElementType
-from axbuild.toolchain.named import complete
+from axbuild.toolchain.named import opened
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.quant.tensors import plain_type
 
@@ -83,7 +83,7 @@ class FloatGraph:
         outputs: Mapping[str, tuple[ElementType, Shape]],
         name: str,
     ) -> onnx.ModelProto:
-        """A model of those operators alone, with their constants."""
+        """A model of those operators alone, with their constants; what ONNX does not define is spelled out."""
         needed = dict.fromkeys(name for node in operators for name in node.input if name in self._constants)
         arrays = {key: constant_of(self._constants[key]) for key in needed}
         graph = helper.make_graph(
@@ -94,7 +94,7 @@ class FloatGraph:
             initializer=[numpy_helper.from_array(array, key) for key, array in arrays.items() if array is not None],
         )
         opsets = [helper.make_opsetid("", OPSET)]
-        return complete(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="axbuild"))
+        return opened(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="axbuild"))
 
 
 def port(name: str, kind: ElementType, shape: Shape) -> onnx.ValueInfoProto:

@@ -41,6 +41,7 @@ from axbuild.toolchain.npu.simulator.norm import NORM
 from axbuild.toolchain.npu.simulator.pool import AVERAGE_POOL, MAX_POOL
 from axbuild.toolchain.npu.simulator.rank import RANK
 from axbuild.toolchain.npu.simulator.reduce import REDUCE_L2, REDUCE_MAX, REDUCE_MIN, REDUCE_SUM
+from axbuild.toolchain.npu.simulator.regions import REGIONS
 from axbuild.toolchain.npu.simulator.rotary import FLOAT_ROTARY, ROTARY
 from axbuild.toolchain.npu.simulator.sample import FLOAT_SAMPLE, SAMPLE
 from axbuild.toolchain.npu.simulator.scan import FLOAT_RUNNING_SUM, INTEGER_RUNNING_SUM, RUNNING_SUM
@@ -116,6 +117,7 @@ KERNELS: dict[str, Kernel] = {
     "put_parts": PUT_PARTS,
     "quantize": QUANTIZE,
     "rearrange": REARRANGE,
+    "regions": REGIONS,
     "rank": RANK,
     "reduce_l2": REDUCE_L2,
     "reduce_max": REDUCE_MAX,
