@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from bodies import run_body
@@ -49,6 +51,13 @@ def test_what_is_taken_is_read_from_the_lowest_position_to_the_highest():
     assert kind.output_shape(x) == (1, 8, 5, 2)
     (box,) = kind.input_boxes(Box(((0, 1), (1, 3), (0, 2), (0, 8))), x)
     assert box == Box(((0, 1), (1, 4), (0, 2), (0, 8)))
+
+
+def test_very_many_positions_are_compiled_in_time_that_grows_with_their_number():
+    count = 60_000
+    begin = time.process_time()
+    compiled(one_kind(Take(U8, 1, tuple(reversed(range(count)))), [(1, count)]))
+    assert time.process_time() - begin < 10.0  # each compared with every other one, they take a minute
 
 
 def test_a_position_beyond_the_axis_is_an_error():
