@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from compiled import compiled
+from graphs.proof import optimized
 from onnx import TensorProto, helper
 from quantised import Net, Quantised, float_run, loaded, quantised
 
@@ -93,6 +94,16 @@ def test_what_a_mask_hides_is_not_measured_and_has_no_share(low):
     assert result.kinds() == ["AxConstant", "AxQuantizedSoftmaxWhereTrue"]
     assert np.abs(y - float_run(model, samples[0])[0]).max() < 0.02
     assert not y[..., hide].any()
+
+
+def test_softmaxes_that_share_their_mask_have_one_each():
+    net = attention(-np.inf, np.triu(np.ones((5, 5), bool), 1))
+    net.add("Softmax", ["masked"], "z", axis=-2)
+    model, samples = optimized(net.model("y", "z")), net.samples()
+    result, found = agreeing(model, samples)
+    assert result.kinds().count("AxQuantizedSoftmaxWhereTrue") == 2
+    for y, expected in zip(found, float_run(model, samples[0]), strict=True):
+        assert np.abs(y - expected).max() < 0.02
 
 
 def test_a_line_that_is_hidden_whole_has_no_shares_at_all():

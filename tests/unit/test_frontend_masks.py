@@ -15,6 +15,7 @@ from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
 from axbuild.toolchain.frontend.mod_to_div import ModToDiv
 from axbuild.toolchain.frontend.narrow_integers import NarrowIntegers
 from axbuild.toolchain.frontend.or_to_greater import OrToGreater
+from axbuild.toolchain.frontend.own_mask import OwnMask
 from axbuild.toolchain.frontend.pair_operands import PairOperands
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
@@ -92,6 +93,19 @@ def test_a_mask_of_windows_is_found_before_the_reshape_that_joins_them():
     before = model(nodes, weights, inputs=[SCORES])
     after, _ = rewritten(MaskToWhere(), before)
     assert op_types(after) == ["Reshape", "Where", "Softmax", "Reshape"]
+    assert_same_results(before, after)
+
+
+def test_softmaxes_that_share_a_mask_get_one_each():
+    nodes = [
+        node("Where", ["h", "low", "x"], ["w"], name="where"),
+        node("Softmax", ["w"], ["y"], name="first"),
+        node("Softmax", ["w"], ["z"], name="second", axis=1),
+    ]
+    weights = {"h": np.arange(8) > 3, "low": np.float32(-1e9)}
+    before = model(nodes, weights, outputs=("y", "z"))
+    after, _ = rewritten(OwnMask(), before)
+    assert op_types(after) == ["Where", "Softmax", "Where", "Softmax"]
     assert_same_results(before, after)
 
 

@@ -65,6 +65,7 @@ from axbuild.toolchain.frontend.open_attention import OpenAttention
 from axbuild.toolchain.frontend.open_einsum import OpenEinsum
 from axbuild.toolchain.frontend.or_to_greater import OrToGreater
 from axbuild.toolchain.frontend.order_channels import OrderInputs, OrderOutputs
+from axbuild.toolchain.frontend.own_mask import OwnMask
 from axbuild.toolchain.frontend.pair_operands import PairOperands
 from axbuild.toolchain.frontend.plain_norm import LengthAlongLast, SumOfMagnitudes
 from axbuild.toolchain.frontend.plain_pad import PlainPad
@@ -92,6 +93,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseNorm(),
     ReciprocalToDiv(),
     MaskToWhere(),
+    OwnMask(),
     DropNanGuard(),
     CastToBool(),
     ClipToExtremes(),

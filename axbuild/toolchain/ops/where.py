@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import input_of
+from axbuild.toolchain.graph import has_one_reader, input_of
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.masks import HIDDEN, hiding_side
@@ -34,7 +34,7 @@ class WhereOp(Op):
         return (ir.DataType.BOOL,) if value is input_of(node, 0) else NUMBERS
 
     def hides(self, node: ir.Node) -> bool:
-        return hiding_side(node) is not None
+        return hiding_side(node) is not None and has_one_reader(node.outputs[0])
 
     def lower(self, q: SettledNode) -> list[Step]:
         operands = [q.input(place) for place in range(3)]
