@@ -105,7 +105,7 @@ def test_softmaxes_that_share_a_mask_get_one_each():
     weights = {"h": np.arange(8) > 3, "low": np.float32(-1e9)}
     before = model(nodes, weights, outputs=("y", "z"))
     after, _ = rewritten(OwnMask(), before)
-    assert op_types(after) == ["Where", "Softmax", "Where", "Softmax"]
+    assert op_types(after) == ["Where", "Where", "Softmax", "Softmax"]
     assert_same_results(before, after)
 
 
