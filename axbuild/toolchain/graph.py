@@ -183,3 +183,15 @@ def constant_integers(node: ir.Node, index: int, name: str) -> tuple[int, ...] |
         return tuple(int(item) for item in array.reshape(-1))
     attribute = node.attributes.get(name)
     return None if attribute is None else tuple(attribute.as_ints())
+
+
+def names_of(value: ir.Value) -> list[str]:
+    """The names that a tensor has or had in the user's model."""
+    stored = value.metadata_props.get(ORIGINS)
+    return list(json.loads(stored)) if stored else [value.name or ""]
+
+
+def remember(value: ir.Value, names: list[str]) -> None:
+    """Note the names that a tensor had in the user's model, where they are not just its own."""
+    if names != [value.name]:
+        value.metadata_props[ORIGINS] = json.dumps(list(dict.fromkeys(names)))

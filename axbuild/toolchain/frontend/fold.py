@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 
 import numpy as np
@@ -14,7 +13,6 @@ from onnxscript.optimizer import fold_constants
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend.wiring import InvalidModelError
 from axbuild.toolchain.graph import (
-    ORIGINS,
     constant_input,
     constant_integers,
     input_of,
@@ -22,6 +20,8 @@ from axbuild.toolchain.graph import (
     integers,
     is_static,
     is_used,
+    names_of,
+    remember,
     shape_of,
 )
 
@@ -136,15 +136,3 @@ def _bypass(graph: ir.Graph, node: ir.Node, old: ir.Value) -> None:
     if was_output:
         old.name, source.name = None, name
     remember(source, names)
-
-
-def names_of(value: ir.Value) -> list[str]:
-    """The names that a tensor has or had in the user's model."""
-    stored = value.metadata_props.get(ORIGINS)
-    return list(json.loads(stored)) if stored else [value.name or ""]
-
-
-def remember(value: ir.Value, names: list[str]) -> None:
-    """Note the names that a tensor had in the user's model, where they are not just its own."""
-    if names != [value.name]:
-        value.metadata_props[ORIGINS] = json.dumps(list(dict.fromkeys(names)))

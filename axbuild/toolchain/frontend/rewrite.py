@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.frontend.fold import names_of, remember
 from axbuild.toolchain.graph import (
     ORIGINS,
     SPELLED,
@@ -17,7 +16,9 @@ from axbuild.toolchain.graph import (
     Names,
     Shape,
     is_static,
+    names_of,
     origins_of,
+    remember,
     shape_of,
     spelling_of,
     static_shape,
