@@ -12,8 +12,8 @@ from onnx import helper, numpy_helper
 from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.light import LightModel, to_graph
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize, with_and_without
-from axbuild.toolchain.frontend.rewrite import Edit, NoMatch, Rewrite, apply
 from axbuild.toolchain.graph import MODEL_FILE, ORIGINS
+from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, apply
 
 node = helper.make_node
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from axbuild.toolchain.frontend import check
-from axbuild.toolchain.frontend.fuse_activation import FuseActivation
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.rewrite import Edit, apply
+from axbuild.toolchain.rewrites.fuse_activation import FuseActivation
+from axbuild.toolchain.rewrites.rewrite import Edit, apply
 from frontend_world import after_edit, assert_same_results, model, node, with_shapes
 
 SCALARS = {

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from frontend_way import simplified
 
-from axbuild.toolchain.frontend.blocks import BlocksInOneOrder, MovesToBlocks, SlicesToBlocks
-from axbuild.toolchain.frontend.order_channels import OrderInputs, OrderOutputs
+from axbuild.toolchain.rewrites.blocks import BlocksInOneOrder, MovesToBlocks, SlicesToBlocks
+from axbuild.toolchain.rewrites.order_channels import OrderInputs, OrderOutputs
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 MAP = (("x", [1, 8, 4, 6]),)

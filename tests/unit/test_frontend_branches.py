@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from axbuild.toolchain.frontend.fuse_branches import FuseBranches
-from axbuild.toolchain.frontend.fuse_convs import FuseConvs
+from axbuild.toolchain.rewrites.fuse_branches import FuseBranches
+from axbuild.toolchain.rewrites.fuse_convs import FuseConvs
 from frontend_world import assert_same_results, model, node, normal, op_types, optimized, rewritten
 
 IMAGE = (("x", [1, 4, 9, 8]),)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from axbuild.toolchain.frontend.concat_constant import ConcatConstant
-from axbuild.toolchain.frontend.fuse_constants import FuseConstants
+from axbuild.toolchain.rewrites.concat_constant import ConcatConstant
+from axbuild.toolchain.rewrites.fuse_constants import FuseConstants
 from frontend_world import assert_same_results, describe, model, node, normal, origins, rewritten
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axbuild.toolchain.frontend.drop_expand import DropExpand
-from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
-from axbuild.toolchain.frontend.one_slope import OneSlope
+from axbuild.toolchain.rewrites.drop_expand import DropExpand
+from axbuild.toolchain.rewrites.extreme_to_clip import ExtremeToClip
+from axbuild.toolchain.rewrites.one_slope import OneSlope
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from axbuild.toolchain.frontend.fuse_factor import FuseFactor
-from axbuild.toolchain.frontend.hoist_constant import HoistConstant
 from axbuild.toolchain.ops.fused import fused_nodes
+from axbuild.toolchain.rewrites.fuse_factor import FuseFactor
+from axbuild.toolchain.rewrites.hoist_constant import HoistConstant
 from frontend_world import assert_same_results, model, node, normal, op_types, optimized, rewritten
 
 TOKENS = (("x", [2, 5, 6]),)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axbuild.toolchain.frontend.fuse_norm import FuseNorm
-from axbuild.toolchain.frontend.keep_axes import KeepAxes, ReshapeBack, ReshapeLast
-from axbuild.toolchain.frontend.reciprocal_to_div import ReciprocalToDiv
+from axbuild.toolchain.rewrites.fuse_norm import FuseNorm
+from axbuild.toolchain.rewrites.keep_axes import KeepAxes, ReshapeBack, ReshapeLast
+from axbuild.toolchain.rewrites.reciprocal_to_div import ReciprocalToDiv
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 SHAPE = [2, 6, 16]

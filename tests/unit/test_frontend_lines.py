@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from axbuild.toolchain.frontend.lift_line import LiftLine
-from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
+from axbuild.toolchain.rewrites.lift_line import LiftLine
+from axbuild.toolchain.rewrites.plain_transpose import PlainTranspose
 from frontend_world import assert_same_results, model, node, normal, op_types, optimized, rewritten
 
 LINE = (("x", [1, 4, 16]),)

@@ -7,16 +7,16 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from axbuild.toolchain.frontend import check
-from axbuild.toolchain.frontend.cast_to_bool import CastToBool
-from axbuild.toolchain.frontend.clip_to_extremes import ClipToExtremes
-from axbuild.toolchain.frontend.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
-from axbuild.toolchain.frontend.mod_to_div import ModToDiv
-from axbuild.toolchain.frontend.narrow_integers import NarrowIntegers
-from axbuild.toolchain.frontend.or_to_greater import OrToGreater
-from axbuild.toolchain.frontend.own_mask import OwnMask
-from axbuild.toolchain.frontend.pair_operands import PairOperands
+from axbuild.toolchain.rewrites.cast_to_bool import CastToBool
+from axbuild.toolchain.rewrites.clip_to_extremes import ClipToExtremes
+from axbuild.toolchain.rewrites.drop_nan_guard import DropNanGuard
+from axbuild.toolchain.rewrites.mask_to_where import MaskToWhere
+from axbuild.toolchain.rewrites.mod_to_div import ModToDiv
+from axbuild.toolchain.rewrites.narrow_integers import NarrowIntegers
+from axbuild.toolchain.rewrites.or_to_greater import OrToGreater
+from axbuild.toolchain.rewrites.own_mask import OwnMask
+from axbuild.toolchain.rewrites.pair_operands import PairOperands
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 LOWEST = np.finfo(np.float32).min

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
-from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
-from axbuild.toolchain.frontend.plain_norm import LengthAlongLast, SumOfMagnitudes
+from axbuild.toolchain.rewrites.batch_norm_to_mul import BatchNormToMul
+from axbuild.toolchain.rewrites.norm_to_layer_norm import NormToLayerNorm
+from axbuild.toolchain.rewrites.plain_norm import LengthAlongLast, SumOfMagnitudes
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 BN = {"gamma": normal(4), "beta": normal(4) + 1, "mean": normal(4), "var": normal(4) ** 2 + np.float32(0.1)}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.open_einsum import OpenEinsum
 from axbuild.toolchain.frontend.open_standard import OPENED
 from axbuild.toolchain.frontend.optimize import OptimizeParams, simplify
+from axbuild.toolchain.rewrites.open_einsum import OpenEinsum
 from frontend_world import assert_same_results, model, node, op_types, rewritten
 
 SIZES = dict(zip("bhijdnk", (2, 3, 4, 5, 6, 7, 4), strict=True))

@@ -8,12 +8,12 @@ import pytest
 from onnx import helper, numpy_helper
 
 from axbuild.toolchain.frontend import check
-from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
-from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
-from axbuild.toolchain.frontend.known_positions import KnownPositions
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.listed_indices import ListedIndices
-from axbuild.toolchain.frontend.rewrite import Edit, apply
+from axbuild.toolchain.rewrites.canonical_resize import CanonicalResize
+from axbuild.toolchain.rewrites.gather_to_slice import GatherToSlice
+from axbuild.toolchain.rewrites.known_positions import KnownPositions
+from axbuild.toolchain.rewrites.listed_indices import ListedIndices
+from axbuild.toolchain.rewrites.rewrite import Edit, apply
 from frontend_world import assert_same_results, model, node, op_types, rewritten, with_shapes
 
 

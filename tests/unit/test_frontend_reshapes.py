@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axbuild.toolchain.frontend.one_reshape import OneReshape
-from axbuild.toolchain.frontend.reshape_first import ReshapeFirst
-from axbuild.toolchain.frontend.rows_of_samples import RowsOfSamples
+from axbuild.toolchain.rewrites.one_reshape import OneReshape
+from axbuild.toolchain.rewrites.reshape_first import ReshapeFirst
+from axbuild.toolchain.rewrites.rows_of_samples import RowsOfSamples
 from frontend_world import assert_same_results, model, node, normal, op_types, optimized, rewritten
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from frontend_way import simplified
 
-from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProduct
+from axbuild.toolchain.rewrites.plain_resize import ResizeToGather, ResizeToProduct
 from frontend_world import assert_same_results, model, node, op_types, rewritten
 
 MAP = (("x", [1, 2, 6, 5]),)

@@ -9,21 +9,21 @@ from onnx import numpy_helper
 
 from axbuild.codes import exit_code_of
 from axbuild.toolchain.frontend import check
-from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
-from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
 from axbuild.toolchain.frontend.check import NotFiniteError, TransformationError
-from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
-from axbuild.toolchain.frontend.fuse_affine import FuseAffine
-from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
-from axbuild.toolchain.frontend.fuse_pad import FusePad
-from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
-from axbuild.toolchain.frontend.fuse_scale import FuseScale
-from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
-from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
-from axbuild.toolchain.frontend.pair_operands import PairOperands
-from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
-from axbuild.toolchain.frontend.rewrite import Rounding
-from axbuild.toolchain.frontend.to_reshape import ToReshape
+from axbuild.toolchain.rewrites.affine_to_conv import AffineToConv
+from axbuild.toolchain.rewrites.batch_norm_to_conv import BatchNormToConv
+from axbuild.toolchain.rewrites.explicit_pads import ExplicitPads
+from axbuild.toolchain.rewrites.fuse_affine import FuseAffine
+from axbuild.toolchain.rewrites.fuse_batch_norm import FuseBatchNorm
+from axbuild.toolchain.rewrites.fuse_pad import FusePad
+from axbuild.toolchain.rewrites.fuse_pool_pad import FusePoolPad
+from axbuild.toolchain.rewrites.fuse_scale import FuseScale
+from axbuild.toolchain.rewrites.mean_to_pool import MeanToPool
+from axbuild.toolchain.rewrites.normalize_gemm import NormalizeGemm
+from axbuild.toolchain.rewrites.pair_operands import PairOperands
+from axbuild.toolchain.rewrites.pool_before_clamp import PoolBeforeClamp
+from axbuild.toolchain.rewrites.rewrite import Rounding
+from axbuild.toolchain.rewrites.to_reshape import ToReshape
 from frontend_world import DoubleRelu, assert_same_results, describe, model, node, normal, origins, rewritten
 
 

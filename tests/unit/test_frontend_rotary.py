@@ -9,10 +9,10 @@ import onnx_ir as ir
 import pytest
 from npu_world import support_of
 
-from axbuild.toolchain.frontend.fuse_rotary import FuseRotary
 from axbuild.toolchain.graph import SPELLED
 from axbuild.toolchain.npu.chips.support import refusals
 from axbuild.toolchain.ops.fused import without_integer_form
+from axbuild.toolchain.rewrites.fuse_rotary import FuseRotary
 from frontend_world import assert_same_results, model, node, op_types, optimized, rewritten
 
 ANGLES = np.random.default_rng(3).uniform(0.0, 7.0, (5, 4))

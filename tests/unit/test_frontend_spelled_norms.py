@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axbuild.toolchain.frontend.fuse_norm import FuseNorm
+from axbuild.toolchain.rewrites.fuse_norm import FuseNorm
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 SCALARS = {"two": 2.0, "half": 0.5, "minus_half": -0.5, "one": 1.0, "eps": 1e-5, "little": 1e-6, "floor": 1e-12}

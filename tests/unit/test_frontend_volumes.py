@@ -8,8 +8,8 @@ from compiled import compiled
 from frontend_way import simplified
 from quantised import quantised
 
-from axbuild.toolchain.frontend.activation_first import ActivationFirst
-from axbuild.toolchain.frontend.fold_depth import ConvDepth, ConvTransposeDepth, GlobalPoolDepth, PoolDepth
+from axbuild.toolchain.rewrites.activation_first import ActivationFirst
+from axbuild.toolchain.rewrites.fold_depth import ConvDepth, ConvTransposeDepth, GlobalPoolDepth, PoolDepth
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 VOLUME = (("x", [2, 4, 5, 6, 7]),)

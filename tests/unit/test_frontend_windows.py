@@ -11,9 +11,9 @@ from frontend_way import simplified
 from npu_world import CHIPS
 from quantised import float_run, quantised
 
-from axbuild.toolchain.frontend.plain_pad import PlainPad
-from axbuild.toolchain.frontend.plain_pool import PlainMaxPool
 from axbuild.toolchain.npu.chips.support import refusals
+from axbuild.toolchain.rewrites.plain_pad import PlainPad
+from axbuild.toolchain.rewrites.plain_pool import PlainMaxPool
 from frontend_world import assert_same_results, model, node, op_types, rewritten
 
 MAP = (("x", [1, 3, 9, 8]),)

@@ -13,8 +13,8 @@ from axbuild.errors import AxError
 from axbuild.toolchain import ort
 from axbuild.toolchain.door import door, in_words
 from axbuild.toolchain.frontend.light import LightModel
-from axbuild.toolchain.frontend.rewrite import Match, Rounding
 from axbuild.toolchain.graph import OPSET, Array
+from axbuild.toolchain.rewrites.rewrite import Match, Rounding
 
 SEED = 20
 _WHOLE_NUMBERS = (TensorProto.INT32, TensorProto.INT64)

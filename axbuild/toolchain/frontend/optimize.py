@@ -14,153 +14,18 @@ from onnx import ModelProto
 
 from axbuild.errors import AxWarning
 from axbuild.toolchain.frontend import check, shapes
-from axbuild.toolchain.frontend.activation_first import ActivationFirst
-from axbuild.toolchain.frontend.affine_to_conv import AffineToConv
 from axbuild.toolchain.frontend.attention import mark_attention
-from axbuild.toolchain.frontend.batch_norm_to_conv import BatchNormToConv
-from axbuild.toolchain.frontend.batch_norm_to_mul import BatchNormToMul
-from axbuild.toolchain.frontend.blocks import BlocksInOneOrder, MovesToBlocks, SlicesToBlocks
-from axbuild.toolchain.frontend.canonical_product import CanonicalProduct, OpenGemm
-from axbuild.toolchain.frontend.canonical_resize import CanonicalResize
-from axbuild.toolchain.frontend.cast_to_bool import CastToBool
-from axbuild.toolchain.frontend.clip_to_extremes import ClipToExtremes
-from axbuild.toolchain.frontend.concat_constant import ConcatConstant
-from axbuild.toolchain.frontend.drop_expand import DropExpand
-from axbuild.toolchain.frontend.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.frontend.ends import Ends
-from axbuild.toolchain.frontend.explicit_pads import ExplicitPads
-from axbuild.toolchain.frontend.extreme_to_clip import ExtremeToClip
 from axbuild.toolchain.frontend.fold import fold
-from axbuild.toolchain.frontend.fold_depth import ConvDepth, ConvTransposeDepth, GlobalPoolDepth, PoolDepth
-from axbuild.toolchain.frontend.fuse_activation import FuseActivation
-from axbuild.toolchain.frontend.fuse_affine import FuseAffine
-from axbuild.toolchain.frontend.fuse_batch_norm import FuseBatchNorm
-from axbuild.toolchain.frontend.fuse_branches import FuseBranches
-from axbuild.toolchain.frontend.fuse_constants import FuseConstants
-from axbuild.toolchain.frontend.fuse_convs import FuseConvs
-from axbuild.toolchain.frontend.fuse_factor import FuseFactor
-from axbuild.toolchain.frontend.fuse_norm import FuseNorm
-from axbuild.toolchain.frontend.fuse_pad import FusePad
-from axbuild.toolchain.frontend.fuse_pool_pad import FusePoolPad
-from axbuild.toolchain.frontend.fuse_rotary import FuseRotary
-from axbuild.toolchain.frontend.fuse_scale import FuseScale
-from axbuild.toolchain.frontend.gather_to_slice import GatherToSlice
-from axbuild.toolchain.frontend.hoist_constant import HoistConstant
-from axbuild.toolchain.frontend.keep_axes import KeepAxes, ReshapeBack, ReshapeLast
-from axbuild.toolchain.frontend.known_positions import KnownPositions
-from axbuild.toolchain.frontend.lift_line import LiftLine
-from axbuild.toolchain.frontend.lift_reduction import LiftReduction
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
-from axbuild.toolchain.frontend.listed_indices import ListedIndices
 from axbuild.toolchain.frontend.load import load
-from axbuild.toolchain.frontend.mask_to_where import MaskToWhere
-from axbuild.toolchain.frontend.mean_to_pool import MeanToPool
-from axbuild.toolchain.frontend.mod_to_div import ModToDiv
-from axbuild.toolchain.frontend.narrow_integers import NarrowIntegers
-from axbuild.toolchain.frontend.norm_to_layer_norm import NormToLayerNorm
-from axbuild.toolchain.frontend.normalize_gemm import NormalizeGemm
-from axbuild.toolchain.frontend.one_reshape import OneReshape
-from axbuild.toolchain.frontend.one_slope import OneSlope
-from axbuild.toolchain.frontend.open_attention import OpenAttention
-from axbuild.toolchain.frontend.open_einsum import OpenEinsum
-from axbuild.toolchain.frontend.or_to_greater import OrToGreater
-from axbuild.toolchain.frontend.order_channels import OrderInputs, OrderOutputs
-from axbuild.toolchain.frontend.own_mask import OwnMask
-from axbuild.toolchain.frontend.pair_operands import PairOperands
-from axbuild.toolchain.frontend.plain_norm import LengthAlongLast, SumOfMagnitudes
-from axbuild.toolchain.frontend.plain_pad import PlainPad
-from axbuild.toolchain.frontend.plain_pool import PlainAverage, PlainMaxPool
-from axbuild.toolchain.frontend.plain_resize import ResizeToGather, ResizeToProduct
-from axbuild.toolchain.frontend.plain_transpose import PlainTranspose
-from axbuild.toolchain.frontend.pool_before_clamp import PoolBeforeClamp
 from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
-from axbuild.toolchain.frontend.reciprocal_to_div import ReciprocalToDiv
-from axbuild.toolchain.frontend.reshape_first import ReshapeFirst
-from axbuild.toolchain.frontend.rewrite import Edit, Rewrite, apply
-from axbuild.toolchain.frontend.rows_of_samples import RowsOfSamples
 from axbuild.toolchain.frontend.save import save
-from axbuild.toolchain.frontend.sink_scale import SinkScale
-from axbuild.toolchain.frontend.to_reshape import ToReshape
 from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN, SPELLED
 from axbuild.toolchain.named import DOMAIN
-
-REWRITES: tuple[Rewrite[Any], ...] = (
-    OpenAttention(),
-    OpenEinsum(),
-    KeepAxes(),
-    ReshapeLast(),
-    ReshapeBack(),
-    FuseNorm(),
-    ReciprocalToDiv(),
-    MaskToWhere(),
-    OwnMask(),
-    DropNanGuard(),
-    CastToBool(),
-    ClipToExtremes(),
-    NarrowIntegers(),
-    OrToGreater(),
-    ModToDiv(),
-    PairOperands(),
-    FuseActivation(),
-    FuseRotary(),
-    DropExpand(),
-    ExtremeToClip(),
-    OneSlope(),
-    NormToLayerNorm(),
-    SumOfMagnitudes(),
-    LengthAlongLast(),
-    KnownPositions(),
-    ConcatConstant(),
-    SinkScale(),
-    FuseConstants(),
-    ExplicitPads(),
-    PlainTranspose(),
-    FusePad(),
-    PoolBeforeClamp(),
-    FusePoolPad(),
-    PlainPad(),
-    PlainMaxPool(),
-    PlainAverage(),
-    OpenGemm(),
-    CanonicalProduct(),
-    NormalizeGemm(),
-    RowsOfSamples(),
-    FuseBatchNorm(),
-    FuseAffine(),
-    BatchNormToConv(),
-    BatchNormToMul(),
-    HoistConstant(),
-    FuseFactor(),
-    FuseBranches(),
-    FuseAffine(),
-    AffineToConv(),
-    FuseAffine(),
-    FuseScale(),
-    FuseConvs(),
-    MeanToPool(),
-    CanonicalResize(),
-    ResizeToGather(),
-    ToReshape(),
-    OneReshape(),
-    ReshapeFirst(),
-    PoolDepth(),
-    GlobalPoolDepth(),
-    ConvDepth(),
-    ConvTransposeDepth(),
-    LiftLine(),
-    LiftReduction(),
-    ResizeToProduct(),
-    MovesToBlocks(),
-    SlicesToBlocks(),
-    BlocksInOneOrder(),
-    OrderOutputs(),
-    OrderInputs(),
-    ActivationFirst(),
-    ListedIndices(),
-    GatherToSlice(),
-    OneReshape(),
-)
-"""In this order: each sees the graph that the earlier ones left."""
+from axbuild.toolchain.rewrites.fuse_batch_norm import FuseBatchNorm
+from axbuild.toolchain.rewrites.order import REWRITES
+from axbuild.toolchain.rewrites.rewrite import Edit, apply
 
 KEPT = (ORIGINS, PATTERN, SPELLED)
 """metadata that stays; the rest is the exporter's"""

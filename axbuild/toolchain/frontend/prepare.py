@@ -5,7 +5,6 @@ from __future__ import annotations
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import check, control, shapes
 from axbuild.toolchain.frontend.ends import Ends, freeze, renamed, wanted_shapes
-from axbuild.toolchain.frontend.explicit_pads import state_dilated_pads
 from axbuild.toolchain.frontend.fold import fold
 from axbuild.toolchain.frontend.input_shapes import settle_input_shapes
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
@@ -15,6 +14,7 @@ from axbuild.toolchain.frontend.support import require_known_inputs, require_no_
 from axbuild.toolchain.frontend.version import open_functions, to_opset
 from axbuild.toolchain.frontend.widen import widen
 from axbuild.toolchain.frontend.wiring import InvalidModelError
+from axbuild.toolchain.rewrites.explicit_pads import state_dilated_pads
 
 
 def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:

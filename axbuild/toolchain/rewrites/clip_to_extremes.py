@@ -1,0 +1,31 @@
+"""Clamps of whole numbers by the two operators that make them."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from axbuild.toolchain.extent import is_integer
+from axbuild.toolchain.graph import input_of, needed_input, shape_of
+from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+
+Bounds = list[tuple[str, ir.Value]]
+"""operator, and what it compares with"""
+
+
+class ClipToExtremes(Rewrite[Bounds]):
+    """Clip(x; lo, hi) -> Min(Max(x, lo), hi), of whole numbers"""
+
+    op = ("Clip",)
+
+    def match(self, node: ir.Node) -> Bounds | NoMatch:
+        if not is_integer(needed_input(node, 0)):
+            return NoMatch("Clip is not of whole numbers")
+        found = [(op, value) for index, op in ((1, "Max"), (2, "Min")) if (value := input_of(node, index)) is not None]
+        return found or NoMatch("Clip has no bounds")
+
+    def replace(self, node: ir.Node, found: Bounds, edit: Edit) -> ir.Value:
+        value, shape = needed_input(node, 0), shape_of(node.outputs[0])
+        for op, bound in found[:-1]:
+            value = edit.insert(node, op, [value, bound], {}, name=f"{node.name}.low", shape=shape, origins=(node,))
+        op, bound = found[-1]
+        return edit.insert(node, op, [value, bound], {}, origins=(node,))

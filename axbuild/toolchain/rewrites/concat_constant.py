@@ -1,0 +1,94 @@
+"""ConstantRooms beside computed tensors, such as the class token of a Vision Transformer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from axbuild.toolchain.graph import Array, constant_of, integer, shape_of
+from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+
+
+@dataclass
+class Room:
+    """A computed operand and how much constant there is right before and behind it."""
+
+    value: ir.Value
+    before: int = 0
+    behind: int = 0
+
+    @property
+    def padded(self) -> bool:
+        return bool(self.before or self.behind)
+
+
+@dataclass(frozen=True)
+class ConstantRooms:
+    """axis: not negative; rooms: the computed operands in order; filled: the output with 0 for everything computed."""
+
+    axis: int
+    rooms: tuple[Room, ...]
+    filled: Array
+
+
+class ConcatConstant(Rewrite[ConstantRooms]):
+    """Concat(c, x, d, ...) with constants c, d -> Add(Concat(Pad(x, 0), ...), [c, 0, d, ...])
+
+    In this form the constants need no grid, and serve every sample of a batch.
+    """
+
+    op = ("Concat",)
+
+    def match(self, node: ir.Node) -> ConstantRooms | NoMatch:
+        output = node.outputs[0]
+        if output.dtype != ir.DataType.FLOAT:
+            return NoMatch("Concat is not of float32")
+        operands = [value for value in node.inputs if value is not None]
+        constants = [constant_of(value) for value in operands]
+        if all(array is None for array in constants) or all(array is not None for array in constants):
+            return NoMatch("Concat does not join constants with computed tensors")
+        shape = shape_of(output)
+        axis = integer(node, "axis", 0) % len(shape)
+        filled, at, waiting = np.zeros(shape, np.float32), 0, 0
+        rooms: list[Room] = []
+        for value, array in zip(operands, constants, strict=True):
+            size = shape_of(value)[axis]
+            if array is None:
+                rooms.append(Room(value, before=waiting))
+                waiting = 0
+            else:
+                filled[(slice(None),) * axis + (slice(at, at + size),)] = array
+                if rooms:
+                    rooms[-1].behind += size
+                else:
+                    waiting += size
+            at += size
+        return ConstantRooms(axis, tuple(rooms), filled)
+
+    def replace(self, node: ir.Node, found: ConstantRooms, edit: Edit) -> ir.Value:
+        output, axis = shape_of(node.outputs[0]), found.axis
+        parts: list[ir.Value | None] = [
+            _padded(node, room, axis, edit) if room.padded else room.value for room in found.rooms
+        ]
+        joined = parts[0]
+        if len(parts) > 1:
+            joined = edit.insert(
+                node, "Concat", parts, {"axis": axis}, name=f"{node.name}.joined", shape=output, origins=(node,)
+            )
+        return edit.insert(
+            node, "Add", [joined, edit.initializer(found.filled, f"{node.name}.constants")], {}, origins=(node,)
+        )
+
+    def rounding(self, node: ir.Node, found: ConstantRooms) -> Rounding:
+        return Rounding(1, (), float(np.abs(found.filled).max(initial=0.0)))
+
+
+def _padded(node: ir.Node, room: Room, axis: int, edit: Edit) -> ir.Value:
+    shape = list(shape_of(room.value))
+    pads = np.zeros((2, len(shape)), np.int64)
+    pads[:, axis] = room.before, room.behind
+    shape[axis] += room.before + room.behind
+    inputs: list[ir.Value | None] = [room.value, edit.initializer(pads.reshape(-1), f"{node.name}.pads")]
+    return edit.insert(node, "Pad", inputs, {}, name=f"{node.name}.room", shape=tuple(shape), origins=(node,))

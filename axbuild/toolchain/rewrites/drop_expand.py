@@ -1,0 +1,30 @@
+"""An Expand before what broadcasts by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from axbuild.toolchain.graph import shape_of
+from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+
+
+class DropExpand(Rewrite[list[ir.Value]]):
+    """Add(x, Expand(y)) -> Add(x, y), where x alone gives the result its shape; other operators of two likewise"""
+
+    op = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Where")
+    is_needed = False
+
+    def match(self, node: ir.Node) -> list[ir.Value] | NoMatch:
+        given = [value for value in node.inputs if value is not None]
+        for index, value in enumerate(given):
+            expand = value.producer()
+            if expand is None or expand.op_type != "Expand" or expand.inputs[0] is None:
+                continue
+            inputs = [*given[:index], expand.inputs[0], *given[index + 1 :]]
+            if np.broadcast_shapes(*map(shape_of, inputs)) == shape_of(node.outputs[0]):
+                return inputs
+        return NoMatch(f"no operand of {node.op_type} is expanded to the shape of another")
+
+    def replace(self, node: ir.Node, found: list[ir.Value], edit: Edit) -> ir.Value:
+        return edit.insert(node, node.op_type, list(found), attributes(node), origins=(node,))

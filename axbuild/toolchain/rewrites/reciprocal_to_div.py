@@ -1,0 +1,26 @@
+"""A reciprocal by the division, which chips have."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from axbuild.toolchain.graph import needed_input
+from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+
+
+class ReciprocalToDiv(Rewrite[bool]):
+    """Reciprocal(x) -> Div(1, x)"""
+
+    op = ("Reciprocal",)
+
+    def match(self, node: ir.Node) -> bool | NoMatch:
+        return True
+
+    def replace(self, node: ir.Node, found: bool, edit: Edit) -> ir.Value:
+        one = edit.initializer(np.ones((), np.float32), f"{node.name}.one")
+        return edit.insert(node, "Div", [one, needed_input(node, 0)], {}, origins=(node,))
+
+    def rounding(self, node: ir.Node, found: bool) -> Rounding:
+        """onnxruntime takes an approximation that is off by one bit."""
+        return Rounding(1, ((node.outputs[0], 1.0),))
