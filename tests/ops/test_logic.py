@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 from compiled import compiled
-from graphs.proof import optimized
 from onnx import TensorProto, helper
 from quantised import Net, Quantised, float_run, loaded, quantised
+from random_graphs.proof import optimized
 
 from axbuild.toolchain.extent import extent
 from axbuild.toolchain.kinds.codes import INT64

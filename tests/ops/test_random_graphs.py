@@ -1,8 +1,8 @@
 """Random graphs of every operator: nothing lost by the front end, each node close to float, the whole exact."""
 
 import pytest
-from graphs.all import OPS, random_graph
-from graphs.proof import LOST, proven, steps_allowed, steps_off
+from random_graphs.all import OPS, random_graph
+from random_graphs.proof import LOST, proven, steps_allowed, steps_off
 
 from axbuild.toolchain.ops.registry import all_ops
 

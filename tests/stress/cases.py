@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import onnx
-from graphs.proof import distance, optimized
 from node_cases import ordinary, settled_case
 from onnx.backend.test.case.node import collect_testcases
 from onnx.helper import tensor_dtype_to_np_dtype
 from quantised import float_run, loaded, quantised
+from random_graphs.proof import distance, optimized
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import OPSET

@@ -23,9 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from graphs.all import OPS, random_graph
-from graphs.proof import LOST, Proof, proven, steps_allowed, steps_off
 from npu_world import PLACES
+from random_graphs.all import OPS, random_graph
+from random_graphs.proof import LOST, Proof, proven, steps_allowed, steps_off
 
 
 def main() -> int:

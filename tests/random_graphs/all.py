@@ -9,9 +9,9 @@ from quantised import loaded
 from axbuild.toolchain.kinds.codes import CODES, FP32
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.precision import LayerConfig
-from graphs import elementwise, indices, logic, movers, products, spatial  # noqa: F401  # importing them fills the table
-from graphs.growers import GROWERS
-from graphs.pool import Pool, UnfitError
+from random_graphs import elementwise, indices, logic, movers, products, spatial  # noqa: F401  # importing them fills the table
+from random_graphs.growers import GROWERS
+from random_graphs.pool import Pool, UnfitError
 
 OPS = tuple(sorted(GROWERS))
 

@@ -20,8 +20,8 @@ from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
 from axbuild.toolchain.quant.verify import verify
-from graphs.all import random_graph, random_rules
-from graphs.pool import Pool
+from random_graphs.all import random_graph, random_rules
+from random_graphs.pool import Pool
 
 LOST = 1e-3
 """share of an output's largest magnitude that the front end may change it by: a norm behind a norm of channels that

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graphs.growers import grows
-from graphs.pool import Pool
+from random_graphs.growers import grows
+from random_graphs.pool import Pool
 
 PLAIN = ("Abs", "Ceil", "Cos", "Erf", "Exp", "Floor", "HardSwish", "Identity", "Mish", "Neg", "Relu", "Round")
 ATTRIBUTES: dict[str, Callable[[Pool], dict[str, object]]] = {

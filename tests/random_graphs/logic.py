@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from graphs.growers import grows
-from graphs.pool import Pool
+from random_graphs.growers import grows
+from random_graphs.pool import Pool
 
 HIDDEN = -1e9
 """what a mask puts in the place of a score"""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphs.growers import grows
-from graphs.pool import Pool
+from random_graphs.growers import grows
+from random_graphs.pool import Pool
 
 
 @grows("GatherElements")

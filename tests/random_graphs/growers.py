@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graphs.pool import Pool
+from random_graphs.pool import Pool
 
 Grower = Callable[[Pool, str], object]
 """(the graph, op_type): adds a node of the operator, in any of its forms; raises UnfitError where it cannot"""
