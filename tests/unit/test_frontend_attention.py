@@ -184,3 +184,14 @@ def test_attention_with_a_cache_stays_with_the_reason(tmp_path):
     given = [node("Attention", ["q", "k", "v", "", "pk", "pv"], ["y", "nk", "nv"], name="a")]
     after = optimized(model(given, inputs=[*QKV, *past], outputs=("y", "nk", "nv"), opset=23), tmp_path)
     assert [item.op_type for item in after.graph.node] == ["Attention"]
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+def test_attention_of_which_a_token_sees_nothing_stays(causal, tmp_path):
+    shown = np.ones((8, 8), bool)
+    shown[3, : 4 if causal else 8] = False
+    given = [node("Attention", ["q", "k", "v", "m"], ["y"], name="a", is_causal=causal)]
+    before = model(given, {"m": shown}, inputs=QKV, opset=23)
+    after = optimized(before, tmp_path)
+    assert [item.op_type for item in after.graph.node] == ["Attention"]
+    assert_same_results(before, after)

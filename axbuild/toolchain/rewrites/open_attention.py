@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, Shape, input_of, integer, is_used, needed_input, real, shape_of
+from axbuild.toolchain.graph import (
+    Array,
+    Shape,
+    constant_input,
+    input_of,
+    integer,
+    is_used,
+    needed_input,
+    real,
+    shape_of,
+)
+from axbuild.toolchain.masks import HIDDEN
 from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
 
 FORBIDDEN = -1e30
@@ -44,6 +55,8 @@ class OpenAttention(Rewrite[Heads]):
             return NoMatch("Attention hands on more than its result")
         if real(node, "softcap", 0.0):
             return NoMatch("Attention has a softcap")
+        if _hides_all_of_a_token(node):
+            return NoMatch("a token of Attention's mask sees nothing, for which it gives zeros")
         given = [shape_of(needed_input(node, index)) for index in range(3)]
         apart = len(given[0]) == 3
         heads = [integer(node, name, 1) for name in ("q_num_heads", "kv_num_heads", "kv_num_heads")]
@@ -91,6 +104,19 @@ class OpenAttention(Rewrite[Heads]):
     def rounding(self, node: ir.Node, found: Heads) -> Rounding:
         """Each result is a mean of values; a score, of which a softmax takes the power, is a sum of its own."""
         return Rounding(found.query[3] * found.key[2], ((needed_input(node, 2), 4.0),))
+
+
+def _hides_all_of_a_token(node: ir.Node) -> bool:
+    """Whether that is known: of a mask that is computed it is not, and there quantised attention gives zeros too."""
+    mask = constant_input(node, 3)
+    if mask is None:
+        return False
+    shown = mask if mask.dtype == np.bool_ else mask > HIDDEN
+    if integer(node, "is_causal", 0):
+        shown = np.tril(
+            np.broadcast_to(shown, np.broadcast_shapes(shown.shape, (shape_of(needed_input(node, 0))[-2], 1)))
+        )
+    return not bool(shown.any(axis=-1).all())
 
 
 @dataclass(frozen=True)
