@@ -209,5 +209,6 @@ def test_every_operator_that_does_not_multiply_and_accumulate_reals_has_a_float3
     assert {name for name, op in all_ops().items() if not (op.moves or op.reals_too)} == products | {
         "And",
         "Not",
+        "RoiAlign",  # in float32 it runs on the CPU, which the page of operators says
         "Xor",
     }
