@@ -139,6 +139,10 @@ OTHERS: dict[str, tuple[Steps, list[str]]] = {
         [("Sigmoid", "x", "s"), ("Mul", "x", "s", "m"), ("Add", "m", "half", "y")],
         ["Swish", "Add"],
     ),
+    "far below any activation": (
+        [("Mul", "x", "x", "q"), ("Mul", "q", "six", "s"), ("Sub", "x", "s", "y")],
+        ["Mul", "Mul", "Sub"],
+    ),
     "a constant a channel": (
         [("Mul", "x", "vector", "q"), ("Sigmoid", "q", "s"), ("Mul", "x", "s", "y")],
         ["Mul", "Sigmoid", "Mul"],

@@ -96,7 +96,8 @@ def _candidates(values: Array) -> list[tuple[str, dict[str, Any], Array]]:
         found.insert(
             0, ("Swish", {"alpha": alpha} if abs(alpha - 1.0) > TOLERANCE else {}, x * functions.sigmoid(alpha * x))
         )
-    least = math.exp(-float(values[480]))
+    most = float(values[480])
+    least = math.exp(-most) if most > 0.0 else 1.0
     if 0.0 < least < 0.5:
         eps = float(np.float32(least))
         found.append((INVERSE_SIGMOID, {"eps": eps}, functions.inverse_sigmoid(x, eps)))
