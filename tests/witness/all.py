@@ -1,60 +1,13 @@
 """Every case of every noun; importing it registers every oracle."""
 
-from witness import (
-    binary,
-    border,
-    compare,
-    convert,
-    float_function,
-    float_sums,
-    gather,
-    given,
-    indexed,
-    integer,
-    interpolate,
-    island,
-    mac,
-    mover,
-    norm,
-    pool,
-    rank,
-    reduce,
-    regions,
-    rotary,
-    sample,
-    scan,
-    select,
-    softmax,
-    table,
-    with_constant,
-)
+from importlib import import_module
+from pathlib import Path
 
-NOUNS = (
-    binary,
-    border,
-    compare,
-    convert,
-    float_function,
-    float_sums,
-    gather,
-    given,
-    indexed,
-    integer,
-    interpolate,
-    island,
-    mac,
-    mover,
-    norm,
-    pool,
-    rank,
-    reduce,
-    regions,
-    rotary,
-    sample,
-    scan,
-    select,
-    softmax,
-    table,
-    with_constant,
-)
+SHARED = ("all", "base", "window")
+"""files that nouns draw on, and this one"""
+NOUNS = [
+    import_module(f"witness.{path.stem}")
+    for path in sorted(Path(__file__).parent.glob("[a-z]*.py"))
+    if path.stem not in SHARED
+]
 CASES = [case for noun in NOUNS for case in noun.CASES]

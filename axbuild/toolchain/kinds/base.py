@@ -12,6 +12,7 @@ all others in ONNX order. Inside the package geometry is written once, in ONNX o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -385,3 +386,9 @@ def require_clamp(what: str, lo: int, hi: int, y: Grid) -> None:
     """Raises ConstantError unless lo..hi is a range of the output's codes."""
     if not y.type.lo <= lo <= hi <= y.type.hi:
         raise ConstantError(f"The clamp {lo}..{hi} of {what} is no range of {y.type} codes.")
+
+
+def require_multiplier(what: str, multiplier: float) -> None:
+    """Raises ConstantError unless it is a number above 0."""
+    if not (math.isfinite(multiplier) and multiplier > 0.0):
+        raise ConstantError(f"The multiplier {multiplier!r} of {what} is not a positive number.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -19,6 +18,7 @@ from axbuild.toolchain.kinds.base import (
     ShapeError,
     require_clamp,
     require_grids,
+    require_multiplier,
 )
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import rows_first
@@ -124,8 +124,7 @@ class Interpolate(Interpolating):
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
         self.require_weights()
-        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
-            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
+        require_multiplier(self.op_type, self.multiplier)
 
     @classmethod
     def of(cls, x: Grid, y: Grid, rows: Spread, columns: Spread, lo: int, hi: int) -> Interpolate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -21,6 +20,7 @@ from axbuild.toolchain.kinds.base import (
     memory_axis,
     require_clamp,
     require_grids,
+    require_multiplier,
 )
 from axbuild.toolchain.kinds.codes import FP32, S16, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import rows_first
@@ -103,8 +103,7 @@ class Rotary(Turning):
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
         self.require_factors()
-        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
-            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
+        require_multiplier(self.op_type, self.multiplier)
 
     @classmethod
     def of(cls, x: Grid, y: Grid, partner: tuple[int, ...], factors: Array, lo: int, hi: int) -> Rotary:

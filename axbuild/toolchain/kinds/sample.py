@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -19,6 +18,7 @@ from axbuild.toolchain.kinds.base import (
     ShapeError,
     require_clamp,
     require_grids,
+    require_multiplier,
 )
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import rows_first
@@ -146,8 +146,7 @@ class Sample(Sampling):
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
         self.require_mode()
-        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
-            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
+        require_multiplier(self.op_type, self.multiplier)
 
     @classmethod
     def of(cls, x: Grid, y: Grid, mode: str, padding: str, corners: int, lo: int, hi: int) -> Sample:

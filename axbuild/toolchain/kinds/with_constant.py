@@ -21,6 +21,7 @@ from axbuild.toolchain.kinds.base import (
     aligned,
     require_clamp,
     require_grids,
+    require_multiplier,
 )
 from axbuild.toolchain.kinds.codes import INT32, S16, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import rows_first
@@ -91,8 +92,7 @@ class WithConstant(BesideConstant):
             raise ConstantError(
                 f"{self.op_type} takes no factor {self.factor} with {self.constant.dtype} {list(self.constant.shape)}."
             )
-        if not (math.isfinite(self.multiplier) and self.multiplier > 0.0):
-            raise ConstantError(f"The multiplier {self.multiplier!r} of {self.op_type} is not a positive number.")
+        require_multiplier(self.op_type, self.multiplier)
 
     @classmethod
     def added(cls, constant: Array, sign: int, x: Grid, y: Grid, lo: int, hi: int) -> WithConstant:
