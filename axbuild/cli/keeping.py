@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from zlib import compress
 
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.merge import Merged
-from axbuild.engine.noop.watch import Watched, keep, keep_again
+from axbuild.engine.noop.stored import StoredGraph
+from axbuild.engine.noop.watch import Watched, keep, prune
 from axbuild.engine.records.events import (
     STATUSES,
     ActionFinished,
@@ -31,7 +32,7 @@ from axbuild.report.summary import Summary
 _SECONDS = 8_618_600.0
 
 
-def texts_for_people(words: form.Words, graph: Mapping[str, Any], paths: Sequence[str], base: str) -> dict[str, bytes]:
+def texts_for_people(words: form.Words, graph: StoredGraph, paths: Sequence[str], base: str) -> dict[str, bytes]:
     """What a terminal and a pipe are shown, with a mark for the seconds. paths: by the numbers of the graph. base: as
     in `Summary`."""
     texts: dict[str, bytes] = {}
@@ -50,14 +51,12 @@ def texts_for_people(words: form.Words, graph: Mapping[str, Any], paths: Sequenc
 
 def add_texts_for_programs(found: form.Found) -> None:
     """`--json` and `--events` as they will be answered: long, seldom asked for, and so made when they first are."""
-    from axbuild.store.packed import unpack
-
     snapshot = found.snapshot
     assert snapshot is not None
-    graph = unpack(snapshot.cold)
+    graph = StoredGraph.of(snapshot.graph)
     started, *said, finished = _events(found.words, graph, snapshot.paths)
     # One line a requested target, not one an action.
-    targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label, *_ in graph["targets"]]
+    targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label in graph.answer.placed]
     events = [started, *said, *targets, finished]
     summary = Summary()
     for event in events:
@@ -67,14 +66,14 @@ def add_texts_for_programs(found: form.Found) -> None:
     form.write(found.file, snapshot)
 
 
-def _events(words: form.Words, graph: Mapping[str, Any], paths: Sequence[str]) -> list[Event]:
+def _events(words: form.Words, graph: StoredGraph, paths: Sequence[str]) -> list[Event]:
     """The events of the build with nothing to do, less those of its targets; marks for id, time, jobs and seconds."""
-    counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": len(graph["actions"])}
-    outputs = {label: [paths[number] for number in placed] for label, _, _, placed in graph["targets"]}
+    counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": graph.count}
+    outputs = {label: [paths[number] for number in placed] for label, placed in graph.answer.placed.items()}
     return [
         BuildStarted(form.BUILD_ID.decode(), words.verb, tuple(words.targets), _SECONDS, 0),
-        *(Diagnostic(*one) for one in graph["diagnostics"]),
-        *(TestResult(*one) for one in graph["tests"]),
+        *(Diagnostic(*one) for one in graph.answer.diagnostics),
+        *(TestResult(*one) for one in graph.answer.tests),
         BuildFinished(0, counts, _SECONDS, outputs),
     ]
 
@@ -92,8 +91,12 @@ def _marked(text: str) -> bytes:
 
 def keep_answer(found: form.Found, watched: Watched, base: str) -> None:
     """Write the snapshot of a build that has succeeded."""
-    texts = texts_for_people(found.words, watched.graph, list(watched.paths), base)
-    keep(found.file, found.identity, watched, texts | {"jobs": str(watched.jobs).encode()})
+    graph = StoredGraph.made(watched.labels, watched.answer)
+    texts = texts_for_people(found.words, graph, list(watched.paths), base)
+    keys = watched.state / "snapshots" / f"{found.identity}.keys"
+    snapshot = watched.snapshot(texts | {"jobs": str(watched.jobs).encode(), "keys": os.fsencode(keys)})
+    if keep(found.file, snapshot, graph):
+        prune(Path(found.file).parent, keys.parent)
 
 
 def keep_merged(found: form.Found, merged: Merged, base: str) -> None:
@@ -102,7 +105,7 @@ def keep_merged(found: form.Found, merged: Merged, base: str) -> None:
     if merged.retold:
         kept = {name: snapshot.texts[name] for name in ("keys", "jobs")}
         snapshot.texts = kept | texts_for_people(found.words, merged.graph, snapshot.paths, base)
-    keep_again(found.file, snapshot, merged.graph)
+    keep(found.file, snapshot, merged.graph)
 
 
 def drop(found: form.Found) -> None:

@@ -297,20 +297,20 @@ class _Build:
             laid, code, stat, scheduler, goals, world.sources, placed.seen, self.outputs, self.began_ns, texts
         )
         found.state, found.jobs = world.state.folder, self.jobs
-        found.graph["diagnostics"] = [
+        found.answer.diagnostics = [
             [one.label, one.action, one.stage, one.code, one.sentence, True]
             for one in self.said
             if isinstance(one, Diagnostic) and one.label
         ]
         tests = [one for one in self.said if isinstance(one, TestResult)]
-        found.graph["tests"] = [[one.label, one.passed, one.sentence, one.verdict, True] for one in tests]
+        found.answer.tests = [[one.label, one.passed, one.sentence, one.verdict, True] for one in tests]
         self.report.watched = None if found.doubt else found
 
     def _tell_of_the_rest(self, part: PartialBuild, scheduler: ActionScheduler) -> None:
         part.built(scheduler.nodes)
         for event in part.said():
             self.stream.emit(event)
-        self.counts["up_to_date"] += len(part.elsewhere)
+        self.counts["up_to_date"] += part.elsewhere
 
     @contextmanager
     def _world(self, store: Store, workers: Workers) -> Iterator[LocalWorld]:

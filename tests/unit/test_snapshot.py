@@ -11,7 +11,8 @@ from axbuild.engine.noop import snapshot, watch
 from axbuild.engine.noop.meaning import young
 from axbuild.engine.noop.partial import PartialBuild, part_of
 from axbuild.engine.noop.snapshot import ABSENT, FILE, LISTING, LOADED, OUTPUT, SOURCE, UNKNOWN, YOUNG, Snapshot
-from axbuild.engine.noop.watch import Watched, write_keys
+from axbuild.engine.noop.stored import Answer, StoredAction, StoredGoal, StoredGraph, StoredLabel
+from axbuild.engine.noop.watch import Watched, keep
 from axbuild.store.digests import digest_of_file
 from axbuild.store.statcache import YOUNG_NS
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
@@ -49,10 +50,11 @@ def stored(root, *, settled=True, known=True, graph=None, verb="build"):
     texts |= {"stdout coloured": b"", "stderr coloured": b""}
     command = [verb, "//p:t"]
     found = snapshot.look(command)
-    import msgpack
-
-    assert write_keys(keys, found.file, ["a" * 64])
-    snapshot.write(found.file, watched.encoded(texts, msgpack.packb(graph or {})))
+    assert keep(
+        found.file,
+        watched.snapshot(texts),
+        graph or StoredGraph.made({"//p:t": StoredLabel({"t": StoredAction("a" * 64, (), (), False)})}, Answer()),
+    )
     return command
 
 
@@ -234,13 +236,15 @@ def test_a_signature_is_young_until_two_seconds_after_what_it_stands_for():
 
 
 def test_what_is_written_is_read_back():
-    one = Snapshot(["a", "b/\udcff"], [1, 2, 3, -4] * 2, bytearray(64), bytearray([FILE, ABSENT]), {"x": b"\0y"}, b"c")
-    back = Snapshot.decode(one.encode())
-    assert [getattr(back, name) for name in Snapshot.__slots__] == [getattr(one, name) for name in Snapshot.__slots__]
+    made = Snapshot([], bytearray(), bytearray(), bytearray(), {"x": b"\0y"}, b"graph", b"meaning")
+    for path, flags in {"a": FILE, "b/\udcff": ABSENT}.items():
+        made.append(path, flags, (1, 2, 3, -4), bytes(32))
+    back = Snapshot.decode(made.encode())
+    assert [getattr(back, name) for name in Snapshot.__slots__] == [getattr(made, name) for name in Snapshot.__slots__]
 
 
 def test_every_flipped_bit_and_every_cut_makes_it_no_snapshot():
-    data = Snapshot(["a"], [1, 2, 3, 4], bytearray(32), bytearray(1), {"x": b"y"}, b"cold").encode()
+    data = Snapshot(["a"], bytearray(32), bytearray(32), bytearray(1), {"x": b"y"}, b"cold").encode()
     for at in range(len(data)):
         assert Snapshot.decode(data[:at]) is None
         assert Snapshot.decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]) is None
@@ -303,19 +307,20 @@ def test_an_inner_workspace_has_its_own(root, monkeypatch):
 # -- what it reaches --------------------------------------------------------------------------------------------------
 
 
-def graph(**more):
+def graph(**labels):
     """a -> b -> c and a lone d; the paths are numbered as `stored` adds them (source 3, output 4)."""
-    actions = [
-        ["//p:a", "a", "ka", [], [3], False],
-        ["//p:b", "b", "kb", [0], [], False],
-        ["//p:c", "c", "kc", [1], [], False],
-        ["//p:c", "look", "kl", [], [], True],
-        ["//p:d", "d", "kd", [], [], False],
-    ]
-    targets = [["//p:a", [0], [], []], ["//p:c", [2], [], []], ["//p:d", [4], [], [4]]]
+    a, b, c, d = ((f"//p:{name}", name) for name in "abcd")
+
+    def made(id_, *waits, sources=(), placed=None):
+        goal = None if placed is None else StoredGoal((id_,), (), placed)
+        return StoredLabel({id_[1]: StoredAction(f"k{id_[1]}", waits, sources, False)}, goal)
+
+    known = {"//p:a": made(a, sources=(3,), placed=()), "//p:b": made(b, a), "//p:c": made(c, b, placed=())}
+    known["//p:c"].actions["look"] = StoredAction("kl", (), (), True)
+    known |= {"//p:d": made(d, placed=(4,)), **labels}
+    goals = {label: found.goal.placed for label, found in known.items() if found.goal}
     said = [["//p:d", "d", "d", "AX300", "odd", True], ["//p:c", "c", "c", "AX300", "even", True]]
-    named = {"named": [[label, [label]] for label, *_ in more.get("targets", targets)], "laid": {}}
-    return {"actions": actions, "targets": targets, "diagnostics": said, "tests": [], **named} | more
+    return StoredGraph.made(known, Answer({label: [label] for label in goals}, goals, said, []))
 
 
 def part(root) -> PartialBuild | None:
@@ -328,7 +333,7 @@ def part(root) -> PartialBuild | None:
 def elsewhere(found: PartialBuild, *own: tuple[str, str]) -> int:
     """How many actions are counted as valid beside these of the part."""
     found.built(own)
-    return len(found.elsewhere)
+    return found.elsewhere
 
 
 def test_an_edited_source_reaches_what_reads_it_and_the_rest_is_told_again(root):
@@ -351,24 +356,23 @@ def test_a_deleted_output_reaches_its_own_target_alone(root):
 
 
 def test_a_preflight_that_reads_the_source_reaches_its_whole_target(root):
-    changed_graph = graph()
-    changed_graph["actions"][0][4], changed_graph["actions"][3][4] = [], [3]
-    stored(root, graph=changed_graph)
+    a = StoredLabel({"a": StoredAction("ka", (), (), False)}, StoredGoal((("//p:a", "a"),), (), ()))
+    c = {"c": StoredAction("kc", (), (), False), "look": StoredAction("kl", (), (3,), True)}
+    stored(root, graph=graph(**{"//p:a": a, "//p:c": StoredLabel(c, StoredGoal((("//p:c", "c"),), (), ()))}))
     (root / "p/source").write_text("other")
     assert part(root).labels == ("//p:c",)
 
 
 def test_children_of_an_expansion_are_its_own(root):
-    expanding = graph(targets=[["//p:e", [0], [], []], ["//p:d", [2], [], [4]]])
-    expanding["actions"] = [
-        ["//p:e", "split", "ks", [], [3], False],
-        ["//p:e", "split/one", "k1", [0], [], False],
-        ["//p:d", "d", "kd", [], [], False],
-    ]
-    stored(root, graph=expanding)
+    split, child = ("//p:e", "split"), ("//p:e", "split/one")
+    actions = {"split": StoredAction("ks", (), (3,), False), "split/one": StoredAction("k1", (split,), (), False)}
+    d = StoredLabel({"d": StoredAction("kd", (), (), False)}, StoredGoal((("//p:d", "d"),), (), (4,)))
+    known = {"//p:e": StoredLabel(actions, StoredGoal((split,), (), ())), "//p:d": d}
+    answer = Answer({label: [label] for label in known}, {"//p:e": (), "//p:d": (4,)})
+    stored(root, graph=StoredGraph.made(known, answer))
     (root / "p/source").write_text("other")
     found = part(root)
-    assert (found.labels, elsewhere(found, ("//p:e", "split"), ("//p:e", "split/one"))) == (("//p:e",), 1)
+    assert (found.labels, elsewhere(found, split, child)) == (("//p:e",), 1)
 
 
 def test_what_lays_out_the_graph_is_for_the_full_path(root):

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from contextlib import chdir
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.meaning import READ, SOURCES, fingerprints, rule_meaning, settings_meaning, young
+from axbuild.engine.noop.meaning import fingerprints, rule_meaning, settings_meaning, young
+from axbuild.engine.noop.stored import StoredGraph
 from axbuild.errors import AxError
 from axbuild.graph.targets import expand
 from axbuild.store.packed import pack, unpack
@@ -37,49 +38,42 @@ class Edits:
     looked: numbers of changed folders and files that a target may have been laid out by. again: the packages read
     again, None where one is gone. named: the labels that the request names now; None where they are as before.
     seen: number -> kind and look of a changed path as it was judged. meaning: what the texts meant, to be brought up
-    to date. graph: the stored one, where it was asked; reached: labels that are to be laid out anew by it.
+    to date. reached: labels that are to be laid out anew by the stored graph.
     """
 
     workspace: Workspace
+    snapshot: form.Snapshot
     meaning: dict[str, Any]
     labels: set[str] = field(default_factory=set)
     looked: set[int] = field(default_factory=set)
     again: dict[str, bytes | None] = field(default_factory=dict)
     named: tuple[str, ...] | None = None
     seen: dict[int, tuple[int, Seen]] = field(default_factory=dict)
-    graph: dict[str, Any] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
+
+    @cached_property
+    def graph(self) -> StoredGraph:
+        """Read when it is first asked."""
+        return StoredGraph.of(self.snapshot.graph)
 
     @property
     def packages(self) -> set[str]:
         """All that are known."""
         return {*self.meaning["packages"], *self.again}
 
-    def reach(self, graph: dict[str, Any]) -> None:
+    def reach(self) -> None:
         """Find every target whose layout rests on a changed table, folder or file, by the stored graph."""
-        self.graph = graph
-        readers: defaultdict[str, list[str]] = defaultdict(list)
-        left = list(self.labels)
-        for label, (needs, looked) in graph["laid"].items():
-            for other in needs:
-                readers[other].append(label)
-            if not self.looked.isdisjoint(looked):
-                left.append(label)
-        while left:
-            label = left.pop()
-            if label not in self.reached:
-                self.reached.add(label)
-                left += readers[label]
+        if self.labels or self.looked:
+            self.reached = self.graph.laid_by(self.labels, self.looked)
 
     @property
     def reach_anything(self) -> bool:
         """Whether what the request names, or an action, rests on what changed."""
-        if not self.graph:
-            return False
-        readers = (*(one[SOURCES] for one in self.graph["actions"]), *(one[READ] for one in self.graph["targets"]))
-        return any(label in self.reached for label, _ in self.graph["named"]) or any(
-            not self.looked.isdisjoint(sources) for sources in readers
-        )
+        if any(label in self.graph.answer.names for label in self.reached):
+            return True
+        using = self.graph.labels(self.graph.using(self.looked)) if self.looked else ()
+        readers = (reader for _, one in using for reader in (one.goal, *one.actions.values()) if reader)
+        return any(not self.looked.isdisjoint(reader.sources) for reader in readers)
 
     def packed(self) -> bytes:
         """What the texts mean now."""
@@ -91,9 +85,8 @@ class Edits:
                 packages[name] = own
         return pack(self.meaning)
 
-    def learn(self, names: Iterable[str], rules: Container[int], packages: Mapping[str, bytes]) -> None:
-        """What a part came to: the names in the request, the rule files that are nothing else, the packages it read."""
-        self.meaning["named"] = pack(list(names))
+    def learn(self, rules: Container[int], packages: Mapping[str, bytes]) -> None:
+        """What a part came to: the rule files that are nothing else, the packages it read."""
         self.meaning["rules"] = {number: one for number, one in self.meaning["rules"].items() if number in rules}
         # What was known is left as it was judged: it may have changed once more.
         self.meaning["packages"] = {**packages, **self.meaning["packages"]}
@@ -109,8 +102,7 @@ def settle(found: form.Found) -> bool:
     snapshot = found.snapshot
     if edits is None or snapshot is None:
         return False
-    if edits.labels or edits.looked:
-        edits.reach(unpack(snapshot.cold))
+    edits.reach()
     if edits.named is not None or edits.reach_anything:
         return False
     if any(snapshot.flags[number] & form.ROLES != form.LOADED for number in found.changed):
@@ -175,7 +167,7 @@ class _Reading:
         self._found, self._snapshot = found, snapshot
         overrides = {"build.jobs": found.words.jobs} if found.words.jobs else {}
         self._workspace = Workspace.find(Path.cwd(), overrides, found.words.configs)
-        self._edits = Edits(self._workspace, unpack(snapshot.meaning))
+        self._edits = Edits(self._workspace, snapshot, unpack(snapshot.meaning))
         self._moved = False
 
     def run(self, texts: Iterable[int]) -> Edits:
@@ -250,7 +242,7 @@ class _Reading:
         walk = bool(self._edits.looked) or None in self._edits.again.values()
         known = _Known(self._workspace, self._edits, walk)
         named = expand(cast("Packages", known), parse_patterns(self._found.words.targets, folder))
-        if list(named) != unpack(self._edits.meaning["named"]):
+        if list(named) != list(self._edits.graph.answer.names):
             self._edits.named = named
         for name in known.new:
             targets = self._workspace.packages.targets(name)

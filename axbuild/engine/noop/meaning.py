@@ -6,7 +6,7 @@ A text may change without its meaning: a comment, another order, a setting that 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -19,11 +19,6 @@ from axbuild.workspace.packages import Target
 from axbuild.workspace.settings import Settings
 from axbuild.workspace.workspace import Workspace
 
-LABEL, NAME, KEY, WAITS, SOURCES, PREFLIGHT = range(6)
-"""fields of an action in the stored graph"""
-OWNERS, READ, PLACED = 1, 2, 3
-"""fields of a target in it"""
-
 _BESIDE = {"jobs", "resources", "cache_size_gb", "cache_max_age_days"}
 """settings that say how a build is done, and nothing of what it gives"""
 
@@ -34,13 +29,9 @@ def young(seen: Seen) -> int:
     return 0 if old else form.YOUNG
 
 
-def meaning_of(
-    workspace: Workspace, names: Iterable[str], numbers: Mapping[str, int], exact: set[str]
-) -> dict[str, Any]:
-    """Plain values for msgpack. names: what the request names; numbers: path -> its number in the snapshot; exact:
-    paths whose bytes stand in keys."""
+def meaning_of(workspace: Workspace, numbers: Mapping[str, int], exact: set[str]) -> dict[str, Any]:
+    """Plain values for msgpack. numbers: path -> its number in the snapshot; exact: paths whose bytes stand in keys."""
     return {
-        "named": pack(list(names)),
         "settings": settings_meaning(workspace.settings),
         "rules": _rules(workspace, numbers, exact),
         "packages": {name: fingerprints(found.targets) for name, found in workspace.packages.parsed.items()},

@@ -7,14 +7,14 @@ had changed: what changed meanwhile must still differ for the next look.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from axbuild.dataclass import dataclass
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import told_again
-from axbuild.engine.noop.meaning import KEY, LABEL, NAME, OWNERS, PLACED, SOURCES, WAITS, young
+from axbuild.engine.noop.meaning import young
 from axbuild.engine.noop.partial import PartialBuild
+from axbuild.engine.noop.stored import Answer, StoredGraph, StoredLabel
 from axbuild.engine.noop.watch import Watched
 from axbuild.engine.records.events import ActionFinished
 from axbuild.workspace.artifact import ActionId
@@ -25,7 +25,7 @@ class Merged:
     """The snapshot with what is new in it. retold: whether the next build with nothing to do says something else."""
 
     snapshot: form.Snapshot
-    graph: dict[str, Any]
+    graph: StoredGraph
     retold: bool
 
 
@@ -36,24 +36,22 @@ def merge(part: PartialBuild, actions: Mapping[ActionId, ActionFinished], watche
     snapshot = part.found.snapshot
     assert snapshot is not None
     places = _paths(part, snapshot, watched)
-    before = {name: part.graph[name] for name in ("actions", "targets", "diagnostics", "tests")}
-    graph = _Graphs(part, watched.graph, places).merged()
+    own = {label: one.moved(places) for label, one in watched.labels.items()}
+    graph = part.graph.rewritten(_changes(part, own), _answer(part, own, watched.answer))
     if part.edits is not None:
         rules = {places[number] for number in watched.meaning["rules"]}
-        part.edits.learn(part.names, rules, watched.meaning["packages"])
+        part.edits.learn(rules, watched.meaning["packages"])
         snapshot.meaning = part.edits.packed()
-    return Merged(snapshot, graph, _says_otherwise(before, graph))
+    return Merged(snapshot, graph, _says_otherwise(part.graph, graph))
 
 
 def _as_expected(part: PartialBuild, actions: Mapping[ActionId, ActionFinished]) -> bool:
     """Whether nothing ran or came out that no edit had reached: a result may have been lost, and what others took from
     it may be another one now."""
-    labels = {label for label, _ in actions} - part.relaid
-    for number, (label, name, key, *_) in enumerate(part.graph["actions"]):
-        if label in labels and number not in part.dirty:
-            now = actions.get((label, name))
-            if now is not None and (now.key != key or now.status == "executed"):
-                return False
+    for id_, now in actions.items():
+        before = None if id_[0] in part.relaid or id_ in part.dirty else part.graph.action(id_)
+        if before is not None and (now.key != before.key or now.status == "executed"):
+            return False
     return True
 
 
@@ -88,71 +86,40 @@ def _both(old: int, new: int) -> int:
     return new & form.KINDS | min(old & form.ROLES, new & form.ROLES) | laid
 
 
-class _Graphs:
-    """Two graphs becoming one; `places`: number of a path in the part -> in the snapshot."""
-
-    def __init__(self, part: PartialBuild, own: Mapping[str, Any], places: list[int]) -> None:
-        self._part, self._own, self._places = part, own, places
-        self._old: list[Any] = list(part.graph["actions"])
-        self._at: list[int] = []
-
-    def merged(self) -> dict[str, Any]:
-        part, old, own = self._part, self._part.graph, self._own
-        moved = self._actions()
-        targets = {one[LABEL]: one for one in old["targets"] if one[LABEL] in part.rest}
-        if moved is not None:
-            for one in targets.values():
-                one[OWNERS] = [moved[number] for number in one[OWNERS]]
-        for label, owners, read, placed in own["targets"]:
-            targets[label] = [label, [self._at[n] for n in owners], self._put(read), self._put(placed)]
-        laid = old["laid"]
-        for label in part.relaid:
-            laid.pop(label, None)
-        laid |= {label: [needs, self._put(looked)] for label, (needs, looked) in own["laid"].items()}
-        return {
-            "actions": self._old,
-            "targets": [targets[label] for label in part.goals],
-            "diagnostics": part.diagnostics() + own["diagnostics"],
-            "tests": [one for one in old["tests"] if one[LABEL] in part.rest] + own["tests"],
-            "laid": laid,
-            "named": list(part.names.items()),
-        }
-
-    def _put(self, paths: list[int]) -> list[int]:
-        return [self._places[number] for number in paths]
-
-    def _actions(self) -> dict[int, int] | None:
-        """Replace and add the part's actions, then drop what nobody needs: old number -> new one, where any moved."""
-        old, own = self._old, self._own["actions"]
-        gone, labels = self._part.gone, {label for label, _ in self._part.ids}
-        known = {(action[LABEL], action[NAME]): n for n, action in enumerate(old) if action[LABEL] in labels}
-        fresh = [id_ for id_ in dict.fromkeys((one[LABEL], one[NAME]) for one in own) if id_ not in known]
-        known |= {id_: len(old) + n for n, id_ in enumerate(fresh)}
-        self._at = at = [known[one[LABEL], one[NAME]] for one in own]
-        old += [None] * len(fresh)
-        for one, number in zip(own, at, strict=True):
-            waits, sources = [at[n] for n in one[WAITS]], self._put(one[SOURCES])
-            old[number] = [one[LABEL], one[NAME], one[KEY], waits, sources, one[-1]]
-        if not gone:
-            return None
-        kept = [number for number in range(len(old)) if number not in gone]
-        moved = {number: place for place, number in enumerate(kept)}
-        self._old = [old[number] for number in moved]
-        for action in self._old:
-            action[WAITS] = [moved[number] for number in action[WAITS]]
-        self._at = [moved[number] for number in at]
-        return moved
+def _changes(part: PartialBuild, own: Mapping[str, StoredLabel]) -> dict[str, StoredLabel]:
+    """What is known now of each label that the part had to do with."""
+    gone, goals = part.gone, set(part.goals)
+    labels = {*own, *part.relaid, *(label for label, _ in gone), *(part.graph.answer.placed.keys() - goals)}
+    changes = {}
+    for label in labels:
+        before, now = part.graph.label(label), own.get(label, StoredLabel({}))
+        kept = {name: action for name, action in before.actions.items() if (label, name) not in gone}
+        goal = before.goal if label in part.rest else now.goal
+        layout = now.layout or (None if label in part.relaid else before.layout)
+        changes[label] = StoredLabel(kept | now.actions, goal, layout)
+    return changes
 
 
-def _says_otherwise(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def _answer(part: PartialBuild, own: Mapping[str, StoredLabel], said: Answer) -> Answer:
+    placed = part.graph.answer.placed
+    now = {label: one.goal.placed for label, one in own.items() if one.goal}
+    return Answer(
+        dict(part.names),
+        {label: now[label] if label in now else placed[label] for label in part.goals},
+        part.diagnostics() + said.diagnostics,
+        part.tests() + said.tests,
+    )
+
+
+def _says_otherwise(old: StoredGraph, new: StoredGraph) -> bool:
     """Whether a build with nothing to do tells of another number of actions, other outputs, warnings or verdicts."""
-    if any(len(old[name]) != len(new[name]) for name in old):
-        return True
-    if any(sorted(map(repr, old[name])) != sorted(map(repr, new[name])) for name in ("diagnostics", "tests")):
-        return True
-    pairs = zip(old["targets"], new["targets"], strict=True)
-    return any(one is not other and _shown(one) != _shown(other) for one, other in pairs)
+    before, now = old.answer, new.answer
+    return (
+        old.count != new.count
+        or list(before.placed.items()) != list(now.placed.items())
+        or any(map(_differ, (before.diagnostics, before.tests), (now.diagnostics, now.tests)))
+    )
 
 
-def _shown(target: list[Any]) -> tuple[str, list[int]]:
-    return target[LABEL], target[PLACED]
+def _differ(one: Sequence[object], other: Sequence[object]) -> bool:
+    return sorted(map(repr, one)) != sorted(map(repr, other))

@@ -7,7 +7,6 @@ came of it takes its old place in the stored graph (`merge`), unless something c
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -16,7 +15,7 @@ from typing import Any
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import Edits
-from axbuild.engine.noop.meaning import LABEL, NAME, OWNERS, PLACED, PREFLIGHT, READ, SOURCES, WAITS
+from axbuild.engine.noop.stored import StoredGoal, StoredGraph, goals_of
 from axbuild.engine.records.events import Diagnostic, TestResult
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.label import split
@@ -26,104 +25,92 @@ from axbuild.workspace.label import split
 class PartialBuild:
     """labels: what to build. names: what the request names -> the targets that stood for it, as far as it is known.
 
-    dirty: numbers of the actions that a changed source can reach. relaid: labels that are laid out anew. goals: the
-    requested targets of all, in order, once those of the part are known, and `rest` those that are not of it. ids: the
-    part's actions, once it is built, and `gone` the numbers of those that nobody needs any more.
+    dirty: the actions that a changed source can reach. relaid: labels that are laid out anew. goals: the requested
+    targets of all, in order, once those of the part are known, and `rest` those that are not of it. ids: the part's
+    actions, once it is built, and `gone` those that nobody needs any more.
     """
 
     labels: tuple[str, ...]
     names: dict[str, list[str]]
     found: form.Found
-    graph: dict[str, Any]
-    dirty: set[int]
+    graph: StoredGraph
+    dirty: set[ActionId]
     relaid: set[str] = field(default_factory=set)
     edits: Edits | None = None
     goals: tuple[str, ...] = ()
     rest: frozenset[str] = frozenset()
     ids: frozenset[ActionId] = frozenset()
-    gone: set[int] = field(default_factory=set)
+    gone: set[ActionId] = field(default_factory=set)
 
     def named(self, names: Mapping[str, Sequence[str]]) -> None:
         """The part is laid out: `names` are its labels and the targets that stand for each."""
         for label in self.names.keys() & names.keys():
             self.names[label] = list(names[label])
-        self.goals = tuple(dict.fromkeys(goal for goals in self.names.values() for goal in goals))
-        self.rest = frozenset(self.goals) - {goal for goals in names.values() for goal in goals}
+        self.goals = tuple(goals_of(self.names))
+        self.rest = frozenset(self.goals).difference(goals_of(names))
 
     def built(self, ids: Iterable[ActionId]) -> None:
         """The part is built, and these were its actions."""
         self.ids = frozenset(ids)
         self.gone = self._gone()
 
-    def _gone(self) -> set[int]:
-        actions, targets = self.graph["actions"], self.graph["targets"]
-        others = _needed(actions, [one for one in targets if one[LABEL] not in self.rest])
-        left = {number for number in others if _id_of(actions[number]) not in self.ids}
-        if not left:
-            return left
-        roots = {owner for one in targets if one[LABEL] in self.rest for owner in one[OWNERS]} & others
-        labels = set(self.rest)
-        for number, action in enumerate(actions):
-            if number not in others:
-                roots.update(others.intersection(action[WAITS]))
-                labels.add(action[LABEL])
-        return left - _with_gates(actions, _closure(actions, roots), labels)
+    def _gone(self) -> set[ActionId]:
+        """What targets of the part needed, is no action of it any more, and nobody else needs."""
+        graph = self.graph
+        goals = {label: graph.label(label).goal for label in graph.answer.placed.keys() - self.rest}
+        before = graph.needed((id_ for goal in goals.values() if goal for id_ in goal.owners), goals)
+        left = before - self.ids
+        labels = {label for label, _ in left}
+        roots: set[ActionId] = set()
+        kept = labels & self.rest
+        for other, one in graph.labels({package for label in labels for package in graph.around(label)}):
+            others = [action for name, action in one.actions.items() if (other, name) not in before]
+            roots.update(id_ for action in others for id_ in action.waits)
+            if others:
+                kept.add(other)
+            if one.goal and other in self.rest:
+                roots.update(one.goal.owners)
+        return left - graph.needed(roots & left, kept & labels)
 
     @cached_property
-    def elsewhere(self) -> list[int]:
-        """Numbers of the actions that are valid, and not among those of the part."""
-        labels = {label for label, _ in self.ids}
-        return [
-            number
-            for number, action in enumerate(self.graph["actions"])
-            if number not in self.gone and not (action[LABEL] in labels and _id_of(action) in self.ids)
-        ]
+    def elsewhere(self) -> int:
+        """How many actions are valid, and not among those of the part."""
+        return self.graph.count - len(self.gone) - sum(self.graph.action(id_) is not None for id_ in self.ids)
 
     def diagnostics(self) -> list[list[Any]]:
         """Those of the rest, as they are stored."""
-        stored: list[list[Any]] = self.graph["diagnostics"]
-        if not stored:
-            return stored
-        rest = {_id_of(self.graph["actions"][number]) for number in self.elsewhere}
-        return [one for one in stored if tuple(one[:2]) in rest]
+        own = self.ids | self.gone
+        return [one for one in self.graph.answer.diagnostics if (one[0], one[1]) not in own]
+
+    def tests(self) -> list[list[Any]]:
+        """Those of the rest, as they are stored."""
+        return [one for one in self.graph.answer.tests if one[0] in self.rest]
 
     def said(self) -> list[Diagnostic | TestResult]:
         """What the rest has to say once more."""
-        said: list[Diagnostic | TestResult] = [Diagnostic(*one) for one in self.diagnostics()]
-        return said + [TestResult(*one) for one in self.graph["tests"] if one[LABEL] in self.rest]
+        return [*(Diagnostic(*one) for one in self.diagnostics()), *(TestResult(*one) for one in self.tests())]
 
     def outputs(self, own: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """The files of all requested targets, of which the part handed over its own."""
         assert self.found.snapshot is not None
-        paths = self.found.snapshot.paths
-        known = {
-            one[LABEL]: [paths[n] for n in one[PLACED]] for one in self.graph["targets"] if one[LABEL] in self.rest
-        }
+        paths, placed = self.found.snapshot.paths, self.graph.answer.placed
+        known = {label: [paths[number] for number in placed[label]] for label in self.goals if label in self.rest}
         known |= own
         return {label: known[label] for label in self.goals if label in known}
 
 
 def part_of(found: form.Found) -> PartialBuild | None:
     """What to build for what changed; None when the whole request must be looked at."""
-    snapshot = found.snapshot
+    snapshot, edits = found.snapshot, found.edits
     if snapshot is None:
         return None
-    edits = found.edits
     if edits is None and any(snapshot.flags[number] & form.ROLES == form.LOADED for number in found.changed):
         return None
-    from axbuild.store.packed import unpack
-
-    graph: dict[str, Any] = edits.graph if edits and edits.graph else unpack(snapshot.cold)
+    graph = edits.graph if edits else StoredGraph.of(snapshot.graph)
     changed = set(found.changed)
-    dirty = _reached(graph["actions"], changed)
-    wanted = {
-        target[LABEL]
-        for target in graph["targets"]
-        if not dirty.isdisjoint(target[OWNERS])
-        or not changed.isdisjoint(target[READ])
-        or not changed.isdisjoint(target[PLACED])
-    }
-    names: dict[str, list[str]] = dict(graph["named"])
+    dirty = graph.reached(changed)
+    wanted = _wanted(graph, changed, dirty)
+    names = graph.answer.names
     relaid: set[str] = set()
     if edits is not None:
         before = names
@@ -141,8 +128,14 @@ def part_of(found: form.Found) -> PartialBuild | None:
     return PartialBuild(labels, names, found, graph, dirty, relaid, edits)
 
 
-def _id_of(action: Sequence[Any]) -> ActionId:
-    return action[LABEL], action[NAME]
+def _wanted(graph: StoredGraph, changed: set[int], dirty: set[ActionId]) -> set[str]:
+    """The requested targets that something changed or dirty belongs to."""
+    packages = {*graph.using(changed), *(package for label, _ in dirty for package in graph.around(label))}
+
+    def is_reached(goal: StoredGoal) -> bool:
+        return not (dirty.isdisjoint(goal.owners) and changed.isdisjoint(goal.sources + goal.placed))
+
+    return {label for label, one in graph.labels(packages) if one.goal and is_reached(one.goal)}
 
 
 def _apart(again: Iterable[str], names: Container[str], packages: Iterable[str]) -> bool:
@@ -160,55 +153,3 @@ def _apart(again: Iterable[str], names: Container[str], packages: Iterable[str])
 
 def _parts(package: str) -> list[str]:
     return package.split("/") if package else []
-
-
-def _reached(actions: Sequence[Sequence[Any]], changed: set[int]) -> set[int]:
-    """Every action that a changed source can reach; through a preflight, all actions of its target."""
-    first = [number for number, action in enumerate(actions) if not changed.isdisjoint(action[SOURCES])]
-    if not first:
-        return set()
-    readers: defaultdict[int, list[int]] = defaultdict(list)
-    of_label: defaultdict[str, list[int]] = defaultdict(list)
-    for number, action in enumerate(actions):
-        of_label[action[LABEL]].append(number)
-        for other in action[WAITS]:
-            readers[other].append(number)
-    left = deque(first)
-    found: set[int] = set()
-    while left:
-        number = left.popleft()
-        if number not in found:
-            found.add(number)
-            left += readers[number]
-            if actions[number][PREFLIGHT]:
-                left += of_label[actions[number][LABEL]]
-    return found
-
-
-def _needed(actions: Sequence[Sequence[Any]], targets: Sequence[Sequence[Any]]) -> set[int]:
-    """The actions that a build of these targets looks at: what they need, and the preflights of all those labels."""
-    found = _closure(actions, {owner for target in targets for owner in target[OWNERS]})
-    return _with_gates(actions, found, {target[LABEL] for target in targets})
-
-
-def _with_gates(actions: Sequence[Sequence[Any]], found: set[int], labels: set[str]) -> set[int]:
-    """These actions, and what the preflights of their labels and of those labels need."""
-    labels = labels.union(actions[number][LABEL] for number in found)
-    gate = {number for number, action in enumerate(actions) if action[PREFLIGHT] and action[LABEL] in labels}
-    return found | _closure(actions, gate)
-
-
-def _closure(actions: Sequence[Sequence[Any]], roots: Iterable[int]) -> set[int]:
-    found: set[int] = set()
-    left = list(roots)
-    children: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, action in enumerate(actions):
-        if "/" in action[NAME]:
-            children[action[LABEL], action[NAME].rpartition("/")[0]].append(number)
-    while left:
-        number = left.pop()
-        if number not in found:
-            found.add(number)
-            left += actions[number][WAITS]
-            left += children[actions[number][LABEL], actions[number][NAME]]
-    return found

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from axbuild.engine.noop.edits import Edits
 
-MAGIC = b"axbuild-snapshot/2\n"
+MAGIC = b"axbuild-snapshot/3\n"
 SETTINGS_FILE = "axbuild.toml"
 FOLDER = "axbuild-out/.axbuild/.snapshots"
 """Hidden, as no package can be: the lists of outputs stand beside it, by package"""
@@ -44,7 +44,7 @@ KINDS, ROLES = 3, 12
 YOUNG_NS = 2_000_000_000
 """as in the stat cache, which is too heavy to import"""
 USED_EVERY_SECONDS = 24 * 3600
-_DIGEST, _SIGNATURE = 32, 4
+_DIGEST, _STAT = 32, 4 * 8
 _TYPE, _PLAIN, _FOLDER = 0o170000, 0o100000, 0o040000
 UNKNOWN = bytes(_DIGEST)
 SECONDS, BUILD_ID, TIME, JOBS = b"@86d1-seconds@", b"@86d1-id@", b"@86d1-time@", b"@86d1-jobs@"
@@ -137,36 +137,36 @@ def root_of(folder: str) -> str:
 
 
 class Snapshot:
-    """The file's content. paths: relative to the root, or absolute. stats: four integers for each path.
+    """The file's content. paths: relative to the root, or absolute. stats: four 64-bit integers for each path.
 
-    texts: name -> stored text of the answer. cold: msgpack of what a partial build needs, read only by that. meaning:
+    texts: name -> stored text of the answer. graph: what a partial build needs (`stored`), read only by that. meaning:
     msgpack of what the texts meant, read only where one of them changed.
     """
 
-    __slots__ = ("cold", "digests", "flags", "meaning", "paths", "stats", "texts")
+    __slots__ = ("digests", "flags", "graph", "meaning", "paths", "stats", "texts")
 
     def __init__(
         self,
         paths: list[str],
-        stats: list[int],
+        stats: bytearray,
         digests: bytearray,
         flags: bytearray,
         texts: dict[str, bytes],
-        cold: bytes,
+        graph: bytes,
         meaning: bytes = b"",
     ) -> None:
         self.paths, self.stats, self.digests, self.flags = paths, stats, digests, flags
-        self.texts, self.cold, self.meaning = texts, cold, meaning
+        self.texts, self.graph, self.meaning = texts, graph, meaning
 
     def put(self, number: int, flags: int, signature: Signature, digest: bytes | bytearray) -> None:
         """Replace what is known of one path."""
-        self.stats[number * _SIGNATURE : (number + 1) * _SIGNATURE] = signature
+        self.stats[number * _STAT : (number + 1) * _STAT] = _packed(signature)
         self.digests[number * _DIGEST : (number + 1) * _DIGEST] = digest
         self.flags[number] = flags
 
     def append(self, path: str, flags: int, signature: Signature, digest: bytes | bytearray) -> None:
         self.paths.append(path)
-        self.stats += signature
+        self.stats += _packed(signature)
         self.digests += digest
         self.flags.append(flags)
 
@@ -174,16 +174,13 @@ class Snapshot:
         return self.digests[number * _DIGEST : (number + 1) * _DIGEST]
 
     def encode(self) -> bytes:
-        from struct import pack
-
         names = "\0".join(self.texts).encode()
-        stats = pack(f"{len(self.stats)}q", *self.stats)
         sections: list[bytes | bytearray] = [
             os.fsencode("\0".join(self.paths)),
-            stats,
+            self.stats,
             self.digests,
             self.flags,
-            self.cold,
+            self.graph,
             self.meaning,
             names,
         ]
@@ -205,17 +202,21 @@ class Snapshot:
             size = int.from_bytes(body[8 + 8 * number : 16 + 8 * number], "little")
             sections.append(body[at : at + size])
             at += size
-        paths, stats, digests, flags, cold, meaning, names = sections[:7]
+        paths, stats, digests, flags, graph, meaning, names = sections[:7]
         texts = bytes(names).decode().split("\0")
         return Snapshot(
             os.fsdecode(bytes(paths)).split("\0"),
-            stats.cast("q").tolist(),
+            bytearray(stats),
             bytearray(digests),
             bytearray(flags),
             {name: bytes(text) for name, text in zip(texts, sections[7:], strict=True)},
-            bytes(cold),
+            bytes(graph),
             bytes(meaning),
         )
+
+
+def _packed(signature: Signature) -> bytes:
+    return b"".join(value.to_bytes(8, sys.byteorder, signed=True) for value in signature)
 
 
 class Found:
@@ -310,7 +311,7 @@ def _compare(found: Found, snapshot: Snapshot) -> None:
 
 
 def _suspects(snapshot: Snapshot) -> list[int]:
-    stat, flags, expected = os.stat, snapshot.flags, iter(snapshot.stats)
+    stat, flags, expected = os.stat, snapshot.flags, iter(memoryview(snapshot.stats).cast("q").tolist())
     suspects, number = [], -1
     for path, mtime, size, inode, ctime in zip(snapshot.paths, expected, expected, expected, expected, strict=True):
         number += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,10 +18,12 @@ from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.closure import Code
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.meaning import meaning_of, young
+from axbuild.engine.noop.stored import Answer, StoredAction, StoredGoal, StoredGraph, StoredLabel, StoredLayout
 from axbuild.engine.run.nodes import Goal
 from axbuild.engine.run.scheduler import ActionScheduler, inputs_of
 from axbuild.graph.actions import TargetActions
 from axbuild.graph.targets import TargetGraph
+from axbuild.store.packed import pack
 from axbuild.store.statcache import StatCache, has_settled
 from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree
 from axbuild.workspace.disk import BUILD_FILE, Seen, digest_of_listing, join, look, scan
@@ -36,12 +39,14 @@ KEPT = 50
 class Watched:
     """The paths of a snapshot by text, and the graph of what depends on them.
 
-    doubt: something could not be told; there must be no snapshot. graph: see `graph_of`. meaning: see `meaning_of`.
+    doubt: something could not be told; there must be no snapshot. labels, answer: of the stored graph. meaning: see
+    `meaning_of`.
     """
 
     paths: dict[str, tuple[int, Seen]] = field(default_factory=dict)
     doubt: bool = False
-    graph: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, StoredLabel] = field(default_factory=dict)
+    answer: Answer = field(default_factory=Answer)
     meaning: dict[str, Any] = field(default_factory=dict)
     state: Path = Path()
     jobs: int = 1
@@ -56,14 +61,12 @@ class Watched:
         if first.digest is None and first.signature == seen.signature:
             self.paths[path] = flags, first._replace(digest=seen.digest)
 
-    def encoded(self, texts: dict[str, bytes], cold: bytes, meaning: bytes = b"") -> form.Snapshot:
-        stats: list[int] = []
-        digests, flags = bytearray(), bytearray()
-        for flag, seen in self.paths.values():
-            stats += seen.signature or (0, 0, 0, 0)
-            digests += seen.digest or form.UNKNOWN
-            flags.append(flag | young(seen))
-        return form.Snapshot(list(self.paths), stats, digests, flags, texts, cold, meaning)
+    def snapshot(self, texts: dict[str, bytes]) -> form.Snapshot:
+        """Without the graph."""
+        found = form.Snapshot([], bytearray(), bytearray(), bytearray(), texts, b"", pack(self.meaning))
+        for path, (flags, seen) in self.paths.items():
+            found.append(path, flags | young(seen), seen.signature or (0, 0, 0, 0), seen.digest or form.UNKNOWN)
+        return found
 
 
 @dataclass(frozen=True)
@@ -111,14 +114,11 @@ def watch(
     code_paths = {*stages, *_own_modules(found, workspace.root, began_ns)}
     _mark_texts(found, workspace, packages, code_paths, sources)
     numbers = {path: number for number, path in enumerate(found.paths)}
-    found.graph = graph_of(scheduler, goals, placed, found.paths)
-    found.graph["laid"] = {
-        label: [target.labels, sorted(numbers[path or "."] for path in laid.layout[label].looked)]
-        for label, target in laid.graph.targets.items()
-    }
-    found.graph["named"] = list(laid.named.items())
+    found.labels = _labels(scheduler, goals, placed, laid, numbers)
+    found.answer.names = {label: list(goals) for label, goals in laid.named.items()}
+    found.answer.placed = {label: one.goal.placed for label, one in found.labels.items() if one.goal}
     if texts:
-        found.meaning = meaning_of(workspace, laid.named, numbers, code_paths | sources.keys())
+        found.meaning = meaning_of(workspace, numbers, code_paths | sources.keys())
     return found
 
 
@@ -172,43 +172,48 @@ def _own_modules(found: Watched, root: Path, began_ns: int) -> list[str]:
     return paths
 
 
-def graph_of(
-    scheduler: ActionScheduler, goals: Iterable[Goal], placed: Mapping[str, list[str]], paths_of: Iterable[str]
-) -> dict[str, Any]:
-    """Plain lists, by number, for msgpack: what a changed source or output reaches.
-
-    actions: [label, name, key, numbers of the actions it waits for, of the sources it reads, preflight]; targets:
-    [label, numbers of the actions its artifacts come from, of sources among them, of the files handed over]. A child
-    waits for its expansion, whatever it reads. Sources and files are numbered as in the snapshot's paths.
-    """
-    numbers = {id_: number for number, id_ in enumerate(scheduler.nodes)}
-    paths = {path: number for number, path in enumerate(paths_of)}
-    actions = []
-    for id_, node in scheduler.nodes.items():
-        owners, sources = _reached(inputs_of(node.action), numbers)
-        parent = numbers.get((id_[0], id_[1].rpartition("/")[0]))
-        waits = owners if parent is None else [*owners, parent]
-        actions.append(
-            [*id_, node.key.digest if node.key else "", waits, [paths[p] for p in sources], node.action.preflight]
-        )
-    targets = []
+def _labels(
+    scheduler: ActionScheduler,
+    goals: Iterable[Goal],
+    placed: Mapping[str, list[str]],
+    laid: Laid,
+    numbers: Mapping[str, int],
+) -> dict[str, StoredLabel]:
+    """What a changed source, output, table or folder reaches. numbers: path -> its number in the snapshot."""
+    nodes = scheduler.nodes
+    actions: defaultdict[str, dict[str, StoredAction]] = defaultdict(dict)
+    for id_, node in nodes.items():
+        owners, sources = _reached(inputs_of(node.action), nodes)
+        parent = id_[0], id_[1].rpartition("/")[0]
+        waits = (*owners, parent) if parent in nodes else tuple(owners)
+        key = node.key.digest if node.key else ""
+        read = tuple(numbers[path] for path in sources)
+        actions[id_[0]][id_[1]] = StoredAction(key, waits, read, node.action.preflight)
+    known = {}
     for goal in goals:
-        owners, sources = _reached(goal.artifacts, numbers)
-        owners += [numbers[id_] for id_ in goal.actions if id_ in numbers]
-        files = [paths[path] for path in placed[goal.label]]
-        targets.append([goal.label, owners, [paths[path] for path in sources], files])
-    return {"actions": actions, "targets": targets}
+        owners, sources = _reached(goal.artifacts, nodes)
+        owners += [id_ for id_ in goal.actions if id_ in nodes]
+        read, files = (tuple(numbers[path] for path in paths) for paths in (sources, placed[goal.label]))
+        known[goal.label] = StoredGoal(tuple(owners), read, files)
+    layouts = {
+        label: StoredLayout(target.labels, tuple(sorted(numbers[path or "."] for path in laid.layout[label].looked)))
+        for label, target in laid.graph.targets.items()
+    }
+    return {
+        label: StoredLabel(actions.get(label, {}), known.get(label), layouts.get(label))
+        for label in dict.fromkeys([*known, *actions, *layouts])
+    }
 
 
-def _reached(artifacts: Iterable[Artifact], numbers: Mapping[ActionId, int]) -> tuple[list[int], list[str]]:
-    owners: list[int] = []
+def _reached(artifacts: Iterable[Artifact], nodes: Container[ActionId]) -> tuple[list[ActionId], list[str]]:
+    owners: list[ActionId] = []
     sources: list[str] = []
     for artifact in artifacts:
         for part in _parts(artifact):
             if isinstance(part, SourceFiles):
                 sources += [path for _, path in part.files]
-            elif part.action in numbers:
-                owners.append(numbers[part.action])
+            elif part.action in nodes:
+                owners.append(part.action)
     return owners, sources
 
 
@@ -223,25 +228,14 @@ def _parts(artifact: Artifact) -> Iterator[SourceFiles | Output | Result]:
             yield artifact
 
 
-def keep(path: str, identity: str, watched: Watched, texts: dict[str, bytes]) -> None:
-    """Write the snapshot, and first of all the list of the keys it covers, for whoever collects the store."""
-    from axbuild.store.packed import pack
-
-    file = watched.state / "snapshots" / f"{identity}.keys"
-    texts["keys"] = os.fsencode(file)
-    if write_keys(file, path, dict.fromkeys(action[2] for action in watched.graph["actions"])):
-        form.write(path, watched.encoded(texts, pack(watched.graph), pack(watched.meaning)))
-        prune(Path(path).parent, file.parent)
-
-
-def keep_again(path: str, snapshot: form.Snapshot, graph: Mapping[str, Any]) -> None:
-    """Write a snapshot that is there with another graph."""
-    from axbuild.store.packed import pack
-
-    keys = dict.fromkeys(action[2] for action in graph["actions"])
-    if write_keys(Path(os.fsdecode(snapshot.texts["keys"])), path, keys):
-        snapshot.cold = pack(graph)
-        form.write(path, snapshot)
+def keep(path: str, snapshot: form.Snapshot, graph: StoredGraph) -> bool:
+    """Write a snapshot with this graph, and first of all the list of the keys it covers, for whoever collects the
+    store. False where that cannot be written: nothing would protect what the snapshot covers."""
+    if not write_keys(Path(os.fsdecode(snapshot.texts["keys"])), path, graph.keys):
+        return False
+    snapshot.graph = graph.packed()
+    form.write(path, snapshot)
+    return True
 
 
 def prune(snapshots: Path, keys: Path) -> None:
@@ -256,13 +250,13 @@ def prune(snapshots: Path, keys: Path) -> None:
                 file.unlink()
 
 
-def write_keys(file: Path, path: str, keys: Iterable[str]) -> bool:
-    """Say which keys the snapshot at `path` covers. False where the cache cannot be written: there must be no snapshot
-    then, since nothing would protect what it covers from collection."""
+def write_keys(file: Path, path: str, keys: bytes) -> bool:
+    """Say which keys the snapshot at `path` covers, a line each. False where the cache cannot be written: there must
+    be no snapshot then, since nothing would protect what it covers from collection."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text("\n".join([KEYS_FORMAT, path, *keys, ""]), encoding="utf-8", errors="surrogateescape")
+        beside.write_bytes(os.fsencode(f"{KEYS_FORMAT}\n{path}\n") + keys)
         beside.replace(file)
     except OSError:
         return False
