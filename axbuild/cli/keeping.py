@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from zlib import compress
@@ -32,11 +31,11 @@ from axbuild.report.summary import Summary
 _SECONDS = 8_618_600.0
 
 
-def texts_for_people(words: form.Words, graph: StoredGraph, paths: Sequence[str], base: str) -> dict[str, bytes]:
+def texts_for_people(words: form.Words, graph: StoredGraph, base: str) -> dict[str, bytes]:
     """What a terminal and a pipe are shown, with a mark for the seconds. paths: by the numbers of the graph. base: as
     in `Summary`."""
     texts: dict[str, bytes] = {}
-    events = _events(words, graph, paths)
+    events = _events(words, graph)
     for suffix, out in (("", io.StringIO()), (" coloured", _Terminal())):
         said = type(out)()
         renderer, summary = PlainRenderer(said), Summary(base=base)
@@ -53,10 +52,10 @@ def add_texts_for_programs(found: form.Found) -> None:
     """`--json` and `--events` as they will be answered: long, seldom asked for, and so made when they first are."""
     snapshot = found.snapshot
     assert snapshot is not None
-    graph = StoredGraph.of(snapshot.graph)
-    started, *said, finished = _events(found.words, graph, snapshot.paths)
+    graph = StoredGraph.read(found.file, snapshot.graph)
+    started, *said, finished = _events(found.words, graph)
     # One line a requested target, not one an action.
-    targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label in graph.answer.placed]
+    targets = [ActionFinished(label, "", "", "", "", "up_to_date", "", 0.0) for label in graph.answer.outputs]
     events = [started, *said, *targets, finished]
     summary = Summary()
     for event in events:
@@ -66,15 +65,14 @@ def add_texts_for_programs(found: form.Found) -> None:
     form.write(found.file, snapshot)
 
 
-def _events(words: form.Words, graph: StoredGraph, paths: Sequence[str]) -> list[Event]:
+def _events(words: form.Words, graph: StoredGraph) -> list[Event]:
     """The events of the build with nothing to do, less those of its targets; marks for id, time, jobs and seconds."""
     counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": graph.count}
-    outputs = {label: [paths[number] for number in placed] for label, placed in graph.answer.placed.items()}
     return [
         BuildStarted(form.BUILD_ID.decode(), words.verb, tuple(words.targets), _SECONDS, 0),
         *(Diagnostic(*one) for one in graph.answer.diagnostics),
         *(TestResult(*one) for one in graph.answer.tests),
-        BuildFinished(0, counts, _SECONDS, outputs),
+        BuildFinished(0, counts, _SECONDS, graph.answer.outputs),
     ]
 
 
@@ -92,7 +90,7 @@ def _marked(text: str) -> bytes:
 def keep_answer(found: form.Found, watched: Watched, base: str) -> None:
     """Write the snapshot of a build that has succeeded."""
     graph = StoredGraph.made(watched.labels, watched.answer)
-    texts = texts_for_people(found.words, graph, list(watched.paths), base)
+    texts = texts_for_people(found.words, graph, base)
     keys = watched.state / "snapshots" / f"{found.identity}.keys"
     snapshot = watched.snapshot(texts | {"jobs": str(watched.jobs).encode(), "keys": os.fsencode(keys)})
     if keep(found.file, snapshot, graph):
@@ -104,7 +102,7 @@ def keep_merged(found: form.Found, merged: Merged, base: str) -> None:
     snapshot = merged.snapshot
     if merged.retold:
         kept = {name: snapshot.texts[name] for name in ("keys", "jobs")}
-        snapshot.texts = kept | texts_for_people(found.words, merged.graph, snapshot.paths, base)
+        snapshot.texts = kept | texts_for_people(found.words, merged.graph, base)
     keep(found.file, snapshot, merged.graph)
 
 

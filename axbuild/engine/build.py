@@ -241,7 +241,7 @@ class _Build:
         requested = [layout[label] for label in dict.fromkeys(chain.from_iterable(named.values()))]
         if self.part:
             self.part.named(named)
-        if self.request.tests_only and not (requested or (self.part and self.part.rest)):
+        if self.request.tests_only and not (requested or (self.part and self.part.has_rest)):
             raise NoTests(self.request.patterns)
         with self._world(store, workers) as world:
             scheduler = self._scheduler(world, layout)

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 from axbuild.dataclass import dataclass, field
-from axbuild.engine.records.events import ActionFinished, Diagnostic, Event, Heartbeat, LockAwaited, TestResult
+from axbuild.engine.records.events import (
+    ActionFinished,
+    BuildFinished,
+    Diagnostic,
+    Event,
+    Heartbeat,
+    LockAwaited,
+    TestResult,
+)
 from axbuild.engine.records.explain import Cause, sentence
 from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
@@ -147,7 +155,8 @@ class PlainRenderer:
         self._board = Board()
 
     def __call__(self, event: Event) -> None:
-        event = shown(event)
+        if not isinstance(event, BuildFinished):  # of whose words, perhaps thousands, no line tells
+            event = shown(event)
         self._board(event)
         for line in self._lines.of(event, self._board):
             with quiet_pipes():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO, TypeVar
 
 from axbuild.codes import INTERRUPTED
+from axbuild.dataclass import replace
 from axbuild.engine.records.events import (
     WOULD_RUN,
     ActionFinished,
@@ -75,10 +76,12 @@ class Summary:
         """Files by target, what failed, the counts, and what took longest."""
         if self.finished is None:
             return ""
-        style, end = Style(out), shown(self.finished)
+        files = [(label, paths) for label, paths in self.finished.outputs.items() if paths]
+        first = dict(self._some(files, MOST_TARGETS))
+        style, end = Style(out), shown(replace(self.finished, outputs=first))
         lines: list[str] = []
         if self.command != "test":
-            lines += self._files(style, end)
+            lines += self._files(style, end, len(files) - len(first))
         lines += self._failed(style)
         if end.unbuilt and not any(end.counts.values()):
             told = style.at_words(f"failed: nothing built; {self._mistakes(end)}")
@@ -88,21 +91,17 @@ class Summary:
         lines += self._longest(style, end)
         return "\n".join(lines)
 
-    def _files(self, style: Style, end: BuildFinished) -> list[str]:
+    def _files(self, style: Style, end: BuildFinished, more: int) -> list[str]:
+        """more: how many targets are not told of."""
         lines: list[str] = []
-        outputs = {label: paths for label, paths in end.outputs.items() if paths}
-        for label, paths in self._some(list(outputs.items()), MOST_TARGETS):
+        for label, paths in end.outputs.items():
             lines.append(style("bold", label))
             lines += [f"  {self.base}{path}" for path in self._some(paths, MOST_PATHS)]
             if len(paths) > MOST_PATHS and not self._whole:
                 lines.append(style("dim", f"  and {len(paths) - MOST_PATHS} more"))
             lines += [style.at_words(f"  {note}") for note in self.notes[label]]
-        if len(outputs) > MOST_TARGETS and not self._whole:
-            lines.append(
-                style(
-                    "dim", f"and {counted(len(outputs) - MOST_TARGETS, 'more target')}, all below {self.base}{FOLDER}/"
-                )
-            )
+        if more:
+            lines.append(style("dim", f"and {counted(more, 'more target')}, all below {self.base}{FOLDER}/"))
         return lines
 
     def _some(self, items: Sequence[Item], most: int) -> Sequence[Item]:

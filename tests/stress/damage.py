@@ -26,6 +26,8 @@ from kill import Workspaces, files
 from tiny_workspace import Tiny
 
 DAMAGES = ("flip", "cut", "delete", "overwrite", "swap", "set back")
+GRAPH = ".graph"
+"""of the graph beside a snapshot"""
 ASKED = (("why", "//p:both"), ("builds",), ("cache", "stats"), ("cache", "gc", "--dry_run"), ("cache", "verify"))
 
 
@@ -36,6 +38,8 @@ def candidates(tiny: Tiny) -> list[Path]:
 
 def kind(tiny: Tiny, path: Path) -> str:
     parts = path.relative_to(tiny.root).parts
+    if path.suffix == GRAPH:
+        return "stored graph"
     if parts[0] == "axbuild-out":
         return "bookkeeping of outputs" if parts[1] == ".axbuild" else "output"
     return (
@@ -79,7 +83,10 @@ def run(rounds: int, seed: int, folder: Path, say=lambda line: None) -> tuple[Co
         hit.run("build", "//...")
         calm.run("build", "//...")
         said = []
-        for path in pick.sample(candidates(hit), pick.randint(1, 6)):
+        paths = pick.sample(candidates(hit), pick.randint(1, 6))
+        if pick.random() < 0.3:  # which only the build after the next edit reads
+            paths = [path for path in candidates(hit) if path.suffix == GRAPH]
+        for path in paths:
             how = pick.choice(DAMAGES)
             like = [one for one in candidates(hit) if one.suffix == path.suffix and one.parent.name == path.parent.name]
             damage(pick, path, like or [path], before / path.relative_to(hit.root), how)

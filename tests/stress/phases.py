@@ -111,6 +111,7 @@ PHASES = (
     Phase("writing the stat cache", "os.rename", r"/stat\.msgpack$"),
     Phase("writing the code cache", "os.rename", r"/code\.msgpack$"),
     Phase("writing the snapshot's list of keys", "os.rename", r"\.keys$"),
+    Phase("writing the snapshot's graph", "os.rename", r"snapshots/[0-9a-f]+\.graph$"),
     Phase("writing the snapshot", "os.rename", r"snapshots/[0-9a-f]+$"),
     Phase("collecting: before the first file goes", "os.remove", "/cas/../[0-9a-f]{64}$", 1, full=True),
     Phase("collecting: some files are gone", "os.remove", "/cas/../[0-9a-f]{64}$", 3, full=True),

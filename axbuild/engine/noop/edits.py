@@ -38,11 +38,12 @@ class Edits:
     looked: numbers of changed folders and files that a target may have been laid out by. again: the packages read
     again, None where one is gone. named: the labels that the request names now; None where they are as before.
     seen: number -> kind and look of a changed path as it was judged. meaning: what the texts meant, to be brought up
-    to date. reached: labels that are to be laid out anew by the stored graph.
+    to date. file, checksum: of the snapshot and its graph; reached: labels that are to be laid out anew by that.
     """
 
     workspace: Workspace
-    snapshot: form.Snapshot
+    file: str
+    checksum: bytes
     meaning: dict[str, Any]
     labels: set[str] = field(default_factory=set)
     looked: set[int] = field(default_factory=set)
@@ -53,8 +54,8 @@ class Edits:
 
     @cached_property
     def graph(self) -> StoredGraph:
-        """Read when it is first asked."""
-        return StoredGraph.of(self.snapshot.graph)
+        """Read when it is first asked; raises Unreadable."""
+        return StoredGraph.read(self.file, self.checksum)
 
     @property
     def packages(self) -> set[str]:
@@ -69,7 +70,7 @@ class Edits:
     @property
     def reach_anything(self) -> bool:
         """Whether what the request names, or an action, rests on what changed."""
-        if any(label in self.graph.answer.names for label in self.reached):
+        if any(label in self.graph.answer.names.labels for label in self.reached):
             return True
         using = self.graph.labels(self.graph.using(self.looked)) if self.looked else ()
         readers = (reader for _, one in using for reader in (one.goal, *one.actions.values()) if reader)
@@ -102,7 +103,6 @@ def settle(found: form.Found) -> bool:
     snapshot = found.snapshot
     if edits is None or snapshot is None:
         return False
-    edits.reach()
     if edits.named is not None or edits.reach_anything:
         return False
     if any(snapshot.flags[number] & form.ROLES != form.LOADED for number in found.changed):
@@ -167,7 +167,7 @@ class _Reading:
         self._found, self._snapshot = found, snapshot
         overrides = {"build.jobs": found.words.jobs} if found.words.jobs else {}
         self._workspace = Workspace.find(Path.cwd(), overrides, found.words.configs)
-        self._edits = Edits(self._workspace, snapshot, unpack(snapshot.meaning))
+        self._edits = Edits(self._workspace, found.file, snapshot.graph, unpack(snapshot.meaning))
         self._moved = False
 
     def run(self, texts: Iterable[int]) -> Edits:
@@ -189,6 +189,7 @@ class _Reading:
         if self._moved:
             self._name_again()
         self._judge_folders()
+        self._edits.reach()
         return self._edits
 
     def _judge_folders(self) -> None:
@@ -242,7 +243,7 @@ class _Reading:
         walk = bool(self._edits.looked) or None in self._edits.again.values()
         known = _Known(self._workspace, self._edits, walk)
         named = expand(cast("Packages", known), parse_patterns(self._found.words.targets, folder))
-        if list(named) != list(self._edits.graph.answer.names):
+        if list(named) != list(self._edits.graph.answer.names.labels):
             self._edits.named = named
         for name in known.new:
             targets = self._workspace.packages.targets(name)

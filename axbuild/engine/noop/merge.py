@@ -37,7 +37,7 @@ def merge(part: PartialBuild, actions: Mapping[ActionId, ActionFinished], watche
     assert snapshot is not None
     places = _paths(part, snapshot, watched)
     own = {label: one.moved(places) for label, one in watched.labels.items()}
-    graph = part.graph.rewritten(_changes(part, own), _answer(part, own, watched.answer))
+    graph = part.graph.rewritten(_changes(part, own), _answer(part, watched.answer))
     if part.edits is not None:
         rules = {places[number] for number in watched.meaning["rules"]}
         part.edits.learn(rules, watched.meaning["packages"])
@@ -88,27 +88,19 @@ def _both(old: int, new: int) -> int:
 
 def _changes(part: PartialBuild, own: Mapping[str, StoredLabel]) -> dict[str, StoredLabel]:
     """What is known now of each label that the part had to do with."""
-    gone, goals = part.gone, set(part.goals)
-    labels = {*own, *part.relaid, *(label for label, _ in gone), *(part.graph.answer.placed.keys() - goals)}
-    changes = {}
-    for label in labels:
+    gone, changes = part.gone, {}
+    for label in {*own, *part.relaid, *part.former, *(label for label, _ in gone)}:
         before, now = part.graph.label(label), own.get(label, StoredLabel({}))
         kept = {name: action for name, action in before.actions.items() if (label, name) not in gone}
-        goal = before.goal if label in part.rest else now.goal
+        goal = before.goal if part.is_of_rest(label) else now.goal
         layout = now.layout or (None if label in part.relaid else before.layout)
         changes[label] = StoredLabel(kept | now.actions, goal, layout)
     return changes
 
 
-def _answer(part: PartialBuild, own: Mapping[str, StoredLabel], said: Answer) -> Answer:
-    placed = part.graph.answer.placed
-    now = {label: one.goal.placed for label, one in own.items() if one.goal}
-    return Answer(
-        dict(part.names),
-        {label: now[label] if label in now else placed[label] for label in part.goals},
-        part.diagnostics() + said.diagnostics,
-        part.tests() + said.tests,
-    )
+def _answer(part: PartialBuild, own: Answer) -> Answer:
+    said, tests = part.diagnostics() + own.diagnostics, part.tests() + own.tests
+    return Answer(part.names, part.outputs(own.outputs), said, tests)
 
 
 def _says_otherwise(old: StoredGraph, new: StoredGraph) -> bool:
@@ -116,7 +108,7 @@ def _says_otherwise(old: StoredGraph, new: StoredGraph) -> bool:
     before, now = old.answer, new.answer
     return (
         old.count != new.count
-        or list(before.placed.items()) != list(now.placed.items())
+        or list(before.outputs.items()) != list(now.outputs.items())
         or any(map(_differ, (before.diagnostics, before.tests), (now.diagnostics, now.tests)))
     )
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import Edits
-from axbuild.engine.noop.stored import StoredGoal, StoredGraph, goals_of
+from axbuild.engine.noop.stored import Names, StoredGoal, StoredGraph, Unreadable
 from axbuild.engine.records.events import Diagnostic, TestResult
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.label import split
@@ -23,31 +22,44 @@ from axbuild.workspace.label import split
 
 @dataclass
 class PartialBuild:
-    """labels: what to build. names: what the request names -> the targets that stood for it, as far as it is known.
+    """labels: what to build. names: what the request names, and what stands for it as far as it is known.
 
     dirty: the actions that a changed source can reach. relaid: labels that are laid out anew. goals: the requested
-    targets of all, in order, once those of the part are known, and `rest` those that are not of it. ids: the part's
-    actions, once it is built, and `gone` those that nobody needs any more.
+    targets of all, in order, once those of the part are known; `own`: those of the part; `former`: requested ones of
+    before that are of the part, or no more requested. ids: the part's actions, once it is built, and `gone` those that
+    nobody needs any more.
     """
 
     labels: tuple[str, ...]
-    names: dict[str, list[str]]
+    names: Names
     found: form.Found
     graph: StoredGraph
     dirty: set[ActionId]
     relaid: set[str] = field(default_factory=set)
     edits: Edits | None = None
-    goals: tuple[str, ...] = ()
-    rest: frozenset[str] = frozenset()
+    goals: dict[str, None] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
+    former: tuple[str, ...] = ()
     ids: frozenset[ActionId] = frozenset()
     gone: set[ActionId] = field(default_factory=set)
 
     def named(self, names: Mapping[str, Sequence[str]]) -> None:
         """The part is laid out: `names` are its labels and the targets that stand for each."""
-        for label in self.names.keys() & names.keys():
-            self.names[label] = list(names[label])
-        self.goals = tuple(goals_of(self.names))
-        self.rest = frozenset(self.goals).difference(goals_of(names))
+        for label, goals in names.items():
+            if label in self.names.labels:
+                self.names.stand(label, goals)
+        self.goals = self.names.goals()
+        self.own = {goal for goals in names.values() for goal in goals}
+        before = self.graph.answer.outputs
+        self.former = tuple(label for label in before if label in self.own or label not in self.goals)
+
+    @property
+    def has_rest(self) -> bool:
+        return len(self.own) < len(self.goals)
+
+    def is_of_rest(self, label: str) -> bool:
+        """Whether it is requested, and not of the part."""
+        return label in self.goals and label not in self.own
 
     def built(self, ids: Iterable[ActionId]) -> None:
         """The part is built, and these were its actions."""
@@ -57,18 +69,18 @@ class PartialBuild:
     def _gone(self) -> set[ActionId]:
         """What targets of the part needed, is no action of it any more, and nobody else needs."""
         graph = self.graph
-        goals = {label: graph.label(label).goal for label in graph.answer.placed.keys() - self.rest}
-        before = graph.needed((id_ for goal in goals.values() if goal for id_ in goal.owners), goals)
+        goals = [goal for label in self.former if (goal := graph.label(label).goal)]
+        before = graph.needed((id_ for goal in goals for id_ in goal.owners), self.former)
         left = before - self.ids
         labels = {label for label, _ in left}
         roots: set[ActionId] = set()
-        kept = labels & self.rest
+        kept = {label for label in labels if self.is_of_rest(label)}
         for other, one in graph.labels({package for label in labels for package in graph.around(label)}):
             others = [action for name, action in one.actions.items() if (other, name) not in before]
             roots.update(id_ for action in others for id_ in action.waits)
             if others:
                 kept.add(other)
-            if one.goal and other in self.rest:
+            if one.goal and self.is_of_rest(other):
                 roots.update(one.goal.owners)
         return left - graph.needed(roots & left, kept & labels)
 
@@ -84,7 +96,7 @@ class PartialBuild:
 
     def tests(self) -> list[list[Any]]:
         """Those of the rest, as they are stored."""
-        return [one for one in self.graph.answer.tests if one[0] in self.rest]
+        return [one for one in self.graph.answer.tests if self.is_of_rest(one[0])]
 
     def said(self) -> list[Diagnostic | TestResult]:
         """What the rest has to say once more."""
@@ -92,11 +104,8 @@ class PartialBuild:
 
     def outputs(self, own: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """The files of all requested targets, of which the part handed over its own."""
-        assert self.found.snapshot is not None
-        paths, placed = self.found.snapshot.paths, self.graph.answer.placed
-        known = {label: [paths[number] for number in placed[label]] for label in self.goals if label in self.rest}
-        known |= own
-        return {label: known[label] for label in self.goals if label in known}
+        before, lost = self.graph.answer.outputs, self.own - own.keys()
+        return {label: own[label] if label in own else before[label] for label in self.goals if label not in lost}
 
 
 def part_of(found: form.Found) -> PartialBuild | None:
@@ -106,24 +115,26 @@ def part_of(found: form.Found) -> PartialBuild | None:
         return None
     if edits is None and any(snapshot.flags[number] & form.ROLES == form.LOADED for number in found.changed):
         return None
-    graph = edits.graph if edits else StoredGraph.of(snapshot.graph)
+    try:
+        graph = edits.graph if edits else StoredGraph.read(found.file, snapshot.graph)
+    except Unreadable:
+        return None
     changed = set(found.changed)
     dirty = graph.reached(changed)
     wanted = _wanted(graph, changed, dirty)
-    names = graph.answer.names
-    relaid: set[str] = set()
+    before = graph.answer.names
+    names, relaid = Names(before.labels, dict(before.apart)), set[str]()
     if edits is not None:
-        before = names
-        names = {label: before.get(label, []) for label in edits.named or before}
         relaid = edits.reached
-        again = [label for label in names if label in relaid or label not in before]
-        if not _apart(again, names, edits.packages):
+        if edits.named is not None:
+            names.rename(edits.named)
+        again = {label for label in relaid if label in names.labels} | (names.labels.keys() - before.labels.keys())
+        if not _apart(again, names.labels, edits.packages):
             return None
-        kept = {goal for label, goals in names.items() if label not in again for goal in goals}
-        wanted = {goal for goal in wanted if goal in kept} | set(again)
-    everything = [*names, *chain.from_iterable(names.values())]
-    labels = tuple(dict.fromkeys(label for label in everything if label in wanted))
-    if wanted.issuperset(everything) or not (labels or edits):
+        wanted = {goal for goal in wanted if names.has(goal, but=again)} | again
+    everything = {**names.labels, **names.goals()}
+    labels = tuple(label for label in everything if label in wanted)
+    if len(labels) == len(everything) or not (labels or edits):
         return None
     return PartialBuild(labels, names, found, graph, dirty, relaid, edits)
 
@@ -141,7 +152,11 @@ def _wanted(graph: StoredGraph, changed: set[int], dirty: set[ActionId]) -> set[
 def _apart(again: Iterable[str], names: Container[str], packages: Iterable[str]) -> bool:
     """Whether no target laid out anew may hand over a file into the folder of another: `//a:b` and the targets of a
     package `//a/b` share one."""
-    above = {"/".join(parts[:length]) for parts in map(_parts, packages) for length in range(1, len(parts) + 1)}
+    above: set[str] = set()
+    for package in packages:
+        while package and package not in above:
+            above.add(package)
+            package = package.rpartition("/")[0]
     for label in again:
         package, name = split(label)
         parts = [*_parts(package), name]

@@ -21,6 +21,7 @@ import xxhash
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import NoReturn
 
     from axbuild.engine.noop.edits import Edits
 
@@ -44,7 +45,10 @@ KINDS, ROLES = 3, 12
 YOUNG_NS = 2_000_000_000
 """as in the stat cache, which is too heavy to import"""
 USED_EVERY_SECONDS = 24 * 3600
-_DIGEST, _STAT = 32, 4 * 8
+FORK_FROM = 4_000
+"""paths that take another process longer to look at than to begin"""
+_DIGEST, _FIELDS = 32, 4
+_STAT = 8 * _FIELDS
 _TYPE, _PLAIN, _FOLDER = 0o170000, 0o100000, 0o040000
 UNKNOWN = bytes(_DIGEST)
 SECONDS, BUILD_ID, TIME, JOBS = b"@86d1-seconds@", b"@86d1-id@", b"@86d1-time@", b"@86d1-jobs@"
@@ -139,8 +143,8 @@ def root_of(folder: str) -> str:
 class Snapshot:
     """The file's content. paths: relative to the root, or absolute. stats: four 64-bit integers for each path.
 
-    texts: name -> stored text of the answer. graph: what a partial build needs (`stored`), read only by that. meaning:
-    msgpack of what the texts meant, read only where one of them changed.
+    texts: name -> stored text of the answer. graph: checksum of the file that a partial build needs beside this one
+    (`stored`). meaning: msgpack of what the texts meant, read only where one of them changed.
     """
 
     __slots__ = ("digests", "flags", "graph", "meaning", "paths", "stats", "texts")
@@ -152,7 +156,7 @@ class Snapshot:
         digests: bytearray,
         flags: bytearray,
         texts: dict[str, bytes],
-        graph: bytes,
+        graph: bytes = b"",
         meaning: bytes = b"",
     ) -> None:
         self.paths, self.stats, self.digests, self.flags = paths, stats, digests, flags
@@ -173,7 +177,8 @@ class Snapshot:
     def digest(self, number: int) -> bytearray:
         return self.digests[number * _DIGEST : (number + 1) * _DIGEST]
 
-    def encode(self) -> bytes:
+    def encode(self) -> list[bytes | bytearray]:
+        """The file's bytes, in pieces, of which some are long."""
         names = "\0".join(self.texts).encode()
         sections: list[bytes | bytearray] = [
             os.fsencode("\0".join(self.paths)),
@@ -186,8 +191,11 @@ class Snapshot:
         ]
         sections.extend(self.texts.values())
         head = [len(sections), *(len(section) for section in sections)]
-        body = b"".join([*(length.to_bytes(8, "little") for length in head), *sections])
-        return MAGIC + bytes(xxhash.xxh3_128_digest(body)) + body
+        body = [b"".join(length.to_bytes(8, "little") for length in head), *sections]
+        checksum = xxhash.xxh3_128()
+        for piece in body:
+            checksum.update(piece)
+        return [MAGIC, checksum.digest(), *body]
 
     @staticmethod
     def decode(data: bytes) -> Snapshot | None:
@@ -311,9 +319,46 @@ def _compare(found: Found, snapshot: Snapshot) -> None:
 
 
 def _suspects(snapshot: Snapshot) -> list[int]:
-    stat, flags, expected = os.stat, snapshot.flags, iter(memoryview(snapshot.stats).cast("q").tolist())
-    suspects, number = [], -1
-    for path, mtime, size, inode, ctime in zip(snapshot.paths, expected, expected, expected, expected, strict=True):
+    """Numbers of the paths that may have changed. Of many, another process looks at half: the system's part in it is
+    the most, and the two do not wait for each other."""
+    every, half = len(snapshot.paths), len(snapshot.paths) // 2
+    if half < FORK_FROM or len(os.sched_getaffinity(0)) < 2:
+        return _among(snapshot, 0, every)
+    ours, theirs = os.pipe()
+    try:
+        child = os.fork()
+    except OSError:
+        child = -1
+    if child == 0:
+        _look_for_another(snapshot, half, every, theirs)
+    os.close(theirs)
+    found = _among(snapshot, 0, half)
+    with open(ours, "rb") as pipe:
+        told = pipe.read().split()
+    if child < 0 or os.waitpid(child, 0)[1]:
+        return found + _among(snapshot, half, every)
+    return found + [int(number) for number in told]
+
+
+def _look_for_another(snapshot: Snapshot, begin: int, end: int, pipe: int) -> NoReturn:
+    """In a process of its own, which ends with 0 where all is told. Ctrl-C is the other's to tell of."""
+    code = 1
+    try:
+        from _signal import SIG_IGN, SIGINT, signal  # type: ignore[import-not-found]  # it has no stubs
+
+        signal(SIGINT, SIG_IGN)
+        with open(pipe, "wb") as told:
+            told.write(b" ".join(b"%d" % number for number in _among(snapshot, begin, end)))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _among(snapshot: Snapshot, begin: int, end: int) -> list[int]:
+    stat, flags = os.stat, snapshot.flags
+    expected = iter(memoryview(snapshot.stats).cast("q")[begin * _FIELDS : end * _FIELDS].tolist())
+    suspects, number, paths = [], begin - 1, snapshot.paths[begin:end]
+    for path, mtime, size, inode, ctime in zip(paths, expected, expected, expected, expected, strict=True):
         number += 1
         try:
             now = stat(path)
@@ -443,15 +488,22 @@ def freshen(found: Found, snapshot: Snapshot) -> None:
 
 
 def write(path: str, snapshot: Snapshot) -> None:
-    """Replace the file at once; a disk that refuses leaves the next build without a snapshot, and that is all."""
+    """A disk that refuses leaves the next build without a snapshot, and that is all."""
+    replace(path, snapshot.encode())
+
+
+def replace(path: str, pieces: Iterable[bytes | bytearray]) -> bool:
+    """Write a file and put it in its place at once; whether the disk took it."""
     beside = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(beside, "wb") as file:
-            file.write(snapshot.encode())
+            file.writelines(pieces)
         os.replace(beside, path)
     except OSError:
-        try:
+        from contextlib import suppress
+
+        with suppress(OSError):
             os.unlink(beside)
-        except OSError:
-            return
+        return False
+    return True

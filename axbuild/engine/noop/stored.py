@@ -8,15 +8,23 @@ other packages' labels, and the answer: what the request names, and what a build
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import xxhash
+
 from axbuild.dataclass import dataclass, field
+from axbuild.engine.noop import snapshot as form
 from axbuild.store.packed import pack, unpack
+from axbuild.store.plain import read_plain
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.label import split
+
+ENDING = ".graph"
+"""of the file beside a snapshot"""
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
@@ -70,32 +78,55 @@ _NOTHING = StoredLabel({})
 
 
 @dataclass
+class Names:
+    """What a request names, in order. apart: those for which other targets stand than themselves -> these targets."""
+
+    labels: dict[str, None] = field(default_factory=dict)
+    apart: dict[str, list[str]] = field(default_factory=dict)
+
+    def stand(self, label: str, goals: Sequence[str]) -> None:
+        """From now on, these targets stand for it."""
+        self.apart[label] = [*goals]
+        if self.apart[label] == [label]:
+            del self.apart[label]
+
+    def rename(self, labels: Iterable[str]) -> None:
+        """From now on, these are named."""
+        self.labels = dict.fromkeys(labels)
+        self.apart = {label: goals for label, goals in self.apart.items() if label in self.labels}
+
+    def goals(self) -> dict[str, None]:
+        """The targets that stand for what is named, in order."""
+        if not self.apart:
+            return self.labels
+        return dict.fromkeys(chain.from_iterable(self.apart.get(label, (label,)) for label in self.labels))
+
+    def has(self, goal: str, but: Container[str]) -> bool:
+        """Whether the target stands for a name that is not among those."""
+        itself = goal in self.labels and goal not in self.apart and goal not in but
+        return itself or any(goal in goals for label, goals in self.apart.items() if label not in but)
+
+
+@dataclass
 class Answer:
-    """What is said of all. names: what the request names -> the targets that stand for it. placed: of those, the files.
+    """What is said of all. outputs: of the targets that stand for what is named, in order, the files handed over.
 
     diagnostics: [label, action, stage, code, sentence, replayed]; tests: [label, passed, sentence, verdict, cached].
     """
 
-    names: dict[str, list[str]] = field(default_factory=dict)
-    placed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    outputs: dict[str, list[str]] = field(default_factory=dict)
     diagnostics: list[list[Any]] = field(default_factory=list)
     tests: list[list[Any]] = field(default_factory=list)
 
     def packed(self) -> bytes:
-        # Nearly every target stands for itself.
-        names = [label if goals == [label] else [label, goals] for label, goals in self.names.items()]
-        return pack([names, [self.placed[goal] for goal in goals_of(self.names)], self.diagnostics, self.tests])
+        names = list(self.names.labels) if self.names.apart else None
+        return pack([names, self.names.apart, self.outputs, self.diagnostics, self.tests])
 
     @staticmethod
     def of(data: bytes) -> Answer:
-        stored, placed, diagnostics, tests = unpack(data)
-        names = dict((one, [one]) if isinstance(one, str) else one for one in stored)
-        return Answer(names, dict(zip(goals_of(names), map(tuple, placed), strict=True)), diagnostics, tests)
-
-
-def goals_of(names: Mapping[str, Sequence[str]]) -> dict[str, None]:
-    """The targets that stand for what is named, in order."""
-    return dict.fromkeys(chain.from_iterable(names.values()))
+        names, apart, outputs, diagnostics, tests = unpack(data)
+        return Answer(Names(dict.fromkeys(names or outputs), apart), outputs, diagnostics, tests)
 
 
 class _Row(NamedTuple):
@@ -168,6 +199,10 @@ def _inverse(pairs: Iterable[tuple[Left, Iterable[Right]]]) -> Mapping[Right, li
     return found
 
 
+class Unreadable(OSError):
+    """The graph is not there, or not the one that belongs to the snapshot."""
+
+
 class StoredGraph:
     """The labels of a package are read when one of them is first asked for, and the answer when that is.
 
@@ -179,7 +214,14 @@ class StoredGraph:
         self._parts: dict[str, _Part] = {}
 
     @staticmethod
-    def of(data: bytes) -> StoredGraph:
+    def read(path: str, checksum: bytes) -> StoredGraph:
+        """The one beside the snapshot at `path`; raises Unreadable."""
+        try:
+            data = read_plain(Path(f"{path}{ENDING}"))
+        except OSError as error:
+            raise Unreadable(str(error)) from error
+        if xxhash.xxh3_128_digest(data) != checksum:
+            raise Unreadable("it is another one")
         answer, index, keys, bodies = unpack(data)
         rows = {package: _Row(*row) for package, row in unpack(index, lists=False).items()}
         return StoredGraph(answer, rows, keys, bodies)
@@ -188,8 +230,10 @@ class StoredGraph:
     def made(labels: Mapping[str, StoredLabel], answer: Answer) -> StoredGraph:
         return StoredGraph(answer, {}).rewritten(labels, answer)
 
-    def packed(self) -> bytes:
-        return pack([self.answer.packed(), pack(self._index), self.keys, self._bodies])
+    def write(self, path: str) -> bytes | None:
+        """Put it beside the snapshot at `path`, in which the checksum then must stand; None where the disk refuses."""
+        data = pack([self.answer.packed(), pack(self._index), self.keys, self._bodies])
+        return bytes(xxhash.xxh3_128_digest(data)) if form.replace(f"{path}{ENDING}", [data]) else None
 
     def rewritten(self, changes: Mapping[str, StoredLabel], answer: Answer) -> StoredGraph:
         """The graph with what is known of some labels from now on, `StoredLabel({})` where nothing is."""

@@ -18,7 +18,15 @@ from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.closure import Code
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.meaning import meaning_of, young
-from axbuild.engine.noop.stored import Answer, StoredAction, StoredGoal, StoredGraph, StoredLabel, StoredLayout
+from axbuild.engine.noop.stored import (
+    ENDING,
+    Answer,
+    StoredAction,
+    StoredGoal,
+    StoredGraph,
+    StoredLabel,
+    StoredLayout,
+)
 from axbuild.engine.run.nodes import Goal
 from axbuild.engine.run.scheduler import ActionScheduler, inputs_of
 from axbuild.graph.actions import TargetActions
@@ -63,7 +71,7 @@ class Watched:
 
     def snapshot(self, texts: dict[str, bytes]) -> form.Snapshot:
         """Without the graph."""
-        found = form.Snapshot([], bytearray(), bytearray(), bytearray(), texts, b"", pack(self.meaning))
+        found = form.Snapshot([], bytearray(), bytearray(), bytearray(), texts, meaning=pack(self.meaning))
         for path, (flags, seen) in self.paths.items():
             found.append(path, flags | young(seen), seen.signature or (0, 0, 0, 0), seen.digest or form.UNKNOWN)
         return found
@@ -115,8 +123,10 @@ def watch(
     _mark_texts(found, workspace, packages, code_paths, sources)
     numbers = {path: number for number, path in enumerate(found.paths)}
     found.labels = _labels(scheduler, goals, placed, laid, numbers)
-    found.answer.names = {label: list(goals) for label, goals in laid.named.items()}
-    found.answer.placed = {label: one.goal.placed for label, one in found.labels.items() if one.goal}
+    found.answer.names.labels = dict.fromkeys(laid.named)
+    for label, stand in laid.named.items():
+        found.answer.names.stand(label, stand)
+    found.answer.outputs = {goal.label: placed[goal.label] for goal in goals}
     if texts:
         found.meaning = meaning_of(workspace, numbers, code_paths | sources.keys())
     return found
@@ -233,19 +243,23 @@ def keep(path: str, snapshot: form.Snapshot, graph: StoredGraph) -> bool:
     store. False where that cannot be written: nothing would protect what the snapshot covers."""
     if not write_keys(Path(os.fsdecode(snapshot.texts["keys"])), path, graph.keys):
         return False
-    snapshot.graph = graph.packed()
+    checksum = graph.write(path)
+    if checksum is None:
+        return False
+    snapshot.graph = checksum
     form.write(path, snapshot)
     return True
 
 
 def prune(snapshots: Path, keys: Path) -> None:
-    """Keep the newest snapshots, and the lists of keys of those alone."""
+    """Keep the newest snapshots, and the graphs and lists of keys of those alone."""
     with suppress(OSError):  # another build prunes as well
-        files = sorted(snapshots.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        found = [file for file in snapshots.iterdir() if not file.suffix]
+        files = sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)
         for file in files[KEPT:]:
             file.unlink()
         kept = {file.name for file in files[:KEPT]}
-        for file in keys.glob("*.keys"):
+        for file in (*keys.glob("*.keys"), *snapshots.glob(f"*{ENDING}")):
             if file.stem not in kept:
                 file.unlink()
 
