@@ -10,9 +10,10 @@ from pathlib import Path
 from zlib import compress
 
 from axbuild.engine.noop import snapshot as form
+from axbuild.engine.noop.keep import keep, prune, write
 from axbuild.engine.noop.merge import Merged
 from axbuild.engine.noop.stored import StoredGraph
-from axbuild.engine.noop.watch import Watched, keep, prune
+from axbuild.engine.noop.watch import Watched
 from axbuild.engine.records.events import (
     STATUSES,
     ActionFinished,
@@ -62,7 +63,7 @@ def add_texts_for_programs(found: form.Found) -> None:
         summary(event)
     snapshot.texts["json"] = _marked(json.dumps(summary.record()) + "\n")
     snapshot.texts["events"] = _marked("".join(f"{to_line(event)}\n" for event in events))
-    form.write(found.file, snapshot)
+    write(found.file, snapshot)
 
 
 def _events(words: form.Words, graph: StoredGraph) -> list[Event]:

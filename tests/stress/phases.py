@@ -150,7 +150,7 @@ LEFTOVERS = (
     ("journal of the database", "cache/results/*-wal"),
     ("half-written state file", "cache/workspaces/*/.*"),
     ("half-written list of keys", "cache/workspaces/*/snapshots/.*"),
-    ("half-written snapshot", "axbuild-out/.axbuild/.snapshots/*.*"),
+    ("half-written snapshot", "axbuild-out/.axbuild/.snapshots/.*"),
     ("output on its way", "axbuild-out/.axbuild/new-*"),
 )
 

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from axbuild.engine.noop import snapshot, watch
+from axbuild.engine.noop import keep, snapshot
 from axbuild.engine.noop.meaning import young
 from axbuild.engine.noop.partial import PartialBuild, part_of
 from axbuild.engine.noop.snapshot import ABSENT, FILE, LISTING, LOADED, OUTPUT, SOURCE, UNKNOWN, YOUNG, Snapshot
-from axbuild.engine.noop.stored import Answer, Names, StoredAction, StoredGoal, StoredGraph, StoredLabel
-from axbuild.engine.noop.watch import Watched, keep
+from axbuild.engine.noop.stored import Answer, RequestedNames, StoredAction, StoredGoal, StoredGraph, StoredLabel
+from axbuild.engine.noop.watch import Watched
 from axbuild.store.digests import digest_of_file
 from axbuild.store.statcache import YOUNG_NS
 from axbuild.workspace.disk import Seen, digest_of_listing, look, scan
@@ -50,7 +50,7 @@ def stored(root, *, settled=True, known=True, graph=None, verb="build"):
     texts |= {"stdout coloured": b"", "stderr coloured": b""}
     command = [verb, "//p:t"]
     found = snapshot.look(command)
-    assert keep(
+    assert keep.keep(
         found.file,
         watched.snapshot(texts),
         graph or StoredGraph.made({"//p:t": StoredLabel({"t": StoredAction("a" * 64, (), (), False)})}, Answer()),
@@ -190,6 +190,27 @@ def test_a_file_that_was_not_read_whole_is_in_doubt_once_it_is_touched(root):
     assert changed(command) == ["p/source"]
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["", "which fails"])
+@pytest.mark.parametrize("edit", EDITS)
+def test_another_process_that_looks_at_half_finds_the_same(root, monkeypatch, edit, fails):
+    command = stored(root)
+    monkeypatch.setattr(snapshot, "FORK_FROM", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+    among, forks = snapshot._among, []
+    monkeypatch.setattr(os, "fork", lambda fork=os.fork: forks.append(fork()) or forks[-1])
+
+    def looked(found, begin, end):
+        assert not (fails and 0 in forks), "in the other process"
+        return among(found, begin, end)
+
+    monkeypatch.setattr(snapshot, "_among", looked)
+    do, expected = EDITS[edit]
+    assert changed(command) == []
+    do(root)
+    assert changed(command) == expected
+    assert len(forks) == 2
+
+
 def test_names_that_no_walk_sees_are_no_change(root):
     command = stored(root)
     for name in ("p/.source.swp", "p/.git/config", "p/__pycache__/x.pyc"):
@@ -219,7 +240,7 @@ def test_a_young_file_is_told_by_its_bytes_until_it_comes_of_age(root, monkeypat
     time.sleep(0.01)
     found = snapshot.look(command)
     assert len(found.aged) == 4
-    snapshot.renew(found, found.snapshot)
+    keep.renew(found, found.snapshot)
     found = snapshot.look(command)
     assert (found.is_answer, found.fresh) == (True, {})
 
@@ -276,14 +297,14 @@ def test_an_answer_marks_what_it_covers_as_used_to_the_day(root):
 
 
 def test_the_newest_snapshots_are_kept_and_the_keys_of_those_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(watch, "KEPT", 2)
+    monkeypatch.setattr(keep, "KEPT", 2)
     for folder in ("snapshots", "keys"):
         (tmp_path / folder).mkdir()
     for age, name in enumerate("abc"):
         (tmp_path / "snapshots" / name).write_text("")
         (tmp_path / "keys" / f"{name}.keys").write_text("")
         os.utime(tmp_path / "snapshots" / name, (1000 - age,) * 2)
-    watch.prune(tmp_path / "snapshots", tmp_path / "keys")
+    keep.prune(tmp_path / "snapshots", tmp_path / "keys")
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a", "a.keys", "b", "b.keys"]
 
 
@@ -320,7 +341,7 @@ def graph(**labels):
     known |= {"//p:d": made(d, placed=(4,)), **labels}
     outputs = {label: ["axbuild-out/result"] * len(found.goal.placed) for label, found in known.items() if found.goal}
     said = [["//p:d", "d", "d", "AX300", "odd", True], ["//p:c", "c", "c", "AX300", "even", True]]
-    return StoredGraph.made(known, Answer(Names(dict.fromkeys(outputs)), outputs, said, []))
+    return StoredGraph.made(known, Answer(RequestedNames(dict.fromkeys(outputs)), outputs, said, []))
 
 
 def part(root) -> PartialBuild | None:
@@ -368,11 +389,20 @@ def test_children_of_an_expansion_are_its_own(root):
     actions = {"split": StoredAction("ks", (), (3,), False), "split/one": StoredAction("k1", (split,), (), False)}
     d = StoredLabel({"d": StoredAction("kd", (), (), False)}, StoredGoal((("//p:d", "d"),), (), (4,)))
     known = {"//p:e": StoredLabel(actions, StoredGoal((split,), (), ())), "//p:d": d}
-    answer = Answer(Names(dict.fromkeys(known)), {"//p:e": [], "//p:d": ["axbuild-out/result"]})
+    answer = Answer(RequestedNames(dict.fromkeys(known)), {"//p:e": [], "//p:d": ["axbuild-out/result"]})
     stored(root, graph=StoredGraph.made(known, answer))
     (root / "p/source").write_text("other")
     found = part(root)
     assert (found.labels, elsewhere(found, split, child)) == (("//p:e",), 1)
+
+
+def test_a_damaged_graph_takes_the_full_path_and_the_answer_stays(root):
+    command = stored(root, graph=graph())
+    [file] = (root / snapshot.FOLDER).glob("*.graph")
+    file.write_bytes(file.read_bytes()[:-1])
+    assert snapshot.look(command).is_answer
+    (root / "p/source").write_text("other")
+    assert part(root) is None
 
 
 def test_what_lays_out_the_graph_is_for_the_full_path(root):

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
+from axbuild.engine.noop.keep import freshen, write
 from axbuild.engine.noop.meaning import fingerprints, rule_meaning, settings_meaning, young
 from axbuild.engine.noop.stored import StoredGraph
 from axbuild.errors import AxError
@@ -54,7 +55,7 @@ class Edits:
 
     @cached_property
     def graph(self) -> StoredGraph:
-        """Read when it is first asked; raises Unreadable."""
+        """Read when it is first asked; raises GraphUnreadable."""
         return StoredGraph.read(self.file, self.checksum)
 
     @property
@@ -107,13 +108,13 @@ def settle(found: form.Found) -> bool:
         return False
     if any(snapshot.flags[number] & form.ROLES != form.LOADED for number in found.changed):
         return False
-    form.freshen(found, snapshot)
+    freshen(found, snapshot)
     told_again(found, snapshot, found.changed, edits)
     if edits.looked:
         _add_folders(snapshot, edits.workspace)
     if edits.again:
         snapshot.meaning = edits.packed()
-    form.write(found.file, snapshot)
+    write(found.file, snapshot)
     found.changed = []
     return True
 

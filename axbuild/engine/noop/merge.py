@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from axbuild.dataclass import dataclass
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import told_again
+from axbuild.engine.noop.keep import freshen
 from axbuild.engine.noop.meaning import young
 from axbuild.engine.noop.partial import PartialBuild
 from axbuild.engine.noop.stored import Answer, StoredGraph, StoredLabel
@@ -59,7 +60,7 @@ def _paths(part: PartialBuild, snapshot: form.Snapshot, watched: Watched) -> lis
     """Bring the snapshot's paths up to date; the numbers there of the paths of the part."""
     numbers = {path: number for number, path in enumerate(snapshot.paths)}
     changed = set(part.found.changed)
-    form.freshen(part.found, snapshot)
+    freshen(part.found, snapshot)
     places = []
     for path, (flags, seen) in watched.paths.items():
         number = numbers.get(path)

@@ -14,7 +14,7 @@ from typing import Any
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.edits import Edits
-from axbuild.engine.noop.stored import Names, StoredGoal, StoredGraph, Unreadable
+from axbuild.engine.noop.stored import GraphUnreadable, RequestedNames, StoredGoal, StoredGraph
 from axbuild.engine.records.events import Diagnostic, TestResult
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.label import split
@@ -31,7 +31,7 @@ class PartialBuild:
     """
 
     labels: tuple[str, ...]
-    names: Names
+    names: RequestedNames
     found: form.Found
     graph: StoredGraph
     dirty: set[ActionId]
@@ -117,13 +117,13 @@ def part_of(found: form.Found) -> PartialBuild | None:
         return None
     try:
         graph = edits.graph if edits else StoredGraph.read(found.file, snapshot.graph)
-    except Unreadable:
+    except GraphUnreadable:
         return None
     changed = set(found.changed)
     dirty = graph.reached(changed)
     wanted = _wanted(graph, changed, dirty)
     before = graph.answer.names
-    names, relaid = Names(before.labels, dict(before.apart)), set[str]()
+    names, relaid = RequestedNames(before.labels, dict(before.apart)), set[str]()
     if edits is not None:
         relaid = edits.reached
         if edits.named is not None:

@@ -429,6 +429,8 @@ def answer(found: Found) -> int:
     assert snapshot is not None
     texts = snapshot.texts
     if found.aged:
+        from axbuild.engine.noop.keep import renew
+
         renew(found, snapshot)
     id_ = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}-{os.getpid()}".encode()
     started = f"{time.time():.3f}".encode()
@@ -471,39 +473,3 @@ def _coloured(stream: int) -> bool:
 def _write(stream: int, data: bytes) -> None:
     while data:
         data = data[os.write(stream, data) :]
-
-
-def renew(found: Found, snapshot: Snapshot) -> None:
-    """Write down the signatures that have come of age, so that the next look has no digest to make."""
-    freshen(found, snapshot)
-    write(found.file, snapshot)
-
-
-def freshen(found: Found, snapshot: Snapshot) -> None:
-    """Put the signatures of now in place of those that changed without their content."""
-    aged = set(found.aged)
-    for number, signature in found.fresh.items():
-        flags = snapshot.flags[number] & ~YOUNG | (0 if number in aged else YOUNG)
-        snapshot.put(number, flags, signature, snapshot.digest(number))
-
-
-def write(path: str, snapshot: Snapshot) -> None:
-    """A disk that refuses leaves the next build without a snapshot, and that is all."""
-    replace(path, snapshot.encode())
-
-
-def replace(path: str, pieces: Iterable[bytes | bytearray]) -> bool:
-    """Write a file and put it in its place at once; whether the disk took it."""
-    beside = f"{path}.{os.getpid()}"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(beside, "wb") as file:
-            file.writelines(pieces)
-        os.replace(beside, path)
-    except OSError:
-        from contextlib import suppress
-
-        with suppress(OSError):
-            os.unlink(beside)
-        return False
-    return True

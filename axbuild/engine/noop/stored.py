@@ -17,14 +17,11 @@ from typing import Any, NamedTuple, TypeVar
 import xxhash
 
 from axbuild.dataclass import dataclass, field
-from axbuild.engine.noop import snapshot as form
+from axbuild.engine.noop.keep import ENDING, replace
 from axbuild.store.packed import pack, unpack
 from axbuild.store.plain import read_plain
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.label import split
-
-ENDING = ".graph"
-"""of the file beside a snapshot"""
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
@@ -78,7 +75,7 @@ _NOTHING = StoredLabel({})
 
 
 @dataclass
-class Names:
+class RequestedNames:
     """What a request names, in order. apart: those for which other targets stand than themselves -> these targets."""
 
     labels: dict[str, None] = field(default_factory=dict)
@@ -114,7 +111,7 @@ class Answer:
     diagnostics: [label, action, stage, code, sentence, replayed]; tests: [label, passed, sentence, verdict, cached].
     """
 
-    names: Names = field(default_factory=Names)
+    names: RequestedNames = field(default_factory=RequestedNames)
     outputs: dict[str, list[str]] = field(default_factory=dict)
     diagnostics: list[list[Any]] = field(default_factory=list)
     tests: list[list[Any]] = field(default_factory=list)
@@ -126,7 +123,7 @@ class Answer:
     @staticmethod
     def of(data: bytes) -> Answer:
         names, apart, outputs, diagnostics, tests = unpack(data)
-        return Answer(Names(dict.fromkeys(names or outputs), apart), outputs, diagnostics, tests)
+        return Answer(RequestedNames(dict.fromkeys(names or outputs), apart), outputs, diagnostics, tests)
 
 
 class _Row(NamedTuple):
@@ -199,7 +196,7 @@ def _inverse(pairs: Iterable[tuple[Left, Iterable[Right]]]) -> Mapping[Right, li
     return found
 
 
-class Unreadable(OSError):
+class GraphUnreadable(OSError):
     """The graph is not there, or not the one that belongs to the snapshot."""
 
 
@@ -215,13 +212,13 @@ class StoredGraph:
 
     @staticmethod
     def read(path: str, checksum: bytes) -> StoredGraph:
-        """The one beside the snapshot at `path`; raises Unreadable."""
+        """The one beside the snapshot at `path`; raises GraphUnreadable."""
         try:
             data = read_plain(Path(f"{path}{ENDING}"))
         except OSError as error:
-            raise Unreadable(str(error)) from error
+            raise GraphUnreadable(str(error)) from error
         if xxhash.xxh3_128_digest(data) != checksum:
-            raise Unreadable("it is another one")
+            raise GraphUnreadable("it is another one")
         answer, index, keys, bodies = unpack(data)
         rows = {package: _Row(*row) for package, row in unpack(index, lists=False).items()}
         return StoredGraph(answer, rows, keys, bodies)
@@ -233,7 +230,7 @@ class StoredGraph:
     def write(self, path: str) -> bytes | None:
         """Put it beside the snapshot at `path`, in which the checksum then must stand; None where the disk refuses."""
         data = pack([self.answer.packed(), pack(self._index), self.keys, self._bodies])
-        return bytes(xxhash.xxh3_128_digest(data)) if form.replace(f"{path}{ENDING}", [data]) else None
+        return bytes(xxhash.xxh3_128_digest(data)) if replace(Path(f"{path}{ENDING}"), [data]) else None
 
     def rewritten(self, changes: Mapping[str, StoredLabel], answer: Answer) -> StoredGraph:
         """The graph with what is known of some labels from now on, `StoredLabel({})` where nothing is."""

@@ -6,11 +6,9 @@ it. What was not looked at in a way that says so (axbuild's own modules) must ha
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,9 @@ from axbuild.engine.code.closure import Code
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.meaning import meaning_of, young
 from axbuild.engine.noop.stored import (
-    ENDING,
     Answer,
     StoredAction,
     StoredGoal,
-    StoredGraph,
     StoredLabel,
     StoredLayout,
 )
@@ -37,10 +33,6 @@ from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result
 from axbuild.workspace.disk import BUILD_FILE, Seen, digest_of_listing, join, look, scan
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
 from axbuild.workspace.workspace import Workspace
-
-KEYS_FORMAT = "axbuild-snapshot-keys/1"
-KEPT = 50
-"""Requests that are remembered, a snapshot each."""
 
 
 @dataclass
@@ -236,42 +228,3 @@ def _parts(artifact: Artifact) -> Iterator[SourceFiles | Output | Result]:
                 yield from _parts(part)
         case _:
             yield artifact
-
-
-def keep(path: str, snapshot: form.Snapshot, graph: StoredGraph) -> bool:
-    """Write a snapshot with this graph, and first of all the list of the keys it covers, for whoever collects the
-    store. False where that cannot be written: nothing would protect what the snapshot covers."""
-    if not write_keys(Path(os.fsdecode(snapshot.texts["keys"])), path, graph.keys):
-        return False
-    checksum = graph.write(path)
-    if checksum is None:
-        return False
-    snapshot.graph = checksum
-    form.write(path, snapshot)
-    return True
-
-
-def prune(snapshots: Path, keys: Path) -> None:
-    """Keep the newest snapshots, and the graphs and lists of keys of those alone."""
-    with suppress(OSError):  # another build prunes as well
-        found = [file for file in snapshots.iterdir() if not file.suffix]
-        files = sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)
-        for file in files[KEPT:]:
-            file.unlink()
-        kept = {file.name for file in files[:KEPT]}
-        for file in (*keys.glob("*.keys"), *snapshots.glob(f"*{ENDING}")):
-            if file.stem not in kept:
-                file.unlink()
-
-
-def write_keys(file: Path, path: str, keys: bytes) -> bool:
-    """Say which keys the snapshot at `path` covers, a line each. False where the cache cannot be written: there must
-    be no snapshot then, since nothing would protect what it covers from collection."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(os.fsencode(f"{KEYS_FORMAT}\n{path}\n") + keys)
-        beside.replace(file)
-    except OSError:
-        return False
-    return True
