@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnx_ir as ir
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
 from axbuild.errors import AxError
@@ -52,6 +53,10 @@ class NotRunnableError(AxError):
     """onnxruntime refuses the model, which is valid by ONNX's own checker."""
 
     code = "AX307"
+
+
+MOVES = ("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+"""operators that hand on every element of their first input as it is"""
 
 
 @dataclass(frozen=True)
@@ -158,11 +163,34 @@ def check_matches(model: LightModel, inputs: Tensors, matches: Sequence[Match]) 
     def tensor(name: str) -> Array:
         return known[name] if name in known else values[name].numpy()
 
-    for match in matches:
-        before, after, *sources = (tensor(name) for name in _tensors(match))
-        allowed = limit(match.rounding, [largest(array) for array in sources], before.ndim)
-        _require_close(f"{match.rewrite} of node '{match.node}'", match.after.name or "", before, after, allowed)
+    def allowed(match: Match) -> Array:
+        sizes = [largest(tensor(value.name or "")) for value, _ in match.rounding.gains]
+        return limit(match.rounding, sizes, len(match.before.shape or ()))
+
+    makers: dict[ir.Value, list[int]] = {}
+    for index, match in enumerate(matches):
+        makers.setdefault(match.after, []).append(index)
+    for index, match in enumerate(matches):
+        later = sum(float(allowed(one).max()) for one in _replaced_since(matches, index, makers))
+        before, after = tensor(match.before.name or ""), tensor(match.after.name or "")
+        name = match.after.name or ""
+        _require_close(f"{match.rewrite} of node '{match.node}'", name, before, after, allowed(match) + later)
     return {value.name: values[value.name].numpy() for value in model.proto.graph.output}
+
+
+def _replaced_since(matches: Sequence[Match], index: int, makers: dict[ir.Value, list[int]]) -> list[Match]:
+    """The matches that later replaced what a side of this one is now moved from, and so round that as well."""
+    found: dict[int, Match] = {}
+    waiting = [matches[index].before, matches[index].after]
+    while waiting:
+        value = waiting.pop()
+        later = [one for one in makers.get(value, ()) if one > index and one not in found]
+        found |= {one: matches[one] for one in later}
+        waiting += [matches[one].before for one in later]
+        node = value.producer()
+        if node is not None and node.op_type in MOVES and node.inputs[0] is not None:
+            waiting.append(node.inputs[0])
+    return list(found.values())
 
 
 def whole(trial: Trial, outputs: Tensors) -> str:
