@@ -14,6 +14,7 @@ from axbuild.toolchain.rewrites.canonical_resize import CanonicalResize
 from axbuild.toolchain.rewrites.cast_to_bool import CastToBool
 from axbuild.toolchain.rewrites.clip_to_extremes import ClipToExtremes
 from axbuild.toolchain.rewrites.concat_constant import ConcatConstant
+from axbuild.toolchain.rewrites.drop_channels import DropChannels
 from axbuild.toolchain.rewrites.drop_expand import DropExpand
 from axbuild.toolchain.rewrites.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.rewrites.explicit_pads import ExplicitPads
@@ -118,6 +119,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseAffine(),
     FuseScale(),
     FuseConvs(),
+    DropChannels(),
     MeanToPool(),
     CanonicalResize(),
     ResizeToGather(),
