@@ -19,9 +19,7 @@ from axbuild.toolchain.rewrites.explicit_pads import state_dilated_pads
 
 def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
     """(a run of the user's model, the same model at our opset with every shape that does not depend on data)."""
-    settle_input_shapes(model, wanted_shapes(model, ends))
-    freeze(model, ends.fix)
-    renamed(model, ends.rename)
+    settled(model, ends)
     open_functions(model)
     widen(model)
     require_known_inputs(model)
@@ -41,6 +39,13 @@ def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
         raise fault or error from None
     look_at_shapes(straight, trial)
     return trial, straight
+
+
+def settled(model: LightModel, ends: Ends) -> None:
+    """The shapes of its inputs, those that are constant, and the names of its ends as they are asked for, in place."""
+    settle_input_shapes(model, wanted_shapes(model, ends))
+    freeze(model, ends.fix)
+    renamed(model, ends.rename)
 
 
 def look_at_shapes(model: LightModel, trial: check.Trial) -> None:
