@@ -33,6 +33,8 @@ def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
         state_dilated_pads(one.proto.graph.node, known)
         stand_in(one)
     straight = _straightened(converted)
+    if widen(straight):  # what stood inside control flow
+        shapes.infer(straight)
     try:
         trial = check.trial(model)
     except check.NotRunnableError as error:
