@@ -63,6 +63,7 @@ from axbuild.toolchain.rewrites.reciprocal_to_div import ReciprocalToDiv
 from axbuild.toolchain.rewrites.reshape_first import ReshapeFirst
 from axbuild.toolchain.rewrites.rewrite import Rewrite
 from axbuild.toolchain.rewrites.rows_of_samples import RowsOfSamples
+from axbuild.toolchain.rewrites.scaled_elu import ScaledElu
 from axbuild.toolchain.rewrites.sink_scale import SinkScale
 from axbuild.toolchain.rewrites.to_reshape import ToReshape
 
@@ -83,6 +84,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     OrToGreater(),
     ModToDiv(),
     PairOperands(),
+    ScaledElu(),
     FuseActivation(),
     FuseRotary(),
     DropExpand(),
