@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,22 @@ class InspectArgumentError(AxError):
     code = "AX258"
 
 
-def inspect(
-    file: Path, json: bool, chip: str, shape: tuple[str, ...], fix: tuple[str, ...], output: tuple[str, ...]
-) -> int | None:
+ENDS: dict[str, Callable[[tuple[str, ...]], Any]] = {
+    "input_shapes": lambda given: dict(map(_shape, given)),
+    "fix": lambda given: dict(map(_value, given)),
+    "inputs": list,
+    "outputs": list,
+    "rename": lambda given: dict(map(_name, given)),
+}
+"""attributes of a float_model that options of the same names stand for -> how these are read"""
+
+
+def inspect(file: Path, json: bool, chip: str, **ends: tuple[str, ...]) -> int | None:
+    """ends: what was given of each of ENDS, any number of times."""
+    given = {name: texts for name, texts in ends.items() if texts}
     if file.suffix == ".onnx":
-        ends = {"input_shapes": dict(map(_shape, shape)), "fix": dict(map(_value, fix)), "outputs": list(output)}
-        return _float_model(file, json, chip, {name: value for name, value in ends.items() if value})
-    if chip or shape or fix or output:
+        return _float_model(file, json, chip, {name: ENDS[name](texts) for name, texts in given.items()})
+    if chip or given:
         raise InspectArgumentError(f"every option but --json is for float models, and {file.name} is none by its name")
     from axbuild.toolchain.axmodel.inspect import inspect as inspect_container
 
@@ -74,7 +84,7 @@ def _float_model(file: Path, as_json: bool, chip: str, ends: dict[str, Any]) -> 
 def _error(record: dict[str, Any]) -> AxError:
     error = AxError.from_record(record)
     if error.code == "AX304":
-        error.hint += "; here --shape NAME=SIZE,SIZE,... says it"
+        error.hint += "; here --input_shapes NAME=SIZE,SIZE,... says it"
     return error
 
 
@@ -95,8 +105,15 @@ def _chips(name: str) -> list[str]:
 def _shape(text: str) -> tuple[str, list[int]]:
     name, _, sizes = text.rpartition("=")
     if not name or not all(size.strip().isdecimal() for size in sizes.split(",")):
-        raise InspectArgumentError(f"--shape takes NAME=SIZE,SIZE,..., got '{text}'")
+        raise InspectArgumentError(f"--input_shapes takes NAME=SIZE,SIZE,..., got '{text}'")
     return name, [int(size) for size in sizes.split(",")]
+
+
+def _name(text: str) -> tuple[str, str]:
+    name, _, new = text.rpartition("=")
+    if not name or not new:
+        raise InspectArgumentError(f"--rename takes NAME=NEW, got '{text}'")
+    return name, new
 
 
 def _value(text: str) -> tuple[str, Any]:

@@ -18,6 +18,7 @@ OPTIMIZE = Stage(
     outputs=("optimized/", "interface.json"),
     bounds="optimize",
 )
+SLIM = Stage("axbuild.toolchain.frontend.slim:slim", float=True, outputs=("slimmed/",), bounds="optimize")
 MODEL_CHECK = Stage(
     "axbuild.toolchain.frontend.model_check:model_check", float=True, outputs=("verdict.json", "tensors/")
 )
@@ -63,6 +64,11 @@ class float_model:
         example={"images": "image"},
     )
 
+    enable_onnxsim = Bool(
+        "Let onnxslim simplify the model first, all but its fusions, which rename nodes; `pip install 'axbuild[slim]'` "
+        "brings it.",
+        vendor="onnx_opt.enable_onnxsim",
+    )
     disable_onnx_optimization = Bool(
         "Leave out the rewrites that only make the graph smaller, such as BatchNormalization into the convolution "
         "before it; what the quantiser needs is done all the same.",
@@ -84,8 +90,12 @@ class float_model:
 
     def actions(self, t: Settled, plan: Plan) -> FloatModel:
         source = _model_folder(t)
-        switches = t.only(*ENDS, "disable_onnx_optimization", "disable_transformation_check")
-        done = plan.run(OPTIMIZE, model=source, params=switches)
+        ends, switches = t.only(*ENDS), t.only("disable_onnx_optimization", "disable_transformation_check")
+        if t.enable_onnxsim:
+            slimmed = plan.run(SLIM, model=source, params=ends)["slimmed/"]
+            done = plan.run(OPTIMIZE, model=slimmed, params=switches)
+        else:
+            done = plan.run(OPTIMIZE, model=source, params=ends | switches)
         plan.output("", done["optimized/"])
         plan.output("interface.json", done["interface.json"])
         if t.model_check or t.save_tensors_data:

@@ -12,8 +12,10 @@ INSPECT = Verb(
         Argument("file", "The .axmodel or .onnx file.", "file"),
         Argument("--json", "Print one JSON object, for programs.", "flag"),
         Argument("--chip", "Look at a float model for this chip alone.", default=""),
-        Argument("--shape", "An input's shape, NAME=SIZE,SIZE,..., where a float model leaves it open.", many=True),
-        Argument("--fix", "An input of a float model that always has one value, NAME=VALUE.", many=True),
-        Argument("--output", "A tensor that the float model is cut at, in place of its own outputs.", many=True),
+        Argument("--input_shapes", "An input's shape, NAME=SIZE,SIZE,..., where the model leaves it open.", many=True),
+        Argument("--fix", "An input that always has one value, NAME=VALUE.", many=True),
+        Argument("--inputs", "A tensor that the model begins at, in place of its own inputs.", many=True),
+        Argument("--outputs", "A tensor that the model ends at, in place of its own outputs.", many=True),
+        Argument("--rename", "Another name for an input or output, NAME=NEW.", many=True),
     ),
 )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from textwrap import wrap
 from typing import Any
 
 from axbuild.errors import visible
 
 _WIDTH = 11
 """columns of the words at the left"""
+_LINE = 120
+"""columns of a list that goes on over several lines"""
+_NAME = 48
+"""columns of a node's name: exporters write paths of hundreds, whose ends tell them apart; --json has them whole"""
 
 
 def outlook_lines(name: str, size: int, found: Mapping[str, Any]) -> list[str]:
@@ -24,11 +29,13 @@ def _lines(name: str, size: int, found: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("inputs", "outputs"):
         yield from _column(kind, [_tensor(tensor) for tensor in found[kind]])
     yield from _column("parameters", [f"{found['parameters']:,}"])
-    yield from _column("operators", [", ".join(f"{op} {count}" for op, count in found["operators"].items())])
+    yield from _column("operators", _counts(found["operators"]))
     if "rows" not in found:
         return
     yield from _column("optimised", [f"{found['nodes']} nodes, {found['macs']:,} multiply-accumulates"])
-    yield from _column("becomes", [_row(row, found["chips"]) for row in found["rows"]])
+    left_out = [row for row in found["rows"] if row["becomes"] == "a constant"]
+    yield from _column("becomes", [_row(row, found["chips"]) for row in found["rows"] if row not in left_out])
+    yield from _column("left out", _left_out(left_out))
     yield from _column("notes", found["notes"])
     yield ""
     yield f"To start with, in BUILD.toml beside {name}:"
@@ -48,12 +55,26 @@ def _tensor(tensor: Mapping[str, Any]) -> str:
 def _row(row: Mapping[str, Any], chips: list[str]) -> str:
     """`Relu x35 ('a', 'b', ...): part of Conv, NPU`"""
     more = ", ..." if row["count"] > len(row["nodes"]) else ""
-    names = ", ".join(f"'{name}'" for name in row["nodes"])
-    subject = f"{row['operator']} x{row['count']} ({names}{more})"
-    if row["becomes"] == "a constant":
-        return f"{subject}: left out: constant, cut off, or without effect"
+    names = ", ".join(f"'{_shortened(name)}'" for name in row["nodes"])
     parts = [row["becomes"], *_places(row["on_cpu"], chips)]
-    return f"{subject}: {', '.join(filter(None, parts))}"
+    return f"{row['operator']} x{row['count']} ({names}{more}): {', '.join(filter(None, parts))}"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME else f"...{name[3 - _NAME :]}"
+
+
+def _left_out(rows: list[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    counts = _counts({row["operator"]: row["count"] for row in rows})
+    return [*counts[:-1], f"{counts[-1]}: constant, cut off, or without effect"]
+
+
+def _counts(operators: Mapping[str, int]) -> list[str]:
+    """`Conv 52, Relu 35, ...` in lines, no operator apart from its count."""
+    lines = wrap(", ".join(f"{op}\0{count}" for op, count in operators.items()), _LINE - _WIDTH - 1)
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _places(on_cpu: Mapping[str, str], chips: list[str]) -> Iterator[str]:
@@ -104,7 +125,12 @@ def _samples(target: str, tensor: Mapping[str, Any]) -> list[str]:
     shape = tensor["shape"]
     if tensor["dtype"] == "float32" and len(shape) == 4 and shape[1] in _CHANNELS:
         order = f'tensor_format = "{_CHANNELS[shape[1]]}"'
-        return [f'src = "{target}/*.png"', order, "mean = [127.5]", "std = [127.5]  # as the model was trained with"]
+        return [
+            f'src = "{target}/*.png"',
+            order,
+            "mean = [127.5]",
+            "std = [127.5]  # put in what the model was trained with",
+        ]
     return [f'src = "{target}/*.npy"  # arrays of {tensor["dtype"]} {shape}', 'format = "Numpy"']
 
 

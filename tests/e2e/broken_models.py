@@ -66,6 +66,20 @@ def loop(trips: str, **weights) -> ModelProto:
     return model(nodes, weights)
 
 
+def loop_that_data_ends() -> ModelProto:
+    body = helper.make_graph(
+        [
+            node("Relu", ["a"], ["b"], name="act"),
+            node("ReduceMax", ["b"], ["m"], name="max", keepdims=0),
+            node("Cast", ["m"], ["on"], name="positive", to=BOOL),
+        ],
+        "body",
+        [value("i", INT64, []), value("held", BOOL, []), value("a", FLOAT, None)],
+        [value("on", BOOL, []), value("b", FLOAT, None)],
+    )
+    return model([node("Loop", ["", "", "x"], ["y"], name="loop", body=body)])
+
+
 def recursive() -> ModelProto:
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
     ring = [
@@ -284,6 +298,7 @@ REFUSED: dict[str, tuple[bytes | ModelProto, str]] = {
     ),
     "recursive functions": (recursive(), "Cycle detected in model-local function references: mine::"),
     "loop of computed length": (loop("computed"), r"Loop x1 \('loop'\) has no constant number of rounds"),
+    "loop that data ends": (loop_that_data_ends(), r"Loop x1 \('loop'\) decides in its body, by data, when it ends"),
     "long loop": (loop("n", n=np.array(5000)), r"Loop x1 \('loop'\) runs 5000 times, and at most 1024 are written out"),
     "computed condition": (choice(), r"If x1 \('choice'\) chooses its branch by a condition that is computed"),
     "opset too new": (relu(opset=99), "the model has opset 99; opsets 7 to 24 are supported"),

@@ -109,3 +109,11 @@ def test_a_cut_that_is_written_wrongly_is_told_at_its_line(zoo: Zoo, line: str, 
         done = zoo.run("build", "//digits:check")
     assert done.code == 2
     assert f"error AX106: {told}" in done.err
+
+
+def test_onnxslim_runs_first_where_it_is_asked_for_and_nowhere_else(zoo: Zoo) -> None:
+    zoo.build(*TARGETS)
+    with zoo.edited("digits/BUILD.toml", SOURCE, f"{SOURCE}\nenable_onnxsim = true"):
+        assert zoo.build(*TARGETS).executed[:2] == ["slim", "optimize"]
+        assert zoo.build(*TARGETS).executed == []
+    assert zoo.build(*TARGETS).executed == []

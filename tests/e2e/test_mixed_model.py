@@ -109,7 +109,7 @@ def test_a_batch_more_compiles_it_and_reruns_no_reference(mixed: Zoo) -> None:
 
 
 def test_another_operator_on_the_cpu_compiles_no_npu_subgraph_again(mixed: Zoo) -> None:
-    content = softsign_inside(last="Selu").SerializeToString()
+    content = softsign_inside(last="Atan").SerializeToString()
     with mixed.replaced("m/net.onnx", content):
         outcome = mixed.build("//m:check")
     assert "follow" in outcome.executed

@@ -64,10 +64,10 @@ def test_the_report_of_a_float_model_is_lines_without_anything_hidden(zoo: Zoo) 
     assert lines[7:13] == [
         r"becomes     Conv x1 ('conv\n1'): NPU",
         "            Relu x1 ('act'): part of Conv, NPU",
-        "            Dropout x1 ('drop'): left out: constant, cut off, or without effect",
         "            Hardmax x1 ('hardmax'): CPU: Hardmax has no integer form",
         "            Gather x1 ('pick'): NPU",
         "            Add x1 ('join'): NPU",
+        "left out    Dropout 1: constant, cut off, or without effect",
     ]
     assert not {character for character in done.out if ord(character) < 32} - {"\n"}
 
@@ -104,7 +104,7 @@ def test_its_build_file_builds_a_model_of_arrays(zoo: Zoo) -> None:
             else:
                 item.name = item.name.replace("\x1b[31m", "é")
     onnx.save(proto, zoo.root / "m.onnx")
-    (zoo.root / "BUILD.toml").write_text(start(zoo, "m.onnx", "--shape", "xé=1,2,4,4"))
+    (zoo.root / "BUILD.toml").write_text(start(zoo, "m.onnx", "--input_shapes", "xé=1,2,4,4"))
     rng = np.random.default_rng(3)
     for number, array in enumerate([rng.standard_normal((1, 2, 4, 4), dtype=np.float32), np.array([3])]):
         (zoo.root / f"calib_{number}").mkdir()
@@ -114,9 +114,12 @@ def test_its_build_file_builds_a_model_of_arrays(zoo: Zoo) -> None:
 
 def test_a_model_is_looked_at_as_it_would_be_cut(zoo: Zoo) -> None:
     onnx.save(two_inputs(), zoo.root / "m.onnx")
-    found = json.loads(zoo.run("inspect", "--json", "m.onnx", "--fix", "ids=[2]", "--output", "y", "--output", "r").out)
-    assert 'src = "m.onnx"\nfix = { "ids" = [2] }\noutputs = ["y", "r"]\n' in found["build"]
-    assert next(row["becomes"] for row in found["rows"] if row["operator"] == "Gather") == "a constant"
+    cut = ("--inputs", "c", "--fix", "ids=[2]", "--outputs", "y", "--outputs", "r", "--rename", "y=sum")
+    found = json.loads(zoo.run("inspect", "--json", "m.onnx", *cut).out)
+    settings = 'inputs = ["c"]\nfix = { "ids" = [2] }\noutputs = ["y", "r"]\nrename = { "y" = "sum" }\n'
+    assert sorted(settings.splitlines()) == sorted(found["build"].partition('src = "m.onnx"\n')[2].splitlines()[:4])
+    becomes = {row["operator"]: row["becomes"] for row in found["rows"]}
+    assert (becomes["Conv"], becomes["Gather"]) == ("a constant", "a constant")
 
 
 def test_its_build_file_builds_a_model_of_pictures(zoo: Zoo) -> None:
@@ -137,7 +140,7 @@ def test_a_model_that_the_front_end_refuses_is_shown_as_far_as_it_can_be_read(zo
     assert "parameters  28" in done.out
     assert "becomes" not in done.out
     assert "error AX304: input 'x\\x1b[31m' has unknown dimensions: [n, 2, height, 4]" in done.err
-    assert "; here --shape NAME=SIZE,SIZE,... says it" in done.err
+    assert "; here --input_shapes NAME=SIZE,SIZE,... says it" in done.err
 
 
 def test_it_is_stopped_at_the_limits_of_the_workspace(zoo: Zoo) -> None:
@@ -153,8 +156,9 @@ def test_it_is_stopped_at_the_limits_of_the_workspace(zoo: Zoo) -> None:
     [
         (("m.onnx", "--chip", "AX65"), "AX258: --chip takes the name of a chip, got 'AX65'"),
         (("m.onnx", "--fix", "ids=three"), "AX258: --fix takes NAME=VALUE, a number, true, false, or a list of these"),
-        (("m.onnx", "--output", "z"), "AX311: outputs names 'z', and the model has no tensor of that name"),
-        (("m.onnx", "--shape", "x"), "AX258: --shape takes NAME=SIZE,SIZE,..., got 'x'"),
+        (("m.onnx", "--outputs", "z"), "AX311: outputs names 'z', and the model has no tensor of that name"),
+        (("m.onnx", "--input_shapes", "x"), "AX258: --input_shapes takes NAME=SIZE,SIZE,..., got 'x'"),
+        (("m.onnx", "--rename", "y="), "AX258: --rename takes NAME=NEW, got 'y='"),
         (("m.axmodel", "--chip", "AX650"), "AX258: every option but --json is for float models, and m.axmodel is none"),
         (("m.axmodel",), "AX480: m.axmodel is not an axmodel"),
         (("cut.onnx",), "AX112: cut.onnx is not a readable ONNX model"),
@@ -181,3 +185,29 @@ def test_outside_of_a_workspace_the_defaults_hold(tmp_path: Path) -> None:
     onnx.save(two_inputs(), tmp_path / "m.onnx")
     assert Zoo(tmp_path, tmp_path / "cache").run("inspect", "m.onnx").code == 0
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_recurrent_layer_counts_the_products_of_every_step_and_long_names_are_cut_at_their_front(zoo: Zoo) -> None:
+    name = "/".join(["a_module_in_a_module"] * 8)
+    nodes = [helper.make_node("LSTM", ["x", "w", "r"], ["y", "", ""], name=name, hidden_size=3)]
+    value = helper.make_tensor_value_info
+    weights = [weight("w", 1, 12, 4), weight("r", 1, 12, 3)]
+    graph = helper.make_graph(nodes, "g", [value("x", FLOAT, [5, 1, 4])], [value("y", FLOAT, None)], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), zoo.root / "m.onnx")
+    lines = zoo.run("inspect", "m.onnx").out.splitlines()
+    assert f"optimised   1 nodes, {5 * 12 * (4 + 3)} multiply-accumulates" in lines
+    assert any(line.startswith(f"becomes     LSTM x1 ('...{name[-45:]}'): CPU: LSTM has no") for line in lines)
+
+
+def test_what_a_node_becomes_is_the_operator_that_computes_it_and_not_what_stands_around(zoo: Zoo) -> None:
+    """A pool over one axis is one over two between Reshapes."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+        helper.make_node("MaxPool", ["c"], ["y"], name="pool", kernel_shape=[2], strides=[2]),
+    ]
+    value = helper.make_tensor_value_info
+    inputs, outputs = [value("x", FLOAT, [1, 2, 8])], [value("y", FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [weight("w", 4, 2, 1)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), zoo.root / "m.onnx")
+    found = json.loads(zoo.run("inspect", "--json", "m.onnx", "--chip", "AX650").out)
+    assert [(row["operator"], row["becomes"]) for row in found["rows"]] == [("Conv", ""), ("MaxPool", "")]

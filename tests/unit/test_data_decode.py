@@ -250,6 +250,22 @@ def test_arrays_are_taken_as_they_are(room):
     assert np.array_equal(samples["f"], array)
 
 
+def test_arrays_of_a_narrower_type_of_the_kind_are_taken_as_the_inputs(room):
+    array = np.random.default_rng(3).standard_normal((1, 3, 4, 4)).astype(np.float16)
+    (room.source / "a.npy").write_bytes(npy(array))
+    (sample,) = room.run(ARRAYS).values()
+    assert sample.dtype == np.float32
+    assert np.array_equal(sample, array)
+
+
+def test_of_several_inputs_one_may_be_the_same_in_all_samples(room):
+    for name in ("a", "b"):
+        (room.source / f"{name}.npy").write_bytes(npy(np.ones((1, 3, 4, 4), np.float32)))
+    assert set(told(room, DecodeParams("x", "Numpy", 2, "RGB"))) == {"AX338", "AX339"}
+    room.inputs = (("x", [1, 3, 4, 4]), ("other", [1]))
+    assert told(room, DecodeParams("x", "Numpy", 2, "RGB")) == {}
+
+
 @pytest.mark.parametrize(
     ("array", "sentence"),
     [
@@ -258,10 +274,11 @@ def test_arrays_are_taken_as_they_are(room):
             r"'a.npy' is float32 \[3, 4, 4\], and model input 'x' is float32 \[1, 3, 4, 4\]",
         ),
         (np.zeros((1, 3, 4, 4), np.float64), r"'a.npy' is float64 \[1, 3, 4, 4\], and model input 'x' is float32"),
+        (np.zeros((1, 3, 4, 4), np.uint8), r"'a.npy' is uint8 \[1, 3, 4, 4\], and model input 'x' is float32"),
         (np.array({"x": 1}, dtype=object), "pickled objects"),
         (np.full((1, 3, 4, 4), np.nan, np.float32), "not finite"),
     ],
-    ids=["shape", "dtype", "pickle", "nan"],
+    ids=["shape", "dtype", "pixels", "pickle", "nan"],
 )
 def test_an_array_that_does_not_fit_is_named_with_both_shapes(room, array, sentence):
     (room.source / "a.npy").write_bytes(npy(array))

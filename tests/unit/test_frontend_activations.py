@@ -9,7 +9,8 @@ from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.rewrites.fuse_activation import FuseActivation
 from axbuild.toolchain.rewrites.rewrite import Edit, apply
-from frontend_world import after_edit, assert_same_results, model, node, with_shapes
+from axbuild.toolchain.rewrites.scaled_elu import ScaledElu
+from frontend_world import after_edit, assert_same_results, model, node, rewritten, with_shapes
 
 SCALARS = {
     name: np.array(value, np.float32)
@@ -26,6 +27,10 @@ SCALARS = {
         "circle": (2.0 / np.pi) ** 0.5,
         "quick": 1.702,
         "sixth": 1.0 / 6.0,
+        "alpha": 1.6732632,
+        "gamma": 1.050701,
+        "product": 1.6732632 * 1.050701,
+        "fifth": 0.2,
     }.items()
 } | {"vector": np.arange(3, dtype=np.float32).reshape(3, 1, 1), "listed": np.ones(1, np.float32)}
 
@@ -108,6 +113,43 @@ FOUND: dict[str, tuple[str, Steps]] = {
         "Mish",
         [("Exp", "x", "e"), ("Add", "e", "one", "a"), ("Log", "a", "p"), ("Tanh", "p", "t"), ("Mul", "t", "x", "y")],
     ),
+    "GELU of TensorFlow by erfc": (
+        "Gelu",
+        [
+            ("Neg", "x", "n"), ("Mul", "n", "inverse_root", "d"), ("Erf", "d", "e"), ("Sub", "one", "e", "c"),
+            ("Mul", "half", "x", "h"), ("Mul", "h", "c", "y"),
+        ],
+    ),
+    "swish of Paddle": ("Swish", [("Mul", "x", "one", "q"), ("Sigmoid", "q", "s"), ("Mul", "x", "s", "y")]),
+    "hard sigmoid of Keras": (
+        "HardSigmoid",
+        [("Mul", "x", "fifth", "m"), ("Add", "m", "half", "a"), ("Max", "a", "zero", "l"), ("Min", "l", "one", "y")],
+    ),
+    "body of ELU": (
+        "Elu",
+        [
+            ("Less", "x", "zero", "b"), ("Exp", "x", "e"), ("Sub", "e", "one", "s"), ("Mul", "half", "s", "m"),
+            ("Where", "b", "m", "x", "y"),
+        ],
+    ),
+    "ELU of maxima": (
+        "Elu",
+        [
+            ("Max", "x", "zero", "p"), ("Min", "x", "zero", "n"), ("Exp", "n", "e"), ("Sub", "e", "one", "s"),
+            ("Add", "p", "s", "y"),
+        ],
+    ),
+    "body of leaky ReLU": (
+        "LeakyRelu",
+        [("Less", "x", "zero", "b"), ("Mul", "fifth", "x", "m"), ("Where", "b", "m", "x", "y")],
+    ),
+    "leaky ReLU of TensorFlow": ("LeakyRelu", [("Mul", "x", "fifth", "m"), ("Max", "m", "x", "y")]),
+    "ReLU by a comparison": ("Relu", [("Greater", "x", "zero", "b"), ("Where", "b", "x", "zero", "y")]),
+    "softplus of torch": (
+        "Softplus",
+        [("Softplus", "x", "p"), ("Greater", "x", "six", "b"), ("Where", "b", "p", "p", "y")],
+    ),
+    "body of softplus": ("Softplus", [("Exp", "x", "e"), ("Add", "e", "one", "a"), ("Log", "a", "y")]),
     "behind a layer": ("Swish", [("Softsign", "x", "l"), ("Sigmoid", "l", "s"), ("Mul", "l", "s", "y")]),
     "constants of rank 1": ("Swish", [("Mul", "x", "listed", "q"), ("Sigmoid", "q", "s"), ("Mul", "x", "s", "y")]),
 }  # fmt: skip
@@ -120,6 +162,69 @@ def test_a_spelling_becomes_the_operator(name):
     after = fused(proto)
     assert [item.op_type for item in after.graph.node if item.op_type != "Softsign"] == [op_type]
     assert_same_results(proto, after, 1e-5)
+
+
+def test_the_body_of_hard_swish_is_it():
+    nodes = [node("HardSigmoid", ["x"], ["s"], name="s", alpha=1.0 / 6.0), node("Mul", ["x", "s"], ["y"], name="y")]
+    assert [item.op_type for item in fused(model(nodes)).graph.node] == ["HardSwish"]
+
+
+SCALED: dict[str, tuple[list[str], Steps]] = {
+    "body of SELU": (
+        ["Elu", "Mul"],
+        [
+            ("Exp", "x", "e"), ("Mul", "alpha", "e", "a"), ("Sub", "a", "alpha", "s"), ("Mul", "gamma", "s", "n"),
+            ("Mul", "gamma", "x", "p"), ("Less", "x", "zero", "b"), ("Where", "b", "n", "p", "y"),
+        ],
+    ),
+    "SELU of torch": (
+        ["Elu", "Mul"],
+        [
+            ("Greater", "x", "zero", "b"), ("Mul", "x", "gamma", "p"), ("Exp", "x", "e"), ("Sub", "e", "one", "m"),
+            ("Mul", "m", "product", "n"), ("Where", "b", "p", "n", "y"),
+        ],
+    ),
+    "body of CELU": (
+        ["Mul", "Elu", "Mul"],
+        [
+            ("Div", "x", "two", "d"), ("Exp", "d", "e"), ("Sub", "e", "one", "s"), ("Mul", "s", "two", "m"),
+            ("Min", "m", "zero", "n"), ("Max", "x", "zero", "p"), ("Add", "p", "n", "y"),
+        ],
+    ),
+    "a sharper softplus": (
+        ["Mul", "Softplus", "Mul"],
+        [
+            ("Mul", "x", "two", "d"), ("Softplus", "d", "p"), ("Div", "p", "two", "q"), ("Greater", "d", "six", "b"),
+            ("Where", "b", "q", "q", "y"),
+        ],
+    ),
+    "logarithm of a sigmoid": (["Mul", "Softplus", "Mul"], [("Sigmoid", "x", "s"), ("Log", "s", "y")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_a_spelling_becomes_the_operator_between_factors(name):
+    operators, steps = SCALED[name]
+    proto = spelled(steps)
+    after = fused(proto)
+    assert [item.op_type for item in after.graph.node] == operators
+    assert_same_results(proto, after, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "attributes", "operators"),
+    [
+        ("Selu", {}, ["Elu", "Mul"]),
+        ("Selu", {"alpha": 2.0, "gamma": 1.0}, ["Elu"]),
+        ("Celu", {}, ["Elu"]),
+        ("Celu", {"alpha": 3.0}, ["Mul", "Elu", "Mul"]),
+    ],
+)
+def test_a_unit_with_factors_of_its_own_is_the_one_that_chips_have(op_type, attributes, operators):
+    proto = model([node(op_type, ["x"], ["y"], name="unit", **attributes)])
+    after, _ = rewritten(ScaledElu(), proto)
+    assert [item.op_type for item in after.graph.node] == operators
+    assert_same_results(proto, after, 1e-6)
 
 
 def test_the_form_of_gelu_and_the_slope_of_swish_are_kept():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
+from onnx import TensorProto
 
 from axbuild.toolchain.graph import PATTERN
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
@@ -195,3 +196,20 @@ def test_attention_of_which_a_token_sees_nothing_stays(causal, tmp_path):
     after = optimized(before, tmp_path)
     assert [item.op_type for item in after.graph.node] == ["Attention"]
     assert_same_results(before, after)
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+@pytest.mark.parametrize("computed", [False, True], ids=["given", "computed"])
+def test_a_mask_is_tried_on_inputs_by_which_every_token_sees_something(computed, causal, tmp_path):
+    """Of 12 keys random truth values hide all from one of the tokens in most draws of a causal mask."""
+    nodes = [node("Attention", ["q", "k", "v", "m"], ["y"], name="a", is_causal=causal)]
+    mask = ("m", [12, 12])
+    if computed:
+        nodes.insert(0, node("Greater", ["f", "zero"], ["m"], name="shown"))
+        mask = ("f", [12, 12])
+    qkv = [(name, [1, 2, 12, 8]) for name in "qkv"]
+    before = model(nodes, {"zero": np.float32(0)} if computed else {}, inputs=[*qkv, mask], opset=23)
+    if not computed:
+        before.graph.input[3].type.tensor_type.elem_type = TensorProto.BOOL
+    after = optimized(before, tmp_path)
+    assert "Softmax" in [item.op_type for item in after.graph.node]

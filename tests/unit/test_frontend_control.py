@@ -106,6 +106,74 @@ def test_a_loop_of_constant_length_is_written_out(tmp_path):
     assert_same_results(before, after, tolerance=1e-6)
 
 
+ENDS = {
+    "by its counter": [node("Less", ["i", "two"], ["on"])],
+    "by a constant of its body": [
+        node("Constant", [], ["on"], value_ints=[0]),
+        node("Cast", ["on"], ["cast"], to=BOOL),
+    ],
+    "by what follows from its counter": [
+        node("Mul", ["i", "i"], ["square"]),
+        node("Less", ["square", "two"], ["less"]),
+        node("And", ["less", "held"], ["on"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("trips", ["", "n"])
+@pytest.mark.parametrize(("ends", "rounds"), [*zip(ENDS, (3, 1, 3), strict=True)])
+def test_a_loop_that_computes_its_end_from_constants_is_written_out(tmp_path, ends, rounds, trips):
+    keeps = ENDS[ends][-1].output[0]
+    weights = {"n": np.array(9), "two": np.array(2)}
+    before = model([loop(trips, keeps=keeps, body=ENDS[ends])], weights, outputs=("y", "seen"))
+    after = optimized(before, tmp_path)
+    assert op_types(after).count("Sin") == rounds
+    assert_same_results(before, after, tolerance=1e-6)
+
+
+def test_narrow_integers_inside_a_branch_are_widened_like_others(tmp_path):
+    """Rounded to 8 bits inside of a branch, as a scripted model may have it."""
+    inside = [
+        node("Clip", ["x", "lo", "hi"], ["c"], name="clip"),
+        node("Cast", ["c"], ["b"], name="narrow", to=TensorProto.UINT8),
+        node("Transpose", ["b"], ["m"], name="move", perm=[0, 2, 3, 1]),
+        node("Cast", ["m"], ["t"], name="back", to=FLOAT),
+    ]
+    other = [node("Transpose", ["x"], ["t"], name="other", perm=[0, 2, 3, 1])]
+    chosen = node(
+        "If",
+        ["c0"],
+        ["y"],
+        name="choice",
+        then_branch=branch("then", inside, "t"),
+        else_branch=branch("else", other, "t"),
+    )
+    before = model([chosen], {"c0": np.array(True), "lo": np.float32(0), "hi": np.float32(9)})
+    after = optimized(before, tmp_path)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in after.graph.value_info}
+    assert TensorProto.UINT8 not in kinds.values()
+    assert TensorProto.INT32 in kinds.values()
+    assert_same_results(before, after, tolerance=0.0)
+
+
+def test_a_loop_that_carries_its_limit_along_is_written_out(tmp_path):
+    """As torch writes `while left > 0: left -= 2; x = sin(x)`."""
+    nodes = [
+        node("Sub", ["left", "two"], ["less"]),
+        node("Sin", ["a"], ["b"], name="wave"),
+        node("Greater", ["less", "none"], ["goes_on"]),
+    ]
+    inputs = [value("i", INT64, []), value("held", BOOL, []), value("left", INT64, []), value("a", FLOAT, None)]
+    outputs = [value("goes_on", BOOL, []), value("less", INT64, []), value("b", FLOAT, None)]
+    body = helper.make_graph(nodes, "body", inputs, outputs)
+    weights = {"five": np.array(5), "two": np.array(2), "none": np.array(0)}
+    repeated = node("Loop", ["", "", "five", "x"], ["rest", "y"], name="loop", body=body)
+    before = model([repeated], weights)
+    after = optimized(before, tmp_path)
+    assert op_types(after) == ["Sin"] * 3
+    assert_same_results(before, after, tolerance=1e-6)
+
+
 def test_a_loop_that_never_runs_hands_its_state_through(tmp_path):
     nodes = [loop(), node("Relu", ["y"], ["z"])]
     assert op_types(optimized(model(nodes, WEIGHTS | {"n": np.array(0)}, outputs=("z",)), tmp_path)) == ["Relu"]
@@ -117,13 +185,21 @@ def test_a_loop_that_never_runs_hands_its_state_through(tmp_path):
         (loop(), {"n": np.array(MAX_ROUNDS + 1)}, f"runs {MAX_ROUNDS + 1} times, and at most {MAX_ROUNDS} are written"),
         (loop(trips="count"), {}, "has no constant number of rounds"),
         (
-            loop(keeps="small", body=[node("Less", ["i", "n"], ["small"])]),
-            {},
-            "decides in its body when it ends",
+            loop(
+                keeps="small", body=[node("ReduceMax", ["a"], ["t"], keepdims=0), node("Less", ["t", "one"], ["small"])]
+            ),
+            {"one": np.float32(1)},
+            "decides in its body, by data, when it ends",
+        ),
+        (loop(trips=""), {}, "never ends"),
+        (
+            loop(trips="", keeps="small", body=[node("Less", ["i", "n"], ["small"])]),
+            {"n": np.array(MAX_ROUNDS)},
+            f"runs more than {MAX_ROUNDS} times",
         ),
         (loop(condition="begin"), {}, "begins by a condition that is computed while the model runs"),
     ],
-    ids=["long", "count", "while", "begin"],
+    ids=["long", "count", "while", "for ever", "long while", "begin"],
 )
 def test_a_loop_of_no_known_course_is_refused_with_the_reason(tmp_path, repeated, weights, reason):
     nodes = [

@@ -469,3 +469,26 @@ def test_an_input_that_nothing_reads_is_left_out_with_a_warning(tmp_path):
     assert [value.name for value in after.graph.input] == ["x"]
     interface = json.loads((tmp_path / "out/interface.json").read_text())
     assert [value["name"] for value in interface["inputs"]] == ["x"]
+
+
+def test_a_rounding_rewrite_inside_what_an_exact_one_made_counts_for_both(tmp_path):
+    """Layers over rows with a spelled GELU between, as onnxslim writes them: Reshape, Gemm, Reshape."""
+    weights = {"w1": normal(48, 192), "b1": normal(48), "w2": normal(192, 48), "b2": normal(192)}
+    shapes = {"rows": np.array([-1, 192]), "wide": np.array([1, 37, 48]), "narrow": np.array([-1, 48])}
+    numbers = {"root": np.float32(2**0.5), "one": np.float32(1), "half": np.float32(0.5)}
+    nodes = [
+        node("Reshape", ["x", "rows"], ["r"], name="r"),
+        node("Gemm", ["r", "w1", "b1"], ["g"], name="g", transB=1),
+        node("Reshape", ["g", "wide"], ["t"], name="t"),
+        node("Div", ["t", "root"], ["d"], name="d"),
+        node("Erf", ["d"], ["e"], name="e"),
+        node("Add", ["e", "one"], ["a"], name="a"),
+        node("Mul", ["t", "a"], ["m"], name="m"),
+        node("Mul", ["m", "half"], ["h"], name="h"),
+        node("Reshape", ["h", "narrow"], ["n"], name="n"),
+        node("Gemm", ["n", "w2", "b2"], ["y"], name="y", transB=1),
+    ]
+    before = model(nodes, weights | shapes | numbers, inputs=(("x", [1, 37, 192]),))
+    after = optimized(before, tmp_path)
+    assert op_types(after).count("Gelu") == 1
+    assert_same_results(before, after, 1e-5)

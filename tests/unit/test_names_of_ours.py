@@ -36,7 +36,7 @@ def everything() -> ModelProto:
         "around": np.array([0, 0, 1, 0, 0, 0, 0, 1]),
     }
     nodes = [
-        node("Selu", ["x"], ["e"], name="bent"),
+        node("Softsign", ["x"], ["e"], name="bent"),
         node("Mul", ["x", "k"], ["s"], name="scale"),
         node("Conv", ["s", "w"], ["c"], name="conv", auto_pad="SAME_UPPER"),
         node("BatchNormalization", ["c", *parameters], ["b"], name="bn"),

@@ -23,12 +23,12 @@ def told(model: onnx.ModelProto, samples, *rules: LayerConfig) -> list[str]:
     return [one.sentence for one in found]
 
 
-def loud_bias() -> Net:
+def loud_bias(size: float = 1000) -> Net:
     """Six channels that live beside a bias without weights."""
     n = Net(1, 3, 8, 8)
     weight = n.rng.normal(0, 0.3, (7, 3, 1, 1))
     weight[0] = 0
-    n.add("Conv", ["x", n.constant("w", weight), n.constant("b", np.eye(7)[0] * 1000)], "y")
+    n.add("Conv", ["x", n.constant("w", weight), n.constant("b", np.eye(7)[0] * size)], "y")
     return n
 
 
@@ -44,6 +44,13 @@ def test_a_loud_bias_that_silences_every_other_channel_is_told():
 def test_what_the_warning_advises_keeps_the_channels():
     n = loud_bias()
     assert told(n.model("y"), n.samples(4), LayerConfig(layer_name="y", data_type="U16")) == []
+
+
+def test_16_bits_are_not_advised_to_who_has_them():
+    n = loud_bias(1e6)
+    (one,) = told(n.model("y"), n.samples(4), LayerConfig(layer_name="y", data_type="U16"))
+    assert "of its U16 codes" in one
+    assert one.endswith("; bring the channels to one size in the model")
 
 
 def test_one_channel_far_above_the_others_is_told_with_the_operators_that_read_them():

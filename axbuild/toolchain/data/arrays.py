@@ -22,14 +22,19 @@ class BadArrayError(AxError):
 
 
 def decode_array(content: bytes, name: str, shape: tuple[int, ...], dtype: str, tensor: str) -> np.ndarray[Any, Any]:
-    """The array of one .npy file, exactly of the model input's shape and dtype, batch dimension included."""
+    """The array of one .npy file of the model input's shape, batch dimension included, as the input's dtype.
+
+    It may hold a narrower type of the same kind, whose numbers are all in the input's: float16 for float32, as a model
+    takes in that is float16 itself, or int32 for int64.
+    """
     found_shape, fortran, found_dtype, data = _header(content, name)
     if found_shape == () and shape == (1,):  # as the front end makes of a scalar input
         found_shape = shape
-    if found_shape != shape or found_dtype != np.dtype(dtype):
+    if found_shape != shape or not _holds(np.dtype(dtype), found_dtype):
         raise BadArrayError(
             f"'{name}' is {found_dtype} {list(found_shape)}, and model input '{tensor}' is {dtype} {list(shape)}",
-            hint="Numpy samples must be exactly what the model takes in, batch dimension included",
+            hint="Numpy samples are what the model takes in, batch dimension included; arrays of float16 may stand for "
+            "float32, and of int32 for int64",
         )
     if len(data) != (size := math.prod(shape) * found_dtype.itemsize):
         what = "is cut off" if len(data) < size else "goes on behind its array"
@@ -38,6 +43,11 @@ def decode_array(content: bytes, name: str, shape: tuple[int, ...], dtype: str, 
     if not np.isfinite(array).all():
         raise BadArrayError(f"'{name}' has values that are not finite")
     return np.ascontiguousarray(array, dtype=np.dtype(dtype))
+
+
+def _holds(dtype: np.dtype[Any], narrow: np.dtype[Any]) -> bool:
+    """Whether the type has every number of the other one, which is of its kind."""
+    return dtype.kind == narrow.kind and np.can_cast(narrow, dtype)
 
 
 def _header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], bytes]:

@@ -52,6 +52,7 @@ class _Input:
     name: str
     shape: tuple[int, ...]
     dtype: str
+    alone: bool
 
 
 def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) -> None:
@@ -64,7 +65,7 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
     decoder = _decoder(target, params)
     folder = out / "samples"
     folder.mkdir()
-    survey = Survey(params.mean, params.std)
+    survey = Survey(params.mean, params.std, alone=target.alone)
     with members(source) as found:
         for name, member in _chosen(found, params):
             decoded = decoder(member.read(), member.path)
@@ -76,7 +77,7 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
 
 def _target(interface: Path, params: DecodeParams) -> _Input:
     described = json.loads(interface.read_text(encoding="utf-8"))["inputs"]
-    inputs = [_Input(item["name"], tuple(item["shape"]), item["dtype"]) for item in described]
+    inputs = [_Input(item["name"], tuple(item["shape"]), item["dtype"], len(described) == 1) for item in described]
     names = ", ".join(item.name for item in inputs)
     if params.input:
         found = [item for item in inputs if item.name == params.input]

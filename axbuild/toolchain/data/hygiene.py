@@ -21,10 +21,15 @@ FAR = 300.0
 
 @dataclass
 class Survey:
-    """Folds the samples of one set. mean, std: a value a channel, empty where nothing is normalised."""
+    """Folds the samples of one set.
+
+    mean, std: a value a channel, empty where nothing is normalised. alone: whether the model takes in nothing else; of
+    several inputs one may well be the same in all samples, as a mask is.
+    """
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    alone: bool = True
     names: list[str] = field(default_factory=list)
     constant: list[str] = field(default_factory=list)
     twins: list[tuple[str, str]] = field(default_factory=list)
@@ -57,12 +62,12 @@ class Survey:
         count = len(self.names)
         if size > count:
             yield AxWarning("AX337", f"the set has {counted(count, 'sample')}, fewer than size = {size}")
-        if self.twins:
+        if self.twins and self.alone:
             name, other = self.twins[0]
             repeat = "repeats" if len(self.twins) == 1 else "repeat"
             found = f"{len(self.twins)} of {counted(count, 'sample')} {repeat} another one"
             yield AxWarning("AX338", f"{found}, such as '{name}' and '{other}'")
-        if self.constant:
+        if self.constant and self.alone:
             hold = "holds" if len(self.constant) == 1 else "hold"
             found = f"{len(self.constant)} of {counted(count, 'sample')} {hold} one value only"
             yield AxWarning("AX339", f"{found}, such as '{self.constant[0]}'")

@@ -4,7 +4,8 @@
     Loop(n, true, s; body)      -> body, n times, its counter constant
     Scan(s, x; body)            -> body, once for each slice of x
 
-A Loop's condition may only hand on the one before it; one that is computed in the body decides while the model runs.
+A Loop's condition may hand on the one before it, or follow from its counter and constants; one that follows from data
+decides while the model runs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 from axbuild.errors import counted as counted_of
 from axbuild.toolchain.frontend.light import LightModel, array_of
 from axbuild.toolchain.frontend.nested import all_graphs, all_nodes, graphs_of, is_control_flow
+from axbuild.toolchain.frontend.rounds import rounds_of
 from axbuild.toolchain.frontend.shapes import static_shapes
 from axbuild.toolchain.frontend.support import UnsupportedModelError, counted
 from axbuild.toolchain.frontend.version import MAX_NODES
@@ -270,29 +272,30 @@ class _Loop(_Body):
             raise _DecidedLaterError("begins by a condition that is computed while the model runs")
         if not begins.reshape(-1)[0]:
             return 0
-        goes_on = self._goes_on()
-        if goes_on is None:
-            raise _DecidedLaterError("decides in its body when it ends")
-        if not goes_on:
-            return 1
         count = self.opening.value_of(trips) if trips else None
-        if count is None:
+        if trips and count is None:
             raise _DecidedLaterError("has no constant number of rounds")
-        return max(0, int(count.reshape(-1)[0]))
+        most = MAX_ROUNDS + 1 if count is None else max(0, int(count.reshape(-1)[0]))
+        if self._hands_on():
+            if count is None:
+                raise _DecidedLaterError("never ends")
+            return most
+        states = [self.opening.value_of(name) for name in self.node.input[2:]]
+        outer = {name: array_of(tensor) for name, tensor in self.opening.constants.items()}
+        rounds = rounds_of(self.body, states, outer, min(most, MAX_ROUNDS + 1))
+        if rounds is None:
+            raise _DecidedLaterError("decides in its body, by data, when it ends")
+        if rounds > MAX_ROUNDS:
+            raise _DecidedLaterError(f"runs more than {MAX_ROUNDS} times, and at most those are written out")
+        return rounds
 
-    def _goes_on(self) -> bool | None:
-        """Whether the body keeps its condition; None where it computes one."""
+    def _hands_on(self) -> bool:
+        """Whether the body's condition is the one before it."""
         makers = {name: node for node in self.body.node for name in node.output}
-        stated = {node.output[0]: item for node in self.body.node for item in node.attribute if item.name == "value"}
-        constants = {tensor.name: tensor for tensor in self.body.initializer}
-        constants |= {name: item.t for name, item in stated.items() if makers[name].op_type == "Constant"}
         name = self.body.output[0].name
         while name in makers and makers[name].op_type in ("Identity", "Cast"):
             name = makers[name].input[0]
-        if name == self.body.input[1].name:
-            return True
-        value = array_of(constants[name]) if name in constants else self.opening.value_of(name)
-        return None if value is None else bool(value.reshape(-1)[0])
+        return bool(name == self.body.input[1].name)
 
 
 class _Scan(_Body):

@@ -97,20 +97,37 @@ def sweep(model: ir.Model) -> None:
     common.RemoveUnusedNodesPass()(model)
 
 
+NEUTRAL = {"Add": (0, (0, 1)), "Div": (1, (0,)), "Mul": (1, (0, 1)), "Sub": (0, (0,))}
+"""op_type -> the constant beside which the other operand is the result, and where that one may stand"""
+
+
 def _bypass_all(graph: ir.Graph) -> None:
     for node in list(graph):
         read = [value for value in node.outputs if is_used(value)]
-        if len(read) == 1 and not node.domain and _hands_on(node, read[0]):
-            _bypass(graph, node, read[0])
+        source = _handed_on(node, read[0]) if len(read) == 1 and not node.domain else None
+        if source is not None:
+            _bypass(graph, node, read[0], source)
 
 
-def _hands_on(node: ir.Node, output: ir.Value) -> bool:
-    """Whether the output is the input, element by element."""
+def _handed_on(node: ir.Node, output: ir.Value) -> ir.Value | None:
+    """The input that the output is, element by element."""
     if node.op_type in ("Dropout", "Identity"):
-        return output is node.outputs[0]
-    source = node.inputs[0] if node.inputs else None
+        return input_of(node, 0) if output is node.outputs[0] else None
+    source = _operand(node) if node.op_type in NEUTRAL else input_of(node, 0) if _does_nothing(node) else None
     if source is None or not (is_static(source) and is_static(output)) or shape_of(source) != shape_of(output):
-        return False
+        return None
+    return source
+
+
+def _operand(node: ir.Node) -> ir.Value | None:
+    """The one beside a constant that changes nothing."""
+    number, places = NEUTRAL[node.op_type]
+    constants = ((place, constant_input(node, 1 - place)) for place in places)
+    return next((node.inputs[at] for at, array in constants if array is not None and (array == number).all()), None)
+
+
+def _does_nothing(node: ir.Node) -> bool:
+    """Whether the elements stay in their order where the shape stays."""
     match node.op_type:
         case "Split" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Expand" | "Tile":
             return True
@@ -119,15 +136,15 @@ def _hands_on(node: ir.Node, output: ir.Value) -> bool:
         case "Slice":
             return input_of(node, 4) is None or set(constant_integers(node, 4, "steps") or ()) == {1}
         case "Transpose":
-            return list(integers(node, "perm", ())) == list(range(len(shape_of(output))))
+            perm = integers(node, "perm", ())
+            return bool(perm) and list(perm) == sorted(perm)
     return False
 
 
-def _bypass(graph: ir.Graph, node: ir.Node, old: ir.Value) -> None:
-    """Readers of its output `old` take its input instead, which remembers the names it had; a model's output keeps its
+def _bypass(graph: ir.Graph, node: ir.Node, old: ir.Value, source: ir.Value) -> None:
+    """Readers of its output `old` take `source` instead, which remembers the names it had; a model's output keeps its
     own."""
-    source = node.inputs[0]
-    if source is None or (old.is_graph_output() and (source.producer() is None or source.is_graph_output())):
+    if old.is_graph_output() and (source.producer() is None or source.is_graph_output()):
         return
     names = [*names_of(source), *names_of(old)]
     was_output, name = old.is_graph_output(), old.name

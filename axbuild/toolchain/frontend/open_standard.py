@@ -12,7 +12,6 @@ from axbuild.toolchain.frontend.support import UnsupportedModelError
 from axbuild.toolchain.frontend.version import producers_of, trace_origins
 
 OPENED = (
-    "Celu",
     "MeanVarianceNormalization",
     "ReduceL1",
     "ReduceLogSum",

@@ -19,9 +19,7 @@ from axbuild.toolchain.rewrites.explicit_pads import state_dilated_pads
 
 def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
     """(a run of the user's model, the same model at our opset with every shape that does not depend on data)."""
-    settle_input_shapes(model, wanted_shapes(model, ends))
-    freeze(model, ends.fix)
-    renamed(model, ends.rename)
+    settled(model, ends)
     open_functions(model)
     widen(model)
     require_known_inputs(model)
@@ -35,12 +33,21 @@ def prepared(model: LightModel, ends: Ends) -> tuple[check.Trial, LightModel]:
         state_dilated_pads(one.proto.graph.node, known)
         stand_in(one)
     straight = _straightened(converted)
+    if widen(straight):  # what stood inside control flow
+        shapes.infer(straight)
     try:
         trial = check.trial(model)
     except check.NotRunnableError as error:
         raise fault or error from None
     look_at_shapes(straight, trial)
     return trial, straight
+
+
+def settled(model: LightModel, ends: Ends) -> None:
+    """The shapes of its inputs, those that are constant, and the names of its ends as they are asked for, in place."""
+    settle_input_shapes(model, wanted_shapes(model, ends))
+    freeze(model, ends.fix)
+    renamed(model, ends.rename)
 
 
 def look_at_shapes(model: LightModel, trial: check.Trial) -> None:

@@ -59,15 +59,16 @@ class _Narrow:
     readers: list[NodeProto] = field(default_factory=list)
 
 
-def widen(model: LightModel) -> None:
-    """In place, where every operator on such integers moves or compares them; one note says what was widened.
+def widen(model: LightModel) -> bool:
+    """In place, where every operator on such integers moves or compares them; a note for each input and output that was
+    widened. Whether anything was.
 
     An input that only becomes float32 is float32 from the beginning. A real number beyond an integer type has no
     defined place in it, so that all which fit stay as they are.
     """
     found = _narrow(model)
     if not found.kinds:
-        return
+        return False
     graph = model.proto.graph
     real = {tensor for value in model.inputs for tensor in _only_real(model.proto, value.name, found.kinds)}
     wide = {name: TensorProto.FLOAT if name in real else WIDE[kind] for name, kind in found.kinds.items()}
@@ -82,6 +83,7 @@ def widen(model: LightModel) -> None:
     del graph.value_info[:]
     graph.value_info.extend(kept)
     _tell({value.name: (found.kinds[value.name], wide[value.name]) for value in stated})
+    return True
 
 
 def _tell(ends: dict[str, tuple[int, int]]) -> None:

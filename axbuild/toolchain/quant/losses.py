@@ -52,8 +52,8 @@ class Loss:
         return (
             f"'{self.node.name}' ({self.node.op_type}) loses {self.lost} of the {self.varying} channels of "
             f"'{self.tensor}' that vary: they do so by less than {LOST:g} steps of its {self.grid.type} codes, "
-            f"{self.grid.scale:.3g} each, {self._cause()}; bring the channels to one size in the model, or give "
-            f"{named} data_type U16 in layer_configs"
+            f"{self.grid.scale:.3g} each, {self._cause()}; bring the channels to one size in the model"
+            + (f", or give {named} data_type U16 in layer_configs" if self.grid.type.bits == 8 else "")
         )
 
     def _cause(self) -> str:

@@ -14,6 +14,7 @@ from axbuild.toolchain.rewrites.canonical_resize import CanonicalResize
 from axbuild.toolchain.rewrites.cast_to_bool import CastToBool
 from axbuild.toolchain.rewrites.clip_to_extremes import ClipToExtremes
 from axbuild.toolchain.rewrites.concat_constant import ConcatConstant
+from axbuild.toolchain.rewrites.drop_channels import DropChannels
 from axbuild.toolchain.rewrites.drop_expand import DropExpand
 from axbuild.toolchain.rewrites.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.rewrites.explicit_pads import ExplicitPads
@@ -62,6 +63,7 @@ from axbuild.toolchain.rewrites.reciprocal_to_div import ReciprocalToDiv
 from axbuild.toolchain.rewrites.reshape_first import ReshapeFirst
 from axbuild.toolchain.rewrites.rewrite import Rewrite
 from axbuild.toolchain.rewrites.rows_of_samples import RowsOfSamples
+from axbuild.toolchain.rewrites.scaled_elu import ScaledElu
 from axbuild.toolchain.rewrites.sink_scale import SinkScale
 from axbuild.toolchain.rewrites.to_reshape import ToReshape
 
@@ -82,6 +84,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     OrToGreater(),
     ModToDiv(),
     PairOperands(),
+    ScaledElu(),
     FuseActivation(),
     FuseRotary(),
     DropExpand(),
@@ -118,6 +121,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseAffine(),
     FuseScale(),
     FuseConvs(),
+    DropChannels(),
     MeanToPool(),
     CanonicalResize(),
     ResizeToGather(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, constant_of, is_activation, real
+from axbuild.toolchain.graph import Array, constant_of, integer, is_activation, real
 from axbuild.toolchain.kinds import functions
 
 LONGEST = 24
@@ -24,6 +24,20 @@ def _hard_sigmoid(node: ir.Node, x: Array) -> Array:
     return y
 
 
+def _bent(node: ir.Node, x: Array) -> Array:
+    y: Array = np.where(x < 0.0, real(node, "alpha", 1.0) * (functions.power_of_e(np.minimum(x, 0.0)) - 1.0), x)
+    return y
+
+
+def _cast(node: ir.Node, x: Array) -> Array:
+    return x.astype(np.float64) if integer(node, "to", 0) == ir.DataType.FLOAT else np.full(x.shape, np.nan)
+
+
+def _chosen(node: ir.Node, condition: Array, a: Array, b: Array) -> Array:
+    y: Array = np.where(condition, a, b)
+    return y
+
+
 def _power(node: ir.Node, x: Array, exponent: Array) -> Array:
     return functions.power(x, float(exponent)) if np.ndim(exponent) == 0 else np.full_like(x, np.nan)
 
@@ -31,12 +45,19 @@ def _power(node: ir.Node, x: Array, exponent: Array) -> Array:
 POINTWISE: Mapping[str, Step] = {
     "Abs": lambda node, x: np.abs(x),
     "Add": lambda node, a, b: a + b,
+    "Cast": _cast,
     "Clip": lambda node, x, lo=-np.inf, hi=np.inf: np.minimum(np.maximum(x, lo), hi),
     "Div": lambda node, a, b: a / b,
+    "Elu": _bent,
     "Erf": lambda node, x: functions.erf(x),
     "Exp": lambda node, x: functions.power_of_e(x),
+    "Greater": lambda node, a, b: a > b,
+    "GreaterOrEqual": lambda node, a, b: a >= b,
     "HardSigmoid": _hard_sigmoid,
     "Identity": lambda node, x: x,
+    "LeakyRelu": lambda node, x: np.where(x < 0.0, real(node, "alpha", 0.01) * x, x),
+    "Less": lambda node, a, b: a < b,
+    "LessOrEqual": lambda node, a, b: a <= b,
     "Log": lambda node, x: functions.log(x),
     "Max": lambda node, *values: np.maximum.reduce(np.broadcast_arrays(*values)),
     "Min": lambda node, *values: np.minimum.reduce(np.broadcast_arrays(*values)),
@@ -50,6 +71,7 @@ POINTWISE: Mapping[str, Step] = {
     "Sqrt": lambda node, x: np.sqrt(x),
     "Sub": lambda node, a, b: a - b,
     "Tanh": lambda node, x: functions.tanh(x),
+    "Where": _chosen,
 }
 """op_type -> its step, where it works element by element"""
 

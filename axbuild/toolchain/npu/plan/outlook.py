@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,8 @@ def _macs(node: ir.Node) -> int:
             return elements * shapes[0][-1]
         case "Gemm":
             return elements * shapes[0][0 if integer(node, "transA", 0) else 1]
+        case "GRU" | "LSTM" | "RNN":
+            return math.prod(shapes[0][:2]) * (math.prod(shapes[1]) + math.prod(shapes[2]))
     return 0
 
 
@@ -114,7 +116,11 @@ def rows(graph: ir.Graph, users: Mapping[str, str], chips: Sequence[Support]) ->
     operator of its own, "as Conv", "part of Conv", or "a constant" for what is computed beforehand or does nothing.
     users: node -> operator.
     """
-    fates = {name: fate for fused in fused_nodes(graph) for name, fate in _fates(fused, users, chips)}
+    fates: dict[str, Fate] = {}
+    for fused in fused_nodes(graph):
+        for name, fate in _fates(fused, users, chips):
+            if name not in fates or fate.weight >= fates[name].weight:
+                fates[name] = fate
     grouped: dict[tuple[str, Fate], list[str]] = {}
     for name, op_type in users.items():
         grouped.setdefault((op_type, fates.get(name, CONSTANT)), []).append(name)
@@ -132,23 +138,32 @@ def rows(graph: ir.Graph, users: Mapping[str, str], chips: Sequence[Support]) ->
 
 @dataclass(frozen=True)
 class Fate:
-    """becomes, on_cpu: as in a row."""
+    """becomes, on_cpu: as in a row.
+
+    weight: of several nodes that stand for one of the user's, which is told: what runs on a CPU before what is of its
+    own operator, and this before what only moves things around for it.
+    """
 
     becomes: str
     on_cpu: tuple[tuple[str, str], ...] = ()
+    weight: tuple[bool, bool, bool] = field(default=(False, False, False), compare=False)
 
 
 CONSTANT = Fate("a constant")
+MOVERS = ("Reshape", "Transpose")
+"""operators that stand around one that takes another form"""
 
 
 def _fates(fused: FusedNode, users: Mapping[str, str], chips: Sequence[Support]) -> Iterator[tuple[str, Fate]]:
-    """What becomes of each of the user's nodes that a fused node stands for; the last word on one counts."""
+    """What becomes of each of the user's nodes that a fused node stands for; the weightiest counts, or the last."""
     formless = without_integer_form(fused.node)
     judged = {chip.name: judge(fused.nodes, chip, formless).sentence for chip in chips}
     on_cpu = tuple((chip, said.replace(f"the NPU of {chip}", "the NPU")) for chip, said in judged.items() if said)
     head = fused.node.op_type
+    weight = (bool(on_cpu), False, head not in MOVERS)
     for node in reversed(fused.nodes):
         for name in reversed(origins_of(node)):
-            yield name, Fate(f"part of {head}", on_cpu)
+            yield name, Fate(f"part of {head}", on_cpu, weight)
     first = origins_of(fused.node)[0]
-    yield first, Fate("" if users.get(first) == head else f"as {head}", on_cpu)
+    is_own = users.get(first) == head
+    yield first, Fate("" if is_own else f"as {head}", on_cpu, (bool(on_cpu), is_own, head not in MOVERS))
