@@ -8,7 +8,8 @@ from nets import Body
 from npu_world import chip, compiled
 
 from axbuild.toolchain.kinds.base import Box, whole_box
-from axbuild.toolchain.npu.layout.allocate import Arena, OcmError
+from axbuild.toolchain.npu.layout.allocate import Arena, OcmError, aligned
+from axbuild.toolchain.npu.layout.constants import ConstantPieces
 from axbuild.toolchain.npu.layout.draft import Access, Storage, packed_strides
 from axbuild.toolchain.npu.layout.hazards import Hazards
 from axbuild.toolchain.npu.layout.spans import Spans
@@ -99,6 +100,14 @@ def test_constants_larger_than_the_memory_are_named():
     x = body.codes("x", (1, 20_000, 1, 1))
     with pytest.raises(OcmError, match="The constants of 'op_0' come in pieces of 20008 bytes or more; AX650 NPU1"):
         compiled(body.model(body.conv(x, 32)), chip(16 << 10))
+
+
+def test_memory_that_no_constants_need_is_room_for_maps():
+    body = Body()
+    x = body.codes("x", (1, 32, 4, 4))
+    held = ConstantPieces(net_of(body.model(body.conv(x, 32))), chip(1 << 20))
+    assert held.room() == sum(aligned(piece.bytes) for piece in held.in_order())
+    assert 0 < held.room() < chip(1 << 20).param_bytes
 
 
 def test_spans_find_what_a_plain_search_finds():

@@ -119,6 +119,40 @@ def test_an_add_behind_a_relu_is_not_its_bias():
     assert quantised(n.model("y"), n.samples()).kinds() == ["AxQuantizedConv", "AxQuantizedAddConstant"]
 
 
+def test_a_table_of_several_operators_rounds_once():
+    n = Net(1, 3, 8, 8)
+    n.conv("x", "c", 4, 3)
+    n.add("HardSwish", ["c"], "h")
+    n.add("Mul", ["h", n.constant("k", [0.5])], "m")
+    n.add("Add", ["m", n.constant("b", [[[[-0.25]]]])], "a")
+    n.add("Relu", ["a"], "y")
+    model = n.model("y")
+    assert shape_of_sites(model) == [["c", "h", "m", "a", "y"]]
+    result = quantised(model, n.samples())
+    assert result.kinds() == ["AxQuantizedConv", "AxTable"]
+    kind = result.kind("h")
+    x = np.arange(kind.x.type.lo, kind.x.type.hi + 1) * np.float64(kind.x.scale)
+    reals = np.maximum(x * np.clip(x + 3, 0, 6) / 6 * 0.5 - 0.25, 0)
+    codes = np.floor(reals / np.float64(kind.y.scale) + 0.5) + kind.y.zero
+    assert kind.table.tolist() == np.clip(codes, 0, 255).tolist()
+
+
+def test_an_activation_without_a_layer_before_it_takes_in_what_follows_too():
+    n = Net(1, 6)
+    n.add("Sigmoid", ["x"], "s")
+    n.add("Mul", ["s", n.constant("k", 2.0)], "y")
+    assert shape_of_sites(n.model("y")) == [["s", "y"]]
+    assert quantised(n.model("y"), n.samples()).kinds() == ["AxTable"]
+
+
+def test_a_factor_that_differs_from_channel_to_channel_is_no_part_of_a_table():
+    n = Net(1, 3, 8, 8)
+    n.conv("x", "c", 4, 3)
+    n.add("HardSwish", ["c"], "h")
+    n.add("Mul", ["h", n.weight("k", 1, 4, 1, 1)], "y")
+    assert shape_of_sites(n.model("y")) == [["c", "h"], ["y"]]
+
+
 def test_an_add_that_makes_the_tensor_larger_is_not_bias():
     n = Net(1, 6)
     n.add("MatMul", ["x", n.weight("w", 6, 1)], "m")

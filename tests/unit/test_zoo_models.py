@@ -8,6 +8,7 @@ import json
 import re
 import struct
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_drawn_pages_are_the_same_each_time_and_hold_their_boxes(tools) -> None:
 
 
 def answers(rules, *values: np.ndarray, inputs: dict[str, np.ndarray] | None = None):
-    return [rules("figures").Answer(f"s{index}", inputs or {}, value) for index, value in enumerate(values)]
+    return [rules("figures").Answer(f"s{index}", inputs or {}, [value]) for index, value in enumerate(values)]
 
 
 def test_figures_of_classes_and_of_speech(rules) -> None:
@@ -188,6 +189,31 @@ def test_boxes_are_matched_one_to_one(rules) -> None:
     assert figures.boxes_found(said, {"s0": [[16, 8, 32, 24]]}) == 1.0
     assert figures.boxes_found(said, {"s0": [[16, 8, 32, 24], [100, 100, 120, 120]]}) == pytest.approx(2 / 3)
     assert figures.boxes_found(said, {"s0": [[100, 100, 120, 120]]}) == 0.0
+
+
+def test_regions_are_matched_class_by_class_over_all_scales(rules) -> None:
+    """A cell of stride 16 at (2, 1): two strides to the left, one to the other sides, so (8, 8) to (56, 40)."""
+    cells = (64, 16, 4, 1)
+    scores, bins = ([np.zeros((1, count, size)) for count in cells] for size in (3, 32))
+    scores[1][0, 1 * 4 + 2, 1] = 0.9
+    bins[1][0, 1 * 4 + 2].reshape(4, 8)[range(4), [2, 1, 1, 1]] = 50.0
+    figures = rules("figures")
+    said = [figures.Answer("s0", {"image": np.zeros((1, 3, 64, 64))}, [*scores, *bins])]
+    assert figures.picodet(said[0].values, (64, 64))[1] == [pytest.approx((8, 8, 56, 40))]
+    assert figures.regions_found(said, {"s0": [[1, [8, 8, 56, 40]]]}) == 1.0
+    assert figures.regions_found(said, {"s0": [[2, [8, 8, 56, 40]]]}) == 0.0
+
+
+def test_drawn_sheets_label_every_region(tools) -> None:
+    from random import Random
+
+    from PIL import Image
+
+    drawing = tools("text")
+    words = drawing.endless(["one", "two", "three"], Random(1))
+    _, regions = drawing.draw_sheet(words, Image.new("RGB", (10, 10)), Random(1))
+    assert Counter(kind for kind, _ in regions) == {"text": 3, "title": 1, "figure": 1, "figure_caption": 1}
+    assert all(0 < box[0] < box[2] < 608 and 0 < box[1] < box[3] < 800 for _, box in regions)
 
 
 def test_notes_are_judged_frame_by_frame(rules) -> None:

@@ -62,7 +62,7 @@ class Box:
 
     @property
     def elements(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def slices(self) -> tuple[slice, ...]:

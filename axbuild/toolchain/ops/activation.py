@@ -43,7 +43,8 @@ class ActivationOp(Op):
         return ()
 
     def lower(self, q: SettledNode) -> list[Step]:
-        return q.single(Table.of(self.onnx, self.curve(q.node), q.x(), q.y), q.input(0))
+        function = q.fused.function or Function(self.onnx, self.curve(q.node))
+        return q.single(Table.of(function.name, function.real, q.x(), q.y), q.input(0))
 
 
 def _examples(name: str, *kinds: str) -> tuple[str, ...]:

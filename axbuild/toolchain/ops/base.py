@@ -87,6 +87,10 @@ class Function:
     name: str
     real: Callable[[Array], Array]
 
+    def then(self, outer: Callable[[Array], Array]) -> Function:
+        """This one, and `outer` behind it."""
+        return Function(self.name, lambda x: outer(self.real(x)))
+
 
 @dataclass(frozen=True)
 class Follow:
@@ -101,6 +105,20 @@ class Follow:
     factor: Array | None = None
     function: Function | None = None
 
+    @property
+    def alike(self) -> Callable[[Array], Array] | None:
+        """What it makes of float64 reals; None where not of all elements the same."""
+        if self.function is not None:
+            return self.function.real
+        if self.bounds is not None:
+            lo, hi = self.bounds.lo, self.bounds.hi
+            return lambda x: np.clip(x, lo, hi)
+        constant = self.addend if self.factor is None else self.factor
+        if constant is None or constant.size != 1:
+            return None
+        value = float(constant.reshape(-1)[0])
+        return (lambda x: x + value) if self.factor is None else (lambda x: x * value)
+
 
 @dataclass(frozen=True)
 class FusedNode:
@@ -109,7 +127,7 @@ class FusedNode:
     addend: float64 [c], the sum of the swallowed constants a channel; None where there is none. factor: what the head
     multiplies by in the place of the node it swallowed, as its `factor_of` says it. bounds: of what the
     head accumulates. table: the swallowed node that becomes a table behind it; the tensor it reads has a grid of its
-    own.
+    own. function: of that table, or of a head that is one, and of all that is swallowed behind it.
     """
 
     node: ir.Node
@@ -118,6 +136,7 @@ class FusedNode:
     factor: Array | None = None
     bounds: Bounds = Bounds.FREE
     table: ir.Node | None = None
+    function: Function | None = None
     before: tuple[ir.Node, ...] = ()
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, activations_of, shape_of
-from axbuild.toolchain.ops.base import Bounds, Follow, FusedNode, Op
+from axbuild.toolchain.ops.base import Bounds, Follow, Function, FusedNode, Op
 from axbuild.toolchain.ops.host import REASONS
 from axbuild.toolchain.ops.registry import op_of
 
@@ -68,13 +68,28 @@ def _with(fused: FusedNode, follower: ir.Node) -> FusedNode | None:
     nodes = (*fused.swallowed, follower)
     if follow.bounds == Bounds.FREE:
         return replace(fused, swallowed=nodes)
-    if fused.table is not None:
-        return None
+    if function := fused.function or _function_of(fused):
+        return _in_table(fused, function, follow, nodes)
     if follow.bounds is not None:
         return replace(fused, swallowed=nodes, bounds=fused.bounds.then(follow.bounds)) if head.clamps else None
     if follow.function is not None:
-        return replace(fused, swallowed=nodes, table=follower) if head.accumulates else None
+        return replace(fused, swallowed=nodes, table=follower, function=follow.function) if head.accumulates else None
     return _with_constant(head, fused, follow, nodes)
+
+
+def _function_of(fused: FusedNode) -> Function | None:
+    """What the head itself is as a table."""
+    op = op_of(fused.node)
+    follow = op.follows(fused.node) if op else None
+    return follow.function if follow else None
+
+
+def _in_table(fused: FusedNode, function: Function, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
+    """What treats all elements alike, behind a function of them: one table has one rounding for both."""
+    outer = follow.alike
+    if outer is None or shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
+        return None
+    return replace(fused, swallowed=nodes, function=function.then(outer))
 
 
 def _with_constant(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:

@@ -27,6 +27,7 @@ from axbuild.toolchain.rewrites.fuse_branches import FuseBranches
 from axbuild.toolchain.rewrites.fuse_constants import FuseConstants
 from axbuild.toolchain.rewrites.fuse_convs import FuseConvs
 from axbuild.toolchain.rewrites.fuse_factor import FuseFactor
+from axbuild.toolchain.rewrites.fuse_length import FuseLength
 from axbuild.toolchain.rewrites.fuse_norm import FuseNorm
 from axbuild.toolchain.rewrites.fuse_pad import FusePad
 from axbuild.toolchain.rewrites.fuse_pool_pad import FusePoolPad
@@ -90,6 +91,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     DropExpand(),
     ExtremeToClip(),
     OneSlope(),
+    FuseLength(),
     NormToLayerNorm(),
     SumOfMagnitudes(),
     LengthAlongLast(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,23 @@ import numpy as np
 Labels = dict[str, Any]
 Box = tuple[float, float, float, float]
 """left, top, right, bottom"""
+Regions = dict[int, list[Box]]
+"""boxes by the number of their class"""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One sample: its name, what the model took in, and the output that answers."""
+    """One sample: its name, what the model took in, and the outputs that answer, in the model's order."""
 
     sample: str
     inputs: dict[str, np.ndarray]
-    value: np.ndarray
+    values: list[np.ndarray]
+
+    @property
+    def value(self) -> np.ndarray:
+        """The one output that answers."""
+        (value,) = self.values
+        return value
 
 
 def f1(right: float, found: float, wanted: float) -> float:
@@ -76,17 +84,35 @@ def lines_found(answers: list[Answer], labels: Labels) -> float:
 
 
 def boxes_found(answers: list[Answer], labels: Labels) -> float:
-    """Boxes of YOLOX's raw output [1, n, 5 + classes], matched one to one at an overlap of at least one half."""
-    right = found = wanted = 0
-    for answer in answers:
-        boxes, open_labels = yolox(answer.value[0]), [tuple(box) for box in labels[answer.sample]]
-        found, wanted = found + len(boxes), wanted + len(open_labels)
-        for box in boxes:
-            best = max(open_labels, key=lambda label: overlap(box, label), default=None)
-            if best is not None and overlap(box, best) >= 0.5:
-                open_labels.remove(best)
-                right += 1
-    return f1(right, found, wanted)
+    """Boxes of YOLOX's raw output [1, n, 5 + classes] against those of the labels."""
+    found = {answer.sample: {0: yolox(answer.value[0])} for answer in answers}
+    return agreement(found, {sample: [(0, box) for box in labels[sample]] for sample in found})
+
+
+def regions_found(answers: list[Answer], labels: Labels) -> float:
+    """Boxes of PicoDet's raw outputs, [1, n, classes] and [1, n, 4 x bins] of four scales, against labels of the same
+    class."""
+    found = {answer.sample: picodet(answer.values, answer.inputs["image"].shape[2:]) for answer in answers}
+    return agreement(found, labels)
+
+
+def agreement(found: dict[str, Regions], labels: Labels) -> float:
+    """F1 of boxes, best first, that overlap a label of their class by half, one to one.
+
+    labels: (class, box) pairs a sample.
+    """
+    right = count = wanted = 0
+    for sample, classes in found.items():
+        wanted += len(labels[sample])
+        for number, boxes in classes.items():
+            open_labels = [tuple(box) for label, box in labels[sample] if label == number]
+            count += len(boxes)
+            for box in boxes:
+                best = max(open_labels, key=lambda label: overlap(box, label), default=None)
+                if best is not None and overlap(box, best) >= 0.5:
+                    open_labels.remove(best)
+                    right += 1
+    return f1(right, count, wanted)
 
 
 def yolox(rows: np.ndarray, side: int = 416, least: float = 0.1, apart: float = 0.45) -> list[Box]:
@@ -96,10 +122,29 @@ def yolox(rows: np.ndarray, side: int = 416, least: float = 0.1, apart: float = 
     places = np.concatenate([np.stack([across.ravel(), down.ravel()], axis=1) for _, down, across in grids])
     middle = (rows[:, :2] + places) * strides[:, None]
     half = np.exp(rows[:, 2:4]) * strides[:, None] / 2
-    scores = rows[:, 4] * rows[:, 5:].max(axis=1)
+    return best_of(np.hstack([middle - half, middle + half]), rows[:, 4] * rows[:, 5:].max(axis=1), least, apart)
+
+
+def picodet(outputs: list[np.ndarray], sides: Sequence[int], least: float = 0.5, apart: float = 0.5) -> Regions:
+    """The boxes of each class, each where it is the likeliest one. A distance from the middle of a cell to an edge is
+    the mean of a distribution over bins of one stride."""
+    scores = np.concatenate(outputs[:4], axis=1)[0]
+    bins = np.concatenate(outputs[4:], axis=1)[0].reshape(len(scores), 4, -1)
+    weights = np.exp(bins - bins.max(axis=2, keepdims=True))
+    distances = weights @ np.arange(bins.shape[2]) / weights.sum(axis=2)
+    cells = [np.indices([-(-side // stride) for side in sides]).reshape(2, -1) for stride in (8, 16, 32, 64)]
+    strides = np.repeat((8, 16, 32, 64), [cell.shape[1] for cell in cells])[:, None]
+    middle = (np.concatenate(cells, axis=1)[::-1].T + 0.5) * strides
+    boxes = np.hstack([middle - distances[:, :2] * strides, middle + distances[:, 2:] * strides])
+    own = [np.where(scores.argmax(axis=1) == number, scores[:, number], 0.0) for number in range(scores.shape[1])]
+    return {number: best_of(boxes, score, least, apart) for number, score in enumerate(own)}
+
+
+def best_of(boxes: np.ndarray, scores: np.ndarray, least: float, apart: float) -> list[Box]:
+    """Boxes [n, 4] above a score, best first, none of which covers another one."""
     kept: list[Box] = []
     for index in np.argsort(-scores, kind="stable")[: int((scores > least).sum())]:
-        box: Box = (*(middle[index] - half[index]).tolist(), *(middle[index] + half[index]).tolist())
+        box: Box = tuple(boxes[index].tolist())
         if all(overlap(box, other) < apart for other in kept):
             kept.append(box)
     return kept
@@ -146,5 +191,8 @@ FIGURES: dict[str, Callable[[list[Answer], Labels], float]] = {
     "lines_found": lines_found,
     "neighbours": neighbours,
     "notes": notes,
+    "regions_found": regions_found,
     "speech": speech,
 }
+OF_ALL_OUTPUTS = {"regions_found"}
+"""figures of what a model's outputs say together"""

@@ -6,7 +6,7 @@ from axbuild.workspace.rule import Choice, Float, Label, Source, Stage, String, 
 
 MEASURE = Stage("./task_stages.py:measure", float=True, outputs=("verdict.json",))
 
-FIGURES = ("accuracy", "boxes_found", "characters", "lines_found", "neighbours", "notes", "speech")
+FIGURES = ("accuracy", "boxes_found", "characters", "lines_found", "neighbours", "notes", "regions_found", "speech")
 
 
 @rule
@@ -21,11 +21,12 @@ class task_check:
     figure = Choice(
         "What is measured: accuracy: the largest value stands at the label. boxes_found: F1 of boxes that overlap by "
         "half. characters: 1 less the edits for each character read. lines_found: F1 of text marked. neighbours: the "
-        "nearest sentence says the same. notes: F1 of keys that sound. speech: right side of one half.",
+        "nearest sentence says the same. notes: F1 of keys that sound. regions_found: boxes_found, "
+        "each of its label's class. speech: right side of one half.",
         FIGURES,
         required=True,
     )
-    output = String("The output that answers; the model's only one where nothing is given.")
+    output = String("The output that answers; all of them together where nothing is given.")
     max_loss = Float("Largest fall of the figure from float to quantised.", low=0, high=1, required=True)
 
     def actions(self, t, plan):

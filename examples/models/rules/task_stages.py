@@ -14,7 +14,7 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.precision.judge import NoSuchOutputError
 
 from .feeds_stages import feeds
-from .figures_stages import FIGURES, Answer
+from .figures_stages import FIGURES, OF_ALL_OUTPUTS, Answer
 
 
 class UnlabelledError(AxError):
@@ -55,13 +55,15 @@ def measure(model: Path, quantised: Path, labels: Path, samples: list[Path], out
 def answers_of(session: Any, samples: list[Path], labels: dict[str, Any], params: TaskParams) -> list[Answer]:
     """What a model says of each labelled sample."""
     outputs = [port.name for port in session.get_outputs()]
-    if params.output not in outputs and (params.output or len(outputs) > 1):
-        raise NoSuchOutputError(f"output names '{params.output}'; the model's outputs are {', '.join(outputs)}")
-    output = params.output or outputs[0]
+    wanted = [params.output] if params.output else outputs
+    if not set(wanted) <= set(outputs) or (len(wanted) > 1 and params.figure not in OF_ALL_OUTPUTS):
+        raise NoSuchOutputError(
+            f"{params.figure} is of one output, and output names '{params.output}'; the model's outputs are "
+            f"{', '.join(outputs)}"
+        )
     found = []
     for name, feed in feeds([port.name for port in session.get_inputs()], samples, params.inputs):
         if name not in labels:
             raise UnlabelledError(f"sample '{name}' has no label")
-        (value,) = session.run([output], feed)
-        found.append(Answer(name, feed, value))
+        found.append(Answer(name, feed, session.run(wanted, feed)))
     return found

@@ -30,6 +30,7 @@ def write(raw: Path, wheels: Path, ready: Path) -> None:
     write_labelled(raw, ready / "labelled")
     write_text(raw, ready / "photographs", ready)
     encode_lines(models / "ppocr_rec.onnx", ready / "lines" / "labels.json")
+    encode_regions(models / "layout.onnx", ready / "sheets" / "labels.json")
     write_speech(raw, ready / "speech")
     write_music(ready / "music")
     write_sentences(raw / "minilm_tokenizer.json", HERE / "sentences.txt", ready / "sentences")
@@ -51,11 +52,23 @@ def write_labelled(raw: Path, out: Path) -> None:
     (out / "labels.json").write_text(json.dumps(labels, indent=1) + "\n", encoding="utf-8")
 
 
+def classes_of(model: Path) -> list[str]:
+    """What a model of PaddleOCR tells apart, as its metadata lists it."""
+    (listed,) = [entry.value for entry in onnx.load(model).metadata_props if entry.key == "character"]
+    return listed.splitlines()
+
+
+def encode_regions(model: Path, file: Path) -> None:
+    """The class of each region becomes its number."""
+    number = {name: index for index, name in enumerate(classes_of(model))}
+    sheets = json.loads(file.read_text(encoding="utf-8"))
+    labels = {name: [(number[kind], box) for kind, box in regions] for name, regions in sheets.items()}
+    file.write_text(json.dumps(labels) + "\n", encoding="utf-8")
+
+
 def encode_lines(model: Path, file: Path) -> None:
-    """Each line's label becomes the numbers of its characters, as the recogniser's metadata lists them: class 0 is none
-    of them, and the last one a space."""
-    properties = {entry.key: entry.value for entry in onnx.load(model).metadata_props}
-    number = {character: index for index, character in enumerate(properties["character"].splitlines(), start=1)}
+    """Each line's label becomes the numbers of its characters: class 0 is none of them, and the last one a space."""
+    number = {character: index for index, character in enumerate(classes_of(model), start=1)}
     number[" "] = len(number) + 1
     lines = json.loads(file.read_text(encoding="utf-8"))
     labels = {name: [number[character] for character in line] for name, line in lines.items()}

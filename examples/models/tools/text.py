@@ -92,29 +92,53 @@ def draw_page(words: Iterator[str], rng: Random) -> tuple[Image.Image, list[Box]
         left = rng.randrange(8, 160)
         text = line_of(words, face, PAGE[0] - left - 8)
         pencil.text((left, top), text, ink, face)
-        boxes.append(tuple(round(edge) for edge in pencil.textbbox((left, top), text, face)))
+        boxes.append(rounded(pencil.textbbox((left, top), text, face)))
         top = boxes[-1][3] + rng.randrange(14, 50)
     return worn(picture, rng, 0.2), boxes
 
 
-def draw_sheet(words: Iterator[str], figure: Image.Image, rng: Random) -> Image.Image:
-    """A page of a paper: a title, two columns, a figure with its caption."""
+def draw_sheet(words: Iterator[str], figure: Image.Image, rng: Random) -> tuple[Image.Image, list[tuple[str, Box]]]:
+    """A page of a paper: a title, two columns, a figure with its caption; and the box of each region."""
     picture = Image.new("RGB", SHEET, colours(rng)[0])
     pencil = ImageDraw.Draw(picture)
-    title = font(30)
-    pencil.text((40, 30), line_of(words, title, SHEET[0] - 80), "black", title)
+    regions: list[tuple[str, Box]] = []
+
+    def write(kind: str, place: tuple[int, int], width: int, size: int, before: str = "") -> None:
+        face = font(size)
+        text = before + line_of(words, face, width)
+        pencil.text(place, text, "black", face)
+        regions.append((kind, rounded(pencil.textbbox(place, text, face))))
+
+    write("title", (40, 30), SHEET[0] - 80, 30)
     side = rng.randrange(200, 250)
     column, height = rng.randrange(2), rng.randrange(100, 440)
-    small, caption = font(12), font(10)
     for number in range(2):
         left = 40 + 272 * number
         for top in range(100, 760, 17):
             if number != column or not height - 17 < top < height + side + 24:
-                pencil.text((left, top), line_of(words, small, 250), "black", small)
+                write("text", (left, top), 250, 12)
     left = 40 + 272 * column
     picture.paste(figure.resize((250, side)), (left, height))
-    pencil.text((left, height + side + 4), "Figure 1: " + line_of(words, caption, 180), "black", caption)
-    return worn(picture, rng, 0.1)
+    regions.append(("figure", (left, height, left + 250, height + side)))
+    write("figure_caption", (left, height + side + 4), 180, 10, "Figure 1: ")
+    return worn(picture, rng, 0.1), joined(regions)
+
+
+def joined(regions: list[tuple[str, Box]]) -> list[tuple[str, Box]]:
+    """Lines of text that follow each other closely in one column are one region."""
+    found: list[tuple[str, Box]] = []
+    for kind, box in regions:
+        before = found[-1] if found else None
+        if before and kind == before[0] == "text" and 0 <= box[1] - before[1][3] < 17:
+            _, (left, top, right, _) = found.pop()
+            box = (left, top, max(right, box[2]), box[3])
+        found.append((kind, box))
+    return found
+
+
+def rounded(box: tuple[float, ...]) -> Box:
+    left, top, right, bottom = map(round, box)
+    return left, top, right, bottom
 
 
 def draw_captcha(background: Image.Image, rng: Random) -> tuple[Image.Image, list[Box]]:
@@ -176,4 +200,4 @@ def drawn(
         return turned, index % 4
     if kind == "captchas":
         return draw_captcha(photograph, rng)
-    return draw_sheet(words, photograph, rng), None
+    return draw_sheet(words, photograph, rng)

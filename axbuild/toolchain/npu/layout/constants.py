@@ -109,10 +109,10 @@ class ConstantPieces:
         return [piece for pieces in self.pieces for piece in pieces]
 
     def room(self) -> int:
-        """Bytes on chip for parameters: the chip's share, or what the largest piece needs."""
+        """Bytes on chip for parameters: all that there are, the chip's share, or what the largest piece needs."""
         largest = max(self.in_order(), key=lambda piece: piece.bytes, default=None)
         if largest is None or aligned(largest.bytes) <= self.chip.param_bytes:
-            return self.chip.param_bytes
+            return min(self.chip.param_bytes, sum(aligned(piece.bytes) for piece in self.in_order()))
         if aligned(largest.bytes) >= self.chip.ocm_bytes:
             raise OcmError(
                 f"The constants of '{largest.op}' come in pieces of {largest.bytes} bytes or more; {self.chip.name} "

@@ -80,8 +80,9 @@ def _plain_operand(operand: Operand) -> list[Any]:
 
 
 def _sorted(value: Any) -> Any:
+    """Whatever is in a list is of one sort: most of a program are lists of numbers, which are as they should be."""
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
+    if isinstance(value, list) and value and isinstance(value[0], dict):
         return [_sorted(item) for item in value]
     return value

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Operand:
     blob: int = -1
     dense: DensePlace | None = None
 
-    @property
+    @cached_property
     def end(self) -> int:
         """One past the last byte."""
         return end_of(self.begin, self.shape, self.strides, self.dtype)

@@ -76,6 +76,8 @@ class _Marks:
         """The marks that the operand's bytes bear, ascending."""
         marks = self._of(operand).reshape(-1)
         changes = marks[1:][marks[1:] != marks[:-1]]
+        if not len(changes):
+            return [int(marks[0])]
         return [int(mark) for mark in np.unique(np.append(changes, marks[0]))]
 
     def _of(self, operand: Operand) -> Array:
