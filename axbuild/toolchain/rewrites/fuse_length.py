@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Shape, constant_input, has_one_reader, integer, needed_input, shape_of
 from axbuild.toolchain.ops.reduce import reduced_axes
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,20 @@ class FuseLength(Rewrite[Length]):
             return NoMatch("the ReduceSum before Sqrt adds nothing")
         return Length(squared, axes, not alone or bool(integer(summed, "keepdims", 1)), summed)
 
-    def replace(self, node: ir.Node, found: Length, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Length, steps: Steps) -> ir.Value:
         origins = (node, found.summed)
         if found.axes:
-            axes = edit.initializer(np.array(found.axes), f"{node.name}.axes")
-            inputs: list[ir.Value | None] = [found.parts[0], axes]
-            return edit.insert(node, "ReduceL2", inputs, {"keepdims": int(found.keeps)}, origins=origins, spelled=True)
-        shape = shape_of(node.outputs[0])
-        first, rest = shape[:1], shape[1:]
-        beside = edit.insert(
-            node,
-            "Concat",
-            [edit.reshaped(node, part, (*first, 1, *rest), f"part{index}") for index, part in enumerate(found.parts)],
-            {"axis": 1},
-            name=f"{node.name}.beside",
-            shape=(*first, 2, *rest),
-            origins=(found.summed,),
-        )
-        axes = edit.initializer(np.array([1]), f"{node.name}.axes")
-        kept: Shape = (*first, 1, *rest)
-        length = edit.insert(node, "ReduceL2", [beside, axes], {}, shape=kept, origins=origins, spelled=True)
-        return edit.reshaped(node, length, shape, "length")
+            axes = steps.constant(np.array(found.axes), "axes")
+            settings = {"keepdims": int(found.keeps)}
+            return steps.insert("ReduceL2", [found.parts[0], axes], settings, origins=origins, spelled=True)
+        first, *rest = shape = shape_of(node.outputs[0])
+        parts = [steps.reshaped(part, (first, 1, *rest), "part") for part in found.parts]
+        beside: Shape = (first, len(parts), *rest)
+        joined = steps.insert("Concat", parts, {"axis": 1}, name="beside", shape=beside, origins=(found.summed,))
+        kept: Shape = (first, 1, *rest)
+        axes = steps.constant(np.array([1]), "axes")
+        length = steps.insert("ReduceL2", [joined, axes], shape=kept, origins=origins, spelled=True)
+        return steps.reshaped(length, shape, "length")
 
     def rounding(self, node: ir.Node, found: Length) -> Rounding:
         gain = math.sqrt(found.elements)
