@@ -59,10 +59,10 @@ class DoubleRelu(Rewrite[bool]):
         source = relu.inputs[0].producer()
         return NoMatch("done") if source is not None and source.op_type == "Add" else True
 
-    def replace(self, relu, found, edit):
+    def replace(self, relu, found, steps):
         shape = tuple(relu.outputs[0].shape)
-        doubled = edit.insert(relu, "Add", [relu.inputs[0], relu.inputs[0]], {}, name="double", shape=shape)
-        return edit.insert(relu, "Relu", [doubled], {}, origins=(relu,))
+        doubled = steps.insert("Add", [relu.inputs[0], relu.inputs[0]], name="double", shape=shape)
+        return steps.insert("Relu", [doubled])
 
 
 def place(proto, folder: Path) -> Path:

@@ -373,7 +373,7 @@ def test_a_gemm_that_transposes_its_first_operand_takes_the_form_behind_a_transp
     gemm = node("Gemm", ["x", "w", "b"], ["y"], name="fc", alpha=0.5, beta=2.0, transA=1)
     before = model([gemm], {"w": normal(8, 4), "b": normal(4)}, inputs=(("x", [8, 3]),))
     after, _ = rewritten(NormalizeGemm(), before)
-    assert describe(after) == [("Transpose", "fc.transpose"), ("Gemm", "fc")]
+    assert describe(after) == [("Transpose", "fc.swapped"), ("Gemm", "fc")]
     assert_same_results(before, after)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_of, has_one_reader, needed_input, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 MOVERS = ("DepthToSpace", "Flatten", "Reshape", "SpaceToDepth", "Squeeze", "Transpose", "Unsqueeze")
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -34,12 +34,12 @@ class ActivationFirst(Rewrite[list[ir.Node]]):
             return NoMatch(f"{node.op_type} is not behind movers of a weighted sum alone")
         return movers
 
-    def replace(self, node: ir.Node, found: list[ir.Node], edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: list[ir.Node], steps: Steps) -> ir.Value:
         value = needed_input(found[-1], 0)
         inputs = [value, *node.inputs[1:]]
-        value = edit.insert(node, node.op_type, inputs, attributes(node), shape=shape_of(value), origins=(node,))
+        value = steps.insert(node.op_type, inputs, attributes(node), shape=shape_of(value))
         for mover in reversed(found):
             inputs = [value, *mover.inputs[1:]]
             shape = shape_of(mover.outputs[0])
-            value = edit.insert(node, mover.op_type, inputs, attributes(mover), shape=shape, origins=(mover,))
+            value = steps.insert(mover.op_type, inputs, attributes(mover), shape=shape, origins=(mover,))
         return value

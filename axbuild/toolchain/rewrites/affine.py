@@ -19,7 +19,7 @@ from axbuild.toolchain.graph import (
     shape_of,
     turned,
 )
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
@@ -79,29 +79,29 @@ def per_channel(array: Array, value: ir.Value) -> Array | None:
     return np.broadcast_to(aligned.reshape(-1).astype(np.float64), (shape[1],))
 
 
-def depthwise(node: ir.Node, value: ir.Value, channels: ChannelMap, edit: Edit) -> ir.Value:
+def depthwise(value: ir.Value, channels: ChannelMap, steps: Steps) -> ir.Value:
     """The map of `value`, of rank 4, as a depthwise 1x1 Conv that stands for `node`."""
-    weight = edit.initializer(channels.factor.astype(np.float32).reshape(-1, 1, 1, 1), f"{node.name}.weight")
-    bias = edit.initializer(channels.shift.astype(np.float32), f"{node.name}.bias")
+    weight = steps.constant(channels.factor.astype(np.float32).reshape(-1, 1, 1, 1), "weight")
+    bias = steps.constant(channels.shift.astype(np.float32), "bias")
     attributes = {"group": len(channels.factor), "kernel_shape": [1, 1]}
-    return edit.insert(node, "Conv", [value, weight, bias], attributes, origins=(node,))
+    return steps.insert("Conv", [value, weight, bias], attributes)
 
 
 def depthwise_rounding(value: ir.Value, channels: ChannelMap) -> Rounding:
     return Rounding(2, ((value, np.abs(channels.factor)),), channels.added)
 
 
-def take_in(node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
+def take_in(node: ir.Node, found: Affine, steps: Steps) -> ir.Value:
     """A copy of the producer with weights w * factor and bias b * factor + shift, computed in float64."""
     producer, channels = found.producer, found.channels
     weight, bias = weights_of(producer)
     factor = channels.factor.reshape(-1, *(1,) * (weight.ndim - 1))
     inputs = [
         producer.inputs[0],
-        edit.initializer(stored(producer, (weight * factor).astype(np.float32)), f"{producer.name}.weight"),
-        edit.initializer((bias * channels.factor + channels.shift).astype(np.float32), f"{producer.name}.bias"),
+        steps.constant(stored(producer, (weight * factor).astype(np.float32)), "weight", of=producer),
+        steps.constant((bias * channels.factor + channels.shift).astype(np.float32), "bias", of=producer),
     ]
-    return edit.insert(node, producer.op_type, inputs, attributes(producer), origins=(producer, node))
+    return steps.insert(producer.op_type, inputs, attributes(producer), origins=(producer, node))
 
 
 def weights_of(producer: ir.Node) -> tuple[Array, Array]:

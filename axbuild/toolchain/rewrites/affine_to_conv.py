@@ -7,7 +7,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import activations_of, shape_of
 from axbuild.toolchain.rewrites.affine import ChannelMap, depthwise, depthwise_rounding
 from axbuild.toolchain.rewrites.fuse_affine import constant_map
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 from axbuild.toolchain.rewrites.sink_scale import is_scaled_product
 
 
@@ -35,8 +35,8 @@ class AffineToConv(Rewrite[ChannelMap]):
             return NoMatch(f"{node.op_type} is by one number for all channels, and no Conv reads it")
         return found
 
-    def replace(self, node: ir.Node, found: ChannelMap, edit: Edit) -> ir.Value:
-        return depthwise(node, activations_of(node)[0], found, edit)
+    def replace(self, node: ir.Node, found: ChannelMap, steps: Steps) -> ir.Value:
+        return depthwise(activations_of(node)[0], found, steps)
 
     def rounding(self, node: ir.Node, found: ChannelMap) -> Rounding:
         return depthwise_rounding(activations_of(node)[0], found)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import needed_input, shape_of
 from axbuild.toolchain.rewrites.affine import ChannelMap, depthwise, depthwise_rounding
 from axbuild.toolchain.rewrites.fuse_batch_norm import batch_norm_map
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 class BatchNormToConv(Rewrite[ChannelMap]):
@@ -20,8 +20,8 @@ class BatchNormToConv(Rewrite[ChannelMap]):
             return NoMatch("BatchNormalization is not over a tensor of rank 4")
         return batch_norm_map(node)
 
-    def replace(self, node: ir.Node, found: ChannelMap, edit: Edit) -> ir.Value:
-        return depthwise(node, needed_input(node, 0), found, edit)
+    def replace(self, node: ir.Node, found: ChannelMap, steps: Steps) -> ir.Value:
+        return depthwise(needed_input(node, 0), found, steps)
 
     def rounding(self, node: ir.Node, found: ChannelMap) -> Rounding:
         return depthwise_rounding(needed_input(node, 0), found)

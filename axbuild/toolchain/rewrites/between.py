@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_of, has_one_reader, is_activation, shape_of
 from axbuild.toolchain.rewrites.lift_line import ELEMENTWISE
-from axbuild.toolchain.rewrites.rewrite import Edit, attributes
+from axbuild.toolchain.rewrites.rewrite import Steps, attributes
 
 
 def element_wise_before(value: ir.Value) -> tuple[tuple[ir.Node, ...], ir.Value]:
@@ -31,10 +31,10 @@ def _only(node: ir.Node) -> ir.Value | None:
     return computed[0] if shape_of(computed[0]) == shape_of(node.outputs[0]) else None
 
 
-def repeated(nodes: Sequence[ir.Node], value: ir.Value, before: ir.Node, edit: Edit) -> ir.Value:
-    """The same operators, last first, on a tensor of another shape; they stand before a node."""
+def repeated(nodes: Sequence[ir.Node], value: ir.Value, steps: Steps) -> ir.Value:
+    """The same operators, last first, on a tensor of another shape."""
     for node in reversed(nodes):
         source, shape = _only(node), shape_of(value)
         inputs = [value if given is source else given for given in node.inputs]
-        value = edit.insert(before, node.op_type, inputs, attributes(node), shape=shape, origins=(node,))
+        value = steps.insert(node.op_type, inputs, attributes(node), shape=shape, origins=(node,))
     return value

@@ -20,7 +20,7 @@ from axbuild.toolchain.graph import (
     text,
 )
 from axbuild.toolchain.rewrites.pick import picked
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ def _ordered(shape: tuple[int, ...], perm: tuple[int, ...]) -> Array:
     return np.arange(np.prod(shape)).reshape(shape).transpose(perm).reshape(-1)
 
 
-def _emit(node: ir.Node, found: Traded, edit: Edit) -> ir.Value:
+def _emit(found: Traded, steps: Steps) -> ir.Value:
     value = found.source
     if found.op_type != "SpaceToDepth":
-        value = picked(node, value, 1, found.channels, edit)
+        value = picked(value, 1, found.channels, steps)
     if found.op_type == "Gather":
         return value
     n, c, h, w = shape_of(value)
     b = found.block
     shape = (n, c // b**2, h * b, w * b) if found.op_type == "DepthToSpace" else (n, c * b**2, h // b, w // b)
-    value = edit.insert(node, found.op_type, [value], {"blocksize": b}, shape=shape, origins=(node,))
-    return picked(node, value, 1, found.channels, edit) if found.op_type == "SpaceToDepth" else value
+    value = steps.insert(found.op_type, [value], {"blocksize": b}, shape=shape)
+    return picked(value, 1, found.channels, steps) if found.op_type == "SpaceToDepth" else value
 
 
 class MovesToBlocks(Rewrite[Traded]):
@@ -82,8 +82,8 @@ class MovesToBlocks(Rewrite[Traded]):
         found = _traded(source, x, apart, integers(transpose, "perm", ()), y)
         return found or NoMatch("Reshape, Transpose and Reshape trade no pixels for channels")
 
-    def replace(self, node: ir.Node, found: Traded, edit: Edit) -> ir.Value:
-        return _emit(node, found, edit)
+    def replace(self, node: ir.Node, found: Traded, steps: Steps) -> ir.Value:
+        return _emit(found, steps)
 
 
 def _traded(source: ir.Value, x: Shape, apart: Shape, perm: tuple[int, ...], y: Shape) -> Traded | None:
@@ -126,8 +126,8 @@ class SlicesToBlocks(Rewrite[Traded]):
         channels = [(row * block + column) * c + np.arange(c) for row, column in offsets]
         return Traded(source, "SpaceToDepth", block, np.concatenate(channels))
 
-    def replace(self, node: ir.Node, found: Traded, edit: Edit) -> ir.Value:
-        return _emit(node, found, edit)
+    def replace(self, node: ir.Node, found: Traded, steps: Steps) -> ir.Value:
+        return _emit(found, steps)
 
 
 def _strided(value: ir.Value, block: int) -> tuple[ir.Value, tuple[int, int]] | None:
@@ -160,5 +160,5 @@ class BlocksInOneOrder(Rewrite[Traded]):
         channels = shape_of(source)[1]
         return Traded(source, "DepthToSpace", block, _ordered((channels // block**2, block**2), (1, 0)))
 
-    def replace(self, node: ir.Node, found: Traded, edit: Edit) -> ir.Value:
-        return _emit(node, found, edit)
+    def replace(self, node: ir.Node, found: Traded, steps: Steps) -> ir.Value:
+        return _emit(found, steps)

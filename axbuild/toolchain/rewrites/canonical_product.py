@@ -21,8 +21,7 @@ from axbuild.toolchain.graph import (
     shape_of,
 )
 from axbuild.toolchain.rewrites.affine import is_canonical
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
-from axbuild.toolchain.rewrites.steps import NodeSteps
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 LARGEST = 64.0
 """magnitude of a computed factor, as far as roundings are judged by it"""
@@ -44,8 +43,8 @@ class OpenGemm(Rewrite[bool]):
         layered = not is_constant(a) and is_constant(b) and (c is None or (is_constant(c) and _is_row(c)))
         return NoMatch("Gemm is a layer") if layered or is_canonical(node) else True
 
-    def replace(self, node: ir.Node, found: bool, edit: Edit) -> ir.Value:
-        steps, alpha = NodeSteps(node, edit), real(node, "alpha", 1.0)
+    def replace(self, node: ir.Node, found: bool, steps: Steps) -> ir.Value:
+        alpha = real(node, "alpha", 1.0)
         a, b = (needed_input(node, index) for index in (0, 1))
         a = steps.swapped(a) if integer(node, "transA", 0) else a
         b = steps.swapped(b) if integer(node, "transB", 0) else b
@@ -56,7 +55,7 @@ class OpenGemm(Rewrite[bool]):
         made, c, beta = steps.product(a, b), input_of(node, 2), real(node, "beta", 1.0)
         if c is None or beta == 0.0:
             return made
-        return steps.insert("Add", [made, _times(c, beta, steps)], shape_of(made))
+        return steps.insert("Add", [made, _times(c, beta, steps)])
 
     def rounding(self, node: ir.Node, found: bool) -> Rounding:
         a, b, c = needed_input(node, 0), needed_input(node, 1), input_of(node, 2)
@@ -74,13 +73,15 @@ def _is_row(value: ir.Value) -> bool:
     return len(shape) < 2 or shape[0] == 1
 
 
-def _times(value: ir.Value, factor: float, steps: NodeSteps) -> ir.Value:
+def _times(value: ir.Value, factor: float, steps: Steps) -> ir.Value:
     if factor == 1.0:
         return value
     array, number = constant_of(value), np.float32(factor)
     if array is not None:
-        return steps.constant(array * number)
-    return steps.insert("Mul", [value, steps.constant(np.asarray(number))], shape_of(value))
+        return steps.constant(array * number, "constant")
+    return steps.insert(
+        "Mul", [value, steps.constant(np.asarray(number), "factor")], name="scaled", shape=shape_of(value)
+    )
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,10 @@ class CanonicalProduct(Rewrite[Factors]):
             return NoMatch("MatMul repeats its computed operand for several constant matrices")
         return factors
 
-    def replace(self, node: ir.Node, found: Factors, edit: Edit) -> ir.Value:
-        steps = NodeSteps(node, edit)
+    def replace(self, node: ir.Node, found: Factors, steps: Steps) -> ir.Value:
         a = steps.reshaped(needed_input(node, 0), found.a)
         b = steps.reshaped(needed_input(node, 1), found.b)
-        return steps.finished(steps.reshaped(_product(a, b, steps), shape_of(node.outputs[0])))
+        return steps.reshaped(_product(a, b, steps), shape_of(node.outputs[0]))
 
     def rounding(self, node: ir.Node, found: Factors) -> Rounding:
         terms = found.a[-1]
@@ -148,12 +148,12 @@ def _parts(shape: Shape) -> int:
     return math.prod(shape[:-2])
 
 
-def _product(a: ir.Value, b: ir.Value, steps: NodeSteps) -> ir.Value:
+def _product(a: ir.Value, b: ir.Value, steps: Steps) -> ir.Value:
     first, second = constant_of(a), constant_of(b)
     if first is not None and _parts(first.shape) == 1:
         lead = (1,) * max(len(first.shape) - len(shape_of(b)), 0)
         turned = steps.swapped(steps.reshaped(b, lead + shape_of(b)))
-        return steps.swapped(steps.product(turned, steps.constant(first.reshape(first.shape[-2:]).T.copy())))
+        return steps.swapped(steps.product(turned, steps.constant(first.reshape(first.shape[-2:]).T, "weight")))
     if first is not None:
         return _grouped(first, b, steps)
     if second is not None and _parts(second.shape) > 1:
@@ -161,12 +161,12 @@ def _product(a: ir.Value, b: ir.Value, steps: NodeSteps) -> ir.Value:
     return steps.product(a, b)
 
 
-def _grouped(matrices: Array, x: ir.Value, steps: NodeSteps) -> ir.Value:
+def _grouped(matrices: Array, x: ir.Value, steps: Steps) -> ir.Value:
     """A convolution with a group for each matrix, whose rows are channels of a map of one row."""
     count, (tall, depth), shape = _parts(matrices.shape), matrices.shape[-2:], shape_of(x)
     samples, wide = math.prod(shape) // (count * depth * shape[-1]), shape[-1]
-    weight = steps.constant(np.ascontiguousarray(matrices).reshape(count * tall, depth, 1, 1))
+    weight = steps.constant(np.ascontiguousarray(matrices).reshape(count * tall, depth, 1, 1), "weight")
     channels = steps.reshaped(x, (samples, count * depth, 1, wide))
     settings = {"group": count, "kernel_shape": [1, 1]}
-    made = steps.insert("Conv", [channels, weight], (samples, count * tall, 1, wide), **settings)
+    made = steps.insert("Conv", [channels, weight], settings, name="products", shape=(samples, count * tall, 1, wide))
     return steps.reshaped(made, (*shape[:-2], tall, wide))

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, needed_input, shape_of, text
 from axbuild.toolchain.kinds.places import PLACES, ROUNDINGS, nearest
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 PLACE, ROUNDING = "half_pixel", "round_prefer_ceil"
 """the one that every chip takes"""
@@ -42,7 +42,7 @@ class CanonicalResize(Rewrite[tuple[int, ...]]):
             return NoMatch("Resize takes other pixels than half_pixel with round_prefer_ceil does")
         return tuple(out // size for size, out in zip(x, y, strict=True))
 
-    def replace(self, node: ir.Node, found: tuple[int, ...], edit: Edit) -> ir.Value:
-        scales = edit.initializer(np.array(found, np.float32), f"{node.name}.scales")
+    def replace(self, node: ir.Node, found: tuple[int, ...], steps: Steps) -> ir.Value:
+        scales = steps.constant(np.array(found, np.float32), "scales")
         rules = {"mode": "nearest", "coordinate_transformation_mode": PLACE, "nearest_mode": ROUNDING}
-        return edit.insert(node, "Resize", [node.inputs[0], None, scales], rules, origins=(node,))
+        return steps.insert("Resize", [node.inputs[0], None, scales], rules)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 NUMBERS = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64)
 
@@ -22,9 +22,9 @@ class CastToBool(Rewrite[ir.Value]):
             return NoMatch("Cast does not make truth values of numbers")
         return x
 
-    def replace(self, node: ir.Node, found: ir.Value, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ir.Value, steps: Steps) -> ir.Value:
         kind = (found.dtype or ir.DataType.FLOAT).numpy()
-        zero = edit.initializer(np.zeros((), kind), f"{node.name}.zero")
+        zero = steps.constant(np.zeros((), kind), "zero")
         shape = shape_of(found)
-        equal = edit.insert(node, "Equal", [found, zero], {}, name=f"{node.name}.equal", shape=shape, origins=(node,))
-        return edit.insert(node, "Not", [equal], {}, origins=(node,))
+        equal = steps.insert("Equal", [found, zero], name="equal", shape=shape)
+        return steps.insert("Not", [equal])

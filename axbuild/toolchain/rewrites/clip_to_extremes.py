@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.extent import is_integer
 from axbuild.toolchain.graph import input_of, needed_input, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 Bounds = list[tuple[str, ir.Value]]
 """operator, and what it compares with"""
@@ -23,9 +23,9 @@ class ClipToExtremes(Rewrite[Bounds]):
         found = [(op, value) for index, op in ((1, "Max"), (2, "Min")) if (value := input_of(node, index)) is not None]
         return found or NoMatch("Clip has no bounds")
 
-    def replace(self, node: ir.Node, found: Bounds, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Bounds, steps: Steps) -> ir.Value:
         value, shape = needed_input(node, 0), shape_of(node.outputs[0])
         for op, bound in found[:-1]:
-            value = edit.insert(node, op, [value, bound], {}, name=f"{node.name}.low", shape=shape, origins=(node,))
+            value = steps.insert(op, [value, bound], name="low", shape=shape)
         op, bound = found[-1]
-        return edit.insert(node, op, [value, bound], {}, origins=(node,))
+        return steps.insert(op, [value, bound])

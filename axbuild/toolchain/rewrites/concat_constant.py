@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, constant_of, integer, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass
@@ -67,28 +67,22 @@ class ConcatConstant(Rewrite[ConstantRooms]):
             at += size
         return ConstantRooms(axis, tuple(rooms), filled)
 
-    def replace(self, node: ir.Node, found: ConstantRooms, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ConstantRooms, steps: Steps) -> ir.Value:
         output, axis = shape_of(node.outputs[0]), found.axis
-        parts: list[ir.Value | None] = [
-            _padded(node, room, axis, edit) if room.padded else room.value for room in found.rooms
-        ]
+        parts = [_padded(room, axis, steps) if room.padded else room.value for room in found.rooms]
         joined = parts[0]
         if len(parts) > 1:
-            joined = edit.insert(
-                node, "Concat", parts, {"axis": axis}, name=f"{node.name}.joined", shape=output, origins=(node,)
-            )
-        return edit.insert(
-            node, "Add", [joined, edit.initializer(found.filled, f"{node.name}.constants")], {}, origins=(node,)
-        )
+            joined = steps.insert("Concat", parts, {"axis": axis}, name="joined", shape=output)
+        return steps.insert("Add", [joined, steps.constant(found.filled, "constants")])
 
     def rounding(self, node: ir.Node, found: ConstantRooms) -> Rounding:
         return Rounding(1, (), float(np.abs(found.filled).max(initial=0.0)))
 
 
-def _padded(node: ir.Node, room: Room, axis: int, edit: Edit) -> ir.Value:
+def _padded(room: Room, axis: int, steps: Steps) -> ir.Value:
     shape = list(shape_of(room.value))
     pads = np.zeros((2, len(shape)), np.int64)
     pads[:, axis] = room.before, room.behind
     shape[axis] += room.before + room.behind
-    inputs: list[ir.Value | None] = [room.value, edit.initializer(pads.reshape(-1), f"{node.name}.pads")]
-    return edit.insert(node, "Pad", inputs, {}, name=f"{node.name}.room", shape=tuple(shape), origins=(node,))
+    inputs = [room.value, steps.constant(pads.reshape(-1), "pads")]
+    return steps.insert("Pad", inputs, name="room", shape=tuple(shape))

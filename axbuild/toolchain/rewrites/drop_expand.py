@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 
 class DropExpand(Rewrite[list[ir.Value]]):
@@ -26,5 +26,5 @@ class DropExpand(Rewrite[list[ir.Value]]):
                 return inputs
         return NoMatch(f"no operand of {node.op_type} is expanded to the shape of another")
 
-    def replace(self, node: ir.Node, found: list[ir.Value], edit: Edit) -> ir.Value:
-        return edit.insert(node, node.op_type, list(found), attributes(node), origins=(node,))
+    def replace(self, node: ir.Node, found: list[ir.Value], steps: Steps) -> ir.Value:
+        return steps.insert(node.op_type, list(found), attributes(node))

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import constant_input, needed_input, shape_of
 from axbuild.toolchain.masks import hiding_side
 from axbuild.toolchain.rewrites.mask_to_where import LOWEST, TERMS
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 Hiding = tuple[ir.Node, int]
 """a Where, and which of its inputs hides"""
@@ -45,14 +45,14 @@ class DropNanGuard(Rewrite[Guarded]):
             return NoMatch("Where makes no zeros of what is NaN in a Softmax")
         return Guarded(softmax, _endless(needed_input(softmax, 0).producer()))
 
-    def replace(self, node: ir.Node, found: Guarded, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Guarded, steps: Steps) -> ir.Value:
         if found.endless is None:
             return found.softmax.outputs[0]
         where, side = found.endless
         inputs = list(where.inputs)
-        inputs[side] = edit.initializer(np.array(LOWEST, np.float32), f"{where.name}.hidden")
-        scores = edit.insert(node, "Where", inputs, {}, shape=shape_of(where.outputs[0]), origins=(where,))
-        return edit.insert(node, "Softmax", [scores], attributes(found.softmax), origins=(found.softmax,))
+        inputs[side] = steps.constant(np.array(LOWEST, np.float32), "hidden", of=where)
+        scores = steps.insert("Where", inputs, shape=shape_of(where.outputs[0]), origins=(where,))
+        return steps.insert("Softmax", [scores], attributes(found.softmax), origins=(found.softmax,))
 
     def rounding(self, node: ir.Node, found: Guarded) -> Rounding:
         return Rounding(TERMS, (), 1.0)

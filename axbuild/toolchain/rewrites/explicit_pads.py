@@ -9,7 +9,7 @@ import onnx_ir as ir
 from onnx import NodeProto
 
 from axbuild.toolchain.graph import Shape, integers, needed_input, shape_of, text
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 
 class ExplicitPads(Rewrite[tuple[int, ...]]):
@@ -29,10 +29,10 @@ class ExplicitPads(Rewrite[tuple[int, ...]]):
         ones = (1,) * len(sizes)
         return pads_of(mode, sizes, window, integers(node, "strides", ones), integers(node, "dilations", ones))
 
-    def replace(self, node: ir.Node, found: tuple[int, ...], edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: tuple[int, ...], steps: Steps) -> ir.Value:
         kept = {name: item for name, item in attributes(node).items() if name not in ("auto_pad", "pads")}
         settled = kept | {"pads": list(found)}
-        return edit.insert(node, node.op_type, list(node.inputs), settled, origins=(node,))
+        return steps.insert(node.op_type, list(node.inputs), settled)
 
 
 def pads_of(

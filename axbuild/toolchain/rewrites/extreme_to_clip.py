@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, constant_of, is_activation, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ExtremeToClip(Rewrite[Bounding]):
             return NoMatch(f"{node.op_type} is not over a float32 tensor of its own shape")
         return Bounding(x, number)
 
-    def replace(self, node: ir.Node, found: Bounding, edit: Edit) -> ir.Value:
-        bound = edit.initializer(found.number.reshape(()), f"{node.name}.bound")
+    def replace(self, node: ir.Node, found: Bounding, steps: Steps) -> ir.Value:
+        bound = steps.constant(found.number.reshape(()), "bound")
         bounds = [bound] if node.op_type == "Max" else [None, bound]
-        return edit.insert(node, "Clip", [found.x, *bounds], {}, origins=(node,))
+        return steps.insert("Clip", [found.x, *bounds])

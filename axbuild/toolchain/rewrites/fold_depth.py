@@ -22,7 +22,7 @@ from axbuild.toolchain.kinds.phases import Phases
 from axbuild.toolchain.rewrites.affine import order_of_sums, weights_of
 from axbuild.toolchain.rewrites.pick import picked
 from axbuild.toolchain.rewrites.plain_transpose import is_plain
-from axbuild.toolchain.rewrites.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import EXACT, NoMatch, Rewrite, Rounding, Steps, attributes
 
 LISTS = {"kernel_shape": 1, "strides": 1, "dilations": 1, "pads": 0}
 """attributes with one number a spatial axis, pads with two -> what they are where they are not written"""
@@ -67,7 +67,7 @@ class PoolDepth(Rewrite[Depth]):
             return NoMatch(f"{node.op_type} has auto_pad or dilations")
         return _depth(node, integers(node, "kernel_shape", ()))
 
-    def replace(self, node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Depth, steps: Steps) -> ir.Value:
         n, c, d, h, w = shape_of(needed_input(node, 0))
         *_, depth, height, width = shape_of(node.outputs[0])
         kept = {name: item for name, item in attributes(node).items() if name not in LISTS}
@@ -77,12 +77,12 @@ class PoolDepth(Rewrite[Depth]):
             "strides": [found.stride, 1],
             "pads": [found.begin, 0, found.end, 0],
         }
-        value = _reshaped(node, needed_input(node, 0), (n, c * d, h, w), "planes", edit)
+        value = _reshaped(needed_input(node, 0), (n, c * d, h, w), "planes", steps)
         shape = (n, c * d, height, width)
-        value = edit.insert(node, node.op_type, [value], plane, name=f"{node.name}.plane", shape=shape, origins=(node,))
-        value = _reshaped(node, value, (n, c, d, height * width), "lines", edit)
-        value = edit.insert(node, node.op_type, [value], line, shape=(n, c, depth, height * width), origins=(node,))
-        return _reshaped(node, value, shape_of(node.outputs[0]), "volume", edit)
+        value = steps.insert(node.op_type, [value], plane, name="plane", shape=shape)
+        value = _reshaped(value, (n, c, d, height * width), "lines", steps)
+        value = steps.insert(node.op_type, [value], line, shape=(n, c, depth, height * width))
+        return _reshaped(value, shape_of(node.outputs[0]), "volume", steps)
 
     def rounding(self, node: ir.Node, found: Depth) -> Rounding:
         if node.op_type == "MaxPool":
@@ -99,11 +99,11 @@ class GlobalPoolDepth(Rewrite[Shape]):
         shape = shape_of(needed_input(node, 0))
         return shape if len(shape) == 5 else NoMatch(f"{node.op_type} is not over three axes")
 
-    def replace(self, node: ir.Node, found: Shape, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Shape, steps: Steps) -> ir.Value:
         n, c, d, h, w = found
-        value = _reshaped(node, needed_input(node, 0), (n, c, d * h, w), "plane", edit)
-        value = edit.insert(node, node.op_type, [value], {}, shape=(n, c, 1, 1), origins=(node,))
-        return _reshaped(node, value, (n, c, 1, 1, 1), "volume", edit)
+        value = _reshaped(needed_input(node, 0), (n, c, d * h, w), "plane", steps)
+        value = steps.insert(node.op_type, [value], shape=(n, c, 1, 1))
+        return _reshaped(value, (n, c, 1, 1, 1), "volume", steps)
 
     def rounding(self, node: ir.Node, found: Shape) -> Rounding:
         return Rounding(math.prod(found[2:]), ((needed_input(node, 0), 1.0),))
@@ -125,16 +125,16 @@ class ConvDepth(Rewrite[Depth]):
             return NoMatch("Conv weights are not constant, or its pads no numbers")
         return _depth(node, shape_of(needed_input(node, 1))[2:])
 
-    def replace(self, node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Depth, steps: Steps) -> ir.Value:
         others = found.others
         alone = set(others["kernel_shape"]) | set(others["strides"]) == {1} and not any(others["pads"])
-        return _along_depth(node, found, edit) if alone else _planes(node, found, edit)
+        return _along_depth(node, found, steps) if alone else _planes(node, found, steps)
 
     def rounding(self, node: ir.Node, found: Depth) -> Rounding:
         return order_of_sums(node, needed_input(node, 0))
 
 
-def _along_depth(node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
+def _along_depth(node: ir.Node, found: Depth, steps: Steps) -> ir.Value:
     n, c, d, h, w = shape_of(needed_input(node, 0))
     _, channels, depth, _, _ = shape_of(node.outputs[0])
     settings = {
@@ -144,22 +144,22 @@ def _along_depth(node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
         "dilations": [found.dilation, 1],
         "pads": [found.begin, 0, found.end, 0],
     }
-    value = _reshaped(node, needed_input(node, 0), (n, c, d, h * w), "lines", edit)
+    value = _reshaped(needed_input(node, 0), (n, c, d, h * w), "lines", steps)
     weight, _ = weights_of(node)
-    value = _conv(node, value, weight[..., 0], settings, (n, channels, depth, h * w), edit)
-    return _reshaped(node, value, shape_of(node.outputs[0]), "volume", edit)
+    value = _conv(node, value, weight[..., 0], settings, (n, channels, depth, h * w), steps)
+    return _reshaped(value, shape_of(node.outputs[0]), "volume", steps)
 
 
-def _planes(node: ir.Node, found: Depth, edit: Edit) -> ir.Value:
+def _planes(node: ir.Node, found: Depth, steps: Steps) -> ir.Value:
     n, channels, depth, height, width = shape_of(node.outputs[0])
     taps = np.arange(depth)[:, None] * found.stride + np.arange(found.kernel) * found.dilation
-    value = _pictures(node, (found.begin, found.end), taps, edit)
+    value = _pictures(node, (found.begin, found.end), taps, steps)
     weight, _ = weights_of(node)
     weight = weight.reshape(channels, -1, *weight.shape[3:])
     settings = {**found.others, "group": integer(node, "group", 1)}
-    value = _conv(node, value, weight, settings, (n * depth, channels, height, width), edit)
-    value = _reshaped(node, value, (n, depth, channels, height, width), "convolved", edit)
-    return _ordered(node, value, [0, 2, 1, 3, 4], "volume", edit)
+    value = _conv(node, value, weight, settings, (n * depth, channels, height, width), steps)
+    value = _reshaped(value, (n, depth, channels, height, width), "convolved", steps)
+    return steps.turned(value, [0, 2, 1, 3, 4], "volume")
 
 
 class ConvTransposeDepth(Rewrite[Phases]):
@@ -178,10 +178,10 @@ class ConvTransposeDepth(Rewrite[Phases]):
         kernel, stride = shape_of(needed_input(node, 1))[2], integers(node, "strides", (1, 1, 1))[0]
         return Phases.of(kernel, stride, integers(node, "pads", (0,) * 6)[0], *sizes)
 
-    def replace(self, node: ir.Node, found: Phases, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Phases, steps: Steps) -> ir.Value:
         n, channels, depth, height, width = shape_of(node.outputs[0])
         taps = np.arange(found.count)[:, None] + np.arange(found.taps)
-        value = _pictures(node, found.pads, taps, edit)
+        value = _pictures(node, found.pads, taps, steps)
         weight, bias = weights_of(node)
         group = integer(node, "group", 1)
         apart = found.apart(weight, 2)
@@ -193,61 +193,51 @@ class ConvTransposeDepth(Rewrite[Phases]):
             "output_padding": [*padding[1:]],
             "group": group,
         }
-        inputs: list[ir.Value | None] = [
+        inputs = [
             value,
-            edit.initializer(
-                own.reshape(-1, channels // group * found.stride, *weight.shape[3:]), f"{node.name}.weight"
-            ),
-            edit.initializer(bias.astype(np.float32).repeat(found.stride), f"{node.name}.bias"),
+            steps.constant(own.reshape(-1, channels // group * found.stride, *weight.shape[3:]), "weight"),
+            steps.constant(bias.astype(np.float32).repeat(found.stride), "bias"),
         ]
         shape = (n * found.count, channels * found.stride, height, width)
-        value = edit.insert(node, "ConvTranspose", inputs, settings, shape=shape, origins=(node,))
-        value = _reshaped(node, value, (n, found.count, channels, found.stride, height, width), "phases", edit)
-        value = _ordered(node, value, [0, 2, 1, 3, 4, 5], "turns", edit)
-        value = _reshaped(node, value, (n, channels, found.count * found.stride, height, width), "volume", edit)
-        return picked(node, value, 2, np.arange(found.start, found.start + depth), edit)
+        value = steps.insert("ConvTranspose", inputs, settings, shape=shape)
+        value = _reshaped(value, (n, found.count, channels, found.stride, height, width), "phases", steps)
+        value = steps.turned(value, [0, 2, 1, 3, 4, 5], "turns")
+        value = _reshaped(value, (n, channels, found.count * found.stride, height, width), "volume", steps)
+        return picked(value, 2, np.arange(found.start, found.start + depth), steps)
 
     def rounding(self, node: ir.Node, found: Phases) -> Rounding:
         return order_of_sums(node, needed_input(node, 0))
 
 
-def _pictures(node: ir.Node, pads: tuple[int, int], taps: Array, edit: Edit) -> ir.Value:
+def _pictures(node: ir.Node, pads: tuple[int, int], taps: Array, steps: Steps) -> ir.Value:
     """[n, c, d, h, w] padded along d -> [n out, c k, h, w] by taps [out, k]."""
-    value = _with_ends(node, needed_input(node, 0), pads, edit)
+    value = _with_ends(needed_input(node, 0), pads, steps)
     n, c, _, h, w = shape_of(value)
     out, kernel = taps.shape
-    value = picked(node, value, 2, taps.reshape(-1), edit)
-    value = _reshaped(node, value, (n, c, out, kernel, h, w), "taps", edit)
-    value = _ordered(node, value, [0, 2, 1, 3, 4, 5], "frames", edit)
-    return _reshaped(node, value, (n * out, c * kernel, h, w), "pictures", edit)
+    value = picked(value, 2, taps.reshape(-1), steps)
+    value = _reshaped(value, (n, c, out, kernel, h, w), "taps", steps)
+    value = steps.turned(value, [0, 2, 1, 3, 4, 5], "frames")
+    return _reshaped(value, (n * out, c * kernel, h, w), "pictures", steps)
 
 
-def _with_ends(node: ir.Node, value: ir.Value, ends: tuple[int, int], edit: Edit) -> ir.Value:
+def _with_ends(value: ir.Value, ends: tuple[int, int], steps: Steps) -> ir.Value:
     """With planes of zeros before and behind."""
     if not any(ends):
         return value
     n, c, d, h, w = shape_of(value)
     pads = np.array([0, 0, ends[0], 0, 0, 0, 0, ends[1], 0, 0])
-    inputs: list[ir.Value | None] = [value, edit.initializer(pads, f"{node.name}.pads")]
+    inputs = [value, steps.constant(pads, "pads")]
     shape = (n, c, d + sum(ends), h, w)
-    return edit.insert(node, "Pad", inputs, {}, name=f"{node.name}.padded", shape=shape, origins=(node,))
+    return steps.insert("Pad", inputs, name="padded", shape=shape)
 
 
 def _conv(
-    node: ir.Node, value: ir.Value, weight: Array, settings: dict[str, object], shape: Shape, edit: Edit
+    node: ir.Node, value: ir.Value, weight: Array, settings: dict[str, object], shape: Shape, steps: Steps
 ) -> ir.Value:
-    inputs = [value, edit.initializer(weight, f"{node.name}.weight"), *node.inputs[2:]]
-    return edit.insert(node, "Conv", inputs, settings, shape=shape, origins=(node,))
+    inputs = [value, steps.constant(weight, "weight"), *node.inputs[2:]]
+    return steps.insert("Conv", inputs, settings, shape=shape)
 
 
-def _reshaped(node: ir.Node, value: ir.Value, shape: Shape, name: str, edit: Edit) -> ir.Value:
+def _reshaped(value: ir.Value, shape: Shape, name: str, steps: Steps) -> ir.Value:
     """Dimension 0 is whatever the batch makes of it, also where samples have several pictures."""
-    name = f"{node.name}.{name}"
-    target = edit.initializer(np.array((-1, *shape[1:]), np.int64), f"{name}.shape")
-    return edit.insert(node, "Reshape", [value, target], {}, name=name, shape=shape, origins=(node,))
-
-
-def _ordered(node: ir.Node, value: ir.Value, order: list[int], name: str, edit: Edit) -> ir.Value:
-    shape = tuple(shape_of(value)[axis] for axis in order)
-    name = f"{node.name}.{name}"
-    return edit.insert(node, "Transpose", [value], {"perm": order}, name=name, shape=shape, origins=(node,))
+    return steps.reshaped(value, shape, name, target=(-1, *shape[1:]))

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import Array, constant_of, shape_of
 from axbuild.toolchain.kinds import functions
 from axbuild.toolchain.named import DOMAIN
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 from axbuild.toolchain.rewrites.spelled import POINTWISE, Spelled, spellings
 
 POINTS = np.concatenate([np.linspace(-12.0, 12.0, 481), np.linspace(-1.0, 1.0, 201)])
@@ -48,11 +48,11 @@ class FuseActivation(Rewrite[Recognised]):
         activation = next((item for item in found if item is not None), None)
         return activation or NoMatch(f"what {node.op_type} ends is no activation of one tensor")
 
-    def replace(self, node: ir.Node, found: Recognised, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Recognised, steps: Steps) -> ir.Value:
         spelled = found.spelled
         domain = DOMAIN if found.op_type == INVERSE_SIGMOID else ""
-        return edit.insert(
-            node, found.op_type, [spelled.x], found.attributes, origins=spelled.nodes, domain=domain, spelled=True
+        return steps.insert(
+            found.op_type, [spelled.x], found.attributes, origins=spelled.nodes, domain=domain, spelled=True
         )
 
     def rounding(self, node: ir.Node, found: Recognised) -> Rounding:

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, activations_of, constant_input, is_constant, needed_input
 from axbuild.toolchain.rewrites.affine import Affine, ChannelMap, per_channel, rounding, take_in, weighted_producer
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 class FuseAffine(Rewrite[Affine]):
@@ -29,8 +29,8 @@ class FuseAffine(Rewrite[Affine]):
         producer = weighted_producer(value, node.op_type)
         return producer if isinstance(producer, NoMatch) else Affine(producer, channels)
 
-    def replace(self, node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
-        return take_in(node, found, edit)
+    def replace(self, node: ir.Node, found: Affine, steps: Steps) -> ir.Value:
+        return take_in(node, found, steps)
 
     def rounding(self, node: ir.Node, found: Affine) -> Rounding:
         return rounding(found)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, integer, real
 from axbuild.toolchain.rewrites.affine import Affine, ChannelMap, rounding, take_in, weighted_producer
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 class FuseBatchNorm(Rewrite[Affine]):
@@ -26,8 +26,8 @@ class FuseBatchNorm(Rewrite[Affine]):
         channels = batch_norm_map(node)
         return channels if isinstance(channels, NoMatch) else Affine(producer, channels)
 
-    def replace(self, node: ir.Node, found: Affine, edit: Edit) -> ir.Value:
-        return take_in(node, found, edit)
+    def replace(self, node: ir.Node, found: Affine, steps: Steps) -> ir.Value:
+        return take_in(node, found, steps)
 
     def rounding(self, node: ir.Node, found: Affine) -> Rounding:
         return rounding(found)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, integer, integers, needed_input, shape_of, text
 from axbuild.toolchain.rewrites.affine import weighted_producer, weights_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,17 @@ class FuseBranches(Rewrite[Joined]):
             return NoMatch("the convolutions have other strides or results")
         return _joined(first, second, -1.0 if node.op_type == "Sub" else 1.0)
 
-    def replace(self, node: ir.Node, found: Joined, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Joined, steps: Steps) -> ir.Value:
         first, second = (branch.node for branch in found.branches)
-        weight = edit.initializer(found.weight.astype(np.float32), f"{first.name}.weight")
-        bias = edit.initializer(found.bias.astype(np.float32), f"{first.name}.bias")
+        weight = steps.constant(found.weight.astype(np.float32), "weight", of=first)
+        bias = steps.constant(found.bias.astype(np.float32), "bias", of=first)
         settings = {
             "group": found.group,
             "kernel_shape": list(found.weight.shape[2:]),
             "pads": list(found.pads),
             "strides": list(found.branches[0].strides),
         }
-        return edit.insert(node, "Conv", [first.inputs[0], weight, bias], settings, origins=(first, second, node))
+        return steps.insert("Conv", [first.inputs[0], weight, bias], settings, origins=(first, second, node))
 
     def rounding(self, node: ir.Node, found: Joined) -> Rounding:
         gain = sum(np.abs(branch.weight).reshape(len(branch.bias), -1).sum(axis=1) for branch in found.branches)

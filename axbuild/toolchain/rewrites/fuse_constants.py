@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, activations_of, constant_operand, has_one_reader, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class FuseConstants(Rewrite[TwoConstants]):
             return NoMatch("the constants together leave float32")
         return TwoConstants(x, inner, together, (float(np.abs(a).max()), float(np.abs(b).max())))
 
-    def replace(self, node: ir.Node, found: TwoConstants, edit: Edit) -> ir.Value:
-        constant = edit.initializer(found.together, f"{node.name}.constant")
-        return edit.insert(node, node.op_type, [found.x, constant], {}, origins=(found.inner, node))
+    def replace(self, node: ir.Node, found: TwoConstants, steps: Steps) -> ir.Value:
+        constant = steps.constant(found.together, "constant")
+        return steps.insert(node.op_type, [found.x, constant], origins=(found.inner, node))
 
     def rounding(self, node: ir.Node, found: TwoConstants) -> Rounding:
         c, d = found.largest

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, integer, integers, is_constant, needed_input, shape_of
 from axbuild.toolchain.rewrites.affine import weighted_producer, weights_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class FuseConvs(Rewrite[Chain]):
         gain, added = magnitude @ np.abs(rows).sum(axis=1), magnitude @ np.abs(b) + np.abs(a)
         return Chain(first, weight, matrix @ b + a, gain, added)
 
-    def replace(self, node: ir.Node, found: Chain, edit: Edit) -> ir.Value:
-        weight = edit.initializer(found.weight.astype(np.float32), f"{node.name}.weight")
-        bias = edit.initializer(found.bias.astype(np.float32), f"{node.name}.bias")
+    def replace(self, node: ir.Node, found: Chain, steps: Steps) -> ir.Value:
+        weight = steps.constant(found.weight.astype(np.float32), "weight")
+        bias = steps.constant(found.bias.astype(np.float32), "bias")
         inputs = [found.first.inputs[0], weight, bias]
-        return edit.insert(node, "Conv", inputs, attributes(found.first), origins=(found.first, node))
+        return steps.insert("Conv", inputs, attributes(found.first), origins=(found.first, node))
 
     def rounding(self, node: ir.Node, found: Chain) -> Rounding:
         depth = math.prod(found.weight.shape[1:]) * shape_of(found.first.outputs[0])[1]

@@ -17,7 +17,7 @@ from axbuild.toolchain.graph import (
     needed_input,
     shape_of,
 )
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class FuseFactor(Rewrite[Factor]):
             return NoMatch("a constant is not one number a channel, or divides by zero")
         return Factor(layer, adds, weight.astype(np.float64), 1.0 / factor if node.op_type == "Div" else factor, bias)
 
-    def replace(self, node: ir.Node, found: Factor, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Factor, steps: Steps) -> ir.Value:
         layer, adds, shape = found.layer, found.bias_node, shape_of(node.outputs[0])
-        weight = edit.initializer((found.weight * found.factor).astype(np.float32), f"{layer.name}.weight")
-        value = edit.insert(node, "MatMul", [layer.inputs[0], weight], {}, shape=shape, origins=(layer, node))
+        weight = steps.constant((found.weight * found.factor).astype(np.float32), "weight", of=layer)
+        value = steps.insert("MatMul", [layer.inputs[0], weight], shape=shape, origins=(layer, node))
         if adds is None:
             return value
-        bias = edit.initializer((found.bias * found.factor).astype(np.float32), f"{adds.name}.constant")
-        return edit.insert(node, "Add", [value, bias], {}, shape=shape, origins=(adds, node))
+        bias = steps.constant((found.bias * found.factor).astype(np.float32), "constant", of=adds)
+        return steps.insert("Add", [value, bias], shape=shape, origins=(adds, node))
 
     def rounding(self, node: ir.Node, found: Factor) -> Rounding:
         size = np.abs(found.factor)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, Shape, constant_input, constant_of, integer, real, shape_of
 from axbuild.toolchain.kinds import functions
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 from axbuild.toolchain.rewrites.spelled import POINTWISE, Spelled, Step, spellings
 
 LARGEST = 2**18
@@ -107,22 +107,22 @@ class FuseNorm(Rewrite[Norm]):
         # The most of it: what is centred by steps of its own has a root mean square as well.
         return found[-1]
 
-    def replace(self, node: ir.Node, found: Norm, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Norm, steps: Steps) -> ir.Value:
         x, origins = found.spelled.x, found.spelled.nodes
         if found.op_type == "Softmax":
-            return edit.insert(node, "Softmax", [x], {"axis": found.axes[0]}, origins=origins, spelled=True)
+            return steps.insert("Softmax", [x], {"axis": found.axes[0]}, origins=origins, spelled=True)
         shape = shape_of(x)
         kept = [axis for axis in range(len(shape)) if axis not in found.axes]
         order = kept + list(found.axes)
-        value = edit.turned(node, x, order, "turned")
+        value = steps.turned(x, order, "turned")
         turned = shape_of(value)
         # Chips normalise the last axis alone.
         rows = (*turned[: len(kept)], found.gain.size)
-        value = edit.reshaped(node, value, rows, "rows")
-        inputs, settings = _operands(node, found, edit)
-        value = edit.insert(node, found.op_type, [value, *inputs], settings, shape=rows, origins=origins, spelled=True)
-        value = edit.reshaped(node, value, turned, "apart")
-        return edit.turned(node, value, [order.index(axis) for axis in range(len(shape))], "back")
+        value = steps.reshaped(value, rows, "rows")
+        inputs, settings = _operands(found, steps)
+        value = steps.insert(found.op_type, [value, *inputs], settings, shape=rows, origins=origins, spelled=True)
+        value = steps.reshaped(value, turned, "apart")
+        return steps.turned(value, [order.index(axis) for axis in range(len(shape))], "back")
 
     def rounding(self, node: ir.Node, found: Norm) -> Rounding:
         """No deviation is below the root of epsilon."""
@@ -131,13 +131,13 @@ class FuseNorm(Rewrite[Norm]):
         return Rounding(found.gain.size + len(found.spelled.nodes), ((found.spelled.x, steepest),), gain + bias)
 
 
-def _operands(node: ir.Node, found: Norm, edit: Edit) -> tuple[list[ir.Value], dict[str, float | int]]:
+def _operands(found: Norm, steps: Steps) -> tuple[list[ir.Value], dict[str, float | int]]:
     """Inputs behind the tensor, and attributes."""
     if found.op_type == "LpNormalization":
         return [], {"axis": -1, "p": 2}
     constants = [(found.gain, "scale")] + ([(found.bias, "bias")] if np.any(found.bias) else [])
     rows = ((array.reshape(-1).astype(np.float32), name) for array, name in constants)
-    inputs = [edit.initializer(array, f"{node.name}.{name}") for array, name in rows]
+    inputs = [steps.constant(array, name) for array, name in rows]
     return inputs, {"axis": -1, "epsilon": found.epsilon or NONE}
 
 

@@ -19,7 +19,7 @@ from axbuild.toolchain.graph import (
     text,
 )
 from axbuild.toolchain.rewrites.affine import order_of_sums
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class FusePad(Rewrite[Padded]):
         own = integers(node, "pads", (0,) * len(pads))
         return Padded(pad, tuple(a + b for a, b in zip(pads, own, strict=True)))
 
-    def replace(self, node: ir.Node, found: Padded, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Padded, steps: Steps) -> ir.Value:
         settled = {**attributes(node), "pads": list(found.pads)}
         inputs = [found.pad.inputs[0], *node.inputs[1:]]
-        return edit.insert(node, "Conv", inputs, settled, origins=(node, found.pad))
+        return steps.insert("Conv", inputs, settled, origins=(node, found.pad))
 
     def rounding(self, node: ir.Node, found: Padded) -> Rounding:
         return order_of_sums(node, needed_input(found.pad, 0))

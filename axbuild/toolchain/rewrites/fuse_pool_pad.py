@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, integers, is_used, needed_input, text
 from axbuild.toolchain.rewrites.fuse_pad import Padded, spatial_pads
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 LOWEST = -65504.0
 """the lowest number of float16: padding with it, or with less, stands for minus infinity; as a number it would stretch
@@ -39,6 +39,6 @@ class FusePoolPad(Rewrite[Padded]):
             return NoMatch("the padding holds a whole window of MaxPool")
         return Padded(pad, total)
 
-    def replace(self, node: ir.Node, found: Padded, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Padded, steps: Steps) -> ir.Value:
         settled = {**attributes(node), "pads": list(found.pads)}
-        return edit.insert(node, "MaxPool", [found.pad.inputs[0]], settled, origins=(node, found.pad))
+        return steps.insert("MaxPool", [found.pad.inputs[0]], settled, origins=(node, found.pad))

@@ -17,7 +17,7 @@ from axbuild.toolchain.graph import (
     is_static,
     shape_of,
 )
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 from axbuild.toolchain.rewrites.spelled import POINTWISE, Spelled, Step, spellings
 
 LARGEST = 2**22
@@ -86,25 +86,21 @@ class FuseRotary(Rewrite[Rotation]):
         rotation = next((item for item in found if item is not None), None)
         return rotation or NoMatch(f"what {node.op_type} ends turns no pairs of elements")
 
-    def replace(self, node: ir.Node, found: Rotation, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Rotation, steps: Steps) -> ir.Value:
         x, origins = found.spelled.x, found.spelled.nodes
         shape = shape_of(x)
-        caches: list[ir.Value | None] = [
-            edit.initializer(
-                np.broadcast_to(angles, (shape[0], *angles.shape)).astype(np.float32), f"{node.name}.{name}"
-            )
+        caches = [
+            steps.constant(np.broadcast_to(angles, (shape[0], *angles.shape)).astype(np.float32), name)
             for angles, name in ((found.cosine, "cos"), (found.sine, "sin"))
         ]
         settings: dict[str, int] = {"interleaved": int(found.interleaved)}
         if len(shape) == 4 and not found.heads_last:
-            return edit.insert(node, "RotaryEmbedding", [x, *caches], settings, origins=origins, spelled=True)
+            return steps.insert("RotaryEmbedding", [x, *caches], settings, origins=origins, spelled=True)
         settings["num_heads"] = math.prod(shape[2:-1])
         joined = (*shape[:2], math.prod(shape[2:]))
-        value = edit.reshaped(node, x, joined, "joined")
-        value = edit.insert(
-            node, "RotaryEmbedding", [value, *caches], settings, shape=joined, origins=origins, spelled=True
-        )
-        return edit.reshaped(node, value, shape, "apart")
+        value = steps.reshaped(x, joined, "joined")
+        value = steps.insert("RotaryEmbedding", [value, *caches], settings, shape=joined, origins=origins, spelled=True)
+        return steps.reshaped(value, shape, "apart")
 
     def rounding(self, node: ir.Node, found: Rotation) -> Rounding:
         largest = float(max(np.abs(found.cosine).max(), np.abs(found.sine).max()))

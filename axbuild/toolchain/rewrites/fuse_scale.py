@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, integer, integers, is_constant, needed_input, shape_of, text
 from axbuild.toolchain.rewrites.affine import weighted_producer, weights_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class FuseScale(Rewrite[Scaled]):
             return NoMatch("Conv pads with zeros what the channels were shifted to")
         return _scaled(node, scale, factor, shift)
 
-    def replace(self, node: ir.Node, found: Scaled, edit: Edit) -> ir.Value:
-        weight = edit.initializer(found.weight.astype(np.float32), f"{node.name}.weight")
-        bias = edit.initializer(found.bias.astype(np.float32), f"{node.name}.bias")
+    def replace(self, node: ir.Node, found: Scaled, steps: Steps) -> ir.Value:
+        weight = steps.constant(found.weight.astype(np.float32), "weight")
+        bias = steps.constant(found.bias.astype(np.float32), "bias")
         inputs = [found.scale.inputs[0], weight, bias]
-        return edit.insert(node, "Conv", inputs, attributes(node), origins=(node, found.scale))
+        return steps.insert("Conv", inputs, attributes(node), origins=(node, found.scale))
 
     def rounding(self, node: ir.Node, found: Scaled) -> Rounding:
         gain = np.abs(found.weight).sum(axis=tuple(range(1, found.weight.ndim)))

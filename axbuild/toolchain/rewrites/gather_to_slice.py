@@ -17,7 +17,7 @@ from axbuild.toolchain.graph import (
     shape_of,
     static_shape,
 )
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 @dataclass(frozen=True)
@@ -50,36 +50,27 @@ class GatherToSlice(Rewrite[Gathered]):
             return NoMatch("Gather has an index in no regular order")
         return Gathered(axis, positions, (*shape[:axis], positions.size, *shape[axis + 1 :]))
 
-    def replace(self, node: ir.Node, found: Gathered, edit: Edit) -> ir.Value:
-        value = _part(node, found, edit)
+    def replace(self, node: ir.Node, found: Gathered, steps: Steps) -> ir.Value:
+        value = _part(node, found, steps)
         shape = shape_of(node.outputs[0])
         if shape == found.shape:
             return value
         target = np.array(static_shape(found.shape, shape), np.int64)
-        return edit.insert(
-            node,
-            "Reshape",
-            [value, edit.initializer(target, f"{node.name}.shape")],
-            {},
-            name=f"{node.name}.reshape",
-            origins=(node,),
-        )
+        return steps.insert("Reshape", [value, steps.constant(target, "shape")], name="reshape")
 
 
-def _part(node: ir.Node, found: Gathered, edit: Edit) -> ir.Value:
+def _part(node: ir.Node, found: Gathered, steps: Steps) -> ir.Value:
     x, positions = needed_input(node, 0), found.positions
     if not _is_regular(positions):
-        index = edit.initializer(positions, f"{node.name}.index")
-        return edit.insert(node, "Gather", [x, index], {"axis": found.axis}, shape=found.shape, origins=(node,))
+        index = steps.constant(positions, "index")
+        return steps.insert("Gather", [x, index], {"axis": found.axis}, shape=found.shape)
     step = int(positions[1] - positions[0]) if positions.size > 1 else 1
     end = int(positions[-1]) + step
     # Below 0 an end would count from the last element.
     ends = end if end >= 0 else -shape_of(x)[found.axis] - 1
     settings = {"from": int(positions[0]), "to": ends, "axis": found.axis, "step": step}
-    constants = [
-        edit.initializer(np.array([value], np.int64), f"{node.name}.{name}") for name, value in settings.items()
-    ]
-    return edit.insert(node, "Slice", [x, *constants], {}, shape=found.shape, origins=(node,))
+    constants = [steps.constant(np.array([value], np.int64), name) for name, value in settings.items()]
+    return steps.insert("Slice", [x, *constants], shape=found.shape)
 
 
 def _is_regular(positions: Array) -> bool:

@@ -18,7 +18,7 @@ from axbuild.toolchain.graph import (
     needed_input,
     shape_of,
 )
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 LARGEST = 2**24
 """elements of a result that is looked at"""
@@ -71,13 +71,13 @@ class HoistConstant(Rewrite[Hoisted]):
         depth = math.prod(shape_of(needed_input(layer, 1))) // channels.size
         return Hoisted(tuple(movers), value, channels, depth)
 
-    def replace(self, node: ir.Node, found: Hoisted, edit: Edit) -> ir.Value:
-        constant = edit.initializer(found.constant, f"{node.name}.constant")
+    def replace(self, node: ir.Node, found: Hoisted, steps: Steps) -> ir.Value:
+        constant = steps.constant(found.constant, "constant")
         shape = shape_of(found.value)
-        value = edit.insert(node, node.op_type, [found.value, constant], {}, shape=shape, origins=(node,))
+        value = steps.insert(node.op_type, [found.value, constant], shape=shape)
         for mover in reversed(found.movers):
             inputs, shape = [value, *mover.inputs[1:]], shape_of(mover.outputs[0])
-            value = edit.insert(node, mover.op_type, inputs, attributes(mover), shape=shape, origins=(mover,))
+            value = steps.insert(mover.op_type, inputs, attributes(mover), shape=shape, origins=(mover,))
         return value
 
     def rounding(self, node: ir.Node, found: Hoisted) -> Rounding:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Shape, constant_input, constant_of, integer, is_activation, needed_input, shape_of
 from axbuild.toolchain.rewrites.fuse_norm import REDUCTIONS
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 from axbuild.toolchain.rewrites.spelled import POINTWISE
 
 BRING_BACK = ("Reshape", "Unsqueeze")
@@ -44,10 +44,10 @@ class KeepAxes(Rewrite[Shape]):
         kept = tuple(1 if axis in gone else size for axis, size in enumerate(shape))
         return kept if _comes_back(node.outputs[0], kept) else NoMatch(f"the axes of {node.op_type} do not come back")
 
-    def replace(self, node: ir.Node, found: Shape, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Shape, steps: Steps) -> ir.Value:
         settings = {**attributes(node), "keepdims": 1}
-        value = edit.insert(node, node.op_type, list(node.inputs), settings, shape=found, origins=(node,))
-        return edit.reshaped(node, value, shape_of(node.outputs[0]), "apart")
+        value = steps.insert(node.op_type, list(node.inputs), settings, shape=found)
+        return steps.reshaped(value, shape_of(node.outputs[0]), "apart")
 
 
 class ReshapeLast(Rewrite[list[ir.Value]]):
@@ -65,10 +65,10 @@ class ReshapeLast(Rewrite[list[ir.Value]]):
             return NoMatch(f"what {node.op_type} makes is not brought back into that shape")
         return [value for value in sources if value is not None]
 
-    def replace(self, node: ir.Node, found: list[ir.Value], edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: list[ir.Value], steps: Steps) -> ir.Value:
         shape = next(shape_of(value) for value in found if is_activation(value))
-        value = edit.insert(node, node.op_type, list(found), attributes(node), shape=shape, origins=(node,))
-        return edit.reshaped(node, value, shape_of(node.outputs[0]), "apart")
+        value = steps.insert(node.op_type, list(found), attributes(node), shape=shape)
+        return steps.reshaped(value, shape_of(node.outputs[0]), "apart")
 
 
 def _source(value: ir.Value) -> ir.Value | None:
@@ -91,5 +91,5 @@ class ReshapeBack(Rewrite[ir.Value]):
             return NoMatch(f"{node.op_type} brings no shape back")
         return source
 
-    def replace(self, node: ir.Node, found: ir.Value, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ir.Value, steps: Steps) -> ir.Value:
         return found

@@ -16,10 +16,9 @@ from axbuild.toolchain.graph import (
     is_activation,
     needed_input,
     shape_of,
-    static_shape,
     text,
 )
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 MOST_ROWS = 1 << 17
 """a program names every row that is taken"""
@@ -58,20 +57,20 @@ class KnownPositions(Rewrite[Pieces]):
         found = _rows(numbers.reshape(-1), shapes[0])
         return found if found.taken.size <= MOST_ROWS else NoMatch(f"{node.op_type} moves {found.taken.size} pieces")
 
-    def replace(self, node: ir.Node, found: Pieces, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Pieces, steps: Steps) -> ir.Value:
         operands = _operands(node)
         alone = shape_of(operands[0])[0] == shape_of(node.outputs[0])[0] == 1
         axis = int(alone)
-        parts: list[ir.Value | None] = [_as_rows(node, value, found.size, axis, edit) for value in operands]
+        parts = [_as_rows(value, found.size, axis, steps) for value in operands]
         source = parts[0]
         if len(parts) > 1:
             rows = sum(math.prod(shape_of(value)) for value in operands) // found.size
             shape = (1,) * axis + (rows, found.size)
-            source = edit.insert(node, "Concat", parts, {"axis": axis}, name=f"{node.name}.joined", shape=shape)
-        index = edit.initializer(found.taken, f"{node.name}.rows")
+            source = steps.insert("Concat", parts, {"axis": axis}, name="joined", shape=shape)
+        index = steps.constant(found.taken, "rows")
         shape = (1,) * axis + (found.taken.size, found.size)
-        taken = edit.insert(node, "Gather", [source, index], {"axis": axis}, shape=shape, origins=(node,))
-        return _reshaped(node, taken, static_shape(shape, shape_of(node.outputs[0])), "shape", edit)
+        taken = steps.insert("Gather", [source, index], {"axis": axis}, shape=shape)
+        return steps.reshaped(taken, shape_of(node.outputs[0]), "apart")
 
 
 def _operands(node: ir.Node) -> list[ir.Value]:
@@ -116,18 +115,10 @@ def _rows(numbers: Array, shape: Shape) -> Pieces:
     return Pieces(numbers, 1)
 
 
-def _as_rows(node: ir.Node, value: ir.Value, size: int, axis: int, edit: Edit) -> ir.Value:
+def _as_rows(value: ir.Value, size: int, axis: int, steps: Steps) -> ir.Value:
     shape = shape_of(value)
     rows = (1,) * axis + (math.prod(shape) // size, size)
     if not is_activation(value):
         array = np.asarray(value.const_value.numpy() if value.const_value is not None else 0)
-        return edit.initializer(array.reshape(rows), f"{node.name}.rows")
-    target = static_shape(shape, rows) if axis else rows
-    return _reshaped(node, value, target, "rows", edit, rows)
-
-
-def _reshaped(node: ir.Node, value: ir.Value, target: Shape, what: str, edit: Edit, shape: Shape = ()) -> ir.Value:
-    """Reshape to the target; shape: what that is of one sample, where it is not the node's own."""
-    constant = edit.initializer(np.array(target, np.int64), f"{node.name}.{what}")
-    name = f"{node.name}.{what}"
-    return edit.insert(node, "Reshape", [value, constant], {}, name=name, shape=shape or None, origins=(node,))
+        return steps.constant(array.reshape(rows), "rows")
+    return steps.reshaped(value, rows, "rows", target=None if axis else rows)

@@ -16,13 +16,12 @@ from axbuild.toolchain.graph import (
     is_constant,
     needed_input,
     shape_of,
-    static_shape,
     text,
 )
 from axbuild.toolchain.kinds.places import PLACES
 from axbuild.toolchain.rewrites.affine import order_of_sums
 from axbuild.toolchain.rewrites.resized import is_known
-from axbuild.toolchain.rewrites.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import EXACT, NoMatch, Rewrite, Rounding, Steps, attributes
 
 WEIGHTED = ("Conv", "ConvTranspose")
 WINDOWS = (*WEIGHTED, "AveragePool", "MaxPool")
@@ -77,24 +76,24 @@ class LiftLine(Rewrite[Lifted]):
         axis = {"axis": integer(node, "axis", 0) % 3} if node.op_type in MOVERS else {}
         return Lifted({**attributes(node), **axis})
 
-    def replace(self, node: ir.Node, found: Lifted, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Lifted, steps: Steps) -> ir.Value:
         maps = MAPS.get(node.op_type, len(node.inputs))
-        inputs = [self._lifted(node, value, edit) for value in node.inputs[:maps]] + list(node.inputs[maps:])
+        inputs = [self._lifted(node, value, steps) for value in node.inputs[:maps]] + list(node.inputs[maps:])
         if node.op_type == "Resize":
-            inputs[1:] = [None, *(_with_one(value, edit) for value in node.inputs[2:])]
+            inputs[1:] = [None, *(_with_one(value, steps) for value in node.inputs[2:])]
         shape = shape_of(node.outputs[0])
-        result = edit.insert(node, node.op_type, inputs, found.settings, shape=(*shape, 1), origins=(node,))
-        return _reshaped(node, result, shape, f"{node.name}.squeezed", edit)
+        result = steps.insert(node.op_type, inputs, found.settings, shape=(*shape, 1))
+        return steps.reshaped(result, shape, "squeezed")
 
-    def _lifted(self, node: ir.Node, value: ir.Value | None, edit: Edit) -> ir.Value | None:
+    def _lifted(self, node: ir.Node, value: ir.Value | None, steps: Steps) -> ir.Value | None:
         """A tensor with an axis of one element behind its own; a single number as it is."""
         if value is None or ((array := constant_of(value)) is not None and array.ndim == 0):
             return value
         if array is not None:
-            return edit.initializer(array[..., None], f"{value.name}.lifted")
+            return steps.constant(array[..., None], "lifted", of=value)
         if is_squeezed(value):
             return needed_input(_producer(value), 0)
-        return _reshaped(node, value, (*shape_of(value), 1), f"{node.name}.lifted", edit)
+        return steps.reshaped(value, (*shape_of(value), 1), "lifted")
 
     def rounding(self, node: ir.Node, found: Lifted) -> Rounding:
         source = needed_input(node, 0)
@@ -116,12 +115,12 @@ def _resize(node: ir.Node) -> Lifted | NoMatch:
     return Lifted(attributes(node))
 
 
-def _with_one(value: ir.Value | None, edit: Edit) -> ir.Value | None:
+def _with_one(value: ir.Value | None, steps: Steps) -> ir.Value | None:
     """Scales or sizes with that of an axis of one element."""
     array = constant_of(value)
     if value is None or array is None or not array.size:
         return None
-    return edit.initializer(np.append(array, array.dtype.type(1)), f"{value.name}.lifted")
+    return steps.constant(np.append(array, array.dtype.type(1)), "lifted", of=value)
 
 
 def _over_two_axes(node: ir.Node) -> dict[str, Any]:
@@ -148,8 +147,3 @@ def is_squeezed(value: ir.Value | None) -> bool:
     if value is None or node is None or node.op_type not in ("Reshape", "Squeeze"):
         return False
     return is_activation(node.inputs[0]) and shape_of(needed_input(node, 0)) == (*shape_of(value), 1)
-
-
-def _reshaped(node: ir.Node, value: ir.Value, shape: tuple[int, ...], name: str, edit: Edit) -> ir.Value:
-    target = edit.initializer(np.array(static_shape(shape_of(value), shape), np.int64), f"{name}.shape")
-    return edit.insert(node, "Reshape", [value, target], {}, name=name, shape=shape, origins=(node,))

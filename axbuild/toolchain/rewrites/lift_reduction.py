@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, needed_input, shape_of
 from axbuild.toolchain.rewrites.lift_line import is_squeezed
-from axbuild.toolchain.rewrites.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import EXACT, NoMatch, Rewrite, Rounding, Steps
 
 EXTREMES = ("ReduceMax", "ReduceMin")
 
@@ -28,15 +28,15 @@ class LiftReduction(Rewrite[tuple[int, ...]]):
             return NoMatch(f"{node.op_type} has no constant axes, or makes a scalar")
         return tuple(sorted(int(axis) % len(shape_of(source)) for axis in axes.reshape(-1)))
 
-    def replace(self, node: ir.Node, found: tuple[int, ...], edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: tuple[int, ...], steps: Steps) -> ir.Value:
         squeeze = needed_input(node, 0).producer()
         if squeeze is None:
             raise ValueError(f"nothing computes what '{node.name}' reads")
         source = needed_input(squeeze, 0)
-        axes = edit.initializer(np.array(found, np.int64), f"{node.name}.axes")
+        axes = steps.constant(np.array(found, np.int64), "axes")
         shape = tuple(1 if axis in found else size for axis, size in enumerate(shape_of(source)))
-        reduced = edit.insert(node, node.op_type, [source, axes], {"keepdims": 1}, shape=shape, origins=(node,))
-        return edit.reshaped(node, reduced, shape_of(node.outputs[0]), "squeezed")
+        reduced = steps.insert(node.op_type, [source, axes], {"keepdims": 1}, shape=shape)
+        return steps.reshaped(reduced, shape_of(node.outputs[0]), "squeezed")
 
     def rounding(self, node: ir.Node, found: tuple[int, ...]) -> Rounding:
         if node.op_type in EXTREMES:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Shape, input_of, integer, is_activation, needed_input, shape_of, static_shape
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 class ListedIndices(Rewrite[Shape]):
@@ -22,18 +22,13 @@ class ListedIndices(Rewrite[Shape]):
         first = shape_of(needed_input(node, 1 if _axis(node) == 0 else 0))
         return NoMatch("Gather makes nothing") if 0 in shape else static_shape(first, shape)
 
-    def replace(self, node: ir.Node, found: Shape, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Shape, steps: Steps) -> ir.Value:
         x, index, axis = needed_input(node, 0), needed_input(node, 1), _axis(node)
         count = int(np.prod(shape_of(index)))
-        whole = edit.initializer(np.array([-1]), f"{node.name}.list")
-        listed = edit.insert(
-            node, "Reshape", [index, whole], {}, name=f"{node.name}.indices", shape=(count,), origins=(node,)
-        )
-        listed.type = index.type
+        listed = steps.reshaped(index, (count,), "indices", target=(-1,))
         shape = (*shape_of(x)[:axis], count, *shape_of(x)[axis + 1 :])
-        rows = edit.insert(node, "Gather", [x, listed], {"axis": axis}, shape=shape, origins=(node,))
-        target = edit.initializer(np.array(found, np.int64), f"{node.name}.shape")
-        return edit.insert(node, "Reshape", [rows, target], {}, name=f"{node.name}.reshape", origins=(node,))
+        rows = steps.insert("Gather", [x, listed], {"axis": axis}, shape=shape)
+        return steps.reshaped(rows, shape_of(node.outputs[0]), "reshape", target=found)
 
 
 def _axis(node: ir.Node) -> int:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import Array, constant_of, has_one_reader, integer, is_activation, needed_input, shape_of
 from axbuild.toolchain.masks import hiding_side, shown_side
 from axbuild.toolchain.rewrites.mask_flags import Flags, flags_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 NEVER = -100.0
 """a constant that is added to scores and this low leaves less than 2^-144 of them, beside one of them that it spares"""
@@ -57,23 +57,19 @@ class MaskToWhere(Rewrite[AdditiveMask]):
         shown = shown_side(where)
         return _added(shown, where, reshape) if shown is not None else NoMatch("the Where before Softmax hides nothing")
 
-    def replace(self, node: ir.Node, found: AdditiveMask, edit: Edit) -> ir.Value:
-        hidden = [_of_sum(edit, node, mask, parts) for mask, parts in found.masks]
+    def replace(self, node: ir.Node, found: AdditiveMask, steps: Steps) -> ir.Value:
+        hidden = [_of_sum(steps, mask, parts) for mask, parts in found.masks]
         if found.where is not None:
-            hidden.append(_of_where(edit, node, found.where))
-        whole = _any(edit, node, hidden)
-        lowest = edit.initializer(np.array(LOWEST, np.float32), f"{node.name}.hidden")
+            hidden.append(_of_where(steps, found.where))
+        whole = _any(steps, hidden)
+        lowest = steps.constant(np.array(LOWEST, np.float32), "hidden")
         shape = shape_of(found.scores)
-        scores = edit.insert(
-            node, "Where", [whole, lowest, found.scores], {}, name=f"{node.name}.mask", shape=shape, origins=(node,)
-        )
+        scores = steps.insert("Where", [whole, lowest, found.scores], name="mask", shape=shape)
         if found.reshape is None:
-            return edit.insert(node, "Softmax", [scores], attributes(node), origins=(node,))
-        shares = edit.insert(node, "Softmax", [scores], {"axis": -1}, shape=shape, origins=(node,))
+            return steps.insert("Softmax", [scores], attributes(node))
+        shares = steps.insert("Softmax", [scores], {"axis": -1}, shape=shape)
         inputs = [shares, *found.reshape.inputs[1:]]
-        return edit.insert(
-            node, "Reshape", inputs, attributes(found.reshape), name=found.reshape.name or "", origins=(found.reshape,)
-        )
+        return steps.insert("Reshape", inputs, attributes(found.reshape), origins=(found.reshape,))
 
     def rounding(self, node: ir.Node, found: AdditiveMask) -> Rounding:
         return Rounding(TERMS, (), 1.0)
@@ -138,62 +134,57 @@ _MADE = "axbuild.hidden"
 """in a mask's passing notes: its condition, which all layers that add the mask share"""
 
 
-def _of_sum(edit: Edit, node: ir.Node, mask: ir.Value, parts: Parts) -> ir.Value:
+def _of_sum(steps: Steps, mask: ir.Value, parts: Parts) -> ir.Value:
     """The condition of all parts of what is added."""
     if _MADE not in mask.meta:
-        mask.meta[_MADE] = _any(edit, node, [_condition(edit, node, *part) for part in parts])
+        mask.meta[_MADE] = _any(steps, [_condition(steps, *part) for part in parts])
     condition: ir.Value = mask.meta[_MADE]
     return condition
 
 
-def _any(edit: Edit, node: ir.Node, conditions: list[ir.Value]) -> ir.Value:
+def _any(steps: Steps, conditions: list[ir.Value]) -> ir.Value:
     """Where one of them is true."""
     whole = conditions[0]
     for other in conditions[1:]:
         shape = np.broadcast_shapes(shape_of(whole), shape_of(other))
-        whole = _truth(edit, node, "Or", [whole, other], shape)
+        whole = _truth(steps, "Or", [whole, other], shape)
     return whole
 
 
-def _condition(edit: Edit, node: ir.Node, mask: ir.Value, hidden: Hidden) -> ir.Value:
+def _condition(steps: Steps, mask: ir.Value, hidden: Hidden) -> ir.Value:
     """A BOOL tensor, true where the mask hides."""
     if _MADE not in mask.meta:
-        made = (
-            _laid_out(edit, node, hidden)
-            if isinstance(hidden, Flags)
-            else edit.initializer(hidden, f"{mask.name}.hidden")
-        )
+        made = _laid_out(steps, hidden) if isinstance(hidden, Flags) else steps.constant(hidden, "hidden", of=mask)
         mask.meta[_MADE] = made
     condition: ir.Value = mask.meta[_MADE]
     return condition
 
 
-def _laid_out(edit: Edit, node: ir.Node, flags: Flags) -> ir.Value:
+def _laid_out(steps: Steps, flags: Flags) -> ir.Value:
     condition, shape = flags.source, shape_of(flags.source)
     if condition.dtype != ir.DataType.BOOL:
-        zero = edit.initializer(np.zeros(1, (condition.dtype or ir.DataType.INT32).numpy()), f"{node.name}.zero")
-        condition = _truth(edit, node, "Equal", [condition, zero], shape)
+        zero = steps.constant(np.zeros(1, (condition.dtype or ir.DataType.INT32).numpy()), "zero")
+        condition = _truth(steps, "Equal", [condition, zero], shape)
         is_hidden = flags.at_zero
     else:
         is_hidden = not flags.at_zero
     if not is_hidden:
-        condition = _truth(edit, node, "Not", [condition], shape)
+        condition = _truth(steps, "Not", [condition], shape)
     for mover in reversed(flags.movers):
         inputs = [condition, *mover.inputs[1:]]
-        condition = _truth(edit, node, mover.op_type, inputs, shape_of(mover.outputs[0]), mover)
+        condition = _truth(steps, mover.op_type, inputs, shape_of(mover.outputs[0]), mover)
     return condition
 
 
-def _of_where(edit: Edit, node: ir.Node, where: ir.Node) -> ir.Value:
+def _of_where(steps: Steps, where: ir.Node) -> ir.Value:
     condition = where.inputs[0]
     if condition is None:
         raise ValueError(f"'{where.name}' has no condition")
-    return condition if hiding_side(where) == 1 else _truth(edit, node, "Not", [condition], shape_of(condition))
+    return condition if hiding_side(where) == 1 else _truth(steps, "Not", [condition], shape_of(condition))
 
 
 def _truth(
-    edit: Edit,
-    node: ir.Node,
+    steps: Steps,
     op_type: str,
     inputs: list[ir.Value | None],
     shape: tuple[int, ...],
@@ -201,7 +192,4 @@ def _truth(
 ) -> ir.Value:
     """A new node of truth values; like: one that has its attributes."""
     given = attributes(like) if like is not None else {}
-    name = f"{node.name}.{op_type.lower()}"
-    value = edit.insert(node, op_type, inputs, given, name=name, shape=shape, origins=(node,))
-    value.type = ir.TensorType(ir.DataType.BOOL)
-    return value
+    return steps.insert(op_type, inputs, given, name=op_type.lower(), shape=shape, dtype=ir.DataType.BOOL)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, integer, needed_input, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 class MeanToPool(Rewrite[bool]):
@@ -27,15 +27,13 @@ class MeanToPool(Rewrite[bool]):
             return NoMatch("ReduceMean is not over height and width")
         return bool(integer(node, "keepdims", 1))
 
-    def replace(self, node: ir.Node, found: bool, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: bool, steps: Steps) -> ir.Value:
         batch, channels = shape_of(needed_input(node, 0))[:2]
         if found:
-            return edit.insert(node, "GlobalAveragePool", [node.inputs[0]], {}, origins=(node,))
-        pooled = edit.insert(
-            node, "GlobalAveragePool", [node.inputs[0]], {}, shape=(batch, channels, 1, 1), origins=(node,)
-        )
-        shape = edit.initializer(np.array([-1, channels], dtype=np.int64), f"{node.name}.shape")
-        return edit.insert(node, "Reshape", [pooled, shape], {}, name=f"{node.name}.reshape", origins=(node,))
+            return steps.insert("GlobalAveragePool", [node.inputs[0]])
+        pooled = steps.insert("GlobalAveragePool", [node.inputs[0]], shape=(batch, channels, 1, 1))
+        shape = steps.constant(np.array([-1, channels], dtype=np.int64), "shape")
+        return steps.insert("Reshape", [pooled, shape], name="reshape")
 
     def rounding(self, node: ir.Node, found: bool) -> Rounding:
         source = needed_input(node, 0)

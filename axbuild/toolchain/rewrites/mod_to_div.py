@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.extent import extent, is_integer
 from axbuild.toolchain.graph import integer, needed_input, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 Operands = tuple[ir.Value, ir.Value]
 
@@ -24,9 +24,9 @@ class ModToDiv(Rewrite[Operands]):
             return NoMatch("an operand of Mod may be negative")
         return a, b
 
-    def replace(self, node: ir.Node, found: Operands, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Operands, steps: Steps) -> ir.Value:
         a, b = found
-        name, shape = node.name or "", shape_of(node.outputs[0])
-        quotient = edit.insert(node, "Div", [a, b], {}, name=f"{name}.quotient", shape=shape, origins=(node,))
-        product = edit.insert(node, "Mul", [quotient, b], {}, name=f"{name}.product", shape=shape, origins=(node,))
-        return edit.insert(node, "Sub", [a, product], {}, origins=(node,))
+        shape = shape_of(node.outputs[0])
+        quotient = steps.insert("Div", [a, b], name="quotient", shape=shape)
+        product = steps.insert("Mul", [quotient, b], name="product", shape=shape)
+        return steps.insert("Sub", [a, product])

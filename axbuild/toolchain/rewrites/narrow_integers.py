@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.extent import NARROW, extent, within
 from axbuild.toolchain.graph import constant_of, integer, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 PLACES: Mapping[str, tuple[int, ...]] = (
     dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min"), (0, 1))
@@ -19,6 +19,8 @@ PLACES: Mapping[str, tuple[int, ...]] = (
     | {"Gather": (1,), "Where": (1, 2)}
 )
 """op_type -> the inputs that may be of either width"""
+
+INT32 = ir.DataType.INT32
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,15 @@ class NarrowIntegers(Rewrite[Widened]):
             return NoMatch(f"the result of {node.op_type} may not fit 32 bits")
         return Widened(sources)
 
-    def replace(self, node: ir.Node, found: Widened, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Widened, steps: Steps) -> ir.Value:
         inputs = list(node.inputs)
         for place, source in found.sources.items():
-            inputs[place] = _narrowed(edit, node, place, source)
+            inputs[place] = _narrowed(place, source, steps)
         if node.outputs[0].dtype != ir.DataType.INT64 or node.op_type == "Cast":
-            return edit.insert(node, node.op_type, inputs, attributes(node), origins=(node,))
+            return steps.insert(node.op_type, inputs, attributes(node))
         shape = shape_of(node.outputs[0])
-        narrow = edit.insert(
-            node, node.op_type, inputs, attributes(node), name=f"{node.name}.narrow", shape=shape, origins=(node,)
-        )
-        narrow.type = ir.TensorType(ir.DataType.INT32)
-        return edit.insert(node, "Cast", [narrow], {"to": ir.DataType.INT64}, origins=(node,))
+        narrow = steps.insert(node.op_type, inputs, attributes(node), name="narrow", shape=shape, dtype=INT32)
+        return steps.insert("Cast", [narrow], {"to": ir.DataType.INT64})
 
 
 def _is_narrow(value: ir.Value) -> bool:
@@ -74,16 +73,14 @@ def _source(value: ir.Value | None) -> ir.Value | None:
     if cast is None or cast.op_type != "Cast" or integer(cast, "to", 0) != ir.DataType.INT64:
         return None
     source = cast.inputs[0]
-    return source if source is not None and source.dtype in (ir.DataType.INT32, ir.DataType.BOOL) else None
+    return source if source is not None and source.dtype in (INT32, ir.DataType.BOOL) else None
 
 
-def _narrowed(edit: Edit, node: ir.Node, place: int, source: ir.Value) -> ir.Value:
-    array, name = constant_of(source), f"{node.name}.narrow_{place}"
+def _narrowed(place: int, source: ir.Value, steps: Steps) -> ir.Value:
+    array, name = constant_of(source), f"narrow_{place}"
     if array is not None:
-        return edit.initializer(array.astype(np.int32), name)
-    if source.dtype == ir.DataType.INT32:
+        return steps.constant(array.astype(np.int32), name)
+    if source.dtype == INT32:
         return source
     shape = shape_of(source)
-    narrow = edit.insert(node, "Cast", [source], {"to": ir.DataType.INT32}, name=name, shape=shape, origins=(node,))
-    narrow.type = ir.TensorType(ir.DataType.INT32)
-    return narrow
+    return steps.insert("Cast", [source], {"to": INT32}, name=name, shape=shape, dtype=INT32)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, Shape, constant_input, integer, needed_input, real, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,18 @@ class NormToLayerNorm(Rewrite[GroupedNorm]):
         shape = (batch, groups, channels // groups * math.prod(rest))
         return GroupedNorm(shape, scale, bias, epsilon)
 
-    def replace(self, node: ir.Node, found: GroupedNorm, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: GroupedNorm, steps: Steps) -> ir.Value:
         x = needed_input(node, 0)
         shape = shape_of(x)
-        ones = edit.initializer(np.ones((1,) * len(found.shape[2:]), np.float32), f"{node.name}.ones")
-        value = edit.reshaped(node, x, found.shape, "grouped")
+        ones = steps.constant(np.ones((1,) * len(found.shape[2:]), np.float32), "ones")
+        value = steps.reshaped(x, found.shape, "grouped")
         settings = {"axis": 2, "epsilon": found.epsilon}
-        value = edit.insert(node, "LayerNormalization", [value, ones], settings, shape=found.shape, origins=(node,))
-        value = edit.reshaped(node, value, shape, "apart")
+        value = steps.insert("LayerNormalization", [value, ones], settings, shape=found.shape)
+        value = steps.reshaped(value, shape, "apart")
         for op_type, array, name, neutral in (("Mul", found.scale, "scale", 1.0), ("Add", found.bias, "bias", 0.0)):
             if np.any(array != neutral):
-                column = edit.initializer(array.reshape(-1, *(1,) * (len(shape) - 2)), f"{node.name}.{name}")
-                value = edit.insert(
-                    node, op_type, [value, column], {}, name=f"{node.name}.{name}", shape=shape, origins=(node,)
-                )
+                column = steps.constant(array.reshape(-1, *(1,) * (len(shape) - 2)), name)
+                value = steps.insert(op_type, [value, column], name=name, shape=shape)
         return value
 
     def rounding(self, node: ir.Node, found: GroupedNorm) -> Rounding:

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, constant_input, input_of, integer, is_constant, needed_input, real, shape_of
 from axbuild.toolchain.rewrites.affine import is_canonical
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,13 @@ class NormalizeGemm(Rewrite[Dense]):
         row = np.broadcast_to(array.reshape(-1).astype(np.float64), (channels,))
         return row * real(node, "beta", 1.0)
 
-    def replace(self, node: ir.Node, found: Dense, edit: Edit) -> ir.Value:
-        weight = edit.initializer(found.weight, f"{node.name}.weight")
-        bias = edit.initializer(found.bias.astype(np.float32), f"{node.name}.bias")
+    def replace(self, node: ir.Node, found: Dense, steps: Steps) -> ir.Value:
+        weight = steps.constant(found.weight, "weight")
+        bias = steps.constant(found.bias.astype(np.float32), "bias")
         source = needed_input(node, 0)
         if integer(node, "transA", 0):
-            name, turned = f"{node.name}.transpose", shape_of(source)[::-1]
-            source = edit.insert(
-                node, "Transpose", [source], {"perm": [1, 0]}, name=name, shape=turned, origins=(node,)
-            )
-        return edit.insert(node, "Gemm", [source, weight, bias], {"transB": 1}, origins=(node,))
+            source = steps.swapped(source)
+        return steps.insert("Gemm", [source, weight, bias], {"transB": 1})
 
     def rounding(self, node: ir.Node, found: Dense) -> Rounding:
         gain = np.abs(found.weight).sum(axis=1, dtype=np.float64)

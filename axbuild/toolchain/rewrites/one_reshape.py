@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_integers, has_one_reader, needed_input, shape_of
 from axbuild.toolchain.rewrites.between import element_wise_before, repeated
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class OneReshape(Rewrite[TwoReshapes]):
             return NoMatch("the shape of Reshape is computed, or keeps dimensions of its input")
         return TwoReshapes(between, before)
 
-    def replace(self, node: ir.Node, found: TwoReshapes, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: TwoReshapes, steps: Steps) -> ir.Value:
         value, shape = needed_input(found.before, 0), shape_of(node.outputs[0])
         if shape_of(value) != shape:
-            value = edit.insert(node, "Reshape", [value, node.inputs[1]], {}, shape=shape, origins=(node, found.before))
-        return repeated(found.between, value, node, edit)
+            value = steps.insert("Reshape", [value, node.inputs[1]], shape=shape, origins=(node, found.before))
+        return repeated(found.between, value, steps)

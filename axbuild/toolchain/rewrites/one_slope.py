@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 class OneSlope(Rewrite[float]):
@@ -21,5 +21,5 @@ class OneSlope(Rewrite[float]):
             return NoMatch("PRelu has slopes that differ, or are computed")
         return float(slope.flat[0])
 
-    def replace(self, node: ir.Node, found: float, edit: Edit) -> ir.Value:
-        return edit.insert(node, "LeakyRelu", [node.inputs[0]], {"alpha": found}, origins=(node,))
+    def replace(self, node: ir.Node, found: float, steps: Steps) -> ir.Value:
+        return steps.insert("LeakyRelu", [node.inputs[0]], {"alpha": found})

@@ -9,7 +9,6 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import (
-    Array,
     Shape,
     constant_input,
     input_of,
@@ -20,10 +19,13 @@ from axbuild.toolchain.graph import (
     shape_of,
 )
 from axbuild.toolchain.masks import HIDDEN
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 FORBIDDEN = -1e30
 """added to the score of what a token must not see; not infinite, so that sums stay numbers"""
+
+ADDED = ((0.0, "nothing"), (FORBIDDEN, "much"))
+"""to the score of what a mask of bool shows, and of what it hides"""
 
 
 @dataclass(frozen=True)
@@ -64,42 +66,22 @@ class OpenAttention(Rewrite[Heads]):
         scale = real(node, "scale", 0.0) or 1.0 / math.sqrt(shapes[0][3])
         return Heads(shapes[0], shapes[1], shapes[2], scale, apart)
 
-    def replace(self, node: ir.Node, found: Heads, edit: Edit) -> ir.Value:
-        steps = _Steps(node, edit)
+    def replace(self, node: ir.Node, found: Heads, steps: Steps) -> ir.Value:
         query, key, value = (
-            steps.heads(needed_input(node, index), shape, found)
-            for index, shape in enumerate((found.query, found.key, found.value))
+            _heads(needed_input(node, index), shape, found, name, steps)
+            for index, (name, shape) in enumerate((("query", found.query), ("key", found.key), ("value", found.value)))
         )
-        batch, heads, tokens, _ = found.query
-        seen = found.key[2]
-        key = steps.insert("Transpose", "keys", [key], (batch, heads, found.key[3], seen), perm=[0, 1, 3, 2])
-        scores = (batch, heads, tokens, seen)
-        number = edit.initializer(np.array(found.scale, np.float32), f"{node.name}.scale")
-        made = steps.insert("MatMul", "products", [query, key], scores)
-        made = steps.insert("Mul", "scores", [made, number], scores)
-        for name, mask in self._masks(node, tokens, seen, steps):
-            made = steps.insert("Add", name, [made, mask], scores)
-        shares = steps.insert("Softmax", "shares", [made], scores, axis=-1)
+        scale = steps.constant(np.array(found.scale, np.float32), "scale")
+        scores = steps.product(query, steps.swapped(key))
+        shape = shape_of(scores)
+        scores = steps.insert("Mul", [scores, scale], name="scores", shape=shape)
+        for name, mask in _masks(node, shape[-2:], steps):
+            scores = steps.insert("Add", [scores, mask], name=name, shape=shape)
+        shares = steps.insert("Softmax", [scores], {"axis": -1}, name="shares", shape=shape)
         if not found.apart:
-            return edit.insert(node, "MatMul", [shares, value], {}, origins=(node,))
-        size = found.value[3]
-        joined = steps.insert("MatMul", "joined", [shares, value], (batch, heads, tokens, size))
-        joined = steps.insert("Transpose", "tokens", [joined], (batch, tokens, heads, size), perm=[0, 2, 1, 3])
-        return steps.reshaped("", joined, (batch, tokens, heads * size))
-
-    def _masks(self, node: ir.Node, tokens: int, seen: int, steps: _Steps) -> list[tuple[str, ir.Value]]:
-        masks = []
-        mask = input_of(node, 3)
-        if mask is not None and mask.dtype == ir.DataType.BOOL:
-            nothing, much = (np.array(number, np.float32) for number in (0.0, FORBIDDEN))
-            operands = [mask, steps.constant("nothing", nothing), steps.constant("much", much)]
-            mask = steps.insert("Where", "mask", operands, shape_of(mask))
-        if mask is not None:
-            masks.append(("masked", mask))
-        if integer(node, "is_causal", 0):
-            later = np.triu(np.full((tokens, seen), FORBIDDEN, np.float32), 1)
-            masks.append(("causal", steps.constant("later", later)))
-        return masks
+            return steps.insert("MatMul", [shares, value])
+        joined = steps.turned(steps.product(shares, value), (0, 2, 1, 3), "tokens")
+        return steps.reshaped(joined, shape_of(node.outputs[0]), "joined")
 
     def rounding(self, node: ir.Node, found: Heads) -> Rounding:
         """Each result is a mean of values; a score, of which a softmax takes the power, is a sum of its own."""
@@ -119,38 +101,28 @@ def _hides_all_of_a_token(node: ir.Node) -> bool:
     return not bool(shown.any(axis=-1).all())
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """The nodes that stand for one node, each named behind it."""
+def _masks(node: ir.Node, shape: Shape, steps: Steps) -> list[tuple[str, ir.Value]]:
+    masks = []
+    mask = input_of(node, 3)
+    if mask is not None and mask.dtype == ir.DataType.BOOL:
+        numbers = (steps.constant(np.array(number, np.float32), name) for number, name in ADDED)
+        mask = steps.insert("Where", [mask, *numbers], name="mask", shape=shape_of(mask))
+    if mask is not None:
+        masks.append(("masked", mask))
+    if integer(node, "is_causal", 0):
+        later = np.triu(np.full(shape, FORBIDDEN, np.float32), 1)
+        masks.append(("causal", steps.constant(later, "later")))
+    return masks
 
-    node: ir.Node
-    edit: Edit
 
-    def insert(self, op_type: str, name: str, inputs: list[ir.Value], shape: Shape, **attributes: object) -> ir.Value:
-        own = f"{self.node.name}.{name}"
-        value = self.edit.insert(
-            self.node, op_type, list(inputs), attributes, name=own, shape=shape, origins=(self.node,)
-        )
-        value.type = needed_input(self.node, 0).type
+def _heads(value: ir.Value, shape: Shape, found: Heads, name: str, steps: Steps) -> ir.Value:
+    """[batch, heads of the query, tokens, size]."""
+    batch, heads, tokens, size = shape
+    if found.apart:
+        value = steps.reshaped(value, (batch, tokens, heads, size), f"{name}.heads")
+        value = steps.turned(value, (0, 2, 1, 3), f"{name}.apart")
+    if heads == found.query[1]:
         return value
-
-    def constant(self, name: str, array: Array) -> ir.Value:
-        return self.edit.initializer(array, f"{self.node.name}.{name}")
-
-    def reshaped(self, name: str, value: ir.Value, shape: Shape) -> ir.Value:
-        target = self.constant("shape", np.array([-1, *shape[1:]], np.int64))
-        inputs: list[ir.Value | None] = [value, target]
-        own = f"{self.node.name}.{name}" if name else ""
-        return self.edit.insert(self.node, "Reshape", inputs, {}, name=own, shape=shape, origins=(self.node,))
-
-    def heads(self, value: ir.Value, shape: Shape, found: Heads) -> ir.Value:
-        """[batch, heads of the query, tokens, size]."""
-        batch, heads, tokens, size = shape
-        name = value.name
-        if found.apart:
-            value = self.reshaped(f"{name}.heads", value, (batch, tokens, heads, size))
-            value = self.insert("Transpose", f"{name}.apart", [value], shape, perm=[0, 2, 1, 3])
-        if heads == found.query[1]:
-            return value
-        index = self.constant("heads", np.repeat(np.arange(heads), found.query[1] // heads))
-        return self.insert("Gather", f"{name}.shared", [value, index], (batch, found.query[1], tokens, size), axis=1)
+    index = steps.constant(np.repeat(np.arange(heads), found.query[1] // heads), "heads")
+    shared = (batch, found.query[1], tokens, size)
+    return steps.insert("Gather", [value, index], {"axis": 1}, name=f"{name}.shared", shape=shared)

@@ -9,8 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Shape, is_constant, shape_of, text
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
-from axbuild.toolchain.rewrites.steps import NodeSteps
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 LARGEST = 64.0
 """magnitude of a factor, as far as roundings are judged by it"""
@@ -70,8 +69,8 @@ class OpenEinsum(Rewrite[Equation]):
             else NoMatch("Einsum broadcasts")
         )
 
-    def replace(self, node: ir.Node, found: Equation, edit: Edit) -> ir.Value:
-        opened = _Opened(found, NodeSteps(node, edit))
+    def replace(self, node: ir.Node, found: Equation, steps: Steps) -> ir.Value:
+        opened = _Opened(found, steps)
         operands = [value for value in node.inputs if value is not None]
         factors = [Labelled(term, value) for term, value in zip(found.operands, operands, strict=True)]
         if len(factors) == 1:
@@ -102,7 +101,7 @@ class _Opened:
     """The nodes that stand for one Einsum."""
 
     equation: Equation
-    steps: NodeSteps
+    steps: Steps
 
     def summed(self, factor: Labelled, kept: str) -> Labelled:
         """Without the labels that nothing needs."""
@@ -110,16 +109,15 @@ class _Opened:
         if labels == factor.labels:
             return factor
         axes = np.array([factor.labels.index(label) for label in factor.labels if label not in kept])
-        value = self.steps.insert(
-            "ReduceSum", [factor.value, self.steps.constant(axes)], self._shape(labels), keepdims=0
-        )
+        inputs = [factor.value, self.steps.constant(axes, "axes")]
+        value = self.steps.insert("ReduceSum", inputs, {"keepdims": 0}, name="summed", shape=self._shape(labels))
         return Labelled(labels, value)
 
     def multiplied(self, first: Labelled, second: Labelled) -> Labelled:
         """Label by label, without a sum."""
         labels = self.equation.out
         laid = [self._laid(factor, labels).value for factor in (first, second)]
-        return Labelled(labels, self.steps.insert("Mul", laid, self._shape(labels)))
+        return Labelled(labels, self.steps.insert("Mul", laid, name="multiplied", shape=self._shape(labels)))
 
     def _laid(self, factor: Labelled, labels: str) -> Labelled:
         """The labels in that order, with axes of one element where the factor has none."""
@@ -152,7 +150,7 @@ class _Opened:
 
     def finished(self, factor: Labelled) -> ir.Value:
         """In the order of the result."""
-        return self.steps.finished(self.turned(factor, self.equation.out).value)
+        return self.turned(factor, self.equation.out).value
 
     def _shape(self, labels: str) -> Shape:
         return self.equation.shape(labels)

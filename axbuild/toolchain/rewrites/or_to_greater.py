@@ -6,9 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_of, needed_input, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
-
-COUNTS = ir.TensorType(ir.DataType.INT32)
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 class OrToGreater(Rewrite[bool]):
@@ -19,24 +17,18 @@ class OrToGreater(Rewrite[bool]):
     def match(self, node: ir.Node) -> bool | NoMatch:
         return True
 
-    def replace(self, node: ir.Node, found: bool, edit: Edit) -> ir.Value:
-        a, b = (_counted(edit, node, index) for index in (0, 1))
-        total = edit.insert(
-            node, "Add", [a, b], {}, name=f"{node.name}.sum", shape=shape_of(node.outputs[0]), origins=(node,)
-        )
-        total.type = COUNTS
-        zero = edit.initializer(np.zeros((), np.int32), f"{node.name}.zero")
-        return edit.insert(node, "Greater", [total, zero], {}, origins=(node,))
+    def replace(self, node: ir.Node, found: bool, steps: Steps) -> ir.Value:
+        a, b = (_counted(node, index, steps) for index in (0, 1))
+        total = steps.insert("Add", [a, b], name="sum", shape=shape_of(node.outputs[0]), dtype=ir.DataType.INT32)
+        zero = steps.constant(np.zeros((), np.int32), "zero")
+        return steps.insert("Greater", [total, zero])
 
 
-def _counted(edit: Edit, node: ir.Node, index: int) -> ir.Value:
+def _counted(node: ir.Node, index: int, steps: Steps) -> ir.Value:
     """An operand as 0 and 1."""
-    value, name = needed_input(node, index), f"{node.name}.{'ab'[index]}"
+    value, name = needed_input(node, index), "ab"[index]
     array = constant_of(value)
     if array is not None:
-        return edit.initializer(array.astype(np.int32), name)
-    counted = edit.insert(
-        node, "Cast", [value], {"to": ir.DataType.INT32}, name=name, shape=shape_of(value), origins=(node,)
-    )
-    counted.type = COUNTS
-    return counted
+        return steps.constant(array.astype(np.int32), name)
+    kind = ir.DataType.INT32
+    return steps.insert("Cast", [value], {"to": kind}, name=name, shape=shape_of(value), dtype=kind)

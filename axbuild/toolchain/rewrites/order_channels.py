@@ -20,7 +20,7 @@ from axbuild.toolchain.graph import (
 )
 from axbuild.toolchain.rewrites.activation_first import ActivationFirst
 from axbuild.toolchain.rewrites.affine import order_of_sums, stored, weighted_producer, weights_of
-from axbuild.toolchain.rewrites.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import EXACT, NoMatch, Rewrite, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class OrderOutputs(Rewrite[Reordered]):
             return NoMatch(f"{weighted.op_type} has groups")
         return Reordered(weighted, between, order % shape_of(value)[1])
 
-    def replace(self, node: ir.Node, found: Reordered, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Reordered, steps: Steps) -> ir.Value:
         producer = found.weighted
         weight, bias = weights_of(producer)
         inputs = [
             producer.inputs[0],
-            edit.initializer(stored(producer, weight[found.order]), f"{producer.name}.weight"),
-            edit.initializer(bias[found.order].astype(np.float32), f"{producer.name}.bias"),
+            steps.constant(stored(producer, weight[found.order]), "weight", of=producer),
+            steps.constant(bias[found.order].astype(np.float32), "bias", of=producer),
         ]
         shape = shape_of(node.outputs[0])
-        value = edit.insert(node, producer.op_type, inputs, attributes(producer), shape=shape, origins=(producer, node))
+        value = steps.insert(producer.op_type, inputs, attributes(producer), shape=shape, origins=(producer, node))
         for item in reversed(found.between):
             own = [value, *item.inputs[1:]]
-            value = edit.insert(node, item.op_type, own, attributes(item), shape=shape, origins=(item,))
+            value = steps.insert(item.op_type, own, attributes(item), shape=shape, origins=(item,))
         return value
 
     def rounding(self, node: ir.Node, found: Reordered) -> Rounding:
@@ -100,11 +100,11 @@ class OrderInputs(Rewrite[Reordered]):
             return NoMatch("Conv has groups, or weights that are not constant")
         return Reordered(node, [gather], order)
 
-    def replace(self, node: ir.Node, found: Reordered, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Reordered, steps: Steps) -> ir.Value:
         weight, _ = weights_of(node)
-        ordered = edit.initializer(weight[:, np.argsort(found.order)], f"{node.name}.weight")
+        ordered = steps.constant(weight[:, np.argsort(found.order)], "weight")
         inputs = [found.between[0].inputs[0], ordered, *node.inputs[2:]]
-        return edit.insert(node, "Conv", inputs, attributes(node), origins=(node, *found.between))
+        return steps.insert("Conv", inputs, attributes(node), origins=(node, *found.between))
 
     def rounding(self, node: ir.Node, found: Reordered) -> Rounding:
         return order_of_sums(node, needed_input(node, 0))

@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import has_one_reader, needed_input, shape_of
 from axbuild.toolchain.masks import shown_side
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 
 class OwnMask(Rewrite[ir.Node]):
@@ -21,7 +21,7 @@ class OwnMask(Rewrite[ir.Node]):
             return NoMatch("Softmax has no mask before it")
         return where if not has_one_reader(scores) else NoMatch("Softmax has its mask to itself")
 
-    def replace(self, node: ir.Node, found: ir.Node, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ir.Node, steps: Steps) -> ir.Value:
         inputs, shape = list(found.inputs), shape_of(found.outputs[0])
-        scores = edit.insert(node, "Where", inputs, {}, name=f"{node.name}.mask", shape=shape, origins=(found,))
-        return edit.insert(node, "Softmax", [scores], attributes(node), origins=(node,))
+        scores = steps.insert("Where", inputs, name="mask", shape=shape, origins=(found,))
+        return steps.insert("Softmax", [scores], attributes(node))

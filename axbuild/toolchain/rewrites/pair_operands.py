@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import shape_of
-from axbuild.toolchain.rewrites.rewrite import EXACT, Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import EXACT, NoMatch, Rewrite, Rounding, Steps
 
 PAIRS = {"Sum": "Add", "Max": "Max", "Min": "Min"}
 """operator of many -> operator of two"""
@@ -29,14 +29,12 @@ class PairOperands(Rewrite[list[ir.Value]]):
             return NoMatch(f"{node.op_type} has two operands")
         return values
 
-    def replace(self, node: ir.Node, found: list[ir.Value], edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: list[ir.Value], steps: Steps) -> ir.Value:
         total, pair = found[0], PAIRS[node.op_type]
         for index, value in enumerate(found[1:-1], start=1):
             shape = np.broadcast_shapes(shape_of(total), shape_of(value))
-            total = edit.insert(
-                node, pair, [total, value], {}, name=f"{node.name}.{index}", shape=shape, origins=(node,)
-            )
-        return edit.insert(node, pair, [total, found[-1]], {}, origins=(node,))
+            total = steps.insert(pair, [total, value], name=str(index), shape=shape)
+        return steps.insert(pair, [total, found[-1]])
 
     def rounding(self, node: ir.Node, found: list[ir.Value]) -> Rounding:
         return Rounding(len(found), tuple((value, 1.0) for value in found)) if node.op_type == "Sum" else EXACT

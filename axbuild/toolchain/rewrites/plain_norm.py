@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import integer, needed_input, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 SMALLEST = 1e-24
 """below which a sum of magnitudes counts as it: vectors of zeros stay zeros"""
@@ -29,19 +29,18 @@ class SumOfMagnitudes(Rewrite[int]):
     def match(self, node: ir.Node) -> int | NoMatch:
         return _axis(node) if integer(node, "p", 2) == 1 else NoMatch("LpNormalization is not of magnitudes")
 
-    def replace(self, node: ir.Node, found: int, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: int, steps: Steps) -> ir.Value:
         x = needed_input(node, 0)
         shape = shape_of(x)
         one = (*shape[:found], 1, *shape[found + 1 :])
-        axes = edit.initializer(np.array([found]), f"{node.name}.axes")
-        least = edit.initializer(np.array(SMALLEST, np.float32), f"{node.name}.least")
+        axes = steps.constant(np.array([found]), "axes")
+        least = steps.constant(np.array(SMALLEST, np.float32), "least")
 
         def step(op_type: str, inputs: list[ir.Value | None], size: tuple[int, ...]) -> ir.Value:
-            name = f"{node.name}.{op_type}"
-            return edit.insert(node, op_type, inputs, {}, name=name, shape=size, origins=(node,))
+            return steps.insert(op_type, inputs, name=op_type, shape=size)
 
         total = step("ReduceSum", [step("Abs", [x], shape), axes], one)
-        return edit.insert(node, "Div", [x, step("Clip", [total, least], one)], {}, origins=(node,))
+        return steps.insert("Div", [x, step("Clip", [total, least], one)])
 
     def rounding(self, node: ir.Node, found: int) -> Rounding:
         return _rounding(node)
@@ -61,11 +60,11 @@ class LengthAlongLast(Rewrite[list[int]]):
             return NoMatch("LpNormalization is along the last axis, or over samples")
         return [*range(axis), *range(axis + 1, rank), axis]
 
-    def replace(self, node: ir.Node, found: list[int], edit: Edit) -> ir.Value:
-        value = edit.turned(node, needed_input(node, 0), found, "turned")
+    def replace(self, node: ir.Node, found: list[int], steps: Steps) -> ir.Value:
+        value = steps.turned(needed_input(node, 0), found, "turned")
         settings, shape = attributes(node) | {"axis": -1}, shape_of(value)
-        value = edit.insert(node, "LpNormalization", [value], settings, shape=shape, origins=(node,))
-        return edit.turned(node, value, [found.index(axis) for axis in range(len(found))], "back")
+        value = steps.insert("LpNormalization", [value], settings, shape=shape)
+        return steps.turned(value, [found.index(axis) for axis in range(len(found))], "back")
 
     def rounding(self, node: ir.Node, found: list[int]) -> Rounding:
         return _rounding(node)

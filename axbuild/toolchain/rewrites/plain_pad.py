@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import constant_input, input_of, is_activation, needed_input, shape_of, text
 from axbuild.toolchain.rewrites.pick import picked
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 PADDED: dict[str, Any] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 """mode of Pad that repeats elements -> numpy's name of it"""
@@ -37,16 +37,16 @@ class PlainPad(Rewrite[list[tuple[int, int]]]):
             ends[axis] = int(pads[place]), int(pads[place + len(named)])
         return ends
 
-    def replace(self, node: ir.Node, found: list[tuple[int, int]], edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: list[tuple[int, int]], steps: Steps) -> ir.Value:
         value, mode = needed_input(node, 0), text(node, "mode", "constant")
         for axis, (begin, end) in enumerate(found):
             size = shape_of(value)[axis]
             kept = np.arange(size)[max(-begin, 0) : size + min(end, 0)]
             more = (max(begin, 0), max(end, 0))
             positions = np.pad(kept, more, mode=PADDED[mode]) if mode in PADDED else kept
-            value = picked(node, value, axis, positions, edit)
+            value = picked(value, axis, positions, steps)
         if mode in PADDED:
             return value
         pads = [max(begin, 0) for begin, _ in found] + [max(end, 0) for _, end in found]
-        amounts = edit.initializer(np.array(pads, np.int64), f"{node.name}.pads")
-        return edit.insert(node, "Pad", [value, amounts, input_of(node, 2)], {}, origins=(node,))
+        amounts = steps.constant(np.array(pads, np.int64), "pads")
+        return steps.insert("Pad", [value, amounts, input_of(node, 2)])

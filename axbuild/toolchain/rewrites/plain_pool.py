@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, integer, integers, is_used, needed_input, shape_of, text
 from axbuild.toolchain.rewrites.pick import picked
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
@@ -94,23 +94,23 @@ class PlainAverage(Rewrite[Averaged]):
         factor = (whole / counted).astype(np.float32)[None, None]
         return Averaged(axes, None if np.all(factor == 1) else factor, dilated)
 
-    def replace(self, node: ir.Node, found: Averaged, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Averaged, steps: Steps) -> ir.Value:
         shape = shape_of(node.outputs[0])
         if found.dilated:
-            mean = _depthwise(node, found.axes, shape, edit)
+            mean = _depthwise(node, found.axes, shape, steps)
         else:
             settings = {**attributes(node), "count_include_pad": 1}
-            mean = edit.insert(node, "AveragePool", list(node.inputs), settings, shape=shape, origins=(node,))
+            mean = steps.insert("AveragePool", list(node.inputs), settings, shape=shape)
         if found.factor is None:
             return mean
-        factor = edit.initializer(found.factor, f"{node.name}.counted")
-        return edit.insert(node, "Mul", [mean, factor], {}, name=f"{node.name}.counted", origins=(node,))
+        factor = steps.constant(found.factor, "counted")
+        return steps.insert("Mul", [mean, factor], name="counted")
 
     def rounding(self, node: ir.Node, found: Averaged) -> Rounding:
         return Rounding(math.prod(axis.kernel for axis in found.axes) + 2, ((needed_input(node, 0), 1.0),))
 
 
-def _depthwise(node: ir.Node, axes: list[PoolAxis], shape: tuple[int, ...], edit: Edit) -> ir.Value:
+def _depthwise(node: ir.Node, axes: list[PoolAxis], shape: tuple[int, ...], steps: Steps) -> ir.Value:
     kernel = [axis.kernel for axis in axes]
     weight = np.full((shape[1], 1, *kernel), 1 / math.prod(kernel), np.float32)
     settings = {
@@ -120,8 +120,8 @@ def _depthwise(node: ir.Node, axes: list[PoolAxis], shape: tuple[int, ...], edit
         "dilations": [axis.dilation for axis in axes],
         "pads": [*(axis.begin for axis in axes), *(axis.last_pad for axis in axes)],
     }
-    inputs = [node.inputs[0], edit.initializer(weight, f"{node.name}.weight")]
-    return edit.insert(node, "Conv", inputs, settings, shape=shape, origins=(node,))
+    inputs = [node.inputs[0], steps.constant(weight, "weight")]
+    return steps.insert("Conv", inputs, settings, shape=shape)
 
 
 class PlainMaxPool(Rewrite[list[PoolAxis]]):
@@ -142,11 +142,11 @@ class PlainMaxPool(Rewrite[list[PoolAxis]]):
             return NoMatch("MaxPool has a window of padding alone")
         return axes
 
-    def replace(self, node: ir.Node, found: list[PoolAxis], edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: list[PoolAxis], steps: Steps) -> ir.Value:
         value = needed_input(node, 0)
         for number, axis in enumerate(found):
             inside = (axis.taps >= 0) & (axis.taps < axis.size)
             first = np.take_along_axis(axis.taps, inside.argmax(axis=1)[:, None], axis=1)
-            value = picked(node, value, number + 2, np.where(inside, axis.taps, first).reshape(-1), edit)
+            value = picked(value, number + 2, np.where(inside, axis.taps, first).reshape(-1), steps)
         kernel = [axis.kernel for axis in found]
-        return edit.insert(node, "MaxPool", [value], {"kernel_shape": kernel, "strides": kernel}, origins=(node,))
+        return steps.insert("MaxPool", [value], {"kernel_shape": kernel, "strides": kernel})

@@ -11,7 +11,7 @@ from axbuild.toolchain.graph import Array, constant_input, integer, needed_input
 from axbuild.toolchain.kinds.places import PLACES
 from axbuild.toolchain.rewrites.pick import picked
 from axbuild.toolchain.rewrites.resized import is_known, matrix, taken
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 ByAxis = dict[int, Array]
 """axis -> positions, or a matrix"""
@@ -40,10 +40,10 @@ class ResizeToGather(Rewrite[ByAxis]):
             return NoMatch("Resize is in canonical form")
         return _along(node, taken)
 
-    def replace(self, node: ir.Node, found: ByAxis, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ByAxis, steps: Steps) -> ir.Value:
         value = needed_input(node, 0)
         for axis, positions in found.items():
-            value = picked(node, value, axis, positions, edit)
+            value = picked(value, axis, positions, steps)
         return value
 
 
@@ -64,10 +64,10 @@ class ResizeToProduct(Rewrite[ByAxis]):
             return NoMatch("Resize is linear over height and width")
         return _along(node, matrix)
 
-    def replace(self, node: ir.Node, found: ByAxis, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ByAxis, steps: Steps) -> ir.Value:
         value = needed_input(node, 0)
         for axis, weights in found.items():
-            value = _product(node, value, axis, weights, edit)
+            value = _product(value, axis, weights, steps)
         return value
 
     def rounding(self, node: ir.Node, found: ByAxis) -> Rounding:
@@ -88,23 +88,17 @@ def _along(node: ir.Node, what: Callable[[ir.Node, int], Array | NoMatch]) -> By
     return found
 
 
-def _product(node: ir.Node, value: ir.Value, axis: int, weights: Array, edit: Edit) -> ir.Value:
+def _product(value: ir.Value, axis: int, weights: Array, steps: Steps) -> ir.Value:
     """`weights` times the value along an axis, which stands last for it."""
     if np.array_equal(weights, np.eye(weights.shape[1])):
         return value
-    name, rank = f"{node.name}.axis{axis}", len(shape_of(value))
+    name, rank = f"axis{axis}", len(shape_of(value))
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]
     out = list(shape_of(value))
-    if axis != rank - 1:
-        value = _ordered(node, value, order, f"{name}.last", edit)
-    factor = edit.initializer(np.ascontiguousarray(weights.T), f"{name}.weight")
+    value = steps.turned(value, order, f"{name}.last")
+    factor = steps.constant(np.ascontiguousarray(weights.T), f"{name}.weight")
     out[axis] = weights.shape[0]
     shape = tuple(out[place] for place in order)
-    value = edit.insert(node, "MatMul", [value, factor], {}, name=name, shape=shape, origins=(node,))
-    return _ordered(node, value, order, f"{name}.back", edit) if axis != rank - 1 else value
-
-
-def _ordered(node: ir.Node, value: ir.Value, order: list[int], name: str, edit: Edit) -> ir.Value:
-    shape = tuple(shape_of(value)[axis] for axis in order)
-    return edit.insert(node, "Transpose", [value], {"perm": order}, name=name, shape=shape, origins=(node,))
+    value = steps.insert("MatMul", [value, factor], name=name, shape=shape)
+    return steps.turned(value, order, f"{name}.back")

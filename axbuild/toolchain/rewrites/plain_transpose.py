@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, constant_input, integers, is_activation, needed_input, shape_of, text
 from axbuild.toolchain.rewrites.affine import order_of_sums
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class PlainTranspose(Rewrite[PlainForm]):
         grown[(slice(None), slice(None), *places)] = weight
         return PlainForm(grown, (*begins, *ends))
 
-    def replace(self, node: ir.Node, found: PlainForm, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: PlainForm, steps: Steps) -> ir.Value:
         gone = ("auto_pad", "output_shape", "output_padding", "dilations", "pads")
         kept = {name: item for name, item in attributes(node).items() if name not in gone}
         settled = {**kept, "pads": list(found.pads), "kernel_shape": list(found.weight.shape[2:])}
-        weight = edit.initializer(found.weight, f"{node.name}.weight")
+        weight = steps.constant(found.weight, "weight")
         inputs = [node.inputs[0], weight, *node.inputs[2:]]
-        return edit.insert(node, "ConvTranspose", inputs, settled, origins=(node,))
+        return steps.insert("ConvTranspose", inputs, settled)
 
     def rounding(self, node: ir.Node, found: PlainForm) -> Rounding:
         return order_of_sums(node, needed_input(node, 0))

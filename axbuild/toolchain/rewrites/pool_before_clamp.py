@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import has_one_reader, is_used, needed_input, real, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 
 class PoolBeforeClamp(Rewrite[ir.Node]):
@@ -29,7 +29,7 @@ class PoolBeforeClamp(Rewrite[ir.Node]):
             return NoMatch("MaxPool says where its maxima are")
         return clamp
 
-    def replace(self, node: ir.Node, found: ir.Node, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: ir.Node, steps: Steps) -> ir.Value:
         shape = shape_of(node.outputs[0])
-        pooled = edit.insert(node, "MaxPool", [found.inputs[0]], attributes(node), shape=shape, origins=(node,))
-        return edit.insert(node, found.op_type, [pooled, *found.inputs[1:]], attributes(found), origins=(found,))
+        pooled = steps.insert("MaxPool", [found.inputs[0]], attributes(node), shape=shape)
+        return steps.insert(found.op_type, [pooled, *found.inputs[1:]], attributes(found), origins=(found,))

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import needed_input
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 class ReciprocalToDiv(Rewrite[bool]):
@@ -17,9 +17,9 @@ class ReciprocalToDiv(Rewrite[bool]):
     def match(self, node: ir.Node) -> bool | NoMatch:
         return True
 
-    def replace(self, node: ir.Node, found: bool, edit: Edit) -> ir.Value:
-        one = edit.initializer(np.ones((), np.float32), f"{node.name}.one")
-        return edit.insert(node, "Div", [one, needed_input(node, 0)], {}, origins=(node,))
+    def replace(self, node: ir.Node, found: bool, steps: Steps) -> ir.Value:
+        one = steps.constant(np.ones((), np.float32), "one")
+        return steps.insert("Div", [one, needed_input(node, 0)])
 
     def rounding(self, node: ir.Node, found: bool) -> Rounding:
         """onnxruntime takes an approximation that is off by one bit."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Shape, has_one_reader, integers, needed_input, shape_of
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,6 @@ class ReshapeFirst(Rewrite[Order]):
         order = (*range(len(leading)), *(axis + more for axis in perm[still:]))
         return Order((*leading, *shape_of(value)[still:]), order, (transpose, first))
 
-    def replace(self, node: ir.Node, found: Order, edit: Edit) -> ir.Value:
-        value = edit.reshaped(node, needed_input(found.before[1], 0), found.shape, "first")
-        return edit.insert(node, "Transpose", [value], {"perm": list(found.perm)}, origins=(node, *found.before))
+    def replace(self, node: ir.Node, found: Order, steps: Steps) -> ir.Value:
+        value = steps.reshaped(needed_input(found.before[1], 0), found.shape, "first")
+        return steps.insert("Transpose", [value], {"perm": list(found.perm)}, origins=(node, *found.before))

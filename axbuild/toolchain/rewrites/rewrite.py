@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -15,6 +16,7 @@ from axbuild.toolchain.graph import (
     Array,
     Names,
     Shape,
+    constant_of,
     is_static,
     names_of,
     origins_of,
@@ -79,8 +81,8 @@ class Rewrite(Generic[Found]):
         """What `replace` needs, or the reason why the node stays as it is."""
         raise NotImplementedError
 
-    def replace(self, node: ir.Node, found: Found, edit: Edit) -> ir.Value:
-        """Put new nodes before `node`; returns the value that stands for the node's output now."""
+    def replace(self, node: ir.Node, found: Found, steps: Steps) -> ir.Value:
+        """Make the nodes that stand for `node`; returns the value that stands for the node's output now."""
         raise NotImplementedError
 
     def rounding(self, node: ir.Node, found: Found) -> Rounding:
@@ -101,69 +103,12 @@ class Edit:
     removed: list[ir.Node] = field(default_factory=list)
     names: Names = field(init=False)
     node_names: Names = field(init=False)
-    _made: set[ir.Value] = field(default_factory=set)
-    """by `insert` since the last `take_over`"""
+    made: set[ir.Value] = field(default_factory=set)
+    """by `Steps.insert` since the last `take_over`"""
 
     def __post_init__(self) -> None:
         self.names = tensor_names(self.graph)
         self.node_names = Names(node.name for node in self.graph)
-
-    def initializer(self, array: Array, like: str) -> ir.Value:
-        """A new initialiser named `like`, with a number where that name is taken."""
-        name = self.names.free(like)
-        tensor = ir.tensor(np.ascontiguousarray(array), name=name)
-        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-        self.graph.register_initializer(value)
-        return value
-
-    def insert(
-        self,
-        before: ir.Node,
-        op_type: str,
-        inputs: list[ir.Value | None],
-        attributes: dict[str, Any],
-        *,
-        name: str = "",
-        shape: Shape | None = None,
-        origins: tuple[ir.Node, ...] = (),
-        domain: str = "",
-        spelled: bool = False,
-    ) -> ir.Value:
-        """Insert a node before another, named as the first of the nodes it stands for where nothing else is said.
-
-        shape: of its output, where that is not the one of what is replaced. spelled: its origins are one function that
-        was spelled out; a chip that lacks the operator may have theirs.
-        """
-        called = self.node_names.free(name) if name else origins[0].name
-        node = ir.node(op_type, inputs, attributes, name=called, domain=domain)
-        names = list(dict.fromkeys(item for origin in origins for item in origins_of(origin)))
-        if names and names != [node.name]:
-            node.metadata_props[ORIGINS] = json.dumps(names)
-        if spelled:
-            operators = sorted({op_type for origin in origins for op_type in spelling_of(origin)})
-            node.metadata_props[SPELLED] = json.dumps(operators)
-        (output,) = node.outputs
-        output.name = self.names.free(f"{node.name}.out")
-        if shape is not None:
-            output.shape, output.type = ir.Shape(shape), before.outputs[0].type
-        self.graph.insert_before(before, node)
-        self._made.add(output)
-        return output
-
-    def reshaped(self, before: ir.Node, value: ir.Value, shape: Shape, name: str) -> ir.Value:
-        """`value` in another shape, by a Reshape before a node that it belongs to; as it is where it has that shape."""
-        if shape_of(value) == shape:
-            return value
-        own = f"{before.name}.{name}"
-        target = self.initializer(np.array(static_shape(shape_of(value), shape), np.int64), f"{own}.shape")
-        return self.insert(before, "Reshape", [value, target], {}, name=own, shape=shape, origins=(before,))
-
-    def turned(self, before: ir.Node, value: ir.Value, order: list[int], name: str) -> ir.Value:
-        """`value` with its axes in another order, by a Transpose before a node that it belongs to."""
-        if order == sorted(order):
-            return value
-        shape, own = tuple(shape_of(value)[axis] for axis in order), f"{before.name}.{name}"
-        return self.insert(before, "Transpose", [value], {"perm": order}, name=own, shape=shape, origins=(before,))
 
     def take_over(self, node: ir.Node, value: ir.Value) -> None:
         """`value` becomes the node's output under its name, shape and dtype; the node goes, and what only it read.
@@ -172,18 +117,18 @@ class Edit:
         """
         old = node.outputs[0]
         is_output = old.is_graph_output()
-        if value not in self._made and is_output and (value.producer() is None or value.is_graph_output()):
-            value = self.insert(node, "Identity", [value], {}, origins=(node,))
+        if value not in self.made and is_output and (value.producer() is None or value.is_graph_output()):
+            value = Steps(node, self).insert("Identity", [value])
         names = [*names_of(value), *names_of(old)]
         name, old.name = old.name, self.names.free(f"{old.name}.before")
         ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
-        if value in self._made:
+        if value in self.made:
             value.name, value.shape, value.type = name, old.shape, old.type
             value.metadata_props.update(old.metadata_props)
         else:
             value.name = name if is_output else value.name
             remember(value, names)
-        self._made.clear()
+        self.made.clear()
         self._remove(node)
 
     def _remove(self, node: ir.Node) -> None:
@@ -193,6 +138,97 @@ class Edit:
         for producer in dict.fromkeys(item.producer() for item in node.inputs if item is not None):
             if producer is not None and producer.graph is self.graph and not _is_read(producer):
                 self._remove(producer)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The one way new nodes come into a graph: those that together stand for `node`, each put before it.
+
+    What is called `name` is named behind the node, or behind the node or tensor `of`; a number makes it unique.
+    """
+
+    node: ir.Node
+    edit: Edit
+
+    def constant(self, array: Array, name: str, of: ir.Node | ir.Value | None = None) -> ir.Value:
+        """A new initialiser."""
+        full = self.edit.names.free(f"{(of or self.node).name}.{name}")
+        tensor = ir.tensor(np.ascontiguousarray(array), name=full)
+        value = ir.Value(name=full, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        self.edit.graph.register_initializer(value)
+        return value
+
+    def insert(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+        shape: Shape | None = None,
+        dtype: ir.DataType | None = None,
+        origins: tuple[ir.Node, ...] = (),
+        domain: str = "",
+        spelled: bool = False,
+    ) -> ir.Value:
+        """The output of a new node.
+
+        name: without one it is called as the first of its origins. shape, dtype: of its output, where that is not what
+        `node` makes. origins: what the new node stands for, where that is not `node`. spelled: they are one function
+        that was spelled out; a chip that lacks the operator may have theirs.
+        """
+        edit, origins = self.edit, origins or (self.node,)
+        called = edit.node_names.free(f"{self.node.name}.{name}") if name else origins[0].name
+        node = ir.node(op_type, inputs, attributes, name=called, domain=domain)
+        names = list(dict.fromkeys(item for origin in origins for item in origins_of(origin)))
+        if names and names != [node.name]:
+            node.metadata_props[ORIGINS] = json.dumps(names)
+        if spelled:
+            operators = sorted({op_type for origin in origins for op_type in spelling_of(origin)})
+            node.metadata_props[SPELLED] = json.dumps(operators)
+        (output,) = node.outputs
+        output.name = edit.names.free(f"{node.name}.out")
+        if shape is not None:
+            output.shape, output.type = ir.Shape(shape), self.node.outputs[0].type
+        if dtype is not None:
+            output.type = ir.TensorType(dtype)
+        edit.graph.insert_before(self.node, node)
+        edit.made.add(output)
+        return output
+
+    def reshaped(self, value: ir.Value, shape: Shape, name: str = "shaped", target: Shape | None = None) -> ir.Value:
+        """`value` in another shape; as it is where it has that shape.
+
+        target: what the Reshape says, where a leading batch alone does not make it right for every batch.
+        """
+        if shape_of(value) == shape:
+            return value
+        array = constant_of(value)
+        if array is not None:
+            return self.constant(array.reshape(shape), name)
+        target = target or static_shape(shape_of(value), shape)
+        stated = self.constant(np.array(target, np.int64), f"{name}.shape")
+        return self.insert("Reshape", [value, stated], name=name, shape=shape, dtype=value.dtype)
+
+    def turned(self, value: ir.Value, order: Sequence[int], name: str = "turned") -> ir.Value:
+        """`value` with its axes in another order."""
+        if list(order) == sorted(order):
+            return value
+        array = constant_of(value)
+        if array is not None:
+            return self.constant(array.transpose(order), name)
+        shape = tuple(shape_of(value)[axis] for axis in order)
+        return self.insert("Transpose", [value], {"perm": list(order)}, name=name, shape=shape, dtype=value.dtype)
+
+    def swapped(self, value: ir.Value) -> ir.Value:
+        """With the last two axes the other way round."""
+        *lead, rows, columns = range(len(shape_of(value)))
+        return self.turned(value, (*lead, columns, rows), "swapped")
+
+    def product(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """Of two tensors of rank 2 or more."""
+        lead = np.broadcast_shapes(shape_of(a)[:-2], shape_of(b)[:-2])
+        return self.insert("MatMul", [a, b], name="product", shape=(*lead, shape_of(a)[-2], shape_of(b)[-1]))
 
 
 def _is_read(node: ir.Node) -> bool:
@@ -218,7 +254,7 @@ def apply(rewrite: Rewrite[Any], edit: Edit) -> dict[str, str]:
                 reasons[node.name or ""] = found.reason
                 continue
             rounding = rewrite.rounding(node, found)
-            name, before, after = node.name or "", node.outputs[0], rewrite.replace(node, found, edit)
+            name, before, after = node.name or "", node.outputs[0], rewrite.replace(node, found, Steps(node, edit))
             edit.matches.append(Match(type(rewrite).__name__, name, before, after, rounding))
             edit.take_over(node, after)
             changed = True

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import Array, Shape, constant_input, has_one_reader, needed_input, shape_of
 from axbuild.toolchain.rewrites.affine import is_canonical, order_of_sums
 from axbuild.toolchain.rewrites.between import element_wise_before, repeated
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,14 @@ class RowsOfSamples(Rewrite[JoinedRows]):
             return NoMatch("Reshape before Gemm joins no rows of samples")
         return JoinedRows(x, (*rows, weight.shape[1]), between, weight, bias)
 
-    def replace(self, node: ir.Node, found: JoinedRows, edit: Edit) -> ir.Value:
-        value = repeated(found.between, edit.reshaped(node, found.x, found.shape, "apart"), node, edit)
+    def replace(self, node: ir.Node, found: JoinedRows, steps: Steps) -> ir.Value:
+        value = repeated(found.between, steps.reshaped(found.x, found.shape, "apart"), steps)
         shape = (*shape_of(value)[:-1], len(found.weight))
-        weight = edit.initializer(np.ascontiguousarray(found.weight.T), f"{node.name}.weight")
-        bias = edit.initializer(found.bias.reshape(-1), f"{node.name}.bias")
-        value = edit.insert(
-            node, "MatMul", [value, weight], {}, name=f"{node.name}.product", shape=shape, origins=(node,)
-        )
-        value = edit.insert(node, "Add", [value, bias], {}, shape=shape, origins=(node,))
-        return edit.reshaped(node, value, shape_of(node.outputs[0]), "rows")
+        weight = steps.constant(np.ascontiguousarray(found.weight.T), "weight")
+        bias = steps.constant(found.bias.reshape(-1), "bias")
+        value = steps.insert("MatMul", [value, weight], name="product", shape=shape)
+        value = steps.insert("Add", [value, bias], shape=shape)
+        return steps.reshaped(value, shape_of(node.outputs[0]), "rows")
 
     def rounding(self, node: ir.Node, found: JoinedRows) -> Rounding:
         return order_of_sums(node, needed_input(node, 0))

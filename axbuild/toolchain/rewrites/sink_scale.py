@@ -15,7 +15,7 @@ from axbuild.toolchain.graph import (
     shape_of,
 )
 from axbuild.toolchain.ops.factor import constant_factor
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite, Rounding, attributes
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 MOVERS = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
@@ -53,17 +53,17 @@ class SinkScale(Rewrite[Sunk]):
                 value = needed_input(producer, 0)
         return NoMatch("no operand of MatMul is multiplied by a number")
 
-    def replace(self, node: ir.Node, found: Sunk, edit: Edit) -> ir.Value:
+    def replace(self, node: ir.Node, found: Sunk, steps: Steps) -> ir.Value:
         value = _scaled(found.scale)
         for mover in reversed(found.movers):
             inputs = [value, *mover.inputs[1:]]
             shape = shape_of(mover.outputs[0])
-            value = edit.insert(node, mover.op_type, inputs, attributes(mover), shape=shape, origins=(mover,))
+            value = steps.insert(mover.op_type, inputs, attributes(mover), shape=shape, origins=(mover,))
         inputs = [value if side == found.side else needed_input(node, side) for side in (0, 1)]
-        product = edit.insert(node, "MatMul", inputs, {}, shape=shape_of(node.outputs[0]), origins=(node,))
+        product = steps.insert("MatMul", inputs, shape=shape_of(node.outputs[0]))
         number = np.array(constant_factor(found.scale), np.float32)
-        factor = edit.initializer(number, f"{node.name}.scale")
-        return edit.insert(node, "Mul", [product, factor], {}, name=f"{node.name}.scaled", origins=(found.scale,))
+        factor = steps.constant(number, "scale")
+        return steps.insert("Mul", [product, factor], name="scaled", origins=(found.scale,))
 
     def rounding(self, node: ir.Node, found: Sunk) -> Rounding:
         """As far as the product itself rounds: the root of its depth times the last bit of its result."""

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import needed_input, shape_of, static_shape
-from axbuild.toolchain.rewrites.rewrite import Edit, NoMatch, Rewrite
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps
 
 
 class ToReshape(Rewrite[tuple[int, ...]]):
@@ -20,6 +20,6 @@ class ToReshape(Rewrite[tuple[int, ...]]):
             return NoMatch(f"{node.op_type} reads or makes a scalar")
         return static_shape(before, after)
 
-    def replace(self, node: ir.Node, found: tuple[int, ...], edit: Edit) -> ir.Value:
-        shape = edit.initializer(np.array(found, dtype=np.int64), f"{node.name}.shape")
-        return edit.insert(node, "Reshape", [node.inputs[0], shape], {}, origins=(node,))
+    def replace(self, node: ir.Node, found: tuple[int, ...], steps: Steps) -> ir.Value:
+        shape = steps.constant(np.array(found, dtype=np.int64), "shape")
+        return steps.insert("Reshape", [node.inputs[0], shape])
