@@ -26,6 +26,10 @@ OUTLOOK = Stage(
 )
 
 
+_MODE = "NPU1"
+"""what is built where nothing else is asked for"""
+
+
 class InspectArgumentError(AxError):
     code = "AX258"
 
@@ -60,7 +64,7 @@ def _float_model(file: Path, as_json: bool, chip: str, ends: dict[str, Any]) -> 
     from axbuild.report.outlook import build_lines, outlook_lines
 
     chips = _chips(chip)
-    params = ends | {"chips": [asdict(CHIPS[name].support) for name in chips]}
+    params = ends | {"chips": [asdict(CHIPS[name].support_in(_MODE)) for name in chips]}
     with alone(OUTLOOK, params, {"model": _files(file)}, optimize_bounds(_settings())) as (outcome, out):
         if not (out / "facts.json").exists():
             raise _error(outcome.error or {})

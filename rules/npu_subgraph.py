@@ -43,7 +43,7 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
     """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel."""
     chip, preset = chosen(t)
     settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, settle(t, quant), t.only(*OPTIONS))
-    target = {"chip": chip.support, "input_processors": settings.input_processors}
+    target = {"chip": chip.support_in(t.npu_mode), "input_processors": settings.input_processors}
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
     plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
     partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)

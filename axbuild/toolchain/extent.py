@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import constant_input, constant_integers, constant_of, integer, needed_input, shape_of
+from axbuild.toolchain.graph import (
+    constant_input,
+    constant_integers,
+    constant_of,
+    integer,
+    needed_input,
+    shape_of,
+    text,
+)
 
 Extent = tuple[int, int]
 """the lowest and the highest value of integers"""
@@ -138,6 +146,27 @@ def _running(node: ir.Node, output: ir.Value, of: Of) -> Extent:
     return min(low, 0, length * low), max(high, 0, length * high)
 
 
+_times, _over = _of_two(_product), _of_two(_quotient)
+
+
+def _operands(value: ir.Value, rule: Rule) -> tuple[ir.Value, ...]:
+    """Of the operator that makes a tensor, where this is its rule."""
+    node = value.producer()
+    if node is None or node.domain not in ("", "ai.onnx") or _RULES.get(node.op_type) is not rule:
+        return ()
+    return tuple(needed_input(node, place) for place in range(len(node.inputs)))
+
+
+def _difference(node: ir.Node, output: ir.Value, of: Of) -> Extent:
+    """a - b; of a - (a / d) d, what is left of a division, less than d."""
+    a, b = (needed_input(node, place) for place in (0, 1))
+    (low, high), (least, most) = of(a), of(b)
+    if (product := _operands(b, _times)) and _operands(product[0], _over) == (a, product[1]):
+        rest = max(map(abs, of(product[1]))) - 1
+        return max(min(low, 0), -rest), min(max(high, 0), rest)
+    return low - most, high - least
+
+
 def _sum(node: ir.Node, output: ir.Value, of: Of) -> Extent:
     """Of as many elements as the input has for each of the output's."""
     low, high = of(needed_input(node, 0))
@@ -150,6 +179,30 @@ def _pad(node: ir.Node, output: ir.Value, of: Of) -> Extent | None:
     return _either(of(needed_input(node, 0)), (value, value))
 
 
+def _put(count: Callable[[ir.Node], int]) -> Rule:
+    """count: updates that may go to one element."""
+
+    def rule(node: ir.Node, output: ir.Value, of: Of) -> Extent:
+        (low, high), (least, most), times = of(needed_input(node, 0)), of(needed_input(node, 2)), count(node)
+        match text(node, "reduction", "none"):
+            case "add":
+                return low + times * min(least, 0), high + times * max(most, 0)
+            case "mul":
+                factor = max(abs(least), abs(most), 1) ** min(times, 64)  # of 2^64 on nothing fits
+                return _product((low, high), (-factor, factor))
+        return _either((low, high), (least, most))
+
+    return rule
+
+
+def _of_line(node: ir.Node) -> int:
+    return shape_of(needed_input(node, 1))[integer(node, "axis", 0)]
+
+
+def _of_all_parts(node: ir.Node) -> int:
+    return math.prod(shape_of(needed_input(node, 1))[:-1])
+
+
 _MOVERS = ("Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose")
 _RULES: dict[str, Rule] = {
     **dict.fromkeys((*_MOVERS, "Unsqueeze", "ReduceMax", "ReduceMin"), _of_one(lambda low, high: (low, high))),
@@ -160,14 +213,16 @@ _RULES: dict[str, Rule] = {
     "Cast": _cast,
     "Concat": lambda node, output, of: _either(*(of(value) for value in node.inputs if value is not None)),
     "CumSum": _running,
-    "Div": _of_two(_quotient),
+    "Div": _over,
     "Max": _of_all(max),
     "Min": _of_all(min),
-    "Mul": _of_two(_product),
+    "Mul": _times,
     "Neg": _of_one(lambda low, high: (-high, -low)),
     "Pad": _pad,
     "ReduceSum": _sum,
-    "Sub": _of_two(lambda a, b: (a[0] - b[1], a[1] - b[0])),
+    "ScatterElements": _put(_of_line),
+    "ScatterND": _put(_of_all_parts),
+    "Sub": _difference,
     "TopK": _top,
     "Where": lambda node, output, of: _either(of(needed_input(node, 1)), of(needed_input(node, 2))),
 }

@@ -49,16 +49,34 @@ def cast(pool: Pool, op: str) -> None:
     """There and back, with arithmetic on whole numbers between."""
     x = truth(pool) if pool.chance(0.5) else pool.any()
     (number,) = pool.put(op, [x], to=pool.one_of((TensorProto.INT32, TensorProto.INT64)))
-    if pool.chance(0.6):
-        step = pool.held(pool.between(1, 3), str(pool.arrays[number][0].dtype))
-        (number,) = pool.put(pool.one_of(("Add", "Sub", "Mul")), [number, step])
+    for _ in range(pool.between(0, 2)):
+        number = whole_step(pool, number)
     pool.put(op, [number], to=pool.one_of((TensorProto.FLOAT, TensorProto.BOOL)))
+
+
+def whole_step(pool: Pool, x: str) -> str:
+    """One operation on whole numbers."""
+    kind = str(pool.arrays[x][0].dtype)
+    (x,) = pool.put("Clip", [x, pool.held(-99, kind), pool.held(99, kind)])
+    op = pool.one_of(("Abs", "Add", "Clip", "Concat", "Div", "Max", "Min", "Mod", "Mul", "Neg", "Pow", "Sign", "Sub"))
+    step = pool.held(pool.between(1, 3) * (1 if op == "Pow" else pool.one_of((1, 1, -1))), kind)
+    match op:
+        case "Abs" | "Neg" | "Sign":
+            inputs = [x]
+        case "Concat":
+            inputs = [x, pool.held(pool.rng.integers(-9, 9, pool.shape(x)), kind)]
+        case "Max" | "Min":
+            inputs = [x, step, pool.held(0, kind)][: pool.between(1, 3)]
+        case _:
+            inputs = [x, step]
+    attributes = {"axis": len(pool.shape(x)) - 1} if op == "Concat" else {}
+    return pool.put(op, inputs, **attributes)[0]
 
 
 @grows("ArgMax", "ArgMin")
 def place(pool: Pool, op: str) -> None:
     x = pool.any()
-    pool.put(op, [x], axis=pool.between(1, len(pool.shape(x)) - 1), keepdims=1)
+    pool.put(op, [x], axis=pool.between(1, len(pool.shape(x)) - 1), keepdims=1, select_last_index=pool.between(0, 1))
 
 
 @grows("TopK")

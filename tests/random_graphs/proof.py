@@ -11,12 +11,14 @@ import numpy as np
 import onnx
 from bodies import LEVELS
 from compiled import compiled
+from npu_world import preset_of
 from quantised import Feeds, Quantised, float_run, loaded, quantised, snapped
 
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 from axbuild.toolchain.graph import MODEL_FILE
 from axbuild.toolchain.kinds.base import DOMAIN
 from axbuild.toolchain.kinds.codes import Grid
+from axbuild.toolchain.npu.lower.packing import Standing, shortage
 from axbuild.toolchain.ops.fused import without_integer_form
 from axbuild.toolchain.ops.registry import all_ops
 from axbuild.toolchain.quant.verify import verify
@@ -54,8 +56,7 @@ def proven(seed: int, place: tuple[str, str] = ("AX650", "NPU1"), *, mixed: bool
     model = optimized(given)
     lost = max(loss(float_run(given, feed), float_run(model, feed)) for feed in feeds)
     result = quantised(model, feeds, rules=random_rules(model, seed) if mixed else ())
-    verify(result.model)
-    floats = _floats(model, result)
+    floats = (*_floats(model, result), *_too_large(result, place))
     expected = [result.run_oracle(feed) for feed in feeds] if not floats else []
     witnesses = _witnesses(model, result, feeds, place) if not floats else {}
     differing = {
@@ -70,6 +71,16 @@ def proven(seed: int, place: tuple[str, str] = ("AX650", "NPU1"), *, mixed: bool
 def _floats(model: onnx.ModelProto, result: Quantised) -> tuple[str, ...]:
     left = {node.name for node in result.model.graph.node if node.domain != DOMAIN}
     return tuple(f"{node.op_type}: {without_integer_form(node)}" for node in loaded(model).graph if node.name in left)
+
+
+def _too_large(result: Quantised, place: tuple[str, str]) -> tuple[str, ...]:
+    """What does not fit on the chip in any tile."""
+    found, memory = verify(result.model), preset_of(*place).memory
+    standing = {
+        kind.op_type: Standing(kind, tuple(found.shapes[name] for name in inputs), found.shapes[output])
+        for output, (kind, inputs) in found.kinds.items()
+    }
+    return tuple(f"{op_type}: {short}" for op_type, at in standing.items() if (short := shortage(at, memory)))
 
 
 def optimized(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -64,7 +64,10 @@ def to_depth(pool: Pool, op: str) -> None:
 @grows("GridSample")
 def sampled(pool: Pool, op: str) -> None:
     x = pool.image(2)
-    where = pool.fresh(1, pool.between(1, 4), pool.between(1, 4), 2)
+    held = pool.one_of(("", "", "map", "grid"))
+    shape = pool.shape(x)
+    x = pool.drawn(*shape) if held == "map" else x
+    where = (pool.drawn if held == "grid" else pool.fresh)(1, pool.between(1, 4), pool.between(1, 4), 2)
     modes = {"mode": pool.one_of(("linear", "nearest")), "padding_mode": pool.one_of(("zeros", "border"))}
     pool.put(op, [x, where], align_corners=pool.between(0, 1), **modes)
 

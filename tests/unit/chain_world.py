@@ -17,7 +17,7 @@ from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, r
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
 from axbuild.toolchain.axmodel.simulate_parts import simulate_parts
 from axbuild.toolchain.data.inputs import InputData, InputProcessor, bind, load_sample, paired, tensor_input
-from axbuild.toolchain.npu.chips.records import Nameplate, Preset
+from axbuild.toolchain.npu.chips.records import Nameplate, Preset, Support
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition
@@ -73,9 +73,10 @@ def run_chain(
     mode="NPU1",
     lacking=(),
     rules=(),
+    ocm_bytes=0,
 ) -> Chain:
     """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`; lacking: operators that the
-    chip's NPU is taken to have not; rules: of precision."""
+    chip's NPU is taken to have not; rules: of precision; ocm_bytes: on chip, 0 for the chip's own."""
     optimized(proto, folder / "float")
     model = folder / "float/out/optimized"
     folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
@@ -84,9 +85,11 @@ def run_chain(
     own = {name: (source, mean, std) if name in images or images == () else ("FP32", (), ()) for name in samples}
     processors = tuple(InputProcessor(name, "RGB", "RGB", own[name][0], layout, *own[name][1:]) for name in samples)
     operators = {name: limits for name, limits in CHIPS[chip].operators.items() if name not in lacking}
-    support = replace(CHIPS[chip].support, operators=operators)
+    own_preset = CHIPS[chip].preset(mode)
+    preset = replace(own_preset, ocm_bytes=ocm_bytes or own_preset.ocm_bytes)
+    support = Support(CHIPS[chip].name, operators, preset.memory)
     partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors))
-    programs = _compiled(folder, batches, CHIPS[chip].preset(mode))
+    programs = _compiled(folder, batches, preset)
     settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode), batches)
     fuse(folder / "cut/partition", programs, place(folder, "fused"), params=settings)
     _answers(quant, folder, folders, ReferenceParams(inputs, processors))

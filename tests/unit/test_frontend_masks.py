@@ -12,7 +12,6 @@ from axbuild.toolchain.rewrites.cast_to_bool import CastToBool
 from axbuild.toolchain.rewrites.clip_to_extremes import ClipToExtremes
 from axbuild.toolchain.rewrites.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.rewrites.mask_to_where import MaskToWhere
-from axbuild.toolchain.rewrites.mod_to_div import ModToDiv
 from axbuild.toolchain.rewrites.narrow_integers import NarrowIntegers
 from axbuild.toolchain.rewrites.or_to_greater import OrToGreater
 from axbuild.toolchain.rewrites.own_mask import OwnMask
@@ -187,17 +186,6 @@ def test_or_counts_what_is_true(first):
     before = model([node("Or", [first, "c" if first == "x" else "x"], ["y"])], truth, kind=TensorProto.BOOL)
     after, _ = rewritten(OrToGreater(), before)
     assert op_types(after) == ["Cast", "Add", "Greater"]
-    assert_same_results(before, after)
-
-
-@pytest.mark.parametrize(("fmod", "becomes"), [(0, ["Mod"]), (1, ["Div", "Mul", "Sub"])])
-def test_what_is_left_of_a_division_is_a_division_where_it_is_cut_off_towards_zero(fmod, becomes):
-    before = model(
-        [node("Mod", ["x", "d"], ["y"], fmod=fmod, name="mod")], {"d": np.array([-3])}, kind=TensorProto.INT64
-    )
-    after, reasons = rewritten(ModToDiv(), before)
-    assert op_types(after) == becomes
-    assert reasons == ({} if fmod else {"mod": "an operand of Mod may be negative"})
     assert_same_results(before, after)
 
 

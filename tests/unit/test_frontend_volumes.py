@@ -39,11 +39,14 @@ def test_a_convolution_over_three_axes_is_one_over_two_of_more_channels(given):
         {},
         {"strides": [2, 2, 2], "pads": [1, 1, 0, 1, 0, 1]},
         {"strides": [3, 1, 2], "output_padding": [1, 0, 1], "pads": [1, 0, 1, 1, 0, 1]},
+        {"group": 2, "strides": [2, 1, 2], "pads": [1, 0, 1, 2, 1, 0]},
+        {"group": 4, "strides": [2, 2, 1], "output_padding": [1, 1, 0], "pads": [2, 1, 1, 1, 1, 1]},
     ],
     ids=str,
 )
 def test_a_transposed_convolution_over_three_axes_is_one_over_two_of_more_channels(given):
-    weights = {"w": normal(4, 3, 4, 2, 3), "b": normal(3)}
+    group = given.get("group", 1)
+    weights = {"w": normal(4, 3, 4, 2, 3), "b": normal(3 * group)}
     before = model([node("ConvTranspose", ["x", "w", "b"], ["y"], **given)], weights, inputs=VOLUME)
     after, _ = rewritten(ConvTransposeDepth(), before)
     assert op_types(after).count("ConvTranspose") == 1

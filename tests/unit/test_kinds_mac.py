@@ -62,11 +62,12 @@ def test_rows_of_a_convolution_read_their_halo_clipped_to_the_map():
     assert box == Box(((0, 1), (0, 6), (0, 16), (0, 3)))
     (box,) = kind.input_boxes(Box(((1, 2), (3, 6), (2, 4), (1, 2))), x)
     assert box == Box(((1, 2), (5, 12), (3, 8), (0, 3)))
-    assert kind.tile_axes(x) == (1, 3, 0)
+    assert kind.tile_axes(x) == (1, 3, 0, 2)
 
 
 def test_rows_stay_whole_where_padding_is_as_wide_as_the_window():
-    assert conv((4, 3, 2, 2), pads=(2, 0, 0, 0)).tile_axes((1, 3, 8, 8)) == (3, 0)
+    assert conv((4, 3, 2, 2), pads=(2, 0, 0, 0)).tile_axes((1, 3, 8, 8)) == (3, 0, 2)
+    assert conv((4, 3, 2, 2), pads=(0, 0, 0, 2)).tile_axes((1, 3, 8, 8)) == (1, 3, 0)
     assert conv((4, 3, 2, 2), pads=(0, 2, 0, 2)).tile_axes((1, 3, 8, 8)) == (1, 3, 0)
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from nets import Body
-from npu_world import chip, compiled
+from npu_world import chip, compiled, one_kind, run
 
 from axbuild.toolchain.kinds.base import Box, whole_box
-from axbuild.toolchain.npu.layout.allocate import Arena, OcmError, aligned
+from axbuild.toolchain.kinds.codes import INT32, U8
+from axbuild.toolchain.kinds.integer import IntegerReduce
+from axbuild.toolchain.kinds.mover import Reshape
+from axbuild.toolchain.npu.layout.allocate import Arena, OcmError
 from axbuild.toolchain.npu.layout.constants import ConstantPieces
 from axbuild.toolchain.npu.layout.draft import Access, Storage, packed_strides
 from axbuild.toolchain.npu.layout.hazards import Hazards
 from axbuild.toolchain.npu.layout.spans import Spans
 from axbuild.toolchain.npu.layout.tile import Cutter, grid, tiles
 from axbuild.toolchain.npu.lower.base import Geometry, Part
+from axbuild.toolchain.npu.lower.packing import aligned
 from axbuild.toolchain.npu.net import net_of
 
 
@@ -89,16 +93,47 @@ def test_streaming_tiles_are_the_largest_that_fit():
 
 
 def test_an_operator_that_fits_no_tile_is_named():
+    model = one_kind(IntegerReduce("max", INT32, (1,)), [(1, 5000)])
+    with pytest.raises(OcmError, match="Operator 'op_0' does not fit the 16384 bytes"):
+        compiled(model, chip(16 << 10))
+
+
+def test_rows_too_long_for_the_memory_are_cut():
     body = Body()
     x = body.codes("x", (1, 64, 2, 4000))
-    with pytest.raises(OcmError, match="Operator 'op_0' does not fit the 16384 bytes"):
-        compiled(body.model(body.conv(x, 32)), chip(16 << 10))
+    model = body.model(body.conv(x, 32))
+    feeds = {"x": np.random.default_rng(0).integers(0, 256, (1, 64, 2, 4000)).astype(np.uint8)}
+    (small,), (whole,) = (run(model, feeds, on).values() for on in (chip(16 << 10), chip()))
+    assert np.array_equal(small, whole)
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "axes"),
+    [
+        ((1, 6, 4, 5), (1, 120), {1: 20}),
+        ((1, 120), (1, 6, 4, 5), {3: 1}),
+        ((1, 12, 4, 5), (1, 3, 4, 20), {3: 1, 2: 5}),
+        ((4, 6), (6, 4), {0: 3}),
+        ((2, 3), (3, 2), {}),
+    ],
+)
+def test_a_reshape_is_cut_where_its_parts_are_parts_of_the_input(given, shape, axes):
+    kind = Reshape(U8, shape)
+    assert {axis: kind.grain(axis, 32, given) for axis in kind.tile_axes(given)} == axes
+
+
+def test_a_map_larger_than_the_memory_is_flattened_channel_by_channel():
+    x = np.random.default_rng(0).integers(0, 256, (1, 40, 30, 20)).astype(np.uint8)
+    model = one_kind(Reshape(U8, (1, 24000)), [x.shape])
+    assert np.array_equal(run(model, {"x0": x}, chip(8 << 10))["y"], x.reshape(1, 24000))
 
 
 def test_constants_larger_than_the_memory_are_named():
     body = Body()
     x = body.codes("x", (1, 20_000, 1, 1))
-    with pytest.raises(OcmError, match="The constants of 'op_0' come in pieces of 20008 bytes or more; AX650 NPU1"):
+    with pytest.raises(
+        OcmError, match="The constants of 'op_0' come in pieces of 20008 bytes or more; AX650 NPU1 has 6528"
+    ):
         compiled(body.model(body.conv(x, 32)), chip(16 << 10))
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from npu_world import preset_of, support_of
 
 import axbuild
+from axbuild.errors import AxWarning
 from axbuild.toolchain.axmodel import outputs
+from axbuild.toolchain.graph import MODEL_FILE
 from axbuild.toolchain.kinds.border import Dequantize, Quantize
 from axbuild.toolchain.kinds.codes import FP32, U8, Grid
 from axbuild.toolchain.npu.chips.records import Support
@@ -16,6 +22,7 @@ from axbuild.toolchain.npu.net import read_model
 from axbuild.toolchain.npu.plan.float_form import without_detours
 from axbuild.toolchain.npu.plan.partition import require_sizes
 from axbuild.toolchain.npu.plan.placement import judge, way_back
+from axbuild.toolchain.npu.plan.preflight import PreflightParams, preflight
 from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered
 from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition
 from chain_world import run_chain
@@ -234,6 +241,33 @@ def test_a_size_that_depends_on_data_keeps_a_node_off_the_npu():
     judgement = judge([ir.node("Relu", [data], name="r")], CHIP)
     assert judgement.reasons == ("the size of 'rows' depends on data",)
     assert judgement.expected is False
+
+
+def test_what_does_not_fit_on_chip_in_any_tile_runs_on_the_cpu(tmp_path):
+    nodes = [
+        node("Softmax", ["x"], ["s"], name="wide", axis=1),
+        node("Mul", ["s", "two"], ["y"], name="twice"),
+    ]
+    wide = model(nodes, {"two": np.float32([2])}, inputs=(("x", [2, 9000]),))
+    samples = {"x": [normal(2, 9000) for _ in range(2)]}
+    with pytest.warns(AxWarning, match="1 of 2 operators on the CPU of AX650: 'wide' "):
+        chain = run_chain(wide, tmp_path, samples, ocm_bytes=24 << 10)
+    assert chain.verdict()["passed"]
+    planned = Partition.read(tmp_path / "cut/partition")
+    assert [(one.name, one.reasons) for one in planned.on_cpu] == [
+        ("wide", ("it needs 18 KiB on chip for its smallest tile, where NPU1 has 14 KiB for tiles",))
+    ]
+    assert [one.name for subgraph in planned.at(NPU) for one in subgraph.nodes] == ["twice"]
+
+
+def test_preflight_says_what_will_not_fit_on_chip(tmp_path):
+    wide = model([node("Softmax", ["x"], ["y"], name="wide", axis=1)], {}, inputs=(("x", [2, 9000]),))
+    (tmp_path / "model").mkdir()
+    onnx.save(onnx.shape_inference.infer_shapes(wide), tmp_path / "model" / MODEL_FILE)
+    chip = replace(support_of(), memory=replace(preset_of(), ocm_bytes=24 << 10).memory)
+    with pytest.warns(AxWarning, match=r"'wide' \(Softmax\) will run on the CPU.*: it needs 18 KiB on chip"):
+        preflight(tmp_path / "model", tmp_path, params=PreflightParams(chip))
+    assert len(json.loads((tmp_path / "preflight.json").read_text())["on_cpu"]) == 1
 
 
 def test_the_way_back_names_node_operator_and_limit():

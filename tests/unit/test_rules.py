@@ -55,7 +55,7 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
-    target = {"chip": plain(CHIPS["AX650"].support), "input_processors": [processor]}
+    target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
     assert actions["axmodel", "preflight"].params == target | {"declared": []}
     assert actions["axmodel", "partition"].params == target
     common = {"options": {"ddr_bw_limit": 0.0}, "batches": [1]}

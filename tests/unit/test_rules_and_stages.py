@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import types
 import typing
 
 import pytest
@@ -27,6 +28,10 @@ def fits(value, annotation):
     if dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
         return value.keys() == hints.keys() and all(fits(value[name], hints[name]) for name in hints)
+    if origin is types.UnionType:
+        return any(fits(value, one) for one in arguments)
+    if annotation is types.NoneType:
+        return value is None
     if origin is tuple:
         return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
     if origin is dict:

@@ -1,9 +1,12 @@
 """Elements by positions that are computed, for the three witnesses."""
 
+import operator
+
 import numpy as np
 
 from axbuild.toolchain.kinds.codes import BOOL, FP32, INT32, INT64, S8, S16, TYPES, U8, U16
 from axbuild.toolchain.kinds.indexed import Pick, PickElements, PickParts, PutElements, PutParts
+from axbuild.toolchain.kinds.integer import INTEGERS
 from witness.base import Case, each, oracle, positions
 
 
@@ -28,7 +31,7 @@ def _(kind: PickParts, x, index):
     return each(kind, value, x, index)
 
 
-CHOICES = {"none": lambda old, new: new, "max": max, "min": min}
+CHOICES = {"none": lambda old, new: new, "max": max, "min": min, "add": operator.add, "mul": operator.mul}
 
 
 @oracle.register
@@ -109,8 +112,8 @@ CASES = (
     ]
     + [
         case
-        for t in (U8, S8, U16, S16, INT32)
-        for how in ("max", "min")
+        for t in (U8, S8, U16, S16, INT32, INT64)
+        for how in ("max", "min", *(("add", "mul") if t in INTEGERS else ()))
         for case in (
             Case("twice at one place", PutElements(t, INT64, 1, how), ((2, 3, 4), (2, 7, 4), (2, 7, 4)), top=3),
             Case("parts twice at one place", PutParts(t, INT64, how), ((3, 4), (7, 1), (7, 4)), top=3),

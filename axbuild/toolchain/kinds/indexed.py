@@ -11,13 +11,16 @@ from typing import ClassVar
 
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.base import ConstantError, Ranges, ShapeError, memory_axis, whole
-from axbuild.toolchain.kinds.codes import BOOL, FP32, INT32, INT64, Edge, ElementType
+from axbuild.toolchain.kinds.codes import CODES, INT32, INT64, TYPES, Edge, ElementType
 from axbuild.toolchain.kinds.elementwise import rows_first
+from axbuild.toolchain.kinds.integer import INTEGERS
 from axbuild.toolchain.kinds.mover import Mover
 from axbuild.toolchain.kinds.text import I64
 
-REDUCTIONS = ("none", "max", "min")
+REDUCTIONS = ("none", "max", "min", "add", "mul")
 """what becomes of an element that something is put over; none: it goes"""
+ORDERLESS = {"none": TYPES, "max": (*CODES, *INTEGERS), "min": (*CODES, *INTEGERS), "add": INTEGERS, "mul": INTEGERS}
+"""reduction -> element types of which it gives the same in any order"""
 
 
 class Indexed(Mover):
@@ -123,13 +126,13 @@ class PickParts(Indexed):
 
 class Put(Indexed):
     """A mover that writes over its first input; what is put stands on its grid. Of two values put at one place the one
-    that stays is not defined where `reduction` is none."""
+    that stays is not defined where `reduction` is none. Sums and products of whole numbers fit 32 bits."""
 
     reduction: str
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.reduction not in REDUCTIONS or (self.reduction != "none" and self.type in (FP32, BOOL)):
+        if self.type not in ORDERLESS.get(self.reduction, ()):
             raise ConstantError(f"{self.op_type} of {self.type} does not know the reduction '{self.reduction}'.")
 
     @property
@@ -164,8 +167,8 @@ class PutElements(Put):
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
         put = tuple(
-            ranges if own == size and axis != self.axis else (0, size)
-            for axis, (ranges, own, size) in enumerate(zip(out, *inputs[:2], strict=True))
+            (0, size) if axis == self.axis else (min(start, size), min(stop, size))
+            for axis, ((start, stop), size) in enumerate(zip(out, inputs[1], strict=True))
         )
         return out, put, put
 
@@ -197,9 +200,9 @@ class PutParts(Put):
         return x
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
-        _, index, updates = inputs
-        places = len(index) - 1
-        return out, whole(index), (*whole(updates[:places]), *out[index[-1] :])
+        x, index, updates = inputs
+        places, rest = len(index) - 1, out[index[-1] :]
+        return (*whole(x[: index[-1]]), *rest), whole(index), (*whole(updates[:places]), *rest)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
         x, index, _ = inputs

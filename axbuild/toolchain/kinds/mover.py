@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import operator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -72,42 +71,46 @@ class Reshape(Mover):
 
     def needs(self, out: Ranges, *inputs: Shape) -> tuple[Ranges, ...]:
         (x,) = inputs
-        ranges = list(whole(x))
-        untouched = self._untouched(x)
-        for there, here in untouched.items():
-            ranges[here] = out[there]
-        if 0 not in untouched.values() and out[1:] == whole(self.output_shape(x))[1:]:
-            ranges[0] = self._first_axis(out[0], x)
+        y, ranges = self.output_shape(x), list(whole(x))
+        for here, there in _same_elements(x, y):
+            row, own = (math.prod(shape[axis] for axis in axes[1:]) for shape, axes in ((x, here), (y, there)))
+            start, stop = (end * own for end in out[there[0]])
+            inner = all(out[axis] == (0, y[axis]) for axis in there[1:])
+            if inner and start % row == 0 and stop % row == 0:
+                ranges[here[0]] = (start // row, stop // row)
         return (tuple(ranges),)
-
-    def _first_axis(self, out: tuple[int, int], x: Shape) -> tuple[int, int]:
-        """The range of the input's first axis that holds the same elements; all of it where none does."""
-        row = math.prod(x[1:])
-        start, stop = (end * math.prod(self.shape[1:]) for end in out)
-        return (0, x[0]) if start % row or stop % row else (start // row, stop // row)
 
     def tile_axes(self, *inputs: Shape) -> tuple[int, ...]:
         (x,) = inputs
-        rank = len(self.shape)
-        return tuple(sorted(memory_axis(axis, rank) for axis in self._untouched(x)))
+        y = self.output_shape(x)
+        return tuple(sorted(memory_axis(axis, len(y)) for axis, unit in _units(x, y).items() if unit < y[axis]))
 
-    def _untouched(self, x: Shape) -> dict[int, int]:
-        """Axes of the output that are axes of the input, with the same extent and elements before and after them."""
-        here, there = (
-            [(axis, size) for axis, size in enumerate(shape) if size > 1] for shape in (x, self.output_shape(x))
-        )
-        before, after, found = _elements_before(here), _elements_before(there), {}
-        for axis, size in there:
-            twin = next((own for own, extent in here if extent == size and before[own] == after[axis]), None)
-            if twin is not None:
-                found[axis] = twin
-        return found
+    def grain(self, axis: int, block: int, *inputs: Shape) -> int:
+        (x,) = inputs
+        y = self.output_shape(x)
+        return next((unit for own, unit in _units(x, y).items() if memory_axis(own, len(y)) == axis), 1)
 
 
-def _elements_before(sizes: list[tuple[int, int]]) -> dict[int, int]:
-    """Axis -> product of the extents of the axes before it."""
-    products = itertools.accumulate((size for _, size in sizes), operator.mul, initial=1)
-    return {axis: product for (axis, _), product in zip(sizes, products, strict=False)}
+def _same_elements(x: Shape, y: Shape) -> Iterator[tuple[list[int], list[int]]]:
+    """Axes of x and axes of y, outermost first, that lay out the same elements, as few together as possible."""
+    here, there = ([axis for axis, size in enumerate(shape) if size > 1] for shape in (x, y))
+    while here:
+        own, other = [here.pop(0)], [there.pop(0)]
+        while (left := math.prod(x[axis] for axis in own)) != (right := math.prod(y[axis] for axis in other)):
+            if left < right:
+                own.append(here.pop(0))
+            else:
+                other.append(there.pop(0))
+        yield own, other
+
+
+def _units(x: Shape, y: Shape) -> dict[int, int]:
+    """Axis of y -> at multiples of what it may be cut so that each part is a part of x."""
+    found = {}
+    for here, there in _same_elements(x, y):
+        row, own = (math.prod(shape[axis] for axis in axes[1:]) for shape, axes in ((x, here), (y, there)))
+        found[there[0]] = row // math.gcd(row, own)
+    return found
 
 
 def _memory_is_onnx_order(shape: Shape) -> bool:

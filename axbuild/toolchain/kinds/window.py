@@ -45,12 +45,13 @@ class Window:
 
     @property
     def tile_axes(self) -> tuple[int, ...]:
-        """Axes of the output in memory layout that tiles may cut, best first: rows, channels, batch.
+        """Axes of the output in memory layout that tiles may cut, best first: rows, channels, batch, columns.
 
-        Rows stay whole where padding is as wide as the window, whose tile could be left with nothing to read.
+        Rows or columns stay whole where padding is as wide as the window, whose tile could be left with nothing to
+        read.
         """
-        buried = max(self.pads[0], self.pads[2]) >= self.extent(0)
-        return (3, 0) if buried else (1, 3, 0)
+        buried = {1 + axis for axis in (0, 1) if max(self.pads[axis], self.pads[axis + 2]) >= self.extent(axis)}
+        return tuple(axis for axis in (1, 3, 0, 2) if axis not in buried)
 
     def reads(self, axis: int, start: int, stop: int, size: int) -> tuple[int, int]:
         """Input range, clipped to 0..size, of the output range start..stop along height (0) or width (1)."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
+from axbuild.toolchain.npu.layout.allocate import OcmError
 from axbuild.toolchain.npu.layout.batch import base_name, cuts_of, unrolled
 from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.schedule import schedule
@@ -51,8 +53,12 @@ def compile_net(net: Net, chip: Chip, batch: int = 1, tiling: Tiling | None = No
 def compile_batch(one: Net, many: Net, chip: Chip, batch: int) -> tuple[Program, bytes]:
     """As `compile_net`, all samples together or the early operators one by one, whichever takes fewer cycles."""
     cuts = cuts_of(many, chip) if batch > 1 else []
-    candidates = [many, *(unrolled(one, many, cut, batch) for cut in cuts)]
-    return min((compile_net(net, chip, batch) for net in candidates), key=lambda result: result[0].max_cycle)
+    found = [compile_net(many, chip, batch)]
+    for cut in cuts:
+        # What waits half made for the other samples stays on chip, and may leave too little beside it.
+        with suppress(OcmError):
+            found.append(compile_net(unrolled(one, many, cut, batch), chip, batch))
+    return min(found, key=lambda result: result[0].max_cycle)
 
 
 def assemble(net: Net, emission: Emission, chip: Chip, batch: int) -> tuple[Program, bytes]:

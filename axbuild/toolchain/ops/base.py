@@ -305,11 +305,12 @@ class SettledNode:
     def given(self, value: ir.Value, edge: Edge) -> tuple[list[Step], Ref]:
         """An operand for a kind that reads `edge`: the tensor itself, or behind a step of its own where it is constant.
 
-        A constant on a grid is quantised to that grid.
+        A constant on a grid is quantised to that grid, one among codes that only move to the output's.
         """
         array = constant_of(value)
         if array is None:
             return [], value.name or ""
+        edge = self.y if isinstance(edge, ElementType) and edge.coded else edge
         codes = quantise(array, edge) if isinstance(edge, Grid) else array.astype(edge.dtype)
         place = Between(value.name or "constant")
         held = codes.reshape(codes.shape or (1,))
@@ -456,3 +457,14 @@ def per_channel(addend: Array, shape: Shape, axis: int) -> Array | None:
     if any(size not in (1, shape[axis]) if index == axis else size != 1 for index, size in enumerate(padded.shape)):
         return None
     return np.broadcast_to(padded.reshape(-1).astype(np.float64), (shape[axis],)).copy()
+
+
+def computed_reals(*values: ir.Value | None) -> tuple[ir.Value, ...]:
+    """Those of reals, which have grids, that are no constants."""
+    return tuple(value for value in values if is_activation(value) and value and value.dtype == ir.DataType.FLOAT)
+
+
+def extremes(*values: ir.Value | None) -> tuple[float, ...]:
+    """The lowest and the highest of each constant of reals among them, which an output made of them must hold."""
+    arrays = [constant_of(value) for value in values if value is not None and value.dtype == ir.DataType.FLOAT]
+    return tuple(float(end) for array in arrays if array is not None for end in (array.min(), array.max()))

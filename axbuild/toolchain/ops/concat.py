@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import integer, is_activation, shape_of
+from axbuild.toolchain.graph import integer, shape_of
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mover import Concat
-from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Op, SettledNode, Step, computed_reals, extremes
+from axbuild.toolchain.ops.extent import FITS
 
 
 class ConcatOp(Op):
@@ -15,9 +16,7 @@ class ConcatOp(Op):
 
     onnx = "Concat"
     moves = True
-    limits = (
-        Limit("its inputs must all be computed, not constants", lambda n: all(is_activation(v) for v in n.inputs)),
-    )
+    limits = (FITS,)
     cases = (
         "test_concat_1d_axis_0",
         "test_concat_2d_axis_0",
@@ -34,8 +33,12 @@ class ConcatOp(Op):
     )
 
     def joined(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        return tuple(value for value in node.inputs if value is not None)
+        return computed_reals(*node.inputs)
+
+    def covers(self, node: ir.Node) -> tuple[float, ...]:
+        return extremes(*node.inputs)
 
     def lower(self, q: SettledNode) -> list[Step]:
         axis = integer(q.node, "axis", 1) % len(shape_of(q.node.outputs[0]))
-        return q.single(Concat(type_of(q.target), axis, len(q.fused.inputs)))
+        inputs = [value for value in q.node.inputs if value is not None]
+        return q.joined(Concat(type_of(q.target), axis, len(inputs)), *inputs)

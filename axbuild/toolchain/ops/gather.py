@@ -1,4 +1,4 @@
-"""Rows of a constant table by indices that are computed, as an embedding is; or elements of computed data."""
+"""Rows of a constant table by indices that are computed, as an embedding is; or elements of data that move."""
 
 from __future__ import annotations
 
@@ -19,19 +19,15 @@ from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.ops.base import MOVED, Between, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.extent import FITS
 from axbuild.toolchain.ops.indexed import INDICES, axis_of, index_type, pick
 from axbuild.toolchain.ops.take import picked
 
 
-def _table(node: ir.Node) -> Array | None:
-    return constant_input(node, 0)
-
-
 def _is_table(node: ir.Node) -> bool:
-    """Whether the data is a constant of rows, and what is taken of it computed."""
-    table = input_of(node, 0)
-    fits = is_constant(table) and table is not None and table.dtype == ir.DataType.FLOAT and bool(shape_of(table))
-    return fits and is_activation(input_of(node, 1))
+    """Whether the data are constant reals."""
+    table = needed_input(node, 0)
+    return is_constant(table) and table.dtype == ir.DataType.FLOAT
 
 
 def _has_fitting_index(node: ir.Node) -> bool:
@@ -44,18 +40,15 @@ def _has_fitting_index(node: ir.Node) -> bool:
 
 
 class GatherOp(Op):
-    """data[indices]: rows of a constant table, which are codes of the output's grid, or elements of computed data;
-    along any axis.
+    """data[indices]: rows of a table of constant reals, which become codes of the output's grid, or elements that only
+    move; along any axis.
     """
 
     onnx = "Gather"
     reals_too = True
     soi = (1,)
     limits = (
-        Limit(
-            "its data must be computed, or a constant float table whose indices are computed",
-            lambda n: is_activation(input_of(n, 0)) or _is_table(n),
-        ),
+        FITS,
         Limit("its data and its result must not be scalars", lambda n: _has_axes(n)),
         Limit(
             "its indices must be a list where they are computed, not one number",
@@ -71,7 +64,7 @@ class GatherOp(Op):
         return (ir.DataType.FLOAT,) if _is_table(node) else MOVED
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        return () if _is_table(node) else (needed_input(node, 0),)
+        return tuple(filter(is_activation, (needed_input(node, 0),)))
 
     def channel_axis(self, node: ir.Node, axis: int) -> int:
         if _is_table(node):
@@ -80,11 +73,11 @@ class GatherOp(Op):
         return max(axis + more, 0) if axis > axis_of(node) else axis
 
     def lower(self, q: SettledNode) -> list[Step]:
-        table, index = _table(q.node), constant_input(q.node, 1)
-        if table is not None:
+        table, index = constant_input(q.node, 0), constant_input(q.node, 1)
+        if table is not None and _is_table(q.node):
             return _rows(q, table)
         if index is None:
-            return q.single(pick(q.node, type_of(q.target)))
+            return q.joined(pick(q.node, type_of(q.target)), q.input(0), q.input(1))
         shape, axis = shape_of(q.input(0)), axis_of(q.node)
         return picked(q, shape, {axis: tuple(int(item) % shape[axis] for item in index.reshape(-1))})
 

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import activations_of, input_of, integer, needed_input, shape_of, text
+from axbuild.toolchain.extent import is_integer
+from axbuild.toolchain.graph import input_of, integer, is_activation, needed_input, shape_of, text
 from axbuild.toolchain.kinds.codes import ElementType, type_numbered, type_of
-from axbuild.toolchain.kinds.indexed import REDUCTIONS, Indexed, Pick, PickElements, PickParts, PutElements, PutParts
-from axbuild.toolchain.ops.base import MOVED, Limit, Op, SettledNode, Step
+from axbuild.toolchain.kinds.indexed import Indexed, Pick, PickElements, PickParts, PutElements, PutParts
+from axbuild.toolchain.ops.base import MOVED, Limit, Op, SettledNode, Step, computed_reals, extremes
+from axbuild.toolchain.ops.extent import FITS
 
 INDICES = (ir.DataType.INT32, ir.DataType.INT64)
 
@@ -32,12 +34,10 @@ def pick(node: ir.Node, elements: ElementType) -> Pick:
 
 
 class IndexedOp(Op):
-    """A mover whose second input is positions."""
+    """A mover whose second input is positions; its elements, or its positions, may be constants."""
 
     moves = True
-    limits: ClassVar[tuple[Limit, ...]] = (
-        Limit("its data and its indices must be computed", lambda n: len(activations_of(n)) == len(n.inputs)),
-    )
+    limits: ClassVar[tuple[Limit, ...]] = (FITS,)
 
     def kind(self, node: ir.Node, elements: ElementType) -> Indexed:
         """What moves elements of that type."""
@@ -47,10 +47,14 @@ class IndexedOp(Op):
         return INDICES if value is input_of(node, 1) else MOVED
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        return (needed_input(node, 0),)
+        return tuple(filter(is_activation, (needed_input(node, 0),)))
+
+    def covers(self, node: ir.Node) -> tuple[float, ...]:
+        return extremes(*node.inputs)
 
     def lower(self, q: SettledNode) -> list[Step]:
-        return q.single(self.kind(q.node, type_of(q.target)))
+        inputs = (needed_input(q.node, place) for place in range(len(q.node.inputs)))
+        return q.joined(self.kind(q.node, type_of(q.target)), *inputs)
 
 
 class GatherElementsOp(IndexedOp):
@@ -74,27 +78,27 @@ class GatherNDOp(IndexedOp):
         return PickParts(elements, index_type(node), integer(node, "batch_dims", 0))
 
 
-REDUCTION = Limit(
-    f"its reduction must be {', '.join(REDUCTIONS[:-1])} or {REDUCTIONS[-1]}",
-    lambda n: text(n, "reduction", "none") in REDUCTIONS,
-    lambda n: text(n, "reduction", "none"),
+def _reduction(node: ir.Node) -> str:
+    return text(node, "reduction", "none")
+
+
+ORDERLESS = Limit(
+    "its reduction must be none, max or min of reals, whose sums and products depend on the order",
+    lambda n: _reduction(n) in ("none", "max", "min") or is_integer(n.outputs[0]),
+    _reduction,
 )
 
 
 class ScatterOp(IndexedOp):
-    """The data, and over it the updates; of two at one place one stays, the larger or the smaller where that is
-    asked for."""
+    """The data, and over it the updates; of two at one place one stays, or what the reduction makes of both."""
 
-    limits = (
-        Limit("its data, indices and updates must be computed", lambda n: len(activations_of(n)) == 3),
-        REDUCTION,
-    )
+    limits = (ORDERLESS, FITS)
 
     def joined(self, node: ir.Node) -> tuple[ir.Value, ...]:
-        return (needed_input(node, 2),)
+        return computed_reals(needed_input(node, 2))
 
     def in_float32(self, node: ir.Node) -> bool:
-        return text(node, "reduction", "none") == "none"
+        return _reduction(node) == "none"
 
 
 class ScatterElementsOp(ScatterOp):
@@ -110,7 +114,7 @@ class ScatterElementsOp(ScatterOp):
     )
 
     def kind(self, node: ir.Node, elements: ElementType) -> Indexed:
-        return PutElements(elements, index_type(node), axis_of(node), text(node, "reduction", "none"))
+        return PutElements(elements, index_type(node), axis_of(node), _reduction(node))
 
 
 class ScatterNDOp(ScatterOp):
@@ -120,4 +124,4 @@ class ScatterNDOp(ScatterOp):
     cases = ("test_scatternd", "test_scatternd_max", "test_scatternd_min")
 
     def kind(self, node: ir.Node, elements: ElementType) -> Indexed:
-        return PutParts(elements, index_type(node), text(node, "reduction", "none"))
+        return PutParts(elements, index_type(node), _reduction(node))

@@ -13,7 +13,7 @@ Bounds = list[tuple[str, ir.Value]]
 
 
 class ClipToExtremes(Rewrite[Bounds]):
-    """Clip(x; lo, hi) -> Min(Max(x, lo), hi), of whole numbers"""
+    """Clip(x; lo, hi) -> Min(Max(x, lo), hi), of whole numbers; x where there are no bounds"""
 
     op = ("Clip",)
 
@@ -21,11 +21,11 @@ class ClipToExtremes(Rewrite[Bounds]):
         if not is_integer(needed_input(node, 0)):
             return NoMatch("Clip is not of whole numbers")
         found = [(op, value) for index, op in ((1, "Max"), (2, "Min")) if (value := input_of(node, index)) is not None]
-        return found or NoMatch("Clip has no bounds")
+        return found
 
     def replace(self, node: ir.Node, found: Bounds, steps: Steps) -> ir.Value:
         value, shape = needed_input(node, 0), shape_of(node.outputs[0])
-        for op, bound in found[:-1]:
-            value = steps.insert(op, [value, bound], name="low", shape=shape)
-        op, bound = found[-1]
-        return steps.insert(op, [value, bound])
+        for place, (op, bound) in enumerate(found, start=1):
+            name = "" if place == len(found) else "low"
+            value = steps.insert(op, [value, bound], name=name, shape=shape)
+        return value

@@ -10,6 +10,8 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import Array, constant_of, integer, shape_of
 from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
+ADDED = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64)
+
 
 @dataclass
 class Room:
@@ -43,15 +45,15 @@ class ConcatConstant(Rewrite[ConstantRooms]):
 
     def match(self, node: ir.Node) -> ConstantRooms | NoMatch:
         output = node.outputs[0]
-        if output.dtype != ir.DataType.FLOAT:
-            return NoMatch("Concat is not of float32")
+        if output.dtype not in ADDED:
+            return NoMatch("Concat is not of float32, int32 or int64")
         operands = [value for value in node.inputs if value is not None]
         constants = [constant_of(value) for value in operands]
         if all(array is None for array in constants) or all(array is not None for array in constants):
             return NoMatch("Concat does not join constants with computed tensors")
         shape = shape_of(output)
         axis = integer(node, "axis", 0) % len(shape)
-        filled, at, waiting = np.zeros(shape, np.float32), 0, 0
+        filled, at, waiting = np.zeros(shape, output.dtype.numpy()), 0, 0
         rooms: list[Room] = []
         for value, array in zip(operands, constants, strict=True):
             size = shape_of(value)[axis]

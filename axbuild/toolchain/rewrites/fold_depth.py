@@ -174,8 +174,6 @@ class ConvTransposeDepth(Rewrite[Phases]):
             return NoMatch("ConvTranspose is not over three axes")
         if not all(is_constant(value) for value in node.inputs[1:]) or not is_plain(node):
             return NoMatch("ConvTranspose weights are not constant, or its pads no numbers")
-        if integer(node, "group", 1) != 1:
-            return NoMatch("ConvTranspose has groups")
         sizes = shape_of(needed_input(node, 0))[2], shape_of(node.outputs[0])[2]
         kernel, stride = shape_of(needed_input(node, 1))[2], integers(node, "strides", (1, 1, 1))[0]
         return Phases.of(kernel, stride, integers(node, "pads", (0,) * 6)[0], *sizes)
@@ -185,16 +183,19 @@ class ConvTransposeDepth(Rewrite[Phases]):
         taps = np.arange(found.count)[:, None] + np.arange(found.taps)
         value = _pictures(node, found.pads, taps, steps)
         weight, bias = weights_of(node)
-        own = found.apart(weight, 2).transpose(1, 2, 0, 3, 4, 5)
+        group = integer(node, "group", 1)
+        apart = found.apart(weight, 2)
+        own = apart.reshape(group, -1, *apart.shape[1:]).transpose(0, 2, 3, 1, 4, 5, 6)
         pads, padding = integers(node, "pads", (0,) * 6), integers(node, "output_padding", (0, 0, 0))
         settings = {
             "strides": [*integers(node, "strides", (1, 1, 1))[1:]],
             "pads": [*pads[1:3], *pads[4:]],
             "output_padding": [*padding[1:]],
+            "group": group,
         }
         inputs = [
             value,
-            steps.constant(own.reshape(-1, channels * found.stride, *weight.shape[3:]), "weight"),
+            steps.constant(own.reshape(-1, channels // group * found.stride, *weight.shape[3:]), "weight"),
             steps.constant(bias.astype(np.float32).repeat(found.stride), "bias"),
         ]
         shape = (n * found.count, channels * found.stride, height, width)

@@ -37,6 +37,7 @@ from axbuild.toolchain.rewrites.gather_to_slice import GatherToSlice
 from axbuild.toolchain.rewrites.hoist_constant import HoistConstant
 from axbuild.toolchain.rewrites.keep_axes import KeepAxes, ReshapeBack, ReshapeLast
 from axbuild.toolchain.rewrites.known_positions import KnownPositions
+from axbuild.toolchain.rewrites.last_of_equal import LastOfEqual
 from axbuild.toolchain.rewrites.lift_line import LiftLine
 from axbuild.toolchain.rewrites.lift_reduction import LiftReduction
 from axbuild.toolchain.rewrites.listed_indices import ListedIndices
@@ -57,6 +58,7 @@ from axbuild.toolchain.rewrites.pair_operands import PairOperands
 from axbuild.toolchain.rewrites.plain_norm import LengthAlongLast, SumOfMagnitudes
 from axbuild.toolchain.rewrites.plain_pad import PlainPad
 from axbuild.toolchain.rewrites.plain_pool import PlainAverage, PlainMaxPool
+from axbuild.toolchain.rewrites.plain_reduction import CountTruth, DropReduction
 from axbuild.toolchain.rewrites.plain_resize import ResizeToGather, ResizeToProduct
 from axbuild.toolchain.rewrites.plain_transpose import PlainTranspose
 from axbuild.toolchain.rewrites.pool_before_clamp import PoolBeforeClamp
@@ -65,8 +67,10 @@ from axbuild.toolchain.rewrites.reshape_first import ReshapeFirst
 from axbuild.toolchain.rewrites.rewrite import Rewrite
 from axbuild.toolchain.rewrites.rows_of_samples import RowsOfSamples
 from axbuild.toolchain.rewrites.scaled_elu import ScaledElu
+from axbuild.toolchain.rewrites.sign_to_compare import SignToCompare
 from axbuild.toolchain.rewrites.sink_scale import SinkScale
 from axbuild.toolchain.rewrites.to_reshape import ToReshape
+from axbuild.toolchain.rewrites.whole_powers import WholePowers
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
@@ -77,6 +81,8 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     FuseNorm(),
     ReciprocalToDiv(),
     MaskToWhere(),
+    DropReduction(),
+    CountTruth(),
     OwnMask(),
     DropNanGuard(),
     CastToBool(),
@@ -84,6 +90,9 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     NarrowIntegers(),
     OrToGreater(),
     ModToDiv(),
+    WholePowers(),
+    SignToCompare(),
+    LastOfEqual(),
     PairOperands(),
     ScaledElu(),
     FuseActivation(),

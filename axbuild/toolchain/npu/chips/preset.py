@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from axbuild.toolchain.kinds.base import Kind, Rates
-from axbuild.toolchain.npu.chips.records import Preset
+from axbuild.toolchain.npu.chips.records import OnChip, Preset
 
 ENGINE_CLASSES = ("conv", "teng", "cv", "sdma")
 MOVERS = ("cv", "sdma")
@@ -35,9 +35,13 @@ class Chip:
     error_percent: float
 
     @property
+    def memory(self) -> OnChip:
+        return OnChip.of(self.npu_mode, self.ocm_bytes, self.prefetch_share, self.rates.mac_co)
+
+    @property
     def param_bytes(self) -> int:
         """The part of the on-chip memory that holds parameters."""
-        return int(self.ocm_bytes * self.prefetch_share) // 128 * 128
+        return self.memory.param_bytes
 
     def count(self, engine_class: str) -> int:
         return sum(engine.engine_class == engine_class for engine in self.engines)

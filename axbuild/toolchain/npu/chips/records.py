@@ -8,6 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ALIGNMENT = 128
+"""bytes: every operand of a job begins at a multiple of it"""
+
+
+@dataclass(frozen=True)
+class OnChip:
+    """What a mode has on chip, for tiles of activations and for pieces of constants; lanes: output channels that a
+    conv engine makes at once, whose constants are packed together."""
+
+    npu_mode: str
+    tile_bytes: int
+    param_bytes: int
+    lanes: int
+
+    @classmethod
+    def of(cls, npu_mode: str, ocm_bytes: int, prefetch_share: float, lanes: int) -> OnChip:
+        """As the figures of a preset have it."""
+        params = int(ocm_bytes * prefetch_share) // ALIGNMENT * ALIGNMENT
+        return cls(npu_mode, (ocm_bytes - params) // ALIGNMENT * ALIGNMENT, params, lanes)
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -56,13 +76,21 @@ class Preset:
     prefetch_share: float
     error_percent: float
 
+    @property
+    def memory(self) -> OnChip:
+        return OnChip.of(self.npu_mode, self.ocm_bytes, self.prefetch_share, self.mac_co)
+
 
 @dataclass(frozen=True)
 class Support:
-    """ONNX operators that the NPU of the chip `name` takes -> their limits, in the grammar of `support.py`."""
+    """ONNX operators that the NPU of the chip `name` takes -> their limits, in the grammar of `support.py`.
+
+    memory: of the mode that is meant; None where none is, and size is no limit.
+    """
 
     name: str
     operators: dict[str, tuple[str, ...]]
+    memory: OnChip | None = None
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,12 @@ class ChipFile:
 
         return Support(self.name, {op: tuple(limits) for op, limits in self.operators.items()})
 
+    def support_in(self, npu_mode: str) -> Support:
+        """With what a mode has on chip; ChipError as of `preset`."""
+        from axbuild.toolchain.npu.chips.records import Support
+
+        return Support(self.name, self.support.operators, self.preset(npu_mode).memory)
+
 
 def chips_of(tables: Mapping[str, dict[str, Any]]) -> tuple[ChipFile, ...]:
     """The chips of a folder's files (file name -> content), by name; ChipError where one lacks a part."""

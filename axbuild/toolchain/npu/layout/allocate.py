@@ -6,19 +6,14 @@ from bisect import insort
 from itertools import pairwise
 
 from axbuild.errors import AxError
-
-ALIGNMENT = 128
+from axbuild.toolchain.npu.chips.records import ALIGNMENT
+from axbuild.toolchain.npu.lower.packing import aligned
 
 
 class OcmError(AxError):
-    """AX404: an operator that does not fit the on-chip memory however small its tiles are."""
+    """AX404: an operator that does not fit on chip however small its tiles are, which placement keeps off the NPU."""
 
     code = "AX404"
-
-
-def aligned(size: int) -> int:
-    """The bytes that `size` bytes take, at least one unit."""
-    return max(1, -(-size // ALIGNMENT)) * ALIGNMENT
 
 
 class Arena:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from axbuild.toolchain.graph import Shape
-from axbuild.toolchain.kinds.base import Box, Kind, ceil_div
+from axbuild.toolchain.kinds.base import Box, ceil_div
 from axbuild.toolchain.npu.chips.preset import Chip
-from axbuild.toolchain.npu.layout.allocate import OcmError, aligned
+from axbuild.toolchain.npu.layout.allocate import OcmError
 from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
 from axbuild.toolchain.npu.lower.base import Pack, Part
-from axbuild.toolchain.npu.lower.registry import pack_of
+from axbuild.toolchain.npu.lower.packing import Packed, Standing, aligned, packed
 from axbuild.toolchain.npu.net import Net, Operator
 from axbuild.toolchain.npu.program.form import PARAMS
 
@@ -82,40 +81,33 @@ class ConstantPieces:
         self.blobs: dict[bytes, int] = {}
         self.pieces: list[list[Piece]] = []
         self.blocks: list[int] = []
-        self._packs: dict[int, tuple[Pack | None, int]] = {}
+        self._packed: dict[int, Packed] = {}
         for position, op in enumerate(net.ops):
-            pack, block = self._packed(op.kind, len(net.tensors[op.output].shape))
-            self.pieces.append(self._pieces(position, op, pack, block, net.shapes(op.inputs)) if pack else [])
-            self.blocks.append(block)
+            found = self._of(op, net)
+            self.pieces.append(self._pieces(position, op, found))
+            self.blocks.append(found.block)
 
-    def _packed(self, kind: Kind, rank: int) -> tuple[Pack | None, int]:
-        """As many channels to a block as the chip makes at once; fewer where reductions are so deep that these do not
-        fit."""
-        if id(kind) not in self._packs:
-            block = self.chip.rates.mac_co
-            pack = pack_of(kind, block, rank)
-            while pack and pack.step > 1 and pack.row_bytes > self.chip.param_bytes:
-                block //= 2
-                pack = pack_of(kind, block, rank)
-            self._packs[id(kind)] = pack, block
-        return self._packs[id(kind)]
+    def _of(self, op: Operator, net: Net) -> Packed:
+        """Packed once where an operator stands for each sample of a batch."""
+        if id(op.kind) not in self._packed:
+            standing = Standing(op.kind, net.shapes(op.inputs), net.tensors[op.output].shape)
+            self._packed[id(op.kind)] = packed(standing, self.chip.memory)
+        return self._packed[id(op.kind)]
 
-    def _pieces(self, position: int, op: Operator, pack: Pack, block: int, inputs: tuple[Shape, ...]) -> list[Piece]:
-        blob = self.blobs.setdefault(pack.data.tobytes(), len(self.blobs))
-        unit = op.kind.grain(pack.axes[0], block, *inputs) // pack.step if pack.axes[0] >= 0 else 1
-        return pieces_of(op.name, position, pack, blob, self.chip.param_bytes // 4, unit)
+    def _pieces(self, position: int, op: Operator, found: Packed) -> list[Piece]:
+        if found.pack is None:
+            return []
+        if found.piece_bytes > self.chip.param_bytes:
+            raise OcmError(
+                f"The constants of '{op.name}' come in pieces of {found.piece_bytes} bytes or more; {self.chip.name} "
+                f"{self.chip.npu_mode} has {self.chip.param_bytes} bytes on chip for constants."
+            )
+        blob = self.blobs.setdefault(found.pack.data.tobytes(), len(self.blobs))
+        return pieces_of(op.name, position, found.pack, blob, self.chip.param_bytes // 4, found.unit)
 
     def in_order(self) -> list[Piece]:
         return [piece for pieces in self.pieces for piece in pieces]
 
     def room(self) -> int:
-        """Bytes on chip for parameters: all that there are, the chip's share, or what the largest piece needs."""
-        largest = max(self.in_order(), key=lambda piece: piece.bytes, default=None)
-        if largest is None or aligned(largest.bytes) <= self.chip.param_bytes:
-            return min(self.chip.param_bytes, sum(aligned(piece.bytes) for piece in self.in_order()))
-        if aligned(largest.bytes) >= self.chip.ocm_bytes:
-            raise OcmError(
-                f"The constants of '{largest.op}' come in pieces of {largest.bytes} bytes or more; {self.chip.name} "
-                f"{self.chip.npu_mode} has {self.chip.ocm_bytes} bytes on chip."
-            )
-        return aligned(largest.bytes)
+        """Bytes on chip for parameters: all that there are, or the chip's share."""
+        return min(self.chip.param_bytes, sum(aligned(piece.bytes) for piece in self.in_order()))

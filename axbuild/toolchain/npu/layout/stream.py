@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import Box
-from axbuild.toolchain.npu.layout.allocate import ALIGNMENT, OcmError, aligned
+from axbuild.toolchain.npu.chips.records import ALIGNMENT
+from axbuild.toolchain.npu.layout.allocate import OcmError
 from axbuild.toolchain.npu.layout.constants import Piece, served
 from axbuild.toolchain.npu.layout.draft import Storage
 from axbuild.toolchain.npu.layout.moves import evict, load_name, store_output
@@ -17,6 +18,7 @@ from axbuild.toolchain.npu.layout.slots import Slots
 from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.task import Task, write_part
 from axbuild.toolchain.npu.layout.tile import Steps, tiles
+from axbuild.toolchain.npu.lower.packing import aligned
 
 
 def stream(state: LayoutState, task: Task, out: TensorPlace) -> None:
@@ -31,6 +33,10 @@ class TilePlan:
     steps: Steps
     depth: int
     sizes: dict[int, int]
+
+    @property
+    def bytes(self) -> int:
+        return self.depth * sum(aligned(size) for size in self.sizes.values())
 
 
 class TileStream:
@@ -100,14 +106,20 @@ class TileStream:
         """A plan with `depth` slots a tensor in the largest gap: the fixed tiling's where there is one and it fits."""
         weigh = self._streamed()
         gap = self.memory.maps.largest_gap()
-        fixed = self.state.tiling(self.task.op, self.task.cutter) if self.state.tiling else None
-        chosen = self.task.cutter.streamed(self.task.whole, gap // depth - len(weigh) * ALIGNMENT, weigh)
-        for steps in (fixed, chosen):
-            if steps is not None:
-                sizes = self._sizes(steps, weigh)
-                if sum(aligned(size) for size in sizes.values()) * depth <= gap:
-                    return TilePlan(steps, depth, sizes)
-        return None
+        if self.state.tiling:
+            fixed = self._planned(self.state.tiling(self.task.op, self.task.cutter), depth, weigh)
+            if fixed.bytes <= gap:
+                return fixed
+        budget = gap // depth
+        while True:
+            steps = self.task.cutter.streamed(self.task.whole, budget - len(weigh) * ALIGNMENT, weigh)
+            plan = None if steps is None else self._planned(steps, depth, weigh)
+            if plan is None or plan.bytes <= gap:
+                return plan
+            budget = budget * gap // plan.bytes  # the largest tile is larger than the one in the middle
+
+    def _planned(self, steps: Steps, depth: int, weigh: list[int]) -> TilePlan:
+        return TilePlan(steps, depth, self._sizes(steps, weigh))
 
     def _sizes(self, steps: Steps, weigh: list[int]) -> dict[int, int]:
         """Bytes of the largest tile of each tensor."""

@@ -28,7 +28,7 @@ class PickPartsAttr(KernelAttr):
 
 @dataclass(frozen=True)
 class PutAttr(KernelAttr):
-    """axis: that the positions lie along; reduction: none, max or min."""
+    """axis: that the positions lie along; reduction: what becomes of an element that another is put over."""
 
     axis: int
     reduction: str
@@ -36,7 +36,7 @@ class PutAttr(KernelAttr):
 
 @dataclass(frozen=True)
 class PutPartsAttr(KernelAttr):
-    """reduction: none, max or min."""
+    """reduction: as of PutAttr."""
 
     reduction: str
 

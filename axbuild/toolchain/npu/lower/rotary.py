@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from axbuild.toolchain.kinds.base import Box, memory_axis
 from axbuild.toolchain.kinds.rotary import FloatRotary, Rotary, Turning
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
@@ -43,11 +45,13 @@ def _rotary(kind: Rotary, geometry: Geometry, out: Box) -> list[Work]:
 
 
 def _pack(kind: Turning, block: int, rank: int) -> Pack:
-    """[2, ...] in ONNX order: c, then s."""
+    """[..., 2] in ONNX order, from the first axis along which they differ: c and s of each place."""
     own = kind.factors.shape[1:]
-    places = range(rank - len(own), rank)
-    axes = (memory_axis(axis, rank) if size > 1 else -1 for axis, size in zip(places, own, strict=True))
-    return Pack(little_endian(kind.factors), (-1, *axes))
+    first = next((axis for axis, size in enumerate(own) if size > 1), len(own) - 1)
+    places = range(rank - len(own) + first, rank)
+    axes = (memory_axis(axis, rank) if size > 1 else -1 for axis, size in zip(places, own[first:], strict=True))
+    data = np.moveaxis(kind.factors.reshape(2, *own[first:]), 0, -1)
+    return Pack(little_endian(data), (*axes, -1))
 
 
 FLOAT_ROTARY = Lowering(_floats, _pack)

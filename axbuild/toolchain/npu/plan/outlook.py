@@ -27,6 +27,7 @@ from axbuild.toolchain.frontend.shapes import interface, stated_shape
 from axbuild.toolchain.graph import integer, origins_of, shape_of
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.plan.placement import judge
+from axbuild.toolchain.npu.plan.sketch import sketched
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
 
@@ -157,7 +158,7 @@ MOVERS = ("Reshape", "Transpose")
 def _fates(fused: FusedNode, users: Mapping[str, str], chips: Sequence[Support]) -> Iterator[tuple[str, Fate]]:
     """What becomes of each of the user's nodes that a fused node stands for; the weightiest counts, or the last."""
     formless = without_integer_form(fused.node)
-    judged = {chip.name: judge(fused.nodes, chip, formless).sentence for chip in chips}
+    judged = {chip.name: judge(fused.nodes, chip, formless, sketched(fused)).sentence for chip in chips}
     on_cpu = tuple((chip, said.replace(f"the NPU of {chip}", "the NPU")) for chip, said in judged.items() if said)
     head = fused.node.op_type
     weight = (bool(on_cpu), False, head not in MOVERS)

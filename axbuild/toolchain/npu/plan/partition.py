@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.registry import model_of, write_node
 from axbuild.toolchain.npu.chips.records import Support
+from axbuild.toolchain.npu.lower.packing import Standing
 from axbuild.toolchain.npu.net import read_model
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.float_form import with_float_form
@@ -61,7 +63,18 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
 
 def judged(graph: PlanGraph, floats: FloatGraph, chip: Support) -> dict[str, Judgement]:
     """Fused node -> where it runs."""
-    return {site: judge(floats.nodes(nodes[0].members), chip, nodes[0].reason) for site, nodes in graph.sites().items()}
+    return {
+        site: judge(floats.nodes(nodes[0].members), chip, nodes[0].reason, _standing(graph, nodes))
+        for site, nodes in graph.sites().items()
+    }
+
+
+def _standing(graph: PlanGraph, nodes: Iterable[PlanNode]) -> Iterator[Standing]:
+    """The kinds of a fused node with the shapes around them."""
+    for node in nodes:
+        if node.kind is not None:
+            shapes = tuple(graph.shapes[name] for name in node.inputs)
+            yield Standing(node.kind, shapes, graph.shapes[node.outputs[0]])
 
 
 def _inputs(graph: PlanGraph) -> dict[str, tuple[ElementType, tuple[int, ...]]]:

@@ -5,12 +5,13 @@ A fused node runs on the NPU, or on the CPU with its reasons:
   INT64 and BOOL stand: on the NPU they are int32 and uint8, and only what provably loses nothing by that works on them
   there;
 - the size of a tensor depends on data, and a program's boxes are fixed;
-- the chip lacks the operator, or has it within limits that the node does not keep.
+- the chip lacks the operator, or has it within limits that the node does not keep;
+- one of its kinds does not fit the on-chip memory, however small its tiles are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -18,6 +19,7 @@ import onnx_ir as ir
 from axbuild.toolchain.named import NAMED
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
+from axbuild.toolchain.npu.lower.packing import Standing, shortage
 from axbuild.toolchain.npu.plan.record import CPU, NPU
 from axbuild.toolchain.ops.fused import taken_along
 from axbuild.toolchain.ops.host import REASONS, REWRITTEN
@@ -41,14 +43,19 @@ class Judgement:
         return "; ".join(self.reasons)
 
 
-def judge(nodes: Sequence[ir.Node], chip: Support, formless: str = "") -> Judgement:
-    """Where the fused node of these float nodes runs; formless: why it has no integer form, "" where it has one."""
+def judge(nodes: Sequence[ir.Node], chip: Support, formless: str = "", kinds: Iterable[Standing] = ()) -> Judgement:
+    """Where the fused node of these float nodes runs.
+
+    formless: why it has no integer form, "" where it has one; kinds: what it is made of then, asked for as the last.
+    """
     if formless:
         return Judgement((formless,), _beyond_limit(nodes[0], formless) and nodes[0].op_type in chip.operators)
     if unsized := [reason for node in nodes for reason in _unsized(node)]:
         return Judgement(tuple(dict.fromkeys(unsized)))
     along = taken_along(nodes[0])  # they are no operators of their own on the NPU
     broken = [sentence for node in nodes if node not in along for sentence in refusals(node, chip)]
+    if not broken and chip.memory is not None:
+        broken = [f"it needs {short}" for at in kinds if (short := shortage(at, chip.memory))]
     return Judgement(
         tuple(dict.fromkeys(broken)), bool(broken) and all(node.op_type in chip.operators for node in nodes)
     )

@@ -15,6 +15,7 @@ from axbuild.toolchain.graph import Shape, model_file, shape_of
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.plan.placement import judge, way_back
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
+from axbuild.toolchain.npu.plan.sketch import sketched
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
 from axbuild.toolchain.quant.tensors import plain_type
 
@@ -45,7 +46,7 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     graph = ir.load(model_file(model)).graph
     on_cpu = []
     for fused in fused_nodes(graph):
-        judgement = judge(fused.nodes, chip, without_integer_form(fused.node))
+        judgement = judge(fused.nodes, chip, without_integer_form(fused.node), sketched(fused))
         if judgement.expected:
             warnings.warn(AxWarning("AX406", way_back(fused.node, judgement)), stacklevel=2)
         if not judgement.on_npu:

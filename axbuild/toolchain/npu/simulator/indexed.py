@@ -52,7 +52,7 @@ def put_parts(sources: list[Array], targets: list[Array], attr: PutPartsAttr) ->
     _put(x, _columns(index, x.shape), updates, attr.reduction, targets[0])
 
 
-_REDUCTIONS: dict[str, Any] = {"max": np.maximum, "min": np.minimum}
+_REDUCTIONS: dict[str, Any] = {"max": np.maximum, "min": np.minimum, "add": np.add, "mul": np.multiply}
 
 
 def _put(x: Array, places: tuple[Array, ...], updates: Array, reduction: str, y: Array) -> None:

@@ -13,8 +13,8 @@ from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
 def rotary(sources: list[Array], targets: list[Array], attr: RotaryAttr) -> None:
-    """R of x c + x[partner] s; sources[1]: int16 [2, ...] = c, s."""
-    x, (cosine, sine) = sources
+    """R of x c + x[partner] s; sources[1]: int16 [..., 2] = c, s."""
+    x, (cosine, sine) = sources[0], np.moveaxis(sources[1], -1, 0)
     multiplier = scaled(attr.m, attr.t)
     partners = x[..., list(attr.partner)]
     for own, other, c, s, y in blocks(targets[0], x, partners, cosine, sine, dtype=np.int64):
@@ -23,8 +23,8 @@ def rotary(sources: list[Array], targets: list[Array], attr: RotaryAttr) -> None
 
 
 def float_rotary(sources: list[Array], targets: list[Array], attr: FloatRotaryAttr) -> None:
-    """x c + x[partner] s in float64; sources[1]: float32 [2, ...] = c, s."""
-    x, (cosine, sine) = sources
+    """x c + x[partner] s in float64; sources[1]: float32 [..., 2] = c, s."""
+    x, (cosine, sine) = sources[0], np.moveaxis(sources[1], -1, 0)
     partners = x[..., list(attr.partner)]
     with np.errstate(all="ignore"):
         for own, other, c, s, y in blocks(targets[0], x, partners, cosine, sine, dtype=np.float64):
