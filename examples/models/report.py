@@ -35,13 +35,13 @@ model bit for bit, on samples that calibrated nothing. The other figures are of 
   captchas and music are made by the scripts in `examples/models/tools/`: these figures compare float with quantised and
   rank no models.
 
-Below each name stand the multiply-accumulates of one inference, the bits of tensors (8/16: some have 16) and, where
-they are not 8, those of weights. Where all tensors have 16 bits, 8 fail by having one step for a whole tensor, and by
-no operator: the float model with nothing but these steps put onto its tensors is no better (measured: `minilm` 0.9 dB,
-and 3.0 dB as quantised, on six sentences; `layout` 0.2 to 6.5 dB, and 0.7 to 9.4 dB, over its eight outputs on two
-sheets). In `ppocr_rec` each of some 60 layers loses a little: of 46 dB, 8 bits in tensors and weights leave 12 dB, in
-weights alone 15 dB, in tensors alone 13 dB, on ten lines. In `silero_vad` the last two layers of the encoder lose most:
-25 dB before them and 5 dB behind.
+Below each name stand the multiply-accumulates of one inference in millions, the bits of tensors (8/16: some have 16)
+and, where they are not 8, those of weights. Why not 8 everywhere: in `minilm` and `layout` one step for a whole tensor
+is too wide, and no operator is at fault: the float model with nothing but these steps put onto its tensors is no better
+(0.9 dB, and 3.0 dB as quantised, on six sentences; 0.2 to 6.5 dB, and 0.7 to 9.4 dB, over eight outputs on two sheets).
+In `ppocr_rec` each of some 60 layers loses a little: of 50 dB, 8 bits in tensors and weights leave 12 dB, in weights
+alone 15 dB, in tensors alone 13 dB, on ten lines. In `silero_vad` the last two layers of the encoder lose most: 25 dB
+before them and 5 dB behind.
 
 **Cycles are estimates** of a reference NPU's cost model, one inference in mode NPU1, without what runs on the CPU. They
 are no figures of a chip. Seconds are those of all the model's actions together, for both chips and on all samples, on
@@ -94,13 +94,15 @@ def chip_of(folder: Path) -> Chip:
 
 
 def bits_of(package: str) -> str:
-    """Of all tensors, of those of some operators, and of weights that have more than 8."""
+    """Of all tensors, of those of some operators, and of weights that have not 8; and whether some stay reals."""
     declared = tomllib.loads((HERE / package / "BUILD.toml").read_text(encoding="utf-8"))
     rules = declared["quant_model"][0].get("layer_configs", [])
     whole = next((rule for rule in rules if rule.get("start_tensor_names") == ["DEFAULT"]), {})
     tensors, weights = (whole.get(name, "8").lstrip("US") for name in ("data_type", "weight_data_type"))
-    some = {rule["data_type"].lstrip("US") for rule in rules if rule is not whole and rule["data_type"] != "FP32"}
-    return f"{'/'.join([tensors, *sorted(some)])} bits" + (f", weights {weights}" if weights != "8" else "")
+    parts = {rule["data_type"] for rule in rules if rule is not whole}
+    some = sorted(kind.lstrip("US") for kind in parts - {"FP32"})
+    more = [f"weights {weights}"] * (weights != "8") + ["some FP32"] * ("FP32" in parts)
+    return ", ".join([f"{'/'.join([tensors, *some])} bits", *more])
 
 
 def spent(events: Path) -> dict[str, Spent]:
@@ -121,7 +123,7 @@ def row(package: str, chips: list[Chip], cost: Spent | None) -> str:
     cosine, noise = min(output["cosine"] for output in outputs), min(output["snr_db"] for output in outputs)
     share = read(OUT / package / "front_end" / "verdict.json")["share"]
     task = OUT / package / "task" / "verdict.json"
-    size = f"`{package}`<br>{chips[0].macs / 1e9:.2f} GMAC<br>{bits_of(package)}"
+    size = f"`{package}`<br>{chips[0].macs / 1e6:,.0f} MMAC<br>{bits_of(package)}"
     cells = [size, f"{share:.1e}", f"{cosine:.4f}", f"{noise:.1f} dB", task_of(task)]
     cells.append("<br>".join(f"{chip.name} {chip.cycles:,}" for chip in chips))
     cells.append("<br>".join(f"{chip.on_npu} / {chip.on_cpu}{in_parts(chip)}" for chip in chips))

@@ -19,14 +19,14 @@ def magnitude(square: str, join: str = "Add", shapes: tuple[list[int], ...] = (S
     return model(nodes, {"two": TWO} if square == "Pow" else {}, inputs=tuple(zip("ab", shapes, strict=True)))
 
 
-def norm(keepdims: int, exponent: np.ndarray = TWO, outputs: tuple[str, ...] = ("y",)):
+def norm(keepdims: int, exponent: np.ndarray = TWO, outputs: tuple[str, ...] = ("y",), shape: list[int] = SHAPE):
     """Sqrt(ReduceSum(x^2))"""
     nodes = [
         node("Pow", ["x", "e"], ["q"]),
         node("ReduceSum", ["q", "axes"], ["s"], keepdims=keepdims),
         node("Sqrt", ["s"], ["y"]),
     ]
-    return model(nodes, {"e": exponent, "axes": AXES}, inputs=(("x", SHAPE),), outputs=outputs)
+    return model(nodes, {"e": exponent, "axes": AXES}, inputs=(("x", shape),), outputs=outputs)
 
 
 @pytest.mark.parametrize("square", ["Mul", "Pow"])
@@ -51,10 +51,18 @@ def test_the_root_of_a_sum_of_squares_is_one_length(keepdims):
         magnitude("Mul", "Sub"),
         magnitude("Mul", shapes=(SHAPE, [1, 5, 1])),
         norm(1, np.array(3.0, np.float32)),
+        norm(1, shape=[2, 1, 16]),
         norm(1, outputs=("y", "q")),
         norm(1, outputs=("y", "s")),
     ],
-    ids=["a difference", "parts of two shapes", "cubes", "squares that are an output", "a sum that is an output"],
+    ids=[
+        "a difference",
+        "parts of two shapes",
+        "cubes",
+        "a sum of one",
+        "squares that are an output",
+        "a sum that is an output",
+    ],
 )
 def test_what_is_no_length_stays(before):
     after, reasons = rewritten(FuseLength(), before)

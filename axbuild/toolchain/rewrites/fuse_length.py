@@ -8,25 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Shape, constant_input, has_one_reader, integer, needed_input, shape_of
-from axbuild.toolchain.ops.reduce import reduced_axes
-from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
+from axbuild.toolchain.graph import Shape, constant_input, has_one_reader, needed_input, shape_of
+from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps, attributes
 
 
 @dataclass(frozen=True)
 class Length:
-    """parts: the tensors that are squared; axes: of the one tensor, none where two are added; summed: the node that
-    adds."""
+    """parts: what is squared, one tensor or two; summed: the node that adds; elements: how many squares it adds."""
 
     parts: tuple[ir.Value, ...]
-    axes: tuple[int, ...]
-    keeps: bool
     summed: ir.Node
-
-    @property
-    def elements(self) -> int:
-        """How many squares are added."""
-        return math.prod(shape_of(self.parts[0])[axis] for axis in self.axes) if self.axes else len(self.parts)
+    elements: int
 
 
 class FuseLength(Rewrite[Length]):
@@ -39,29 +31,28 @@ class FuseLength(Rewrite[Length]):
     is_needed = False
 
     def match(self, node: ir.Node) -> Length | NoMatch:
-        summed = _only(node.inputs[0])
+        summed = node.inputs[0].producer() if node.inputs[0] is not None and has_one_reader(node.inputs[0]) else None
         if summed is None or summed.op_type not in ("Add", "ReduceSum"):
             return NoMatch("Sqrt is not of a sum")
-        alone = summed.op_type == "ReduceSum"
-        parts = [_squared(value) for value in summed.inputs[: 1 if alone else 2]]
+        parts = [_squared(value) for value in summed.inputs[: 1 if summed.op_type == "ReduceSum" else 2]]
         squared = tuple(part for part in parts if part is not None)
-        if len(squared) < len(parts) or len({shape_of(part) for part in squared}) > 1 or not shape_of(squared[0]):
+        if len(squared) < len(parts) or len({shape_of(part) for part in squared}) > 1:
             return NoMatch("Sqrt is not of a sum of squares of one shape")
-        axes = reduced_axes(summed) if alone else ()
-        if alone and not axes:
-            return NoMatch("the ReduceSum before Sqrt adds nothing")
-        return Length(squared, axes, not alone or bool(integer(summed, "keepdims", 1)), summed)
+        shape = shape_of(squared[0])
+        if not shape or 0 in shape:
+            return NoMatch("Sqrt is not of a tensor with elements")
+        elements = math.prod(shape) * len(squared) // math.prod(shape_of(summed.outputs[0]))
+        return Length(squared, summed, elements) if elements > 1 else NoMatch("Sqrt is of single squares")
 
     def replace(self, node: ir.Node, found: Length, steps: Steps) -> ir.Value:
-        origins = (node, found.summed)
-        if found.axes:
-            axes = steps.constant(np.array(found.axes), "axes")
-            settings = {"keepdims": int(found.keeps)}
-            return steps.insert("ReduceL2", [found.parts[0], axes], settings, origins=origins, spelled=True)
+        origins, summed = (node, found.summed), found.summed
+        if summed.op_type == "ReduceSum":
+            inputs = [*found.parts, *summed.inputs[1:]]
+            return steps.insert("ReduceL2", inputs, attributes(summed), origins=origins, spelled=True)
         first, *rest = shape = shape_of(node.outputs[0])
         parts = [steps.reshaped(part, (first, 1, *rest), "part") for part in found.parts]
         beside: Shape = (first, len(parts), *rest)
-        joined = steps.insert("Concat", parts, {"axis": 1}, name="beside", shape=beside, origins=(found.summed,))
+        joined = steps.insert("Concat", parts, {"axis": 1}, name="beside", shape=beside, origins=(summed,))
         kept: Shape = (first, 1, *rest)
         axes = steps.constant(np.array([1]), "axes")
         length = steps.insert("ReduceL2", [joined, axes], shape=kept, origins=origins, spelled=True)
@@ -72,15 +63,12 @@ class FuseLength(Rewrite[Length]):
         return Rounding(found.elements + 2, tuple((part, gain) for part in found.parts))
 
 
-def _only(value: ir.Value | None) -> ir.Node | None:
-    """What makes a tensor for this reader alone."""
-    return value.producer() if value is not None and has_one_reader(value) else None
-
-
 def _squared(value: ir.Value | None) -> ir.Value | None:
-    """x of x^2 or x x."""
+    """x of x^2 or x x that one node reads."""
     node = value.producer() if value is not None else None
-    if node is None or value is None or len({id(user) for user, _ in value.uses()}) > 1 or value.is_graph_output():
+    if node is None or value is None or value.is_graph_output():
+        return None
+    if len({id(user) for user, _ in value.uses() if user.graph is not None}) > 1:
         return None
     exponent = constant_input(node, 1)
     if node.op_type == "Mul" and node.inputs[0] is node.inputs[1]:
