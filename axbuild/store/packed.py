@@ -13,6 +13,6 @@ def pack(value: object) -> bytes:
     return bytes(msgpack.packb(value, unicode_errors=_PATHS))
 
 
-def unpack(data: bytes, *, lists: bool = True) -> Any:
+def unpack(data: bytes | memoryview, *, lists: bool = True) -> Any:
     """Tuples come back as lists, or lists as tuples."""
     return msgpack.unpackb(data, unicode_errors=_PATHS, strict_map_key=False, use_list=lists)

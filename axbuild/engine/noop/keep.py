@@ -36,7 +36,7 @@ def keep(path: str, snapshot: Snapshot, graph: StoredGraph) -> bool:
     return True
 
 
-def write_keys(file: Path, path: str, keys: bytes) -> bool:
+def write_keys(file: Path, path: str, keys: bytes | memoryview) -> bool:
     """Say which keys the snapshot at `path` covers, a line each. False where the cache cannot be written: there must
     be no snapshot then, since nothing would protect what it covers from collection."""
     return replace(file, [os.fsencode(f"{KEYS_FORMAT}\n{path}\n"), keys])
@@ -47,7 +47,7 @@ def write(path: str, snapshot: Snapshot) -> None:
     replace(Path(path), snapshot.encode())
 
 
-def replace(file: Path, pieces: Iterable[bytes | bytearray]) -> bool:
+def replace(file: Path, pieces: Iterable[bytes | bytearray | memoryview]) -> bool:
     """Write a file and put it in its place at once; whether the disk took it."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:

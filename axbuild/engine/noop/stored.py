@@ -23,6 +23,8 @@ from axbuild.store.plain import read_plain
 from axbuild.workspace.artifact import ActionId
 from axbuild.workspace.label import split
 
+Buffer = bytes | memoryview
+
 Left = TypeVar("Left")
 Right = TypeVar("Right")
 
@@ -121,7 +123,7 @@ class Answer:
         return pack([names, self.names.apart, self.outputs, self.diagnostics, self.tests])
 
     @staticmethod
-    def of(data: bytes) -> Answer:
+    def of(data: Buffer) -> Answer:
         names, apart, outputs, diagnostics, tests = unpack(data)
         return Answer(RequestedNames(dict.fromkeys(names or outputs), apart), outputs, diagnostics, tests)
 
@@ -144,7 +146,7 @@ class _Part:
         self.labels = labels
 
     @staticmethod
-    def of(data: bytes) -> _Part:
+    def of(data: Buffer) -> _Part:
         return _Part({label: _label(*one) for label, one in unpack(data, lists=False).items()})
 
     def ids(self) -> Iterator[tuple[ActionId, StoredAction]]:
@@ -167,7 +169,7 @@ class _Part:
         """By expansion, its children."""
         return _inverse((id_, [(id_[0], id_[1].rpartition("/")[0])]) for id_, _ in self.ids() if "/" in id_[1])
 
-    def packed(self, package: str) -> tuple[_Row, bytes, bytes]:
+    def packed(self, package: str) -> tuple[_Row, Buffer, Buffer]:
         """Its row in the index, its keys and itself."""
         actions = [action for _, action in self.ids()]
         goals = [one.goal for one in self.labels.values() if one.goal]
@@ -200,13 +202,25 @@ class GraphUnreadable(OSError):
     """The graph is not there, or not the one that belongs to the snapshot."""
 
 
+def _sections(data: memoryview) -> list[memoryview]:
+    """The four that their lengths stand before. They are long, and not copied."""
+    sections, at = [], 4 * 8
+    for number in range(4):
+        size = int.from_bytes(data[8 * number : 8 * number + 8], "little")
+        sections.append(data[at : at + size])
+        at += size
+    return sections
+
+
 class StoredGraph:
     """The labels of a package are read when one of them is first asked for, and the answer when that is.
 
     keys: those of all actions, a line each, some perhaps more than once.
     """
 
-    def __init__(self, answer: Answer | bytes, index: dict[str, _Row], keys: bytes = b"", bodies: bytes = b"") -> None:
+    def __init__(
+        self, answer: Answer | Buffer, index: dict[str, _Row], keys: Buffer = b"", bodies: Buffer = b""
+    ) -> None:
         self._answer, self._index, self.keys, self._bodies = answer, index, keys, bodies
         self._parts: dict[str, _Part] = {}
 
@@ -219,7 +233,7 @@ class StoredGraph:
             raise GraphUnreadable(str(error)) from error
         if xxhash.xxh3_128_digest(data) != checksum:
             raise GraphUnreadable("it is another one")
-        answer, index, keys, bodies = unpack(data)
+        answer, index, keys, bodies = _sections(memoryview(data))
         rows = {package: _Row(*row) for package, row in unpack(index, lists=False).items()}
         return StoredGraph(answer, rows, keys, bodies)
 
@@ -229,15 +243,21 @@ class StoredGraph:
 
     def write(self, path: str) -> bytes | None:
         """Put it beside the snapshot at `path`, in which the checksum then must stand; None where the disk refuses."""
-        data = pack([self.answer.packed(), pack(self._index), self.keys, self._bodies])
-        return bytes(xxhash.xxh3_128_digest(data)) if replace(Path(f"{path}{ENDING}"), [data]) else None
+        sections = [self.answer.packed(), pack(self._index), self.keys, self._bodies]
+        pieces = [b"".join(len(section).to_bytes(8, "little") for section in sections), *sections]
+        checksum = xxhash.xxh3_128()
+        for piece in pieces:
+            checksum.update(piece)
+        return checksum.digest() if replace(Path(f"{path}{ENDING}"), pieces) else None
 
     def rewritten(self, changes: Mapping[str, StoredLabel], answer: Answer) -> StoredGraph:
         """The graph with what is known of some labels from now on, `StoredLabel({})` where nothing is."""
         by_package: defaultdict[str, dict[str, StoredLabel]] = defaultdict(dict)
         for label, one in changes.items():
             by_package[split(label)[0]][label] = one
-        index, keys, bodies = {}, [], []
+        index: dict[str, _Row] = {}
+        keys: list[Buffer] = []
+        bodies: list[Buffer] = []
         for package in dict.fromkeys([*self._index, *by_package]):
             now = self._merged(package, by_package[package]) if package in by_package else self._copied(package)
             if now is not None:
@@ -250,7 +270,7 @@ class StoredGraph:
 
     @cached_property
     def answer(self) -> Answer:
-        return Answer.of(self._answer) if isinstance(self._answer, bytes) else self._answer
+        return self._answer if isinstance(self._answer, Answer) else Answer.of(self._answer)
 
     @property
     def count(self) -> int:
@@ -352,7 +372,7 @@ class StoredGraph:
             self._parts[package] = _Part.of(self._bodies[at : at + row.size]) if row else _Part({})
         return self._parts[package]
 
-    def _merged(self, package: str, changes: Mapping[str, StoredLabel]) -> tuple[_Row, bytes, bytes] | None:
+    def _merged(self, package: str, changes: Mapping[str, StoredLabel]) -> tuple[_Row, Buffer, Buffer] | None:
         """None where nothing is left of it."""
         before = self._part(package).labels
         now = {label: one for label, one in {**before, **changes}.items() if one != _NOTHING}
@@ -360,6 +380,6 @@ class StoredGraph:
             return self._copied(package)
         return _Part(now).packed(package) if now else None
 
-    def _copied(self, package: str) -> tuple[_Row, bytes, bytes]:
+    def _copied(self, package: str) -> tuple[_Row, Buffer, Buffer]:
         row, (key, body) = self._index[package], self._places[package]
         return row, self.keys[key : key + row.keys], self._bodies[body : body + row.size]
