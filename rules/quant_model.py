@@ -75,8 +75,9 @@ class quant_model:
         example=":calib",
     )
     method = Choice(
-        "How observed values become ranges: everything seen, or the share with the smallest squared error.",
-        ("MinMax", "MSE"),
+        "How observed values become ranges: everything seen; all but the outermost 0.01 %; the range with the smallest "
+        "squared error; or the one whose codes keep most of the distribution.",
+        ("MinMax", "Percentile", "MSE", "KL"),
         default="MinMax",
         vendor="quant.calibration_method",
     )

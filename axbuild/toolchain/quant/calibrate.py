@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import bake
@@ -19,6 +21,9 @@ from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.quant.statistics import Statistics
 
+MOST_NAMED = 5
+"""tensors that a warning names"""
+
 
 class MethodError(AxError):
     """A calibration method that there is not."""
@@ -28,7 +33,7 @@ class MethodError(AxError):
 
 @dataclass(frozen=True)
 class CalibrateParams:
-    """method: how statistics become ranges, "MinMax" or "MSE"; layer_configs: precision of chosen operators."""
+    """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators."""
 
     method: str = "MinMax"
     layer_configs: tuple[LayerConfig, ...] = ()
@@ -56,7 +61,18 @@ def choose(
     asked = precisions(graph, rules)
     found = formed(graph, asked)
     edges = settle(found, asked, Observations(graph, statistics), calibrator)
+    _tell(edges.instead)
     return Scheme(tuple(_site(item, edges, asked[item.fused.node]) for item in found), edges.owners)
+
+
+def _tell(instead: Mapping[str, str]) -> None:
+    """Warn of tensors that the method was not followed for."""
+    if instead:
+        named = "; ".join(f"'{name}': {why}" for name, why in list(instead.items())[:MOST_NAMED])
+        more = f"; and {len(instead) - MOST_NAMED} more" if len(instead) > MOST_NAMED else ""
+        counted = f"{len(instead)} tensor{'s' if len(instead) > 1 else ''}"
+        text = f"{counted} took the range with the smallest squared error in place of KL's: {named}{more}"
+        warnings.warn(AxWarning("AX363", text), stacklevel=2)
 
 
 def _site(item: Formed, edges: Edges, asked: Precision) -> SiteScheme:
