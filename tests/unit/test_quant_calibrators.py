@@ -68,11 +68,12 @@ def test_min_max_takes_everything_that_was_seen():
     assert chosen("MinMax", np.array([-3.0, 0.1, 40.0])) == Range(-3.0, 40.0)
 
 
-def test_four_methods_give_four_ranges_of_values_with_outliers():
+def test_every_method_gives_a_range_of_its_own_of_values_with_outliers():
     widths = {method: chosen(method, with_outliers()).width for method in METHODS}
-    assert len(set(widths.values())) == 4
+    assert len(set(widths.values())) == len(METHODS)
+    assert widths["MSE"] < widths["Auto"] < widths["MinMax"]
     assert widths["MinMax"] == 24.0
-    assert all(5.0 < width < 20.0 for method, width in widths.items() if method != "MinMax")
+    assert all(5.0 < width < 24.0 for method, width in widths.items() if method != "MinMax")
 
 
 def test_percentile_leaves_out_half_of_one_in_ten_thousand_at_either_end():

@@ -286,7 +286,7 @@ def test_a_scheme_of_another_model_is_refused(tmp_path):
 
 
 def test_an_unknown_method_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(MethodError, match="no method 'Median'; there is MinMax, Percentile, MSE, KL"):
+    with pytest.raises(MethodError, match="no method 'Median'; there is MinMax, Percentile, MSE, KL, Auto"):
         calibrate(tmp_path / "m", tmp_path / "s", tmp_path, params=CalibrateParams("Median"))
 
 

@@ -87,6 +87,10 @@ class Function:
     name: str
     real: Callable[[Array], Array]
 
+    def then(self, factor: float, addend: float) -> Function:
+        """The function, times a number, plus another."""
+        return Function(self.name, lambda x: self.real(x) * factor + addend)
+
 
 @dataclass(frozen=True)
 class Follow:
@@ -109,7 +113,7 @@ class FusedNode:
     addend: float64 [c], the sum of the swallowed constants a channel; None where there is none. factor: what the head
     multiplies by in the place of the node it swallowed, as its `factor_of` says it. bounds: of what the
     head accumulates. table: the swallowed node that becomes a table behind it; the tensor it reads has a grid of its
-    own.
+    own. function: what that table holds, numbers included that are multiplied or added behind the node.
     """
 
     node: ir.Node
@@ -118,6 +122,7 @@ class FusedNode:
     factor: Array | None = None
     bounds: Bounds = Bounds.FREE
     table: ir.Node | None = None
+    function: Function | None = None
     before: tuple[ir.Node, ...] = ()
 
     @property
@@ -342,6 +347,8 @@ class Op:
     reals_too: ClassVar[bool] = False
     """the NPU computes it in float32 too: `island` says how or, where that is None, `lower`, which then takes reals as
     it takes codes"""
+    steep: ClassVar[bool] = False
+    """a step of its input is a factor in its output: 8 bits are coarse for what it reads"""
     weight_input: ClassVar[int | None] = None
     """the input that is a constant weight"""
     bias_inputs: ClassVar[tuple[int, ...]] = ()
@@ -410,6 +417,13 @@ class Op:
 
     def weight(self, node: ir.Node) -> Array | None:
         """float64 [co, ...]: the constant weight as the kind lays it out; None where the node has none."""
+        return None
+
+    def means(self, node: ir.Node, means: Array, axis: int) -> Array | None:
+        """float64 that broadcasts to `weight`: what each of its elements is multiplied with on average over the output.
+
+        means: float64 [c] of the input along `axis`; padding counts as zeros. None where that does not say it.
+        """
         return None
 
     def bias(self, node: ir.Node) -> Array | None:

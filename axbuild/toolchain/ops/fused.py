@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Array, activations_of, shape_of
-from axbuild.toolchain.ops.base import Bounds, Follow, FusedNode, Op
+from axbuild.toolchain.ops.base import Bounds, Follow, Function, FusedNode, Op
 from axbuild.toolchain.ops.host import REASONS
 from axbuild.toolchain.ops.registry import op_of
 
@@ -68,13 +68,24 @@ def _with(fused: FusedNode, follower: ir.Node) -> FusedNode | None:
     nodes = (*fused.swallowed, follower)
     if follow.bounds == Bounds.FREE:
         return replace(fused, swallowed=nodes)
-    if fused.table is not None:
-        return None
+    if fused.function is not None:
+        return _behind_table(fused, fused.function, follow, nodes)
     if follow.bounds is not None:
         return replace(fused, swallowed=nodes, bounds=fused.bounds.then(follow.bounds)) if head.clamps else None
     if follow.function is not None:
-        return replace(fused, swallowed=nodes, table=follower) if head.accumulates else None
+        grown = replace(fused, swallowed=nodes, table=follower, function=follow.function)
+        return grown if head.accumulates else None
     return _with_constant(head, fused, follow, nodes)
+
+
+def _behind_table(fused: FusedNode, function: Function, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:
+    """One number multiplied or added behind the table goes into its entries, and is not rounded in between."""
+    constant = follow.addend if follow.factor is None else follow.factor
+    if constant is None or constant.size != 1 or shape_of(fused.output) != shape_of(nodes[-1].outputs[0]):
+        return None
+    number = float(constant.reshape(()))
+    line = (1.0, number) if follow.factor is None else (number, 0.0)
+    return replace(fused, swallowed=nodes, function=function.then(*line))
 
 
 def _with_constant(head: Op, fused: FusedNode, follow: Follow, nodes: tuple[ir.Node, ...]) -> FusedNode | None:

@@ -66,12 +66,11 @@ def _integer(fused: FusedNode, site: SiteScheme) -> list[Step]:
 
 def _table(fused: FusedNode, node: ir.Node, writes: Mapping[str, Edge]) -> Step:
     """The look-up behind the accumulator."""
-    follow = _op(node).follows(node)
     source, target = fused.accumulated.name or "", fused.output
     x, y = writes[source], writes[target.name or ""]
-    if follow is None or follow.function is None or not isinstance(x, Grid) or not isinstance(y, Grid):
+    if fused.function is None or not isinstance(x, Grid) or not isinstance(y, Grid):
         raise SchemeError(f"the scheme makes '{node.name}' a table, and it is none")
-    kind = Table.of(follow.function.name, follow.function.real, x, y)
+    kind = Table.of(fused.function.name, fused.function.real, x, y)
     return Step(kind, (source,), target.name or "", node.name or "", shape_of(target))
 
 

@@ -35,8 +35,8 @@ class Moments:
         runs = [np.concatenate([[0.0], np.cumsum(each)]) for each in (counts, counts * middles, counts * middles**2)]
         return Moments(histogram, *runs)
 
-    def errors(self, grids: Grids) -> Array:
-        """float64 [n]: the squared error of all values on each grid.
+    def errors(self, grids: Grids, *, cutting: float = 1.0) -> Array:
+        """float64 [n]: the squared error of all values on each grid; of those it cuts off, so many times that.
 
         Values outside a grid are off by their distance to its end, those that round to zero by themselves, the others
         by step^2 / 12 on average.
@@ -47,7 +47,9 @@ class Moments:
         near, far = (np.clip(below(self.histogram, half), first, last) for half in (-step / 2, step / 2))
         cut = self._distances(0, first, lo) + self._distances(last, len(self.counts) - 1, hi)
         rounded = self.counts[last] - self.counts[first] - (self.counts[far] - self.counts[near])
-        total: Array = np.maximum(cut, 0.0) + (self.squares[far] - self.squares[near]) + rounded * (step * step / 12)
+        total: Array = (
+            cutting * np.maximum(cut, 0.0) + (self.squares[far] - self.squares[near]) + rounded * (step * step / 12)
+        )
         return total
 
     def _distances(self, first: int | Array, last: int | Array, end: Array) -> Array:
