@@ -1,6 +1,6 @@
 """How well and how fast we quantise five networks: python benchmarks/quant.py FOLDER [--models NAMES] [--methods NAMES]
 
-FOLDER is what `quant_models.py` writes: models/NAME.onnx, and data/NAME.npz with 32 samples to calibrate on and others
+FOLDER holds models/NAME.onnx and data/NAME.npz with the arrays `calib`, 32 samples to calibrate on, and `eval`, others
 to judge by. Each stage runs in a process of its own on one thread, forked from one that has imported it, as a build
 runs it: its CPU seconds (medians of --runs) and the highest memory of any. SQNR is 10 log10(signal / noise) of the
 model's first output over all judged samples, of the bit-exact integer model against the float one; `x float pass` is
@@ -11,6 +11,7 @@ between FILE's marks `<!-- quant.py -->` and `<!-- end of quant.py -->`.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -154,12 +155,18 @@ def judged(row: Row, work: Path, port: str, evaluation: Array, runs: int) -> Row
 
 
 def same(reference: Array, ours: Array) -> float:
-    """The share of classes, or of whole lines of classes, that stay; of a map, the overlap of what is above 0.3."""
+    """The share of classes, or of lines of text, that stay; of a map, the overlap of what is above 0.3."""
     if reference.shape[1] == 1:
         a, b = reference > 0.3, ours > 0.3
         return float((a & b).sum() / (a | b).sum())
-    equal = reference.argmax(axis=-1) == ours.argmax(axis=-1)
-    return float(equal.reshape(len(reference), -1).all(axis=1).mean())
+    pairs = zip(reference.argmax(axis=-1), ours.argmax(axis=-1), strict=True)
+    return float(np.mean([read(a) == read(b) for a, b in pairs]))
+
+
+def read(classes: Array) -> list[int]:
+    """One class as it is; the classes of a line's steps without repetitions and the blank, 0."""
+    steps = np.atleast_1d(classes).tolist()
+    return steps if classes.ndim == 0 else [b for a, b in itertools.pairwise([0, *steps]) if b not in (a, 0)]
 
 
 def input_of(model: Path) -> str:
