@@ -74,6 +74,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX359": (TOOL_FAILED, "the quantiser made a model that its verifier refuses; this is a defect to report"),
     "AX360": (USER_ERROR, "a quantised model has no node of that name"),
     "AX361": (USER_ERROR, "channels of a tensor that its codes cannot tell apart (a warning)"),
+    "AX363": (USER_ERROR, "tensors whose range is not that of the method that was asked for (a warning)"),
     "AX331": (USER_ERROR, "an archive has members that leave it, are not plain files, or are absurdly large"),
     "AX332": (USER_ERROR, "an archive cannot be read"),
     "AX333": (USER_ERROR, "a picture cannot be decoded"),

@@ -75,10 +75,17 @@ class quant_model:
         example=":calib",
     )
     method = Choice(
-        "How observed values become ranges: everything seen, or the share with the smallest squared error.",
-        ("MinMax", "MSE"),
+        "How observed values become ranges: everything seen; all but the outermost 0.01 %; the range with the smallest "
+        "squared error; the one whose codes keep most of the distribution; or Auto, which is ours: as MSE, what is cut "
+        "off counted four times, with biases corrected and 16 bits into Softmax.",
+        ("MinMax", "Percentile", "MSE", "KL", "Auto"),
         default="MinMax",
         vendor="quant.calibration_method",
+    )
+    bias_correction = Choice(
+        "Whether biases take back what rounding the weights adds on average; auto: where method is Auto.",
+        ("auto", "on", "off"),
+        default="auto",
     )
     layer_configs = Records(
         "Precision of chosen operators; a rule for an operator wins over one for a type, and that over a sub-graph's.",
@@ -98,7 +105,9 @@ class quant_model:
             params={"inputs": input_data(bound)},
         )
         merged = plan.run(MERGE, parts=[observed])
-        params = {"method": t.method, "layer_configs": [layer_config(t, entry) for entry in t.layer_configs]}
+        corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
+        rules = [layer_config(t, entry) for entry in t.layer_configs]
+        params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
         scheme = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])

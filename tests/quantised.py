@@ -107,7 +107,12 @@ def write_samples(folder: Path, arrays: Sequence[np.ndarray]) -> Path:
 
 
 def quantised(
-    model: onnx.ModelProto, samples: Sequence[Feeds], method: str = "MinMax", rules: Sequence[LayerConfig] = ()
+    model: onnx.ModelProto,
+    samples: Sequence[Feeds],
+    method: str = "MinMax",
+    rules: Sequence[LayerConfig] = (),
+    *,
+    corrected: bool | None = None,
 ) -> Quantised:
     """Observe on `samples`, merge, calibrate, quantise."""
     with tempfile.TemporaryDirectory() as name:
@@ -120,7 +125,8 @@ def quantised(
         data = ObserveParams(tuple(InputData(key, "Numpy") for key in inputs))
         observe(path, work / "watch.json", folders, work, params=data)
         merge([work / "statistics.msgpack"], work, params=MergeParams())
-        calibrate(path, work / "statistics.msgpack", work, params=CalibrateParams(method, tuple(rules)))
+        chosen = CalibrateParams(method, tuple(rules), corrected)
+        calibrate(path, work / "statistics.msgpack", work, params=chosen)
         quantize(path, work / "scheme.msgpack", work, params=QuantizeParams())
         content = (work / "quant_axmodel.onnx").read_bytes()
         records = json.loads((work / "quant_axmodel.json").read_text())

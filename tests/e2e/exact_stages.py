@@ -84,7 +84,7 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
     runner = Runner(room)
     toolchain = "axbuild.toolchain"
     merged = runner.run(f"{toolchain}.quant.merge:merge", "merge", {}, parts=[statistics]) / "statistics.msgpack"
-    settings = {"method": "MinMax", "layer_configs": []}
+    settings = {"method": "MinMax", "bias_correction": None, "layer_configs": []}
     calibrate = f"{toolchain}.quant.calibrate:calibrate"
     scheme = runner.run(calibrate, "calibrate", settings, model=optimized, statistics=merged) / "scheme.msgpack"
     quant = runner.run(f"{toolchain}.quant.quantize:quantize", "quantize", {}, model=optimized, scheme=scheme)

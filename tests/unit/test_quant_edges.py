@@ -14,10 +14,11 @@ from axbuild.toolchain.likeness import cosine_of
 from axbuild.toolchain.ops.base import Bounds
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
 from axbuild.toolchain.quant.calibrate import choose
-from axbuild.toolchain.quant.calibrators import Range, grid_of, min_max
+from axbuild.toolchain.quant.calibrators import min_max
 from axbuild.toolchain.quant.exact import ExactSum
 from axbuild.toolchain.quant.histogram import Histogram
 from axbuild.toolchain.quant.precision import LayerConfig, LayerConfigError
+from axbuild.toolchain.quant.ranges import Range, grid_of
 from axbuild.toolchain.quant.scheme import Form
 from axbuild.toolchain.quant.statistics import Observed, Statistics, TensorStatistics
 

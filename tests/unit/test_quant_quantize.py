@@ -286,8 +286,8 @@ def test_a_scheme_of_another_model_is_refused(tmp_path):
 
 
 def test_an_unknown_method_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(MethodError, match="no method 'KL'; there is MinMax, MSE"):
-        calibrate(tmp_path / "m", tmp_path / "s", tmp_path, params=CalibrateParams("KL"))
+    with pytest.raises(MethodError, match="no method 'Median'; there is MinMax, Percentile, MSE, KL, Auto"):
+        calibrate(tmp_path / "m", tmp_path / "s", tmp_path, params=CalibrateParams("Median"))
 
 
 def test_lowering_takes_codes_from_the_scheme_and_derives_none(net, tmp_path):

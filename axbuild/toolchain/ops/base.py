@@ -362,6 +362,8 @@ class Op:
     reals_too: ClassVar[bool] = False
     """the NPU computes it in float32 too: `island` says how or, where that is None, `lower`, which then takes reals as
     it takes codes"""
+    steep: ClassVar[bool] = False
+    """a step of its input is a factor in its output: 8 bits are coarse for what it reads"""
     weight_input: ClassVar[int | None] = None
     """the input that is a constant weight"""
     bias_inputs: ClassVar[tuple[int, ...]] = ()
@@ -430,6 +432,13 @@ class Op:
 
     def weight(self, node: ir.Node) -> Array | None:
         """float64 [co, ...]: the constant weight as the kind lays it out; None where the node has none."""
+        return None
+
+    def means(self, node: ir.Node, means: Array, axis: int) -> Array | None:
+        """float64 that broadcasts to `weight`: what each of its elements is multiplied with on average over the output.
+
+        means: float64 [c] of the input along `axis`; padding counts as zeros. None where that does not say it.
+        """
         return None
 
     def bias(self, node: ir.Node) -> Array | None:

@@ -55,6 +55,13 @@ EXPLICIT_PADS = Limit(
 )
 
 
+def met(starts: Array, taps: Array, size: int) -> Array:
+    """int64 [taps]: how often start + tap lies in 0..size-1."""
+    places = starts[:, np.newaxis] + taps
+    found: Array = ((places >= 0) & (places < size)).sum(axis=0)
+    return found
+
+
 def _constant(index: int) -> Limit:
     what = ("", "weight", "bias")[index]
     return Limit(f"its {what} must be a constant", lambda n: not is_activation(input_of(n, index)))
@@ -90,6 +97,23 @@ class ConvOp(Op):
     def weight(self, node: ir.Node) -> Array | None:
         array = constant_input(node, 1)
         return None if array is None else array.astype(np.float64)
+
+    def means(self, node: ir.Node, means: Array, axis: int) -> Array | None:
+        kernel, group = shape_of(needed_input(node, 1))[2:], integer(node, "group", 1)
+        if axis != 1:
+            return None
+        each = shape_of(node.outputs[0])[1] // group if group > 1 else 1
+        own = np.repeat(means.reshape(group, -1), each, axis=0)
+        rows, columns = (self._shares(node, index, taps) for index, taps in enumerate(kernel))
+        found: Array = own[:, :, np.newaxis, np.newaxis] * (rows[:, np.newaxis] * columns)
+        return found
+
+    def _shares(self, node: ir.Node, index: int, taps: int) -> Array:
+        """float64 [taps] along height (0) or width (1): the share of the output that each meets an element for."""
+        source, target = (shape_of(value)[index + 2] for value in (needed_input(node, 0), node.outputs[0]))
+        stride, dilation = pair(node, "strides")[index], pair(node, "dilations")[index]
+        starts = np.arange(target) * stride - window_pads(node)[index]
+        return met(starts, np.arange(taps) * dilation, source) / target
 
     def bias(self, node: ir.Node) -> Array | None:
         return constant_input(node, 2)

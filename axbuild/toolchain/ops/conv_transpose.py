@@ -8,13 +8,22 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, integer, integers, shape_of, turned
+from axbuild.toolchain.graph import Array, integer, integers, needed_input, shape_of, turned
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mac import Conv
 from axbuild.toolchain.kinds.phases import Phases
 from axbuild.toolchain.kinds.rearrange import END, Rearrange
 from axbuild.toolchain.ops.base import Limit, SettledNode, Step
-from axbuild.toolchain.ops.conv import CONSTANT_BIAS, CONSTANT_WEIGHT, EXPLICIT_PADS, TWO_DIMENSIONAL, ConvOp, pair
+from axbuild.toolchain.ops.conv import (
+    CONSTANT_BIAS,
+    CONSTANT_WEIGHT,
+    EXPLICIT_PADS,
+    TWO_DIMENSIONAL,
+    ConvOp,
+    met,
+    pair,
+    window_pads,
+)
 from axbuild.toolchain.ops.mac import Accumulation, accumulation
 
 
@@ -46,6 +55,11 @@ class ConvTransposeOp(ConvOp):
     def weight(self, node: ir.Node) -> Array | None:
         array = super().weight(node)
         return None if array is None else turned(array, integer(node, "group", 1))
+
+    def _shares(self, node: ir.Node, index: int, taps: int) -> Array:
+        source, target = (shape_of(value)[index + 2] for value in (needed_input(node, 0), node.outputs[0]))
+        starts = np.arange(source) * pair(node, "strides")[index] - window_pads(node)[index]
+        return met(starts, np.arange(taps), target) / target
 
     def lower(self, q: SettledNode) -> list[Step]:
         sums = accumulation(q)

@@ -37,6 +37,10 @@ class Layer(Op):
         shape = shape_of(node.outputs[0])
         return per_channel(addend, shape, axis=len(shape) - 1)
 
+    def means(self, node: ir.Node, means: Array, axis: int) -> Array | None:
+        along = len(shape_of(needed_input(node, 0))) - 1 - integer(node, "transA", 0)
+        return means.reshape(1, -1) if axis == along else None
+
 
 def _bias_fits(node: ir.Node) -> bool:
     array = constant_input(node, 2)

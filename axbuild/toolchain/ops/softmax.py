@@ -25,6 +25,7 @@ class SoftmaxOp(Op):
 
     onnx = "Softmax"
     reals_too = True
+    steep = True
     cases = (
         "test_softmax_axis_0",
         "test_softmax_axis_1",

@@ -11,13 +11,20 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.arithmetic import quantise_bias, quantise_weight, require_accumulator, weight_scales
 from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import BakedWeight, FusedNode
+from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.groups import integer_op
 
 
 def bake(
-    fused: FusedNode, reads: Mapping[str, Edge], writes: Mapping[str, Edge], kind: ElementType
+    fused: FusedNode,
+    reads: Mapping[str, Edge],
+    writes: Mapping[str, Edge],
+    kind: ElementType,
+    means: ChannelMeans | None = None,
 ) -> BakedWeight | None:
     """The weight of a fused node in codes of `kind`; None where it has none.
+
+    means: of what it is multiplied with; with them the bias takes back what rounding the weight adds on average.
 
     Raises AccumulatorError, with the node's name, where the codes could leave the accumulator.
     """
@@ -29,6 +36,8 @@ def bake(
     bias = _bias(fused, weight.shape[0])
     scale, raised = weight_scales(weight, bias, x, y.scale if isinstance(y, Grid) else 0.0, kind)
     codes = quantise_weight(weight, scale, kind)
+    if means is not None:
+        bias += means.lost(fused, weight, codes, scale)
     if not isinstance(y, Grid):
         return BakedWeight(codes, scale, kind, bias.astype(np.float32), _channels(raised))
     try:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
+from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
 from axbuild.toolchain.quant.groups import Observations
 from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.quant.statistics import Statistics
+
+AUTO = "Auto"
+"""the method that chooses more than ranges"""
+
+MOST_NAMED = 5
+"""tensors that a warning names"""
 
 
 class MethodError(AxError):
@@ -28,10 +37,13 @@ class MethodError(AxError):
 
 @dataclass(frozen=True)
 class CalibrateParams:
-    """method: how statistics become ranges, "MinMax" or "MSE"; layer_configs: precision of chosen operators."""
+    """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
+    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does.
+    """
 
     method: str = "MinMax"
     layer_configs: tuple[LayerConfig, ...] = ()
+    bias_correction: bool | None = None
 
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
@@ -44,24 +56,45 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
         raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     graph = ir.load(model_file(model)).graph
     known = Statistics.read(statistics)
-    chosen = choose(graph, known, METHODS[params.method], params.layer_configs)
+    auto = params.method == AUTO
+    corrected = auto if params.bias_correction is None else params.bias_correction
+    chosen = choose(graph, known, METHODS[params.method], params.layer_configs, corrected=corrected, careful=auto)
     losses.tell(graph, chosen, known)
     chosen.write(out / "scheme.msgpack")
 
 
 def choose(
-    graph: ir.Graph, statistics: Statistics, calibrator: Calibrator, rules: tuple[LayerConfig, ...] = ()
+    graph: ir.Graph,
+    statistics: Statistics,
+    calibrator: Calibrator,
+    rules: tuple[LayerConfig, ...] = (),
+    *,
+    corrected: bool = False,
+    careful: bool = False,
 ) -> Scheme:
-    """The scheme of a graph."""
-    asked = precisions(graph, rules)
+    """The scheme of a graph; corrected: with biases that take back what rounding the weights adds on average;
+    careful: with 16 bits in front of steep operators."""
+    asked = precisions(graph, rules, wide_where_steep=careful)
     found = formed(graph, asked)
     edges = settle(found, asked, Observations(graph, statistics), calibrator)
-    return Scheme(tuple(_site(item, edges, asked[item.fused.node]) for item in found), edges.owners)
+    _tell(edges.instead)
+    means = ChannelMeans.of(graph, statistics) if corrected else None
+    return Scheme(tuple(_site(item, edges, asked[item.fused.node], means) for item in found), edges.owners)
 
 
-def _site(item: Formed, edges: Edges, asked: Precision) -> SiteScheme:
+def _tell(instead: Mapping[str, str]) -> None:
+    """Warn of tensors that the method was not followed for."""
+    if instead:
+        named = "; ".join(f"'{name}': {why}" for name, why in list(instead.items())[:MOST_NAMED])
+        more = f"; and {len(instead) - MOST_NAMED} more" if len(instead) > MOST_NAMED else ""
+        counted = f"{len(instead)} tensor{'s' if len(instead) > 1 else ''}"
+        text = f"{counted} took the range with the smallest squared error in place of KL's: {named}{more}"
+        warnings.warn(AxWarning("AX363", text), stacklevel=2)
+
+
+def _site(item: Formed, edges: Edges, asked: Precision, means: ChannelMeans | None) -> SiteScheme:
     name = item.fused.name
     reads, writes = edges.reads[name], edges.writes[name]
-    weight = bake(item.fused, reads, writes, asked.weight) if item.form is Form.INTEGER else None
+    weight = bake(item.fused, reads, writes, asked.weight, means) if item.form is Form.INTEGER else None
     nodes = tuple(node.name or "" for node in item.fused.nodes)
     return SiteScheme(nodes, item.form, reads, writes, weight, item.reason)

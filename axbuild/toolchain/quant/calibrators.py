@@ -1,4 +1,4 @@
-"""From what was observed to a range of reals, and from a range and an element type to a grid of codes."""
+"""From what was observed of a tensor to the range of reals that its grid will hold: one function a method."""
 
 from __future__ import annotations
 
@@ -7,91 +7,116 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.codes import ElementType, Grid
-from axbuild.toolchain.quant.histogram import Histogram
+from axbuild.toolchain.kinds.codes import ElementType
+from axbuild.toolchain.quant.divergence import divergences
+from axbuild.toolchain.quant.moments import Moments
+from axbuild.toolchain.quant.ranges import Range, grids_of
 from axbuild.toolchain.quant.statistics import Observed
+
+SHARES = np.geomspace(1.0, 1.0 / 64.0, 64)
+"""shares of an end of the observed range that a search tries"""
+
+LEFT_OUT = 1e-4
+"""of all values: what Percentile leaves outside, half of it at either end"""
+
+DESTROYED = 4.0
+"""A range is refused to KL whose squared error is so many times the smallest: 6 dB"""
+
+CUTTING = 4.0
+"""What rounding does to neighbours averages out in the sums behind them; cutting off pulls all one way"""
+
+FEWEST = 1 << 14
+"""values from which a distribution of 256 codes can be told"""
 
 
 @dataclass(frozen=True)
-class Range:
-    """lo <= hi, both finite."""
+class MethodRange:
+    """A method's range; instead: why it is not the method's own, "" where it is."""
 
-    lo: float
-    hi: float
-
-    @property
-    def width(self) -> float:
-        """What a grid spans that holds the range and zero."""
-        return max(self.hi, 0.0) - min(self.lo, 0.0)
-
-    def union(self, other: Range) -> Range:
-        return Range(min(self.lo, other.lo), max(self.hi, other.hi))
+    measured: Range
+    instead: str = ""
 
 
-Calibrator = Callable[[Observed, ElementType], Range]
+Calibrator = Callable[[Observed, ElementType], MethodRange]
 
 
-def min_max(seen: Observed, kind: ElementType) -> Range:
+def min_max(seen: Observed, kind: ElementType) -> MethodRange:
     """Everything that was observed."""
-    return Range(seen.minimum, seen.maximum)
+    return MethodRange(Range(seen.minimum, seen.maximum))
 
 
-SHARES = np.geomspace(1.0, 1.0 / 64.0, 96)
-"""shares of an end of the observed range that MSE tries"""
+def percentile(seen: Observed, kind: ElementType) -> MethodRange:
+    """All but the 0.01 % of the values, over all samples, that lie farthest out; of few values it leaves out none."""
+    counts = seen.histogram.counts
+    allowed = int(counts.sum() * (LEFT_OUT / 2))
+    edges = np.ldexp(np.arange(len(counts) + 1) + float(seen.histogram.first), seen.histogram.exponent)
+    below = int(np.searchsorted(np.cumsum(counts), allowed, side="right"))
+    above = int(np.searchsorted(np.cumsum(counts[::-1]), allowed, side="right"))
+    lo = float(edges[below]) if below else seen.minimum
+    hi = float(edges[len(counts) - above]) if above else seen.maximum
+    return MethodRange(Range(lo, hi))
 
 
-def mean_squared_error(seen: Observed, kind: ElementType) -> Range:
-    """The range with the smallest expected error: the upper end is moved towards zero, then the lower one, then the
-    upper one again.
+def mean_squared_error(seen: Observed, kind: ElementType) -> MethodRange:
+    """The range, of shares of the observed one's ends, whose grid has the smallest expected squared error."""
+    return _with_least_error(seen, kind, 1.0)
 
-    The error of a grid is taken from the histogram: each bin's values count at its middle; inside the grid's range
-    they are off by step^2 / 12 on average, outside by their distance to its end, squared.
+
+def expected_damage(seen: Observed, kind: ElementType) -> MethodRange:
+    """As MSE, with the error of values that are cut off counted four times."""
+    return _with_least_error(seen, kind, CUTTING)
+
+
+def _with_least_error(seen: Observed, kind: ElementType, cutting: float) -> MethodRange:
+    lows, highs = _ends(seen)
+    lo, hi = (ends.ravel() for ends in np.meshgrid(lows, highs, indexing="ij"))
+    best = int(np.argmin(Moments.of(seen.histogram).errors(grids_of(lo, hi, kind), cutting=cutting)))
+    return MethodRange(Range(float(lo[best]), float(hi[best])))
+
+
+def kullback_leibler(seen: Observed, kind: ElementType) -> MethodRange:
+    """The range whose codes keep most of the distribution: the upper end is moved, then the lower one, then the upper.
+
+    In 16 bits everything observed: codes are then finer than the bins, and nothing is lost but what is cut off. Where
+    too few values were counted, or the squared error would be more than four times the smallest, MSE's range stands in.
     """
-    values, counts = _middles(seen.histogram)
-    best = Range(seen.minimum, seen.maximum)
-    for upper in (True, False, True):
-        if (best.hi if upper else -best.lo) > 0.0:
-            ends = [_moved(seen, best, upper, float(share)) for share in SHARES]
-            errors = [_error(grid_of(candidate, kind), values, counts) for candidate in ends]
-            best = ends[int(np.argmin(errors))]
-    return best
+    if kind.wide:
+        return min_max(seen, kind)
+    safe = mean_squared_error(seen, kind).measured
+    counted = int(seen.histogram.counts.sum())
+    if counted < FEWEST:
+        return MethodRange(safe, f"only {counted} values of it were counted, and a distribution takes {FEWEST}")
+    found = _closest(seen, kind)
+    ends = [np.array([end]) for end in (found.lo, safe.lo, found.hi, safe.hi)]
+    grids = grids_of(np.concatenate(ends[:2]), np.concatenate(ends[2:]), kind)
+    error, smallest = Moments.of(seen.histogram).errors(grids).tolist()
+    if error > DESTROYED * smallest:
+        return MethodRange(safe, f"its squared error would be {error / smallest:.3g} times the smallest")
+    return MethodRange(found)
 
 
-def _moved(seen: Observed, best: Range, upper: bool, share: float) -> Range:
-    return Range(best.lo, seen.maximum * share) if upper else Range(seen.minimum * share, best.hi)
+def _closest(seen: Observed, kind: ElementType) -> Range:
+    lows, highs = _ends(seen)
+    lo, hi = lows[:1], highs[:1]
+    for moved in ("hi", "lo", "hi"):
+        lo, hi = (lows if moved == "lo" else lo), (highs if moved == "hi" else hi)
+        each = np.broadcast_arrays(lo, hi)
+        best = int(np.argmin(divergences(seen.histogram, grids_of(each[0], each[1], kind))))
+        lo, hi = each[0][best : best + 1], each[1][best : best + 1]
+    return Range(float(lo[0]), float(hi[0]))
 
 
-def _middles(histogram: Histogram) -> tuple[Array, Array]:
-    """Middle of each bin and its count, both float64; bins without values are left out."""
-    full = np.flatnonzero(histogram.counts)
-    middles = np.ldexp(full + (histogram.first + 0.5), histogram.exponent)
-    return middles, histogram.counts[full].astype(np.float64)
+def _ends(seen: Observed) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends to try, the observed ones first; an end at or beyond zero is not moved."""
+    lows = seen.minimum * SHARES if seen.minimum < 0.0 else np.array([seen.minimum])
+    highs = seen.maximum * SHARES if seen.maximum > 0.0 else np.array([seen.maximum])
+    return lows, highs
 
 
-def _error(grid: Grid, values: Array, counts: Array) -> float:
-    lo, hi = grid.real(grid.type.lo), grid.real(grid.type.hi)
-    outside = values - np.clip(values, lo, hi)
-    inside = np.where(outside == 0.0, grid.scale * grid.scale / 12.0, 0.0)
-    # A running sum has one order of additions; numpy's plain sum has that of the instruction set.
-    return float(np.cumsum(counts * (outside * outside + inside))[-1])
-
-
-METHODS: dict[str, Calibrator] = {"MinMax": min_max, "MSE": mean_squared_error}
-
-
-def grid_of(measured: Range, kind: ElementType) -> Grid:
-    """The grid of codes from min(lo, 0) to max(hi, 0). Zero is a code.
-
-    Unsigned: scale = f32((hi - lo) / span), zero = rint(-lo / scale). Signed: symmetric, scale = f32(max(|lo|, |hi|) /
-    highest code), zero 0.
-    """
-    smallest = np.finfo(np.float32).tiny
-    lo, hi = min(measured.lo, 0.0), max(measured.hi, 0.0)
-    if hi - lo == 0.0:
-        return Grid(1.0, 0, kind)
-    if kind.signed:
-        return Grid(float(np.maximum(np.float32(np.float64(max(-lo, hi)) / kind.hi), smallest)), 0, kind)
-    scale = np.maximum(np.float32(np.float64(measured.width) / kind.span), smallest)
-    zero = int(np.clip(np.rint(-lo / np.float64(scale)), kind.lo, kind.hi))
-    return Grid(float(scale), zero, kind)
+METHODS: dict[str, Calibrator] = {
+    "MinMax": min_max,
+    "Percentile": percentile,
+    "MSE": mean_squared_error,
+    "KL": kullback_leibler,
+    "Auto": expected_damage,
+}

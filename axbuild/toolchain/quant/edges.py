@@ -9,21 +9,26 @@ import onnx_ir as ir
 
 from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import FusedNode
-from axbuild.toolchain.quant.calibrators import Calibrator, Range, grid_of
+from axbuild.toolchain.quant.calibrators import Calibrator, min_max
 from axbuild.toolchain.quant.forms import Formed
 from axbuild.toolchain.quant.groups import Grouping, Observations, covers, integer_op, merged
 from axbuild.toolchain.quant.precision import Precision
+from axbuild.toolchain.quant.ranges import Range, grid_of
 from axbuild.toolchain.quant.scheme import Form
 from axbuild.toolchain.quant.tensors import plain_type
 
 
 @dataclass(frozen=True)
 class Edges:
-    """reads, writes: fused node (by the name of its head) -> tensor -> edge; owners: as in Scheme."""
+    """reads, writes: fused node (by the name of its head) -> tensor -> edge; owners: as in Scheme.
+
+    instead: owner of a grid -> why its range is not that of the method that was asked for.
+    """
 
     reads: Mapping[str, Mapping[str, Edge]]
     writes: Mapping[str, Mapping[str, Edge]]
     owners: Mapping[str, str]
+    instead: Mapping[str, str]
 
 
 def settle(
@@ -61,12 +66,13 @@ class _Settling:
         self.making = self._places(self._makes)
         self.types = {root: self._type(members) for root, members in self.members.items()}
         self.grids: dict[tuple[str, ElementType], Grid] = {}
+        self.instead: dict[str, str] = {}
 
     def run(self) -> Edges:
         reads = {item.fused.name: self._reads(item) for item in self.found}
         writes = {item.fused.name: self._writes(item) for item in self.found}
         owners = {name: self._owner(root) for root, members in self.members.items() for name in members}
-        return Edges(reads, writes, owners)
+        return Edges(reads, writes, owners, self.instead)
 
     # Types ------------------------------------------------------------------------------------------------------
 
@@ -167,7 +173,12 @@ class _Settling:
                 grid = integer_op(fused).fixed(fused.node, kind, self.observations.extent(member).hi)
                 if grid is not None:
                     return grid
-        measured = self.calibrator(merged(self.observations.of(member) for member in members), kind)
+        # What the model gives is not clipped: it is the answer, and often too few values to tell an outlier by.
+        calibrator = min_max if any(map(self.observations.given, members)) else self.calibrator
+        chosen = calibrator(merged(self.observations.of(member) for member in members), kind)
+        if chosen.instead:
+            self.instead[self._owner(root)] = chosen.instead
+        measured = chosen.measured
         for member in members:
             for real in covers(self.observations.producers.get(member)):
                 measured = measured.union(Range(real, real))

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from axbuild.toolchain.kinds.codes import ElementType
 from axbuild.toolchain.ops.base import FusedNode, Op
 from axbuild.toolchain.ops.registry import op_of
-from axbuild.toolchain.quant.calibrators import Range
+from axbuild.toolchain.quant.ranges import Range
 from axbuild.toolchain.quant.statistics import Observed, Statistics, StatisticsError
 
 ROOM = 2.0
@@ -56,8 +56,13 @@ class Observations:
     def __init__(self, graph: ir.Graph, statistics: Statistics) -> None:
         self.statistics = statistics
         self.producers = {value.name or "": node for node in graph for value in node.outputs}
+        self.results = {value.name or "" for value in graph.outputs}
         self.known: dict[str, Observed] = {}
         self.extents: dict[str, Range] = {}
+
+    def given(self, name: str) -> bool:
+        """Whether the tensor is an output of the model."""
+        return name in self.results
 
     def of(self, name: str) -> Observed:
         """Raises StatisticsError where the statistics lack the tensor."""

@@ -10,7 +10,8 @@ import onnx_ir as ir
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import origins_of
-from axbuild.toolchain.kinds.codes import S8, U8, ElementType, type_named
+from axbuild.toolchain.kinds.codes import S8, U8, U16, ElementType, type_named
+from axbuild.toolchain.ops.registry import op_of
 
 WHOLE = "DEFAULT"
 """in both lists of tensor names: the whole model"""
@@ -31,6 +32,14 @@ class Precision:
     weight: ElementType = S8
     output: ElementType | None = None
     asked: bool = False
+
+
+STEEP = Precision(data=U16, output=U8)
+
+
+def _is_steep(node: ir.Node) -> bool:
+    op = op_of(node)
+    return op is not None and op.steep
 
 
 @dataclass(frozen=True)
@@ -75,9 +84,14 @@ class LayerConfig:
         return (self.op_type, *self.op_types) if self.op_type else self.op_types
 
 
-def precisions(graph: ir.Graph, rules: Sequence[LayerConfig]) -> dict[ir.Node, Precision]:
-    """The precision of every node; raises LayerConfigError for a rule that selects nothing."""
-    found = dict.fromkeys(graph, Precision())
+def precisions(
+    graph: ir.Graph, rules: Sequence[LayerConfig], *, wide_where_steep: bool = False
+) -> dict[ir.Node, Precision]:
+    """The precision of every node; raises LayerConfigError for a rule that selects nothing.
+
+    wide_where_steep: without a rule, steep operators read 16 bits and write 8.
+    """
+    found = {node: STEEP if wide_where_steep and _is_steep(node) else Precision() for node in graph}
     for rule in sorted(rules, key=lambda item: item.rank):
         for node in _selected(graph, rule):
             found[node] = rule.precision

@@ -75,7 +75,7 @@ def _first_axis(value: ir.Value) -> int:
 
 
 def _axis_behind(node: ir.Node, value: ir.Value, axes: dict[str, int]) -> int:
-    """As the op says it of its first activation's channels; an axis that is not there falls back to the last."""
+    """As the op says it of its first activation's channels; where it changes the rank, the axis that has as many."""
     op, inputs = op_of(node), activations_of(node)
     before = axes.get(inputs[0].name or "", 0) if inputs else 0
     if value.shape is None:
@@ -85,4 +85,6 @@ def _axis_behind(node: ir.Node, value: ir.Value, axes: dict[str, int]) -> int:
     axis = op.channel_axis(node, before) if op is not None else before
     if same_rank or (op is not None and axis != before):
         return min(axis, max(rank - 1, 0))
-    return _first_axis(value)
+    usual, shape = _first_axis(value), shape_of(value)
+    channels = shape_of(inputs[0])[before] if inputs and inputs[0].shape else 0
+    return usual if rank == 0 or shape[usual] == channels or channels not in shape else shape.index(channels)
