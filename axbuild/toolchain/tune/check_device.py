@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from axbuild.errors import AxError, counted
+from axbuild.errors import AxError
 
 
 class TorchMissingError(AxError):
@@ -30,20 +31,25 @@ class CheckDeviceParams:
 
 def check_device(out: Path, *, params: CheckDeviceParams) -> None:
     """Write `device.json`; raises TorchMissingError and DeviceMissingError."""
-    try:
-        import torch  # here and not above: it may be missing, which is what this stage tells
-    except ModuleNotFoundError:
+    if find_spec("torch") is None:
         raise TorchMissingError(
             "fine-tuning needs torch, which is not installed", hint="run `pip install 'axbuild[train]'`"
-        ) from None
-    kind, _, number = params.device.partition(":")
-    found = torch.cuda.device_count() if kind == "cuda" and torch.cuda.is_available() else 0
-    if kind == "cuda" and int(number) >= found:
-        raise DeviceMissingError(
-            f'device = "{params.device}" needs a CUDA GPU of that number, and torch {torch.__version__} sees '
-            f"{counted(found, 'GPU') if found else 'no GPU'} on this machine",
-            hint='device = "cpu" computes the same, more slowly'
-            if not found
-            else f"there is {', '.join(f'cuda:{index}' for index in range(found))}",
         )
+    kind, _, number = params.device.partition(":")
+    if kind == "cuda":
+        _require_gpu(params.device, int(number))
     (out / "device.json").write_text(json.dumps({"device": params.device}) + "\n", encoding="utf-8")
+
+
+def _require_gpu(device: str, number: int) -> None:
+    import torch  # it may be missing, and takes seconds
+
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if number < found:
+        return
+    there = ", ".join(f"cuda:{index}" for index in range(found)) or "no GPU"
+    raise DeviceMissingError(
+        f'device = "{device}" needs a CUDA GPU of that number, and torch {torch.__version__} sees {there} on this '
+        "machine",
+        hint="take one that is there" if found else 'device = "cpu" needs none, and is slower',
+    )
