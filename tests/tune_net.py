@@ -6,7 +6,7 @@ from quantised import Net
 
 
 def residual_net() -> Net:
-    """Conv, Relu; two more with a residual around them; pooled, and a fully connected layer."""
+    """Conv, Relu; two more with a residual around them; one behind."""
     net = Net(1, 3, 8, 8)
     net.conv("x", "first", 8, 3, 3, pads=[1, 1, 1, 1])
     net.add("Relu", ["first"], "seen")
@@ -14,7 +14,5 @@ def residual_net() -> Net:
     net.add("Relu", ["wide"], "inner")
     net.conv("inner", "narrow", 8, 16, 3, pads=[1, 1, 1, 1])
     net.add("Add", ["narrow", "seen"], "sum")
-    net.add("GlobalAveragePool", ["sum"], "pooled")
-    net.add("Flatten", ["pooled"], "flat")
-    net.add("Gemm", ["flat", net.weight("w", 8, 10), net.weight("b", 10)], "y")
+    net.conv("sum", "y", 10, 8, 1)
     return net

@@ -31,12 +31,12 @@ def ends(blocks: list[PlannedBlock]) -> list[tuple[str, str]]:
 
 def test_a_block_holds_no_more_weights_than_asked_for_unless_a_branch_does(tmp_path: Path) -> None:
     blocks = world(tmp_path, residual_net(), "y").cut(1)
-    assert ends(blocks) == [("first", "seen"), ("wide", "flat"), ("y", "y")]
-    assert [block.goes_on for block in blocks] == [("seen",), ("flat",), ()]
+    assert ends(blocks) == [("first", "seen"), ("wide", "sum"), ("y", "y")]
+    assert [block.goes_on for block in blocks] == [("seen",), ("sum",), ()]
 
 
 def test_blocks_are_as_large_as_they_may(tmp_path: Path) -> None:
-    assert ends(world(tmp_path, residual_net(), "y").cut(3)) == [("first", "flat"), ("y", "y")]
+    assert ends(world(tmp_path, residual_net(), "y").cut(3)) == [("first", "sum"), ("y", "y")]
 
 
 def test_what_no_weight_reaches_goes_on_beside_the_one_tensor(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_blocks_in_a_row_compute_what_the_whole_computes(tmp_path: Path) -> None
         boundary = room.carry(number, tmp_path / f"blocks/{number}/scheme.msgpack", boundary, block.goes_on)
     last = tmp_path / "blocks/2"
     inputs = {"x": np.stack([sample["x"] for sample in room.samples])}
-    given = {which: {"flat": np.load(boundary / f"{which}_0.npy")} for which in ("float", "coded")}
+    given = {which: {"sum": np.load(boundary / f"{which}_0.npy")} for which in ("float", "coded")}
     whole, part = ir.load(tmp_path / "optimized.onnx").graph, ir.load(last / "model.onnx").graph
     scheme = Scheme.read(last / "scheme.msgpack")
     coded = coded_outputs(part, scheme, given["coded"])["y"]
@@ -95,7 +95,7 @@ def test_a_block_owns_the_grids_that_nothing_outside_it_reads(tmp_path: Path) ->
     room.cut(1)
     owners = [Scheme.read(tmp_path / f"blocks/{number}/scheme.msgpack").owners for number in range(3)]
     assert set(owners[0]) == set()
-    assert set(owners[1]) == {"inner", "narrow", "sum"}
+    assert set(owners[1]) == {"inner", "narrow"}
     assert set(owners[2]) == set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import onnx
 from quantised import quantised
 
 from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.quant.precision import LayerConfig
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.begin import BeginParams, begin
 from axbuild.toolchain.tune.carry import CarryParams, carry
@@ -29,9 +31,11 @@ class TuneWorld:
     samples: list[dict[str, np.ndarray]]
 
     @staticmethod
-    def of(folder: Path, model: onnx.ModelProto, samples: list[dict[str, np.ndarray]]) -> TuneWorld:
+    def of(
+        folder: Path, model: onnx.ModelProto, samples: list[dict[str, np.ndarray]], rules: Sequence[LayerConfig] = ()
+    ) -> TuneWorld:
         onnx.save(model, folder / "optimized.onnx")
-        scheme = quantised(model, samples).scheme
+        scheme = quantised(model, samples, rules=rules).scheme
         scheme.write(folder / SCHEME)
         return TuneWorld(folder, model, scheme, samples)
 

@@ -76,7 +76,7 @@ def _vector(parts: Sequence[Array], device: torch.device) -> Tensor:
     return to_tensor(np.concatenate([part.reshape(-1) for part in parts]).astype(np.float32), device)
 
 
-ROUND_RATE, BIAS_RATE, CODE_RATE, STEP_RATE = 30.0, 10.0, 10.0, 1.0
+ROUND_RATE, BIAS_RATE, CODE_RATE, STEP_RATE = 30.0, 3.0, 5.0, 0.1
 """learning rates of logits, biases, codes and steps, as multiples of the one asked for: a logit must move by about 1 to
 change its mind, a code by a part of a step, and a step by less than a percent"""
 
@@ -85,7 +85,7 @@ STRETCH_LO, STRETCH_HI = -0.1, 1.1
 WARM_UP = 0.2
 """share of the steps without a penalty"""
 BETA_START, BETA_END = 20.0, 2.0
-PENALTY = 0.01
+PENALTY = 0.1
 
 
 class LearntRounding:
