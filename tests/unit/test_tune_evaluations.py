@@ -74,7 +74,7 @@ BUILDS: dict[str, list[Build]] = {
         one("AveragePool", kernel_shape=[3, 3], pads=[1, 0, 1, 0], count_include_pad=1),
         one("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[0, 1, 1, 0], ceil_mode=1, count_include_pad=1),
     ],
-    "Clip": [with_constants("Clip", np.float32(-0.5), np.float32(1.0)), with_constants("Clip", np.float32(-0.25))],
+    "Clip": [with_constants("Clip", np.float32(-0.5), np.float32(1.0)), with_constants("Clip", np.float32([-0.25]))],
     "Concat": [lambda net: (net.input("z", 1, 2, 6, 6), net.add("Concat", ["x", "z"], "y", axis=1))[1]],
     "Conv": [
         weighted("Conv", 8, 4, 3, 3, pads=[1, 1, 1, 1]),

@@ -69,7 +69,7 @@ def _clip(node: ir.Node, x: Given) -> Tensor:
     lo, hi = (constant_input(node, index) for index in (1, 2))
     if lo is None and hi is None:
         return _there(x)
-    return torch.clamp(_there(x), None if lo is None else float(lo), None if hi is None else float(hi))
+    return torch.clamp(_there(x), None if lo is None else lo.item(), None if hi is None else hi.item())
 
 
 def _hard_sigmoid(node: ir.Node, x: Given) -> Tensor:

@@ -73,8 +73,13 @@ class Schedule:
 
 
 def train(program: TorchBlock, data: Data, learner: Learner, schedule: Schedule, noise: float) -> None:
-    """noise: over signal, of the block as it stands: the unit in which the loss is counted."""
-    adam = Adam(learner.vector, learner.rates * schedule.rate)
+    """noise: over signal, of the block as it stands: the unit in which the loss is counted.
+
+    Where there are fewer numbers to match than to learn, the block learns more slowly by that much: what a few samples
+    leave open would otherwise be learnt from their noise.
+    """
+    given = sum(target.numel() for target in data.targets.values())
+    adam = Adam(learner.vector, learner.rates * schedule.rate * min(1.0, given / learner.vector.numel()))
     units = {name: _noise(target) * noise for name, target in data.targets.items()}
     for step, samples in enumerate(_batches(len(next(iter(data.targets.values()))), schedule)):
         numbers = learner.numbers()
