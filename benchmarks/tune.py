@@ -188,6 +188,10 @@ def tuned(folder: Path, judge: Judge, params: TuneParams, size: int, device: str
                 tuning += time.perf_counter() - began
                 scheme = out / SCHEME
                 rows.append(Outcome.read(out / "report.json"))
+                told_so_far = (
+                    f"{device} block {number + 1} of {len(plan)}: {rows[-1].before:.4g} -> {rows[-1].after:.4g}"
+                )
+                print(f"{told_so_far}, {time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
             sites |= {site.nodes: site for site in Scheme.read(scheme).sites}
             if number + 1 < len(plan):
                 carry(given, scheme, boundary, out, params=CarryParams(block.goes_on))
