@@ -11,7 +11,9 @@ from torch import Tensor
 
 from axbuild.toolchain.graph import constant_of
 from axbuild.toolchain.kinds.codes import Edge, Grid
+from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.quant.scheme import SiteScheme
 from axbuild.toolchain.tune.arrays import to_tensor
 from axbuild.toolchain.tune.blocks import Site
 from axbuild.toolchain.tune.evaluations import EVALUATIONS, WEIGHTED
@@ -46,7 +48,10 @@ class JudgedSites:
 
 
 class TorchBlock:
-    """rounded: with fake quantisation; else the float model."""
+    """The operators of a block, made into steps once and run for every batch.
+
+    rounded: with fake quantisation wherever the integers are rounded; else as the float model.
+    """
 
     def __init__(self, part: JudgedSites, device: torch.device, rounded: bool) -> None:
         self._owners = part.owners
@@ -57,7 +62,7 @@ class TorchBlock:
         self._outputs = set(part.outputs)
         self.needs: dict[Key, None] = {}
         """the block's inputs, as they are read"""
-        self._steps = [step for fused, site in part.sites for step in self._site((fused, site))]
+        self._steps = [step for fused, site in part.sites for step in self._site(fused, site)]
         self.results = {name: self._made[name] for name in part.outputs}
 
     def run(self, values: Values, numbers: Numbers) -> dict[str, Tensor]:
@@ -67,8 +72,7 @@ class TorchBlock:
             step(standing, numbers)
         return {name: standing[key] for name, key in self.results.items()}
 
-    def _site(self, place: Site) -> list[Step]:
-        fused, site = place
+    def _site(self, fused: FusedNode, site: SiteScheme) -> list[Step]:
         steps: list[Step] = []
         inner: dict[str, Key] = {}
         added = {node for node in fused.swallowed if fused.addend is not None and _adds(node)}
