@@ -21,6 +21,7 @@ from axbuild.workspace.rule import (
 )
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
+from .fine_tuning import FineTuning, fine_tuned
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
@@ -60,7 +61,7 @@ class LayerRule:
 
 
 @rule
-class quant_model:
+class quant_model(FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -97,18 +98,20 @@ class quant_model:
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
         watch = plan.run(WATCH, model=t.model.model)
+        sets = [samples.samples for samples in bound.values()]
         observed = plan.run(
             OBSERVE,
             model=t.model.model,
             watch=watch,
-            samples=[samples.samples for samples in bound.values()],
+            samples=sets,
             params={"inputs": input_data(bound)},
         )
         merged = plan.run(MERGE, parts=[observed])
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
         rules = [layer_config(t, entry) for entry in t.layer_configs]
         params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
-        scheme = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
+        calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
+        scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])

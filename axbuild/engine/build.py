@@ -19,7 +19,6 @@ from typing import Any
 from axbuild.codes import BUILD_FAILED, INTERRUPTED, exit_code_of, worse
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.closure import Code
-from axbuild.engine.code.platform import float_platform
 from axbuild.engine.noop.merge import Merged, merge
 from axbuild.engine.noop.partial import PartialBuild
 from axbuild.engine.noop.watch import Laid, Watched, watch
@@ -318,9 +317,9 @@ class _Build:
         state = store.workspace(root)
         stat = StatCache(state.folder / "stat.msgpack")
         code = Code(rules=root / "rules", cache=state.folder / "code.msgpack")
-        platform = None if settings.share_float else float_platform()
         try:
-            yield LocalWorld(root, store, state, stat, code, workers, platform, {"optimize": optimize_bounds(settings)})
+            bounds = {"optimize": optimize_bounds(settings)}
+            yield LocalWorld(root, store, state, stat, code, workers, settings.share_float, bounds)
         finally:
             stat.save()
             code.save()

@@ -14,6 +14,7 @@ class Action:
     """One run of a stage. `inputs` maps a role (the stage's argument name) to an artifact, or to a list of them.
 
     preflight: no consumer; runs before every action that no preflight needs, so that errors come early.
+    device: "cpu" or "cuda:N", where its stage computes, if that takes a device: the kind alone is in the key.
     """
 
     id: ActionId
@@ -21,6 +22,7 @@ class Action:
     params: dict[str, Any] = field(hash=False)
     inputs: dict[str, Artifact | tuple[Artifact, ...]] = field(hash=False)
     preflight: bool = False
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

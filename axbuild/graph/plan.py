@@ -77,12 +77,14 @@ class Plan:
         name: str = "",
         params: Any = None,
         preflight: bool = False,
+        device: str = "cpu",
         **inputs: Input | Sequence[Input],
     ) -> Outputs:
         """An action that runs `stage`. Each input's keyword is the stage's argument it becomes.
 
         name: the action's name, unique in the target; the stage's function where none is given.
         params: a dataclass or dict of JSON-able values, the fields of the stage's `params`.
+        device: "cpu" or "cuda:N", for a stage that takes one; an expansion hands it on to its children.
         """
         own = name or stage.function
         if own in self._actions:
@@ -90,22 +92,30 @@ class Plan:
         action = (self._label, own)
         settled = {role: self._input(role, value) for role, value in inputs.items()}
         try:
-            self._actions[own] = Action(action, stage, plain(params) or {}, settled, preflight)
+            self._actions[own] = Action(action, stage, plain(params) or {}, settled, preflight, device)
         except _NotJson as error:
             raise RuleMistake(self._label, f"passes {error} as a parameter, which JSON cannot hold") from None
         return Outputs(action, stage)
 
-    def expand(self, stage: Stage, *, name: str = "", params: Any = None, **inputs: Input | Sequence[Input]) -> Outputs:
+    def expand(
+        self,
+        stage: Stage,
+        *,
+        name: str = "",
+        params: Any = None,
+        device: str = "cpu",
+        **inputs: Input | Sequence[Input],
+    ) -> Outputs:
         """An action whose stage writes `expansion.json`; `.result` is what its children yield."""
         if not stage.expands:
             raise RuleMistake(self._label, f"expands {stage.ref}, which is not declared with expands=True")
-        return self.run(stage, name=name, params=params, preflight=False, **inputs)
+        return self.run(stage, name=name, params=params, preflight=False, device=device, **inputs)
 
     def preflight(
         self, stage: Stage, *, name: str = "", params: Any = None, **inputs: Input | Sequence[Input]
     ) -> Outputs:
         """An action nobody reads, run before the slow ones so that errors come early."""
-        return self.run(stage, name=name, params=params, preflight=True, **inputs)
+        return self.run(stage, name=name, params=params, preflight=True, device="cpu", **inputs)
 
     def output(self, path: str, artifact: Input) -> None:
         """Hand a file over as axbuild-out/<package>/<target>/<path>; a tree's path ends in "/"."""

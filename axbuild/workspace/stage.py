@@ -33,6 +33,7 @@ class Stage:
     named: the code it loads by name.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
     intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
+    device: it computes where its action says, and takes the name ("cpu", "cuda:3") as its argument `device`.
     bounds: the name of what bounds its time and memory: "optimize" is `optimize_seconds` and `optimize_memory_gb`.
     """
 
@@ -44,6 +45,7 @@ class Stage:
     named: NamedCode | None = None
     resources: dict[str, int] = field(default_factory=dict, hash=False)
     intermediate: bool = False
+    device: bool = False
     bounds: str = ""
 
     @property

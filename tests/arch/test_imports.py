@@ -33,6 +33,7 @@ MODEL_WING = (
     ("toolchain/rewrites", "toolchain/data"),
     ("toolchain/frontend",),
     ("toolchain/quant",),
+    ("toolchain/tune",),
     ("toolchain/npu/chips", "toolchain/npu/net", "toolchain/npu/options", "toolchain/npu/program"),
     ("toolchain/npu/lower",),
     ("toolchain/npu/simulator",),
@@ -64,7 +65,7 @@ HOMES = {
     "onnxruntime": {"toolchain", "engine"},
     "numpy": {"toolchain", "engine"},
     "PIL": {"toolchain"},
-    "torch": set(),
+    "torch": {"toolchain"},
     "pickle": set(),
     "marshal": set(),
     "shelve": set(),
@@ -247,6 +248,11 @@ def test_each_dependency_stays_in_its_home():
             if package in HOMES and home not in HOMES[package]:
                 found.append(f"{shown(path)}:{line} imports {module}")
     assert found == []
+
+
+def test_only_fine_tuning_imports_torch():
+    importing = {room(module_of(p)) for p in python_files("axbuild") for name, _ in imports(p) if name == "torch"}
+    assert importing == {"toolchain/tune"}
 
 
 @pytest.mark.parametrize(

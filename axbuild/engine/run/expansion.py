@@ -105,7 +105,9 @@ class _ExpansionReader:
                 raise self._bad(f"the role '{role}' of child '{child['name']}' is no argument name")
             inputs[role] = self._references(ref)
         stage = self._child_stages[child["name"]]
-        return Action(self._id(child["name"]), stage, self._field(child, "params", dict), inputs)
+        return Action(
+            self._id(child["name"]), stage, self._field(child, "params", dict), inputs, device=self._parent.device
+        )
 
     def _id(self, child: str) -> tuple[str, str]:
         label, name = self._parent.id

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from axbuild.codes import USER_ERROR, exit_code_of
 from axbuild.dataclass import dataclass
 from axbuild.engine.code.key import Key, Shape, key_of
+from axbuild.engine.code.platform import float_platform
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
 from axbuild.engine.run.nodes import Inputs, Lock, Lookup, Ran
@@ -93,11 +94,11 @@ class LocalWorld:
         stat: StatCache,
         code: Code,
         workers: Workers,
-        platform: str | None,
+        share_float: bool,
         bounds: Mapping[str, StageBounds],
     ) -> None:
         self.root, self.store, self.state, self.stat = root, store, state, stat
-        self.code, self._workers, self._platform = code, workers, platform
+        self.code, self._workers, self._share_float = code, workers, share_float
         self._bounds = bounds
         self._maps: dict[str, Mapping[str, str]] = {}
         self._names: dict[str, frozenset[str]] = {}
@@ -132,7 +133,7 @@ class LocalWorld:
             for role, content in inputs.items()
         }
         stage = action.stage
-        platform = self._platform if stage.float else None
+        platform = self._platform(action)
         try:
             code = self._closure(stage, inputs).code
         except BlobLost:
@@ -141,6 +142,12 @@ class LocalWorld:
             raise ActionFailed(action, error, 0) from error
         self._maps[code.digest] = code.modules
         return key_of(stage.ref, code, action.params, shapes, platform)
+
+    def _platform(self, action: Action) -> str | None:
+        """The float platform of a float stage, unless results of all platforms are shared."""
+        if not action.stage.float or self._share_float:
+            return None
+        return float_platform(action.device if action.stage.device else "cpu")
 
     def _closure(self, stage: Stage, inputs: Inputs) -> Closure:
         """The stage's code, with what it loads by the names that stand in its input; raises BlobLost too."""
@@ -210,7 +217,7 @@ class LocalWorld:
         self._started[scratch.name] = started
         closure = self._closure(action.stage, inputs)
         bounds = self._bounds.get(action.stage.bounds, StageBounds())
-        run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch, bounds)
+        run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch, bounds, action.device)
         self._workers.submit(run, alone=again)
 
     def _given(self, content: Content) -> FileInput | TreeInput:
@@ -259,7 +266,7 @@ class LocalWorld:
             outcome.diagnostics,
             outcome.seconds,
             outcome.peak_memory_bytes,
-            self._platform if started.action.stage.float else None,
+            self._platform(started.action),
             started.action.stage.intermediate,
         )
         modules = self._closure(started.action.stage, started.inputs).code.modules

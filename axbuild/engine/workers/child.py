@@ -109,7 +109,8 @@ def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> d
         if not callable(stage):
             raise _Misfit(f"module {job['module']} has no function '{name}'")
         inputs = {role: _paths(value) for role, value in job["inputs"].items()}
-        stage(**inputs, out=out, **params_of(stage, job["params"]))
+        device = {} if job["device"] is None else {"device": job["device"]}
+        stage(**inputs, out=out, **params_of(stage, job["params"]), **device)
         _check_outputs(out, job["outputs"])
     # Every way in which a stage can end is reported by the process that runs it; none may end the parent.
     except BaseException as error:

@@ -46,6 +46,7 @@ class StageRun:
     inputs: dict[str, Path | list[Path]]
     scratch: Path
     bounds: StageBounds = StageBounds()
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,7 @@ class Workers:
             "function": job.stage.function,
             "params": job.params,
             "inputs": {role: _texts(value) for role, value in job.inputs.items()},
+            "device": job.device if job.stage.device else None,
             "scratch": str(job.scratch),
             "outputs": job.stage.writes,
             "seconds": job.bounds.seconds,

@@ -12,7 +12,7 @@ from axbuild.toolchain.kinds.arithmetic import quantise_bias, quantise_weight, r
 from axbuild.toolchain.kinds.codes import Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import BakedWeight, FusedNode
 from axbuild.toolchain.quant.channel_means import ChannelMeans
-from axbuild.toolchain.quant.groups import integer_op
+from axbuild.toolchain.quant.heads import integer_op, real_bias
 
 
 def bake(
@@ -33,7 +33,7 @@ def bake(
         return None
     (x,) = (edge for edge in reads.values() if isinstance(edge, Grid))
     y = writes[fused.accumulated.name or ""]
-    bias = _bias(fused, weight.shape[0])
+    bias = real_bias(fused, weight.shape[0])
     scale, raised = weight_scales(weight, bias, x, y.scale if isinstance(y, Grid) else 0.0, kind)
     codes = quantise_weight(weight, scale, kind)
     if means is not None:
@@ -50,13 +50,6 @@ def bake(
             code=error.code,
         ) from error
     return BakedWeight(codes, scale, kind, offset, _channels(raised))
-
-
-def _bias(fused: FusedNode, channels: int) -> Array:
-    """float64 [channels]: the node's own bias plus what it swallowed."""
-    own = integer_op(fused).bias(fused.node)
-    bias = np.zeros(channels) if own is None else np.broadcast_to(own.astype(np.float64), (channels,)).copy()
-    return bias if fused.addend is None else bias + fused.addend
 
 
 def _channels(raised: Array) -> tuple[int, ...]:

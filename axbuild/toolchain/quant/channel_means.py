@@ -10,7 +10,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.arithmetic import in_parts
 from axbuild.toolchain.ops.base import FusedNode
-from axbuild.toolchain.quant.groups import integer_op
+from axbuild.toolchain.quant.heads import integer_op
 from axbuild.toolchain.quant.statistics import Statistics
 from axbuild.toolchain.quant.watch import watched
 

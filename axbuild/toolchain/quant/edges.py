@@ -11,7 +11,8 @@ from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.quant.calibrators import Calibrator, min_max
 from axbuild.toolchain.quant.forms import Formed
-from axbuild.toolchain.quant.groups import Grouping, Observations, covers, integer_op, merged
+from axbuild.toolchain.quant.groups import Grouping, Observations, covers, merged
+from axbuild.toolchain.quant.heads import integer_op
 from axbuild.toolchain.quant.precision import Precision
 from axbuild.toolchain.quant.ranges import Range, grid_of
 from axbuild.toolchain.quant.scheme import Form

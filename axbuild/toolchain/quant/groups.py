@@ -9,8 +9,9 @@ from functools import reduce
 import onnx_ir as ir
 
 from axbuild.toolchain.kinds.codes import ElementType
-from axbuild.toolchain.ops.base import FusedNode, Op
+from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.quant.heads import integer_op
 from axbuild.toolchain.quant.ranges import Range
 from axbuild.toolchain.quant.statistics import Observed, Statistics, StatisticsError
 
@@ -40,14 +41,6 @@ class Groups:
         for name in self.parents:
             found.setdefault(self.root(name), []).append(name)
         return found
-
-
-def integer_op(fused: FusedNode) -> Op:
-    """The op of a fused node that has an integer form."""
-    op = op_of(fused.node)
-    if op is None:
-        raise ValueError(f"'{fused.name}' has no integer form")
-    return op
 
 
 class Observations:

@@ -26,19 +26,28 @@ class LoweredNode:
     steps: tuple[Step, ...]
 
 
-def lowered(graph: ir.Graph, scheme: Scheme) -> list[LoweredNode]:
-    """Every fused node in the order of the graph; raises SchemeError where the scheme is of another model."""
+def placed(graph: ir.Graph, scheme: Scheme) -> list[tuple[FusedNode, SiteScheme]]:
+    """Every fused node with its part of the scheme, in the order of the graph; raises SchemeError where the scheme is
+    of another model."""
     nodes = {node.name or "": node for node in graph}
     named = [name for site in scheme.sites for name in site.nodes]
     if sorted(named) != sorted(nodes):
         odd = sorted(set(named) ^ set(nodes))
         raise SchemeError(f"the scheme belongs to another model: the node '{odd[0] if odd else named[0]}' differs")
-    return [_part(nodes, site) for site in scheme.sites]
+    return [(_fused(nodes, site), site) for site in scheme.sites]
 
 
-def _part(nodes: Mapping[str, ir.Node], site: SiteScheme) -> LoweredNode:
+def _fused(nodes: Mapping[str, ir.Node], site: SiteScheme) -> FusedNode:
     members = [nodes[name] for name in site.nodes]
-    fused = FusedNode(members[0]) if site.form is Form.FLOAT else fused_of(members)
+    return FusedNode(members[0]) if site.form is Form.FLOAT else fused_of(members)
+
+
+def lowered(graph: ir.Graph, scheme: Scheme) -> list[LoweredNode]:
+    """Every fused node as steps, in the order of the graph; raises SchemeError as `placed` does."""
+    return [_part(fused, site) for fused, site in placed(graph, scheme)]
+
+
+def _part(fused: FusedNode, site: SiteScheme) -> LoweredNode:
     if site.form is Form.FLOAT:
         return LoweredNode(fused, site, ())
     try:

@@ -1,0 +1,106 @@
+"""Stage: the tuned blocks put into the scheme, where the whole model is nearer to the float one for it; and the log."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from axbuild.errors import AxNote, AxWarning
+from axbuild.toolchain.graph import Array, model_file
+from axbuild.toolchain.quant.scheme import Scheme
+from axbuild.toolchain.tune.boundary import Boundary
+from axbuild.toolchain.tune.passes import coded_outputs, error_of, float_outputs
+from axbuild.toolchain.tune.plan import PLAN, REPORT, SCHEME, PlannedBlock, read_plan
+from axbuild.toolchain.tune.report import Outcome
+
+TITLES = {"adaround": "Adaround", "lsq": "LSQ", "brecq": "BRECQ"}
+
+
+@dataclass(frozen=True)
+class FinishParams:
+    """As in TuneParams, for the log; device: its kind."""
+
+    method: str
+    steps: int
+    batch: int
+    rate: float
+    device: str
+
+
+def finish(
+    model: Path, scheme: Path, blocks: Path, tuned: Path, begin: Path, out: Path, *, params: FinishParams
+) -> None:
+    """tuned: <i>/scheme.msgpack and <i>/report.json of block i; begin: the model's inputs. Writes `scheme.msgpack` and
+    `finetune.log`."""
+    start, plan = Scheme.read(scheme), read_plan(blocks / PLAN)
+    numbers = [number for number, block in enumerate(plan) if block.tuned]
+    found = _together(start, [Scheme.read(tuned / str(number) / SCHEME) for number in numbers])
+    outcomes = {number: Outcome.read(tuned / str(number) / REPORT) for number in numbers}
+    before, after = _errors(model, Boundary.read(begin), (start, found))
+    blocks_told = list(_told(plan, outcomes))
+    whole = f"Whole model: output error {_decibels(before)} -> {_decibels(after)}"
+    lines = [*_head(params, len(numbers)), *(line for told in blocks_told for line in ("", *told)), "", whole]
+    (out / "finetune.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for line in (lines[0], *(f"{block[2:]} {loss[2:]}" for block, loss in blocks_told), whole):
+        warnings.warn(AxNote(line), stacklevel=1)
+    if after > before:
+        warnings.warn(AxWarning("AX372", _worse(before, after)), stacklevel=1)
+    (start if after > before else found).write(out / "scheme.msgpack")
+
+
+def _together(start: Scheme, parts: list[Scheme]) -> Scheme:
+    tuned = {site.nodes: site for part in parts for site in part.sites}
+    return Scheme(tuple(tuned.get(site.nodes, site) for site in start.sites), start.owners)
+
+
+def _errors(model: Path, begin: Boundary, schemes: tuple[Scheme, Scheme]) -> tuple[float, float]:
+    """Noise over signal of the whole model's outputs, by its exact integers, with each scheme."""
+    target = {name: array for name, array in float_outputs(model_file(model), begin.float).items() if _real(array)}
+    graph = ir.load(model_file(model)).graph
+    first, second = (error_of(target, coded_outputs(graph, scheme, begin.coded)) for scheme in schemes)
+    return first, second
+
+
+def _head(params: FinishParams, blocks: int) -> list[str]:
+    rows = {
+        "Is Scale Trainable": params.method != "adaround",
+        "Interested Layers": [],
+        "Collecting Device": params.device,
+        "Num of blocks": blocks,
+        "Learning Rate": params.rate,
+        "Steps": params.steps,
+        "Batch Size": params.batch,
+    }
+    title = f"AX {TITLES[params.method]} Reconstruction Running ..."
+    return [title, "", "Check following parameters:", *(f"{name + ':':<27}{value}" for name, value in rows.items())]
+
+
+def _told(plan: list[PlannedBlock], outcomes: Mapping[int, Outcome]) -> Iterator[tuple[str, str]]:
+    for place, (number, outcome) in enumerate(outcomes.items(), start=1):
+        block = plan[number]
+        kept = f", left as it was: {outcome.refusal}" if outcome.refusal else ""
+        yield (
+            f"# Block [{place} / {len(outcomes)}]: [['{block.first}'] -> ['{block.last}']]",
+            f"# Tuning Finished  : ({outcome.before:.4g} -> {outcome.after:.4g}) [Block Loss]{kept}",
+        )
+
+
+def _worse(before: float, after: float) -> str:
+    return (
+        f"the blocks came nearer to the float model and the whole did not: its outputs went from {_decibels(before)} "
+        f"to {_decibels(after)} on the calibration samples, so the weights are left as they were; more samples help"
+    )
+
+
+def _decibels(noise: float) -> str:
+    """Of noise over signal."""
+    return f"{-10.0 * math.log10(noise):.2f} dB SQNR" if noise else "none"
+
+
+def _real(array: Array) -> bool:
+    return array.dtype.kind == "f"

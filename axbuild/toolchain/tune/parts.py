@@ -1,0 +1,68 @@
+"""A block in files: its part of the float model, its part of the scheme, and the list of all blocks.
+
+Beside `plan.json` for block i the folder `<i>`: `model.onnx`, `operators.json` as the front end writes it, and
+`scheme.msgpack`, whose `owners` are those of grids that nothing outside the block reads or writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import onnx
+from onnx import helper
+
+from axbuild.toolchain.graph import IR_VERSION, OPERATORS_FILE, OPSET, model_file
+from axbuild.toolchain.named import complete
+from axbuild.toolchain.quant.scheme import Scheme
+from axbuild.toolchain.tune.blocks import TuningBlock
+from axbuild.toolchain.tune.plan import MODEL, PLAN, SCHEME, PlannedBlock, write_plan
+
+
+def write_blocks(model: Path, scheme: Scheme, blocks: list[TuningBlock], out: Path) -> None:
+    """model: the front end's folder, or the file."""
+    whole = onnx.load(model_file(model))
+    plan = []
+    for number, block in enumerate(blocks):
+        folder = out / str(number)
+        folder.mkdir(parents=True)
+        part = _part(whole, block)
+        (folder / MODEL).write_bytes(part.SerializeToString(deterministic=True))
+        operators = Counter(node.op_type for node in part.graph.node)
+        (folder / OPERATORS_FILE).write_text(json.dumps(operators, sort_keys=True) + "\n", encoding="utf-8")
+        Scheme(tuple(site for _, site in block.sites), _own(scheme, block)).write(folder / SCHEME)
+        first, last = block.sites[0][0].name, block.sites[-1][0].last.name or ""
+        plan.append(PlannedBlock(first, last, block.tuned, block.goes_on))
+    write_plan(plan, out / PLAN)
+
+
+def _own(scheme: Scheme, block: TuningBlock) -> dict[str, str]:
+    """Tensor -> owner of its grid, where every tensor of that owner lives in this block only."""
+    inside = {name for _, site in block.sites for name in (*site.reads, *site.writes)}
+    inside -= {*block.reads, *block.writes}
+    shared = {owner for name, owner in scheme.owners.items() if name not in inside}
+    return {name: owner for name, owner in scheme.owners.items() if name in inside and owner not in shared}
+
+
+def _part(whole: onnx.ModelProto, block: TuningBlock) -> onnx.ModelProto:
+    """The block's operators alone, with their constants."""
+    own = {node.name for fused, _ in block.sites for node in fused.nodes}
+    nodes = [node for node in whole.graph.node if node.name in own]
+    used = {name for node in nodes for name in (*node.input, *node.output)}
+    infos = {info.name: info for info in (*whole.graph.input, *whole.graph.value_info, *whole.graph.output)}
+    graph = helper.make_graph(
+        nodes,
+        "block",
+        _ports(infos, block.reads),
+        _ports(infos, block.writes),
+        initializer=[tensor for tensor in whole.graph.initializer if tensor.name in used],
+        value_info=_ports(infos, sorted(used.intersection(infos).difference(block.reads, block.writes))),
+    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    return complete(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="axbuild"))
+
+
+def _ports(infos: dict[str, onnx.ValueInfoProto], names: Iterable[str]) -> list[onnx.ValueInfoProto]:
+    return [infos[name] for name in names]
