@@ -6,7 +6,8 @@ import gc
 import importlib
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -92,8 +93,7 @@ class Preload:
             self.finder.tops = frozenset(tops)
             known = self._known_tops() - self.finder.tops
             hidden = hide([name for name in sys.modules if name.partition(".")[0] in known])
-            # What cannot be imported here fails again in the stage that needs it, where the error can be told.
-            with suppress(Exception):
+            with _whole_or_not(module):
                 loaded = importlib.import_module(module)
                 for name in names:
                     if not hasattr(loaded, name):
@@ -111,7 +111,7 @@ class Preload:
             return
         self.finder.code, self.finder.tops = code, frozenset(closure["tops"])
         for module in (closure["module"], *closure["loaded"]):
-            with suppress(Exception):  # as above
+            with suppress(Exception):  # it fails again in a fork, where the error can be told
                 importlib.import_module(module)
         self._loaded |= {name: digest for name, (_, digest) in closure["modules"].items()}
 
@@ -133,6 +133,22 @@ class Preload:
         if self._data.get(path) != (seen, digest):
             _verified(path, digest)
             self._data[path] = (seen, digest)
+
+
+@contextmanager
+def _whole_or_not(module: str) -> Iterator[None]:
+    """What cannot be imported here fails again in the stage that needs it, where the error can be told.
+
+    No part of it stays: parts of a package, imported before it failed, would go on with the half that did.
+    """
+    before = set(sys.modules)
+    try:
+        yield
+    except Exception:
+        top = module.partition(".")[0]
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] == top:
+                del sys.modules[name]
 
 
 def _verified(path: str, digest: str) -> bytes:
