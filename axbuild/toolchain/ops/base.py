@@ -15,7 +15,6 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array, Shape, activations_of, constant_of, is_activation, needed_input, shape_of
 from axbuild.toolchain.kinds.arithmetic import quantise
 from axbuild.toolchain.kinds.base import Kind
@@ -24,12 +23,6 @@ from axbuild.toolchain.kinds.given import Given
 
 MOVED = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL)
 """element types of the float graph that ops which only move elements take"""
-
-
-class UnsupportedError(AxError):
-    """A form of an operator that cannot be quantised after all; the sentence names the number that does not fit."""
-
-    code = "AX350"
 
 
 @dataclass(frozen=True)
@@ -437,7 +430,7 @@ class Op:
         return None
 
     def lower(self, q: SettledNode) -> list[Step]:
-        """The head as steps of kinds on codes; raises UnsupportedError where a number does not fit."""
+        """The head as steps of kinds on codes."""
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
