@@ -287,6 +287,25 @@ def test_what_nobody_reads_as_codes_has_its_writers_own_type():
     assert type_of(chosen.writes["r"]) == U8
 
 
+@pytest.mark.parametrize("op", ["Gather", "GatherElements"])
+def test_what_only_moves_sixteen_bits_hands_them_on(op):
+    n = Net(1, 4)
+    n.add("Relu", ["x"], "r")
+    n.add(op, ["r", n.constant("i", [[3, 0]])], "y", axis=1)
+    chosen = SettledScheme(n.model("y"), LayerConfig(op_type="Relu", data_type="U16"), x=(-1.0, 1.0), r=(0.0, 1.0))
+    assert chosen.writes == {"r": grid_of(Range(0.0, 1.0), U16), "y": grid_of(Range(0.0, 1.0), U16)}
+
+
+def test_rows_of_a_constant_table_are_codes_of_the_type_that_their_node_asks_for():
+    n = Net(1, 4)
+    n.add("ArgMax", ["x"], "i", axis=1, keepdims=0)
+    n.add("Gather", [n.constant("table", [[-2.0], [2.0], [0.0], [1.0]]), "i"], "y")
+    rule = LayerConfig(op_type="Gather", data_type="U16")
+    ranges = {"x": (-1.0, 1.0), "y": (-2.0, 2.0)}
+    assert SettledScheme(n.model("y"), **ranges).writes["y"] == u8(-2.0, 2.0)
+    assert SettledScheme(n.model("y"), rule, **ranges).writes["y"] == grid_of(Range(-2.0, 2.0), U16)
+
+
 def test_output_data_type_stands_whatever_readers_ask_for():
     rule = LayerConfig(layer_name="b", output_data_type="S16")
     chosen = SettledScheme(residual()[0], rule, **RANGES)

@@ -110,12 +110,12 @@ class _Settling:
     def _asks(self, fused: FusedNode) -> Iterable[ir.Value]:
         """The inputs that a fused node asks for codes of a type on: one that only moves takes any."""
         op = integer_op(fused)
-        passive = op.moves and not self.asked[fused.node].asked
+        passive = op.only_moves(fused.node) and not self.asked[fused.node].asked
         return () if passive else set(fused.inputs).difference(op.reals(fused.node))
 
     @staticmethod
     def _makes(fused: FusedNode) -> Iterable[ir.Value]:
-        return () if integer_op(fused).moves else fused.outputs
+        return () if integer_op(fused).only_moves(fused.node) else fused.outputs
 
     # Edges ------------------------------------------------------------------------------------------------------
 
