@@ -9,9 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.graph import (
     Shape,
-    constant_integers,
     input_of,
-    integer,
     is_activation,
     needed_input,
     shape_of,
@@ -23,6 +21,7 @@ from axbuild.toolchain.kinds.float_reduce import FloatReduce
 from axbuild.toolchain.kinds.integer import IntegerReduce
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.reduce import Reduce
+from axbuild.toolchain.ops.axes import reduced_axes
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.conv import TWO_DIMENSIONAL
 from axbuild.toolchain.ops.extent import FITS, NUMBERS
@@ -68,15 +67,6 @@ class GlobalAveragePoolOp(Reduction):
 
     def axes(self, node: ir.Node) -> tuple[int, ...]:
         return (2, 3)
-
-
-def reduced_axes(node: ir.Node) -> tuple[int, ...]:
-    """The axes of ONNX's Reduce operators: given, or all; none where nothing is reduced."""
-    rank = len(shape_of(needed_input(node, 0)))
-    given = constant_integers(node, 1, "axes") or ()
-    if not given and not integer(node, "noop_with_empty_axes", 0):
-        return tuple(range(rank))
-    return tuple(sorted(axis % rank for axis in given))
 
 
 AXES = (

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import Shape, constant_input, has_one_reader, integer, needed_input, shape_of
-from axbuild.toolchain.ops.reduce import reduced_axes
+from axbuild.toolchain.ops.axes import reduced_axes
 from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Rounding, Steps
 
 
