@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from axbuild.errors import AxError
 
-_COMPARED = r"\w+ [=!<>]=? \w+ was false\. "
+_COMPARED = r".*? was false\. "
 _ORIGIN = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : \w+ : |"
     rf"/\S+\.(?:cc|cpp|h):\d+ .*?\)(?: const)? (?:{_COMPARED}|(?=[A-Z\"']))"

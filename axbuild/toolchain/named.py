@@ -161,8 +161,42 @@ _ROI_ALIGN = NamedOperator(
     fixed={"mode": "avg"},
     counts=("sampling_ratio",),
 )
-STAND_INS = {"RoiAlign": (22, _ROI_ALIGN)}
-"""ONNX's own operators that onnxruntime does not run: op_type -> the first such opset, and what stands for them"""
+_GROUP_NORM = NamedOperator(
+    "GroupNormalization",
+    "<epsilon: float = 0.00001, num_groups: int = 1, stash_type: int = 1> (x, scale, bias) => (y)",
+    "y = (x - mean) / sqrt(mean of (x - mean)^2 + epsilon) scale + bias, the means over each group of channels",
+    """
+  none = Constant <value = int64[1] {0}> ()
+  rest = Constant <value = int64[1] {-1}> ()
+  column = Constant <value = int64[2] {-1, 1}> ()
+  last = Constant <value = int64[1] {2}> ()
+  count = Constant <value_int: int = @num_groups> ()
+  groups = Unsqueeze (count, none)
+  by_group = Concat <axis = 0> (none, groups, rest)
+  grouped = Reshape (x, by_group)
+  mean = ReduceMean (grouped, last)
+  apart = Sub (grouped, mean)
+  square = Mul (apart, apart)
+  variance = ReduceMean (square, last)
+  least = Constant <value_float: float = @epsilon> ()
+  raised = Add (variance, least)
+  deviation = Sqrt (raised)
+  normal = Div (apart, deviation)
+  channels = Shape <start = 1, end = 2> (x)
+  by_channel = Concat <axis = 0> (none, channels, rest)
+  flat = Reshape (normal, by_channel)
+  factor = Reshape (scale, column)
+  addend = Reshape (bias, column)
+  scaled = Mul (flat, factor)
+  moved = Add (scaled, addend)
+  shape = Shape (x)
+  y = Reshape (moved, shape)""",
+    oldest=18,
+    counts=("num_groups",),
+)
+STAND_INS = {"GroupNormalization": (21, _GROUP_NORM), "RoiAlign": (22, _ROI_ALIGN)}
+"""ONNX's own operators that onnxruntime does not run, or by a body that cancels digits (the variance as a difference of
+means): op_type -> the first such opset, and what stands for them"""
 
 
 def functions_of(names: Iterable[str]) -> list[FunctionProto]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import witness.all  # noqa: F401 - registers every oracle
 from bodies import EVERY_LEVEL, LEVELS, run_body, run_chain
-from npu_world import one_kind, run
+from npu_world import one_kind, preset_of, run
 from witness.base import grid, oracle, pairs
 from witness.binary import binary
 
@@ -18,6 +20,7 @@ from axbuild.toolchain.kinds.island import FloatBinary, FloatClip
 from axbuild.toolchain.kinds.registry import write_node
 from axbuild.toolchain.kinds.softmax import Softmax
 from axbuild.toolchain.kinds.table import ChannelTable, normalise_table
+from axbuild.toolchain.npu.lower.packing import Standing, packed, shortage
 
 
 def agree(kind: Kind, *inputs: np.ndarray) -> np.ndarray:
@@ -122,6 +125,15 @@ def test_every_distance_of_a_softmax(x, y):
         kind = Softmax.of(grid(steps, kind=x), grid(scale, y.lo, y), 1)
         assert kind.whole == (scale == 1 / y.span)
         assert same_bits(agree(kind, lines), oracle(kind, lines))
+
+
+def test_a_softmax_of_16_bits_packs_its_powers_down_to_the_first_that_is_0():
+    kind = Softmax.of(grid(40 / U16.span, kind=U16), grid(1 / U16.span, 0, U16), 1)
+    at, memory = Standing(kind, ((1, 8),), (1, 8)), preset_of("AX615").memory
+    pack = packed(at, memory).pack
+    assert pack.data.size == math.floor(math.log(2**25) / 40 * U16.span) + 2
+    assert pack.data[-2:].tolist() == [1, 0]
+    assert shortage(at, memory) == ""
 
 
 TINY, SMALLEST = np.finfo(np.float32).tiny, np.float32(1e-45)

@@ -135,6 +135,14 @@ def test_elements_are_read_at_computed_positions(op, index, made, attributes):
     np.testing.assert_array_equal(found, float_run(model, feeds)[0])
 
 
+def test_indices_that_leave_samples_of_the_data_out_are_for_the_cpu():
+    net = Net(3, 6, 4)
+    net.input("i", 1, 2, 1, kind=onnx.TensorProto.INT64)
+    net.add("GatherND", ["x", "i"], "y", batch_dims=1)
+    sentence = without_integer_form(loaded(net.model("y")).graph[0])
+    assert sentence == "its indices must have its data's first batch_dims axes"
+
+
 @pytest.mark.parametrize(
     ("op", "index", "updates", "attributes"),
     [

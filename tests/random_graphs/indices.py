@@ -36,7 +36,8 @@ def picked_parts(pool: Pool, op: str) -> None:
     shape = shape_in(pool, x)
     samples = pool.between(0, 1)
     depth = pool.between(1, len(shape) - samples)
-    columns = [pool.rng.integers(0, size, (1, 3)) for size in shape[samples : samples + depth]]
+    places = (shape[0] if samples else 1, 3)
+    columns = [pool.rng.integers(0, size, places) for size in shape[samples : samples + depth]]
     index = pool.index if x in pool.arrays else pool.fresh_index
     pool.put(op, [x, index(np.stack(columns, axis=-1))], batch_dims=samples)
 

@@ -124,6 +124,6 @@ def _shown(pool: Pool, shape: tuple[int, ...]) -> np.ndarray:
 @grows("RotaryEmbedding")
 def rotary(pool: Pool, op: str) -> None:
     x = pool.pick(lambda shape: len(shape) == 4 and shape[3] % 2 == 0) or pool.fresh(1, 2, pool.between(2, 5), 6)
-    _, _, length, size = pool.shape(x)
-    angles = pool.rng.uniform(0, 6, (1, length, size // 2))
+    samples, _, length, size = pool.shape(x)
+    angles = pool.rng.uniform(0, 6, (samples, length, size // 2))
     pool.put(op, [x, pool.held(np.cos(angles)), pool.held(np.sin(angles))], interleaved=pool.between(0, 1))

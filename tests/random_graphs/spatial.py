@@ -67,7 +67,7 @@ def sampled(pool: Pool, op: str) -> None:
     held = pool.one_of(("", "", "map", "grid"))
     shape = pool.shape(x)
     x = pool.drawn(*shape) if held == "map" else x
-    where = (pool.drawn if held == "grid" else pool.fresh)(1, pool.between(1, 4), pool.between(1, 4), 2)
+    where = (pool.drawn if held == "grid" else pool.fresh)(shape[0], pool.between(1, 4), pool.between(1, 4), 2)
     modes = {"mode": pool.one_of(("linear", "nearest")), "padding_mode": pool.one_of(("zeros", "border"))}
     pool.put(op, [x, where], align_corners=pool.between(0, 1), **modes)
 

@@ -16,6 +16,11 @@ SAID = [
         "onnx::ModelProto&&, const onnxruntime::PathString&) Unsupported model IR version: 16",
         "Unsupported model IR version: 16",
     ),
+    (
+        "/onnxruntime_src/core/attention_helper.h:164 Status Shape(const ort::Tensor*, bool) mask == nullptr || "
+        "mask->Shape()[mask->Shape().NumDimensions() - 1] == total was false. inconsistent length (of the mask)",
+        "inconsistent length (of the mask)",
+    ),
     ("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Invalid model. Node input 'r'", "Invalid model. Node input 'r'"),
     ("plain  words\n of (another) library", "plain words of (another) library"),
 ]

@@ -216,6 +216,16 @@ def test_whole_numbers_stay_as_narrow_as_they_began():
     assert_same_results(before, after)
 
 
+@pytest.mark.parametrize("op_type", ["Max", "Min"])
+def test_the_largest_of_many_whole_numbers_is_narrow_in_each_of_them(op_type):
+    nodes = [node("Cast", ["x"], ["w"], to=7), node(op_type, ["w", "two", "five"], ["y"], name="bound")]
+    before = model(nodes, {"two": np.array(2), "five": np.array(5)}, inputs=[("x", [1, 6])], kind=TensorProto.INT32)
+    before.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    after, _ = rewritten(NarrowIntegers(), before)
+    assert op_types(after) == [op_type, "Cast"]
+    assert_same_results(before, after)
+
+
 def test_what_may_not_fit_32_bits_stays_wide():
     nodes = [node("Cast", ["x"], ["w"], to=7), node("Mul", ["w", "w"], ["y"], name="square")]
     before = model(nodes, inputs=[("x", [1, 6])], kind=TensorProto.INT32)

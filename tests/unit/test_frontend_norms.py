@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from quantised import float_run
+from random_graphs.proof import optimized
 
 from axbuild.toolchain.rewrites.batch_norm_to_mul import BatchNormToMul
 from axbuild.toolchain.rewrites.norm_to_layer_norm import NormToLayerNorm
@@ -65,6 +67,23 @@ def test_groups_of_channels_are_normalised_as_the_last_axis(groups):
     after, _ = rewritten(NormToLayerNorm(), before)
     assert op_types(after) == ["Reshape", "LayerNormalization", "Reshape", "Mul", "Add"]
     assert_same_results(before, after)
+
+
+def test_groups_that_hardly_vary_keep_the_digits_that_onnxs_own_body_of_the_operator_cancels():
+    nodes = [
+        node("Mul", ["x", "little"], ["s"], name="small"),
+        node("Add", ["s", "far"], ["f"], name="moved"),
+        node("GroupNormalization", ["f", "gamma", "beta"], ["y"], name="n", num_groups=2),
+    ]
+    weights = BN | {"little": np.array(0.01, np.float32), "far": np.array(3.0, np.float32)}
+    given, x = model(nodes, weights, inputs=(("x", [1, 4, 8, 8]),), opset=21), normal(1, 4, 8, 8)
+    done = optimized(given)
+    assert "LayerNormalization" in op_types(done)
+    groups = (x * weights["little"] + weights["far"]).astype(np.float64).reshape(2, -1)
+    apart = groups - groups.mean(axis=1, keepdims=True)
+    even = (apart / np.sqrt(groups.var(axis=1, keepdims=True) + 1e-5)).reshape(x.shape)
+    wanted = even * BN["gamma"].reshape(-1, 1, 1) + BN["beta"].reshape(-1, 1, 1)
+    np.testing.assert_allclose(float_run(done, {"x": x})[0], wanted, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 from onnx import TensorProto, numpy_helper
 from quantised import Net, float_run, loaded, quantised, sqnr
 
-from axbuild.errors import AxError
 from axbuild.toolchain.kinds.codes import FP32, INT64, S16, U8, U16, Grid, type_of
 from axbuild.toolchain.likeness import cosine_of
 from axbuild.toolchain.ops.base import Bounds
@@ -227,12 +226,25 @@ def test_a_requantised_input_of_a_concat_keeps_its_values():
     assert "s/requantize" in {node.name for node in result.model.graph.node}
 
 
-def test_padding_a_softmax_with_what_it_cannot_express_is_refused():
+@pytest.mark.parametrize(("value", "apart"), [(0.0, False), (1.0, False), (-2.0, True), (1.5, True)])
+def test_a_border_of_a_softmax_that_its_grid_lacks_has_a_grid_with_room_for_it(value, apart):
     n = Net(1, 4)
     n.add("Softmax", ["x"], "s")
-    n.add("Pad", ["s", n.constant("p", [0, 1, 0, 1]), n.constant("v", -2.0)], "y")
-    with pytest.raises(AxError, match=r"node 'y' .* value -2.0 lies outside"):
-        quantised(n.model("y"), n.samples())
+    n.add("Pad", ["s", n.constant("p", [0, 1, 0, 1]), n.constant("v", value)], "y")
+    model, feeds = n.model("y"), n.samples()
+    chosen = SettledScheme(model, x=(-1.0, 1.0), s=(0.0, 1.0))
+    odds = Grid(float(np.float32(1 / 255)), 0, U8)
+    assert chosen.writes == {"s": odds, "y": u8(min(value, 0.0), max(value, 1.0)) if apart else odds}
+    (found,), (wanted,) = quantised(model, feeds).run(feeds[0]), float_run(model, feeds[0])
+    np.testing.assert_allclose(found, wanted, atol=4 / 255)
+
+
+def test_what_is_put_into_a_softmax_from_beyond_its_grid_is_not_cut_off():
+    n = Net(1, 4)
+    n.add("Softmax", ["x"], "s")
+    n.add("ScatterElements", ["s", n.constant("i", [[2]]), n.constant("u", [[-3.0]])], "y", axis=1)
+    chosen = SettledScheme(n.model("y"), x=(-1.0, 1.0), s=(0.0, 1.0))
+    assert chosen.writes["y"] == u8(-3.0, 1.0) == chosen.reads("y", "s")
 
 
 # Element types ----------------------------------------------------------------------------------------------------
@@ -274,6 +286,25 @@ def test_what_nobody_reads_as_codes_has_its_writers_own_type():
     chosen = SettledScheme(residual()[0], LayerConfig(layer_name="y", data_type="U16"), **RANGES)
     assert type_of(chosen.writes["y"]) == type_of(chosen.writes["s"]) == U16
     assert type_of(chosen.writes["r"]) == U8
+
+
+@pytest.mark.parametrize("op", ["Gather", "GatherElements"])
+def test_what_only_moves_sixteen_bits_hands_them_on(op):
+    n = Net(1, 4)
+    n.add("Relu", ["x"], "r")
+    n.add(op, ["r", n.constant("i", [[3, 0]])], "y", axis=1)
+    chosen = SettledScheme(n.model("y"), LayerConfig(op_type="Relu", data_type="U16"), x=(-1.0, 1.0), r=(0.0, 1.0))
+    assert chosen.writes == {"r": grid_of(Range(0.0, 1.0), U16), "y": grid_of(Range(0.0, 1.0), U16)}
+
+
+def test_rows_of_a_constant_table_are_codes_of_the_type_that_their_node_asks_for():
+    n = Net(1, 4)
+    n.add("ArgMax", ["x"], "i", axis=1, keepdims=0)
+    n.add("Gather", [n.constant("table", [[-2.0], [2.0], [0.0], [1.0]]), "i"], "y")
+    rule = LayerConfig(op_type="Gather", data_type="U16")
+    ranges = {"x": (-1.0, 1.0), "y": (-2.0, 2.0)}
+    assert SettledScheme(n.model("y"), **ranges).writes["y"] == u8(-2.0, 2.0)
+    assert SettledScheme(n.model("y"), rule, **ranges).writes["y"] == grid_of(Range(-2.0, 2.0), U16)
 
 
 def test_output_data_type_stands_whatever_readers_ask_for():

@@ -15,7 +15,6 @@ from typing import ClassVar
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array, Shape, activations_of, constant_of, is_activation, needed_input, shape_of
 from axbuild.toolchain.kinds.arithmetic import quantise
 from axbuild.toolchain.kinds.base import Kind
@@ -24,12 +23,6 @@ from axbuild.toolchain.kinds.given import Given
 
 MOVED = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL)
 """element types of the float graph that ops which only move elements take"""
-
-
-class UnsupportedError(AxError):
-    """A form of an operator that cannot be quantised after all; the sentence names the number that does not fit."""
-
-    code = "AX350"
 
 
 @dataclass(frozen=True)
@@ -358,7 +351,7 @@ class Op:
     accumulates: ClassVar[bool] = False
     """its kind can hand its exact sums on as 16-bit codes to a table behind it"""
     moves: ClassVar[bool] = False
-    """it only moves elements: any element type will do, and its output is what its input is"""
+    """it only moves elements: any element type will do, and its output is what its input is; of a node: `only_moves`"""
     reals_too: ClassVar[bool] = False
     """the NPU computes it in float32 too: `island` says how or, where that is None, `lower`, which then takes reals as
     it takes codes"""
@@ -377,7 +370,11 @@ class Op:
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         """What an activation or output of the node may be where the node has an integer form."""
-        return MOVED if self.moves else (ir.DataType.FLOAT,)
+        return MOVED if self.only_moves(node) else (ir.DataType.FLOAT,)
+
+    def only_moves(self, node: ir.Node) -> bool:
+        """Whether this node only moves elements: most ops do so in every form, or in none."""
+        return self.moves
 
     def refusals(self, node: ir.Node, real: bool = False) -> Iterator[Finding]:
         """The first limit the node violates, if any; real: in float32."""
@@ -446,7 +443,7 @@ class Op:
         return None
 
     def lower(self, q: SettledNode) -> list[Step]:
-        """The head as steps of kinds on codes; raises UnsupportedError where a number does not fit."""
+        """The head as steps of kinds on codes."""
         raise NotImplementedError
 
     def island(self, node: ir.Node) -> Kind | None:
@@ -455,7 +452,7 @@ class Op:
 
     def in_float32(self, node: ir.Node) -> bool:
         """Whether the NPU computes the node in float32: what only moves elements lowers to what it always is."""
-        return self.moves or self.reals_too
+        return self.only_moves(node) or self.reals_too
 
 
 def per_channel(addend: Array, shape: Shape, axis: int) -> Array | None:

@@ -18,7 +18,7 @@ from axbuild.toolchain.kinds.arithmetic import quantise
 from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Transpose
-from axbuild.toolchain.ops.base import MOVED, Between, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.base import Between, Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.extent import FITS
 from axbuild.toolchain.ops.indexed import INDICES, axis_of, index_type, pick
 from axbuild.toolchain.ops.take import picked
@@ -59,9 +59,10 @@ class GatherOp(Op):
     cases = ("test_gather_0", "test_gather_1", "test_gather_2d_indices", "test_gather_negative_indices")
 
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
-        if value is input_of(node, 1):
-            return INDICES
-        return (ir.DataType.FLOAT,) if _is_table(node) else MOVED
+        return INDICES if value is input_of(node, 1) else super().dtypes(node, value)
+
+    def only_moves(self, node: ir.Node) -> bool:
+        return not _is_table(node)
 
     def shared(self, node: ir.Node) -> tuple[ir.Value, ...]:
         return tuple(filter(is_activation, (needed_input(node, 0),)))

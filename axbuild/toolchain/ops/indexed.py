@@ -71,11 +71,25 @@ class GatherNDOp(IndexedOp):
     """For each list of indices the part of the data that it names along the first axes."""
 
     onnx = "GatherND"
-    limits = (*IndexedOp.limits, Limit("it must not make a scalar", lambda n: bool(shape_of(n.outputs[0]))))
+    limits = (
+        *IndexedOp.limits,
+        Limit("it must not make a scalar", lambda n: bool(shape_of(n.outputs[0]))),
+        Limit("its indices must have its data's first batch_dims axes", lambda n: _has_own_batches(n)),
+    )
     cases = ("test_gathernd_example_float32", "test_gathernd_example_int32_batch_dim1")
 
     def kind(self, node: ir.Node, elements: ElementType) -> Indexed:
-        return PickParts(elements, index_type(node), integer(node, "batch_dims", 0))
+        return PickParts(elements, index_type(node), _batches(node))
+
+
+def _batches(node: ir.Node) -> int:
+    return integer(node, "batch_dims", 0)
+
+
+def _has_own_batches(node: ir.Node) -> bool:
+    """onnxruntime takes fewer indices than data, and leaves the rest of the data out; ONNX does not."""
+    data, indices = (shape_of(needed_input(node, place))[: _batches(node)] for place in (0, 1))
+    return data == indices
 
 
 def _reduction(node: ir.Node) -> str:

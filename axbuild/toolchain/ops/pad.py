@@ -18,7 +18,7 @@ from axbuild.toolchain.graph import (
 )
 from axbuild.toolchain.kinds.codes import Grid, type_of
 from axbuild.toolchain.kinds.mover import Pad
-from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step, UnsupportedError
+from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
 
 
 def _all_pads(node: ir.Node) -> tuple[int, ...]:
@@ -83,11 +83,4 @@ class PadOp(Op):
     def lower(self, q: SettledNode) -> list[Step]:
         if not isinstance(q.target, Grid):  # integers and booleans
             return q.single(Pad(type_of(q.target), _all_pads(q.node), int(_value(q.node))), q.input(0))
-        code = q.y.code(_value(q.node))
-        for wanted in self.covers(q.node):
-            if abs(q.y.real(code) - wanted) > q.y.scale:
-                raise UnsupportedError(
-                    f"the value {wanted} lies outside what the codes of its input can express",
-                    hint="pad before the op that fixes the scale, such as Softmax",
-                )
-        return q.single(Pad(q.y.type, _all_pads(q.node), code), q.input(0))
+        return q.single(Pad(q.y.type, _all_pads(q.node), q.y.code(_value(q.node))), q.input(0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from axbuild.toolchain.kinds.codes import FP32, S16, Edge, ElementType, Grid
+from axbuild.toolchain.kinds.codes import FP32, S16, U16, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.quant.calibrators import Calibrator, min_max
 from axbuild.toolchain.quant.forms import Formed
@@ -60,7 +60,8 @@ class _Settling:
         self.pinned = {
             value.name or "": fused for fused in self.integer for value in fused.outputs if self._is_pinned(fused)
         }
-        grouping = Grouping(self.integer, observations, set(self.pinned), self.forced)
+        fixed = {name: grid for name in self.pinned if (grid := self._fixed(name, U16)) is not None}
+        grouping = Grouping(self.integer, observations, fixed, self.forced)
         self.groups = grouping.run()
         self.members = self.groups.members()
         self.asking = self._places(self._asks)
@@ -116,12 +117,12 @@ class _Settling:
     def _asks(self, fused: FusedNode) -> Iterable[ir.Value]:
         """The inputs that a fused node asks for codes of a type on: one that only moves takes any."""
         op = integer_op(fused)
-        passive = op.moves and not self.asked[fused.node].asked
+        passive = op.only_moves(fused.node) and not self.asked[fused.node].asked
         return () if passive else set(fused.inputs).difference(op.reals(fused.node))
 
     @staticmethod
     def _makes(fused: FusedNode) -> Iterable[ir.Value]:
-        return () if integer_op(fused).moves else fused.outputs
+        return () if integer_op(fused).only_moves(fused.node) else fused.outputs
 
     # Edges ------------------------------------------------------------------------------------------------------
 
@@ -169,11 +170,9 @@ class _Settling:
     def _grid(self, root: str, kind: ElementType) -> Grid:
         members = self.members[root]
         for member in members:
-            if member in self.pinned:
-                fused = self.pinned[member]
-                grid = integer_op(fused).fixed(fused.node, kind, self.observations.extent(member).hi)
-                if grid is not None:
-                    return grid
+            fixed = self._fixed(member, kind) if member in self.pinned else None
+            if fixed is not None:
+                return fixed
         # What the model gives is not clipped: it is the answer, and often too few values to tell an outlier by.
         calibrator = min_max if any(map(self.observations.given, members)) else self.calibrator
         chosen = calibrator(merged(self.observations.of(member) for member in members), kind)
@@ -184,6 +183,11 @@ class _Settling:
             for real in covers(self.observations.producers.get(member)):
                 measured = measured.union(Range(real, real))
         return grid_of(measured, kind)
+
+    def _fixed(self, name: str, kind: ElementType) -> Grid | None:
+        """The grid of a pinned tensor in codes of that type."""
+        fused = self.pinned[name]
+        return integer_op(fused).fixed(fused.node, kind, self.observations.extent(name).hi)
 
     def _owner(self, root: str) -> str:
         return next((name for name in self.members[root] if name in self.pinned), self.members[root][0])

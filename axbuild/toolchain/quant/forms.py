@@ -78,7 +78,9 @@ def _moves(item: Formed) -> bool:
     """Whether the fused node moves float elements on codes as things stand."""
     op = op_of(item.fused.node)
     floats = all(value.dtype == ir.DataType.FLOAT for value in item.fused.outputs)
-    return item.form is Form.INTEGER and op is not None and op.moves and floats and item.fused.bare
+    return (
+        item.form is Form.INTEGER and op is not None and op.only_moves(item.fused.node) and floats and item.fused.bare
+    )
 
 
 def _only_plain(item: Formed, floats: set[str], wanting: set[str]) -> bool:

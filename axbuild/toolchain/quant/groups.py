@@ -8,7 +8,7 @@ from functools import reduce
 
 import onnx_ir as ir
 
-from axbuild.toolchain.kinds.codes import ElementType
+from axbuild.toolchain.kinds.codes import ElementType, Grid
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.heads import integer_op
@@ -87,6 +87,11 @@ def covers(node: ir.Node | None) -> tuple[float, ...]:
     return op.covers(node) if op is not None and node is not None else ()
 
 
+def _holds(grid: Grid, reals: Range) -> bool:
+    """Whether both ends lie within a step of the grid."""
+    return all(abs(grid.real(grid.code(end)) - end) <= grid.scale for end in (reals.lo, reals.hi))
+
+
 def merged(parts: Iterable[Observed]) -> Observed:
     """All together; there must be one."""
     return reduce(Observed.merged, parts)
@@ -101,12 +106,13 @@ def union(parts: Iterable[Range]) -> Range:
 class Grouping:
     """Joins the tensors of integer fused nodes into groups.
 
-    pinned: tensors whose grid the arithmetic sets; wanted: tensor -> the element type its writer is bound to.
+    pinned: tensor whose grid the arithmetic sets -> that grid; wanted: tensor -> the element type its writer is bound
+    to.
     """
 
     nodes: Sequence[FusedNode]
     observations: Observations
-    pinned: set[str]
+    pinned: Mapping[str, Grid]
     wanted: Mapping[str, ElementType]
     groups: Groups = field(default_factory=Groups)
     values: dict[str, ir.Value] = field(default_factory=dict)
@@ -121,11 +127,17 @@ class Grouping:
         for fused in self.nodes:
             for value in integer_op(fused).shared(fused.node):
                 for output in (item for item in fused.outputs if item.dtype == value.dtype):
-                    self.groups.join(value.name or "", output.name or "")
+                    self._share(value.name or "", output.name or "")
         for fused in self.nodes:
             for value in integer_op(fused).joined(fused.node):
                 self._join(fused, value)
         return self.groups
+
+    def _share(self, name: str, output: str) -> None:
+        """Put an output into its input's group, unless a fixed grid there lacks what it holds: a border of -1, say."""
+        fixed = self.pinned.get(self.groups.root(name))  # whose tensor is made of no other, so it owns the group
+        if fixed is None or _holds(fixed, self.observations.extent(output)):
+            self.groups.join(name, output)
 
     def _join(self, fused: FusedNode, value: ir.Value) -> None:
         """Put one joined input into the output's group where it loses at most a bit, or where nobody else reads it."""
@@ -134,7 +146,7 @@ class Grouping:
         mine, theirs = members[self.groups.root(name)], members[self.groups.root(output)]
         both = (*mine, *theirs)
         bound = {self.wanted[member] for member in both if member in self.wanted}
-        if self.groups.root(name) == self.groups.root(output) or self.pinned & {*both} or len(bound) > 1:
+        if self.groups.root(name) == self.groups.root(output) or self.pinned.keys() & {*both} or len(bound) > 1:
             return
         own = union(self.observations.extent(member) for member in mine)
         total = own.union(union(self.observations.extent(member) for member in theirs))

@@ -23,8 +23,8 @@ class QuantizeParams:
 def quantize(model: Path, scheme: Path, out: Path, *, params: QuantizeParams) -> None:
     """Write `quant_axmodel.onnx` and `quant_axmodel.json` from `optimized.onnx` and `scheme.msgpack`.
 
-    Raises SchemeError where the scheme is damaged or belongs to another model, UnsupportedError where a number does
-    not fit an operator, GraphFault where what came out is not sound: a defect of the quantiser.
+    Raises SchemeError where the scheme is damaged or belongs to another model, GraphFault where what came out is not
+    sound: a defect of the quantiser.
     """
     graph = ir.load(model_file(model)).graph
     chosen = Scheme.read(scheme)

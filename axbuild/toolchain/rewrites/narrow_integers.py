@@ -13,12 +13,12 @@ from axbuild.toolchain.graph import constant_of, integer, shape_of
 from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 PLACES: Mapping[str, tuple[int, ...]] = (
-    dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min"), (0, 1))
+    dict.fromkeys(("Add", "Sub", "Mul", "Div"), (0, 1))
     | dict.fromkeys(("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"), (0, 1))
     | dict.fromkeys(("Cast", "Expand", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"), (0,))
-    | {"Gather": (1,), "Where": (1, 2)}
+    | {"Gather": (1,), "Where": (1, 2), "Max": (), "Min": ()}
 )
-"""op_type -> the inputs that may be of either width"""
+"""op_type -> the inputs that may be of either width; of none named, all of them"""
 
 INT32 = ir.DataType.INT32
 
@@ -39,7 +39,8 @@ class NarrowIntegers(Rewrite[Widened]):
     op = tuple(PLACES)
 
     def match(self, node: ir.Node) -> Widened | NoMatch:
-        values = {place: node.inputs[place] for place in PLACES[node.op_type] if place < len(node.inputs)}
+        places = PLACES[node.op_type] or range(len(node.inputs))
+        values = {place: node.inputs[place] for place in places if place < len(node.inputs)}
         sources = {place: source for place, value in values.items() if (source := _source(value)) is not None}
         if len(sources) < len(values) or all(constant_of(value) is not None for value in sources.values()):
             return NoMatch(f"{node.op_type} does not read what was cast to 64 bits")

@@ -26,6 +26,7 @@ from axbuild.toolchain.graph import (
     static_shape,
     tensor_names,
 )
+from axbuild.toolchain.named import DOMAIN
 
 Found = TypeVar("Found")
 
@@ -245,7 +246,7 @@ def apply(rewrite: Rewrite[Any], edit: Edit) -> dict[str, str]:
         changed = False
         reasons.clear()
         for node in reversed(list(edit.graph)) if rewrite.last_first else list(edit.graph):
-            if node.op_type not in rewrite.op or node.domain or node.graph is None:
+            if node.op_type not in rewrite.op or node.domain not in ("", DOMAIN) or node.graph is None:
                 continue
             found = (
                 rewrite.match(node) if _has_shapes(node) else NoMatch(f"the shape of {node.op_type} depends on data")

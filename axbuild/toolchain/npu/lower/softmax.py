@@ -74,7 +74,9 @@ def _logarithm(kind: LogSoftmax, geometry: Geometry) -> LogSoftmaxAttr:
 
 
 def _pack(kind: OverPowers, block: int, rank: int) -> Pack:
-    return Pack(little_endian(kind.table.astype(np.int32)), (-1,))
+    """The powers down to the first 0, which is what every greater distance has too."""
+    powers = kind.table[: np.count_nonzero(kind.table) + 1]
+    return Pack(little_endian(powers.astype(np.int32)), (-1,))
 
 
 SOFTMAX = Lowering(_works, _pack)

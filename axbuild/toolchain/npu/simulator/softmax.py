@@ -85,7 +85,8 @@ def _along(
     """target = share(d, E, S) of d = max - x, E = table[d] and S, its sum along the axis, all exact; few lines at a
     time.
 
-    sources: x, a mask whose elements `hides` hide those of x where there is one, and int32, a power for each distance.
+    sources: x, a mask whose elements `hides` hide those of x where there is one, and int32, a power for each distance,
+    the last one for all that are greater too.
     """
     x, table = np.moveaxis(sources[0], axis, -1), sources[-1].astype(dtype)
     lines = x.reshape(-1, x.shape[-1])
@@ -96,13 +97,13 @@ def _along(
         part = lines[start : start + step].astype(np.int32)
         if hidden is None:
             distance = part.max(axis=1, keepdims=True) - part
-            powers = table[distance]
+            powers = table[np.minimum(distance, len(table) - 1)]
             total = powers.sum(axis=1, keepdims=True)
         else:
             dark = hidden[start : start + step]
             part[dark] = np.iinfo(x.dtype).min
             distance = part.max(axis=1, keepdims=True) - part
-            powers = table[distance]
+            powers = table[np.minimum(distance, len(table) - 1)]
             powers[dark] = 0
             total = np.maximum(powers.sum(axis=1, keepdims=True), 1)
         found[start : start + step] = share(distance, powers, total)
