@@ -9,7 +9,7 @@ import pytest
 from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
 from axbuild.toolchain.quant.merge import MergeParams, merge
-from axbuild.toolchain.quant.observer import Observer, TensorObserver, stride_of
+from axbuild.toolchain.quant.observer import Observer, SampleNotFiniteError, TensorObserver, stride_of
 from axbuild.toolchain.quant.statistics import Statistics, StatisticsError
 
 
@@ -87,6 +87,25 @@ def test_merging_is_exact_in_any_order(tmp_path, samples):
     forward = reduce(Statistics.merged, parts)
     backward = reduce(Statistics.merged, reversed(parts))
     assert _written(forward, tmp_path) == _written(backward, tmp_path) == _written(observed(samples), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 20, 17), (2, 4, 5, 3), (1, 64), (1, 7, 9), (), (1, 3, 200, 180)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_samples_looked_at_together_give_the_bytes_of_each_by_itself(tmp_path, shape, axis):
+    axis = min(axis, max(len(shape) - 1, 0))
+    rng = np.random.default_rng(3)
+    samples = [(rng.normal(size=shape) * 10.0**exponent).astype(np.float32) for exponent in range(-30, 37)]
+    apart = reduce(Statistics.merged, (observed([sample], axis=axis) for sample in samples))
+    assert _written(observed(samples, axis=axis), tmp_path) == _written(apart, tmp_path)
+
+
+def test_of_tensors_that_are_not_finite_the_first_of_the_first_sample_is_named():
+    """Small tensors are looked at late, large ones at once: that must not show."""
+    observer = Observer({"small": TensorObserver(0), "large": TensorObserver(0)})
+    for number in range(3):
+        observer.see(f"s{number}", {"small": np.zeros(4, np.float32), "large": np.zeros(1 << 17, np.float32)})
+    with pytest.raises(SampleNotFiniteError, match="tensor 'small' of the float model is not finite for sample 's3'"):
+        observer.see("s3", {"small": np.full(4, np.nan, np.float32), "large": np.full(1 << 17, np.nan, np.float32)})
 
 
 def _written(statistics, tmp_path):

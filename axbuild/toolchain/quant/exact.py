@@ -30,10 +30,10 @@ class ExactSum:
         low = exponent.astype(np.int64) - 24
         part = low // STEP * STEP
         digits <<= low - part
-        for place in np.unique(part):
+        for place in range(int(part.min()), int(part.max()) + 1, STEP):
             own = np.where(part == place, digits, 0)
-            if place in self.parts or own.any():
-                self._add(int(place), own.reshape(-1, own.shape[-1]).sum(axis=0))
+            if own.any():
+                self._add(place, own.reshape(-1, own.shape[-1]).sum(axis=0))
 
     def _add(self, place: int, counts: Array) -> None:
         self.parts[place] = self.parts[place] + counts if place in self.parts else counts

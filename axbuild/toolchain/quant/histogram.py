@@ -17,6 +17,8 @@ BINS = 2048
 """Most bins a histogram has"""
 DIGITS = 30
 """A bin is at least 2^-30 of the largest magnitude, so that indices fit 32 bits"""
+PART = 1 << 14
+"""Values that are counted at once: what comes between them and their bins stays in the cache"""
 FINEST = -180
 """Exponent of the bins of a tensor that holds zeros only: finer than any float32"""
 
@@ -35,10 +37,13 @@ class Histogram:
         low, high = float(values.min()), float(values.max())
         exponent = _finest(low, high)
         first = math.floor(math.ldexp(low, -exponent))
-        scaled = np.multiply(values, 2.0**-exponent, dtype=np.float64)
-        bins = np.floor(scaled, out=scaled).astype(np.int64)
-        bins -= first
-        return Histogram(exponent, first, np.bincount(bins).astype(np.int64))
+        counts = np.zeros(math.floor(math.ldexp(high, -exponent)) - first + 1, np.int64)
+        for start in range(0, len(values), PART):
+            scaled = np.multiply(values[start : start + PART], 2.0**-exponent, dtype=np.float64)
+            bins = np.floor(scaled, out=scaled).astype(np.int64)
+            bins -= first
+            counts += np.bincount(bins, minlength=len(counts))
+        return Histogram(exponent, first, counts)
 
     def coarser(self, exponent: int) -> Histogram:
         """The same counts in bins 2^exponent wide; exponent must not be below the present one."""
