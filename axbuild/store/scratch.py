@@ -14,7 +14,7 @@ from pathlib import Path
 from axbuild.store.faults import told_as_store_errors
 
 PARTS = ("in", "out", "tmp")
-"""what every scratch folder may hold from the beginning, empty"""
+"""what every scratch folder holds from the beginning, empty"""
 
 
 class Scratches:
@@ -33,6 +33,8 @@ class Scratches:
                 self._spare.pop().rename(folder)
             else:
                 folder.mkdir()
+                for part in PARTS:
+                    (folder / part).mkdir()
         return folder
 
     def give_back(self, folder: Path) -> None:
@@ -50,15 +52,15 @@ class Scratches:
 
 def _emptied(folder: Path, mode: int) -> bool:
     """Whether it and its PARTS are empty now, and of the mode that they were made with."""
-    kept = stat.S_IMODE(folder.stat().st_mode) == mode
+    as_made = 0
     with os.scandir(folder) as entries:
         for entry in list(entries):
             if entry.name in PARTS and entry.is_dir(follow_symlinks=False):
-                kept = kept and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) == mode
+                as_made += stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) == mode
                 _empty(entry.path)
             else:
                 _remove(entry)
-    return kept
+    return as_made == len(PARTS) and stat.S_IMODE(folder.stat().st_mode) == mode
 
 
 def _empty(folder: str) -> None:

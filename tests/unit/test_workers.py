@@ -353,13 +353,13 @@ from axbuild.engine.code.closure import Code
 from axbuild.engine.workers import child
 from axbuild.engine.workers.guard import Finder
 from axbuild.engine.workers.local import StageBounds, StageRun, Workers
+from axbuild.store.scratch import Scratches
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
 stage = Stage("./stages.py:sleep", outputs=("o",))
 closure = Code(rules=root / "rules").closure(stage)
 workers = Workers(2, workspace=root, store=root / "cache")
-scratch = root / "scratch" / "mine"
-scratch.mkdir()
+scratch = Scratches(root / "scratch").new("mine")
 workers.submit(StageRun("1", stage, closure, {"number": 60}, {}, scratch))
 workers.wait(0.5)
 print(workers._zygote.process.pid, workers._running["1"][1], flush=True)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from axbuild.dataclass import dataclass
-from axbuild.engine.workers.folders import make_folders
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_file
@@ -61,7 +60,6 @@ def prepare(
     """Lay the inputs out below `scratch`, each a copy of its own; raises InputChanged, BlobLost and DiskFull."""
     folder = scratch / "in"
     with told_as_store_errors(scratch):
-        make_folders(str(folder), f"{scratch}/out")
         return {role: _lay_role(folder / role, value, blobs, stat) for role, value in inputs.items()}
 
 
