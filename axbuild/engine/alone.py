@@ -27,7 +27,7 @@ def alone(
                 target = scratch / "in" / role / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 clone_or_copy(file, target)
-        paths: dict[str, Path | list[Path]] = {role: scratch / "in" / role for role in inputs}
+        paths: dict[str, str | list[str]] = {role: f"{scratch}/in/{role}" for role in inputs}
         job = StageRun("alone", stage, Code().closure(stage), params, paths, scratch, bounds)
         with Workers(1, workspace=Path(folder), store=Path(folder)) as workers:
             workers.submit(job)
