@@ -35,10 +35,12 @@ from axbuild.store.digests import (
 )
 from axbuild.store.faults import BlobLost, CacheUnreadable, Report, told_as_store_errors
 from axbuild.store.plain import NotPlain, open_to_append, read_plain
-from axbuild.store.reflink import clone_or_copy
+from axbuild.store.reflink import clone_or_copy, write_new
 
 READ_ONLY = 0o444
 USED_EVERY_SECONDS = 600
+_SMALL_BYTES = 1 << 16
+"""what is read and written in one piece, as blocks of that size are not worth sharing"""
 _RECORD_BYTES = 32 + 16 + 8
 
 
@@ -53,6 +55,7 @@ class Blobs:
         self.folder = folder
         self.used: set[str] = set()
         self.added_bytes = 0
+        self._text = str(folder)  # and not Path, where every action asks
         self._beyond = beyond
         self._temporary = temporary
         self._device = temporary.stat().st_dev
@@ -62,22 +65,30 @@ class Blobs:
 
     def path(self, digest: str) -> Path:
         """Where the blob stands or would stand; whoever opens it directly reads unchecked bytes."""
+        return Path(self._place(digest))
+
+    def _place(self, digest: str) -> str:
         if not is_digest(digest):
             raise ValueError(f"not a SHA-256: {digest!r}")
-        return self.folder / f"{digest[:2]}/{digest}"
+        return f"{self._text}/{digest[:2]}/{digest}"
 
     def has(self, digest: str) -> bool:
         """Whether the file is there (its bytes are checked on reading); counts as a use."""
-        path = self.path(digest)
+        found = self._used(digest)
+        return self._is_beyond(digest) if found is None else stat_bits.S_ISREG(found.st_mode)
+
+    def _used(self, digest: str) -> os.stat_result | None:
+        """What stands at a blob's place, marked as used; None where nothing does."""
+        place = self._place(digest)
         self.used.add(digest)
         try:
-            found = path.lstat()
+            found = os.lstat(place)
         except FileNotFoundError:
-            return self._is_beyond(digest)
-        self._mark_used(path, found)
-        return stat_bits.S_ISREG(found.st_mode)
+            return None
+        self._mark_used(place, found)
+        return found
 
-    def add_file(self, path: Path, move: bool = True) -> str:
+    def add_file(self, path: Path | str, move: bool = True) -> str:
         """Take a finished file in and return its SHA-256; with `move` the file itself is renamed where it can be."""
         with told_as_store_errors(self.folder):
             as_it_is = move and self._movable(path)
@@ -89,10 +100,10 @@ class Blobs:
                 self._rename_in(ours, fingerprint)
             except BaseException:
                 if not as_it_is:
-                    ours.unlink(missing_ok=True)
+                    Path(ours).unlink(missing_ok=True)
                 raise
         if move and not as_it_is:
-            path.unlink()
+            Path(path).unlink()
         return fingerprint.digest
 
     def add_bytes(self, data: bytes) -> str:
@@ -109,9 +120,8 @@ class Blobs:
 
     def read_bytes(self, digest: str) -> bytes:
         """The verified bytes of a blob; raises BlobLost."""
-        path = self.path(digest)
         try:
-            data = read_plain(path)
+            data = read_plain(self._place(digest))
         except NotPlain:
             raise self._corrupt(digest) from None
         except FileNotFoundError:
@@ -124,12 +134,19 @@ class Blobs:
             raise self._corrupt(digest)
         return data
 
-    def materialise(self, digest: str, target: Path) -> None:
+    def materialise(self, digest: str, target: Path | str) -> None:
         """Put a writable copy with an inode of its own at `target`, which must not exist; raises BlobLost."""
-        there = self.has(digest)
+        found = self._used(digest)
+        folder = str(target).rpartition("/")[0]
+        if found is not None and found.st_size <= _SMALL_BYTES:
+            data = self.read_bytes(digest)
+            with told_as_store_errors(folder):
+                write_new(target, data)
+            return
         if not self.verify(digest):
+            there = found is not None or self._is_beyond(digest)
             raise BlobLost(digest, "was corrupt and has been removed" if there else "is missing")
-        with told_as_store_errors(target.parent):
+        with told_as_store_errors(folder):
             try:
                 clone_or_copy(self.path(digest), target)
             except FileNotFoundError:
@@ -193,29 +210,29 @@ class Blobs:
             finally:
                 ours.unlink(missing_ok=True)
 
-    def _movable(self, path: Path) -> bool:
+    def _movable(self, path: Path | str) -> bool:
         """A plain file of one name on our file system: renaming it shares no inode and moves no link."""
-        found = path.lstat()
+        found = os.lstat(path)
         return stat_bits.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_dev == self._device
 
     def _fresh_name(self) -> Path:
         return self._temporary / f"blob-{next(self._names)}"
 
-    def _rename_in(self, ours: Path, fingerprint: Fingerprint) -> None:
+    def _rename_in(self, ours: Path | str, fingerprint: Fingerprint) -> None:
         """Rename over whatever stands there: the bytes in hand are known to be right, the others are not."""
-        target = self.path(fingerprint.digest)
-        ours.chmod(READ_ONLY)
+        target = self._place(fingerprint.digest)
+        os.chmod(ours, READ_ONLY)  # noqa: PTH101  # as above
         os.utime(ours)
         try:
-            ours.rename(target)
+            os.rename(ours, target)  # noqa: PTH104  # as above
         except FileNotFoundError:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            ours.rename(target)
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            os.rename(ours, target)  # noqa: PTH104  # as above
         self.used.add(fingerprint.digest)
         self.added_bytes += fingerprint.size
         self._remember(fingerprint)
 
-    def _mark_used(self, path: Path, found: os.stat_result) -> None:
+    def _mark_used(self, path: str, found: os.stat_result) -> None:
         # A use in the future is a clock that was set back: it would outlast every other.
         if not -1 <= time.time() - found.st_mtime <= USED_EVERY_SECONDS:
             try:
@@ -247,13 +264,13 @@ class Blobs:
         return self._fingerprints[name].get(raw)
 
     def _read_shard(self, name: str) -> dict[bytes, bytes]:
-        path = self.folder / name / "fingerprints"
+        path = f"{self._text}/{name}/fingerprints"
         try:
             data = read_plain(path)
         except FileNotFoundError:
             return {}
         if len(data) % _RECORD_BYTES:
-            path.unlink(missing_ok=True)  # a write cut short by a full disk: what follows it would never line up
+            Path(path).unlink(missing_ok=True)  # a write cut short by a full disk: what follows it would never line up
         records = (data[at : at + _RECORD_BYTES] for at in range(0, len(data), _RECORD_BYTES))
         return {record[:32]: record[32:] for record in records}
 
@@ -288,7 +305,7 @@ class Blobs:
         if shard.get(raw) == packed:
             return
         # One write of one record at the end of the file: processes never tear each other's.
-        file = open_to_append(self.folder / name / "fingerprints")
+        file = open_to_append(f"{self._text}/{name}/fingerprints")
         try:
             os.write(file, raw + packed)
         finally:

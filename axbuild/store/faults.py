@@ -72,11 +72,12 @@ class CacheUnreadable(AxError):
 
 
 @contextmanager
-def told_as_store_errors(folder: Path) -> Iterator[None]:
-    """Turn a full disk, a read-only folder and a failing disk below `folder` into errors a user can act on."""
+def told_as_store_errors(where: Path | str) -> Iterator[None]:
+    """Turn a full disk, a read-only folder and a failing disk below a folder into errors a user can act on."""
     try:
         yield
     except OSError as error:
+        folder = Path(where)
         if error.errno in _FULL:
             raise DiskFull(folder) from error
         if error.errno in _REFUSED:

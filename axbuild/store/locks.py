@@ -24,9 +24,13 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 class FileLock:
     """An exclusive lock on `path`, between processes and between objects of one process; not re-entrant."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)  # text, since every action has a lock
         self._file = -1
+
+    @property
+    def path(self) -> Path:
+        return Path(self._path)
 
     def acquire(self, block: bool = True) -> bool:
         """Take the lock; without `block`, False at once when another holds it."""
@@ -51,7 +55,8 @@ class FileLock:
         if not self.held:
             return
         try:
-            self.path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)  # noqa: PTH108  # as above
         finally:
             file, self._file = self._file, -1
             os.close(file)
@@ -67,7 +72,7 @@ class FileLock:
     def said(self) -> dict[str, Any]:
         """What its holder wrote down; nothing where that cannot be read."""
         try:
-            found = json.loads(read_plain(self.path))
+            found = json.loads(read_plain(self._path))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -77,17 +82,18 @@ class FileLock:
         return self._file >= 0
 
     def _open(self) -> int:
-        with told_as_store_errors(self.path.parent):
-            clear_the_way(self.path)
+        folder = self._path.rpartition("/")[0]
+        with told_as_store_errors(folder):
+            clear_the_way(self._path)
             try:
-                return os.open(self.path, _FLAGS, 0o644)
+                return os.open(self._path, _FLAGS, 0o644)
             except FileNotFoundError:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                return os.open(self.path, _FLAGS, 0o644)
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                return os.open(self._path, _FLAGS, 0o644)
 
     def _is_at_path(self, file: int) -> bool:
         try:
-            return os.path.samestat(os.fstat(file), self.path.stat())
+            return os.path.samestat(os.fstat(file), os.stat(self._path))  # noqa: PTH116  # as above
         except FileNotFoundError:
             return False
 

@@ -37,17 +37,17 @@ def read_plain(path: Path | str) -> bytes:
         os.close(file)
 
 
-def open_to_append(path: Path) -> int:
+def open_to_append(path: Path | str) -> int:
     """A descriptor at the end of a plain file, made where there is none; raises OSError."""
     clear_the_way(path)
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
 
 
-def clear_the_way(path: Path) -> None:
+def clear_the_way(path: Path | str) -> None:
     """Remove what is neither a plain file nor a folder; raises OSError."""
     try:
-        mode = path.lstat().st_mode
+        mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
     if not S_ISREG(mode) and not S_ISDIR(mode):
-        path.unlink(missing_ok=True)
+        Path(path).unlink(missing_ok=True)

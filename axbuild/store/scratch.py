@@ -14,7 +14,7 @@ from pathlib import Path
 from axbuild.store.faults import told_as_store_errors
 
 PARTS = ("in", "out", "tmp")
-"""what every scratch folder may hold from the beginning, empty"""
+"""what every scratch folder holds from the beginning, empty"""
 
 
 class Scratches:
@@ -23,42 +23,47 @@ class Scratches:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._names = count()
-        self._spare: list[Path] = []
+        self._spare: list[str] = []
 
     def new(self, name: str) -> Path:
         """A folder that is empty but for empty PARTS; no two have one path."""
         folder = self._folder / f"{name}-{next(self._names)}"
         with told_as_store_errors(folder):
             if self._spare:
-                self._spare.pop().rename(folder)
+                os.rename(self._spare.pop(), folder)  # noqa: PTH104  # text, since each action does this
             else:
                 folder.mkdir()
+                for part in PARTS:
+                    (folder / part).mkdir()
         return folder
 
     def give_back(self, folder: Path) -> None:
         """Empty a folder whose action is over, and keep it for another if nothing about it has changed."""
         try:
-            mode = stat.S_IMODE(self._folder.stat().st_mode)
-            kept = _emptied(folder, mode)
+            kept = _emptied(str(folder), _mode_of(self._folder))
         except OSError:
             kept = False
         if kept:
-            self._spare.append(folder)
+            self._spare.append(str(folder))
         else:
             remove_tree(folder)
 
 
-def _emptied(folder: Path, mode: int) -> bool:
+def _emptied(folder: str, mode: int) -> bool:
     """Whether it and its PARTS are empty now, and of the mode that they were made with."""
-    kept = stat.S_IMODE(folder.stat().st_mode) == mode
+    as_made = 0
     with os.scandir(folder) as entries:
         for entry in list(entries):
             if entry.name in PARTS and entry.is_dir(follow_symlinks=False):
-                kept = kept and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) == mode
+                as_made += stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) == mode
                 _empty(entry.path)
             else:
                 _remove(entry)
-    return kept
+    return as_made == len(PARTS) and _mode_of(folder) == mode
+
+
+def _mode_of(folder: Path | str) -> int:
+    return stat.S_IMODE(os.stat(folder).st_mode)  # noqa: PTH116  # as above
 
 
 def _empty(folder: str) -> None:

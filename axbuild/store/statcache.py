@@ -73,9 +73,9 @@ class StatCache:
         mtime, size, inode, ctime, taken_ns, digest = _RECORD.unpack(found)
         return (mtime, size, inode, ctime), taken_ns, digest.hex()
 
-    def settled(self, path: Path | str) -> bool:
-        """Whether the record of the file can be told from any later content by its signature alone."""
-        return self._known(path) is not None
+    def surely(self, path: Path | str, digest: str) -> bool:
+        """Whether the file has that digest, and no other content could have the signature by which that is known."""
+        return self._known(path) == digest
 
     def save(self) -> None:
         if self._changed:
@@ -87,13 +87,16 @@ class StatCache:
         if record is None:
             return None
         signature, taken_ns, digest = record
-        return digest if signature_of(path) == signature and has_settled(signature, taken_ns) else None
+        try:
+            return digest if signature_of(path) == signature and has_settled(signature, taken_ns) else None
+        except FileNotFoundError:
+            return None
 
     def _read(self, path: Path | str) -> str:
         for _ in range(_ATTEMPTS):
             taken_ns = time.time_ns()
             before = signature_of(path)
-            digest = digest_of_file(Path(path))
+            digest = digest_of_file(path)
             if signature_of(path) == before:
                 self._records[str(path)] = _RECORD.pack(*before, taken_ns, bytes.fromhex(digest))
                 self._changed = True

@@ -88,7 +88,7 @@ class Store:
         """The lock of an action's key: its holder makes the result, the others wait and take it."""
         if not is_digest(key):
             raise ValueError(f"not a key: {key!r}")
-        return FileLock(self.directory / "locks" / key)
+        return FileLock(f"{self.directory}/locks/{key}")
 
     def workspace(self, root: Path) -> WorkspaceState:
         """The state of the workspace at `root`; its id is of the path, so each work tree has its own."""

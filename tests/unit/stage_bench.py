@@ -7,6 +7,7 @@ from pathlib import Path
 
 from axbuild.engine.code.closure import Code
 from axbuild.engine.workers.local import StageBounds, StageRun, Workers
+from axbuild.store.scratch import Scratches
 from axbuild.workspace.stage import Stage
 
 STAGES = """
@@ -159,6 +160,7 @@ class Bench:
         self.root = root
         (root / "rules").mkdir(parents=True)
         (root / "scratch").mkdir()
+        self.scratches = Scratches(root / "scratch")
         self.write("stages", STAGES)
         self.code = Code(rules=root / "rules")
         self.workers = Workers(4, workspace=root, store=root / "cache")
@@ -172,9 +174,7 @@ class Bench:
         ref = f"./{module or 'stages'}.py:{name}" if not module.startswith("axbuild.") else function
         stage = Stage(ref, outputs=outputs, **more)
         self.number += 1
-        scratch = self.root / "scratch" / str(self.number)
-        scratch.mkdir()
-        given = params or {}, inputs or {}, scratch, bounds or StageBounds()
+        given = params or {}, inputs or {}, self.scratches.new("job"), bounds or StageBounds()
         return StageRun(str(self.number), stage, self.code.closure(stage), *given)
 
     def run(self, function, params=None, **more):

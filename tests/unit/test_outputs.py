@@ -189,10 +189,10 @@ def test_nothing_is_written_or_removed_behind_a_link(store, place, tmp_path):
 def test_a_full_disk_of_the_outputs_is_not_blamed_on_the_cache(store, place, tmp_path, monkeypatch):
     blob = File(store.blobs.add_bytes(b"x"))
 
-    def full(source, target):
+    def full(target, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("axbuild.store.blobs.clone_or_copy", full)
+    monkeypatch.setattr("axbuild.store.blobs.write_new", full)
     with pytest.raises(OutputsNotWritable) as caught:
         place({"x": blob})
     assert caught.value.sentence == f"the outputs in {tmp_path}/axbuild-out cannot be written: no space left"
@@ -202,10 +202,10 @@ def test_a_full_disk_of_the_outputs_is_not_blamed_on_the_cache(store, place, tmp
 def test_outputs_that_may_not_be_written_are_not_the_cache(store, place, tmp_path, monkeypatch):
     blob = File(store.blobs.add_bytes(b"x"))
 
-    def refused(source, target):
+    def refused(target, data):
         raise PermissionError(errno.EACCES, "Permission denied", str(target))
 
-    monkeypatch.setattr("axbuild.store.blobs.clone_or_copy", refused)
+    monkeypatch.setattr("axbuild.store.blobs.write_new", refused)
     with pytest.raises(OutputsNotWritable) as caught:
         place({"x": blob})
     assert caught.value.sentence == f"the outputs in {tmp_path}/axbuild-out cannot be written: Permission denied"

@@ -84,6 +84,18 @@ def test_what_is_materialised_is_writable_and_never_the_blob_itself(store, tmp_p
     assert store.blobs.read_bytes(DIGEST) == DATA
 
 
+def test_a_blob_too_large_to_be_read_in_one_piece_is_checked_and_copied(store, tmp_path):
+    digest = store.blobs.add_bytes(data := DATA * 20)
+    store.blobs.materialise(digest, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == data
+    (tmp_path / "copy").write_bytes(b"spoilt")
+    assert store.blobs.read_bytes(digest) == data
+    rewrite(store.blobs.path(digest), data[:-1] + b"x")
+    with pytest.raises(BlobLost):
+        store.blobs.materialise(digest, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_materialising_over_a_file_is_refused(store, tmp_path):
     store.blobs.add_bytes(DATA)
     (tmp_path / "there").write_bytes(b"mine")

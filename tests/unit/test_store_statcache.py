@@ -59,7 +59,7 @@ def test_a_young_file_is_read_each_time(tmp_path, reads):
     cache = StatCache(tmp_path / "state")
     cache.digest_of(tmp_path / "f")
     assert cache.digest_of(tmp_path / "f") == digest_of("one")
-    assert not cache.settled(tmp_path / "f")
+    assert not cache.surely(tmp_path / "f", digest_of("one"))
     assert reads == ["f", "f"]
 
 
@@ -70,7 +70,8 @@ def test_an_edit_under_the_same_size_and_mtime_is_seen(tmp_path, aged):
     aged()
     cache = StatCache(tmp_path / "state")
     assert cache.digest_of(file) == digest_of("one")
-    assert cache.settled(file)
+    assert cache.surely(file, digest_of("one"))
+    assert not cache.surely(file, digest_of("two"))
     time.sleep(0.02)
     file.write_text("two")
     os.utime(file, ns=(OLD_NS, OLD_NS))

@@ -42,9 +42,9 @@ def test_a_stage_gets_role_paths_and_its_own_params(bench, tmp_path):
     job = bench.job(
         "show", {"number": 3, "points": [{"x": 1}, {"x": 2, "y": 1}], "named": {"k": [1, 2]}, "maybe": None}
     )
-    inputs = {"a": job.scratch / "a", "b": [job.scratch / "b0", job.scratch / "b1"]}
-    for path in (inputs["a"], *inputs["b"]):
-        path.write_text(path.name)
+    for name in ("a", "b0", "b1"):
+        (job.scratch / name).write_text(name)
+    inputs = {"a": f"{job.scratch}/a", "b": [f"{job.scratch}/b0", f"{job.scratch}/b1"]}
     bench.workers.submit(StageRun(job.id, job.stage, job.closure, job.params, inputs, job.scratch))
     [outcome] = bench.workers.wait(30)
     assert outcome.ok, outcome
@@ -353,13 +353,13 @@ from axbuild.engine.code.closure import Code
 from axbuild.engine.workers import child
 from axbuild.engine.workers.guard import Finder
 from axbuild.engine.workers.local import StageBounds, StageRun, Workers
+from axbuild.store.scratch import Scratches
 from axbuild.workspace.stage import Stage
 root = Path(sys.argv[1])
 stage = Stage("./stages.py:sleep", outputs=("o",))
 closure = Code(rules=root / "rules").closure(stage)
 workers = Workers(2, workspace=root, store=root / "cache")
-scratch = root / "scratch" / "mine"
-scratch.mkdir()
+scratch = Scratches(root / "scratch").new("mine")
 workers.submit(StageRun("1", stage, closure, {"number": 60}, {}, scratch))
 workers.wait(0.5)
 print(workers._zygote.process.pid, workers._running["1"][1], flush=True)

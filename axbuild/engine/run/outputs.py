@@ -24,7 +24,7 @@ from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.faults import CacheNotWritable, DiskFull
 from axbuild.store.names import is_inside
-from axbuild.store.reflink import clone_or_copy
+from axbuild.store.reflink import clone_or_copy, write_new
 from axbuild.store.statcache import StatCache, signature_of
 from axbuild.workspace.disk import Seen
 from axbuild.workspace.label import split
@@ -66,7 +66,7 @@ class OutputFolders:
         own = "/".join(part for part in (FOLDER, package, name) if part)
         folder = f"{self._root}/{own}"
         manifest = manifest_of(self._root, label)
-        with _told(Path(folder)):
+        with _told(folder):
             before = listed(manifest)
             if stale := before - files.keys():
                 kept = [path for path in sorted(stale) if not owner_of(self._root, self._below(own, path), label)]
@@ -77,10 +77,10 @@ class OutputFolders:
                     raise BadOutputPath(label, path, f"{other} hands over the same file; rename one of the two")
                 if not self._right(full, file.digest):
                     self._make_way(label, path, self._below(own, path))
-                    self._put(Path(full), file)
+                    self._put(full, file)
                 self.seen[f"{own}/{path}"] = self._look(full, file.digest)
             if files.keys() != before:
-                self._write(Path(manifest), json.dumps(sorted(files)))
+                self._write(manifest, json.dumps(sorted(files)))
         return [f"{own}/{path}" for path in files]
 
     def _right(self, path: str, digest: str) -> bool:
@@ -120,40 +120,46 @@ class OutputFolders:
                 if S_ISREG(mode) or S_ISLNK(mode):  # somebody's folder is behind a link, and nothing is written there
                     os.unlink(here)  # noqa: PTH108  # text, as above
 
-    def _put(self, target: Path, file: File) -> None:
+    def _put(self, target: str, file: File) -> None:
         fresh = self._fresh()
-        try:
-            if file.source:
-                clone_or_copy(self._root / file.source, fresh)
-            else:
-                self._materialise(file.digest, fresh)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fresh.replace(target)
-        finally:
-            fresh.unlink(missing_ok=True)
+        if file.source:
+            clone_or_copy(f"{self._root}/{file.source}", fresh)
+        else:
+            self._materialise(file.digest, fresh)
+        self._move(fresh, target)
 
-    def _materialise(self, digest: str, fresh: Path) -> None:
+    def _materialise(self, digest: str, fresh: str) -> None:
         """Outputs may stand on another disk than the cache: it is that one which is full, or cannot be written."""
         try:
             self._blobs.materialise(digest, fresh)
         except (DiskFull, CacheNotWritable) as error:
-            if error.folder != fresh.parent:
+            if error.folder != self._own:
                 raise
             reason = error.reason if isinstance(error, CacheNotWritable) else "no space left"
             raise OutputsNotWritable(self._root / FOLDER, reason) from error
 
-    def _write(self, target: Path, text: str) -> None:
+    def _write(self, target: str, text: str) -> None:
         fresh = self._fresh()
-        fresh.write_text(text, encoding="utf-8")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh.replace(target)
+        write_new(fresh, text.encode())
+        self._move(fresh, target)
 
-    def _fresh(self) -> Path:
+    def _move(self, fresh: str, target: str) -> None:
+        try:
+            try:
+                os.replace(fresh, target)  # noqa: PTH105  # text, as above
+            except FileNotFoundError:
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(fresh, target)  # noqa: PTH105  # as above
+        except BaseException:
+            os.unlink(fresh)  # noqa: PTH108  # as above
+            raise
+
+    def _fresh(self) -> str:
         if not self._swept:
             self._own.mkdir(parents=True, exist_ok=True)
             _sweep(self._own)
             self._swept = True
-        return self._own / f"new-{os.getpid()}-{next(self._names)}"
+        return f"{self._own}/new-{os.getpid()}-{next(self._names)}"
 
 
 def _sweep(folder: Path) -> None:
@@ -238,7 +244,7 @@ def _remove(folder: Path, paths: list[str]) -> None:
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _told(folder: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -246,4 +252,4 @@ def _told(folder: Path) -> Iterator[None]:
         reason = "no space left" if full else error.strerror or str(error)
         if error.errno in (errno.EISDIR, errno.ENOTDIR):
             reason += f" at {error.filename2 or error.filename}"
-        raise OutputsNotWritable(folder, reason) from error
+        raise OutputsNotWritable(Path(folder), reason) from error

@@ -222,10 +222,11 @@ class LocalWorld:
 
     def _given(self, content: Content) -> FileInput | TreeInput:
         if isinstance(content, File):
-            return FileInput(content.digest, self.root / content.source if content.source else None)
-        return TreeInput(
-            {name: FileInput(f.digest, self.root / f.source if f.source else None) for name, f in content.items()}
-        )
+            return self._file(content)
+        return TreeInput({name: self._file(file) for name, file in content.items()})
+
+    def _file(self, file: File) -> FileInput:
+        return FileInput(file.digest, f"{self.root}/{file.source}" if file.source else None)
 
     def wait(self, timeout: float | None) -> list[Ran]:
         ended = [self._ended(outcome) for outcome in self._workers.wait(timeout)]
@@ -278,7 +279,7 @@ class LocalWorld:
         for content in inputs.values():
             for item in content if isinstance(content, list) else [content]:
                 for file in files_of(item):
-                    if file.source and not self.stat.unchanged(self.root / file.source, file.digest):
+                    if file.source and not self.stat.unchanged(f"{self.root}/{file.source}", file.digest):
                         raise InputChanged(self.root / file.source)
 
     def bytes_of(self, file: File) -> bytes:

@@ -13,7 +13,6 @@ import errno
 import importlib
 import json
 import os
-import random
 import resource
 import signal
 import sys
@@ -22,9 +21,9 @@ import traceback
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from axbuild.engine.workers.folders import make_folders
 from axbuild.engine.workers.guard import Finder, Refused, Walls
 from axbuild.engine.workers.params import ParamsMismatch, params_of
 from axbuild.engine.workers.preload import View
@@ -39,6 +38,19 @@ _TRACE_FRAMES = 4
 _PROBE_BYTES = 1 << 18
 
 
+def _random() -> ModuleType:
+    """The module without the hook by which it draws a new seed in each fork: here all begin with the same."""
+    register = os.register_at_fork
+    os.register_at_fork = lambda **_hooks: None  # for the time of the import
+    try:
+        return importlib.import_module("random")
+    finally:
+        os.register_at_fork = register
+
+
+random = _random()
+
+
 class WrongOutputs(Exception):
     """The stage left other files than it declares."""
 
@@ -48,19 +60,26 @@ class _Misfit(Exception):
 
 
 def make_ready() -> None:
-    """In the parent, before all forks: the streams that they inherit, over whatever their descriptors then are."""
+    """In the parent, before all forks: what they inherit, such as the streams, over whatever their descriptors then
+    are."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.dont_write_bytecode = True
     # They live as long as the process, so nothing closes them.
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
     # As stdout.
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
 
 
-def record_warnings() -> None:
-    """In the parent, before each fork, since modules imported there may have set filters of their own: collect
-    AxWarnings; other warnings go to the log."""
+def settle() -> None:
+    """In the parent, whenever it has imported modules, each of which may have set something for all: random numbers
+    begin alike, temporary files are a fork's own, AxWarnings are collected and other warnings go to the log."""
+    random.seed(0)
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed(0)
+    if "tempfile" in sys.modules:
+        sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]  # what was found here does not hold there
     warnings.filterwarnings("always", category=UserWarning)
-    if warnings.showwarning is not _show:
-        warnings.showwarning = _show
+    warnings.showwarning = _show
 
 
 def become_worker(log: int, parent: int) -> None:
@@ -70,7 +89,6 @@ def become_worker(log: int, parent: int) -> None:
         _PRCTL(PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:
         os._exit(1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(log, 1)
     os.dup2(log, 2)
 
@@ -79,7 +97,8 @@ def run(job: Mapping[str, Any], view: View, finder: Finder, walls: Walls) -> dic
     """Run the job; whatever the stage does comes back as a record."""
     _DIAGNOSTICS.clear()
     scratch: str = job["scratch"]
-    _settle(scratch)
+    os.chdir(scratch)
+    os.environ["HOME"], os.environ["TMPDIR"] = scratch, f"{scratch}/tmp"
     sys.addaudithook(walls.judge)
     begin = time.perf_counter()
     error = _attempt(job, view, finder, Path(scratch, "out"))
@@ -88,24 +107,10 @@ def run(job: Mapping[str, Any], view: View, finder: Finder, walls: Walls) -> dic
     return {"error": error, "diagnostics": _DIAGNOSTICS, "seconds": seconds}
 
 
-def _settle(scratch: str) -> None:
-    temporary = f"{scratch}/tmp"
-    make_folders(temporary, f"{scratch}/out")
-    os.chdir(scratch)
-    os.environ["HOME"], os.environ["TMPDIR"] = scratch, temporary
-    sys.dont_write_bytecode = True
-    random.seed(0)
-    if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed(0)
-    if "tempfile" in sys.modules:
-        sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]  # what the parent found holds no longer
-
-
 def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> dict[str, Any] | None:
     name = job["function"]
     try:
-        module = importlib.import_module(job["module"])
-        stage = getattr(module, name, None)
+        stage = getattr(_module(job["module"], view), name, None)
         if not callable(stage):
             raise _Misfit(f"module {job['module']} has no function '{name}'")
         inputs = {role: _paths(value) for role, value in job["inputs"].items()}
@@ -117,6 +122,16 @@ def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> d
         traceback.print_exc()
         return _record(error, job["module"], name, view, finder)
     return None
+
+
+def _module(name: str, view: View) -> ModuleType:
+    """The stage's module: axbuild's own is loaded; a workspace's is run here, without importlib, nearly all of which
+    the fork would have to copy first."""
+    if view.blank is None:
+        return importlib.import_module(name)
+    sys.modules[name] = view.blank
+    exec(view.code[name][1], view.blank.__dict__)
+    return view.blank
 
 
 def _paths(value: str | list[str]) -> Path | list[Path]:

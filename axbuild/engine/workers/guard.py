@@ -6,13 +6,12 @@ Python code alone is covered: native code opens files and sockets without tellin
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
-import importlib.util
 import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from stat import S_ISLNK
 from types import CodeType, ModuleType
 from typing import Any
@@ -32,7 +31,7 @@ class Refused(PermissionError):
     """What a stage tried and must not do."""
 
 
-class Finder(importlib.abc.MetaPathFinder):
+class Finder:
     """The only finder of a worker: first-party modules from verified code, third-party ones of declared tools.
 
     Whatever else is installed is invisible: its absence is the same on every machine. `refused` remembers it, for
@@ -66,7 +65,8 @@ class Finder(importlib.abc.MetaPathFinder):
         if name in self.code:
             path, code = self.code[name]
             package = path.endswith("/__init__.py")
-            spec = importlib.machinery.ModuleSpec(name, _Loader(path, code), origin=path, is_package=package)
+            loader: Any = _Loader(path, code)
+            spec = importlib.machinery.ModuleSpec(name, loader, origin=path, is_package=package)
             if package:
                 spec.submodule_search_locations = [os.path.dirname(path)]  # noqa: PTH120  # text, as the import system
             spec.has_location = True
@@ -77,10 +77,15 @@ class Finder(importlib.abc.MetaPathFinder):
         return None
 
 
-class _Loader(importlib.abc.InspectLoader):
+class _Loader:
+    """No importlib.abc: it brings tempfile and random along, which cost every fork 46 page faults."""
+
     def __init__(self, path: str, code: CodeType) -> None:
         self._path = path
         self._code = code
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """The usual one will do."""
 
     def exec_module(self, module: ModuleType) -> None:
         exec(self._code, module.__dict__)
@@ -156,12 +161,20 @@ def readable(forbidden: Iterable[str], declared: Iterable[str]) -> dict[str, boo
     return verdicts | {os.path.realpath(path): True for path in (*_PYTHON, *declared)}
 
 
+@cache
+def _real_folder(folder: str) -> str:
+    """All scratch folders of a build lie in one."""
+    return os.path.realpath(folder)
+
+
 class Walls:
-    """Which paths a stage may open: the nearest ancestor with a verdict decides, and without one it may not."""
+    """Which paths a stage may open: its scratch folder; else the nearest ancestor with a verdict decides, and without
+    one it may not."""
 
     def __init__(self, scratch: str, verdicts: Mapping[str, bool]) -> None:
-        self._scratch = os.path.realpath(scratch)
-        self._readable = {**verdicts, self._scratch: True}
+        folder, _, name = scratch.rpartition("/")
+        self._scratch = f"{_real_folder(folder)}/{name}"
+        self._readable = verdicts
 
     def judge(self, event: str, arguments: tuple[Any, ...]) -> None:
         """For sys.addaudithook, from which there is no way back; raises Refused."""
@@ -183,6 +196,8 @@ class Walls:
             raise Refused(f"it tried to read '{real}', which is not one of its inputs")
 
     def _may_read(self, real: str) -> bool:
+        if self._is_own(real):
+            return True
         ancestor = real
         while ancestor not in self._readable:
             parent = os.path.dirname(ancestor)  # noqa: PTH120  # text: this runs on every open
@@ -193,8 +208,11 @@ class Walls:
 
     def _write(self, path: Any, folder: Any) -> None:
         real = self._real(path, folder)
-        if real is not None and real != "/dev/null" and not f"{real}/".startswith(f"{self._scratch}/"):
+        if real is not None and real != "/dev/null" and not self._is_own(real):
             raise Refused(f"it tried to write '{real}', outside its own folder")
+
+    def _is_own(self, real: str) -> bool:
+        return f"{real}/".startswith(f"{self._scratch}/")
 
     def _real(self, path: Any, folder: Any) -> str | None:
         """The real path behind what was opened; None for descriptors, which were opened before."""

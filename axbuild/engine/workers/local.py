@@ -11,7 +11,7 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +43,7 @@ class StageRun:
     stage: Stage
     closure: Closure
     params: dict[str, Any]
-    inputs: dict[str, Path | list[Path]]
+    inputs: Mapping[str, str | list[str]]
     scratch: Path
     bounds: StageBounds = StageBounds()
     device: str = "cpu"
@@ -237,7 +237,7 @@ class Workers:
             "module": job.closure.module,
             "function": job.stage.function,
             "params": job.params,
-            "inputs": {role: _texts(value) for role, value in job.inputs.items()},
+            "inputs": job.inputs,
             "device": job.device if job.stage.device else None,
             "scratch": str(job.scratch),
             "outputs": job.stage.writes,
@@ -368,10 +368,6 @@ def _outcome(job: StageRun, message: dict[str, Any]) -> StageOutcome:
     else:
         error = StageEnded(name, message["exit"], outcome.log)
     return replace(outcome, error=error.record())
-
-
-def _texts(value: Path | list[Path]) -> str | list[str]:
-    return str(value) if isinstance(value, Path) else [str(one) for one in value]
 
 
 def _signal_name(number: int) -> str:

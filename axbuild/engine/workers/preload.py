@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +30,8 @@ class View:
     strangers: tuple[str, ...]
     readable: dict[str, bool]
     own_files: frozenset[str]
+    blank: ModuleType | None = None
+    """The stage's module, made and not run; None where importing it takes more."""
 
 
 class Preload:
@@ -47,17 +49,23 @@ class Preload:
         self._preloaded: set[tuple[str, tuple[str, ...]]] = set()
         self._hidden: dict[str, ModuleType] = {}
 
+    def is_ready(self, number: int) -> bool:
+        """Whether the closure's modules are loaded."""
+        return number in self._ready
+
+    def load(self, number: int) -> None:
+        """Raises FileChanged and SyntaxError."""
+        closure = self.closures[number]
+        self._import_tools(closure)
+        self._import_stage(closure)
+        self._ready.add(number)
+        self._views.clear()  # what is a stranger to a view depends on what is loaded
+
     def view(self, number: int) -> View:
-        """The closure's view, with its modules loaded; raises FileChanged and SyntaxError."""
+        """The view of a closure that was loaded; raises FileChanged."""
         closure = self.closures[number]
         for path, digest in closure["data"].values():
             self._verify_data(path, digest)
-        if number not in self._ready:
-            self._import_tools(closure)
-            self._import_stage(closure)
-            gc.freeze()  # so that no collection in a fork writes to, and thereby copies, what is here
-            self._ready.add(number)
-            self._views.clear()  # what is a stranger to a view depends on what is loaded
         if number not in self._views:
             self._views[number] = self._look(closure)
         return self._views[number]
@@ -80,7 +88,16 @@ class Preload:
         ]
         declared = [path for path, _ in (*modules.values(), *closure["data"].values())]
         shown = frozenset(own_file(name, path) for name, (path, _) in modules.items())
-        return View(self._code_of(closure), tops, tuple(strangers), readable(self.forbidden, declared), shown)
+        verdicts, blank = readable(self.forbidden, declared), self._blank(closure)
+        return View(self._code_of(closure), tops, tuple(strangers), verdicts, shown, blank)
+
+    def _blank(self, closure: dict[str, Any]) -> ModuleType | None:
+        name = closure["module"]
+        if name in sys.modules or any(name.startswith(f"{other}.") for other in closure["modules"]):
+            return None  # it is loaded, or a package of it has code of its own, which runs first
+        self.finder.code = self._code_of(closure)
+        spec = self.finder.find_spec(name, None)
+        return importlib.util.module_from_spec(spec) if spec is not None else None
 
     def _known_tops(self) -> set[str]:
         return {top for one in self.closures.values() for top in one["tops"]}

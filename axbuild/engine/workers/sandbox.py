@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from axbuild.dataclass import dataclass
-from axbuild.engine.workers.folders import make_folders
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 from axbuild.store.digests import digest_of_file
@@ -42,7 +41,7 @@ class FileInput:
     """A file by its SHA-256: the blob, or the workspace's file `source` that had this content."""
 
     digest: str
-    source: Path | None = None
+    source: Path | str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,59 +56,57 @@ Input = FileInput | TreeInput
 
 def prepare(
     scratch: Path, inputs: Mapping[str, Input | Sequence[Input]], blobs: Blobs, stat: StatCache
-) -> dict[str, Path | list[Path]]:
+) -> dict[str, str | list[str]]:
     """Lay the inputs out below `scratch`, each a copy of its own; raises InputChanged, BlobLost and DiskFull."""
-    folder = scratch / "in"
     with told_as_store_errors(scratch):
-        make_folders(str(folder), f"{scratch}/out")
-        return {role: _lay_role(folder / role, value, blobs, stat) for role, value in inputs.items()}
+        return {role: _lay_role(f"{scratch}/in/{role}", value, blobs, stat) for role, value in inputs.items()}
 
 
 def collect(scratch: Path, stage: Stage, blobs: Blobs) -> dict[str, str | dict[str, str]]:
     """Move the outputs into the store: name -> SHA-256, for a tree {file: SHA-256} sorted by name."""
-    out = scratch / "out"
+    out = f"{scratch}/out"
     return {
-        name: _take_tree(out / name, blobs) if name.endswith("/") else blobs.add_file(out / name)
+        name: _take_tree(Path(out, name), blobs) if name.endswith("/") else blobs.add_file(f"{out}/{name}")
         for name in stage.writes
     }
 
 
-def _lay_role(target: Path, value: Input | Sequence[Input], blobs: Blobs, stat: StatCache) -> Path | list[Path]:
+def _lay_role(target: str, value: Input | Sequence[Input], blobs: Blobs, stat: StatCache) -> str | list[str]:
     if isinstance(value, FileInput | TreeInput):
         _lay(target, value, blobs, stat)
         return target
-    members = [target.with_name(f"{target.name}.{number:04}") for number in range(len(value))]
+    members = [f"{target}.{number:04}" for number in range(len(value))]
     for member, one in zip(members, value, strict=True):
         _lay(member, one, blobs, stat)
     return members
 
 
-def _lay(target: Path, value: Input, blobs: Blobs, stat: StatCache) -> None:
+def _lay(target: str, value: Input, blobs: Blobs, stat: StatCache) -> None:
     if isinstance(value, FileInput):
         _lay_file(target, value, blobs, stat)
         return
-    target.mkdir()
+    Path(target).mkdir()
     for name, file in value.files.items():
         if not is_inside(name):
             raise NameLeavesFolder(name)
-        place = target / name
+        place = Path(target, name)
         place.parent.mkdir(parents=True, exist_ok=True)
-        _lay_file(place, file, blobs, stat)
+        _lay_file(str(place), file, blobs, stat)
 
 
-def _lay_file(target: Path, file: FileInput, blobs: Blobs, stat: StatCache) -> None:
+def _lay_file(target: str, file: FileInput, blobs: Blobs, stat: StatCache) -> None:
     if file.source is None:
         blobs.materialise(file.digest, target)
         return
     try:
         clone_or_copy(file.source, target)
     except FileNotFoundError:
-        raise InputChanged(file.source) from None
+        raise InputChanged(Path(file.source)) from None
     # Unchanged after the copy means unchanged during it; a file too young to tell is judged by the copy's bytes.
-    if not stat.unchanged(file.source, file.digest) or (
-        not stat.settled(file.source) and digest_of_file(target) != file.digest
-    ):
-        raise InputChanged(file.source)
+    if stat.surely(file.source, file.digest):
+        return
+    if not stat.unchanged(file.source, file.digest) or digest_of_file(target) != file.digest:
+        raise InputChanged(Path(file.source))
 
 
 def _take_tree(folder: Path, blobs: Blobs) -> dict[str, str]:

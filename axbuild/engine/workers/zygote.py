@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class Child:
 class Zygote:
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
+        self._number = channel.fileno()
         self.code = Preload()
         self.jobs = 1
         self.waiting: deque[dict[str, Any]] = deque()
@@ -60,12 +61,13 @@ class Zygote:
         self._poll = select.poll()
         self._poll.register(channel, select.POLLIN)
         self._open = True
+        self._is_full = False
 
     def serve(self) -> None:
         self.channel.setblocking(False)
         while self._open:
             for handle, _ in self._poll.poll(self._patience()):
-                if handle == self.channel.fileno():
+                if handle == self._number:
                     self._receive()
                 else:
                     self._reap(self.children[handle])
@@ -119,7 +121,7 @@ class Zygote:
 
     def _start(self, job: dict[str, Any]) -> None:
         try:
-            view = self.code.view(job["n"])
+            view = self._view(job["n"])
         except FileChanged as changed:
             self._tell(done=job["id"], ending="changed", path=str(changed))
             return
@@ -135,30 +137,41 @@ class Zygote:
         self._poll.register(one.handle, select.POLLIN)
         self._tell(started=job["id"], pid=one.pid)
 
+    def _view(self, number: int) -> View:
+        if not self.code.is_ready(number):
+            self.code.load(number)
+            child.settle()
+            gc.freeze()  # so that no collection in a fork writes to, and thereby copies, what is here
+        return self.code.view(number)
+
     def _fork(self, job: dict[str, Any], view: View) -> Child:
         """The child that runs the job; raises OSError and leaves nothing behind then."""
         began, parent, limit = time.monotonic(), os.getpid(), job["seconds"]
-        with ExitStack() as undo:
-            report = os.memfd_create("report")
-            undo.callback(os.close, report)
-            log = os.memfd_create("log")
-            undo.callback(os.close, log)
-            walls = Walls(job["scratch"], view.readable)
-            child.record_warnings()
+        walls = Walls(job["scratch"], view.readable)
+        files: list[int] = []
+        pid = -1
+        try:
+            files += [os.memfd_create("report")]
+            files += [os.memfd_create("log")]
+            report, log = files
             pid = os.fork()
             if pid == 0:
                 try:
                     self._be_child(job, view, walls, report, log, parent)
                 finally:
                     os._exit(1)
-            undo.callback(os.waitpid, pid, 0)
-            undo.callback(os.kill, pid, signal.SIGKILL)
             handle = os.pidfd_open(pid)
-            undo.pop_all()
+        except OSError:
+            if pid > 0:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            for file in files:
+                os.close(file)
+            raise
         return Child(job, pid, handle, report, log, began, None if limit is None else began + limit)
 
     def _be_child(self, job: dict[str, Any], view: View, walls: Walls, report: int, log: int, parent: int) -> None:
-        self.channel.close()
+        os.close(self._number)  # the socket's own way takes 20 page faults
         child.become_worker(log, parent)
         self.code.enter(view)
         own = os.getpid()
@@ -207,12 +220,13 @@ class Zygote:
             while self._out:
                 del self._out[: self.channel.send(self._out)]
         except BlockingIOError:
-            self._poll.modify(self.channel, select.POLLIN | select.POLLOUT)
-            return
+            pass
         except ConnectionError:
             self._open = False
             return
-        self._poll.modify(self.channel, select.POLLIN)
+        if self._is_full != bool(self._out):
+            self._is_full = bool(self._out)
+            self._poll.modify(self.channel, select.POLLIN | select.POLLOUT if self._is_full else select.POLLIN)
 
 
 def _parsed(report: bytes) -> Any:
