@@ -15,7 +15,7 @@ RAN = {
     "A tolerance of a check": {"compare"},
     "The level of a check": {"compare"},
     "A batch size more": {"split", "split/compile_0_b2", *FUSED},
-    "`npu_mode`": {"split", "split/compile_0_b1", *FUSED},
+    "`npu_mode`": {"preflight", "partition", "split", "split/compile_0_b1", *FUSED},
     "`ddr_bw_limit`": {"split", "split/compile_0_b1", *FUSED},
     "`src_dtype` of an input": {"preflight", *PARTITION},
     "`src_layout` of an input": {"preflight", *PARTITION},
