@@ -91,7 +91,11 @@ class InlineWorkers:
             warnings.simplefilter("always")
             try:
                 stage = space[job.stage.function]
-                stage(**job.inputs, out=job.scratch / "out", **_params(stage, job.params))
+                inputs = {
+                    role: Path(value) if isinstance(value, str) else [Path(one) for one in value]
+                    for role, value in job.inputs.items()
+                }
+                stage(**inputs, out=job.scratch / "out", **_params(stage, job.params))
             except AxError as raised:
                 error = raised.record()
         said = [one.message for one in caught if isinstance(one.message, AxWarning)]
