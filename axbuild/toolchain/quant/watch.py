@@ -16,7 +16,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import activations_of, model_file, shape_of
+from axbuild.toolchain.graph import activations_of, is_static, model_file, shape_of
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.watched import FORMAT, WatchedTensor
@@ -85,6 +85,8 @@ def _axis_behind(node: ir.Node, value: ir.Value, axes: dict[str, int]) -> int:
     axis = op.channel_axis(node, before) if op is not None else before
     if same_rank or (op is not None and axis != before):
         return min(axis, max(rank - 1, 0))
-    usual, shape = _first_axis(value), shape_of(value)
-    channels = shape_of(inputs[0])[before] if inputs and inputs[0].shape else 0
-    return usual if rank == 0 or shape[usual] == channels or channels not in shape else shape.index(channels)
+    usual = _first_axis(value)
+    if rank == 0 or not inputs or not inputs[0].shape or not (is_static(value) and is_static(inputs[0])):
+        return usual
+    shape, channels = shape_of(value), shape_of(inputs[0])[before]
+    return usual if shape[usual] == channels or channels not in shape else shape.index(channels)
