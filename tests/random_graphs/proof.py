@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from bodies import LEVELS
+from bodies import LEVELS, session
 from compiled import compiled
 from npu_world import preset_of
+from onnx import TensorProto, numpy_helper
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
 from quantised import Feeds, Quantised, float_run, loaded, quantised, snapped
 
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
@@ -166,9 +168,30 @@ def steps_allowed(node: onnx.NodeProto) -> float:
 
 
 def _around(model: onnx.ModelProto, feed: Feeds) -> list[list[np.ndarray]]:
-    """The float outputs at the input and a little beside it."""
+    """The float outputs at the input and a little beside it, in float64 where onnxruntime has the operators in it: its
+    float32 Sigmoid is 0.24 % off at 2e-5."""
     nudges = [1 + share for share in (0.0, 1e-6, -1e-6)]
-    return [float_run(model, {name: _nudged(array, nudge) for name, array in feed.items()}) for nudge in nudges]
+    near = [{name: _nudged(array, nudge) for name, array in feed.items()} for nudge in nudges]
+    try:
+        one = session(_doubled(model), "optimisation off")
+    except (ort.Fail, ort.InvalidGraph, ort.NotImplemented):
+        return [float_run(model, feed) for feed in near]
+    return [one.run(None, {name: _wide(array) for name, array in feed.items()}) for feed in near]
+
+
+def _doubled(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model on double tensors."""
+    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    for value in (*copy.graph.input, *copy.graph.output, *copy.graph.value_info):
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for tensor in copy.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(_wide(numpy_helper.to_array(tensor)), tensor.name))
+    return copy
+
+
+def _wide(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
 def _nudged(array: np.ndarray, nudge: np.ndarray | float) -> np.ndarray:

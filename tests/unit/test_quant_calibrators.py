@@ -27,7 +27,7 @@ def seen(values: np.ndarray) -> Observed:
         (-128.0, 127.0, 1.0, 128),
         (2.0, 510.0, 2.0, 0),
         (-51.0, -1.0, 0.2, 255),
-        (0.0, 0.0, 1.0, 0),
+        (0.0, 0.0, 1.0 / 255.0, 0),
     ],
 )
 def test_an_unsigned_grid_keeps_zero_a_code_and_the_ends_in_reach(lo, hi, scale, zero):

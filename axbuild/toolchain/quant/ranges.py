@@ -9,6 +9,10 @@ import numpy as np
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import ElementType, Grid
 
+NOTHING_SEEN = 1.0
+"""upper end of the grid of a tensor that is always 0: its step is a factor of the step of the next operator's bias, and
+a step of 1 would round the biases that are all such an operator has"""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -50,7 +54,7 @@ class Grids:
 
 
 def grid_of(measured: Range, kind: ElementType) -> Grid:
-    """The grid of codes from min(lo, 0) to max(hi, 0). Zero is a code.
+    """The grid of codes from min(lo, 0) to max(hi, 0), of [0, 0] that of [0, 1]. Zero is a code.
 
     Unsigned: scale = f32((hi - lo) / span), zero = rint(-lo / scale). Signed: symmetric, scale = f32(max(|lo|, |hi|) /
     highest code), zero 0.
@@ -61,9 +65,9 @@ def grid_of(measured: Range, kind: ElementType) -> Grid:
 def grids_of(lows: Array, highs: Array, kind: ElementType) -> Grids:
     """`grid_of` for each pair of ends, float64 [n]."""
     lo, hi = np.minimum(lows, 0.0), np.maximum(highs, 0.0)
+    hi = np.where(hi == lo, NOTHING_SEEN, hi)
     width = np.maximum(-lo, hi) / kind.hi if kind.signed else (hi - lo) / kind.span
     scale = np.maximum(width.astype(np.float32), np.finfo(np.float32).tiny)
-    scale[hi - lo == 0.0] = 1.0
     if kind.signed:
         return Grids(scale, np.zeros(len(scale), np.int64), kind)
     zero = np.clip(np.rint(-lo / scale.astype(np.float64)), kind.lo, kind.hi)
