@@ -10,6 +10,8 @@ from random_graphs.pool import Pool
 
 HIDDEN = -1e9
 """what a mask puts in the place of a score"""
+LAST_BIT = 64
+"""of HIDDEN in float32: scores under half of it vanish in a line that is hidden whole, and greater ones do not"""
 
 
 @grows("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
@@ -112,8 +114,10 @@ def masked(pool: Pool, op: str) -> None:
         low = pool.held(HIDDEN)
         (shown,) = pool.put("Where", pool.one_of([[mask, x, low], [mask, low, x]]), beyond=True)
     else:
-        hide = np.where(_shown(pool, shape[-2:]), 0, HIDDEN)
-        (shown,) = pool.put("Add", [x, pool.held(hide)], beyond=True)
+        spared = _shown(pool, shape[-2:])
+        if max(np.abs(array).max() for array in pool.arrays[x]) >= LAST_BIT / 2:
+            spared[:, 0] = True  # else float32 adds the mask of a line that is hidden whole in steps of its last bit
+        (shown,) = pool.put("Add", [x, pool.held(np.where(spared, 0, HIDDEN))], beyond=True)
     pool.put("Softmax", [shown], axis=-1)
 
 
