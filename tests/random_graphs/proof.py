@@ -131,9 +131,11 @@ def _witnesses(
 
 
 def unlike(found: np.ndarray, expected: np.ndarray) -> int:
-    """Elements that differ: all of them where type or shape does."""
-    alike = (found.dtype, found.shape) == (expected.dtype, expected.shape)
-    return int((found != expected).sum()) if alike else max(1, expected.size)
+    """Elements that differ: all of them where type or shape does. NaN, as a quotient of two zeros is, equals NaN."""
+    if (found.dtype, found.shape) != (expected.dtype, expected.shape):
+        return max(1, expected.size)
+    both_nan = (found != found) & (expected != expected)  # no number, in types without NaN too
+    return int(((found != expected) & ~both_nan).sum())
 
 
 def steps_off(pool: Pool, node: onnx.NodeProto) -> float:
