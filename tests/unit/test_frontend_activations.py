@@ -252,6 +252,10 @@ OTHERS: dict[str, tuple[Steps, list[str]]] = {
         [("Mul", "x", "vector", "q"), ("Sigmoid", "q", "s"), ("Mul", "x", "s", "y")],
         ["Mul", "Sigmoid", "Mul"],
     ),
+    "bounded above alone": (
+        [("LeakyRelu", "x", "v"), ("Clip", "v", "", "six", "c"), ("Min", "v", "c", "y")],
+        ["LeakyRelu", "Clip", "Min"],
+    ),
     "a computed exponent": (
         [("Pow", "x", "x", "p"), ("Sigmoid", "p", "s"), ("Mul", "x", "s", "y")],
         ["Pow", "Sigmoid", "Mul"],

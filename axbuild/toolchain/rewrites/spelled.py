@@ -38,6 +38,11 @@ def _chosen(node: ir.Node, condition: Array, a: Array, b: Array) -> Array:
     return y
 
 
+def _clipped(node: ir.Node, x: Array, lo: Array | None = None, hi: Array | None = None) -> Array:
+    y: Array = np.minimum(np.maximum(x, -np.inf if lo is None else lo), np.inf if hi is None else hi)
+    return y
+
+
 def _power(node: ir.Node, x: Array, exponent: Array) -> Array:
     return functions.power(x, float(exponent)) if np.ndim(exponent) == 0 else np.full_like(x, np.nan)
 
@@ -46,7 +51,7 @@ POINTWISE: Mapping[str, Step] = {
     "Abs": lambda node, x: np.abs(x),
     "Add": lambda node, a, b: a + b,
     "Cast": _cast,
-    "Clip": lambda node, x, lo=-np.inf, hi=np.inf: np.minimum(np.maximum(x, lo), hi),
+    "Clip": _clipped,
     "Div": lambda node, a, b: a / b,
     "Elu": _bent,
     "Erf": lambda node, x: functions.erf(x),
@@ -88,7 +93,7 @@ class Spelled:
         known: dict[ir.Value, Array] = {self.x: x}
         with np.errstate(all="ignore"):
             for node in reversed(self.nodes):
-                inputs = [_values(value, known) for value in node.inputs if value is not None]
+                inputs = [None if value is None else _values(value, known) for value in node.inputs]
                 made = steps[node.op_type](node, *inputs)
                 known.update(zip(node.outputs, made if isinstance(made, list) else [made], strict=False))
         return known[self.nodes[0].outputs[0]]
