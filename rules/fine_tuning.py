@@ -62,6 +62,10 @@ class FineTuning:
     device = Choice("Where fine-tuning computes.", DEVICES, default="cpu", vendor="quant.device")
 
 
+def is_tuned(t: Settled) -> bool:
+    return any(getattr(t, f"enable_{method}") for method in METHODS)
+
+
 def fine_tuned(
     t: Settled, plan: Plan, model: FloatModel, scheme: Artifact, samples: Sequence[Input], inputs: list[dict[str, Any]]
 ) -> Artifact:

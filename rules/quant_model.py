@@ -21,7 +21,8 @@ from axbuild.workspace.rule import (
 )
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
-from .fine_tuning import FineTuning, fine_tuned
+from .fine_tuning import FineTuning, fine_tuned, is_tuned
+from .freeze import frozen_attribute, kept
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
@@ -95,6 +96,8 @@ class quant_model(FineTuning):
         example=[{"op_types": ["Add"], "data_type": "U16"}],
     )
 
+    frozen = frozen_attribute()
+
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
         watch = plan.run(WATCH, model=t.model.model)
@@ -111,7 +114,10 @@ class quant_model(FineTuning):
         rules = [layer_config(t, entry) for entry in t.layer_configs]
         params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
         calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
-        scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
+        if t.frozen:
+            scheme = kept(t, plan, t.model, [] if is_tuned(t) else [calibrated])
+        else:
+            scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])

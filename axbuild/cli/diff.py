@@ -68,7 +68,7 @@ def _record(found: Difference) -> dict[str, Any]:
 
 
 def _build(record: BuildRecord) -> dict[str, Any]:
-    return {"number": record.number, "time": record.time, "command": record.command}
+    return {"number": record.number, "time": record.time, "release": record.release, "command": record.command}
 
 
 def _id(event: ActionFinished) -> dict[str, str]:

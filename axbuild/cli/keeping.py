@@ -27,6 +27,7 @@ from axbuild.engine.records.events import (
 from axbuild.report.lines import PlainRenderer
 from axbuild.report.style import duration
 from axbuild.report.summary import Summary
+from axbuild.version import __version__
 
 # Stands for the seconds, which are known only then; no build takes so long.
 _SECONDS = 8_618_600.0
@@ -70,7 +71,7 @@ def _events(words: form.Words, graph: StoredGraph) -> list[Event]:
     """The events of the build with nothing to do, less those of its targets; marks for id, time, jobs and seconds."""
     counts = dict.fromkeys(STATUSES, 0) | {"up_to_date": graph.count}
     return [
-        BuildStarted(form.BUILD_ID.decode(), words.verb, tuple(words.targets), _SECONDS, 0),
+        BuildStarted(form.BUILD_ID.decode(), words.verb, tuple(words.targets), _SECONDS, 0, release=__version__),
         *(Diagnostic(*one) for one in graph.answer.diagnostics),
         *(TestResult(*one) for one in graph.answer.tests),
         BuildFinished(0, counts, _SECONDS, graph.answer.outputs),

@@ -53,6 +53,7 @@ from axbuild.graph.targets import TargetGraph, load, survey
 from axbuild.store.faults import BlobLost
 from axbuild.store.statcache import StatCache
 from axbuild.store.store import Store, is_read_only
+from axbuild.version import __version__
 from axbuild.workspace.artifact import ActionId, Artifact
 from axbuild.workspace.providers import Tests
 from axbuild.workspace.workspace import Workspace
@@ -154,6 +155,7 @@ class _Build:
                     self.jobs,
                     dry_run=self.request.dry_run,
                     number=number,
+                    release=__version__,
                 )
             )
             root, jobs = self.workspace.root, self.jobs

@@ -180,7 +180,8 @@ def diff_text(found: Difference, out: TextIO) -> str:
     """Which keys differ and why, which actions only one build had, which checks came out otherwise."""
     page = Sheet(out)
     for mark, record in (("-", found.first), ("+", found.second)):
-        page.add(f"{mark} build {record.number}, {clock(record.time)}: {record.command}", colour="bold")
+        release = f", axbuild {record.release}" if found.first.release != found.second.release else ""
+        page.add(f"{mark} build {record.number}, {clock(record.time)}{release}: {record.command}", colour="bold")
     _first_causes(page, [(moved.after, cause) for moved in found.moved for cause in moved.causes])
     width = _width(moved.after.action for moved in found.moved)
     for label, several in _by_target(found.moved, lambda moved: moved.after.label):

@@ -36,6 +36,8 @@ def laid_out(tmp_path, text):
     empty = helper.make_model(helper.make_graph([], "g", [], []))
     (tmp_path / "mobilenetv2.onnx").write_bytes(empty.SerializeToString())
     (tmp_path / "imagenet-32-images.tar").touch()
+    (tmp_path / "quant.lock").touch()
+    (tmp_path / "quant.lock.scheme").touch()
     (tmp_path / "pictures").mkdir(exist_ok=True)
     (tmp_path / "pictures" / "a.png").touch()
     return lay_out(load(Workspace.find(tmp_path, environ={}), ["//..."]))

@@ -30,6 +30,7 @@ class BuildStarted:
     """id: this build's own. time: seconds since 1970. command: build, test, ...
 
     number: names its record in this workspace, for `why` and `diff`; 0 for a build that leaves none.
+    release: of axbuild.
     """
 
     id: str
@@ -40,6 +41,7 @@ class BuildStarted:
     version: int = VERSION
     dry_run: bool = False
     number: int = 0
+    release: str = ""
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,11 @@ class BuildRecord:
         return f"axbuild {self.started.command} {' '.join(self.started.targets)}" if self.started else "a build"
 
     @property
+    def release(self) -> str:
+        """Of the axbuild that built, "an older one" where it did not write that down."""
+        return (self.started.release if self.started else "") or "an older one"
+
+    @property
     def time(self) -> float:
         """Seconds since 1970; 0.0 for a build that was killed before it could say."""
         return self.started.time if self.started else 0.0
