@@ -53,7 +53,7 @@ class LayerRule:
         (*_CODES, "FP32"),
         default="U8",
     )
-    weight_data_type = Choice("Element type of constant weights.", ("S8", "S16"), default="S8")
+    weight_data_type = Choice("Element type of constant weights.", ("S4", "S8", "S16"), default="S8")
     output_data_type = Choice(
         "Element type of a Conv's output; without it the one that its readers ask for.",
         (*_CODES, "FP32", ""),

@@ -14,7 +14,7 @@ from witness.base import grid, oracle
 
 from axbuild.toolchain.kinds.arithmetic import multipliers_of
 from axbuild.toolchain.kinds.base import Box, ShapeError
-from axbuild.toolchain.kinds.codes import CODES, FP32, S8, S16, U8, U16, Grid
+from axbuild.toolchain.kinds.codes import CODES, FP32, S4, S8, S16, U8, U16, WEIGHTS, Grid
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.npu.layout.constants import ConstantPieces
 from axbuild.toolchain.npu.lower.base import Geometry
@@ -80,7 +80,8 @@ def test_random_convolutions_of_random_types_agree(seed):
         pads=tuple(map(int, rng.integers(0, 3, 4))),
         dilations=tuple(map(int, rng.integers(1, 3, 2))),
         x=Grid(1.0, int(rng.integers(x.lo, x.hi + 1)), x),
-        w=(S8, S16)[seed % 2],
+        w=WEIGHTS[seed % 3],
+        zeros=seed % 5 == 0 and not WEIGHTS[seed % 3].wide,
         y=Grid(1.0, int(rng.integers(y.lo, y.hi + 1)), y),
     )
     codes = random_codes(rng, x, (int(rng.integers(1, 4)), group * depth, 7, 8))
@@ -89,12 +90,12 @@ def test_random_convolutions_of_random_types_agree(seed):
         assert same_bits(run_body(kind, codes, level=level), expected)
 
 
-@pytest.mark.parametrize("seed", range(18))
+@pytest.mark.parametrize("seed", range(30))
 def test_random_convolutions_equal_their_bodies_however_they_are_cut(seed):
     """Strides, dilations, uneven pads, groups and depth multipliers, near-dead channels, deep reductions."""
     rng = np.random.default_rng(seed)
     group, per_in, per_out = ((1, 700, 40), (1, 5, 70), (40, 1, 1), (3, 7, 32), (20, 1, 2), (2, 16, 48))[seed % 6]
-    x, w, y = ((U8, S8, U8), (S8, S8, S16), (U16, S16, S8))[seed // 6]
+    x, w, y = ((U8, S8, U8), (S8, S8, S16), (U16, S16, S8), (U8, S4, U8), (S8, S8, U8))[seed // 6]
     kind = mac.conv(
         (group * per_out, per_in, *map(int, rng.integers(1, 4, 2))),
         group=group,
@@ -104,6 +105,7 @@ def test_random_convolutions_equal_their_bodies_however_they_are_cut(seed):
         x=Grid(1.0, int(rng.integers(x.lo, x.hi + 1)), x),
         w=w,
         y=Grid(1.0, int(rng.integers(y.lo, y.hi + 1)), y),
+        zeros=seed >= 24,
         clamp=(y.lo + int(rng.integers(0, 40)), y.hi - int(rng.integers(0, 40))),
     )
     near_dead = rng.random(group * per_out) < 0.1

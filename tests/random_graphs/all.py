@@ -49,7 +49,7 @@ def random_rules(model: onnx.ModelProto, seed: int) -> list[LayerConfig]:
     for node in loaded(model).graph:
         op = op_of(node)
         floats = [FP32.name] if op is not None and op.in_float32(node) else []
-        data, weight = rng.choice([*codes, *floats]), rng.choice(["S8", "S16"])
+        data, weight = rng.choice([*codes, *floats]), rng.choice(["S4", "S8", "S16"])
         if rng.random() < 0.5:
             rules.append(LayerConfig(layer_name=node.name or "", data_type=str(data), weight_data_type=str(weight)))
     return rules

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from nets import Body, grid, mobilenet_v2
 from npu_world import chip, compiled, one_kind
+from witness.mac import conv
 
-from axbuild.toolchain.kinds.codes import S8, S16
+from axbuild.toolchain.kinds.codes import S4, S8, S16
 from axbuild.toolchain.kinds.mac import FullyConnected, MatMul
 from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.npu.compile import report
@@ -62,3 +63,12 @@ def test_a_row_counts_the_jobs_of_all_samples_of_an_operator():
     (row,) = said(model)["ops"]
     assert (row["name"], row["op_type"], row["macs"]) == ("op_0", "AxQuantizedConv", 36 * 8 * 4 * 9)
     assert row["ddr_bytes"] == 4 * 36 + 8 * 36 + sum(blob.size for blob in compiled(model)[0].blobs)
+
+
+def test_weights_of_four_bits_take_half_the_bytes_on_their_way_from_the_ddr_too():
+    eight, four = (said(one_kind(conv((64, 64, 3, 3), w=w, pads=(1, 1, 1, 1)), ((1, 64, 8, 8),))) for w in (S8, S4))
+    weights, beside = 64 * 64 * 9, 64 * (4 + 4)  # a channel's bias and multiplier
+    assert eight["params_bytes"] == weights + beside
+    assert four["params_bytes"] == weights // 2 + beside
+    assert eight["ops"][0]["ddr_bytes"] - four["ops"][0]["ddr_bytes"] == weights // 2
+    assert four["max_cycle"] < eight["max_cycle"]

@@ -176,6 +176,23 @@ def test_sixteen_bit_weights_are_tuned_in_their_own_codes(tmp_path: Path) -> Non
     assert max(np.abs(after - codes).max() for after, codes in zip(tuned, before, strict=True)) <= 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_four_bit_weights_are_tuned_to_codes_of_four_bits_and_gain_more_than_eight_bits(method, tmp_path: Path) -> None:
+    gains = {}
+    for width in ("S4", "S8"):
+        rule = LayerConfig(op_types=("Conv",), data_type="U16", weight_data_type=width)
+        net = residual_net()
+        (tmp_path / width).mkdir()
+        room = TuneWorld.of(tmp_path / width, net.model("y"), net.samples(8), (rule,))
+        room.cut(4)
+        folder, outcome = room.tune(0, room.begin(), params(method))
+        gains[width] = outcome.before - outcome.after
+        tuned = weights(Scheme.read(folder / SCHEME))
+        limit = 7 if width == "S4" else 127
+        assert max(np.abs(codes).max() for codes in tuned) <= limit
+    assert gains["S4"] > max(gains["S8"], 0.0)
+
+
 def test_a_share_that_is_learnt_begins_where_the_weight_stands() -> None:
     class Layers:
         weight = torch.tensor([-2.75, 0.0, 0.25, 126.5])

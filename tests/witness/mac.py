@@ -7,7 +7,21 @@ import numpy as np
 
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.arithmetic import multipliers_of
-from axbuild.toolchain.kinds.codes import CODES, FP32, S8, S16, U8, U16, Edge, ElementType, Grid, type_of, wide
+from axbuild.toolchain.kinds.codes import (
+    CODES,
+    FP32,
+    S4,
+    S8,
+    S16,
+    U8,
+    U16,
+    WEIGHTS,
+    Edge,
+    ElementType,
+    Grid,
+    type_of,
+    wide,
+)
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul, bias_type
 from witness.base import Case, each, float32, grid, oracle, pairs, requantised
 from witness.window import taps
@@ -21,13 +35,18 @@ def finished(kind, acc: int, multiplier: float, bias, wide_operand: bool):
     return requantised(acc + int(bias), multiplier, kind.y, kind.lo, kind.hi, broad)
 
 
+def zero_of(kind: Conv | FullyConnected, channel: int) -> int:
+    """What is taken from the codes of a channel's weights."""
+    return kind.w_zero[channel] if kind.w_zero else 0
+
+
 def convolved(kind: Conv, x, at) -> int:
     """The sum of products at one place of the output."""
     n, c, row, column = at
     co, depth = kind.weight.shape[:2]
     base = c // (co // kind.group) * depth
     return sum(
-        int(kind.weight[c, k, i, j]) * (int(x[n, base + k, y, z]) - kind.x.zero)
+        (int(kind.weight[c, k, i, j]) - zero_of(kind, c)) * (int(x[n, base + k, y, z]) - kind.x.zero)
         for i, j, y, z in taps(kind.window, row, column, *x.shape[2:])
         for k in range(depth)
     )
@@ -36,7 +55,7 @@ def convolved(kind: Conv, x, at) -> int:
 def connected(kind: FullyConnected, x, at) -> int:
     """The same."""
     row = zip(kind.weight[at[-1]].tolist(), x[at[:-1]].tolist(), strict=True)
-    return sum(w * (code - kind.x.zero) for w, code in row)
+    return sum((w - zero_of(kind, at[-1])) * (code - kind.x.zero) for w, code in row)
 
 
 @oracle.register
@@ -90,8 +109,9 @@ def conv(
     clamp: tuple[int, int] | None = None,
     fill: int | None = None,
     gain: float = 1.0,
+    zeros: bool = False,
 ) -> Conv:
-    """A Conv whose outputs spread over the codes; `fill` gives all weights one value."""
+    """A Conv whose outputs spread over the codes; `fill` gives all weights one value, `zeros` each channel its own."""
     rng = np.random.default_rng(sum(weight) + x.zero % 1000)
     codes = rng.integers(-w.hi, w.hi + 1, weight) if fill is None else np.full(weight, fill)
     spread = w.hi * x.type.span * float(np.sqrt(np.prod(weight[1:]))) / 6
@@ -109,12 +129,13 @@ def conv(
         pads,
         dilations,
         group,
+        w_zero=tuple(rng.integers(w.lo, w.hi + 1, weight[0]).tolist()) if zeros else (),
     )
 
 
 def fully_connected(co: int, k: int, **options) -> FullyConnected:
     c = conv((co, k, 1, 1), **options)
-    return FullyConnected(c.x, c.w, c.y, c.weight[:, :, 0, 0], c.bias, c.multiplier, c.lo, c.hi)
+    return FullyConnected(c.x, c.w, c.y, c.weight[:, :, 0, 0], c.bias, c.multiplier, c.lo, c.hi, w_zero=c.w_zero)
 
 
 def telling(name: str, kind: Conv | FullyConnected, shape: Shape) -> Case:
@@ -153,7 +174,7 @@ def at_zero(zero: int, kind: ElementType = U8) -> Grid:
 IMAGE = (2, 3, 5, 6)
 SAME = (1, 1, 1, 1)
 RESULTS = (*(grid(1.0, kind=y) for y in CODES), FP32)
-OPERANDS = list(itertools.product(CODES, (S8, S16)))
+OPERANDS = list(itertools.product(CODES, WEIGHTS))
 DEEP = {"w": S16, "x": at_zero(0, U16), "y": grid(1.0, kind=S16)}
 
 TYPES = [
@@ -202,6 +223,24 @@ CONVS = [
     Case("lowest weights", conv((2, 3, 3, 3), fill=-128), (IMAGE,)),
 ]
 
+IMPORTED = [
+    Case("zeros", conv((4, 3, 3, 3), pads=SAME, zeros=True), (IMAGE,)),
+    Case("zeros, 4 bits", conv((4, 3, 3, 3), pads=SAME, w=S4, zeros=True), (IMAGE,)),
+    Case("zeros, 16 bits", conv((4, 3, 3, 3), x=at_zero(9, U16), y=DEEP["y"], pads=SAME, zeros=True), (IMAGE,)),
+    Case("zeros, depthwise", conv((6, 1, 3, 3), group=6, pads=SAME, zeros=True), ((2, 6, 5, 5),)),
+    Case("zeros, groups", conv((6, 2, 3, 3), group=2, pads=SAME, zeros=True), ((2, 4, 4, 4),)),
+    Case("zeros, to reals", conv((6, 2, 3, 3), group=2, pads=SAME, zeros=True, y=FP32), ((2, 4, 4, 4),)),
+    telling("zeros, split", conv((2, 300, 1, 1), x=at_zero(255), fill=-128, zeros=True), (2, 300, 1, 2)),
+    telling("zeros, large", conv((1, 1, 23, 23), x=at_zero(0), fill=127, zeros=True), (1, 1, 24, 23)),
+    Case("zeros, fully connected", fully_connected(7, 21, zeros=True), ((3, 21),)),
+    Case("zeros, fully connected, 16 bits", fully_connected(5, 9, x=at_zero(9, U16), zeros=True), ((2, 9),)),
+    Case("lowest weights of 4 bits", conv((2, 3, 3, 3), w=S4, fill=-8), (IMAGE,)),
+    Case("odd depth of 4 bits", conv((5, 3, 3, 3), w=S4, pads=SAME), (IMAGE,)),
+    Case("depthwise of 4 bits", conv((6, 1, 3, 3), group=6, w=S4, pads=SAME), ((2, 6, 5, 5),)),
+    telling("split, 4 bits", conv((2, 9500, 1, 1), x=at_zero(0), w=S4, fill=7), (1, 9500, 1, 2)),
+    Case("fully connected of 4 bits", fully_connected(7, 21, w=S4), ((3, 21),)),
+]
+
 SPLITS = [
     telling("split in two", conv((2, 530, 1, 1), x=at_zero(0), fill=127), (1, 530, 2, 2)),
     telling("split unevenly", conv((2, 1100, 1, 1), x=at_zero(255), fill=-127), (2, 1100, 1, 2)),
@@ -240,4 +279,4 @@ MATMULS = [
     Case("broadcast", MatMul.of(grid(0.1, 3), grid(0.01, 250), at_zero(77), 5, 250), ((2, 3, 4, 6), (6, 5))),
 ]
 
-CASES = [*TYPES, *CONVS, *SPLITS, *CONNECTED, *MATMULS]
+CASES = [*TYPES, *CONVS, *IMPORTED, *SPLITS, *CONNECTED, *MATMULS]

@@ -203,11 +203,11 @@ class Kind:
         return f"{types}_{self.variant}" if self.variant else types
 
     def attributes(self) -> dict[str, Any]:
-        """Scalars and integer lists that the node carries as ONNX attributes."""
+        """Scalars and integer lists that the node carries as ONNX attributes; an empty list is left out."""
         found: dict[str, Any] = {}
         for name, expected in attribute_types(type(self)).items():
             found |= _written(name, expected, getattr(self, name))
-        return found
+        return {name: value for name, value in found.items() if value != []}
 
     def constants(self) -> dict[str, Array]:
         """Name -> array, in the order of the node's inputs after the activations."""
@@ -335,6 +335,8 @@ def _field(kind: type[Kind], name: str, expected: Any, left: dict[str, Any]) -> 
             return grid.type
         require_grids(f"'{name}' of {kind.__name__}", grid)
         return grid
+    if name not in left and Ellipsis in get_args(expected):
+        return ()
     if name not in left:
         raise NodeError(f"{kind.__name__} lacks the attribute '{name}'.")
     return _attribute(kind, name, expected, left.pop(name))

@@ -23,7 +23,8 @@ class TypeNameError(AxError):
 class ElementType:
     """name: the vendor's; dtype: numpy's, in ONNX graphs; onnx: number of TensorProto.DataType; coded: codes on a grid.
 
-    carrier: numpy's name of what the NPU and its programs hold instead, where that is another type.
+    carrier: numpy's name of what the NPU and its programs hold instead, where that is another type; narrow: bits of a
+    code, where these are fewer than dtype has.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ElementType:
     onnx: int
     coded: bool = False
     carrier: str = ""
+    narrow: int = 0
 
     @property
     def carried(self) -> str:
@@ -44,8 +46,8 @@ class ElementType:
 
     @property
     def bits(self) -> int:
-        """Of one element in an ONNX graph."""
-        return int(np.dtype(self.dtype).itemsize) * 8
+        """Of one code; of one element in an ONNX graph, which holds narrow ones in whole bytes."""
+        return self.narrow or int(np.dtype(self.dtype).itemsize) * 8
 
     @property
     def wide(self) -> bool:
@@ -55,12 +57,12 @@ class ElementType:
     @property
     def lo(self) -> int:
         """Lowest value of an integer type."""
-        return int(np.iinfo(self.dtype).min)
+        return -(1 << (self.narrow - 1)) if self.narrow else int(np.iinfo(self.dtype).min)
 
     @property
     def hi(self) -> int:
         """Highest value of an integer type."""
-        return int(np.iinfo(self.dtype).max)
+        return (1 << (self.narrow - 1)) - 1 if self.narrow else int(np.iinfo(self.dtype).max)
 
     @property
     def signed(self) -> bool:
@@ -75,6 +77,7 @@ class ElementType:
         return self.name
 
 
+S4 = ElementType("S4", "int8", 22, coded=True, narrow=4)
 U8 = ElementType("U8", "uint8", 2, coded=True)
 S8 = ElementType("S8", "int8", 3, coded=True)
 U16 = ElementType("U16", "uint16", 4, coded=True)
@@ -86,9 +89,11 @@ BOOL = ElementType("BOOL", "bool", 9, carrier="uint8")
 
 CODES = (U8, S8, U16, S16)
 """what activations may be quantised to"""
+WEIGHTS = (S4, S8, S16)
+"""what constant weights may be quantised to"""
 TYPES = (*CODES, FP32, INT32, INT64, BOOL)
 """what a tensor of a quantised model may be"""
-_BY_NAME = {item.name: item for item in TYPES}
+_BY_NAME = {item.name: item for item in (*TYPES, S4)}
 _BY_ONNX = {item.onnx: item for item in TYPES}
 _BY_DTYPE = {item.dtype: item for item in TYPES}
 

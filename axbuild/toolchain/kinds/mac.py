@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, ClassVar
 
@@ -100,7 +100,8 @@ class _Weighted(Kind):
 
     weight: codes of type `w`, output channels first; multiplier: float64 [co]; lo, hi: clamp of the output's codes.
     bias [co]: int32, with a 16-bit operand int64, in units of the accumulator. Where y is FP32 the multiplier is
-    f64(sx) f64(sw), the bias is float32 and added after it, and lo = hi = 0.
+    f64(sx) f64(sw), the bias is float32 and added after it, and lo = hi = 0. w_zero [co]: what is taken from each
+    channel's codes, which imported weights of up to 8 bits may have; () where that is nothing.
     """
 
     engine: ClassVar[str] = "conv"
@@ -113,6 +114,7 @@ class _Weighted(Kind):
     multiplier: Annotated[Array, Constant(("float64",), 1)]
     lo: int
     hi: int
+    w_zero: tuple[int, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         what, channels = self.what, (self.weight.shape[0],)
@@ -128,13 +130,30 @@ class _Weighted(Kind):
         ):
             if array.dtype.name != dtype or array.shape != shape:
                 raise ConstantError(f"The {name} of {what} is {array.dtype} {array.shape}, not {dtype} {shape}.")
+        self._require_codes()
         require_multipliers(self.multiplier, self.x, self.w, self.y)
         summed = np.zeros(channels, np.int64) if self.y == FP32 else self.bias
-        require_accumulator(self.weight, summed, self.x, self.w, what)
+        require_accumulator(self.factors, summed, self.x, self.w, what)
+
+    def _require_codes(self) -> None:
+        w, zero, channels = self.w, self.w_zero, self.weight.shape[0]
+        if w.narrow and not w.lo <= self.weight.min() <= self.weight.max() <= w.hi:
+            raise ConstantError(f"The weight of {self.what} is beyond {w} codes.")
+        if zero and (w.wide or len(zero) != channels or not w.lo <= min(zero) <= max(zero) <= w.hi):
+            raise ConstantError(f"{self.what} in {w} has {channels} channels and no such zeros: {zero!s:.60}")
 
     @property
     def what(self) -> str:
         return f"{self.op_type} with weight {self.weight.shape}"
+
+    @cached_property
+    def factors(self) -> Array:
+        """The weight less its zeros: what activations are multiplied with."""
+        if not self.w_zero:
+            return self.weight
+        zero = np.array(self.w_zero, np.int16).reshape(-1, *[1] * (self.weight.ndim - 1))
+        less: Array = self.weight.astype(np.int16) - zero
+        return less
 
     @property
     def reads(self) -> tuple[Edge, ...]:
@@ -145,13 +164,27 @@ class _Weighted(Kind):
         return self.y
 
     @property
-    def _wide_weight(self) -> list[str]:
-        return [self.w.name.lower()] if self.w.wide else []
+    def _of_weight(self) -> list[str]:
+        """What the text depends on: digits of 16 bits, zeros."""
+        return [self.w.name.lower()] if self.w.wide else ["zeros"] if self.w_zero else []
+
+    def _weight_as(self, name: str, to: int) -> str:
+        """Lines that define `name`, the factors in element type `to`."""
+        if not self.w_zero:
+            return f"\n  {name} = Cast <to = {to}> (weight)"
+        axes = ", ".join(str(axis) for axis in range(1, self.weight.ndim))
+        return f"""
+  {name}_codes = Cast <to = {to}> (weight)
+  {name}_zeros = Constant <value_ints: ints = @w_zero> ()
+  {name}_less = Cast <to = {to}> ({name}_zeros)
+  {name}_axes = Constant <value = int64[{self.weight.ndim - 1}] {{{axes}}}> ()
+  {name}_zero = Unsqueeze ({name}_less, {name}_axes)
+  {name} = Sub ({name}_codes, {name}_zero)"""
 
     @cached_property
     def cut(self) -> Cut:
         """How the body sums."""
-        return Cut.of(self.weight, self.x, self.w, self.what)
+        return Cut.of(self.factors, self.x, self.w, self.what)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +219,11 @@ class Conv(_Weighted):
     @property
     def variant(self) -> str:
         grouped = ["groups"] if self.group > 1 and self.cut.ranges > 1 else []
-        return "_".join([*self._wide_weight, *grouped, *self.cut.names])
+        return "_".join([*self._of_weight, *grouped, *self.cut.names])
 
     def text(self) -> str:
         products = self.cut.text("centred", "weight_f", _CONV, _within_groups if self.group > 1 else along_axis(1))
-        return f"""{centred("centred", "x", "x", FLOAT)}
-  weight_f = Cast <to = {FLOAT}> (weight){products}
+        return f"""{centred("centred", "x", "x", FLOAT)}{self._weight_as("weight_f", FLOAT)}{products}
   plane_axes = Constant <value = int64[2] {{1, 2}}> ()
   multiplier_c = Unsqueeze (multiplier, plane_axes)
   bias_d = Cast <to = {DOUBLE}> (bias)
@@ -266,15 +298,14 @@ class FullyConnected(_Weighted):
 
     @property
     def variant(self) -> str:
-        return "_".join(self._wide_weight if wide(self.x, self.w) else self.cut.names)
+        return "_".join([*self._of_weight, *([] if wide(self.x, self.w) else self.cut.names)])
 
     def text(self) -> str:
         if wide(self.x, self.w):
-            products = centred("centred", "x", "x", DOUBLE) + _REAL_PRODUCT
+            products = centred("centred", "x", "x", DOUBLE) + self._weight_as("weight_d", DOUBLE) + _REAL_PRODUCT
         else:
             lines = self.cut.text("centred", "weight_f", _FLOAT_PRODUCT, along_axis(-1))
-            products = f"""{centred("centred", "x", "x", FLOAT)}
-  weight_f = Cast <to = {FLOAT}> (weight){lines}"""
+            products = centred("centred", "x", "x", FLOAT) + self._weight_as("weight_f", FLOAT) + lines
         return f"""{products}
   bias_d = Cast <to = {DOUBLE}> (bias){_finished(self.y, "multiplier", "bias_d")}"""
 
@@ -310,8 +341,7 @@ _FLOAT_PRODUCT = """
   {f} = MatMul ({x}, {w}_t)"""
 
 # Of integers whose sums stay below 2^52, which float64 holds in any order.
-_REAL_PRODUCT = f"""
-  weight_d = Cast <to = {DOUBLE}> (weight)
+_REAL_PRODUCT = """
   weight_t = Transpose <perm = [1, 0]> (weight_d)
   sum = MatMul (centred, weight_t)"""
 

@@ -46,10 +46,11 @@ class Cut:
         x_digits = x.type.bits // DIGIT_BITS
         peak = x.reach if x_digits == 1 else max(1 << (DIGIT_BITS - 1), round(x.reach / (1 << DIGIT_BITS)))
         for bits in (DIGIT_BITS, *NARROWER_BITS):
-            digits = _largest_digit(weight, w.bits // bits, bits)
+            count = max(1, w.bits // bits)
+            digits = _largest_digit(weight, count, bits)
             if max(int(part.sum(axis=2).max()) for part in magnitudes(digits)) * peak < FLOAT32_EXACT:
                 break
-        return cls(x_digits, w.bits // bits, bits, len(float32_chunks(digits, peak, what)))
+        return cls(x_digits, count, bits, len(float32_chunks(digits, peak, what)))
 
     @property
     def names(self) -> list[str]:

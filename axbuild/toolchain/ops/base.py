@@ -184,7 +184,8 @@ class BakedWeight:
     """Constants of a multiply-accumulate as the scheme fixed them.
 
     codes: [co, ...] of `type`, as the op's `weight` lays them out; scale: float32 [co]; bias: [co], int32 (int64 with
-    a 16-bit operand), float32 where the output is FP32; raised: channels whose scale the floor lifted.
+    a 16-bit operand), float32 where the output is FP32; raised: channels whose scale the floor lifted; zero: of each
+    channel's codes, () where all are 0, as they are unless a model brought them.
     """
 
     codes: Array
@@ -192,6 +193,7 @@ class BakedWeight:
     type: ElementType
     bias: Array
     raised: tuple[int, ...] = ()
+    zero: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -93,12 +93,15 @@ def _phases(node: ir.Node, axis: int, kernel: int) -> Phases:
 
 def _of_phases(sums: Accumulation, rows: Phases, columns: Phases) -> Accumulation:
     """The accumulation with an output channel for each phase of each channel; taps run against the input."""
-    taps = columns.apart(rows.apart(sums.weight, 2), 4)
+    zero = np.array(sums.w_zero or [0] * len(sums.weight), np.int16).reshape(-1, 1, 1, 1)
+    taps = columns.apart(rows.apart(sums.weight - zero, 2), 4)  # a tap that a phase lacks is no code, but nothing
     weight = taps.transpose(0, 3, 5, 1, 2, 4).reshape(-1, sums.weight.shape[1], rows.taps, columns.taps)
     each = math.prod((rows.stride, columns.stride))
+    zeros = zero.repeat(each, axis=0)
     return replace(
         sums,
-        weight=np.ascontiguousarray(weight),
+        weight=(weight + zeros).astype(sums.weight.dtype),
+        w_zero=tuple(zeros.ravel().tolist()) if sums.w_zero else (),
         bias=sums.bias.repeat(each),
         multiplier=sums.multiplier.repeat(each),
     )

@@ -141,4 +141,4 @@ class MatMulOp(Layer):
         if q.weight is not None:
             return q.single(FullyConnected(**vars(accumulation(q))), q.input(0))
         factor = 1.0 if q.fused.factor is None else float(q.fused.factor.reshape(()))
-        return q.single(MatMul.of(q.x(0), q.x(1), q.y, q.lo, q.hi, factor))
+        return q.single(MatMul.of(q.x(0), q.x(1), q.target, q.lo, q.hi, factor))

@@ -27,6 +27,7 @@ class Accumulation:
     multiplier: Array
     lo: int
     hi: int
+    w_zero: tuple[int, ...]
 
 
 def accumulation(q: SettledNode, index: int = 0) -> Accumulation:
@@ -36,7 +37,7 @@ def accumulation(q: SettledNode, index: int = 0) -> Accumulation:
         multiplier = multipliers_of(requantise_ratio(x.scale, baked.scale, y.scale), x, baked.type, y)
     else:
         multiplier = np.float64(x.scale) * baked.scale.astype(np.float64)
-    return Accumulation(x, baked.type, y, baked.codes, baked.bias, multiplier, q.lo, q.hi)
+    return Accumulation(x, baked.type, y, baked.codes, baked.bias, multiplier, q.lo, q.hi, baked.zero)
 
 
 def _weight(q: SettledNode) -> BakedWeight:

@@ -138,11 +138,12 @@ def _constant(part: LoweredNode, node: ir.Node, index: int, value: ir.Value, pla
     """A weight or bias as it was baked; a shape; or a float such as the bounds of Clip."""
     own, op, weight = record_hash(node.name or "", value.name or ""), op_of(node), part.site.weight
     if weight is not None and op is not None and node is part.fused.node and index == op.weight_input:
-        record = _baked(own, weight.scale.astype(np.float64), weight.codes, "BAKED", weight.type.hi)
-        return record | {"raised_channels": list(weight.raised)}
+        record = _baked(own, weight.scale.astype(np.float64), weight.type.bits, "BAKED", weight.type.hi)
+        zeros = {"zero_point": list(weight.zero)} if weight.zero else {}
+        return record | zeros | {"raised_channels": list(weight.raised)}
     if weight is not None and op is not None and index in op.bias_inputs and weight.bias.dtype.kind == "i":
-        highest = int(np.iinfo(weight.bias.dtype).max)
-        return _baked(own, _bias_scale(part, weight), weight.bias, "PASSIVE_BAKED", highest)
+        info = np.iinfo(weight.bias.dtype)
+        return _baked(own, _bias_scale(part, weight), info.bits, "PASSIVE_BAKED", int(info.max))
     return _plain(own, FP32, "SOI" if op is not None and index in op.soi else "FP32")
 
 
@@ -153,16 +154,16 @@ def _bias_scale(part: LoweredNode, weight: BakedWeight) -> Array:
     return scale
 
 
-def _baked(own: int, scale: Array, codes: Array, state: str, highest: int) -> Record:
+def _baked(own: int, scale: Array, bits: int, state: str, highest: int) -> Record:
     return {
-        "bit_width": codes.dtype.itemsize * 8,
+        "bit_width": bits,
         "policy": policy(per_channel=True, symmetrical=True),
         "state": state,
         "quant_min": -highest,
         "quant_max": highest,
         "hash": own,
         "dominator": own,
-        "data_type": f"S{codes.dtype.itemsize * 8}",
+        "data_type": f"S{bits}",
         "scale": [float(value) for value in scale],
         "zero_point": 0,
     }

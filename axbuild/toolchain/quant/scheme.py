@@ -4,8 +4,8 @@ Whatever chooses ranges, tunes weights or imports a quantised model writes it; l
 `scheme.msgpack` is one msgpack map: "format"; "sites": a list of maps with "nodes" (names in the optimised model, head
 first), "form" ("integer", "island" or "float"), "reason" (why a float one is no integer one), "reads" and "writes"
 (tensor -> edge), and "weight", nil or a map of "type", "shape", "codes", "scale" (float32), "bias_type", "bias",
-"raised"; "owners": tensor -> the one that decided its grid. An edge is [scale, zero, type], or the type alone where
-there is no grid.
+"raised" (channels), "zero" (a list of one a channel, or empty); "owners": tensor -> the one that decided its grid. An
+edge is [scale, zero, type], or the type alone where there is no grid.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import Edge, Grid, type_named
 from axbuild.toolchain.ops.base import BakedWeight
 
-FORMAT = "axbuild-scheme/1"
+FORMAT = "axbuild-scheme/2"
 BIAS_DTYPES = ("int32", "int64", "float32")
 
 
@@ -85,13 +85,13 @@ def _packed(site: SiteScheme) -> dict[str, Any]:
         "nodes": list(site.nodes),
         "form": str(site.form),
         "reason": site.reason,
-        "reads": {name: _packed_edge(edge) for name, edge in site.reads.items()},
-        "writes": {name: _packed_edge(edge) for name, edge in site.writes.items()},
+        "reads": {name: packed_edge(edge) for name, edge in site.reads.items()},
+        "writes": {name: packed_edge(edge) for name, edge in site.writes.items()},
         "weight": None if site.weight is None else _packed_weight(site.weight),
     }
 
 
-def _packed_edge(edge: Edge) -> Any:
+def packed_edge(edge: Edge) -> Any:
     return [edge.scale, edge.zero, edge.type.name] if isinstance(edge, Grid) else edge.name
 
 
@@ -104,6 +104,7 @@ def _packed_weight(weight: BakedWeight) -> dict[str, Any]:
         "bias_type": weight.bias.dtype.name,
         "bias": _bytes(weight.bias),
         "raised": list(weight.raised),
+        "zero": list(weight.zero),
     }
 
 
@@ -119,14 +120,15 @@ def _unpacked(entry: Any) -> SiteScheme:
     return SiteScheme(
         nodes,
         Form(entry["form"]),
-        {str(name): _edge(edge) for name, edge in entry["reads"].items()},
-        {str(name): _edge(edge) for name, edge in entry["writes"].items()},
+        {str(name): unpacked_edge(edge) for name, edge in entry["reads"].items()},
+        {str(name): unpacked_edge(edge) for name, edge in entry["writes"].items()},
         None if weight is None else _weight(weight, nodes[0]),
         str(entry["reason"]),
     )
 
 
-def _edge(value: Any) -> Edge:
+def unpacked_edge(value: Any) -> Edge:
+    """Raises SchemeError where it is none."""
     if isinstance(value, str):
         return type_named(value)
     scale, zero, name = value
@@ -149,4 +151,5 @@ def _weight(entry: Any, site: str) -> BakedWeight:
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise SchemeError(f"a scale of the weight of '{site}' is not a positive number")
     native = [array.astype(array.dtype.newbyteorder("=")) for array in (codes, scale, bias)]
-    return BakedWeight(native[0].reshape(shape), native[1], kind, native[2], tuple(int(c) for c in entry["raised"]))
+    raised, zero = (tuple(int(item) for item in entry[name]) for name in ("raised", "zero"))
+    return BakedWeight(native[0].reshape(shape), native[1], kind, native[2], raised, zero)

@@ -18,24 +18,34 @@ from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Wor
 from axbuild.toolchain.npu.lower.multiplier import multiplier_type, packed_multipliers
 from axbuild.toolchain.npu.lower.window import WindowAttr, window_attr
 
+INT4 = "int4"
+"""weights of 4 bits: two a byte, the first in the low half"""
+
 
 @cache
-def block_type(weight: str, bias: str, scale: str, channels: int, depth: int) -> np.dtype[Any]:
+def block_type(weight: str, zero: str, bias: str, scale: str, channels: int, depth: int) -> np.dtype[Any]:
     """The constants of as many output channels as a conv engine makes at once, little-endian, without gaps.
 
     weight: int8 or int16 [channels, depth], depth the products of one output in the order in which a map lies in
-    memory; bias: int32, int64 beside 16-bit operands, float32 where the output is; scale: multipliers, uint32 words
+    memory, or INT4 in uint8 [channels, half of it]; zero: what is taken from a channel's weights, "" where that is
+    nothing; bias: int32, int64 beside 16-bit operands, float32 where the output is; scale: multipliers, uint32 words
     m + t 2^24 in 8 bits, else float64. Channels that an operator does not have are zero.
     """
-    fields = [("weight", weight, (channels, depth)), ("bias", bias, (channels,)), ("scale", scale, (channels,))]
+    rows = (
+        ("weight", "uint8", (channels, ceil_div(depth, 2))) if weight == INT4 else ("weight", weight, (channels, depth))
+    )
+    zeros = [("zero", zero, (channels,))] if zero else []
+    fields = [rows, *zeros, ("bias", bias, (channels,)), ("scale", scale, (channels,))]
     return np.dtype([(name, np.dtype(dtype).newbyteorder("<"), shape) for name, dtype, shape in fields])
 
 
 @dataclass(frozen=True)
 class WeightedAttr(KernelAttr):
-    """weight, bias, scale: numpy's names of what a block of `block` output channels holds; lo, hi: clamp of codes."""
+    """weight, zero, bias, scale: numpy's names of what a block of `block` output channels holds, as `block_type` has
+    them; lo, hi: clamp of codes."""
 
     weight: str
+    zero: str
     bias: str
     scale: str
     block: int
@@ -45,7 +55,7 @@ class WeightedAttr(KernelAttr):
     hi: int
 
     def block_type(self, depth: int) -> np.dtype[Any]:
-        return block_type(self.weight, self.bias, self.scale, self.block, depth)
+        return block_type(self.weight, self.zero, self.bias, self.scale, self.block, depth)
 
 
 @dataclass(frozen=True)
@@ -72,10 +82,19 @@ def _zero(edge: Edge) -> int:
     return edge.zero if isinstance(edge, Grid) else 0
 
 
+def _weight_type(kind: Conv | FullyConnected) -> str:
+    return INT4 if kind.w.narrow else kind.w.dtype
+
+
+def _zero_type(kind: Conv | FullyConnected) -> str:
+    return "int8" if kind.w_zero else ""
+
+
 def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
     """The fields of WeightedAttr."""
     return {
-        "weight": kind.weight.dtype.name,
+        "weight": _weight_type(kind),
+        "zero": _zero_type(kind),
         "bias": kind.bias.dtype.name,
         "scale": multiplier_type(kind.x, kind.w, kind.y),
         "block": block,
@@ -90,13 +109,24 @@ def _blocks(kind: Conv | FullyConnected, weight: Array, block: int) -> Array:
     """uint8 [blocks, bytes of a block]; weight: [co, ...] in the order of memory."""
     channels, scale = weight.shape[0], packed_multipliers(kind.multiplier, kind.x, kind.w, kind.y)
     rows = weight.reshape(channels, -1)
-    layout = block_type(weight.dtype.name, kind.bias.dtype.name, scale.dtype.name, block, rows.shape[1])
+    types = _weight_type(kind), _zero_type(kind), kind.bias.dtype.name, scale.dtype.name
+    layout = block_type(*types, block, rows.shape[1])
     blocks = np.zeros(ceil_div(channels, block), layout)
-    for name, array in (("weight", rows), ("bias", kind.bias), ("scale", scale)):
+    arrays = {"weight": halves(rows) if kind.w.narrow else rows, "bias": kind.bias, "scale": scale}
+    if kind.w_zero:
+        arrays["zero"] = np.array(kind.w_zero, np.int8)
+    for name, array in arrays.items():
         filled = np.zeros((len(blocks) * block, *array.shape[1:]), array.dtype)
         filled[:channels] = array
         blocks[name] = filled.reshape(blocks[name].shape)
     return blocks.view(np.uint8).reshape(len(blocks), layout.itemsize)
+
+
+def halves(rows: Array) -> Array:
+    """Codes of 4 bits [n, depth] two a byte, uint8 [n, half of it]."""
+    even = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).astype(np.uint8) & 0xF
+    packed: Array = even[:, ::2] | even[:, 1::2] << 4
+    return packed
 
 
 def _conv_works(kind: Conv, geometry: Geometry, out: Box) -> list[Work]:

@@ -16,14 +16,16 @@ import numpy as np
 
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import scaled
-from axbuild.toolchain.npu.lower.mac import ConvAttr, MatMulAttr, WeightedAttr
+from axbuild.toolchain.npu.lower.mac import INT4, ConvAttr, MatMulAttr, WeightedAttr
 from axbuild.toolchain.npu.simulator.base import Kernel
 from axbuild.toolchain.npu.simulator.requantise import multipliers, requantise
 from axbuild.toolchain.npu.simulator.window import centred, windows
 
 EXACT_FLOAT32 = 1 << 24
-SAFE_PRODUCTS = EXACT_FLOAT32 // (1 << 15)
-"""of an 8-bit weight and a centred code, which sum exactly in float32 whatever they are"""
+LARGEST = 1 << 8
+"""magnitude that no weight of 8 bits has, less its zero or not"""
+SAFE_PRODUCTS = EXACT_FLOAT32 // (LARGEST << 8)
+"""of such a weight and a centred code, which sum exactly in float32 whatever they are"""
 BLOCK_ELEMENTS = 1 << 16
 FUSED_SHIFT = 43
 
@@ -51,7 +53,10 @@ class Weights:
         """blocks: uint8 [n, bytes of a block]; channels <= n attr.block; x: the codes."""
         packed = blocks.view(attr.block_type(depth)).reshape(-1)
         work = np.float32 if x.itemsize == packed["weight"].itemsize == 1 else np.float64
-        values = packed["weight"].astype(work).reshape(-1, depth)[:channels]
+        codes = packed["weight"].reshape(len(packed) * attr.block, -1)[:channels]
+        values = (whole(codes, depth) if attr.weight == INT4 else codes).astype(work)
+        if attr.zero:
+            values -= packed["zero"].reshape(-1, 1)[:channels]
         bias, scale = (packed[name].reshape(-1)[:channels] for name in ("bias", "scale"))
         return cls(values, bias, scale, peak_of(x, attr.x_zero))
 
@@ -59,10 +64,17 @@ class Weights:
     def part(self) -> int:
         """Products that are summed at once."""
         depth = int(self.values.shape[1])
-        if self.values.dtype == np.float64 or depth * 128 * self.peak < EXACT_FLOAT32:
+        if self.values.dtype == np.float64 or depth * LARGEST * self.peak < EXACT_FLOAT32:
             return depth
         largest = np.abs(self.values).sum(axis=1, dtype=np.float64).max()
         return depth if largest * self.peak < EXACT_FLOAT32 else SAFE_PRODUCTS
+
+
+def whole(halves: Array, depth: int) -> Array:
+    """int8 [n, depth] of codes of 4 bits, two a byte, the first in the low half."""
+    codes = np.stack([halves << 4, halves & 0xF0], axis=2).reshape(len(halves), -1)[:, :depth]
+    signed: Array = codes.view(np.int8) >> 4
+    return signed
 
 
 class Finish:
@@ -108,11 +120,11 @@ def _fuses(weights: Weights) -> bool:
     """Whether acc M + (bias M + 0.5 + zero) rounds nowhere, so that the order does not matter.
 
     With M = m 2^-t all terms are multiples of 2^-t, and their sum stays below 2^53 of these: m <= 2^22, |acc| < 2^29
-    over 2^14 products, |bias| < 2^29, |zero| < 2^8. Near-dead channels have a larger t.
+    over 2^13 products, |bias| < 2^29, |zero| < 2^8. Near-dead channels have a larger t.
     """
     if weights.scale.dtype != np.uint32:
         return False
-    small = weights.values.shape[1] <= 1 << 14 and np.abs(weights.bias.astype(np.int64)).max() < 1 << 29
+    small = weights.values.shape[1] <= 1 << 13 and np.abs(weights.bias.astype(np.int64)).max() < 1 << 29
     return bool(small and (weights.scale >> 24).max() <= FUSED_SHIFT)
 
 
