@@ -29,6 +29,7 @@ class Stage:
     outputs: file names that appear in the stage's `out` folder; a name ending in "/" is a tree (a folder).
     float: the bytes depend on the float platform, which is then part of the key.
     expands: the stage also writes `expansion.json`; its children are actions found while building.
+    hands_on: roles that its children read and it does not: they are in neither its folder nor its key.
     data: package-relative data files the code reads ("axbuild/toolchain/x/table.toml"); part of its code.
     named: the code it loads by name.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
@@ -41,6 +42,7 @@ class Stage:
     outputs: tuple[str, ...] = ()
     float: bool = False
     expands: bool = False
+    hands_on: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     named: NamedCode | None = None
     resources: dict[str, int] = field(default_factory=dict, hash=False)
