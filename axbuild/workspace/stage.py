@@ -33,7 +33,8 @@ class Stage:
     data: package-relative data files the code reads ("axbuild/toolchain/x/table.toml"); part of its code.
     named: the code it loads by name.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
-    intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
+    intermediate: the outputs are large and cheap to make; a full cache lets them go first, and they are made again only
+        where somebody reads them.
     device: it computes where its action says, and takes the name ("cpu", "cuda:3") as its argument `device`.
     bounds: the name of what bounds its time and memory: "optimize" is `optimize_seconds` and `optimize_memory_gb`.
     """

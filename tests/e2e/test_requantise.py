@@ -40,6 +40,11 @@ quant = ":quant"
 name = "check"
 axmodel = ":axmodel"
 level = "equal"
+
+[[precision_check]]
+name = "precision"
+quant = ":quant"
+min_cosine = 0.5
 """
 QUANT = 'calibration = ":calib"\n'
 RESULT = "axbuild-out/m/quant/quant/quant_axmodel.onnx"
@@ -146,12 +151,12 @@ def test_what_is_quantised_from_parts_is_what_is_quantised_from_the_whole(
 
 
 def test_what_is_compiled_from_parts_is_the_quantised_model_to_the_last_bit(parted: tuple[Zoo, Outcome]) -> None:
-    parted[0].build("//m:check")
+    events = parted[0].build("//m:check", "//m:precision").events
+    judged = {e["label"]: e["passed"] for e in events if e["event"] == "test_result"}
+    assert judged == {"//m:check": True, "//m:precision": True}
 
 
-@pytest.mark.parametrize(
-    "line", ['method = "Auto"', 'layer_configs = [{ op_type = "Add", data_type = "U16" }]', 'bias_correction = "on"']
-)
+@pytest.mark.parametrize("line", ['method = "Auto"', 'layer_configs = [{ op_type = "Add", data_type = "U16" }]'])
 def test_another_method_or_layer_rule_runs_from_the_scales_on(parted: tuple[Zoo, Outcome], line: str) -> None:
     with parted[0].edited("m/BUILD.toml", QUANT, f"{QUANT}{line}\n"):
         assert parted[0].build("//m:quant").executed == ["calibrate", "quantize"]
@@ -192,3 +197,21 @@ def test_other_weights_of_the_head_observe_the_last_segment(parted: tuple[Zoo, O
     assert observed(done) == {(segments_of(first)[-1], shard) for shard in decoded(first)}
     assert "spread" not in done.executed
     assert not decoded(done)
+
+
+def test_samples_and_boundaries_that_a_full_cache_let_go_are_made_again_for_whom_they_serve(
+    parted: tuple[Zoo, Outcome], package: Path, tmp_path: Path
+) -> None:
+    zoo = Zoo(workspace(tmp_path / "workspace"), tmp_path / "cache", package)
+    first = zoo.build("//m:quant")
+    for event in first.finished("executed"):
+        for name in {"samples/", "boundary/", "dealt/"} & event["outputs"].keys():
+            for digest in set(event["outputs"][name].values()):
+                (tmp_path / "cache/cas" / digest[:2] / digest).unlink(missing_ok=True)
+    with zoo.edited("m/BUILD.toml", QUANT, f'{QUANT}method = "Auto"\n'):
+        assert zoo.build("//m:quant").executed == ["calibrate", "quantize"]
+    save_sample(zoo.root, "another", 9.0)
+    done = zoo.build("//m:quant")
+    shards = set(decoded(done))
+    assert len(shards) < len(decoded(first))
+    assert observed(done) == {(segment, shard) for segment in segments_of(first) for shard in shards}

@@ -169,8 +169,8 @@ class LocalWorld:
 
     def find(self, key: str, stage: Stage) -> Lookup:
         result = self.store.results.get(key, stage.writes)
-        if result is None:
-            return Lookup(None)
+        if result is None or stage.intermediate:  # of these, whoever needs a blob that is gone has it made again
+            return Lookup(result)
         lost = tuple(
             Cause("blob", name, digest, "missing")
             for name, shape in result.outputs.items()
