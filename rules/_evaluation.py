@@ -8,8 +8,8 @@ from axbuild.workspace.rule import DEFAULT, LabelMap, Settled
 
 from ._nouns import BoundSamples, QuantModel, Samples
 from ._processors import not_calibrated
-from .quant_model import decode
-from .quant_model import input_data as input_data  # rules of a workspace's own import it from here
+from .samples import decode
+from .samples import input_data as input_data  # rules of a workspace's own import it from here
 
 
 def declared_samples(about: str) -> LabelMap:

@@ -39,9 +39,11 @@ class Samples:
 
 @dataclass(frozen=True)
 class BoundSamples:
-    """Decoded samples of one model input: the tree `samples/` (one .npy a sample) and how they become tensors."""
+    """Decoded samples of one model input: the tree `samples/` (one .npy a sample), how they are parted
+    (`shards.json`), and how they become tensors."""
 
     samples: Artifact
+    shards: Artifact
     format: str
     tensor_format: str
     mean: tuple[float, ...]

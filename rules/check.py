@@ -10,7 +10,7 @@ from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Stage
 
 from ._evaluation import declared_samples, evaluation_samples
 from ._nouns import AxModel
-from .quant_model import input_data
+from .samples import input_data
 
 SIMULATE = Stage("axbuild.toolchain.axmodel.simulate:simulate", outputs=("outputs/",))
 REFERENCE = Stage("axbuild.toolchain.axmodel.reference:reference", outputs=("outputs/",))

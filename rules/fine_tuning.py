@@ -14,7 +14,7 @@ from ._nouns import FloatModel, ops_of
 CHECK = Stage("axbuild.toolchain.tune.check_device:check_device", outputs=("device.json",), float=True)
 CUT = Stage("axbuild.toolchain.tune.cut:cut", outputs=("blocks/",), named=ops_of("model"))
 BEGIN = Stage("axbuild.toolchain.tune.begin:begin", float=True, outputs=("boundary/",), intermediate=True)
-CHAIN = Stage("axbuild.toolchain.tune.chain:chain", expands=True)
+CHAIN = Stage("axbuild.toolchain.tune.chain:chain", expands=True, hands_on=("begin",))
 TUNE_BLOCK = Stage(
     "axbuild.toolchain.tune.tune_block:tune_block",
     float=True,

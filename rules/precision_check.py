@@ -8,7 +8,7 @@ from axbuild.workspace.rule import Float, Label, Settled, Stage, String, rule
 
 from ._evaluation import declared_samples, evaluation_samples
 from ._nouns import AxModel, QuantModel
-from .quant_model import input_data
+from .samples import input_data
 
 MEASURE = Stage("axbuild.toolchain.precision.measure:measure", float=True, outputs=("precision.json",))
 JUDGE = Stage("axbuild.toolchain.precision.judge:judge", outputs=("verdict.json",))

@@ -6,7 +6,6 @@ from typing import Any
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import (
-    DEFAULT,
     Choice,
     Label,
     LabelMap,
@@ -20,14 +19,12 @@ from axbuild.workspace.rule import (
     rule,
 )
 
-from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
+from ._nouns import FloatModel, QuantModel, Samples, ops_of
 from .fine_tuning import FineTuning, fine_tuned, is_tuned
 from .freeze import frozen_attribute, kept
+from .observation import observed
+from .samples import decode, input_data
 
-DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
-WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
-OBSERVE = Stage("axbuild.toolchain.quant.observe:observe", float=True, outputs=("statistics.msgpack",))
-MERGE = Stage("axbuild.toolchain.quant.merge:merge", outputs=("statistics.msgpack",))
 CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",), named=ops_of("model"))
 QUANTIZE = Stage(
     "axbuild.toolchain.quant.quantize:quantize",
@@ -100,23 +97,15 @@ class quant_model(FineTuning):
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
-        watch = plan.run(WATCH, model=t.model.model)
-        sets = [samples.samples for samples in bound.values()]
-        observed = plan.run(
-            OBSERVE,
-            model=t.model.model,
-            watch=watch,
-            samples=sets,
-            params={"inputs": input_data(bound)},
-        )
-        merged = plan.run(MERGE, parts=[observed])
+        statistics = observed(plan, t.model.model, bound)
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
         rules = [layer_config(t, entry) for entry in t.layer_configs]
         params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
-        calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
+        calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=statistics, params=params)
         if t.frozen:
             scheme = kept(t, plan, t.model, [] if is_tuned(t) else [calibrated])
         else:
+            sets = [samples.samples for samples in bound.values()]
             scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
@@ -136,35 +125,3 @@ def layer_config(t: Settled, entry: Record) -> dict[str, Any]:
             "layer_configs", f"a layer rule needs one selector, and this has {named}", hint=hint, code="AX115"
         )
     return fields
-
-
-def decode(plan: Plan, key: str, samples: Samples, model: FloatModel) -> BoundSamples:
-    """A calibration set as tensors of the model input `key` ("DEFAULT": of every input)."""
-    decoded = plan.run(
-        DECODE,
-        name="decode" if key == DEFAULT else f"decode_{key}",
-        source=samples.source,
-        interface=model.interface,
-        params={
-            "input": input_name(key),
-            "format": samples.format,
-            "size": samples.size,
-            "tensor_format": samples.tensor_format,
-            "mean": samples.mean,
-            "std": samples.std,
-        },
-    )
-    return BoundSamples(decoded.only, samples.format, samples.tensor_format, samples.mean, samples.std)
-
-
-def input_data(bound: dict[str, BoundSamples]) -> list[dict[str, Any]]:
-    """What stages are told of each tree of samples, in the same order."""
-    return [
-        {"name": input_name(key), "format": samples.format, "mean": samples.mean, "std": samples.std}
-        for key, samples in bound.items()
-    ]
-
-
-def input_name(key: str) -> str:
-    """A calibration key as stages know it: "" is the only input, or every one."""
-    return "" if key == DEFAULT else key

@@ -26,6 +26,7 @@ from axbuild.engine.records.critical import critical_path
 from axbuild.engine.records.events import (
     STATUSES,
     ActionFinished,
+    ActionProgress,
     BuildFinished,
     BuildStarted,
     Diagnostic,
@@ -46,8 +47,9 @@ from axbuild.engine.run.verdicts import Verdicts
 from axbuild.engine.run.world import LocalWorld
 from axbuild.engine.workers.launch import Launched
 from axbuild.engine.workers.local import Workers
+from axbuild.engine.workers.progress import Progress
 from axbuild.errors import AxError
-from axbuild.graph.actions import TargetActions
+from axbuild.graph.actions import Action, TargetActions
 from axbuild.graph.layout import lay_out, lay_out_sound
 from axbuild.graph.targets import TargetGraph, load, survey
 from axbuild.store.faults import BlobLost
@@ -336,6 +338,7 @@ class _Build:
             "memory_gb": resources["memory_gb"] or machine_memory_gb(),
             "gpu": resources["gpu"],
         }
+        world.listener = self._how_far
         return ActionScheduler(
             (action for target in layout.values() for action in target.actions),
             self.workspace.rules.stages,
@@ -345,6 +348,9 @@ class _Build:
             keep_going=self.request.keep_going,
             reverse=self.request.reverse,
         )
+
+    def _how_far(self, action: Action, progress: Progress) -> None:
+        self.stream.emit(ActionProgress(*action.id, action.stage.function, self.stream.now(), **vars(progress)))
 
     def _configured(
         self, scheduler: ActionScheduler, goals: Sequence[Goal], layout: Mapping[str, TargetActions]

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.records.events import (
     ActionFinished,
+    ActionStarted,
     BuildFinished,
     Diagnostic,
     Event,
@@ -94,7 +95,7 @@ class Lines:
 
     def _running(self, event: Heartbeat, board: Board) -> Iterator[str]:
         rows = sorted(board.running.values(), key=lambda started: started.at)
-        parts = [f"{row.label} {row.action} {duration(event.at - row.at)}" for row in rows[:MOST_RUNNING]]
+        parts = [_row(row, duration(event.at - row.at), board.told(row)) for row in rows[:MOST_RUNNING]]
         if len(rows) > MOST_RUNNING:
             parts.append(f"and {len(rows) - MOST_RUNNING} more")
         if parts:
@@ -130,6 +131,10 @@ def details(verdict: Mapping[str, Any]) -> Iterator[str]:
 
 def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _row(row: ActionStarted, clock: str, told: str) -> str:
+    return f"{row.label} {row.action} {clock}" + (f" ({told})" if told else "")
 
 
 def _awaited(event: LockAwaited) -> str:

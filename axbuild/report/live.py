@@ -112,6 +112,8 @@ class LiveRenderer:
             text.append(f"\n  {duration(max(0.0, now - event.at)):>8}  ", "dim")
             text.append(f"{event.label} ")
             text.append(event.action, "cyan")
+            if told := board.told(event):
+                text.append(f"  {told}", "dim")
         if len(rows) > len(shown):
             text.append(f"\n  and {len(rows) - len(shown)} more", "dim")
         return text

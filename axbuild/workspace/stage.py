@@ -29,10 +29,12 @@ class Stage:
     outputs: file names that appear in the stage's `out` folder; a name ending in "/" is a tree (a folder).
     float: the bytes depend on the float platform, which is then part of the key.
     expands: the stage also writes `expansion.json`; its children are actions found while building.
+    hands_on: roles that its children read and it does not: they are in neither its folder nor its key.
     data: package-relative data files the code reads ("axbuild/toolchain/x/table.toml"); part of its code.
     named: the code it loads by name.
     resources: counted needs beside one cpu, such as {"memory_gb": 4}.
-    intermediate: the outputs are large and cheap to make again; a full cache lets them go first.
+    intermediate: the outputs are large and cheap to make; a full cache lets them go first, and they are made again only
+        where somebody reads them.
     device: it computes where its action says, and takes the name ("cpu", "cuda:3") as its argument `device`.
     bounds: the name of what bounds its time and memory: "optimize" is `optimize_seconds` and `optimize_memory_gb`.
     """
@@ -41,6 +43,7 @@ class Stage:
     outputs: tuple[str, ...] = ()
     float: bool = False
     expands: bool = False
+    hands_on: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     named: NamedCode | None = None
     resources: dict[str, int] = field(default_factory=dict, hash=False)

@@ -80,7 +80,7 @@ def test_exact_stages_give_the_same_bytes_without_the_new_instruction_sets(zoo: 
         (samples / name).write_bytes(blob(digest).read_bytes())
     inputs = [
         blob(blobs["optimize"]["optimized/"]["optimized.onnx"]),
-        blob(blobs["observe"]["statistics.msgpack"]),
+        blob(blobs["spread/observe"]["statistics.msgpack"]),
         samples,
     ]
     plain = run_masked([*map(str, inputs), str(tmp_path / "plain")], {})

@@ -165,6 +165,7 @@ def test_a_killed_run_goes_on_with_the_next_block(tmp_path: Path) -> None:
     left = [event["action"] for event in done.finished("executed") if event["stage"] == "tune_block"]
     assert "chain/tune_1_of_3" not in left
     assert "chain/tune_3_of_3" in left
+    assert not {"observe", "calibrate", "cut", "begin", "chain"} & set(done.executed)
 
 
 def test_the_same_inputs_give_the_same_bytes(tuned: tuple[Zoo, Outcome], tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_moved_package_executes_nothing(zoo: Zoo) -> None:
     [
         ("toolchain/axmodel/compare.py", {"compare"}),
         ("toolchain/quant/quantize.py", {"quantize"}),
-        ("toolchain/quant/merge.py", {"merge"}),
+        ("toolchain/quant/observe.py", {"observe"}),
         ("toolchain/npu/compile.py", {"compile_subgraph"}),
         ("toolchain/axmodel/fuse.py", {"fuse"}),
         ("toolchain/data/decode.py", {"decode"}),

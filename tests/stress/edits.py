@@ -27,7 +27,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-QUANTISATION = {"optimize", "decode", "observe", "merge", "quantize"}
+QUANTISATION = {"optimize", "decode", "spread", "observe", "quantize"}
 COMPARISON = {"compare"}
 EVERYTHING = QUANTISATION | COMPARISON | {
     "preflight", "partition", "split", "compile_subgraph", "fuse", "simulate", "reference",

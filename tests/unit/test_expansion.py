@@ -14,7 +14,7 @@ PARTITION = Output(("//m:x", "partition"), "partition/")
 ONE = SourceFiles((("one", "m/one"),))
 PARENT = Action(
     ("//m:x", "split"),
-    Stage("m.split:split", expands=True),
+    Stage("m.split:split", expands=True, outputs=("dealt/",)),
     {},
     {"partition": PARTITION, "many": (ONE, PARTITION), "single": ONE},
 )
@@ -60,6 +60,17 @@ def test_a_list_input_is_handed_on_whole():
     assert made.inputs == {"all": (ONE, PARTITION)}
 
 
+def test_one_of_a_list_is_named_as_in_the_folder_of_a_stage():
+    (made,) = read([child(inputs={"one": "input:many.0000", "file": "input:many.0001/x"})]).children
+    assert made.inputs == {"one": ONE, "file": Entry(PARTITION, "x")}
+
+
+def test_children_may_read_what_the_expansion_itself_wrote():
+    own = Output(("//m:x", "split"), "dealt/")
+    (made,) = read([child(inputs={"all": "output:dealt/", "some": "output:dealt/0/1/"})]).children
+    assert made.inputs == {"all": own, "some": Entry(own, "0/1/")}
+
+
 def test_a_child_that_expands_is_read_by_its_result():
     expansion = read([child("m", stage=MORE.ref)], {"all": "child:m", "one": "child:m/b4/program"})
     inner = Result(("//m:x", "split/m"))
@@ -89,8 +100,21 @@ def test_a_child_that_expands_is_read_by_its_result():
         ([child(inputs={"p": "child:c/parts/./"})], {}, "the name '.' is no path inside a folder"),
         ([child(inputs={"p": "input:single/x"})], {}, "'input:single/x': the input 'single' is a single file"),
         ([child(inputs={"p": "input:many/x"})], {}, "'input:many/x': the input 'many' is a list"),
-        ([child(inputs={"p": "/etc/passwd"})], {}, "'/etc/passwd' is neither input:<role> nor child:<name>/<output>"),
-        ([child(inputs={"p": 3})], {}, "3 is neither input:<role> nor child:<name>/<output>"),
+        ([child(inputs={"p": "input:many.0002"})], {}, "'input:many.0002': the expansion has no input 'many.0002'"),
+        ([child(inputs={"p": "input:many.x"})], {}, "'input:many.x': the expansion has no input 'many.x'"),
+        (
+            [child(inputs={"p": "input:single.0000"})],
+            {},
+            "'input:single.0000': the expansion has no input 'single.0000'",
+        ),
+        ([child(inputs={"p": "output:other"})], {}, "'output:other': stage 'split' has no output 'other'"),
+        ([child(inputs={"p": "output:dealt/../x"})], {}, "the name '../x' is no path inside a folder"),
+        (
+            [child(inputs={"p": "/etc/passwd"})],
+            {},
+            "'/etc/passwd' is neither input:<role>, output:<name> nor child:<name>/<output>",
+        ),
+        ([child(inputs={"p": 3})], {}, "3 is neither input:<role>, output:<name> nor child:<name>/<output>"),
         ([child(inputs={"p": "child:d/program"})], {}, "'child:d/program': there is no child 'd'"),
         ([child(inputs={"p": "child:c/program"})], {}, "these children wait for each other: split/c"),
         ([child()], {"x": "child:c/nothing"}, "'child:c/nothing': stage 'compile' has no output 'nothing'"),

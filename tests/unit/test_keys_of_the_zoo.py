@@ -20,7 +20,17 @@ def comment(text: str) -> str:
 
 def test_every_stage_has_a_key_and_no_two_actions_share_one(world):
     stages = {name.rpartition(" ")[2].rpartition(":")[2] for name in world.before}
-    assert {"optimize", "decode", "observe", "merge", "quantize", "partition", "split", "compile_subgraph"} < stages
+    assert {
+        "optimize",
+        "decode",
+        "spread",
+        "observe",
+        "merge",
+        "quantize",
+        "partition",
+        "split",
+        "compile_subgraph",
+    } < stages
     assert {"fuse", "simulate", "reference", "compare", "preflight"} < stages
     assert len(set(world.before.values())) == len(world.before)
 
@@ -73,7 +83,12 @@ def test_a_changed_attribute_moves_the_key_of_the_stage_that_reads_it(world):
     assert world.moved_by("rules/check.py", other_default) == {"//digits:check compare"}
 
 
-OBSERVATION = {"//digits:quant decode", "//digits:quant observe", "//digits:quant merge"}
+_QUANT = "axbuild.toolchain.quant"
+OBSERVATION = {
+    "//digits:quant decode",
+    "//digits:quant spread",
+    *(f"{_QUANT}.{stage}:{stage}" for stage in ("segment", "observe", "observe_on", "merge")),
+}
 
 
 TABLE = "axbuild/toolchain/ops/registry.json"

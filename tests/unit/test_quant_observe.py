@@ -74,7 +74,7 @@ def test_a_new_operator_changes_no_watch_list_unless_it_moves(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"format": "x"}', '{"format": "axbuild-watch/1", "tensors": [{"nam": 1}]}']
+    "text", ["", "[]", '{"format": "x"}', '{"format": "axbuild-watch/2", "tensors": [{"nam": 1}]}']
 )
 def test_a_damaged_watch_list_is_refused(tmp_path, text):
     (tmp_path / "watch.json").write_text(text)

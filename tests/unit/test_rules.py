@@ -28,8 +28,7 @@ def test_the_whole_chain_is_laid_out(lay):
         ("float", "optimize"),
         ("quant", "decode"),
         ("quant", "watch"),
-        ("quant", "observe"),
-        ("quant", "merge"),
+        ("quant", "spread"),
         ("quant", "calibrate"),
         ("quant", "quantize"),
         ("axmodel", "preflight"),
@@ -45,12 +44,14 @@ def test_the_whole_chain_is_laid_out(lay):
         "interface": out("float", "optimize", "interface.json"),
     }
     normal = {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}
-    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB"} | normal
+    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB", "part": False} | normal
     assert actions["quant", "decode"].params == decoding
     inputs = [{"name": "", "format": "Image"} | normal]
-    assert actions["quant", "observe"].params == {"inputs": inputs}
-    assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
-    assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
+    assert actions["quant", "spread"].params == {"inputs": inputs}
+    assert actions["quant", "spread"].inputs["samples"] == (out("quant", "decode", "samples/"),)
+    assert actions["quant", "spread"].inputs["shards"] == (out("quant", "decode", "shards.json"),)
+    statistics = Entry(Result(("//m:quant", "spread")), "statistics.msgpack")
+    assert actions["quant", "calibrate"].inputs["statistics"] == statistics
     assert actions["quant", "calibrate"].params == {"method": "MinMax", "bias_correction": None, "layer_configs": []}
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
@@ -137,8 +138,8 @@ def test_neutral_normalisation_is_none(lay):
     neutral = CHAIN.replace("[127.5]", "[0, 0, 0]").replace("[127.5, 127.5, 127.0]", "[1]")
     for text in (plain, neutral):
         actions, _ = lay(text)
-        assert actions["quant", "observe"].params["inputs"][0]["mean"] == []
-        assert actions["quant", "observe"].params["inputs"][0]["std"] == []
+        assert actions["quant", "spread"].params["inputs"][0]["mean"] == []
+        assert actions["quant", "spread"].params["inputs"][0]["std"] == []
 
 
 def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(lay):
@@ -150,8 +151,9 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         "tensor_format": "AutoColorSpace",
         "mean": [],
         "std": [],
+        "part": False,
     }
-    assert [data["name"] for data in actions["quant", "observe"].params["inputs"]] == ["a", "b"]
+    assert [data["name"] for data in actions["quant", "spread"].params["inputs"]] == ["a", "b"]
     processors = actions["axmodel", "partition"].params["input_processors"]
     assert [(one["tensor_name"], one["src_layout"], one["mean"]) for one in processors] == [
         ("a", "NCHW", [127.5, 127.5, 127.5]),

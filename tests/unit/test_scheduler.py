@@ -390,6 +390,25 @@ def test_an_expansion_that_yields_the_same_children_stops_there(world, expanding
     assert Build(world, actions, [out("fuse")], stages=stages).executed == ["split", "split/up_2", "fuse"]
 
 
+def test_what_an_expansion_only_hands_on_is_neither_in_its_key_nor_laid_out(world, expanding):
+    (_, fuse), stages = expanding
+    tree = SourceFiles((("x", "t/x"), ("y", "t/y")), tree=True)
+    seen = []
+
+    def split(inputs, params):
+        seen.append(sorted(inputs))
+        return splitter(inputs, params)
+
+    hands_on = world.stage("m.split:split", split, expands=True, hands_on=("tree",))
+    actions = [action("split", hands_on, text=source("list"), tree=tree), fuse]
+    assert content(world, Build(world, actions, [out("fuse")], stages=stages), "fuse") == b"XXYY"
+    world.sources["t/y"] = b"new"
+    again = Build(world, actions, [out("fuse")], stages=stages)
+    assert again.executed == ["split/up_1", "fuse"]
+    assert content(world, again, "fuse") == b"XXNEW"
+    assert seen == [["text"]]
+
+
 def test_one_entry_of_a_result_needs_only_its_own_child(world, expanding):
     (split, fuse), stages = expanding
     take = action("take", world.stage("m.take:take", upper, outputs=("out",)), text=Entry(Result(split.id), "1/y"))

@@ -109,7 +109,7 @@ def test_the_chain_hands_each_boundary_on(tmp_path: Path) -> None:
     room = world(tmp_path, residual_net(), "y")
     room.cut(1)
     out = room.out("chain")
-    chain(tmp_path / "blocks", tmp_path, out, params=ChainParams("lsq", 10, 1, 1e-3))
+    chain(tmp_path / "blocks", out, params=ChainParams("lsq", 10, 1, 1e-3))
     content = json.loads((out / "expansion.json").read_text())
     children = {child["name"]: child for child in content["children"]}
     assert list(children) == ["tune_1_of_3", "carry_0", "tune_2_of_3", "carry_1", "tune_3_of_3"]

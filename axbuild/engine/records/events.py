@@ -63,6 +63,22 @@ class ActionStarted:
 
 
 @dataclass(frozen=True)
+class ActionProgress:
+    """How far a running action is, as its stage tells it: `done` of `total` of `what`, such as samples; numbers: of
+    that moment, such as a loss. A few a second at most; what is told shortly before the end may be missing.
+    """
+
+    label: str
+    action: str
+    stage: str
+    at: float
+    what: str
+    done: int
+    total: int
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ActionFinished:
     """stage: the function's name; stage_id: the full reference. key: SHA-256 of the key record, "" if none was made.
 
@@ -163,6 +179,7 @@ Event = (
     BuildStarted
     | TargetConfigured
     | ActionStarted
+    | ActionProgress
     | ActionFinished
     | Diagnostic
     | TestResult

@@ -22,6 +22,7 @@ from typing import Any, TextIO, TypeVar
 from axbuild.dataclass import dataclass, fields
 from axbuild.engine.records.events import (
     ActionFinished,
+    ActionProgress,
     ActionStarted,
     BuildFinished,
     BuildStarted,
@@ -218,7 +219,9 @@ class History:
 def _line_of(event: Event) -> str:
     """The event as it is kept: fields at their default left out; "" for what is not kept."""
     match event:
-        case ActionStarted() | TargetConfigured() | LockAwaited() | Heartbeat() | Diagnostic(replayed=True):
+        case ActionStarted() | ActionProgress() | TargetConfigured() | LockAwaited() | Heartbeat():
+            return ""
+        case Diagnostic(replayed=True):
             return ""
         case ActionFinished(label, action, stage, stage_id, key, "up_to_date"):
             return _json([label, action, stage, stage_id, key])

@@ -5,13 +5,14 @@
                "inputs": {"subgraph": "input:partition/subgraph_npu_0.onnx"}}],
  "result": {"subgraph_npu_0/b1/program.msgpack": "child:compile_0_b1/program.msgpack"}}
 ```
-A reference is `input:<role>`, `child:<name>/<declared output>` or, for a child that expands itself, `child:<name>`
-(its whole result); of a tree it may take one file (`input:partition/a.onnx`) or, with a "/" at its end, one folder
-(`input:partition/a/`), of which alone the child then depends. An input may be a list of references. A name in the
-result that ends in "/" is a folder's, which a rule may ask for by itself. Children are named below their parent
+A reference is `input:<role>`, `output:<name>` (the expansion's own output), `child:<name>/<declared output>` or, for a
+child that expands itself, `child:<name>` (its whole result); of a tree it may take one file (`input:partition/a.onnx`)
+or, with a "/" at its end, one folder (`input:partition/a/`), of which alone the child then depends. Of an input that is
+a list, `input:samples.0000` is the first, as a stage's folder calls it. An input may be a list of references. A name in
+the result that ends in "/" is a folder's, which a rule may ask for by itself. Children are named below their parent
 (`split/compile_0_b1`), so that names stay unique in a target.
 The file comes from a stage, which may be a user's own: it can name only stages that loaded rules declare, only the
-expansion's own inputs and its children, and only names that stay inside a folder.
+expansion's own inputs, outputs and children, and only names that stay inside a folder.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action
 from axbuild.store.names import is_inside
-from axbuild.workspace.artifact import Artifact, Entry, Output, Result, Tree, is_tree
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, Tree, is_tree
 from axbuild.workspace.stage import Stage
 
 FILE = "expansion.json"
@@ -128,12 +129,14 @@ class _ExpansionReader:
         first, _, name = rest.partition("/")
         if kind == "input":
             return self._input(ref, first, name)
+        if kind == "output":
+            return self._output(ref, self._parent.id, self._parent.stage, rest)
         if kind == "child":
             return self._child(ref, first, name)
-        raise self._bad(f"{ref!r} is neither input:<role> nor child:<name>/<output>")
+        raise self._bad(f"{ref!r} is neither input:<role>, output:<name> nor child:<name>/<output>")
 
     def _input(self, ref: str, role: str, name: str) -> Artifact:
-        artifact = self._parent.inputs.get(role)
+        artifact = self._parent.inputs.get(role) or self._member(role)
         if artifact is None:
             raise self._bad(f"'{ref}': the expansion has no input '{role}'")
         if isinstance(artifact, tuple):
@@ -144,15 +147,25 @@ class _ExpansionReader:
             raise self._bad(f"'{ref}': the input '{role}' is a single file")
         return Entry(artifact, self._inside(name))
 
+    def _member(self, name: str) -> Artifact | None:
+        """One of an input that is a list."""
+        role, _, number = name.partition(".")
+        members = self._parent.inputs.get(role)
+        known = isinstance(members, tuple) and number.isdecimal() and int(number) < len(members)
+        return members[int(number)] if known and isinstance(members, tuple) else None
+
     def _child(self, ref: str, child: str, name: str) -> Artifact:
         stage = self._child_stages.get(child)
         if stage is None:
             raise self._bad(f"'{ref}': there is no child '{child}'")
         action = self._id(child)
+        if stage.expands and name not in stage.outputs:
+            return Entry(Result(action), self._inside(name)) if name else Result(action)
+        return self._output(ref, action, stage, name)
+
+    def _output(self, ref: str, action: ActionId, stage: Stage, name: str) -> Artifact:
         if name in stage.outputs:
             return Output(action, name)
-        if stage.expands:
-            return Entry(Result(action), self._inside(name)) if name else Result(action)
         folder = next((out for out in stage.outputs if out.endswith("/") and name.startswith(out)), None)
         if folder and name != folder:
             return Entry(Output(action, folder), self._inside(name.removeprefix(folder)))

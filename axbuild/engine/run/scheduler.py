@@ -174,7 +174,8 @@ class ActionScheduler:
                 self._fail(id_, error)
 
     def _advance(self, id_: ActionId, node: Node) -> None:
-        blockers = list(dict.fromkeys(b for part in inputs_of(node.action) for b in self.contents.pending(part)))
+        parts = inputs_of(node.action, read=True)
+        blockers = list(dict.fromkeys(b for part in parts for b in self.contents.pending(part)))
         for blocker in blockers:
             self._demand(blocker)
         if blockers:
@@ -189,6 +190,7 @@ class ActionScheduler:
         node.inputs = {
             role: [content(part) for part in artifact] if isinstance(artifact, tuple) else content(artifact)
             for role, artifact in node.action.inputs.items()
+            if role not in node.action.stage.hands_on
         }
         node.key = self._world.key(node.action, node.inputs)
         leader = self._in_flight.get(node.key.digest)
@@ -401,7 +403,8 @@ class ActionScheduler:
             completed = self.done.pop(id_)
             self._again(id_, lost, (Cause("blob", _output_of(completed, lost.digest), lost.digest, lost.state),))
         if for_node is not None and for_node in self.nodes and for_node not in self._woken:
-            waits = any(True for part in inputs_of(self.actions[for_node]) for _ in self.contents.pending(part))
+            parts = inputs_of(self.actions[for_node], read=True)
+            waits = any(True for part in parts for _ in self.contents.pending(part))
             # What it asked for is an input that is being made again, or the children it had itself named.
             itself = () if waits else (Cause("blob", FILE, lost.digest, lost.state),)
             self._again(for_node, lost, itself if self.actions[for_node].stage.expands else ())
@@ -438,8 +441,11 @@ class ActionScheduler:
         return Counter(node.state for node in self.nodes.values())
 
 
-def inputs_of(action: Action) -> Iterator[Artifact]:
-    for artifact in action.inputs.values():
+def inputs_of(action: Action, *, read: bool = False) -> Iterator[Artifact]:
+    """read: only those that it reads itself, without what it hands on."""
+    for role, artifact in action.inputs.items():
+        if read and role in action.stage.hands_on:
+            continue
         if isinstance(artifact, tuple):
             yield from artifact
         else:

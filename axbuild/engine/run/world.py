@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
 from axbuild.engine.run.nodes import Inputs, Lock, Lookup, Ran
 from axbuild.engine.workers.local import StageBounds, StageKilled, StageOutcome, StageRun, StageTimedOut, Workers
+from axbuild.engine.workers.progress import Progress
 from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, prepare
 from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.graph.actions import Action
@@ -84,7 +85,10 @@ class _Started:
 
 
 class LocalWorld:
-    """Sources below `root`; results in `store`, of which `state` remembers what this workspace last had."""
+    """Sources below `root`; results in `store`, of which `state` remembers what this workspace last had.
+
+    listener: hears within `wait` how far an action is.
+    """
 
     def __init__(
         self,
@@ -99,6 +103,8 @@ class LocalWorld:
     ) -> None:
         self.root, self.store, self.state, self.stat = root, store, state, stat
         self.code, self._workers, self._share_float = code, workers, share_float
+        self.listener: Callable[[Action, Progress], None] = lambda _action, _progress: None
+        workers.listener = self._told
         self._bounds = bounds
         self._maps: dict[str, Mapping[str, str]] = {}
         self._names: dict[str, frozenset[str]] = {}
@@ -163,8 +169,8 @@ class LocalWorld:
 
     def find(self, key: str, stage: Stage) -> Lookup:
         result = self.store.results.get(key, stage.writes)
-        if result is None:
-            return Lookup(None)
+        if result is None or stage.intermediate:  # of these, whoever needs a blob that is gone has it made again
+            return Lookup(result)
         lost = tuple(
             Cause("blob", name, digest, "missing")
             for name, shape in result.outputs.items()
@@ -231,6 +237,10 @@ class LocalWorld:
     def wait(self, timeout: float | None) -> list[Ran]:
         ended = [self._ended(outcome) for outcome in self._workers.wait(timeout)]
         return [ran for ran in ended if ran is not None]
+
+    def _told(self, job: str, progress: Progress) -> None:
+        if job in self._started:
+            self.listener(self._started[job].action, progress)
 
     def _ended(self, outcome: StageOutcome) -> Ran | None:
         """None for one that runs once more, alone: whoever ended the workers' process then is known by it."""

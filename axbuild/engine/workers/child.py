@@ -1,6 +1,7 @@
 """One stage in one forked process: walls up, parameters built, the stage called, its outputs looked over.
 
-What it has to say goes to `report` as one JSON object: {"error", "diagnostics", "seconds"}; its prints go to `log`.
+What it has to say goes to `report` as one JSON object: {"error", "diagnostics", "seconds"}, and before that how far it
+is; its prints go to `log`.
 What every fork needs alike is made ready before it: there, nothing that it touches has to be copied first, which is
 most of what a small stage costs.
 """
@@ -27,6 +28,7 @@ from typing import Any
 from axbuild.engine.workers.guard import Finder, Refused, Walls
 from axbuild.engine.workers.params import ParamsMismatch, params_of
 from axbuild.engine.workers.preload import View
+from axbuild.engine.workers.progress import Teller
 
 PR_SET_PDEATHSIG = 1
 
@@ -93,24 +95,26 @@ def become_worker(log: int, parent: int) -> None:
     os.dup2(log, 2)
 
 
-def run(job: Mapping[str, Any], view: View, finder: Finder, walls: Walls) -> dict[str, Any]:
-    """Run the job; whatever the stage does comes back as a record."""
+def run(job: Mapping[str, Any], view: View, finder: Finder, walls: Walls, report: int) -> dict[str, Any]:
+    """Run the job; whatever the stage does comes back as a record. report: where it tells how far it is."""
     _DIAGNOSTICS.clear()
     scratch: str = job["scratch"]
     os.chdir(scratch)
     os.environ["HOME"], os.environ["TMPDIR"] = scratch, f"{scratch}/tmp"
     sys.addaudithook(walls.judge)
     begin = time.perf_counter()
-    error = _attempt(job, view, finder, Path(scratch, "out"))
+    error = _attempt(job, view, finder, Path(scratch, "out"), Teller(report))
     seconds = time.perf_counter() - begin
     sys.stdout.flush()
     return {"error": error, "diagnostics": _DIAGNOSTICS, "seconds": seconds}
 
 
-def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path) -> dict[str, Any] | None:
+def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path, teller: Teller) -> dict[str, Any] | None:
     name = job["function"]
     try:
         stage = getattr(_module(job["module"], view), name, None)
+        if told := sys.modules.get("axbuild.progress"):
+            told.listen(teller)
         if not callable(stage):
             raise _Misfit(f"module {job['module']} has no function '{name}'")
         inputs = {role: _paths(value) for role, value in job["inputs"].items()}
@@ -257,6 +261,7 @@ def _trace(error: BaseException, view: View) -> str:
 
 
 def write_report(file: int, report: Mapping[str, Any]) -> None:
+    os.ftruncate(file, 0)  # of how far it was
     data = json.dumps(report).encode()
     while data:
         data = data[os.write(file, data) :]

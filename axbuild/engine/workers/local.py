@@ -11,7 +11,7 @@ import select
 import signal
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import Any, Self
 from axbuild.dataclass import dataclass, replace
 from axbuild.engine.code.closure import Closure
 from axbuild.engine.workers.launch import Launched
+from axbuild.engine.workers.progress import Progress, progress_of
 from axbuild.errors import AxError
 from axbuild.workspace.stage import Stage
 
@@ -153,10 +154,12 @@ class Workers:
     """At most `jobs` stages at once; more wait. workspace, store: what no stage may open beyond its own scratch.
 
     ahead: a zygote that is under way already; it is used and ended as their own. Close them, or use them as a context.
+    listener: hears within `wait` how far a job is, by its id.
     """
 
     def __init__(self, jobs: int, *, workspace: Path, store: Path, ahead: Launched | None = None) -> None:
         self._hello = {"jobs": jobs, "workspace": str(workspace), "store": str(store)}
+        self.listener: Callable[[str, Progress], None] = lambda _job, _progress: None
         self._zygote: Launched | None = None
         self._in = b""
         self._jobs: dict[str, StageRun] = {}
@@ -302,6 +305,10 @@ class Workers:
     def _hear(self, message: dict[str, Any]) -> None:
         if "started" in message:
             self._running[message["started"]] = (time.monotonic(), message["pid"])
+            return
+        if "told" in message:
+            if progress := progress_of(message["progress"]):
+                self.listener(message["told"], progress)
             return
         job = self._jobs.pop(message["done"])
         started, pid = self._running.pop(job.id, (0.0, 0))

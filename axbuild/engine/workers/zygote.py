@@ -3,7 +3,8 @@
 Started as a script (see `workers`), with the number of its socket; it talks JSON, one object a line. It has one
 thread, no session and no accelerator, so that a fork is a clean copy. First line in: {"workspace", "store", "jobs"}.
 Then {"closure": {...}, "n"} makes code known, {"job": {...}} asks for an action, {"cancel": id} takes it back.
-Out: {"started": id, "pid"} and {"done": id, ...}. When the socket closes, every child is killed, and it ends.
+Out: {"started": id, "pid"}, {"told": id, "progress"} and {"done": id, ...}. When the socket closes, every child is
+killed, and it ends.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if __name__ == "__main__":  # run as a script: its own package is beside it, and
 from axbuild.engine.workers import child
 from axbuild.engine.workers.guard import Walls
 from axbuild.engine.workers.preload import FileChanged, Preload, View
+from axbuild.engine.workers.progress import EVERY_SECONDS, told_in
 
 LOG_TAIL_BYTES = 16384
 _RECEIVE_BYTES = 1 << 16
@@ -46,6 +48,7 @@ class Child:
     began: float
     deadline: float | None
     ending: str = ""
+    told: Any = None
 
 
 class Zygote:
@@ -62,6 +65,7 @@ class Zygote:
         self._poll.register(channel, select.POLLIN)
         self._open = True
         self._is_full = False
+        self._looked = 0.0
 
     def serve(self) -> None:
         self.channel.setblocking(False)
@@ -72,6 +76,7 @@ class Zygote:
                 else:
                     self._reap(self.children[handle])
             self._stop_beyond_bounds()
+            self._look_how_far()
             while self._open and self.waiting and len(self.children) < self.jobs:
                 self._start(self.waiting.popleft())
             self._send()
@@ -79,10 +84,11 @@ class Zygote:
             _kill(one)
 
     def _patience(self) -> float | None:
-        """Milliseconds until somebody may have to be stopped."""
+        """Milliseconds until somebody may have to be stopped, or has more to tell."""
         running = [one for one in self.children.values() if not one.ending]
         waits = [one.deadline - time.monotonic() for one in running if one.deadline is not None]
         waits += [_LOOK_SECONDS for one in running if one.job["memory_bytes"] is not None]
+        waits += [self._looked + EVERY_SECONDS - time.monotonic()] if running else []
         return max(0.0, min(waits)) * 1000 + 1 if waits else None
 
     def _receive(self) -> None:
@@ -175,7 +181,7 @@ class Zygote:
         child.become_worker(log, parent)
         self.code.enter(view)
         own = os.getpid()
-        said = child.run(job, view, self.code.finder, walls)
+        said = child.run(job, view, self.code.finder, walls, report)
         if os.getpid() == own:  # a copy that the stage's native code forked has nothing to report
             child.write_report(report, said)
         os._exit(0)
@@ -212,6 +218,17 @@ class Zygote:
             if one.ending:
                 _kill(one)
 
+    def _look_how_far(self) -> None:
+        now = time.monotonic()
+        if now < self._looked + EVERY_SECONDS:
+            return
+        self._looked = now
+        for one in self.children.values():
+            told = told_in(one.report)
+            if told is not None and told != one.told:
+                one.told = told
+                self._tell(told=one.job["id"], progress=told)
+
     def _tell(self, **message: Any) -> None:
         self._out += json.dumps(message).encode() + b"\n"
 
@@ -230,11 +247,13 @@ class Zygote:
 
 
 def _parsed(report: bytes) -> Any:
-    """None where a stage's native code wrote into it, which must not end the process of all others."""
+    """None where a stage's native code wrote into it, which must not end the process of all others, or where it ended
+    with no more than a word of how far it was."""
     try:
-        return json.loads(report)
+        found = json.loads(report)
     except ValueError:
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _kill(one: Child) -> None:

@@ -6,37 +6,29 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
-from os.path import commonpath
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from axbuild.errors import AxError, AxWarning, counted
+from axbuild.progress import tell
 from axbuild.toolchain.data import arrays, images
-from axbuild.toolchain.data.archives import Member, members
+from axbuild.toolchain.data.archives import members
+from axbuild.toolchain.data.chosen import CalibrationSetError, chosen
 from axbuild.toolchain.data.hygiene import Survey
+from axbuild.toolchain.data.shards import write_shards
 
 Decoder = Callable[[bytes, str], images.Picture]
 
 _FORMAT = "set tensor_format to what the model takes in, or give the data as Numpy"
 _NHWC = "the model takes its channels last: export it with channels first (NCHW), or give the data as Numpy"
-LONGEST = 200
-"""bytes of a sample's name; file systems take 255 for a file's"""
-_SUFFIXES = {"Image": images.SUFFIXES, "Numpy": arrays.SUFFIXES}
-
-
-class CalibrationSetError(AxError):
-    """A set without samples, with samples of another format or of one name twice, or for an input that is not there."""
-
-    code = "AX335"
 
 
 @dataclass(frozen=True)
 class DecodeParams:
     """input: a model input's name, "" for the only one or all alike; format: "Image" or "Numpy"; size: -1 for all.
 
-    mean, std: what is done to the samples later, for what is to be said of them; they change no sample.
+    mean, std: what is done to the samples later, for what is to be said of them; they change no sample. part: these are
+    some samples of a set, of which another stage says what is to be said.
     """
 
     input: str
@@ -45,6 +37,7 @@ class DecodeParams:
     tensor_format: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    part: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,8 @@ class _Input:
 
 
 def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) -> None:
-    """`source`: a folder holding one archive or loose files. Writes samples/<name>.npy.
+    """`source`: a folder holding one archive or loose files. Writes samples/<name>.npy, survey.json
+    and shards.json.
 
     Image: uint8 [H, W, C] of the model's size, channels as tensor_format says. Numpy: the array as it is.
     The first `size` samples by name; fewer where the set has fewer.
@@ -65,13 +59,17 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
     decoder = _decoder(target, params)
     folder = out / "samples"
     folder.mkdir()
-    survey = Survey(params.mean, params.std, alone=target.alone)
+    survey = Survey(alone=target.alone)
     with members(source) as found:
-        for name, member in _chosen(found, params):
+        samples = chosen(found, params.format, params.size)
+        for place, (name, member) in enumerate(samples):
+            tell("sample", place + 1, len(samples))
             decoded = decoder(member.read(), member.path)
             survey.see(name, decoded.pixels, decoded.conversions)
             np.save(folder / f"{name}.npy", decoded.pixels, allow_pickle=False)
-    for warning in survey.told(params.size):
+    survey.write(out / "survey.json")
+    write_shards({"": list(survey.digests)}, out / "shards.json")
+    for warning in () if params.part else survey.told(params.size, params.mean, params.std):
         warnings.warn(warning, stacklevel=1)
 
 
@@ -106,52 +104,3 @@ def _decoder(target: _Input, params: DecodeParams) -> Decoder:
         )
     size = (target.shape[2], target.shape[3])
     return lambda content, name: images.decode_image(content, name, size, params.tensor_format)
-
-
-def _chosen(found: list[Member], params: DecodeParams) -> list[tuple[str, Member]]:
-    """(sample name, file) of the first `size` samples by name."""
-    own = [item for item in found if item.name.lower().endswith(_SUFFIXES[params.format])]
-    taken = {id(item) for item in own}
-    others = [item for item in found if id(item) not in taken]
-    for item in others:
-        for other, suffixes in _SUFFIXES.items():
-            if item.name.lower().endswith(suffixes):
-                raise CalibrationSetError(
-                    f"'{item.path}' is of format {other} and the set is of format {params.format}",
-                    hint="a calibration set holds samples of one format",
-                )
-    if not own:
-        raise CalibrationSetError(
-            f"the calibration set has no sample of format {params.format} among {counted(len(found), 'file')}",
-            hint=f"such as '{others[0].path}'; samples end in {', '.join(_SUFFIXES[params.format])}" if others else "",
-        )
-    if others:
-        sentence = (
-            f"a calibration set has {counted(len(others), 'file')} that are no samples and left out, "
-            f"such as '{others[0].path}'"
-        )
-        warnings.warn(AxWarning("AX336", sentence), stacklevel=2)
-    return _named(own)[: params.size if params.size >= 0 else None]
-
-
-def _named(found: list[Member]) -> list[tuple[str, Member]]:
-    """Samples by the name of their file alone, in whatever folder it stands: inputs are paired by it. Where names
-    repeat, as in a folder a class, by the names of the folders too."""
-    plain = [PurePosixPath(item.name).with_suffix("").parts for item in found]
-    whole = len({parts[-1] for parts in plain}) < len(plain)
-    shared = len(PurePosixPath(commonpath(["/".join(parts[:-1]) for parts in plain])).parts) if whole else 0
-    named: dict[str, Member] = {}
-    for item, parts in zip(found, plain, strict=True):
-        name = _fitting("__".join(parts[shared:])) if whole else parts[-1]
-        if name in named:
-            raise CalibrationSetError(f"'{named[name].path}' and '{item.path}' are samples of one name")
-        named[name] = item
-    return sorted(named.items())
-
-
-def _fitting(name: str) -> str:
-    """The name, or of one that is too long for a file its end and what tells it apart."""
-    content = name.encode()
-    if len(content) <= LONGEST:
-        return name
-    return f"{sha256(content).hexdigest()[:16]}__{content[-LONGEST // 2 :].decode(errors='ignore')}"

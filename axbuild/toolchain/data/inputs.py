@@ -89,23 +89,28 @@ def load_sample(file: Path) -> Array:
 
 
 def paired(folders: list[Path], inputs: Sequence[InputData]) -> list[tuple[str, tuple[Path, ...]]]:
-    """(sample name, one file an input) sorted by name; `folders` are `samples/` trees, of `inputs` one each, paired by
-    file name.
+    """(sample name, one file an input) sorted by name; `folders` are `samples/` trees, of `inputs` one each, with the
+    shards of a large set as folders in them; paired by file name.
 
     Raises SampleMismatchError where an input lacks a sample that another one has, or where there is none at all.
     """
-    names = [{file.name for file in folder.iterdir() if file.suffix == ".npy"} for folder in folders]
+    names = [{file.name: file for file in folder.rglob("*.npy")} for folder in folders]
+    refuse_unpaired([{file.stem for file in found.values()} for found in names], inputs)
+    if not names or not names[0]:
+        raise SampleMismatchError("there is no sample in the set")
+    return [(names[0][name].stem, tuple(found[name] for found in names)) for name in sorted(names[0])]
+
+
+def refuse_unpaired(names: Sequence[set[str]], inputs: Sequence[InputData]) -> None:
+    """Raise SampleMismatchError where an input lacks a sample that another one has; names: of each input's samples."""
     for index, found in enumerate(names[1:], start=1):
         if odd := sorted(found ^ names[0]):
             has, lacks = (0, index) if odd[0] in names[0] else (index, 0)
             first, other = (inputs[number].name or "DEFAULT" for number in (has, lacks))
             raise SampleMismatchError(
-                f"sample '{Path(odd[0]).stem}' is in the set of input '{first}' and not in that of '{other}'",
+                f"sample '{odd[0]}' is in the set of input '{first}' and not in that of '{other}'",
                 hint="files with the same name form one sample; every input needs one of each name",
             )
-    if not names or not names[0]:
-        raise SampleMismatchError("there is no sample in the set")
-    return [(Path(name).stem, tuple(folder / name for folder in folders)) for name in sorted(names[0])]
 
 
 def tensor_input(sample: Array, data: InputData) -> Array:

@@ -99,6 +99,6 @@ def _tell_overlap(samples: list[Path], calibration: list[Path]) -> None:
 
 def _digests(folders: list[Path]) -> list[tuple[bytes, ...]]:
     """One a sample, of what all inputs take together: masks and states are alike in many samples."""
-    held = [{file.name: sha256(file.read_bytes()).digest() for file in folder.iterdir()} for folder in folders]
+    held = [{file.name: sha256(file.read_bytes()).digest() for file in folder.rglob("*.npy")} for folder in folders]
     names = sorted(set(held[0]).intersection(*held)) if held else []
     return [tuple(sorted(digests[name] for digests in held)) for name in names]

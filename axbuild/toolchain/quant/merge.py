@@ -1,4 +1,4 @@
-"""Stage: the statistics of all shards together."""
+"""Stage: the statistics of all parts of an observation together: shards of the samples, segments of the model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ class MergeParams:
 
 
 def merge(parts: list[Path], out: Path, *, params: MergeParams) -> None:
-    """Write `statistics.msgpack`, the union of the `parts` in their order; raises StatisticsError on a bad part."""
+    """Write `statistics.msgpack`, the union of the `parts`: those of the same tensors are of other samples, the others
+    of other tensors, whose order is that of their parts. Raises StatisticsError on a bad part."""
     if not parts:
         raise StatisticsError("there are no statistics to merge")
-    merged = reduce(Statistics.merged, (Statistics.read(part) for part in parts))
-    merged.write(out / "statistics.msgpack")
+    segments: dict[str, Statistics] = {}
+    for part in map(Statistics.read, parts):
+        first = next(iter(part.tensors), "")
+        segments[first] = segments[first].merged(part) if first in segments else part
+    reduce(Statistics.joined, segments.values()).write(out / "statistics.msgpack")

@@ -19,6 +19,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from axbuild.progress import tell
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.graph import Array, Shape, model_file
@@ -41,30 +42,35 @@ def observe(model: Path, watch: Path, samples: list[Path], out: Path, *, params:
 
     Raises SampleMismatchError where samples do not fit the inputs, SampleNotFiniteError where a tensor is not finite.
     """
-    rows = read_watched(watch)
-    observer = Observer({row.name: TensorObserver(row.axis) for row in rows})
+    observer = observer_of(watch)
     float_pass = FloatPass(model, tuple(observer.tensors))
-    for name, values in one_ahead(float_pass, _feeds(float_pass.inputs, samples, params.inputs)):
+    for name, values in one_ahead(float_pass, feeds(float_pass.inputs, samples, params.inputs)):
         observer.see(name, values)
     observer.statistics().write(out / "statistics.msgpack")
 
 
-def _feeds(
+def observer_of(watch: Path) -> Observer:
+    return Observer({row.name: TensorObserver(row.axis) for row in read_watched(watch)})
+
+
+def feeds(
     ports: dict[str, FloatInput], folders: list[Path], inputs: tuple[InputData, ...]
 ) -> Iterator[tuple[str, Feeds]]:
     """(sample name, input name -> array) of every sample, in order of name."""
     sources = bind(inputs, list(ports))
-    for name, files in paired(folders, inputs):
+    rows = paired(folders, inputs)
+    for place, (name, files) in enumerate(rows):
+        tell("sample", place + 1, len(rows))
         loaded = [load_sample(file) for file in files]
-        feeds = {data.name: tensor_input(loaded[index], data) for data, index in sources}
-        for key, array in feeds.items():
+        tensors = {data.name: tensor_input(loaded[index], data) for data, index in sources}
+        for key, array in tensors.items():
             port = ports[key]
             if array.shape != port.shape or array.dtype != port.dtype:
                 raise SampleMismatchError(
                     f"sample '{name}' is {array.dtype} {list(array.shape)}, "
                     f"and the model's input '{key}' takes {port.dtype} {list(port.shape)}"
                 )
-        yield name, feeds
+        yield name, tensors
 
 
 def one_ahead(float_pass: FloatPass, samples: Iterable[tuple[str, Feeds]]) -> Iterator[tuple[str, dict[str, Array]]]:

@@ -97,6 +97,14 @@ class Statistics:
             tensors[name] = tensor.merged(other.tensors[name])
         return Statistics(self.samples + other.samples, tensors)
 
+    def joined(self, other: Statistics) -> Statistics:
+        """Of other tensors over the same samples; raises StatisticsError where they are not that."""
+        if twice := self.tensors.keys() & other.tensors.keys():
+            raise StatisticsError(f"two parts of the statistics hold tensor '{min(twice)}'")
+        if self.samples != other.samples:
+            raise StatisticsError(f"two parts of the statistics are of {self.samples} and {other.samples} samples")
+        return Statistics(self.samples, {**self.tensors, **other.tensors})
+
     def write(self, path: Path) -> None:
         content = {
             "format": FORMAT,

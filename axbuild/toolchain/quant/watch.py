@@ -1,17 +1,14 @@
-"""Stage: which tensors of the float model observation watches, and how.
+"""Stage: which tensors of the float model observation watches, and how; and where it may be cut for that.
 
 Every float tensor that may get a grid of its own under some layer rule is on the list, those inside fused nodes too,
 so that no rule needs another observation. What only moves other tensors' values is not: its range is theirs.
 Observation hangs on this list and not on the ops that it follows from: a new operator changes nothing unless it
 changes the list.
-
-`watch.json`: {"format": "axbuild-watch/1", "tensors": [{"name", "axis", "type", "segment"}]}; axis: the channels'.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
@@ -19,7 +16,9 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import activations_of, is_static, model_file, shape_of
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.registry import op_of
-from axbuild.toolchain.quant.watched import FORMAT, WatchedTensor
+from axbuild.toolchain.quant.cuts import segments_of
+from axbuild.toolchain.quant.segments import Segments
+from axbuild.toolchain.quant.watched import WatchedTensor, write_watched
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,11 @@ class WatchParams:
 
 
 def watch(model: Path, out: Path, *, params: WatchParams) -> None:
-    """Write `watch.json` of `optimized.onnx`."""
-    rows = [asdict(row) for row in watched(ir.load(model_file(model)).graph)]
-    text = json.dumps({"format": FORMAT, "tensors": rows}, indent=1, sort_keys=True)
-    (out / "watch.json").write_text(text + "\n", encoding="utf-8")
+    """Write `watch.json` and `segments.json` of `optimized.onnx`."""
+    graph = ir.load(model_file(model)).graph
+    write_watched(watched(graph), out / "watch.json")
+    inputs = tuple(value.name or "" for value in graph.inputs)
+    Segments(inputs, tuple(segments_of(graph))).write(out / "segments.json")
 
 
 def watched(graph: ir.Graph) -> list[WatchedTensor]:

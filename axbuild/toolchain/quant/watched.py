@@ -1,14 +1,18 @@
-"""The list of tensors to watch, as observation reads it."""
+"""The list of tensors to watch, as observation reads it.
+
+`watch.json`: {"format": "axbuild-watch/2", "tensors": [{"name", "axis", "type"}]}.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from axbuild.errors import AxError
 
-FORMAT = "axbuild-watch/1"
+FORMAT = "axbuild-watch/2"
 
 
 class WatchListError(AxError):
@@ -19,12 +23,16 @@ class WatchListError(AxError):
 
 @dataclass(frozen=True)
 class WatchedTensor:
-    """One float tensor. axis: of its channels; type: of its elements; segment: the part of the graph it stands in."""
+    """One float tensor. axis: of its channels; type: of its elements."""
 
     name: str
     axis: int
     type: str
-    segment: int = 0
+
+
+def write_watched(rows: Iterable[WatchedTensor], path: Path) -> None:
+    content = {"format": FORMAT, "tensors": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_watched(path: Path) -> list[WatchedTensor]:

@@ -23,9 +23,9 @@ class ChainParams:
     rate: float
 
 
-def chain(blocks: Path, begin: Path, out: Path, *, params: ChainParams) -> None:
-    """begin: the boundary of the first block. Writes expansion.json; its result is <i>/scheme.msgpack and
-    <i>/report.json of every block i that is tuned."""
+def chain(blocks: Path, out: Path, *, params: ChainParams) -> None:
+    """Writes expansion.json, whose children read the input `begin`, the boundary of the first block; its result is
+    <i>/scheme.msgpack and <i>/report.json of every block i that is tuned."""
     plan = read_plan(blocks / PLAN)
     last = max((number for number, block in enumerate(plan) if block.tuned), default=-1)
     tuned = [number for number, block in enumerate(plan) if block.tuned]

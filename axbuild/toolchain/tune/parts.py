@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
-from onnx import helper
 
-from axbuild.toolchain.graph import IR_VERSION, OPERATORS_FILE, OPSET, model_file
-from axbuild.toolchain.named import complete
+from axbuild.toolchain.graph import OPERATORS_FILE, model_file
+from axbuild.toolchain.part import part_of
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.blocks import TuningBlock
 from axbuild.toolchain.tune.plan import MODEL, PLAN, SCHEME, PlannedBlock, write_plan
@@ -28,7 +26,9 @@ def write_blocks(model: Path, scheme: Scheme, blocks: list[TuningBlock], out: Pa
     for number, block in enumerate(blocks):
         folder = out / str(number)
         folder.mkdir(parents=True)
-        part = _part(whole, block)
+        own = {node.name for fused, _ in block.sites for node in fused.nodes}
+        nodes = [node for node in whole.graph.node if node.name in own]
+        part = part_of(whole, nodes, block.reads, block.writes)
         (folder / MODEL).write_bytes(part.SerializeToString(deterministic=True))
         operators = Counter(node.op_type for node in part.graph.node)
         (folder / OPERATORS_FILE).write_text(json.dumps(operators, sort_keys=True) + "\n", encoding="utf-8")
@@ -44,25 +44,3 @@ def _own(scheme: Scheme, block: TuningBlock) -> dict[str, str]:
     inside -= {*block.reads, *block.writes}
     shared = {owner for name, owner in scheme.owners.items() if name not in inside}
     return {name: owner for name, owner in scheme.owners.items() if name in inside and owner not in shared}
-
-
-def _part(whole: onnx.ModelProto, block: TuningBlock) -> onnx.ModelProto:
-    """The block's operators alone, with their constants."""
-    own = {node.name for fused, _ in block.sites for node in fused.nodes}
-    nodes = [node for node in whole.graph.node if node.name in own]
-    used = {name for node in nodes for name in (*node.input, *node.output)}
-    infos = {info.name: info for info in (*whole.graph.input, *whole.graph.value_info, *whole.graph.output)}
-    graph = helper.make_graph(
-        nodes,
-        "block",
-        _ports(infos, block.reads),
-        _ports(infos, block.writes),
-        initializer=[tensor for tensor in whole.graph.initializer if tensor.name in used],
-        value_info=_ports(infos, sorted(used.intersection(infos).difference(block.reads, block.writes))),
-    )
-    opsets = [helper.make_opsetid("", OPSET)]
-    return complete(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="axbuild"))
-
-
-def _ports(infos: dict[str, onnx.ValueInfoProto], names: Iterable[str]) -> list[onnx.ValueInfoProto]:
-    return [infos[name] for name in names]

@@ -10,11 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from axbuild.progress import tell
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.tune.arrays import to_tensor
 from axbuild.toolchain.tune.learn import Learner
 from axbuild.toolchain.tune.program import Numbers, TorchBlock, Values, fake_quantised
+
+TOLD = 10
+"""steps between two words of how far it is"""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ def train(program: TorchBlock, data: Data, learner: Learner, schedule: Schedule,
     for step, samples in enumerate(_batches(len(next(iter(data.targets.values()))), schedule)):
         numbers = learner.numbers()
         loss = sum((_loss(program, data.of_samples(part), numbers, units) for part in samples), torch.zeros(()))
+        if step % TOLD == 0:  # a loss on a GPU is waited for
+            tell("step", step, schedule.steps, loss=float(loss))
         penalty = learner.penalty(step / schedule.steps)
         (slope,) = torch.autograd.grad(loss if penalty is None else loss + penalty, learner.vector)
         # By a cosine to zero: what the last samples alone would like is not followed.

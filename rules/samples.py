@@ -1,0 +1,73 @@
+"""Calibration sets as tensors of a model's inputs: the actions that decode them, and what stages are told of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.artifact import Artifact, Entry, SourceFiles
+from axbuild.workspace.rule import DEFAULT, Stage
+
+from ._nouns import BoundSamples, FloatModel, Samples
+
+DECODE = Stage(
+    "axbuild.toolchain.data.decode:decode",
+    float=True,
+    outputs=("samples/", "survey.json", "shards.json"),
+    intermediate=True,
+)
+DEAL = Stage(
+    "axbuild.toolchain.data.deal:deal", expands=True, hands_on=("interface",), outputs=("dealt/",), intermediate=True
+)
+SURVEY = Stage("axbuild.toolchain.data.survey:survey", outputs=("shards.json",))
+
+SHARD = 64
+"""Most samples that are never parted: to decode as many takes a third of a second, and an action some hundredths."""
+
+
+def decode(plan: Plan, key: str, samples: Samples, model: FloatModel) -> BoundSamples:
+    """A calibration set as tensors of the model input `key` ("DEFAULT": of every input); a large one in shards, so that
+    samples that are added decode those alone that they fall into."""
+    name = "" if key == DEFAULT else f"_{key}"
+    params = {
+        "input": input_name(key),
+        "format": samples.format,
+        "size": samples.size,
+        "tensor_format": samples.tensor_format,
+        "mean": samples.mean,
+        "std": samples.std,
+    }
+    source, interface = samples.source, model.interface
+    held: Artifact
+    shards: Artifact
+    if _most(samples) <= SHARD:
+        whole = params | {"part": False}
+        decoded = plan.run(DECODE, name=f"decode{name}", source=source, interface=interface, params=whole)
+        held, shards = decoded["samples/"], decoded["shards.json"]
+    else:
+        dealt = plan.expand(
+            DEAL, name=f"deal{name}", source=source, interface=interface, params=params | {"most": SHARD}
+        )
+        held, shards = Entry(dealt.result, "samples/"), Entry(dealt.result, "shards.json")
+    return BoundSamples(held, shards, samples.format, samples.tensor_format, samples.mean, samples.std)
+
+
+def _most(samples: Samples) -> float:
+    """How many samples a set can have, as far as that is known before it is opened."""
+    files = samples.source.files if isinstance(samples.source, SourceFiles) else ()
+    loose = len(files) > 1 or any(name.endswith((".npy", ".png", ".jpg")) for name, _ in files)  # one may be an archive
+    return min(samples.size if samples.size >= 0 else math.inf, len(files) if loose else math.inf)
+
+
+def input_data(bound: dict[str, BoundSamples]) -> list[dict[str, Any]]:
+    """What stages are told of each tree of samples, in the same order."""
+    return [
+        {"name": input_name(key), "format": samples.format, "mean": samples.mean, "std": samples.std}
+        for key, samples in bound.items()
+    ]
+
+
+def input_name(key: str) -> str:
+    """A calibration key as stages know it: "" is the only input, or every one."""
+    return "" if key == DEFAULT else key
