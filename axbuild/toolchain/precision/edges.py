@@ -1,0 +1,174 @@
+"""Every quantised edge beside the float tensor that it stands for: as the whole model gives it, and its operator alone.
+
+Three runs of onnxruntime a sample, each with all edges exposed: the float model, the quantised one, and the quantised
+one taken apart, where every fused node reads the float model's values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from axbuild.errors import AxError
+from axbuild.toolchain import ort
+from axbuild.toolchain.door import in_words
+from axbuild.toolchain.graph import ORIGINS, Array, model_file
+from axbuild.toolchain.kinds.codes import Edge, Grid, type_of
+from axbuild.toolchain.precision.alone import each_alone
+from axbuild.toolchain.precision.difference import Clipped, Differences
+from axbuild.toolchain.precision.measured import MeasuredEdge
+from axbuild.toolchain.precision.places import Places, Site, notes_of, places_of
+
+Tensors = dict[str, Array]
+
+
+class UnmeasuredError(AxError):
+    """AX470: the float or the quantised model does not run, or their outputs are not the same ones."""
+
+    code = "AX470"
+
+
+class Side:
+    """A session of the float or of the quantised model."""
+
+    def __init__(self, which: str, content: bytes, level: str, data: Path | None = None) -> None:
+        self.which = which
+        try:
+            self.session = ort.open_session(content, level=level, data=data)
+        except ort.FAILURES as error:
+            raise self._failed("open", error) from None
+
+    def run(self, names: list[str], feed: Mapping[str, Array]) -> Tensors:
+        try:
+            return dict(zip(names, self.session.run(names, dict(feed)), strict=True))
+        except ort.FAILURES as error:
+            raise self._failed("run", error) from None
+
+    def _failed(self, verb: str, error: Exception) -> UnmeasuredError:
+        return UnmeasuredError(f"onnxruntime does not {verb} the {self.which} model: {in_words(str(error))}")
+
+
+class ExposedModels:
+    """The float model and the quantised one, which give all that is compared beside their outputs."""
+
+    def __init__(self, model: Path, quantised: Path) -> None:
+        file = model_file(model)
+        self.float = onnx.load(file, load_external_data=False)
+        self.coded = onnx.load(quantised)
+        self.places = places_of(self.coded)
+        self.infos = {info.name: info for info in _infos(self.float)}
+        self.inputs = [info.name for info in self.float.graph.input]
+        self.outputs = [info.name for info in self.float.graph.output]
+        self.coded_outputs = [info.name for info in self.coded.graph.output]
+        self.edges = self.places.measured(self.coded, (name for name, info in self.infos.items() if _is_static(info)))
+        self.alone = each_alone(self.coded, self.places, self.edges)
+        taken = [self.places.tensors[name] for name in self.edges]
+        self.tensors = list(dict.fromkeys([*taken, *self.alone.inputs.values()]))
+        self.float_side = Side("float", _exposing(self.float, self.tensors), "basic", file.parent)
+        self.coded_side = Side("quantised", _exposing(self.coded, self.edges), "off")
+        content = self.alone.model.SerializeToString()
+        self.alone_side = Side("quantised", content, "off") if self.edges else None
+
+    def shape(self, output: str) -> list[int | str | None]:
+        """Of an output; what is no number depends on data."""
+        dims = self.infos[output].type.tensor_type.shape.dim
+        return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+
+    def float_values(self, feed: Mapping[str, Array], *, exposed: bool) -> Tensors:
+        """The outputs by name; exposed: and every tensor that an edge stands for."""
+        names = list(dict.fromkeys([*self.outputs, *(self._made() if exposed else ())]))
+        found = self.float_side.run(names, feed)
+        return found | dict(feed) if exposed else found
+
+    def _made(self) -> list[str]:
+        return [name for name in self.tensors if name not in self.inputs]
+
+    def coded_values(self, feed: Mapping[str, Array], *, exposed: bool) -> Tensors:
+        """The outputs by name; exposed: and every edge, as codes."""
+        names = list(dict.fromkeys([*self.coded_outputs, *(self.edges if exposed else ())]))
+        return self.coded_side.run(names, feed)
+
+    def alone_values(self, exact: Mapping[str, Array]) -> Tensors:
+        """Every edge as its own fused node makes it of the float model's values, which `float_values` gives."""
+        feed = {name: exact[tensor] for name, tensor in self.alone.inputs.items()}
+        if self.alone_side is None:
+            return {}
+        found = self.alone_side.run([self.alone.outputs[name] for name in self.edges], feed)
+        return {name: found[self.alone.outputs[name]] for name in self.edges}
+
+
+class EdgeMeter:
+    """Compares the edges of one sample after the other."""
+
+    def __init__(self, models: ExposedModels) -> None:
+        self.models = models
+        self.samples = 0
+        self.accumulated = {name: Differences() for name in models.edges}
+        self.local = {name: Differences() for name in models.edges}
+        self.clipped = {name: Clipped(edge) for name in models.edges if isinstance(edge := self._edge(name), Grid)}
+
+    def _edge(self, name: str) -> Edge:
+        return self.models.places.edges[name]
+
+    def add(self, exact: Mapping[str, Array], coded: Mapping[str, Array]) -> None:
+        """exact, coded: of one sample, exposed."""
+        self.samples += 1
+        alone = self.models.alone_values(exact)
+        for name in self.models.edges:
+            values = exact[self.models.places.tensors[name]]
+            self.accumulated[name].add(values, coded[name], self._edge(name))
+            self.local[name].add(values, alone[name], self._edge(name))
+            if name in self.clipped:
+                self.clipped[name].add(values)
+
+    def rows(self) -> list[MeasuredEdge]:
+        places = self.models.places
+        operators = {node.name: node.op_type for node in self.models.float.graph.node}
+        return [self._row(name, places, operators) for name in self.models.edges]
+
+    def _row(self, name: str, places: Places, operators: Mapping[str, str]) -> MeasuredEdge:
+        tensor, edge = places.tensors[name], places.edges[name]
+        site = places.known.get(places.writers[name], Site("", (), ()))
+        grid = (edge.scale, edge.zero) if isinstance(edge, Grid) else (0.0, 0)
+        return MeasuredEdge(
+            name,
+            tensor,
+            _names(self.models.infos[tensor]),
+            site.name,
+            tuple(operators[node] for node in site.nodes),
+            site.origins,
+            type_of(edge).name,
+            *grid,
+            self.accumulated[name].total(),
+            self.local[name].total(),
+            self.clipped[name].share if name in self.clipped else 0.0,
+        )
+
+
+def _infos(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    graph = model.graph
+    return [*graph.input, *graph.value_info, *graph.output]
+
+
+def _is_static(info: onnx.ValueInfoProto) -> bool:
+    return all(dim.HasField("dim_value") for dim in info.type.tensor_type.shape.dim)
+
+
+def _names(info: onnx.ValueInfoProto) -> tuple[str, ...]:
+    """What the user's model called the tensor."""
+    stored = notes_of(info).get(ORIGINS)
+    return tuple(json.loads(stored)) if stored else (info.name,)
+
+
+def _exposing(model: onnx.ModelProto, names: list[str]) -> bytes:
+    """The model with these tensors as outputs too."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    known = {info.name: info for info in _infos(model)}
+    present = {info.name for info in (*model.graph.input, *model.graph.output)}
+    copy.graph.output.extend(known[name] for name in names if name not in present)
+    content: bytes = copy.SerializeToString()
+    return content

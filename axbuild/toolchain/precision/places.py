@@ -1,0 +1,66 @@
+"""Where the tensors of a quantised model come from: fused nodes, float tensors, the user's nodes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import onnx
+
+from axbuild.toolchain.graph import ORIGINS
+from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
+from axbuild.toolchain.quant.tensors import NODES, SITE, TENSOR
+from axbuild.toolchain.quant.verify import verify
+
+
+@dataclass(frozen=True)
+class Site:
+    """A fused node. name: of its head in the optimised model; nodes: of all its nodes there; origins: of the user's."""
+
+    name: str
+    nodes: tuple[str, ...]
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Places:
+    """sites: node of the quantised model -> its fused node, "" at borders; writers: tensor -> the same of its writer;
+    tensors: tensor -> the float tensor that it stands for; known: fused node -> what it is."""
+
+    edges: Mapping[str, Edge]
+    sites: Mapping[str, str]
+    writers: Mapping[str, str]
+    tensors: Mapping[str, str]
+    known: Mapping[str, Site]
+
+    def measured(self, model: onnx.ModelProto, static: Iterable[str]) -> list[str]:
+        """Tensors worth comparing, in the order of the graph: all that are codes, and what fused nodes write as floats;
+        static: float tensors whose shape does not depend on data."""
+        fixed, order = set(static), [name for node in model.graph.node for name in node.output]
+        return [name for name in order if self.tensors.get(name) in fixed and self._is_measured(name)]
+
+    def _is_measured(self, name: str) -> bool:
+        edge = self.edges[name]
+        return isinstance(edge, Grid) or (edge is FP32 and bool(self.writers.get(name)))
+
+
+def places_of(model: onnx.ModelProto) -> Places:
+    """Raises GraphFault where the quantised model is not sound."""
+    graph = model.graph
+    notes = {node.name: notes_of(node) for node in graph.node}
+    infos = [*graph.input, *graph.value_info, *graph.output]
+    tensors = {info.name: found[TENSOR] for info in infos if (found := notes_of(info)).get(TENSOR)}
+    sites = {name: found.get(SITE, "") for name, found in notes.items()}
+    known = {found[SITE]: _site(found) for found in notes.values() if found.get(SITE)}
+    writers = {name: sites[node.name] for node in graph.node for name in node.output}
+    return Places(verify(model).edges, sites, writers, tensors, known)
+
+
+def _site(notes: Mapping[str, str]) -> Site:
+    return Site(notes[SITE], tuple(json.loads(notes[NODES])), tuple(json.loads(notes[ORIGINS])))
+
+
+def notes_of(proto: onnx.NodeProto | onnx.ValueInfoProto) -> dict[str, str]:
+    """The metadata of a node or a tensor."""
+    return {entry.key: entry.value for entry in proto.metadata_props}
