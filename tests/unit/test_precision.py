@@ -13,8 +13,9 @@ from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.likeness import snr_db, sums_of
 from axbuild.toolchain.precision.channels import ChannelSums
 from axbuild.toolchain.precision.judge import JudgeParams, judge, verdict_of
-from axbuild.toolchain.precision.measure import MeasureParams, UnmeasuredError, measure
+from axbuild.toolchain.precision.measure import MeasureParams, measure
 from axbuild.toolchain.precision.measured import Measured, SideBySide, read, write
+from axbuild.toolchain.precision.side import UnmeasuredError
 
 
 def row(sample, exact, coded, output="y"):

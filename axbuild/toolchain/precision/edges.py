@@ -7,54 +7,25 @@ one taken apart, where every fused node reads the float model's values.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import onnx
 
-from axbuild.errors import AxError
-from axbuild.toolchain import ort
-from axbuild.toolchain.door import in_words
-from axbuild.toolchain.graph import ORIGINS, Array, model_file
+from axbuild.toolchain.graph import ORIGINS, model_file
 from axbuild.toolchain.kinds.codes import Edge, Grid, type_of
 from axbuild.toolchain.precision.alone import each_alone
 from axbuild.toolchain.precision.difference import Clipped, Differences
 from axbuild.toolchain.precision.measured import MeasuredEdge
 from axbuild.toolchain.precision.places import Places, Site, notes_of, places_of
-
-Tensors = dict[str, Array]
-
-
-class UnmeasuredError(AxError):
-    """AX470: the float or the quantised model does not run, or their outputs are not the same ones."""
-
-    code = "AX470"
-
-
-class Side:
-    """A session of the float or of the quantised model."""
-
-    def __init__(self, which: str, content: bytes, level: str, data: Path | None = None) -> None:
-        self.which = which
-        try:
-            self.session = ort.open_session(content, level=level, data=data)
-        except ort.FAILURES as error:
-            raise self._failed("open", error) from None
-
-    def run(self, names: list[str], feed: Mapping[str, Array]) -> Tensors:
-        try:
-            return dict(zip(names, self.session.run(names, dict(feed)), strict=True))
-        except ort.FAILURES as error:
-            raise self._failed("run", error) from None
-
-    def _failed(self, verb: str, error: Exception) -> UnmeasuredError:
-        return UnmeasuredError(f"onnxruntime does not {verb} the {self.which} model: {in_words(str(error))}")
+from axbuild.toolchain.precision.side import Side, Tensors
 
 
 class ExposedModels:
     """The float model and the quantised one, which give all that is compared beside their outputs."""
 
-    def __init__(self, model: Path, quantised: Path) -> None:
+    def __init__(self, model: Path, quantised: Path, also: Iterable[str] = ()) -> None:
+        """also: float tensors that are given beside those which edges stand for."""
         file = model_file(model)
         self.float = onnx.load(file, load_external_data=False)
         self.coded = onnx.load(quantised)
@@ -66,7 +37,7 @@ class ExposedModels:
         self.edges = self.places.measured(self.coded, (name for name, info in self.infos.items() if _is_static(info)))
         self.alone = each_alone(self.coded, self.places, self.edges)
         taken = [self.places.tensors[name] for name in self.edges]
-        self.tensors = list(dict.fromkeys([*taken, *self.alone.inputs.values()]))
+        self.tensors = list(dict.fromkeys([*taken, *self.alone.inputs.values(), *also]))
         self.float_side = Side("float", _exposing(self.float, self.tensors), "basic", file.parent)
         self.coded_side = Side("quantised", _exposing(self.coded, self.edges), "off")
         content = self.alone.model.SerializeToString()
@@ -77,7 +48,7 @@ class ExposedModels:
         dims = self.infos[output].type.tensor_type.shape.dim
         return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
 
-    def float_values(self, feed: Mapping[str, Array], *, exposed: bool) -> Tensors:
+    def float_values(self, feed: Tensors, *, exposed: bool) -> Tensors:
         """The outputs by name; exposed: and every tensor that an edge stands for."""
         names = list(dict.fromkeys([*self.outputs, *(self._made() if exposed else ())]))
         found = self.float_side.run(names, feed)
@@ -86,12 +57,12 @@ class ExposedModels:
     def _made(self) -> list[str]:
         return [name for name in self.tensors if name not in self.inputs]
 
-    def coded_values(self, feed: Mapping[str, Array], *, exposed: bool) -> Tensors:
+    def coded_values(self, feed: Tensors, *, exposed: bool) -> Tensors:
         """The outputs by name; exposed: and every edge, as codes."""
         names = list(dict.fromkeys([*self.coded_outputs, *(self.edges if exposed else ())]))
         return self.coded_side.run(names, feed)
 
-    def alone_values(self, exact: Mapping[str, Array]) -> Tensors:
+    def alone_values(self, exact: Tensors) -> Tensors:
         """Every edge as its own fused node makes it of the float model's values, which `float_values` gives."""
         feed = {name: exact[tensor] for name, tensor in self.alone.inputs.items()}
         if self.alone_side is None:
@@ -113,7 +84,7 @@ class EdgeMeter:
     def _edge(self, name: str) -> Edge:
         return self.models.places.edges[name]
 
-    def add(self, exact: Mapping[str, Array], coded: Mapping[str, Array]) -> None:
+    def add(self, exact: Tensors, coded: Tensors) -> None:
         """exact, coded: of one sample, exposed."""
         self.samples += 1
         alone = self.models.alone_values(exact)

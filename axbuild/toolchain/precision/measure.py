@@ -18,8 +18,9 @@ from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, 
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.likeness import sums_of
 from axbuild.toolchain.precision.channels import ChannelSums
-from axbuild.toolchain.precision.edges import EdgeMeter, ExposedModels, UnmeasuredError
+from axbuild.toolchain.precision.edges import EdgeMeter, ExposedModels
 from axbuild.toolchain.precision.measured import Measured, SideBySide, write
+from axbuild.toolchain.precision.side import UnmeasuredError
 
 EDGE_SAMPLES = 8
 """samples whose edges are compared; outputs are compared on all"""
