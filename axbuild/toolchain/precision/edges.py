@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import onnx
@@ -24,9 +25,9 @@ from axbuild.toolchain.precision.side import Side, Tensors
 class ExposedModels:
     """The float model and the quantised one, which give all that is compared beside their outputs."""
 
-    def __init__(self, model: Path, quantised: Path, also: Iterable[str] = ()) -> None:
-        """also: float tensors that are given beside those which edges stand for."""
+    def __init__(self, model: Path, quantised: Path) -> None:
         file = model_file(model)
+        self.folder = file.parent
         self.float = onnx.load(file, load_external_data=False)
         self.coded = onnx.load(quantised)
         self.places = places_of(self.coded)
@@ -37,11 +38,21 @@ class ExposedModels:
         self.edges = self.places.measured(self.coded, (name for name, info in self.infos.items() if _is_static(info)))
         self.alone = each_alone(self.coded, self.places, self.edges)
         taken = [self.places.tensors[name] for name in self.edges]
-        self.tensors = list(dict.fromkeys([*taken, *self.alone.inputs.values(), *also]))
-        self.float_side = Side("float", _exposing(self.float, self.tensors), "basic", file.parent)
-        self.coded_side = Side("quantised", _exposing(self.coded, self.edges), "off")
+        self.tensors = list(dict.fromkeys([*taken, *self.alone.inputs.values()]))
         content = self.alone.model.SerializeToString()
         self.alone_side = Side("quantised", content, "off") if self.edges else None
+
+    @cached_property
+    def float_side(self) -> Side:
+        return Side("float", _exposing(self.float, self.tensors), "basic", self.folder)
+
+    def expose(self, tensors: Iterable[str]) -> None:
+        """Give these float tensors beside those which edges stand for: to be said before the first run."""
+        self.tensors = list(dict.fromkeys([*self.tensors, *tensors]))
+
+    @cached_property
+    def coded_side(self) -> Side:
+        return Side("quantised", _exposing(self.coded, self.edges), "off")
 
     def shape(self, output: str) -> list[int | str | None]:
         """Of an output; what is no number depends on data."""

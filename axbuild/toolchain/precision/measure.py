@@ -6,7 +6,6 @@ One measurement has several readers: a check, a report, an analysis.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.errors import AxWarning, counted
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.likeness import sums_of
 from axbuild.toolchain.precision.channels import ChannelSums
 from axbuild.toolchain.precision.edges import EdgeMeter, ExposedModels
+from axbuild.toolchain.precision.feeds import feeds
 from axbuild.toolchain.precision.measured import Measured, SideBySide, write
 from axbuild.toolchain.precision.side import UnmeasuredError
 
@@ -49,7 +49,7 @@ def measure(
     rows: list[Measured] = []
     meter = EdgeMeter(models)
     channels = {name: ChannelSums(models.shape(name)) for name in names}
-    for sample, feed in _feeds(models.inputs, samples, params.inputs):
+    for sample, feed in feeds(models.inputs, samples, params.inputs):
         exposed = meter.samples < EDGE_SAMPLES
         exact, coded = models.float_values(feed, exposed=exposed), models.coded_values(feed, exposed=exposed)
         for name in names:
@@ -59,14 +59,6 @@ def measure(
             meter.add(exact, coded)
     own = {name: sums.cosines() for name, sums in channels.items()}
     write(SideBySide(rows, own, meter.rows(), meter.samples), out)
-
-
-def _feeds(
-    names: list[str], folders: list[Path], inputs: tuple[InputData, ...]
-) -> Iterator[tuple[str, dict[str, Array]]]:
-    chosen = bind(inputs, names)
-    for sample, files in paired(folders, inputs):
-        yield sample, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
 
 
 def _measured(sample: str, name: str, exact: Array, coded: Array) -> Measured:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import onnx
 
 from axbuild.toolchain.graph import ORIGINS
+from axbuild.toolchain.kinds.base import DOMAIN, Kind
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.quant.tensors import NODES, SITE, TENSOR
 from axbuild.toolchain.quant.verify import verify
@@ -26,13 +27,16 @@ class Site:
 @dataclass(frozen=True)
 class Places:
     """sites: node of the quantised model -> its fused node, "" at borders; writers: tensor -> the same of its writer;
-    tensors: tensor -> the float tensor that it stands for; known: fused node -> what it is."""
+    tensors: tensor -> the float tensor that it stands for; known: fused node -> what it is; passed: what a fused node
+    writes for others, by its name there; movers: fused nodes that round nothing of their own."""
 
     edges: Mapping[str, Edge]
     sites: Mapping[str, str]
     writers: Mapping[str, str]
     tensors: Mapping[str, str]
     known: Mapping[str, Site]
+    passed: Mapping[str, tuple[str, ...]]
+    movers: frozenset[str]
 
     def measured(self, model: onnx.ModelProto, static: Iterable[str]) -> list[str]:
         """Tensors worth comparing, in the order of the graph: all that are codes, and what fused nodes write as floats;
@@ -54,7 +58,25 @@ def places_of(model: onnx.ModelProto) -> Places:
     sites = {name: found.get(SITE, "") for name, found in notes.items()}
     known = {found[SITE]: _site(found) for found in notes.values() if found.get(SITE)}
     writers = {name: sites[node.name] for node in graph.node for name in node.output}
-    return Places(verify(model).edges, sites, writers, tensors, known)
+    passed: dict[str, tuple[str, ...]] = dict.fromkeys(known, ())
+    for name in _read_elsewhere(model, sites, writers):
+        passed[writers[name]] += (name,)
+    verified = verify(model)
+    rounding = {writers[name] for name, (kind, _) in verified.kinds.items() if not _moves(kind)}
+    floats = {sites[node.name] for node in graph.node if node.domain != DOMAIN}
+    movers = frozenset(known.keys() - rounding - floats)
+    return Places(verified.edges, sites, writers, tensors, known, passed, movers)
+
+
+def _read_elsewhere(model: onnx.ModelProto, sites: Mapping[str, str], writers: Mapping[str, str]) -> list[str]:
+    """What fused nodes write and others, or the model's user, read, in the order of the graph."""
+    read = {name for node in model.graph.node for name in node.input if writers.get(name) != sites[node.name]}
+    read |= {info.name for info in model.graph.output}
+    return [name for node in model.graph.node if sites[node.name] for name in node.output if name in read]
+
+
+def _moves(kind: Kind) -> bool:
+    return not isinstance(kind.writes, Grid)
 
 
 def _site(notes: Mapping[str, str]) -> Site:

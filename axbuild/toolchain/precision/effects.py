@@ -1,0 +1,90 @@
+"""Stage: what the error of each layer, it alone being quantised, does to the outputs of the float model.
+
+All layers are tried on the first sample, and on the others those that did most there.
+
+`effects.json`: {"format", "samples", "outputs": names, "layers": {head of the fused node: noise over signal of each
+output}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from axbuild.errors import AxError
+from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.precision.difference import reals
+from axbuild.toolchain.precision.edges import ExposedModels
+from axbuild.toolchain.precision.feeds import feeds
+from axbuild.toolchain.precision.spread import Spread
+from axbuild.toolchain.precision.suffixes import Cut
+
+FILE, FORMAT = "effects.json", "axbuild-effects/1"
+
+
+SAMPLES, WORST = 4, 8
+"""on so many samples so many layers are tried"""
+
+
+class EffectsError(AxError):
+    """AX473: a file of effects that is damaged or of another format."""
+
+    code = "AX473"
+
+
+@dataclass(frozen=True)
+class EffectsParams:
+    """inputs[i] says what the i-th tree of samples is."""
+
+    inputs: tuple[InputData, ...]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """layers: head of a fused node -> noise over signal of each of the outputs."""
+
+    samples: int
+    outputs: tuple[str, ...]
+    layers: Mapping[str, tuple[float, ...]]
+
+    @staticmethod
+    def read(file: Path) -> Effects:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise EffectsError(f"the effects are not of the format {FORMAT}")
+        layers = {name: tuple(shares) for name, shares in content["layers"].items()}
+        return Effects(content["samples"], tuple(content["outputs"]), layers)
+
+
+def effects(model: Path, quantised: Path, samples: list[Path], out: Path, *, params: EffectsParams) -> None:
+    """model: the front end's folder; quantised: quant_axmodel.onnx. Writes effects.json."""
+    models = ExposedModels(model, quantised)
+    layers = layers_of(models)
+    made = {models.places.tensors[name]: name for names in layers.values() for name in names}
+    groups = {site: tuple(models.places.tensors[name] for name in names) for site, names in layers.items()}
+    spread = Spread(Cut(model), list(groups.values()))
+    models.expose(spread.before)
+    count = 0
+    for _, feed in islice(feeds(models.inputs, samples, params.inputs), SAMPLES):
+        exact = models.float_values(feed, exposed=True)
+        alone = models.alone_values(exact)
+        instead = {tensor: reals(alone[name], models.places.edges[name]) for tensor, name in made.items()}
+        spread.add(exact, instead, spread.worst(WORST) if count else None)
+        count += 1
+    content = {
+        "format": FORMAT,
+        "samples": count,
+        "outputs": spread.outputs,
+        "layers": {site: spread.share(group) for site, group in groups.items()},
+    }
+    (out / FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def layers_of(models: ExposedModels) -> dict[str, tuple[str, ...]]:
+    """Fused nodes that round something -> the tensors of the quantised model that they write for others."""
+    measured, places = set(models.edges), models.places
+    found = {site: tuple(filter(measured.__contains__, names)) for site, names in places.passed.items()}
+    return {site: names for site, names in found.items() if names and site not in places.movers}
