@@ -16,20 +16,20 @@ import onnx
 from axbuild.toolchain.graph import ORIGINS, model_file
 from axbuild.toolchain.kinds.codes import Edge, Grid, type_of
 from axbuild.toolchain.precision.alone import each_alone
-from axbuild.toolchain.precision.difference import Clipped, Differences
+from axbuild.toolchain.precision.error_sums import Clipped, ErrorMeter, reals
 from axbuild.toolchain.precision.measured import MeasuredEdge
-from axbuild.toolchain.precision.places import Places, Site, notes_of, places_of
+from axbuild.toolchain.precision.places import Origin, Places, notes_of, places_of
 from axbuild.toolchain.precision.side import Side, Tensors
 
 
 class ExposedModels:
     """The float model and the quantised one, which give all that is compared beside their outputs."""
 
-    def __init__(self, model: Path, quantised: Path) -> None:
+    def __init__(self, model: Path, quantised: onnx.ModelProto) -> None:
         file = model_file(model)
         self.folder = file.parent
         self.float = onnx.load(file, load_external_data=False)
-        self.coded = onnx.load(quantised)
+        self.coded = quantised
         self.places = places_of(self.coded)
         self.infos = {info.name: info for info in _infos(self.float)}
         self.inputs = [info.name for info in self.float.graph.input]
@@ -81,6 +81,10 @@ class ExposedModels:
         found = self.alone_side.run([self.alone.outputs[name] for name in self.edges], feed)
         return {name: found[self.alone.outputs[name]] for name in self.edges}
 
+    def alone_reals(self, exact: Tensors) -> Tensors:
+        """What `alone_values` stands for."""
+        return {name: reals(values, self.places.edges[name]) for name, values in self.alone_values(exact).items()}
+
 
 class EdgeMeter:
     """Compares the edges of one sample after the other."""
@@ -88,8 +92,8 @@ class EdgeMeter:
     def __init__(self, models: ExposedModels) -> None:
         self.models = models
         self.samples = 0
-        self.accumulated = {name: Differences() for name in models.edges}
-        self.local = {name: Differences() for name in models.edges}
+        self.accumulated = {name: ErrorMeter() for name in models.edges}
+        self.local = {name: ErrorMeter() for name in models.edges}
         self.clipped = {name: Clipped(edge) for name in models.edges if isinstance(edge := self._edge(name), Grid)}
 
     def _edge(self, name: str) -> Edge:
@@ -113,7 +117,7 @@ class EdgeMeter:
 
     def _row(self, name: str, places: Places, operators: Mapping[str, str]) -> MeasuredEdge:
         tensor, edge = places.tensors[name], places.edges[name]
-        site = places.known.get(places.writers[name], Site("", (), ()))
+        site = places.known.get(places.writers[name], Origin("", (), ()))
         grid = (edge.scale, edge.zero) if isinstance(edge, Grid) else (0.0, 0)
         return MeasuredEdge(
             name,

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import onnx
+
 from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputData
-from axbuild.toolchain.precision.difference import reals
 from axbuild.toolchain.precision.edges import ExposedModels
 from axbuild.toolchain.precision.feeds import feeds
-from axbuild.toolchain.precision.spread import Spread
-from axbuild.toolchain.precision.suffixes import Cut
+from axbuild.toolchain.precision.spread import ErrorSpread
+from axbuild.toolchain.precision.suffixes import FloatCut
 
 FILE, FORMAT = "effects.json", "axbuild-effects/1"
 
@@ -61,24 +62,24 @@ class Effects:
 
 def effects(model: Path, quantised: Path, samples: list[Path], out: Path, *, params: EffectsParams) -> None:
     """model: the front end's folder; quantised: quant_axmodel.onnx. Writes effects.json."""
-    models = ExposedModels(model, quantised)
-    layers = layers_of(models)
-    made = {models.places.tensors[name]: name for names in layers.values() for name in names}
-    groups = {site: tuple(models.places.tensors[name] for name in names) for site, names in layers.items()}
-    spread = Spread(Cut(model), list(groups.values()))
+    models = ExposedModels(model, onnx.load(quantised))
+    layers, places = layers_of(models), models.places
+    spread = ErrorSpread(
+        FloatCut(model), {site: [places.tensors[name] for name in names] for site, names in layers.items()}
+    )
     models.expose(spread.before)
     count = 0
     for _, feed in islice(feeds(models.inputs, samples, params.inputs), SAMPLES):
         exact = models.float_values(feed, exposed=True)
-        alone = models.alone_values(exact)
-        instead = {tensor: reals(alone[name], models.places.edges[name]) for tensor, name in made.items()}
-        spread.add(exact, instead, spread.worst(WORST) if count else None)
+        alone = models.alone_reals(exact)
+        instead = {site: {places.tensors[name]: alone[name] for name in names} for site, names in layers.items()}
+        spread.add(exact, instead.__getitem__, spread.worst(WORST) if count else None)
         count += 1
     content = {
         "format": FORMAT,
         "samples": count,
         "outputs": spread.outputs,
-        "layers": {site: spread.share(group) for site, group in groups.items()},
+        "layers": {site: spread.share(site) for site in layers},
     }
     (out / FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

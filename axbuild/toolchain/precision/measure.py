@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from axbuild.errors import AxWarning, counted
 from axbuild.toolchain.data.inputs import InputData
@@ -39,7 +40,7 @@ def measure(
     """model: the front end's folder; quantised: quant_axmodel.onnx; calibration: the samples that it was calibrated
     on. Writes precision.json: every output on all samples, every edge on the first EDGE_SAMPLES."""
     _tell_overlap(samples, calibration)
-    models = ExposedModels(model, quantised)
+    models = ExposedModels(model, onnx.load(quantised))
     names = models.outputs
     if models.coded_outputs != names:
         raise UnmeasuredError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from axbuild.toolchain.likeness import Sums
-from axbuild.toolchain.precision.difference import Difference
+from axbuild.toolchain.precision.error_sums import ErrorSums
 
 FILE = "precision.json"
 
@@ -45,8 +45,8 @@ class MeasuredEdge:
     type: str
     scale: float
     zero: int
-    accumulated: Difference | None
-    local: Difference | None
+    accumulated: ErrorSums | None
+    local: ErrorSums | None
     clipped: float
 
 
@@ -75,5 +75,5 @@ def read(file: Path) -> SideBySide:
 
 def _edge(row: dict[str, Any]) -> MeasuredEdge:
     lists = {name: tuple(row[name]) for name in ("origins", "ops", "nodes")}
-    sums = {name: row[name] and Difference(**row[name]) for name in ("accumulated", "local")}
+    sums = {name: row[name] and ErrorSums(**row[name]) for name in ("accumulated", "local")}
     return MeasuredEdge(**row | lists | sums)

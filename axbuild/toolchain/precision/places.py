@@ -16,7 +16,7 @@ from axbuild.toolchain.quant.verify import verify
 
 
 @dataclass(frozen=True)
-class Site:
+class Origin:
     """A fused node. name: of its head in the optimised model; nodes: of all its nodes there; origins: of the user's."""
 
     name: str
@@ -34,7 +34,7 @@ class Places:
     sites: Mapping[str, str]
     writers: Mapping[str, str]
     tensors: Mapping[str, str]
-    known: Mapping[str, Site]
+    known: Mapping[str, Origin]
     passed: Mapping[str, tuple[str, ...]]
     movers: frozenset[str]
 
@@ -56,7 +56,7 @@ def places_of(model: onnx.ModelProto) -> Places:
     infos = [*graph.input, *graph.value_info, *graph.output]
     tensors = {info.name: found[TENSOR] for info in infos if (found := notes_of(info)).get(TENSOR)}
     sites = {name: found.get(SITE, "") for name, found in notes.items()}
-    known = {found[SITE]: _site(found) for found in notes.values() if found.get(SITE)}
+    known = {found[SITE]: _origin(found) for found in notes.values() if found.get(SITE)}
     writers = {name: sites[node.name] for node in graph.node for name in node.output}
     passed: dict[str, tuple[str, ...]] = dict.fromkeys(known, ())
     for name in _read_elsewhere(model, sites, writers):
@@ -79,8 +79,8 @@ def _moves(kind: Kind) -> bool:
     return not isinstance(kind.writes, Grid)
 
 
-def _site(notes: Mapping[str, str]) -> Site:
-    return Site(notes[SITE], tuple(json.loads(notes[NODES])), tuple(json.loads(notes[ORIGINS])))
+def _origin(notes: Mapping[str, str]) -> Origin:
+    return Origin(notes[SITE], tuple(json.loads(notes[NODES])), tuple(json.loads(notes[ORIGINS])))
 
 
 def notes_of(proto: onnx.NodeProto | onnx.ValueInfoProto) -> dict[str, str]:

@@ -7,7 +7,7 @@ tensors may be taken from outside instead of what is computed, one set of them a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from axbuild.toolchain.graph import Array, Names, model_file
+from axbuild.toolchain.precision.outputs import judged
 from axbuild.toolchain.precision.side import Side, Tensors
 
 SUFFIXES = 8
@@ -31,12 +32,11 @@ class Stand:
 
 
 class Suffix:
-    """The model behind the first tensor of `groups`. before: tensors of the float model that it is fed with."""
+    """The model behind the first of these tensors. before: tensors of the float model that it is fed with."""
 
-    def __init__(self, cut: Cut, groups: Sequence[tuple[str, ...]]) -> None:
-        self.groups = groups
+    def __init__(self, cut: FloatCut, tensors: Iterable[str]) -> None:
         self.outputs = cut.outputs
-        model, self.stands, self.before = cut.behind(list(dict.fromkeys(itertools.chain(*groups))))
+        model, self.stands, self.before = cut.behind(list(dict.fromkeys(tensors)))
         self.side = Side("float", model.SerializeToString(), "basic", cut.folder)
 
     def run(self, exact: Tensors, instead: Mapping[str, Array]) -> list[Array]:
@@ -49,7 +49,7 @@ class Suffix:
         return [found[name] for name in self.outputs]
 
 
-class Cut:
+class FloatCut:
     """A float model, to be cut at its tensors."""
 
     def __init__(self, model: Path) -> None:
@@ -59,15 +59,16 @@ class Cut:
         graph = self.proto.graph
         self.infos = {info.name: info for info in (*graph.input, *graph.value_info, *graph.output)}
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        self.outputs = [info.name for info in graph.output]
+        self.outputs = judged(graph)
         self.places = {info.name: -1 for info in graph.input}
         self.places |= {name: place for place, node in enumerate(graph.node) for name in node.output}
 
-    def suffixes(self, groups: Sequence[tuple[str, ...]]) -> list[Suffix]:
-        """As few sessions as serve all groups of tensors."""
-        ordered = sorted(groups, key=lambda group: min(self.places[name] for name in group))
-        size = -(-len(ordered) // SUFFIXES)
-        return [Suffix(self, ordered[start : start + size]) for start in range(0, len(ordered), size or 1)]
+    def suffixes(self, groups: Mapping[str, Sequence[str]]) -> list[tuple[Suffix, list[str]]]:
+        """For all groups of tensors at most SUFFIXES sessions, each with the groups that it serves."""
+        ordered = sorted(groups, key=lambda key: min(self.places[name] for name in groups[key]))
+        size = -(-len(ordered) // SUFFIXES) or 1
+        parts = [ordered[start : start + size] for start in range(0, len(ordered), size)]
+        return [(Suffix(self, itertools.chain(*(groups[key] for key in part))), part) for part in parts]
 
     def behind(self, tensors: list[str]) -> tuple[onnx.ModelProto, dict[str, Stand], tuple[str, ...]]:
         """The model behind the first of the tensors, each of which may be replaced; what stands for each; the tensors

@@ -17,7 +17,7 @@ BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Difference:
+class ErrorSums:
     """Of x and what was made of it, x + e, over `count` elements: sums of x x, x e and e e, and the largest |e|."""
 
     count: int
@@ -39,8 +39,8 @@ class Difference:
         return self.noise / self.count
 
 
-class Differences:
-    """Adds up to a Difference."""
+class ErrorMeter:
+    """Adds up to a ErrorSums."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -60,11 +60,11 @@ class Differences:
             self.sums += (np.dot(a, a), np.dot(a, e), np.dot(e, e))
             self.largest = max(self.largest, float(e.max()), -float(e.min()))
 
-    def total(self) -> Difference | None:
+    def total(self) -> ErrorSums | None:
         """None where there was nothing, or a value was not finite."""
         signal, crossed, noise = map(float, self.sums)
         finite = math.isfinite(signal) and math.isfinite(noise)
-        return Difference(self.count, signal, crossed, noise, self.largest) if self.count and finite else None
+        return ErrorSums(self.count, signal, crossed, noise, self.largest) if self.count and finite else None
 
 
 class Clipped:
