@@ -27,6 +27,7 @@ ORDER = (
     "npu_subgraph",
     "check",
     "precision_check",
+    "precision_report",
     "test_suite",
     "filegroup",
     "alias",

@@ -2,8 +2,8 @@
 
 All layers are tried on the first sample, and on the others those that did most there.
 
-`effects.json`: {"format", "samples", "outputs": names, "layers": {head of the fused node: noise over signal of each
-output}}.
+`effects.json`: {"format", "samples", "outputs": names, "layers": {head of the fused node: {"outputs": noise over signal
+of each output, "weight": the part of the layer's own error that comes from its rounded weight}}}.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from axbuild.toolchain.precision.edges import ExposedModels
 from axbuild.toolchain.precision.feeds import feeds
 from axbuild.toolchain.precision.spread import ErrorSpread
 from axbuild.toolchain.precision.suffixes import FloatCut
+from axbuild.toolchain.precision.weights import WeightErrors
 
 FILE, FORMAT = "effects.json", "axbuild-effects/1"
 
@@ -44,19 +45,32 @@ class EffectsParams:
 
 
 @dataclass(frozen=True)
+class LayerEffect:
+    """outputs: noise over signal of each. weight: the part of the layer's own error that its rounded weight makes."""
+
+    outputs: tuple[float, ...]
+    weight: float
+
+    @property
+    def worst(self) -> float:
+        return max(self.outputs, default=0.0)
+
+
+@dataclass(frozen=True)
 class Effects:
-    """layers: head of a fused node -> noise over signal of each of the outputs."""
+    """layers: by the head of the fused node."""
 
     samples: int
     outputs: tuple[str, ...]
-    layers: Mapping[str, tuple[float, ...]]
+    layers: Mapping[str, LayerEffect]
 
     @staticmethod
     def read(file: Path) -> Effects:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise EffectsError(f"the effects are not of the format {FORMAT}")
-        layers = {name: tuple(shares) for name, shares in content["layers"].items()}
+        rows = content["layers"].items()
+        layers = {name: LayerEffect(tuple(row["outputs"]), row["weight"]) for name, row in rows}
         return Effects(content["samples"], tuple(content["outputs"]), layers)
 
 
@@ -68,19 +82,18 @@ def effects(model: Path, quantised: Path, samples: list[Path], out: Path, *, par
         FloatCut(model), {site: [places.tensors[name] for name in names] for site, names in layers.items()}
     )
     models.expose(spread.before)
+    weights = WeightErrors(models, layers)
     count = 0
     for _, feed in islice(feeds(models.inputs, samples, params.inputs), SAMPLES):
         exact = models.float_values(feed, exposed=True)
         alone = models.alone_reals(exact)
         instead = {site: {places.tensors[name]: alone[name] for name in names} for site, names in layers.items()}
+        weights.add(exact, alone)
         spread.add(exact, instead.__getitem__, spread.worst(WORST) if count else None)
         count += 1
-    content = {
-        "format": FORMAT,
-        "samples": count,
-        "outputs": spread.outputs,
-        "layers": {site: spread.share(site) for site in layers},
-    }
+    parts = weights.shares()
+    rows = {site: {"outputs": spread.share(site), "weight": parts.get(site, 0.0)} for site in layers}
+    content = {"format": FORMAT, "samples": count, "outputs": spread.outputs, "layers": rows}
     (out / FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -28,7 +28,8 @@ class Origin:
 class Places:
     """sites: node of the quantised model -> its fused node, "" at borders; writers: tensor -> the same of its writer;
     tensors: tensor -> the float tensor that it stands for; known: fused node -> what it is; passed: what a fused node
-    writes for others, by its name there; movers: fused nodes that round nothing of their own."""
+    writes for others, by its name there; movers: fused nodes that round nothing of their own; weighted: those with a
+    weight of 8 bits; reads: fused node -> what it reads of others, by names of the quantised model."""
 
     edges: Mapping[str, Edge]
     sites: Mapping[str, str]
@@ -37,6 +38,8 @@ class Places:
     known: Mapping[str, Origin]
     passed: Mapping[str, tuple[str, ...]]
     movers: frozenset[str]
+    weighted: frozenset[str]
+    reads: Mapping[str, tuple[str, ...]]
 
     def measured(self, model: onnx.ModelProto, static: Iterable[str]) -> list[str]:
         """Tensors worth comparing, in the order of the graph: all that are codes, and what fused nodes write as floats;
@@ -65,7 +68,9 @@ def places_of(model: onnx.ModelProto) -> Places:
     rounding = {writers[name] for name, (kind, _) in verified.kinds.items() if not _moves(kind)}
     floats = {sites[node.name] for node in graph.node if node.domain != DOMAIN}
     movers = frozenset(known.keys() - rounding - floats)
-    return Places(verified.edges, sites, writers, tensors, known, passed, movers)
+    weighted = frozenset(writers[name] for name, (kind, _) in verified.kinds.items() if _has_narrow_weight(kind))
+    reads = _read_of_others(model, sites, writers, verified.edges)
+    return Places(verified.edges, sites, writers, tensors, known, passed, movers, weighted, reads)
 
 
 def _read_elsewhere(model: onnx.ModelProto, sites: Mapping[str, str], writers: Mapping[str, str]) -> list[str]:
@@ -73,6 +78,21 @@ def _read_elsewhere(model: onnx.ModelProto, sites: Mapping[str, str], writers: M
     read = {name for node in model.graph.node for name in node.input if writers.get(name) != sites[node.name]}
     read |= {info.name for info in model.graph.output}
     return [name for node in model.graph.node if sites[node.name] for name in node.output if name in read]
+
+
+def _read_of_others(
+    model: onnx.ModelProto, sites: Mapping[str, str], writers: Mapping[str, str], edges: Mapping[str, Edge]
+) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for node in model.graph.node:
+        own = found.setdefault(sites[node.name], {})
+        own.update((name, None) for name in node.input if name in edges and writers.get(name) != sites[node.name])
+    return {site: tuple(names) for site, names in found.items()}
+
+
+def _has_narrow_weight(kind: Kind) -> bool:
+    weight = kind.constants().get("weight")
+    return weight is not None and weight.dtype.itemsize == 1
 
 
 def _moves(kind: Kind) -> bool:
