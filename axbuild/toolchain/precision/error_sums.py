@@ -91,3 +91,10 @@ def reals(values: Array, edge: Edge) -> np.ndarray[Any, np.dtype[np.float32]]:
         found -= np.float32(edge.zero)
         found *= np.float32(edge.scale)
     return found
+
+
+def rounded(values: Array, grid: Grid) -> Array:
+    """The reals that float32 values become on a grid."""
+    codes = np.floor(values / np.float32(grid.scale) + np.float32(0.5)) + np.float32(grid.zero)
+    found: Array = (np.clip(codes, grid.type.lo, grid.type.hi) - np.float32(grid.zero)) * np.float32(grid.scale)
+    return found

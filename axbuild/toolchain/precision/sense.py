@@ -18,8 +18,9 @@ import onnx_ir as ir
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.precision.edges import ExposedModels
+from axbuild.toolchain.precision.error_sums import rounded
 from axbuild.toolchain.precision.side import Tensors
-from axbuild.toolchain.precision.sources import ErrorSource, RoundedTensors, rounded, sources_of
+from axbuild.toolchain.precision.sources import ErrorSource, RoundedTensors, sources_of
 from axbuild.toolchain.precision.spread import ErrorSpread
 from axbuild.toolchain.precision.suffixes import FloatCut
 from axbuild.toolchain.precision.trial import Bench

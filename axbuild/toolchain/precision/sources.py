@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, is_static
+from axbuild.toolchain.graph import is_static
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.quant.heads import integer_op
@@ -86,10 +85,3 @@ def _codes(edges: Mapping[str, object]) -> set[str]:
 
 def _moves(fused: FusedNode, site: SiteScheme) -> bool:
     return site.form is Form.INTEGER and integer_op(fused).only_moves(fused.node)
-
-
-def rounded(values: Array, grid: Grid) -> Array:
-    """The reals that float32 values become on a grid."""
-    codes = np.floor(values / np.float32(grid.scale) + np.float32(0.5)) + np.float32(grid.zero)
-    found: Array = (np.clip(codes, grid.type.lo, grid.type.hi) - np.float32(grid.zero)) * np.float32(grid.scale)
-    return found

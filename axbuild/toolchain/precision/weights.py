@@ -14,8 +14,8 @@ from onnx import helper
 from axbuild.toolchain.graph import Array, Names
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.precision.edges import ExposedModels
+from axbuild.toolchain.precision.error_sums import rounded
 from axbuild.toolchain.precision.side import Side, Tensors
-from axbuild.toolchain.precision.sources import rounded
 
 
 class WeightErrors:
