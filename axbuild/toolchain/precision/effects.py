@@ -2,15 +2,14 @@
 
 All layers are tried on the first sample, and on the others those that did most there.
 
-`effects.json`: {"format", "samples", "outputs": names, "layers": {head of the fused node: {"outputs": noise over signal
-of each output, "weight": the part of the layer's own error that comes from its rounded weight}}}.
+`effects.json`: {"format", "samples", "outputs": names, "layers": {head of the fused node: a LayerEffect}}.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -20,15 +19,19 @@ from axbuild.errors import AxError
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.precision.edges import ExposedModels
 from axbuild.toolchain.precision.feeds import feeds
+from axbuild.toolchain.precision.parts import ErrorParts, PartsMeter
 from axbuild.toolchain.precision.spread import ErrorSpread
 from axbuild.toolchain.precision.suffixes import FloatCut
-from axbuild.toolchain.precision.weights import WeightErrors
 
 FILE, FORMAT = "effects.json", "axbuild-effects/1"
 
 
 SAMPLES, WORST = 4, 8
 """on so many samples so many layers are tried"""
+
+
+WHOLE = ErrorParts(1.0, 0.0, 0.0)
+"""of a layer whose error is not taken apart"""
 
 
 class EffectsError(AxError):
@@ -46,10 +49,12 @@ class EffectsParams:
 
 @dataclass(frozen=True)
 class LayerEffect:
-    """outputs: noise over signal of each. weight: the part of the layer's own error that its rounded weight makes."""
+    """outputs: noise over signal of each output of the model. parts: what the layer's own error is made of. readers: the
+    heads of those that compute with what it writes."""
 
     outputs: tuple[float, ...]
-    weight: float
+    parts: ErrorParts
+    readers: tuple[str, ...]
 
     @property
     def worst(self) -> float:
@@ -70,7 +75,10 @@ class Effects:
         if content["format"] != FORMAT:
             raise EffectsError(f"the effects are not of the format {FORMAT}")
         rows = content["layers"].items()
-        layers = {name: LayerEffect(tuple(row["outputs"]), row["weight"]) for name, row in rows}
+        layers = {
+            name: LayerEffect(tuple(row["outputs"]), ErrorParts(**row["parts"]), tuple(row["readers"]))
+            for name, row in rows
+        }
         return Effects(content["samples"], tuple(content["outputs"]), layers)
 
 
@@ -82,17 +90,20 @@ def effects(model: Path, quantised: Path, samples: list[Path], out: Path, *, par
         FloatCut(model), {site: [places.tensors[name] for name in names] for site, names in layers.items()}
     )
     models.expose(spread.before)
-    weights = WeightErrors(models, layers)
+    meter = PartsMeter(models, layers)
     count = 0
     for _, feed in islice(feeds(models.inputs, samples, params.inputs), SAMPLES):
         exact = models.float_values(feed, exposed=True)
         alone = models.alone_reals(exact)
         instead = {site: {places.tensors[name]: alone[name] for name in names} for site, names in layers.items()}
-        weights.add(exact, alone)
+        meter.add(exact, alone)
         spread.add(exact, instead.__getitem__, spread.worst(WORST) if count else None)
         count += 1
-    parts = weights.shares()
-    rows = {site: {"outputs": spread.share(site), "weight": parts.get(site, 0.0)} for site in layers}
+    parts = meter.parts()
+    rows = {
+        site: asdict(LayerEffect(tuple(spread.share(site)), parts.get(site, WHOLE), tuple(places.readers(names[0]))))
+        for site, names in layers.items()
+    }
     content = {"format": FORMAT, "samples": count, "outputs": spread.outputs, "layers": rows}
     (out / FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

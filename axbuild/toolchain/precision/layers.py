@@ -11,8 +11,9 @@ from axbuild.toolchain.kinds.codes import S16, U16, type_named
 from axbuild.toolchain.likeness import snr_db
 from axbuild.toolchain.precision.effects import Effects, LayerEffect
 from axbuild.toolchain.precision.measured import MeasuredEdge, SideBySide
+from axbuild.toolchain.precision.parts import ErrorParts
 
-NONE = LayerEffect((), 0.0)
+NONE = LayerEffect((), ErrorParts(0.0, 0.0, 0.0), ())
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class MeasuredLayer:
 
     accumulated_db, local_db, cosine, largest, mse, clipped: of that tensor, in the whole model and by the layer alone;
     nan where a value was not finite. output_db: of the outputs, were this layer alone quantised. part: of the noise
-    that all layers alone make at the outputs, how much is this one's. weight: the part of the layer's error that comes
-    from its rounded weight. rule: what to write into layer_configs, "" where it has 16 bits already.
+    that all layers alone make at the outputs, how much is this one's. parts: of the layer's own error, from
+    rounding what it reads, its weight, and what it writes. rule: what to write into layer_configs, "" where it has 16
+    bits already.
     """
 
     name: str
@@ -38,7 +40,7 @@ class MeasuredLayer:
     clipped: float
     output_db: float
     part: float
-    weight: float
+    parts: ErrorParts
     rule: str
 
 
@@ -65,18 +67,28 @@ def _layer(edge: MeasuredEdge, effect: LayerEffect, noise: float) -> MeasuredLay
         edge.clipped,
         snr_db(1.0, effect.worst),
         effect.worst / noise if noise else 0.0,
-        effect.weight,
+        effect.parts,
         _rule(edge, effect),
     )
 
 
 def _rule(edge: MeasuredEdge, effect: LayerEffect) -> str:
-    """For the weight where that makes more of the error than the values do."""
-    name = json.dumps(edge.site, ensure_ascii=False)
-    if effect.weight > 0.5:
-        return f'{{ layer_name = {name}, weight_data_type = "{S16}" }}'
-    kind = type_named(edge.type)
-    return f'{{ layer_name = {name}, data_type = "{U16}" }}' if effect.outputs and not kind.wide else ""
+    """Against the largest part: a tensor's codes are as wide as those who read it ask for."""
+    parts = effect.parts
+    if not effect.outputs:
+        return ""
+    if parts.weight > max(parts.inputs, parts.output):
+        return f'{{ layer_name = {_quoted(edge.site)}, weight_data_type = "{S16}" }}'
+    if type_named(edge.type).wide and parts.output > parts.inputs:
+        return ""
+    if parts.output > parts.inputs and effect.readers:
+        names = ", ".join(_quoted(name) for name in effect.readers)
+        return f'{{ layer_names = [{names}], data_type = "{U16}" }}'
+    return f'{{ layer_name = {_quoted(edge.site)}, data_type = "{U16}" }}'
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
 
 
 def worst(layers: Sequence[MeasuredLayer], count: int) -> list[MeasuredLayer]:

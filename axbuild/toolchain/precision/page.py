@@ -111,7 +111,7 @@ def table(layers: Sequence[MeasuredLayer]) -> str:
         "clipped",
         "outputs dB",
         "part of noise",
-        "by weight",
+        "reads / weight / writes",
         "in layer_configs",
     )
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
@@ -131,7 +131,7 @@ def _cells(layer: MeasuredLayer) -> list[str]:
         f"{layer.clipped:.2%}",
         decibels(layer.output_db),
         f"{layer.part:.1%}",
-        f"{layer.weight:.0%}",
+        f"{layer.parts.inputs:.0%} / {layer.parts.weight:.0%} / {layer.parts.output:.0%}",
         f"<code>{escape(layer.rule)}</code>" if layer.rule else "",
     ]
 

@@ -51,6 +51,21 @@ class Places:
         edge = self.edges[name]
         return isinstance(edge, Grid) or (edge is FP32 and bool(self.writers.get(name)))
 
+    def readers(self, name: str) -> list[str]:
+        """Fused nodes that compute with a tensor, be it behind others that only move it."""
+        found: dict[str, None] = {}
+        waiting, seen = [name], set()
+        while waiting:
+            tensor = self.tensors.get(waiting.pop(0), "")
+            for site, read in self.reads.items():
+                if site and site not in seen and any(self.tensors.get(one) == tensor for one in read):
+                    seen.add(site)
+                    if site in self.movers:
+                        waiting += self.passed[site]
+                    else:
+                        found[site] = None
+        return list(found)
+
 
 def places_of(model: onnx.ModelProto) -> Places:
     """Raises GraphFault where the quantised model is not sound."""

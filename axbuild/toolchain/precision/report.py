@@ -6,10 +6,10 @@ import json
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from axbuild.errors import AxNote, counted
+from axbuild.errors import AxNote
 from axbuild.toolchain.precision.effects import Effects
 from axbuild.toolchain.precision.judge import JudgeParams, verdict_of
 from axbuild.toolchain.precision.layers import MeasuredLayer, layers_in, worst
@@ -50,22 +50,9 @@ def summary_of(measured: SideBySide, layers: Sequence[MeasuredLayer]) -> list[st
         most += ordered[count].part
         count += 1
     if count:
-        lines.append(
-            f"{counted(count, 'layer')} of {len(layers)} {'makes' if count == 1 else 'make'} {most:.0%} of the noise "
-            f"at the outputs; edges were compared on {counted(measured.edge_samples, 'sample')}."
-        )
-    return lines
-
-
-def table_of(layers: Sequence[MeasuredLayer]) -> list[str]:
-    """A line a layer, and under it what to write."""
-    width = max((len(layer.name) for layer in layers), default=0)
-    lines = [f"{'layer':<{width}}  noise  alone dB  whole dB  weight"] if layers else []
-    for layer in layers:
-        lines.append(
-            f"{layer.name:<{width}}  {layer.part:>5.1%}  {decibels(layer.local_db):>8}  "
-            f"{decibels(layer.accumulated_db):>8}  {layer.weight:>6.0%}"
-        )
+        parts = " ".join(f"{part:>5.0%}" for part in astuple(layer.parts))
+        own, whole = decibels(layer.local_db), decibels(layer.accumulated_db)
+        lines.append(f"{layer.name:<{width}}  {layer.part:>5.1%}  {own:>8}  {whole:>8}  {parts}")
         if layer.rule:
             lines.append(f"    layer_configs = [{layer.rule}]")
     return lines
