@@ -49,7 +49,7 @@ class EffectsParams:
 
 @dataclass(frozen=True)
 class LayerEffect:
-    """outputs: noise over signal of each output of the model. parts: what the layer's own error is made of. readers: the
+    """outputs: noise over signal of each output of the model. parts: what the layer's own error is made of. readers:
     heads of those that compute with what it writes."""
 
     outputs: tuple[float, ...]

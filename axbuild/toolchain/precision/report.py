@@ -50,6 +50,17 @@ def summary_of(measured: SideBySide, layers: Sequence[MeasuredLayer]) -> list[st
         most += ordered[count].part
         count += 1
     if count:
+        share = f"{counted(count, 'layer')} of {len(layers)} {'makes' if count == 1 else 'make'} {most:.0%}"
+        compared = f"edges were compared on {counted(measured.edge_samples, 'sample')}"
+        lines.append(f"{share} of the noise at the outputs; {compared}.")
+    return lines
+
+
+def table_of(layers: Sequence[MeasuredLayer]) -> list[str]:
+    """A line a layer, and under it what to write."""
+    width = max((len(layer.name) for layer in layers), default=0)
+    lines = [f"{'layer':<{width}}  noise  alone dB  whole dB  by reading, weight, writing"] if layers else []
+    for layer in layers:
         parts = " ".join(f"{part:>5.0%}" for part in astuple(layer.parts))
         own, whole = decibels(layer.local_db), decibels(layer.accumulated_db)
         lines.append(f"{layer.name:<{width}}  {layer.part:>5.1%}  {own:>8}  {whole:>8}  {parts}")
