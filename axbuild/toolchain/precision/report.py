@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from axbuild.errors import AxNote
+from axbuild.errors import AxNote, counted
 from axbuild.toolchain.precision.effects import Effects
 from axbuild.toolchain.precision.judge import JudgeParams, verdict_of
 from axbuild.toolchain.precision.layers import MeasuredLayer, layers_in, worst
