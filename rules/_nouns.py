@@ -61,6 +61,13 @@ class QuantModel:
 
 
 @dataclass(frozen=True)
+class PrecisionReport:
+    """`precision_report.json`: every layer of a quantised model with what it costs."""
+
+    report: Artifact
+
+
+@dataclass(frozen=True)
 class CompileSettings:
     """What a compilation was asked for; target_hardware: the chip's own name, whatever alias was written."""
 

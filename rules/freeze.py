@@ -35,6 +35,7 @@ def frozen_attribute() -> Source:
         "The quant.lock whose codes are kept, whatever this axbuild would choose; `axbuild freeze` writes it.",
         one_file=True,
         companions=scheme_beside,
+        default="",
         example="quant.lock",
     )
 

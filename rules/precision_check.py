@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from axbuild.graph.plan import Plan
+from axbuild.graph.plan import Outputs, Plan
 from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import Float, Label, Settled, Stage, String, rule
 
 from ._evaluation import declared_samples, evaluation_samples
-from ._nouns import AxModel, QuantModel
+from ._nouns import AxModel, BoundSamples, QuantModel
 from .samples import input_data
 
 MEASURE = Stage("axbuild.toolchain.precision.measure:measure", float=True, outputs=("precision.json",))
@@ -57,16 +57,21 @@ class precision_check:
     def actions(self, t: Settled, plan: Plan) -> Verdict:
         quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
         bound = evaluation_samples(t, plan, quant)
-        measured = plan.run(
-            MEASURE,
-            model=quant.source.model,
-            quantised=quant.model,
-            samples=[data.samples for data in bound.values()],
-            calibration=[data.samples for data in quant.samples.values()],
-            params={"inputs": input_data(bound)},
-        )
+        measured = measured_precision(plan, quant, bound)
         judged = plan.run(JUDGE, measured=measured, params=t.only(*_LIMITS, "logits"))
         plan.output("precision.json", measured)
         plan.output("verdict.json", judged)
         plan.verdict(judged)
         return Verdict(judged.only)
+
+
+def measured_precision(plan: Plan, quant: QuantModel, bound: dict[str, BoundSamples]) -> Outputs:
+    """The one measurement that checks and reports read."""
+    return plan.run(
+        MEASURE,
+        model=quant.source.model,
+        quantised=quant.model,
+        samples=[data.samples for data in bound.values()],
+        calibration=[data.samples for data in quant.samples.values()],
+        params={"inputs": input_data(bound)},
+    )

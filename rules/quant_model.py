@@ -20,6 +20,7 @@ from axbuild.workspace.rule import (
 )
 
 from ._nouns import FloatModel, QuantModel, Samples, ops_of
+from .auto_precision import AutoPrecision, with_precision
 from .fine_tuning import FineTuning, fine_tuned, is_tuned
 from .freeze import frozen_attribute, kept
 from .observation import observed
@@ -59,7 +60,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(FineTuning):
+class quant_model(AutoPrecision, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -101,12 +102,12 @@ class quant_model(FineTuning):
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
         rules = [layer_config(t, entry) for entry in t.layer_configs]
         params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
-        calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=statistics, params=params)
+        sets, inputs = [samples.samples for samples in bound.values()], input_data(bound)
+        scheme = with_precision(t, plan, CALIBRATE, t.model, statistics, sets, params=params, inputs=inputs)
         if t.frozen:
-            scheme = kept(t, plan, t.model, [] if is_tuned(t) else [calibrated])
+            scheme = kept(t, plan, t.model, [] if is_tuned(t) else [scheme])
         else:
-            sets = [samples.samples for samples in bound.values()]
-            scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
+            scheme = fine_tuned(t, plan, t.model, scheme, sets, inputs)
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])

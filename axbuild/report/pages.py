@@ -13,7 +13,7 @@ from pathlib import Path
 from axbuild.dataclass import dataclass
 from axbuild.report.operators import operators
 from axbuild.workspace.attributes import Attribute, shown
-from axbuild.workspace.references import Records
+from axbuild.workspace.references import OneRecord
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.rulepack import load_rules, standard_folder
 from axbuild.workspace.schema import schema_of
@@ -27,6 +27,7 @@ ORDER = (
     "npu_subgraph",
     "check",
     "precision_check",
+    "precision_report",
     "test_suite",
     "filegroup",
     "alias",
@@ -70,7 +71,7 @@ def _setting(name: str, attribute: Attribute) -> list[str]:
     if attribute.required or (attribute.default is None and attribute.example is not None):
         return [f"{name} = {shown(attribute.example)}"]
     lines = []
-    if isinstance(attribute, Records):
+    if isinstance(attribute, OneRecord):
         for key, field in attribute.fields.items():
             lines += _comment(f"{key} = {shown(field.default)}: {field.about}", "#   ")
     if attribute.example is not None:
@@ -109,7 +110,7 @@ def reference(rules: Rules) -> str:
         lines += ["", f"## {rule.name}", "", " ".join(rule.about.split()) + gives, ""]
         lines += _table(rule.attributes)
         for name, attribute in rule.attributes.items():
-            if isinstance(attribute, Records):
+            if isinstance(attribute, OneRecord):
                 lines += ["", f"Fields of `{name}`: {attribute.summary}", "", *_table(attribute.fields)]
     return "\n".join(lines) + "\n"
 

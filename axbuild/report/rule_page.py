@@ -9,7 +9,7 @@ from typing import TextIO
 
 from axbuild.report.style import Style
 from axbuild.workspace.attributes import Attribute, shown
-from axbuild.workspace.references import Records
+from axbuild.workspace.references import OneRecord
 from axbuild.workspace.rule import Rule
 
 _WIDEST = 96
@@ -38,7 +38,7 @@ def _attributes(attributes: Mapping[str, Attribute], style: Style, indent: int, 
         yield from rest
         about = textwrap.wrap(attribute.about, width - indent - _DEEPER, break_on_hyphens=False)
         yield from (f"{gap}    {line}" for line in about)
-        if isinstance(attribute, Records):
+        if isinstance(attribute, OneRecord):
             yield from _attributes(attribute.fields, style, indent + _DEEPER, width)
 
 

@@ -38,7 +38,7 @@ class WrongAttribute(AxError):
     code = "AX106"
 
     def __init__(self, name: str, error: WrongValue, place: Place) -> None:
-        gap = "" if error.sentence.startswith("[") else " "
+        gap = "" if error.sentence.startswith(("[", ".")) else " "
         super().__init__(f"{name}{gap}{error.sentence}", place=place, hint=error.hint)
 
 

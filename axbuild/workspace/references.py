@@ -132,7 +132,7 @@ class Source(Attribute):
         return tuple(item for item in value or () if item.startswith("//"))
 
     def settle(self, value: Any, settler: Settler) -> Any:
-        return None if value is None else settler.sources(value, self.one_file, self.companions)
+        return settler.sources(value, self.one_file, self.companions) if value else None
 
     def schema(self) -> Schema:
         text = {"type": "string", "minLength": 1}
@@ -157,11 +157,11 @@ class Record:
         return dict(self._values)
 
 
-class Records(Attribute):
-    """A list of tables whose fields are the attributes of the class `of`; the rule sees a tuple of `Record`."""
+class OneRecord(Attribute):
+    """A table whose fields are the attributes of the class `of`; the rule sees a `Record`, or None for an empty one."""
 
-    expects = "a list of tables"
-    empty: ClassVar[Any] = ()
+    expects = "a table"
+    empty: ClassVar[Any] = {}
 
     def __init__(self, about: str, of: type, **common: Any) -> None:
         super().__init__(about, **common)
@@ -169,36 +169,60 @@ class Records(Attribute):
         self.summary = (of.__doc__ or "").strip()
 
     def parse(self, value: Any, package: str | None) -> Any:
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        if not isinstance(value, dict):
             raise self.wrong(value)
-        return [self._parse(index, item, package) for index, item in enumerate(value)]
+        return self._parse("", value, package)
 
-    def _parse(self, index: int, table: dict[str, Any], package: str | None) -> dict[str, Any]:
+    def _parse(self, place: str, table: dict[str, Any], package: str | None) -> dict[str, Any]:
+        """place: of the table among others."""
+        lead = f"{place} " if place else ""
         for key in table:
             if key not in self.fields:
-                raise WrongValue(f"[{index}] has no field '{key}'", did_you_mean(key, self.fields))
+                raise WrongValue(f"{lead}has no field '{key}'", did_you_mean(key, self.fields))
         for name, field in self.fields.items():
             if field.required and name not in table:
-                raise WrongValue(f"[{index}] lacks its field '{name}'", field.about)
+                raise WrongValue(f"{lead}lacks its field '{name}'", field.about)
         parsed = {}
         for key, item in table.items():
             try:
                 parsed[key] = self.fields[key].parse(item, package)
             except WrongValue as error:
-                raise WrongValue(f"[{index}].{key} {error.sentence}", error.hint) from None
+                raise WrongValue(f"{place}.{key} {error.sentence}", error.hint) from None
         return parsed
 
     def labels(self, value: Any) -> Iterable[str]:
-        return [label for item in value for key, field in item.items() for label in self.fields[key].labels(field)]
+        return [label for key, field in value.items() for label in self.fields[key].labels(field)]
 
     def settle(self, value: Any, settler: Settler) -> Any:
-        return tuple(Record(self._settle(item, settler)) for item in value)
+        return self._settle(value, settler) if value else None
 
-    def _settle(self, table: dict[str, Any], settler: Settler) -> dict[str, Any]:
-        return {name: field.settle(table.get(name, field.default), settler) for name, field in self.fields.items()}
+    def _settle(self, table: dict[str, Any], settler: Settler) -> Record:
+        fields = self.fields.items()
+        return Record({name: field.settle(table.get(name, field.default), settler) for name, field in fields})
 
     def schema(self) -> Schema:
         required = [name for name, field in self.fields.items() if field.required]
         properties = {name: field.schema() | {"description": field.about} for name, field in self.fields.items()}
         table: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
-        return {"type": "array", "items": table | ({"required": required} if required else {})}
+        return table | ({"required": required} if required else {})
+
+
+class Records(OneRecord):
+    """A list of tables whose fields are the attributes of the class `of`; the rule sees a tuple of `Record`."""
+
+    expects = "a list of tables"
+    empty: ClassVar[Any] = ()
+
+    def parse(self, value: Any, package: str | None) -> Any:
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.wrong(value)
+        return [self._parse(f"[{index}]", item, package) for index, item in enumerate(value)]
+
+    def labels(self, value: Any) -> Iterable[str]:
+        return [label for item in value for label in super(Records, self).labels(item)]
+
+    def settle(self, value: Any, settler: Settler) -> Any:
+        return tuple(self._settle(item, settler) for item in value)
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": super().schema()}

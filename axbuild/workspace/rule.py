@@ -21,7 +21,7 @@ from axbuild.workspace.attributes import (
     Strings,
     Values,
 )
-from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, Record, Records, Source
+from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, OneRecord, Record, Records, Source
 from axbuild.workspace.settled import Settled
 from axbuild.workspace.stage import Stage
 from axbuild.workspace.tables import Tables
@@ -40,6 +40,7 @@ __all__ = [
     "Labels",
     "List",
     "NewNames",
+    "OneRecord",
     "Record",
     "Records",
     "Rule",

@@ -93,7 +93,8 @@ OBSERVATION = {
 
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
-READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING}
+RAISING = {f"axbuild.toolchain.precision.{stage}:{stage}" for stage in ("sense", "raise_precision")}
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *RAISING}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:
@@ -121,7 +122,9 @@ def test_a_new_kind_observes_nothing_again(world):
 
 
 def test_a_calibrator_moves_only_what_chooses(world):
-    assert world.moved_by("axbuild/toolchain/quant/calibrators.py", comment) == {"//digits:quant calibrate"}
+    raising = "axbuild.toolchain.precision.raise_precision:raise_precision"
+    moved = world.moved_by("axbuild/toolchain/quant/calibrators.py", comment)
+    assert moved == {"//digits:quant calibrate", raising}
 
 
 def test_a_figure_of_one_chip_moves_nothing_of_another(world):

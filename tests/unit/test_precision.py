@@ -13,8 +13,9 @@ from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.likeness import snr_db, sums_of
 from axbuild.toolchain.precision.channels import ChannelSums
 from axbuild.toolchain.precision.judge import JudgeParams, judge, verdict_of
-from axbuild.toolchain.precision.measure import MeasureParams, UnmeasuredError, measure
+from axbuild.toolchain.precision.measure import MeasureParams, measure
 from axbuild.toolchain.precision.measured import Measured, SideBySide, read, write
+from axbuild.toolchain.precision.side import UnmeasuredError
 
 
 def row(sample, exact, coded, output="y"):
@@ -24,7 +25,7 @@ def row(sample, exact, coded, output="y"):
 
 def measured(*rows):
     """With two channels each, the second of which is worse."""
-    return SideBySide(list(rows), {one.output: [0.99, 0.9] for one in rows})
+    return SideBySide(list(rows), {one.output: [0.99, 0.9] for one in rows}, [], 0)
 
 
 ROWS = [row("a", [3, 4], [3, 4]), row("b", [3, 4], [4, 3])]

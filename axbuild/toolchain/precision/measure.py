@@ -1,30 +1,30 @@
-"""Stage: the float model and the quantised one, side by side under onnxruntime, on the same samples."""
+"""Stage: the float model and the quantised one, side by side under onnxruntime, on the same samples.
+
+One measurement has several readers: a check, a report, an analysis.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import onnx
 
-from axbuild.errors import AxError, AxWarning, counted
-from axbuild.toolchain import ort
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
-from axbuild.toolchain.door import in_words
-from axbuild.toolchain.graph import Array, model_file
+from axbuild.errors import AxWarning, counted
+from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.graph import Array
 from axbuild.toolchain.likeness import sums_of
 from axbuild.toolchain.precision.channels import ChannelSums
+from axbuild.toolchain.precision.edges import EdgeMeter, ExposedModels
+from axbuild.toolchain.precision.feeds import feeds
 from axbuild.toolchain.precision.measured import Measured, SideBySide, write
+from axbuild.toolchain.precision.side import UnmeasuredError
 
-
-class UnmeasuredError(AxError):
-    """AX470: the float or the quantised model does not run, or their outputs are not the same ones."""
-
-    code = "AX470"
+EDGE_SAMPLES = 8
+"""samples whose edges are compared; outputs are compared on all"""
 
 
 @dataclass(frozen=True)
@@ -38,45 +38,28 @@ def measure(
     model: Path, quantised: Path, samples: list[Path], calibration: list[Path], out: Path, *, params: MeasureParams
 ) -> None:
     """model: the front end's folder; quantised: quant_axmodel.onnx; calibration: the samples that it was calibrated
-    on. Writes precision.json."""
+    on. Writes precision.json: every output on all samples, every edge on the first EDGE_SAMPLES."""
     _tell_overlap(samples, calibration)
-    exact, coded = _session(model_file(model), "float", "basic"), _session(quantised, "quantised", "off")
-    names = [port.name for port in exact.get_outputs()]
-    if (others := [port.name for port in coded.get_outputs()]) != names:
+    models = ExposedModels(model, onnx.load(quantised))
+    names = models.outputs
+    if models.coded_outputs != names:
         raise UnmeasuredError(
-            f"the float model has the outputs {', '.join(names)}, and the quantised one {', '.join(others)}"
+            f"the float model has the outputs {', '.join(names)}, and the quantised one "
+            f"{', '.join(models.coded_outputs)}"
         )
     rows: list[Measured] = []
-    channels = {port.name: ChannelSums(port.shape) for port in exact.get_outputs()}
-    for sample, feed in _feeds([port.name for port in exact.get_inputs()], samples, params.inputs):
-        ours, theirs = _run(exact, names, feed, "float"), _run(coded, names, feed, "quantised")
-        for name, a, b in zip(names, ours, theirs, strict=True):
-            rows.append(_measured(sample, name, a, b))
-            channels[name].add(a, b)
-    write(SideBySide(rows, {name: sums.cosines() for name, sums in channels.items()}), out)
-
-
-def _session(model: Path, which: str, level: str) -> Any:
-    try:
-        return ort.open_session(model, level=level)
-    except ort.FAILURES as error:
-        raise UnmeasuredError(f"onnxruntime does not open the {which} model: {in_words(str(error))}") from None
-
-
-def _run(session: Any, names: list[str], feed: dict[str, Array], which: str) -> list[Array]:
-    try:
-        found: list[Array] = session.run(names, feed)
-    except ort.FAILURES as error:
-        raise UnmeasuredError(f"onnxruntime does not run the {which} model: {in_words(str(error))}") from None
-    return found
-
-
-def _feeds(
-    names: list[str], folders: list[Path], inputs: tuple[InputData, ...]
-) -> Iterator[tuple[str, dict[str, Array]]]:
-    chosen = bind(inputs, names)
-    for sample, files in paired(folders, inputs):
-        yield sample, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
+    meter = EdgeMeter(models)
+    channels = {name: ChannelSums(models.shape(name)) for name in names}
+    for sample, feed in feeds(models.inputs, samples, params.inputs):
+        exposed = meter.samples < EDGE_SAMPLES
+        exact, coded = models.float_values(feed, exposed=exposed), models.coded_values(feed, exposed=exposed)
+        for name in names:
+            rows.append(_measured(sample, name, exact[name], coded[name]))
+            channels[name].add(exact[name], coded[name])
+        if exposed:
+            meter.add(exact, coded)
+    own = {name: sums.cosines() for name, sums in channels.items()}
+    write(SideBySide(rows, own, meter.rows(), meter.samples), out)
 
 
 def _measured(sample: str, name: str, exact: Array, coded: Array) -> Measured:

@@ -1,0 +1,39 @@
+"""A session of the float or of the quantised model, whose failures are told in the user's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from axbuild.errors import AxError
+from axbuild.toolchain import ort
+from axbuild.toolchain.door import in_words
+from axbuild.toolchain.graph import Array
+
+Tensors = dict[str, Array]
+
+
+class UnmeasuredError(AxError):
+    """AX470: the float or the quantised model does not run, or their outputs are not the same ones."""
+
+    code = "AX470"
+
+
+class Side:
+    """A session of the float or of the quantised model."""
+
+    def __init__(self, which: str, content: bytes, level: str, data: Path | None = None) -> None:
+        self.which = which
+        try:
+            self.session = ort.open_session(content, level=level, data=data)
+        except ort.FAILURES as error:
+            raise self._failed("open", error) from None
+
+    def run(self, names: list[str], feed: Mapping[str, Array]) -> Tensors:
+        try:
+            return dict(zip(names, self.session.run(names, dict(feed)), strict=True))
+        except ort.FAILURES as error:
+            raise self._failed("run", error) from None
+
+    def _failed(self, verb: str, error: Exception) -> UnmeasuredError:
+        return UnmeasuredError(f"onnxruntime does not {verb} the {self.which} model: {in_words(str(error))}")

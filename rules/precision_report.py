@@ -1,0 +1,58 @@
+"""`precision_report`: which layers of a quantised model hurt, by how much, and what to write against it."""
+
+from __future__ import annotations
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
+
+from ._evaluation import declared_samples, evaluation_samples
+from ._nouns import AxModel, PrecisionReport, QuantModel
+from .precision_check import measured_precision
+from .samples import input_data
+
+EFFECTS = Stage("axbuild.toolchain.precision.effects:effects", float=True, outputs=("effects.json",))
+REPORT = Stage(
+    "axbuild.toolchain.precision.report:report",
+    outputs=("precision_report.txt", "precision_report.json", "precision_report.html"),
+)
+
+
+@rule
+class precision_report:
+    """Show which layers of a quantised model hurt, by how much, and the layer rule that helps each: a table on the
+    screen and in a file, and a page with the signal-to-noise ratio along the net.
+
+    What it reads is measured once, together with a `precision_check` on the same samples.
+    """
+
+    example = "layers"
+    gives = PrecisionReport
+
+    quant = Label(
+        "The quantised model, or an axmodel made from it.",
+        provides=(QuantModel, AxModel),
+        required=True,
+        example=":quant",
+    )
+    samples = declared_samples("Data to measure on")
+    layers = Int(
+        "How many of the layers that hurt most are told on the screen and first on the page.", low=1, default=10
+    )
+
+    def actions(self, t: Settled, plan: Plan) -> PrecisionReport:
+        quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
+        bound = evaluation_samples(t, plan, quant)
+        measured = measured_precision(plan, quant, bound)
+        effects = plan.run(
+            EFFECTS,
+            model=quant.source.model,
+            quantised=quant.model,
+            samples=[data.samples for data in bound.values()],
+            params={"inputs": input_data(bound)},
+        )
+        params = {"title": f"Precision of {t.label}", "layers": t.layers}
+        done = plan.run(REPORT, measured=measured, effects=effects, params=params)
+        for name in REPORT.outputs:
+            plan.output(name, done[name])
+        plan.output("precision.json", measured)
+        return PrecisionReport(done["precision_report.json"])
