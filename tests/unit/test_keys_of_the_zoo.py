@@ -94,7 +94,8 @@ OBSERVATION = {
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
 RAISING = {f"axbuild.toolchain.precision.{stage}:{stage}" for stage in ("sense", "raise_precision")}
-READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *RAISING}
+FROZEN = "axbuild.toolchain.quant.keep:keep"
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *RAISING, FROZEN}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:

@@ -32,7 +32,7 @@ class LockError(AxError):
 
 
 @dataclass(frozen=True)
-class Lock:
+class QuantLock:
     """release: of the axbuild that wrote it. scheme: SHA-256. nodes: name of a fused node's head -> SHA-256."""
 
     release: str
@@ -40,20 +40,20 @@ class Lock:
     nodes: Mapping[str, str]
 
     @staticmethod
-    def of(graph: ir.Graph, scheme: bytes, parsed: Scheme, release: str) -> Lock:
-        return Lock(release, hashlib.sha256(scheme).hexdigest(), fingerprints(graph, parsed))
+    def of(graph: ir.Graph, scheme: bytes, parsed: Scheme, release: str) -> QuantLock:
+        return QuantLock(release, hashlib.sha256(scheme).hexdigest(), fingerprints(graph, parsed))
 
     def text(self) -> str:
         return json.dumps({"format": FORMAT} | vars(self), indent=1, sort_keys=True) + "\n"
 
     @staticmethod
-    def read(path: Path) -> Lock:
+    def read(path: Path) -> QuantLock:
         """Raises LockError on anything that is not exactly the format above."""
         try:
             content = json.loads(path.read_bytes())
             if content.pop("format") != FORMAT:
                 raise LockError(f"{FILE} is not of the format {FORMAT}")
-            found = Lock(**content)
+            found = QuantLock(**content)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise LockError(f"{FILE} is damaged", hint=AGAIN) from None
         texts = (found.release, found.scheme, *found.nodes.values()) if isinstance(found.nodes, dict) else (None,)
@@ -62,10 +62,10 @@ class Lock:
         return found
 
 
-def locked_scheme(folder: Path, graph: ir.Graph) -> tuple[Lock, bytes, Scheme]:
+def locked_scheme(folder: Path, graph: ir.Graph) -> tuple[QuantLock, bytes, Scheme]:
     """The lock in a folder, and the scheme beside it as it lies there and read; raises LockError where they do not
     belong together or were made for another model."""
-    lock, content = Lock.read(folder / FILE), (folder / SCHEME_FILE).read_bytes()
+    lock, content = QuantLock.read(folder / FILE), (folder / SCHEME_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != lock.scheme:
         raise LockError(f"{SCHEME_FILE} is not the file that {FILE} was written with", hint="take both from one place")
     scheme = Scheme.read(folder / SCHEME_FILE)

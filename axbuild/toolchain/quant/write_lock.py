@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import model_file
-from axbuild.toolchain.quant.lock import FILE, Lock
+from axbuild.toolchain.quant.lock import FILE, QuantLock
 from axbuild.toolchain.quant.scheme import Scheme
 
 
@@ -22,5 +22,5 @@ class WriteLockParams:
 def write_lock(model: Path, scheme: Path, out: Path, *, params: WriteLockParams) -> None:
     """Write `quant.lock`; raises SchemeError where the scheme is damaged or of another model."""
     graph = ir.load(model_file(model)).graph
-    lock = Lock.of(graph, scheme.read_bytes(), Scheme.read(scheme), params.release)
+    lock = QuantLock.of(graph, scheme.read_bytes(), Scheme.read(scheme), params.release)
     (out / FILE).write_text(lock.text(), encoding="utf-8")
