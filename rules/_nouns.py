@@ -56,6 +56,7 @@ class QuantModel:
     records: Artifact
     source: FloatModel
     samples: dict[str, BoundSamples] = field(hash=False)
+    layer_configs: list[dict[str, Any]] = field(default_factory=list, hash=False)
 
 
 @dataclass(frozen=True)

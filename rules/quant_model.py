@@ -22,6 +22,7 @@ from axbuild.workspace.rule import (
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
 from .fine_tuning import FineTuning, fine_tuned
+from .mixed_precision import MixedPrecision, calibration, checking, selected
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
@@ -43,7 +44,7 @@ class LayerRule:
 
     layer_name = String("One operator, by its name in the model.")
     layer_names = Strings("Several operators, by name.")
-    op_type = String("All operators of one type.")
+    op_type = String("All operators of one type, such as Conv, or Silu, which may be a pattern of several.")
     op_types = Strings("All operators of several types.")
     start_tensor_names = Strings('Tensors where a sub-graph begins; ["DEFAULT"] in both lists is the whole model.')
     end_tensor_names = Strings("Tensors where it ends.")
@@ -52,7 +53,9 @@ class LayerRule:
         (*_CODES, "FP32"),
         default="U8",
     )
-    weight_data_type = Choice("Element type of constant weights.", ("S8", "S16"), default="S8")
+    weight_data_type = Choice(
+        "Element type of constant weights; with FP32 the operator runs on the CPU.", ("S8", "S16", "FP32"), default="S8"
+    )
     output_data_type = Choice(
         "Element type of a Conv's output; without it the one that its readers ask for.",
         (*_CODES, "FP32", ""),
@@ -61,7 +64,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(FineTuning):
+class quant_model(MixedPrecision, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -89,13 +92,18 @@ class quant_model(FineTuning):
         default="auto",
     )
     layer_configs = Records(
-        "Precision of chosen operators; a rule for an operator wins over one for a type, and that over a sub-graph's.",
+        "Precision of chosen operators; a rule for an operator wins over one for a type, that over a sub-graph's, and "
+        "that over the whole model's.",
         LayerRule,
         vendor="quant.layer_configs",
         example=[{"op_types": ["Add"], "data_type": "U16"}],
     )
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
+        rules = [layer_config(t, entry) for entry in t.layer_configs]
+        table = selected(plan, t.model, rules)
+        if table is not None:
+            plan.output("quant/layer_config_table.txt", table)
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
         watch = plan.run(WATCH, model=t.model.model)
         sets = [samples.samples for samples in bound.values()]
@@ -108,14 +116,14 @@ class quant_model(FineTuning):
         )
         merged = plan.run(MERGE, parts=[observed])
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
-        rules = [layer_config(t, entry) for entry in t.layer_configs]
         params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
+        params |= calibration(t)
         calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
         scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
-        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
+        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=checking(t, rules))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, rules)
 
 
 def layer_config(t: Settled, entry: Record) -> dict[str, Any]:

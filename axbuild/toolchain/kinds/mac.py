@@ -44,7 +44,7 @@ from axbuild.toolchain.kinds.codes import (
     wide,
 )
 from axbuild.toolchain.kinds.products import Cut, along_axis
-from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, requantised
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, float64, requantised, rounded
 from axbuild.toolchain.kinds.window import Window
 
 WEIGHT_DTYPES = (S8.dtype, S16.dtype)
@@ -66,13 +66,18 @@ def _require_output(what: str, y: Edge, lo: int, hi: int) -> None:
         )
 
 
-def _finished(y: Edge, multiplier: str, bias: str = "") -> str:
+def _finished(y: Edge, multiplier: str, bias: str = "", real_bias: bool = False) -> str:
     """Lines from the float64 `sum` to y: multiplied and, where there is one, with the float64 `bias`.
 
-    Codes are requantised after the bias, which is in their accumulator's units. To FP32 the bias is added last, in
-    float64 and rounded, which equals one float32 addition and is no node that onnxruntime would fuse; `sum` passes
-    through int64 so that an accumulator of -0.0 does not reach the result.
+    Codes are requantised after the bias, which is in their accumulator's units; a real one is added to the product in
+    steps of y. To FP32 the bias is added last, in float64 and rounded, which equals one float32 addition and is no node
+    that onnxruntime would fuse; `sum` passes through int64 so that an accumulator of -0.0 does not reach the result.
     """
+    if isinstance(y, Grid) and real_bias:
+        return f"""{float64("y_step", "y_scale")}
+  steps = Div ({bias}, y_step)
+  scaled = Mul (sum, {multiplier})
+  biased = Add (scaled, steps){rounded("biased", y.type)}"""
     if isinstance(y, Grid):
         biased = f"\n  acc = Add (sum, {bias})" if bias else ""
         return biased + requantised("acc" if bias else "sum", multiplier, y.type)
@@ -99,8 +104,9 @@ class _Weighted(Kind):
     """One activation times constant weights: y = clamp(R(sum w (x - zero) + bias)), or FP32.
 
     weight: codes of type `w`, output channels first; multiplier: float64 [co]; lo, hi: clamp of the output's codes.
-    bias [co]: int32, with a 16-bit operand int64, in units of the accumulator. Where y is FP32 the multiplier is
-    f64(sx) f64(sw), the bias is float32 and added after it, and lo = hi = 0.
+    bias [co]: int32, with a 16-bit operand int64, in units of the accumulator; or float32, in reals: then
+    y = clamp(zero + floor(f64(acc) M + f64(bias) / f64(sy) + 0.5)). Where y is FP32 the multiplier is f64(sx) f64(sw),
+    the bias is float32 and added after it, and lo = hi = 0.
     """
 
     engine: ClassVar[str] = "conv"
@@ -120,7 +126,7 @@ class _Weighted(Kind):
             raise ConstantError(f"The weight of {what} is empty.")
         require_grids(what, self.x)
         _require_output(what, self.y, self.lo, self.hi)
-        expected = bias_type(self.x.type, self.w, type_of(self.y))
+        expected = FP32 if self.real_bias else bias_type(self.x.type, self.w, type_of(self.y))
         for name, array, dtype, shape in (
             ("weight", self.weight, self.w.dtype, self.weight.shape),
             ("bias", self.bias, expected.dtype, channels),
@@ -129,7 +135,9 @@ class _Weighted(Kind):
             if array.dtype.name != dtype or array.shape != shape:
                 raise ConstantError(f"The {name} of {what} is {array.dtype} {array.shape}, not {dtype} {shape}.")
         require_multipliers(self.multiplier, self.x, self.w, self.y)
-        summed = np.zeros(channels, np.int64) if self.y == FP32 else self.bias
+        if self.real_bias and not np.isfinite(self.bias).all():
+            raise ConstantError(f"A bias of {what} is not finite.")
+        summed = np.zeros(channels, np.int64) if self.real_bias else self.bias
         require_accumulator(self.weight, summed, self.x, self.w, what)
 
     @property
@@ -145,8 +153,15 @@ class _Weighted(Kind):
         return self.y
 
     @property
-    def _wide_weight(self) -> list[str]:
-        return [self.w.name.lower()] if self.w.wide else []
+    def real_bias(self) -> bool:
+        """Whether the bias is float32."""
+        return self.bias.dtype == FP32.dtype
+
+    @property
+    def _own_types(self) -> list[str]:
+        """Of constants, where they are not the usual ones."""
+        real = ["bias"] if self.real_bias and isinstance(self.y, Grid) else []
+        return [self.w.name.lower(), *real] if self.w.wide else real
 
     @cached_property
     def cut(self) -> Cut:
@@ -186,7 +201,7 @@ class Conv(_Weighted):
     @property
     def variant(self) -> str:
         grouped = ["groups"] if self.group > 1 and self.cut.ranges > 1 else []
-        return "_".join([*self._wide_weight, *grouped, *self.cut.names])
+        return "_".join([*self._own_types, *grouped, *self.cut.names])
 
     def text(self) -> str:
         products = self.cut.text("centred", "weight_f", _CONV, _within_groups if self.group > 1 else along_axis(1))
@@ -195,7 +210,7 @@ class Conv(_Weighted):
   plane_axes = Constant <value = int64[2] {{1, 2}}> ()
   multiplier_c = Unsqueeze (multiplier, plane_axes)
   bias_d = Cast <to = {DOUBLE}> (bias)
-  bias_c = Unsqueeze (bias_d, plane_axes){_finished(self.y, "multiplier_c", "bias_c")}"""
+  bias_c = Unsqueeze (bias_d, plane_axes){_finished(self.y, "multiplier_c", "bias_c", self.real_bias)}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -266,7 +281,7 @@ class FullyConnected(_Weighted):
 
     @property
     def variant(self) -> str:
-        return "_".join(self._wide_weight if wide(self.x, self.w) else self.cut.names)
+        return "_".join([*self._own_types, *([] if wide(self.x, self.w) else self.cut.names)])
 
     def text(self) -> str:
         if wide(self.x, self.w):
@@ -276,7 +291,7 @@ class FullyConnected(_Weighted):
             products = f"""{centred("centred", "x", "x", FLOAT)}
   weight_f = Cast <to = {FLOAT}> (weight){lines}"""
         return f"""{products}
-  bias_d = Cast <to = {DOUBLE}> (bias){_finished(self.y, "multiplier", "bias_d")}"""
+  bias_d = Cast <to = {DOUBLE}> (bias){_finished(self.y, "multiplier", "bias_d", self.real_bias)}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs

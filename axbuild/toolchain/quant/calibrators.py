@@ -113,10 +113,13 @@ def _ends(seen: Observed) -> tuple[np.ndarray, np.ndarray]:
     return lows, highs
 
 
+AUTO = "Auto"
+"""the method that chooses more than ranges"""
+
 METHODS: dict[str, Calibrator] = {
     "MinMax": min_max,
     "Percentile": percentile,
     "MSE": mean_squared_error,
     "KL": kullback_leibler,
-    "Auto": expected_damage,
+    AUTO: expected_damage,
 }

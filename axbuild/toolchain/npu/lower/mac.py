@@ -24,7 +24,8 @@ def block_type(weight: str, bias: str, scale: str, channels: int, depth: int) ->
     """The constants of as many output channels as a conv engine makes at once, little-endian, without gaps.
 
     weight: int8 or int16 [channels, depth], depth the products of one output in the order in which a map lies in
-    memory; bias: int32, int64 beside 16-bit operands, float32 where the output is; scale: multipliers, uint32 words
+    memory; bias: int32, int64 beside 16-bit operands, float32 where the output is, float64 steps of the output where it
+    is real and the output is not; scale: multipliers, uint32 words
     m + t 2^24 in 8 bits, else float64. Channels that an operator does not have are zero.
     """
     fields = [("weight", weight, (channels, depth)), ("bias", bias, (channels,)), ("scale", scale, (channels,))]
@@ -76,7 +77,7 @@ def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
     """The fields of WeightedAttr."""
     return {
         "weight": kind.weight.dtype.name,
-        "bias": kind.bias.dtype.name,
+        "bias": _bias(kind).dtype.name,
         "scale": multiplier_type(kind.x, kind.w, kind.y),
         "block": block,
         "x_zero": kind.x.zero,
@@ -86,13 +87,21 @@ def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
     }
 
 
+def _bias(kind: Conv | FullyConnected) -> Array:
+    """[co], as it is packed."""
+    if not (kind.real_bias and isinstance(kind.y, Grid)):
+        return kind.bias
+    steps: Array = kind.bias.astype(np.float64) / np.float64(kind.y.scale)
+    return steps
+
+
 def _blocks(kind: Conv | FullyConnected, weight: Array, block: int) -> Array:
     """uint8 [blocks, bytes of a block]; weight: [co, ...] in the order of memory."""
     channels, scale = weight.shape[0], packed_multipliers(kind.multiplier, kind.x, kind.w, kind.y)
-    rows = weight.reshape(channels, -1)
-    layout = block_type(weight.dtype.name, kind.bias.dtype.name, scale.dtype.name, block, rows.shape[1])
+    rows, bias = weight.reshape(channels, -1), _bias(kind)
+    layout = block_type(weight.dtype.name, bias.dtype.name, scale.dtype.name, block, rows.shape[1])
     blocks = np.zeros(ceil_div(channels, block), layout)
-    for name, array in (("weight", rows), ("bias", kind.bias), ("scale", scale)):
+    for name, array in (("weight", rows), ("bias", bias), ("scale", scale)):
         filled = np.zeros((len(blocks) * block, *array.shape[1:]), array.dtype)
         filled[:channels] = array
         blocks[name] = filled.reshape(blocks[name].shape)

@@ -1,0 +1,71 @@
+"""Stage, before the slow ones: what each layer rule selects, as a table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from axbuild.errors import AxNote, AxWarning, counted
+from axbuild.toolchain.graph import model_file
+from axbuild.toolchain.quant.precision import LayerConfig, Selection, has_typed_output
+from axbuild.toolchain.quant.selectors import Selected
+
+HEAD = ("Op Type / Layer name", "Precision", "Operators")
+
+
+@dataclass(frozen=True)
+class SelectParams:
+    """layer_configs: as in CalibrateParams."""
+
+    layer_configs: tuple[LayerConfig, ...]
+
+
+def select(model: Path, out: Path, *, params: SelectParams) -> None:
+    """model: the front end's folder. Writes and tells `layer_config_table.txt`; warns of what has no effect.
+
+    Raises LayerConfigError for a rule that selects nothing, contradicts another, or cannot be obeyed.
+    """
+    graph = ir.load(model_file(model)).graph
+    selection = Selection.of(graph, params.layer_configs)
+    lines = table(selection)
+    (out / "layer_config_table.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for line in lines:
+        warnings.warn(AxNote(line), stacklevel=1)
+    for sentence in _without_effect(selection):
+        warnings.warn(AxWarning("AX364", sentence), stacklevel=1)
+
+
+def table(selection: Selection) -> list[str]:
+    """Its lines: a title, and a row for each word of each rule."""
+    rows = [HEAD]
+    for place, (rule, matches) in enumerate(zip(selection.rules, selection.matches, strict=True)):
+        rows += [(match.word, str(rule.precision), _operators(selection, place, match)) for match in matches]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    body = [f"{word:<{widths[0]}}  {precision:<{widths[1]}}  {found}" for word, precision, found in rows]
+    return ["Layer Config Table", *body]
+
+
+def _operators(selection: Selection, place: int, match: Selected) -> str:
+    """How many, those that another rule decides apart, and what there is to say of them."""
+    others = sum(selection.deciding[node] != place for node in match.nodes)
+    more = [f"{others} of them by another rule"] if others else []
+    return ", ".join([str(len(match.nodes)), *more, *([match.about] if match.about else [])])
+
+
+def _without_effect(selection: Selection) -> Iterator[str]:
+    for place, (rule, matches) in enumerate(zip(selection.rules, selection.matches, strict=True)):
+        words = "; ".join(match.word for match in matches)
+        decided = [node for match in matches for node in match.nodes if selection.deciding[node] == place]
+        ignoring = list(dict.fromkeys(node.op_type for node in decided if not has_typed_output(node)))
+        if not decided:
+            yield f"the layer rule for {words} has no effect: other rules decide all that it selects"
+        elif rule.output_data_type and ignoring:
+            told = counted(sum(not has_typed_output(node) for node in decided), "operator")
+            yield (
+                f"output_data_type of the layer rule for {words} is ignored by {told} ({', '.join(ignoring)}): the "
+                "output of all but convolutions has the type that its readers ask for"
+            )

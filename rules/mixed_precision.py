@@ -1,0 +1,88 @@
+"""Element types of a quantised model beyond layer rules, and what these select, told before anything slow runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.artifact import Artifact
+from axbuild.workspace.rule import Bool, Choice, Float, Int, Settled, Stage
+
+from ._nouns import FloatModel, ops_of
+
+SELECT = Stage("axbuild.toolchain.quant.select:select", outputs=("layer_config_table.txt",), named=ops_of("model"))
+
+OFF = -1.0
+"""refine_weight_threshold that raises no scale"""
+
+
+class MixedPrecision:
+    """Element types of everything at once, of biases and scales, and how closely the model keeps to what was asked."""
+
+    highest_mix_precision = Bool(
+        "16 bits for all operators that no layer rule is for: U16, with S16 weights.",
+        vendor="quant.highest_mix_precision",
+    )
+    conv_bias_data_type = Choice(
+        "Element type of the biases of convolutions and fully connected layers: integers in steps of their sums, or "
+        "FP32, which leaves small scales of weights as they are.",
+        ("S32", "FP32"),
+        default="S32",
+        vendor="quant.conv_bias_data_type",
+    )
+    refine_weight_threshold = Float(
+        "Smaller scales of a weight's channels are raised to this, as far as no output shows it: 0 or more and below "
+        "1e-4; -1 raises none.",
+        low=OFF,
+        high=1e-4,
+        default=1e-6,
+        vendor="quant.refine_weight_threshold",
+    )
+    disable_auto_refine_scale = Bool(
+        "Leave all scales as calibrated. Otherwise those of weights are raised where the bias would not fit its bits, "
+        "or the product its shift.",
+        vendor="quant.disable_auto_refine_scale",
+    )
+    ln_scale_data_type = Choice(
+        "Element type of the scales of normalisations, in steps of their outputs: FP32, or 32-bit fixed point, with a "
+        "sign or without, which holds no negative scale.",
+        ("FP32", "S32", "U32"),
+        default="FP32",
+        vendor="quant.ln_scale_data_type",
+    )
+    disable_quant_optimization = Bool(
+        "Leave every operator by itself, to find out what fusing them does: no Relu in the operator before it, no "
+        "activation on its exact sums.",
+        vendor="quant.disable_quant_optimization",
+    )
+    check = Int(
+        "1 fails where an operator does not have the data types that were asked for; 0 looks at none.",
+        low=0,
+        high=1,
+        default=0,
+        vendor="quant.check",
+    )
+
+
+def calibration(t: Settled) -> dict[str, Any]:
+    """The parameters of calibration that the attributes above are."""
+    threshold = t.refine_weight_threshold
+    if OFF < threshold < 0 or threshold >= 1e-4:
+        sentence = f"refine_weight_threshold is {threshold:g}; it must be 0 or more and below 1e-4, or -1"
+        raise t.error("refine_weight_threshold", sentence, code="AX106")
+    baking = t.only("conv_bias_data_type", "refine_weight_threshold", "disable_auto_refine_scale", "ln_scale_data_type")
+    return {**t.only("highest_mix_precision", "disable_quant_optimization"), "baking": baking}
+
+
+def checking(t: Settled, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """The parameters of quantisation: what was asked for, where it is checked, and nothing elsewhere."""
+    if not t.check:
+        return {"check": 0, "method": "", "highest_mix_precision": False, "layer_configs": []}
+    return {**t.only("check", "method", "highest_mix_precision"), "layer_configs": rules}
+
+
+def selected(plan: Plan, model: FloatModel, rules: list[dict[str, Any]]) -> Artifact | None:
+    """The table of what the layer rules select; None without rules."""
+    if not rules:
+        return None
+    return plan.preflight(SELECT, model=model.model, params={"layer_configs": rules}).only
