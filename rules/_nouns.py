@@ -56,7 +56,8 @@ class QuantModel:
     records: Artifact
     source: FloatModel
     samples: dict[str, BoundSamples] = field(hash=False)
-    layer_configs: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    asked: dict[str, Any] = field(default_factory=dict, hash=False)
+    """of precision: parameters of `selected`"""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class MixedPrecision:
         vendor="quant.disable_quant_optimization",
     )
     check = Int(
-        "1 fails where an operator does not have the data types that were asked for; 0 looks at none.",
+        "1 fails where an operator does not have the data types that layer_configs and highest_mix_precision ask for; "
+        "0 looks at none.",
         low=0,
         high=1,
         default=0,
@@ -65,24 +66,22 @@ class MixedPrecision:
 
 
 def calibration(t: Settled) -> dict[str, Any]:
-    """The parameters of calibration that the attributes above are."""
+    """The parameters of calibration that the attributes above are, apart from `highest_mix_precision`."""
     threshold = t.refine_weight_threshold
     if OFF < threshold < 0 or threshold >= 1e-4:
         sentence = f"refine_weight_threshold is {threshold:g}; it must be 0 or more and below 1e-4, or -1"
         raise t.error("refine_weight_threshold", sentence, code="AX106")
     baking = t.only("conv_bias_data_type", "refine_weight_threshold", "disable_auto_refine_scale", "ln_scale_data_type")
-    return {**t.only("highest_mix_precision", "disable_quant_optimization"), "baking": baking}
+    return {**t.only("disable_quant_optimization"), "baking": baking}
 
 
-def checking(t: Settled, rules: list[dict[str, Any]]) -> dict[str, Any]:
+def checking(t: Settled, asked: dict[str, Any]) -> dict[str, Any]:
     """The parameters of quantisation: what was asked for, where it is checked, and nothing elsewhere."""
-    if not t.check:
-        return {"check": 0, "method": "", "highest_mix_precision": False, "layer_configs": []}
-    return {**t.only("check", "method", "highest_mix_precision"), "layer_configs": rules}
+    return asked | {"check": 1} if t.check else {"layer_configs": [], "highest_mix_precision": False, "check": 0}
 
 
-def selected(plan: Plan, model: FloatModel, rules: list[dict[str, Any]]) -> Artifact | None:
-    """The table of what the layer rules select; None without rules."""
-    if not rules:
+def selected(plan: Plan, model: FloatModel, asked: dict[str, Any]) -> Artifact | None:
+    """The table of what was asked for, operator by operator; None where nothing was."""
+    if not any(asked.values()):
         return None
-    return plan.preflight(SELECT, model=model.model, params={"layer_configs": rules}).only
+    return plan.preflight(SELECT, model=model.model, params=asked).only

@@ -47,7 +47,7 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
     target = {"chip": chip.support_in(t.npu_mode), "input_processors": settings.input_processors}
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
     plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
-    selected(plan, quant.source, quant.layer_configs)  # told where the whole chain is asked for, too
+    selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)
     compilation = {"chip": preset, "options": settings.options, "batches": batches}
     split = plan.expand(SPLIT, partition=partition, params=compilation)

@@ -101,7 +101,8 @@ class quant_model(MixedPrecision, FineTuning):
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
         rules = [layer_config(t, entry) for entry in t.layer_configs]
-        table = selected(plan, t.model, rules)
+        asked = {"layer_configs": rules, **t.only("highest_mix_precision")}
+        table = selected(plan, t.model, asked)
         if table is not None:
             plan.output("quant/layer_config_table.txt", table)
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
@@ -116,14 +117,13 @@ class quant_model(MixedPrecision, FineTuning):
         )
         merged = plan.run(MERGE, parts=[observed])
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
-        params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
-        params |= calibration(t)
+        params = {"method": t.method, "bias_correction": corrected, **asked, **calibration(t)}
         calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
         scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
-        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=checking(t, rules))
+        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=checking(t, asked))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, rules)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, asked)
 
 
 def layer_config(t: Settled, entry: Record) -> dict[str, Any]:

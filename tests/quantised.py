@@ -130,7 +130,7 @@ def quantised(
         merge([work / "statistics.msgpack"], work, params=MergeParams())
         chosen = CalibrateParams(method, tuple(rules), corrected, **options)
         calibrate(path, work / "statistics.msgpack", work, params=chosen)
-        settings = QuantizeParams(check, method, tuple(rules), chosen.highest_mix_precision)
+        settings = QuantizeParams(check, tuple(rules), chosen.highest_mix_precision)
         quantize(path, work / "scheme.msgpack", work, params=settings)
         content = (work / "quant_axmodel.onnx").read_bytes()
         records = json.loads((work / "quant_axmodel.json").read_text())

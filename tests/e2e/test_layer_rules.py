@@ -111,3 +111,42 @@ def test_a_rule_that_cannot_be_obeyed_fails_before_anything_is_observed(
     assert sentence in done.err
     assert hint in done.err
     assert not {"decode", "observe"} & set(done.executed)
+
+
+OPTIONS = "layer_configs = ["
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        'conv_bias_data_type = "FP32"\ndisable_auto_refine_scale = true',
+        "disable_quant_optimization = true\nrefine_weight_threshold = -1",
+        'ln_scale_data_type = "S32"\nrefine_weight_threshold = 0',
+    ],
+)
+def test_what_is_compiled_with_an_option_is_the_quantised_model_to_the_last_bit(workspace: Zoo, options: str) -> None:
+    with (
+        workspace.edited("m/BUILD.toml", RULES, ""),
+        workspace.edited("m/BUILD.toml", OPTIONS, f"{options}\n{OPTIONS}"),
+    ):
+        workspace.build("//m:check")
+
+
+def test_the_highest_precision_is_told_beside_the_rules_and_checked(workspace: Zoo) -> None:
+    rule = '{ op_type = "Add", data_type = "U8" }'
+    options = "highest_mix_precision = true\ncheck = 1"
+    with (
+        workspace.edited("m/BUILD.toml", RULES, rule),
+        workspace.edited("m/BUILD.toml", OPTIONS, f"{options}\n{OPTIONS}"),
+    ):
+        done = workspace.build("//m:check", "//m:axmodel")
+    assert "  Add                   U8                1\n  all others            U16, weights S16  4\n" in done.out
+
+
+@pytest.mark.parametrize("value", ["1e-3", "1e-4", "-0.5", "-2"])
+def test_a_threshold_that_is_none_is_refused_in_its_line(workspace: Zoo, value: str) -> None:
+    options = f"refine_weight_threshold = {value}\n{OPTIONS}"
+    with workspace.edited("m/BUILD.toml", OPTIONS, options):
+        done = workspace.run("build", "//m:quant")
+    assert done.code == 2
+    assert "m/BUILD.toml:15: error AX106: refine_weight_threshold" in done.err

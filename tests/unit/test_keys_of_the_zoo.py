@@ -78,7 +78,8 @@ OBSERVATION = {"//digits:quant decode", "//digits:quant observe", "//digits:quan
 
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
-READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING}
+SELECTION = "axbuild.toolchain.quant.select:select"
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", SELECTION, *TUNING}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:

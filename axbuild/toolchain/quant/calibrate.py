@@ -13,7 +13,7 @@ from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import USUAL, Baking, bake
-from axbuild.toolchain.quant.calibrators import AUTO, METHODS, Calibrator
+from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
@@ -21,6 +21,9 @@ from axbuild.toolchain.quant.groups import Observations
 from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.quant.statistics import Statistics
+
+AUTO = "Auto"
+"""the method that chooses more than ranges"""
 
 MOST_NAMED = 5
 """tensors that a warning names"""

@@ -113,13 +113,10 @@ def _ends(seen: Observed) -> tuple[np.ndarray, np.ndarray]:
     return lows, highs
 
 
-AUTO = "Auto"
-"""the method that chooses more than ranges"""
-
 METHODS: dict[str, Calibrator] = {
     "MinMax": min_max,
     "Percentile": percentile,
     "MSE": mean_squared_error,
     "KL": kullback_leibler,
-    AUTO: expected_damage,
+    "Auto": expected_damage,
 }

@@ -31,15 +31,24 @@ class DataTypeError(AxError):
         )
 
 
-def require_types(parts: Iterable[LoweredNode], asked: Mapping[ir.Node, Precision]) -> None:
-    """Raises DataTypeError. What a kind swallows is part of exact sums, and has no data type of its own."""
-    findings = [finding for part in parts for finding in _findings(part, asked[part.fused.node])]
+def require_types(
+    parts: Iterable[LoweredNode], asked: Mapping[ir.Node, Precision], *, everywhere: bool = False
+) -> None:
+    """Raises DataTypeError. What a kind swallows is part of exact sums, and has no data type of its own.
+
+    everywhere: of operators without a rule too, as far as they compute on codes.
+    """
+    findings: list[str] = []
+    for part in parts:
+        own = asked[part.fused.node]
+        if own.asked or (everywhere and part.site.form is Form.INTEGER):
+            findings += _findings(part, own)
     if findings:
         raise DataTypeError(findings)
 
 
 def _findings(part: LoweredNode, asked: Precision) -> Iterator[str]:
-    if asked.weight is FP32 or not (asked.asked or part.site.form is Form.INTEGER):
+    if asked.weight is FP32:  # a float operator, as that asks for
         return
     node, reason = part.fused.node, f" ({part.site.reason})" if part.site.reason else ""
     op, free = op_of(node), () if asked.asked else _following(part)

@@ -8,7 +8,6 @@ from pathlib import Path
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import model_file
-from axbuild.toolchain.quant.calibrators import AUTO
 from axbuild.toolchain.quant.check_types import require_types
 from axbuild.toolchain.quant.emit import model_with
 from axbuild.toolchain.quant.lowered import lowered
@@ -20,11 +19,10 @@ from axbuild.toolchain.quant.verify import verify
 
 @dataclass(frozen=True)
 class QuantizeParams:
-    """The scheme says everything. check: 1 fails where an operator does not have the data types that layer_configs,
-    highest_mix_precision and method, as in CalibrateParams, ask for."""
+    """The scheme says everything. check: 1 fails where an operator does not have the data types that layer_configs and
+    highest_mix_precision, as in CalibrateParams, ask for."""
 
     check: int = 0
-    method: str = ""
     layer_configs: tuple[LayerConfig, ...] = ()
     highest_mix_precision: bool = False
 
@@ -39,8 +37,8 @@ def quantize(model: Path, scheme: Path, out: Path, *, params: QuantizeParams) ->
     chosen = Scheme.read(scheme)
     parts = lowered(graph, chosen)
     if params.check:
-        careful, highest = params.method == AUTO, params.highest_mix_precision
-        require_types(parts, precisions(graph, params.layer_configs, wide_where_steep=careful, highest=highest))
+        highest = params.highest_mix_precision
+        require_types(parts, precisions(graph, params.layer_configs, highest=highest), everywhere=highest)
     quantised = model_with(graph, parts)
     verify(quantised)
     (out / "quant_axmodel.onnx").write_bytes(quantised.SerializeToString(deterministic=True))

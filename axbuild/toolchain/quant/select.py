@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from axbuild.errors import AxNote, AxWarning, counted
 from axbuild.toolchain.graph import model_file
-from axbuild.toolchain.quant.precision import LayerConfig, Selection, has_typed_output
+from axbuild.toolchain.quant.precision import HIGHEST, LayerConfig, Selection, has_typed_output
 from axbuild.toolchain.quant.selectors import Selected
 
 HEAD = ("Op Type / Layer name", "Precision", "Operators")
@@ -19,9 +19,10 @@ HEAD = ("Op Type / Layer name", "Precision", "Operators")
 
 @dataclass(frozen=True)
 class SelectParams:
-    """layer_configs: as in CalibrateParams."""
+    """As in CalibrateParams."""
 
-    layer_configs: tuple[LayerConfig, ...]
+    layer_configs: tuple[LayerConfig, ...] = ()
+    highest_mix_precision: bool = False
 
 
 def select(model: Path, out: Path, *, params: SelectParams) -> None:
@@ -31,7 +32,8 @@ def select(model: Path, out: Path, *, params: SelectParams) -> None:
     """
     graph = ir.load(model_file(model)).graph
     selection = Selection.of(graph, params.layer_configs)
-    lines = table(selection)
+    rest = [node for node in graph if node not in selection.deciding] if params.highest_mix_precision else []
+    lines = table(selection, len(rest))
     (out / "layer_config_table.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for line in lines:
         warnings.warn(AxNote(line), stacklevel=1)
@@ -39,11 +41,13 @@ def select(model: Path, out: Path, *, params: SelectParams) -> None:
         warnings.warn(AxWarning("AX364", sentence), stacklevel=1)
 
 
-def table(selection: Selection) -> list[str]:
-    """Its lines: a title, and a row for each word of each rule."""
+def table(selection: Selection, rest: int) -> list[str]:
+    """Its lines: a title, a row for each word of each rule, and one for the `rest` that has the highest precision."""
     rows = [HEAD]
     for place, (rule, matches) in enumerate(zip(selection.rules, selection.matches, strict=True)):
         rows += [(match.word, str(rule.precision), _operators(selection, place, match)) for match in matches]
+    if rest:
+        rows.append(("all others", str(HIGHEST), str(rest)))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     body = [f"{word:<{widths[0]}}  {precision:<{widths[1]}}  {found}" for word, precision, found in rows]
     return ["Layer Config Table", *body]
