@@ -77,6 +77,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX363": (USER_ERROR, "tensors whose range is not that of the method that was asked for (a warning)"),
     "AX364": (USER_ERROR, "a layer rule, or a part of one, that has no effect (a warning)"),
     "AX365": (USER_ERROR, "an operator without the data types that were asked for, which check = 1 fails by"),
+    "AX366": (USER_ERROR, "an entry of quant_op_processors that does not fit the quantised model"),
     "AX370": (USER_ERROR, "fine-tuning without torch"),
     "AX371": (USER_ERROR, "a GPU that this machine does not have"),
     "AX372": (USER_ERROR, "fine-tuning that brought the whole model nothing (a warning)"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Artifact
-from axbuild.workspace.rule import Bool, Choice, Float, Int, Settled, Stage
+from axbuild.workspace.rule import Bool, Choice, Float, Int, Records, Settled, Stage, String, Values
 
 from ._nouns import FloatModel, ops_of
 
@@ -14,6 +14,13 @@ SELECT = Stage("axbuild.toolchain.quant.select:select", outputs=("layer_config_t
 
 OFF = -1.0
 """refine_weight_threshold that raises no scale"""
+
+
+class QuantOpProcessor:
+    """Attributes of one operator of the quantised model, overwritten."""
+
+    op_name = String("The operator's name in quant_axmodel.onnx.")
+    attrs = Values("Its attributes, as that file shows them, and their new values.")
 
 
 class MixedPrecision:
@@ -55,6 +62,12 @@ class MixedPrecision:
         "activation on its exact sums.",
         vendor="quant.disable_quant_optimization",
     )
+    quant_op_processors = Records(
+        "Attributes of operators of the quantised model to overwrite; shapes behind them follow.",
+        QuantOpProcessor,
+        vendor="quant_op_processors",
+        example=[{"op_name": "MaxPool_3", "attrs": {"pads": [0, 0, 1, 1]}}],
+    )
     check = Int(
         "1 fails where an operator does not have the data types that layer_configs and highest_mix_precision ask for; "
         "0 looks at none.",
@@ -75,9 +88,11 @@ def calibration(t: Settled) -> dict[str, Any]:
     return {**t.only("disable_quant_optimization"), "baking": baking}
 
 
-def checking(t: Settled, asked: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of quantisation: what was asked for, where it is checked, and nothing elsewhere."""
-    return asked | {"check": 1} if t.check else {"layer_configs": [], "highest_mix_precision": False, "check": 0}
+def quantisation(t: Settled, asked: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of quantisation: patches, and what was asked for, where it is checked."""
+    patches = [{"op_name": entry.op_name, "attrs": entry.attrs} for entry in t.quant_op_processors]
+    checked = asked if t.check else {"layer_configs": [], "highest_mix_precision": False}
+    return checked | {"check": t.check, "quant_op_processors": patches}
 
 
 def selected(plan: Plan, model: FloatModel, asked: dict[str, Any]) -> Artifact | None:

@@ -22,7 +22,7 @@ from axbuild.workspace.rule import (
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
 from .fine_tuning import FineTuning, fine_tuned
-from .mixed_precision import MixedPrecision, calibration, checking, selected
+from .mixed_precision import MixedPrecision, calibration, quantisation, selected
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
@@ -120,7 +120,7 @@ class quant_model(MixedPrecision, FineTuning):
         params = {"method": t.method, "bias_correction": corrected, **asked, **calibration(t)}
         calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
         scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
-        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=checking(t, asked))
+        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=quantisation(t, asked))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
         return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, asked)

@@ -122,6 +122,7 @@ OPTIONS = "layer_configs = ["
         'conv_bias_data_type = "FP32"\ndisable_auto_refine_scale = true',
         "disable_quant_optimization = true\nrefine_weight_threshold = -1",
         'ln_scale_data_type = "S32"\nrefine_weight_threshold = 0',
+        'quant_op_processors = [{ op_name = "d", attrs = { lo = 99 } }]',
     ],
 )
 def test_what_is_compiled_with_an_option_is_the_quantised_model_to_the_last_bit(workspace: Zoo, options: str) -> None:

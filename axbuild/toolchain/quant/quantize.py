@@ -11,6 +11,7 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.check_types import require_types
 from axbuild.toolchain.quant.emit import model_with
 from axbuild.toolchain.quant.lowered import lowered
+from axbuild.toolchain.quant.patch import OpPatch, patch
 from axbuild.toolchain.quant.precision import LayerConfig, precisions
 from axbuild.toolchain.quant.records import records_of, write_records
 from axbuild.toolchain.quant.scheme import Scheme
@@ -20,18 +21,19 @@ from axbuild.toolchain.quant.verify import verify
 @dataclass(frozen=True)
 class QuantizeParams:
     """The scheme says everything. check: 1 fails where an operator does not have the data types that layer_configs and
-    highest_mix_precision, as in CalibrateParams, ask for."""
+    highest_mix_precision, as in CalibrateParams, ask for; quant_op_processors: attributes to overwrite."""
 
     check: int = 0
     layer_configs: tuple[LayerConfig, ...] = ()
     highest_mix_precision: bool = False
+    quant_op_processors: tuple[OpPatch, ...] = ()
 
 
 def quantize(model: Path, scheme: Path, out: Path, *, params: QuantizeParams) -> None:
     """Write `quant_axmodel.onnx` and `quant_axmodel.json` from `optimized.onnx` and `scheme.msgpack`.
 
     Raises SchemeError where the scheme is damaged or belongs to another model, DataTypeError where `check` finds one,
-    GraphFault where what came out is not sound: a defect of the quantiser.
+    OpPatchError where a patch does not fit, GraphFault where what came out is not sound: a defect of the quantiser.
     """
     graph = ir.load(model_file(model)).graph
     chosen = Scheme.read(scheme)
@@ -40,6 +42,8 @@ def quantize(model: Path, scheme: Path, out: Path, *, params: QuantizeParams) ->
         highest = params.highest_mix_precision
         require_types(parts, precisions(graph, params.layer_configs, highest=highest), everywhere=highest)
     quantised = model_with(graph, parts)
+    if params.quant_op_processors:
+        patch(quantised, params.quant_op_processors)
     verify(quantised)
     (out / "quant_axmodel.onnx").write_bytes(quantised.SerializeToString(deterministic=True))
     write_records(records_of(parts, chosen), out / "quant_axmodel.json")
