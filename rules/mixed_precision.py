@@ -78,25 +78,30 @@ class MixedPrecision:
     )
 
 
-def calibration(t: Settled) -> dict[str, Any]:
-    """The parameters of calibration that the attributes above are, apart from `highest_mix_precision`."""
+def asked_of(t: Settled, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """What decides the element type of every operator, as parameters."""
+    return {"layer_configs": rules, **t.only("highest_mix_precision", "disable_quant_optimization")}
+
+
+def baking(t: Settled) -> dict[str, Any]:
+    """How weights and biases become codes, as parameters."""
     threshold = t.refine_weight_threshold
     if OFF < threshold < 0 or threshold >= 1e-4:
         sentence = f"refine_weight_threshold is {threshold:g}; it must be 0 or more and below 1e-4, or -1"
         raise t.error("refine_weight_threshold", sentence, code="AX106")
-    baking = t.only("conv_bias_data_type", "refine_weight_threshold", "disable_auto_refine_scale", "ln_scale_data_type")
-    return {**t.only("disable_quant_optimization"), "baking": baking}
+    return t.only("conv_bias_data_type", "refine_weight_threshold", "disable_auto_refine_scale", "ln_scale_data_type")
 
 
 def quantisation(t: Settled, asked: dict[str, Any]) -> dict[str, Any]:
     """The parameters of quantisation: patches, and what was asked for, where it is checked."""
     patches = [{"op_name": entry.op_name, "attrs": entry.attrs} for entry in t.quant_op_processors]
     checked = asked if t.check else {"layer_configs": [], "highest_mix_precision": False}
-    return checked | {"check": t.check, "quant_op_processors": patches}
+    types = {name: checked[name] for name in ("layer_configs", "highest_mix_precision")}
+    return {**types, "check": t.check, "quant_op_processors": patches}
 
 
 def selected(plan: Plan, model: FloatModel, asked: dict[str, Any]) -> Artifact | None:
     """The table of what was asked for, operator by operator; None where nothing was."""
-    if not any(asked.values()):
+    if not (asked.get("layer_configs") or asked.get("highest_mix_precision")):
         return None
     return plan.preflight(SELECT, model=model.model, params=asked).only

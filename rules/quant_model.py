@@ -22,7 +22,7 @@ from axbuild.workspace.rule import (
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
 from .fine_tuning import FineTuning, fine_tuned
-from .mixed_precision import MixedPrecision, calibration, quantisation, selected
+from .mixed_precision import MixedPrecision, asked_of, baking, quantisation, selected
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
@@ -101,7 +101,7 @@ class quant_model(MixedPrecision, FineTuning):
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
         rules = [layer_config(t, entry) for entry in t.layer_configs]
-        asked = {"layer_configs": rules, **t.only("highest_mix_precision")}
+        asked = asked_of(t, rules)
         table = selected(plan, t.model, asked)
         if table is not None:
             plan.output("quant/layer_config_table.txt", table)
@@ -117,7 +117,7 @@ class quant_model(MixedPrecision, FineTuning):
         )
         merged = plan.run(MERGE, parts=[observed])
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
-        params = {"method": t.method, "bias_correction": corrected, **asked, **calibration(t)}
+        params = {"method": t.method, "bias_correction": corrected, **asked, "baking": baking(t)}
         calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
         scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=quantisation(t, asked))

@@ -212,6 +212,17 @@ def test_what_is_selected_is_told_as_a_table_and_kept(tmp_path):
     assert (tmp_path / "layer_config_table.txt").read_text().splitlines() == lines
 
 
+@pytest.mark.parametrize(
+    ("apart", "found"), [(False, "1, 1 of them on the exact sums of the operator before"), (True, "1")]
+)
+def test_the_table_says_what_is_computed_along_with_another_operator(tmp_path, apart, found):
+    onnx.save(residual(), tmp_path / "m.onnx")
+    rules = (LayerConfig(op_type="Relu", data_type="U16"),)
+    with pytest.warns(AxNote):
+        select(tmp_path / "m.onnx", tmp_path, params=SelectParams(rules, disable_quant_optimization=apart))
+    assert (tmp_path / "layer_config_table.txt").read_text().splitlines()[-1].split("  ")[-1] == found
+
+
 def test_what_has_no_effect_is_warned_of(tmp_path):
     onnx.save(residual(), tmp_path / "m.onnx")
     rules = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import onnx_ir as ir
 
 from axbuild.errors import AxNote, AxWarning, counted
 from axbuild.toolchain.graph import model_file
-from axbuild.toolchain.quant.precision import HIGHEST, LayerConfig, Selection, has_typed_output
+from axbuild.toolchain.quant.forms import formed
+from axbuild.toolchain.quant.precision import HIGHEST, LayerConfig, Selection, has_typed_output, precisions
 from axbuild.toolchain.quant.selectors import Selected
 
 HEAD = ("Op Type / Layer name", "Precision", "Operators")
@@ -23,6 +24,7 @@ class SelectParams:
 
     layer_configs: tuple[LayerConfig, ...] = ()
     highest_mix_precision: bool = False
+    disable_quant_optimization: bool = False
 
 
 def select(model: Path, out: Path, *, params: SelectParams) -> None:
@@ -33,7 +35,7 @@ def select(model: Path, out: Path, *, params: SelectParams) -> None:
     graph = ir.load(model_file(model)).graph
     selection = Selection.of(graph, params.layer_configs)
     rest = [node for node in graph if node not in selection.deciding] if params.highest_mix_precision else []
-    lines = table(selection, len(rest))
+    lines = table(selection, len(rest), _inside(graph, params))
     (out / "layer_config_table.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for line in lines:
         warnings.warn(AxNote(line), stacklevel=1)
@@ -41,11 +43,21 @@ def select(model: Path, out: Path, *, params: SelectParams) -> None:
         warnings.warn(AxWarning("AX364", sentence), stacklevel=1)
 
 
-def table(selection: Selection, rest: int) -> list[str]:
-    """Its lines: a title, a row for each word of each rule, and one for the `rest` that has the highest precision."""
+def _inside(graph: ir.Graph, params: SelectParams) -> set[ir.Node]:
+    """Operators that the one before them, or behind, computes along on exact sums."""
+    asked = precisions(graph, params.layer_configs, highest=params.highest_mix_precision)
+    found = formed(graph, asked, apart=params.disable_quant_optimization)
+    return {node for item in found for node in item.fused.nodes if node is not item.fused.node}
+
+
+def table(selection: Selection, rest: int, inside: Collection[ir.Node]) -> list[str]:
+    """Its lines: a title, a row for each word of each rule, and one for the `rest` that has the highest precision.
+
+    inside: operators that are computed along with another.
+    """
     rows = [HEAD]
     for place, (rule, matches) in enumerate(zip(selection.rules, selection.matches, strict=True)):
-        rows += [(match.word, str(rule.precision), _operators(selection, place, match)) for match in matches]
+        rows += [(match.word, str(rule.precision), _operators(selection, place, match, inside)) for match in matches]
     if rest:
         rows.append(("all others", str(HIGHEST), str(rest)))
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -53,10 +65,12 @@ def table(selection: Selection, rest: int) -> list[str]:
     return ["Layer Config Table", *body]
 
 
-def _operators(selection: Selection, place: int, match: Selected) -> str:
+def _operators(selection: Selection, place: int, match: Selected, inside: Collection[ir.Node]) -> str:
     """How many, those that another rule decides apart, and what there is to say of them."""
-    others = sum(selection.deciding[node] != place for node in match.nodes)
+    own = [node for node in match.nodes if selection.deciding[node] == place]
+    others, along = len(match.nodes) - len(own), sum(node in inside for node in own)
     more = [f"{others} of them by another rule"] if others else []
+    more += [f"{along} of them on the exact sums of the operator before"] if along else []
     return ", ".join([str(len(match.nodes)), *more, *([match.about] if match.about else [])])
 
 
