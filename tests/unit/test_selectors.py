@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from quantised import Net, loaded
+from quantised import Net, loaded, quantised
 
 from axbuild.errors import AxNote, AxWarning
 from axbuild.toolchain.graph import origins_of
@@ -72,6 +72,24 @@ def names(graph, *rules: LayerConfig) -> list[list[str]]:
 )
 def test_each_selector_selects_just_its_operators(rule, selected):
     assert names(loaded(residual()).graph, LayerConfig(**rule, data_type="U16")) == [selected]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wide"),
+    [
+        ({"layer_name": "b"}, {"b"}),
+        ({"layer_names": ("y", "a")}, {"y", "a"}),
+        ({"op_type": "Add"}, {"s"}),
+        ({"op_types": ("Conv",)}, {"a", "b", "y"}),
+        ({"start_tensor_names": ("r",), "end_tensor_names": ("s",)}, {"b", "s"}),
+        (WHOLE, {"a", "b", "s", "y"}),
+    ],
+)
+def test_just_the_selected_operators_read_16_bits(rule, wide):
+    samples = [{"x": np.random.default_rng(seed).normal(size=(1, 3, 8, 8)).astype(np.float32)} for seed in range(4)]
+    records = quantised(residual(), samples, rules=[LayerConfig(**rule, data_type="U16")]).records
+    inputs = {"a": "x", "b": "r", "s": "b", "y": "s"}
+    assert {node for node, tensor in inputs.items() if records[node][tensor]["bit_width"] == 16} == wide
 
 
 @pytest.mark.parametrize("spelling", ["Silu", "SiLU", "Swish", "AxSwish"])
