@@ -58,6 +58,8 @@ class QuantModel:
     records: Artifact
     source: FloatModel
     samples: dict[str, BoundSamples] = field(hash=False)
+    asked: dict[str, Any] = field(default_factory=dict, hash=False)
+    """of precision: parameters of `selected`"""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from ._chips import chosen
 from ._compilation import OPTIONS, Compilation
 from ._nouns import CompileSettings, QuantModel, Subgraphs, ops_of
 from ._processors import settle
+from .mixed_precision import selected
 
 PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",), named=ops_of("model"))
 PARTITION = Stage(
@@ -46,6 +47,7 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
     target = {"chip": chip.support_in(t.npu_mode), "input_processors": settings.input_processors}
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
     plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
+    selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)
     compilation = {"chip": preset, "options": settings.options, "batches": batches}
     split = plan.expand(SPLIT, partition=partition, params=compilation)

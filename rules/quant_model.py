@@ -23,6 +23,7 @@ from ._nouns import FloatModel, QuantModel, Samples, ops_of
 from .auto_precision import AutoPrecision, with_precision
 from .fine_tuning import FineTuning, fine_tuned, is_tuned
 from .freeze import frozen_attribute, kept
+from .mixed_precision import MixedPrecision, asked_of, baking, quantisation, selected
 from .observation import observed
 from .samples import decode, input_data
 
@@ -42,7 +43,7 @@ class LayerRule:
 
     layer_name = String("One operator, by its name in the model.")
     layer_names = Strings("Several operators, by name.")
-    op_type = String("All operators of one type.")
+    op_type = String("All operators of one type, such as Conv, or Silu, which may be a pattern of several.")
     op_types = Strings("All operators of several types.")
     start_tensor_names = Strings('Tensors where a sub-graph begins; ["DEFAULT"] in both lists is the whole model.')
     end_tensor_names = Strings("Tensors where it ends.")
@@ -51,7 +52,11 @@ class LayerRule:
         (*_CODES, "FP32"),
         default="U8",
     )
-    weight_data_type = Choice("Element type of constant weights.", ("S4", "S8", "S16"), default="S8")
+    weight_data_type = Choice(
+        "Element type of constant weights; with FP32 the operator runs on the CPU.",
+        ("S4", "S8", "S16", "FP32"),
+        default="S8",
+    )
     output_data_type = Choice(
         "Element type of a Conv's output; without it the one that its readers ask for.",
         (*_CODES, "FP32", ""),
@@ -60,7 +65,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(AutoPrecision, FineTuning):
+class quant_model(MixedPrecision, AutoPrecision, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -88,7 +93,8 @@ class quant_model(AutoPrecision, FineTuning):
         default="auto",
     )
     layer_configs = Records(
-        "Precision of chosen operators; a rule for an operator wins over one for a type, and that over a sub-graph's.",
+        "Precision of chosen operators; a rule for an operator wins over one for a type, that over a sub-graph's, and "
+        "that over the whole model's.",
         LayerRule,
         vendor="quant.layer_configs",
         example=[{"op_types": ["Add"], "data_type": "U16"}],
@@ -97,21 +103,25 @@ class quant_model(AutoPrecision, FineTuning):
     frozen = frozen_attribute()
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
+        rules = [layer_config(t, entry) for entry in t.layer_configs]
+        asked = asked_of(t, rules)
+        table = selected(plan, t.model, asked)
+        if table is not None:
+            plan.output("quant/layer_config_table.txt", table)
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
         statistics = observed(plan, t.model.model, bound)
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
-        rules = [layer_config(t, entry) for entry in t.layer_configs]
-        params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
+        params = {"method": t.method, "bias_correction": corrected, **asked, "baking": baking(t)}
         sets, inputs = [samples.samples for samples in bound.values()], input_data(bound)
         scheme = with_precision(t, plan, CALIBRATE, t.model, statistics, sets, params=params, inputs=inputs)
         if t.frozen:
             scheme = kept(t, plan, t.model, [] if is_tuned(t) else [scheme])
         else:
             scheme = fine_tuned(t, plan, t.model, scheme, sets, inputs)
-        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
+        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=quantisation(t, asked))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, asked)
 
 
 def layer_config(t: Settled, entry: Record) -> dict[str, Any]:

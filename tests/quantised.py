@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -113,8 +114,10 @@ def quantised(
     rules: Sequence[LayerConfig] = (),
     *,
     corrected: bool | None = None,
+    check: int = 0,
+    **options: Any,
 ) -> Quantised:
-    """Observe on `samples`, merge, calibrate, quantise."""
+    """Observe on `samples`, merge, calibrate, quantise; options: of CalibrateParams."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         path = work / "optimized.onnx"
@@ -125,9 +128,10 @@ def quantised(
         data = ObserveParams(tuple(InputData(key, "Numpy") for key in inputs))
         observe(path, work / "watch.json", folders, work, params=data)
         merge([work / "statistics.msgpack"], work, params=MergeParams())
-        chosen = CalibrateParams(method, tuple(rules), corrected)
+        chosen = CalibrateParams(method, tuple(rules), corrected, **options)
         calibrate(path, work / "statistics.msgpack", work, params=chosen)
-        quantize(path, work / "scheme.msgpack", work, params=QuantizeParams())
+        settings = QuantizeParams(check, tuple(rules), chosen.highest_mix_precision)
+        quantize(path, work / "scheme.msgpack", work, params=settings)
         content = (work / "quant_axmodel.onnx").read_bytes()
         records = json.loads((work / "quant_axmodel.json").read_text())
         statistics, scheme = Statistics.read(work / "statistics.msgpack"), Scheme.read(work / "scheme.msgpack")

@@ -94,8 +94,8 @@ OBSERVATION = {
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
 RAISING = {f"axbuild.toolchain.precision.{stage}:{stage}" for stage in ("sense", "raise_precision")}
-FROZEN = "axbuild.toolchain.quant.keep:keep"
-READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *RAISING, FROZEN}
+OTHERS = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select"}
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *RAISING, *OTHERS}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:

@@ -52,7 +52,19 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "spread"].inputs["shards"] == (out("quant", "decode", "shards.json"),)
     statistics = Entry(Result(("//m:quant", "spread")), "statistics.msgpack")
     assert actions["quant", "calibrate"].inputs["statistics"] == statistics
-    assert actions["quant", "calibrate"].params == {"method": "MinMax", "bias_correction": None, "layer_configs": []}
+    assert actions["quant", "calibrate"].params == {
+        "method": "MinMax",
+        "bias_correction": None,
+        "layer_configs": [],
+        "highest_mix_precision": False,
+        "disable_quant_optimization": False,
+        "baking": {
+            "conv_bias_data_type": "S32",
+            "refine_weight_threshold": 1e-6,
+            "disable_auto_refine_scale": False,
+            "ln_scale_data_type": "FP32",
+        },
+    }
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}

@@ -290,6 +290,17 @@ def test_a_failed_preflight_drops_its_own_goal_only(world, chain):
     }
 
 
+def test_a_preflight_that_is_dropped_with_its_goal_keeps_no_other_goal_waiting(world, chain):
+    broken_stage = world.stage("m.c:check", broken, outputs=("out",))
+    checks = [action(name, broken_stage, text=out("strip"), preflight=True) for name in ("check", "same")]
+    slow = action("slow", chain[1].stage, text=source("b.txt"))
+    both = tuple(check.id for check in checks)
+    goals = [Goal("//t:a", (out("join"),), preflights=both), Goal("//t:b", (out("slow"),))]
+    build = Build(world, [*chain, slow, *checks], goals, keep_going=True)
+    assert build.status["slow"] == "executed"
+    assert build.status["join"] == "skipped"
+
+
 def test_an_action_that_waits_for_many_is_looked_at_about_as_often_as_it_has_inputs(world):
     """By each input's end it was once looked at twice as often as by the one's before: thirty inputs took for ever."""
     count = 200

@@ -1,6 +1,7 @@
 """Multiply-accumulates, for the three witnesses."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,9 @@ def finished(kind, acc: int, multiplier: float, bias, wide_operand: bool):
     """The accumulator with its bias as an element of the output."""
     if kind.y == FP32:
         return float32(float32(float(acc) * float(multiplier)) + float(bias))
+    if isinstance(bias, np.floating):
+        steps = math.floor(float(acc) * float(multiplier) + float(bias) / kind.y.scale + 0.5)
+        return min(kind.hi, max(kind.lo, steps + kind.y.zero))
     broad = wide_operand or wide(kind.y)
     return requantised(acc + int(bias), multiplier, kind.y, kind.lo, kind.hi, broad)
 
@@ -279,4 +283,28 @@ MATMULS = [
     Case("broadcast", MatMul.of(grid(0.1, 3), grid(0.01, 250), at_zero(77), 5, 250), ((2, 3, 4, 6), (6, 5))),
 ]
 
-CASES = [*TYPES, *CONVS, *IMPORTED, *SPLITS, *CONNECTED, *MATMULS]
+
+def with_real_bias(kind: Conv | FullyConnected):
+    """The same bias in reals."""
+    steps = kind.bias.astype(np.float64) * kind.multiplier
+    return replace(kind, bias=(steps * kind.y.scale).astype(np.float32))
+
+
+REAL_BIAS = [
+    Case(f"{name}, FP32 bias", with_real_bias(kind), (shape,))
+    for name, kind, shape in (
+        ("3x3 same", conv((4, 3, 3, 3), pads=SAME), IMAGE),
+        ("depthwise", conv((6, 1, 3, 3), group=6, pads=SAME), (2, 6, 5, 5)),
+        ("groups", conv((6, 2, 3, 3), group=2, pads=SAME, y=at_zero(-7, S8)), (2, 4, 4, 4)),
+        ("16 bits", conv((4, 3, 3, 3), pads=SAME, **DEEP), IMAGE),
+        ("to 16 bits", conv((4, 3, 1, 1), y=at_zero(9, U16)), IMAGE),
+        ("clamped", conv((4, 3, 3, 3), clamp=(101, 180), pads=SAME), IMAGE),
+        ("saturating", conv((4, 3, 3, 3), gain=50.0), IMAGE),
+        ("near-dead channels", conv((4, 3, 1, 1), gain=1e-8, y=at_zero(-1, S8)), IMAGE),
+        ("fully connected", fully_connected(5, 9), (2, 4, 9)),
+        ("fully connected, 16 bits", fully_connected(5, 9, **DEEP), (2, 9)),
+        ("split in two", conv((2, 530, 1, 1), x=at_zero(0), fill=127), (1, 530, 2, 2)),
+    )
+]
+
+CASES = [*TYPES, *CONVS, *IMPORTED, *SPLITS, *CONNECTED, *MATMULS, *REAL_BIAS]

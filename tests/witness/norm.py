@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from axbuild.toolchain.kinds.codes import CODES, S8, U8, U16
+from axbuild.toolchain.kinds.codes import CODES, S8, S16, U8, U16
 from axbuild.toolchain.kinds.norm import LayerNorm
 from witness.base import Case, clamp, each, grid, oracle, pairs
 
@@ -16,6 +16,7 @@ def _(kind: LayerNorm, x):
     kept = x.ndim - len(kind.sizes)
     count = math.prod(kind.sizes)
     weight, bias = (np.broadcast_to(array, kind.sizes) for array in (kind.weight, kind.bias))
+    step = float(kind.step)
 
     @cache
     def row(at):
@@ -30,18 +31,20 @@ def _(kind: LayerNorm, x):
         lead, inner = at[:kept], at[kept:]
         centre, s1, root = row(lead)
         unit = float(count * (int(x[at]) - centre) - s1) / root
-        real = unit * float(weight[inner]) + float(bias[inner]) + 0.5
+        real = unit * (float(weight[inner]) * step) + float(bias[inner]) + 0.5
         return clamp(kind.y.zero + math.floor(real), kind.lo, kind.hi)
 
     return each(kind, value, x)
 
 
-def norm(x, y, shape, epsilon=1e-5, subtract_mean=True, lo=None, hi=None, gain=1.0, sizes=()) -> LayerNorm:
+def norm(
+    x, y, shape, epsilon=1e-5, subtract_mean=True, lo=None, hi=None, gain=1.0, sizes=(), stored="FP32"
+) -> LayerNorm:
     """shape: of weight and bias; sizes: of the normalised axes, where those are others."""
     rng = np.random.default_rng(sum(shape))
     weight, bias = rng.normal(gain, 0.3, shape).astype(np.float32), rng.normal(0, 0.3, shape).astype(np.float32)
     clamped = y.type.lo if lo is None else lo, y.type.hi if hi is None else hi
-    return LayerNorm.of(x, y, sizes or shape, weight, bias, epsilon, *clamped, subtract_mean)
+    return LayerNorm.of(x, y, sizes or shape, weight, bias, epsilon, *clamped, subtract_mean, stored)
 
 
 def of_type(t):
@@ -72,6 +75,10 @@ CASES = (
         Case("one value a column", norm(of_type(U16), of_type(S8), (1, 5), sizes=(4, 5)), ((2, 3, 4, 5),)),
         Case("one value", norm(of_type(U8), of_type(U8), (1,), sizes=(6,), subtract_mean=False), ((5, 6),)),
         Case("one element", norm(of_type(U8), of_type(U8), (1,)), ((5, 1),)),
+        Case("scale in S32", norm(of_type(U8), of_type(S8), (9,), gain=0.0, stored="S32"), ((3, 9),)),
+        Case("scale in S32, 16 bits", norm(of_type(U16), of_type(U16), (3, 4), stored="S32"), ((2, 3, 4),)),
+        Case("scale in U32", norm(of_type(U8), of_type(U8), (9,), gain=3.0, stored="U32"), ((3, 9),)),
+        Case("scale in U32, 16 bits", norm(of_type(S16), of_type(U16), (9,), gain=3.0, stored="U32"), ((3, 9),)),
         Case("saturating", norm(of_type(U8), of_type(U8), (8,), gain=100.0), ((4, 8),)),
         Case("the last exact", norm(of_type(U16), of_type(U16), (46341,)), ((1, 46341),)),
         Case("long", norm(of_type(U16), of_type(U16), (46342,)), ((1, 46342),)),

@@ -378,6 +378,7 @@ class ActionScheduler:
         )
         for id_, node in self.nodes.items():
             node.dropped = node.dropped or id_ not in wanted
+        self._gate -= {id_ for id_ in self._gate if self.nodes[id_].dropped}
 
     def _release(self, node: Node) -> None:
         if node.key is not None and self._in_flight.get(node.key.digest) == node.action.id:

@@ -44,7 +44,7 @@ from axbuild.toolchain.kinds.codes import (
     wide,
 )
 from axbuild.toolchain.kinds.products import Cut, along_axis
-from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, requantised
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, I64, centred, float64, requantised, rounded
 from axbuild.toolchain.kinds.window import Window
 
 WEIGHT_DTYPES = (S8.dtype, S16.dtype)
@@ -66,13 +66,18 @@ def _require_output(what: str, y: Edge, lo: int, hi: int) -> None:
         )
 
 
-def _finished(y: Edge, multiplier: str, bias: str = "") -> str:
+def _finished(y: Edge, multiplier: str, bias: str = "", real_bias: bool = False) -> str:
     """Lines from the float64 `sum` to y: multiplied and, where there is one, with the float64 `bias`.
 
-    Codes are requantised after the bias, which is in their accumulator's units. To FP32 the bias is added last, in
-    float64 and rounded, which equals one float32 addition and is no node that onnxruntime would fuse; `sum` passes
-    through int64 so that an accumulator of -0.0 does not reach the result.
+    Codes are requantised after the bias, which is in their accumulator's units; a real one is added to the product in
+    steps of y. To FP32 the bias is added last, in float64 and rounded, which equals one float32 addition and is no node
+    that onnxruntime would fuse; `sum` passes through int64 so that an accumulator of -0.0 does not reach the result.
     """
+    if isinstance(y, Grid) and real_bias:
+        return f"""{float64("y_step", "y_scale")}
+  steps = Div ({bias}, y_step)
+  scaled = Mul (sum, {multiplier})
+  biased = Add (scaled, steps){rounded("biased", y.type)}"""
     if isinstance(y, Grid):
         biased = f"\n  acc = Add (sum, {bias})" if bias else ""
         return biased + requantised("acc" if bias else "sum", multiplier, y.type)
@@ -99,9 +104,10 @@ class _Weighted(Kind):
     """One activation times constant weights: y = clamp(R(sum w (x - zero) + bias)), or FP32.
 
     weight: codes of type `w`, output channels first; multiplier: float64 [co]; lo, hi: clamp of the output's codes.
-    bias [co]: int32, with a 16-bit operand int64, in units of the accumulator. Where y is FP32 the multiplier is
-    f64(sx) f64(sw), the bias is float32 and added after it, and lo = hi = 0. w_zero [co]: what is taken from each
-    channel's codes, which imported weights of up to 8 bits may have; () where that is nothing.
+    bias [co]: int32, with a 16-bit operand int64, in units of the accumulator; or float32, in reals: then
+    y = clamp(zero + floor(f64(acc) M + f64(bias) / f64(sy) + 0.5)). Where y is FP32 the multiplier is f64(sx) f64(sw),
+    the bias is float32 and added after it, and lo = hi = 0. w_zero [co]: what is taken from each channel's codes, which
+    imported weights of up to 8 bits may have; () where that is nothing.
     """
 
     engine: ClassVar[str] = "conv"
@@ -122,7 +128,7 @@ class _Weighted(Kind):
             raise ConstantError(f"The weight of {what} is empty.")
         require_grids(what, self.x)
         _require_output(what, self.y, self.lo, self.hi)
-        expected = bias_type(self.x.type, self.w, type_of(self.y))
+        expected = FP32 if self.real_bias else bias_type(self.x.type, self.w, type_of(self.y))
         for name, array, dtype, shape in (
             ("weight", self.weight, self.w.dtype, self.weight.shape),
             ("bias", self.bias, expected.dtype, channels),
@@ -132,7 +138,9 @@ class _Weighted(Kind):
                 raise ConstantError(f"The {name} of {what} is {array.dtype} {array.shape}, not {dtype} {shape}.")
         self._require_codes()
         require_multipliers(self.multiplier, self.x, self.w, self.y)
-        summed = np.zeros(channels, np.int64) if self.y == FP32 else self.bias
+        if self.real_bias and not np.isfinite(self.bias).all():
+            raise ConstantError(f"A bias of {what} is not finite.")
+        summed = np.zeros(channels, np.int64) if self.real_bias else self.bias
         require_accumulator(self.factors, summed, self.x, self.w, what)
 
     def _require_codes(self) -> None:
@@ -164,9 +172,15 @@ class _Weighted(Kind):
         return self.y
 
     @property
-    def _of_weight(self) -> list[str]:
-        """What the text depends on: digits of 16 bits, zeros."""
-        return [self.w.name.lower()] if self.w.wide else ["zeros"] if self.w_zero else []
+    def real_bias(self) -> bool:
+        """Whether the bias is float32."""
+        return self.bias.dtype == FP32.dtype
+
+    @property
+    def _of_constants(self) -> list[str]:
+        """What the text depends on: digits of 16 bits, zeros, a real bias."""
+        weight = [self.w.name.lower()] if self.w.wide else ["zeros"] if self.w_zero else []
+        return [*weight, *(["bias"] if self.real_bias and isinstance(self.y, Grid) else [])]
 
     def _weight_as(self, name: str, to: int) -> str:
         """Lines that define `name`, the factors in element type `to`."""
@@ -219,7 +233,7 @@ class Conv(_Weighted):
     @property
     def variant(self) -> str:
         grouped = ["groups"] if self.group > 1 and self.cut.ranges > 1 else []
-        return "_".join([*self._of_weight, *grouped, *self.cut.names])
+        return "_".join([*self._of_constants, *grouped, *self.cut.names])
 
     def text(self) -> str:
         products = self.cut.text("centred", "weight_f", _CONV, _within_groups if self.group > 1 else along_axis(1))
@@ -227,7 +241,7 @@ class Conv(_Weighted):
   plane_axes = Constant <value = int64[2] {{1, 2}}> ()
   multiplier_c = Unsqueeze (multiplier, plane_axes)
   bias_d = Cast <to = {DOUBLE}> (bias)
-  bias_c = Unsqueeze (bias_d, plane_axes){_finished(self.y, "multiplier_c", "bias_c")}"""
+  bias_c = Unsqueeze (bias_d, plane_axes){_finished(self.y, "multiplier_c", "bias_c", self.real_bias)}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -298,7 +312,7 @@ class FullyConnected(_Weighted):
 
     @property
     def variant(self) -> str:
-        return "_".join([*self._of_weight, *([] if wide(self.x, self.w) else self.cut.names)])
+        return "_".join([*self._of_constants, *([] if wide(self.x, self.w) else self.cut.names)])
 
     def text(self) -> str:
         if wide(self.x, self.w):
@@ -307,7 +321,7 @@ class FullyConnected(_Weighted):
             lines = self.cut.text("centred", "weight_f", _FLOAT_PRODUCT, along_axis(-1))
             products = centred("centred", "x", "x", FLOAT) + self._weight_as("weight_f", FLOAT) + lines
         return f"""{products}
-  bias_d = Cast <to = {DOUBLE}> (bias){_finished(self.y, "multiplier", "bias_d")}"""
+  bias_d = Cast <to = {DOUBLE}> (bias){_finished(self.y, "multiplier", "bias_d", self.real_bias)}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs

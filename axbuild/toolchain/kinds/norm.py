@@ -59,6 +59,11 @@ class OverLastAxes(Kind):
             )
 
     @property
+    def gain(self) -> Array:
+        """float64: what the weight stands for."""
+        return self.weight
+
+    @property
     def axes(self) -> int:
         """How many of the last axes are normalised."""
         return len(self.sizes)
@@ -89,12 +94,36 @@ class OverLastAxes(Kind):
         return 2 * out.elements / rates.teng_elements
 
 
+GAINS = {"FP32": "float32", "S32": "int32", "U32": "uint32"}
+"""what the scale of a normalisation may be stored as, with the vendor's names -> numpy's"""
+
+
+def _stored(gain: Array, kind: str) -> tuple[Array, float]:
+    """(constants of that type, what one of them counts): as they are, or whole numbers of a power of two.
+
+    The power is the smallest with which the largest gain fits, so that products with it are exact. Raises ConstantError
+    where the type does not hold a gain.
+    """
+    dtype = np.dtype(GAINS[kind])
+    if dtype.kind == "f":
+        return gain.astype(dtype), 1.0
+    if dtype.kind == "u" and (gain < 0).any():
+        raise ConstantError(
+            f"Its scale is negative at a place, {gain.min():g} steps of the output, and U32 holds none."
+        )
+    highest = int(np.iinfo(dtype).max)
+    exponent = math.frexp(float(np.abs(gain).max(initial=0.0)))[1]
+    step = math.ldexp(1.0, exponent - highest.bit_length())
+    return np.clip(np.rint(gain / step), -highest if dtype.kind == "i" else 0, highest).astype(dtype), step
+
+
 @dataclass(frozen=True, eq=False)
 class LayerNorm(OverLastAxes):
-    """y = clamp(y.zero + floor((N d - S1) / sqrt(V + epsilon) weight + bias + 0.5)) over N codes q of x at a time.
+    """y = clamp(y.zero + floor((N d - S1) / sqrt(V + epsilon) gain + bias + 0.5)) over N codes q of x at a time.
 
-    sizes: of the last axes, which are normalised; weight, bias: float64 that broadcasts to them, g / sy and b / sy,
-    both of one shape; epsilon: e N^2 / sx^2.
+    sizes: of the last axes, which are normalised; gain = f64(weight) step: g / sy as float32 with a step of 1, or as
+    int32 or uint32 with a power of two; bias: float64, b / sy; weight and bias broadcast to the axes, both of one
+    shape; epsilon: e N^2 / sx^2.
     With the mean, d = q - rint(sum q / N), S1 = sum d; without it d = q - x.zero, S1 = 0. S2 = sum d^2.
     V = N S2 - S1^2 in int64, where N^2 max d^2 reaches 2^63 each of its operations in float64. Sums and N d - S1 are
     int64 and exact; all the rest is float64 in the written order.
@@ -108,7 +137,8 @@ class LayerNorm(OverLastAxes):
     x: Grid
     y: Grid
     sizes: tuple[int, ...]
-    weight: Annotated[Array, Constant(("float64",), ANY_RANK)]
+    weight: Annotated[Array, Constant(tuple(GAINS.values()), ANY_RANK)]
+    step: Annotated[float, Constant(("float64",), 0)]
     bias: Annotated[Array, Constant(("float64",), ANY_RANK)]
     epsilon: Annotated[float, Constant(("float64",), 0)]
     lo: int
@@ -118,6 +148,8 @@ class LayerNorm(OverLastAxes):
         require_grids(self.op_type, self.x, self.y)
         require_clamp(self.op_type, self.lo, self.hi, self.y)
         self.require_constants()
+        if not (math.isfinite(self.step) and self.step > 0):
+            raise ConstantError(f"The step of the weight of {self.op_type} is not a positive number.")
 
     @classmethod
     def of(
@@ -131,13 +163,20 @@ class LayerNorm(OverLastAxes):
         lo: int,
         hi: int,
         subtract_mean: bool = True,
+        stored: str = "FP32",
     ) -> LayerNorm:
-        """weight, bias: float, as they broadcast to the normalised axes; epsilon: what the float operator adds."""
+        """weight, bias: float, as they broadcast to the normalised axes; epsilon: what the float operator adds; stored:
+        what the weight is stored as, of GAINS."""
         count, sx, sy = np.float64(math.prod(sizes)), np.float64(x.scale), np.float64(y.scale)
         grown = np.float64(epsilon) * (count * count) / (sx * sx)
         shape = np.broadcast_shapes(weight.shape, bias.shape, (1,) * len(sizes))
         gain, offset = (np.broadcast_to(array.astype(np.float64) / sy, shape).copy() for array in (weight, bias))
-        return cls(subtract_mean, x, y, sizes, gain, offset, float(grown), lo, hi)
+        return cls(subtract_mean, x, y, sizes, *_stored(gain, stored), offset, float(grown), lo, hi)
+
+    @property
+    def gain(self) -> Array:
+        gain: Array = self.weight.astype(np.float64) * np.float64(self.step)
+        return gain
 
     @property
     def reads(self) -> tuple[Edge, ...]:
@@ -172,7 +211,9 @@ class LayerNorm(OverLastAxes):
   above = Sub (d_many, s1)
   above_f = Cast <to = {DOUBLE}> (above)
   unit = Div (above_f, root)
-  weighted = Mul (unit, weight)
+  weight_d = Cast <to = {DOUBLE}> (weight)
+  gain = Mul (weight_d, step)
+  weighted = Mul (unit, gain)
   moved_on = Add (weighted, bias){rounded("moved_on", self.y.type)}"""
 
 

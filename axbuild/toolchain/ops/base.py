@@ -224,13 +224,14 @@ class SettledNode:
     """A fused node with what every tensor it touches is.
 
     reads: tensor -> what the head reads it as; writes: of the outputs and the accumulated tensor; weight: where the
-    op has one.
+    op has one; gain: what the scale of a normalisation is stored as.
     """
 
     fused: FusedNode
     reads: Mapping[str, Edge]
     writes: Mapping[str, Edge]
     weight: BakedWeight | None = None
+    gain: str = "FP32"
 
     @property
     def node(self) -> ir.Node:
@@ -359,6 +360,8 @@ class Op:
     it takes codes"""
     steep: ClassVar[bool] = False
     """a step of its input is a factor in its output: 8 bits are coarse for what it reads"""
+    typed_output: ClassVar[bool] = False
+    """a layer rule says of its output apart what element type that has, and asks for no FP32 that it has not"""
     weight_input: ClassVar[int | None] = None
     """the input that is a constant weight"""
     bias_inputs: ClassVar[tuple[int, ...]] = ()

@@ -77,6 +77,7 @@ class ConvOp(Op):
     onnx = "Conv"
     clamps = True
     accumulates = True
+    typed_output = True
     weight_input = 1
     bias_inputs = (2,)
     limits: ClassVar[tuple[Limit, ...]] = (TWO_DIMENSIONAL, CONSTANT_WEIGHT, CONSTANT_BIAS, EXPLICIT_PADS)

@@ -62,7 +62,7 @@ def _lowered(
     if q.real:
         kind = FloatNorm.of(sizes, weight, bias, epsilon, subtract_mean)
     else:
-        kind = LayerNorm.of(q.x(), q.y, sizes, weight, bias, epsilon, q.lo, q.hi, subtract_mean)
+        kind = LayerNorm.of(q.x(), q.y, sizes, weight, bias, epsilon, q.lo, q.hi, subtract_mean, q.gain)
     return q.single(kind, q.input(0))
 
 

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant import losses
-from axbuild.toolchain.quant.bake import bake
+from axbuild.toolchain.quant.bake import USUAL, Baking, bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
@@ -38,12 +38,17 @@ class MethodError(AxError):
 @dataclass(frozen=True)
 class CalibrateParams:
     """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
-    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does.
+    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
+    highest_mix_precision: 16 bits where no layer rule decides; disable_quant_optimization: fuse no operators; baking:
+    of weights and biases.
     """
 
     method: str = "MinMax"
     layer_configs: tuple[LayerConfig, ...] = ()
     bias_correction: bool | None = None
+    highest_mix_precision: bool = False
+    disable_quant_optimization: bool = False
+    baking: Baking = USUAL
 
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
@@ -65,7 +70,17 @@ def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams)
         raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
-    return choose(graph, statistics, METHODS[params.method], params.layer_configs, corrected=corrected, careful=auto)
+    return choose(
+        graph,
+        statistics,
+        METHODS[params.method],
+        params.layer_configs,
+        corrected=corrected,
+        careful=auto,
+        highest=params.highest_mix_precision,
+        apart=params.disable_quant_optimization,
+        baking=params.baking,
+    )
 
 
 def choose(
@@ -76,15 +91,19 @@ def choose(
     *,
     corrected: bool = False,
     careful: bool = False,
+    highest: bool = False,
+    apart: bool = False,
+    baking: Baking = USUAL,
 ) -> Scheme:
     """The scheme of a graph; corrected: with biases that take back what rounding the weights adds on average;
-    careful: with 16 bits in front of steep operators."""
-    asked = precisions(graph, rules, wide_where_steep=careful)
-    found = formed(graph, asked)
+    careful: with 16 bits in front of steep operators; highest: with 16 bits wherever no rule decides; apart: every
+    operator by itself."""
+    asked = precisions(graph, rules, wide_where_steep=careful, highest=highest)
+    found = formed(graph, asked, apart=apart)
     edges = settle(found, asked, Observations(graph, statistics), calibrator)
     _tell(edges.instead)
     means = ChannelMeans.of(graph, statistics) if corrected else None
-    return Scheme(tuple(_site(item, edges, asked[item.fused.node], means) for item in found), edges.owners)
+    return Scheme(tuple(_site(item, edges, asked[item.fused.node], means, baking) for item in found), edges.owners)
 
 
 def _tell(instead: Mapping[str, str]) -> None:
@@ -97,9 +116,9 @@ def _tell(instead: Mapping[str, str]) -> None:
         warnings.warn(AxWarning("AX363", text), stacklevel=2)
 
 
-def _site(item: Formed, edges: Edges, asked: Precision, means: ChannelMeans | None) -> SiteScheme:
+def _site(item: Formed, edges: Edges, asked: Precision, means: ChannelMeans | None, baking: Baking) -> SiteScheme:
     name = item.fused.name
     reads, writes = edges.reads[name], edges.writes[name]
-    weight = bake(item.fused, reads, writes, asked.weight, means) if item.form is Form.INTEGER else None
+    weight = bake(item.fused, reads, writes, asked.weight, means, baking) if item.form is Form.INTEGER else None
     nodes = tuple(node.name or "" for node in item.fused.nodes)
-    return SiteScheme(nodes, item.form, reads, writes, weight, item.reason)
+    return SiteScheme(nodes, item.form, reads, writes, weight, item.reason, baking.ln_scale_data_type)

@@ -96,15 +96,20 @@ class _Settling:
         names = set(members)
         for name in names & self.forced.keys():
             return self.forced[name]
-        wanted, written = self._kinds(self.asking, names), self._kinds(self.making, names)
+        wanted = [self.asked[fused.node].data for fused in self._at(self.asking, names)]
+        written = [self._own(fused) for fused in self._at(self.making, names)]
         candidates = wanted or written or [Precision().data]
         widest = max(kind.bits for kind in candidates)
         return next(kind for kind in (*written, *candidates) if kind in candidates and kind.bits == widest)
 
-    def _kinds(self, places: Mapping[str, list[int]], names: set[str]) -> list[ElementType]:
-        """What the nodes at these tensors' places have their data in, in the order of the graph."""
-        found = sorted({place for name in names for place in places.get(name, ())})
-        return [self.asked[self.integer[place].node].data for place in found]
+    def _at(self, places: Mapping[str, list[int]], names: set[str]) -> list[FusedNode]:
+        """The integer nodes at these tensors' places, in the order of the graph."""
+        return [self.integer[place] for place in sorted({place for name in names for place in places.get(name, ())})]
+
+    def _own(self, fused: FusedNode) -> ElementType:
+        """Of a fused node's output where no reader asks for one: as the rule for the last of its nodes has it."""
+        ruled = [self.asked[node] for node in (fused.node, *fused.swallowed) if self.asked[node].asked]
+        return ruled[-1].data if ruled else self.asked[fused.node].data
 
     def _places(self, tensors: Callable[[FusedNode], Iterable[ir.Value]]) -> dict[str, list[int]]:
         """Tensor -> the places, among the integer nodes, of those that have it among these tensors of theirs."""

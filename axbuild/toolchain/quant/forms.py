@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import input_of, is_constant
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
@@ -29,19 +30,19 @@ class Formed:
         return self.form is not Form.INTEGER
 
 
-def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision]) -> list[Formed]:
-    """Every fused node with its form, in the order of the graph.
+def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision], *, apart: bool = False) -> list[Formed]:
+    """Every fused node with its form, in the order of the graph; apart: no head swallows what is behind it.
 
     What only moves elements goes along: in float32 where its input is that and nobody behind it wants codes.
     """
-    fused = fused_nodes(graph, lambda a, b: _apart(asked[a], asked[b]))
+    fused = fused_nodes(graph, lambda a, b: apart or _apart(asked[a], asked[b]))
     found = [_form(item, asked[item.node]) for item in fused]
     return _passing(graph, found, asked)
 
 
 def _apart(head: Precision, follower: Precision) -> bool:
-    """An FP32 operator stands alone, and so does a head that hands on its sums in FP32."""
-    return FP32 in (head.data, head.output, follower.data)
+    """An FP32 operator stands alone, and so does a head that hands on its sums in FP32, or has FP32 weights."""
+    return FP32 in (head.data, head.weight, head.output, follower.data)
 
 
 def _form(fused: FusedNode, asked: Precision) -> Formed:
@@ -49,11 +50,18 @@ def _form(fused: FusedNode, asked: Precision) -> Formed:
     real = asked.data is FP32 and _has_reals(fused)
     if reason := without_integer_form(node, real):
         return Formed(fused, Form.FLOAT, reason)
+    if asked.weight is FP32 and _has_weight(node):
+        return Formed(fused, Form.FLOAT, "FP32 weights are asked for, which the NPU does not take; S16 it does")
     if not real:
         return Formed(fused, Form.INTEGER)
     if op is not None and op.in_float32(node):
         return Formed(fused, Form.ISLAND)
     return Formed(fused, Form.FLOAT, f"FP32 is asked for, which the NPU does not do for {node.op_type}; U16 it does")
+
+
+def _has_weight(node: ir.Node) -> bool:
+    op = op_of(node)
+    return op is not None and op.weight_input is not None and is_constant(input_of(node, op.weight_input))
 
 
 def _has_reals(fused: FusedNode) -> bool:

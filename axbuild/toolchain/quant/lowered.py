@@ -69,7 +69,7 @@ def _op(node: ir.Node) -> Op:
 
 
 def _integer(fused: FusedNode, site: SiteScheme) -> list[Step]:
-    steps = _op(fused.node).lower(SettledNode(fused, site.reads, site.writes, site.weight))
+    steps = _op(fused.node).lower(SettledNode(fused, site.reads, site.writes, site.weight, site.gain))
     return steps if fused.table is None else [*steps, _table(fused, fused.table, site.writes)]
 
 

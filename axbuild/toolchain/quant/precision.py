@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError
-from axbuild.toolchain.graph import origins_of
-from axbuild.toolchain.kinds.codes import S8, U8, U16, ElementType, type_named
+from axbuild.toolchain.kinds.codes import FP32, S8, S16, U8, U16, ElementType, type_named
 from axbuild.toolchain.ops.registry import op_of
-
-WHOLE = "DEFAULT"
-"""in both lists of tensor names: the whole model"""
-
-
-class LayerConfigError(AxError):
-    """A layer rule that matches nothing, or asks for what its operators do not have."""
-
-    code = "AX356"
+from axbuild.toolchain.quant.selectors import WHOLE, LayerConfigError, Selected, between, named, typed
 
 
 @dataclass(frozen=True)
@@ -33,13 +22,31 @@ class Precision:
     output: ElementType | None = None
     asked: bool = False
 
+    def __str__(self) -> str:
+        weight = f", weights {self.weight}" if self.weight != S8 else ""
+        return f"{self.data}{weight}{f', output {self.output}' if self.output else ''}"
+
 
 STEEP = Precision(data=U16, output=U8)
+HIGHEST = Precision(data=U16, weight=S16)
+"""the most that the NPU computes every operator with"""
 
 
 def _is_steep(node: ir.Node) -> bool:
     op = op_of(node)
     return op is not None and op.steep
+
+
+def has_typed_output(node: ir.Node) -> bool:
+    """Whether output_data_type is for the operator."""
+    op = op_of(node)
+    return op is not None and op.typed_output
+
+
+def _refuses_fp32(node: ir.Node) -> bool:
+    """Whether the operator can have FP32 for its output alone."""
+    op = op_of(node)
+    return op is not None and op.typed_output and not op.in_float32(node)
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,10 @@ class LayerConfig:
 
     @property
     def rank(self) -> int:
-        """Which of two rules for a node wins: an operator's before a type's before a sub-graph's."""
-        return 2 if self.names else 1 if self.types else 0
+        """Which of two rules for a node wins: an operator's before a type's before a sub-graph's; the whole model is
+        the widest sub-graph."""
+        whole = (self.start_tensor_names, self.end_tensor_names) == ((WHOLE,), (WHOLE,))
+        return 3 if self.names else 2 if self.types else 0 if whole else 1
 
     @property
     def precision(self) -> Precision:
@@ -83,80 +92,75 @@ class LayerConfig:
     def types(self) -> tuple[str, ...]:
         return (self.op_type, *self.op_types) if self.op_type else self.op_types
 
+    def matches(self, graph: ir.Graph) -> tuple[Selected, ...]:
+        """What each word of the rule selects; raises LayerConfigError for one that selects nothing."""
+        if self.names:
+            return tuple(named(graph, name) for name in self.names)
+        if self.types:
+            return tuple(typed(graph, op_type) for op_type in self.types)
+        return (between(graph, self.start_tensor_names, self.end_tensor_names),)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Layer rules on a graph. matches: of each rule, in their order; deciding: node -> place of the rule that wins."""
+
+    rules: tuple[LayerConfig, ...]
+    matches: tuple[tuple[Selected, ...], ...]
+    deciding: Mapping[ir.Node, int]
+
+    @staticmethod
+    def of(graph: ir.Graph, rules: Sequence[LayerConfig]) -> Selection:
+        """Raises LayerConfigError for a rule that selects nothing, contradicts another, or cannot be obeyed."""
+        matches = tuple(rule.matches(graph) for rule in rules)
+        deciding: dict[ir.Node, int] = {}
+        for place in sorted(range(len(rules)), key=lambda item: rules[item].rank):
+            for node in (node for match in matches[place] for node in match.nodes):
+                if node in deciding:
+                    _require_accord(node, rules[deciding[node]], rules[place])
+                deciding[node] = place
+        found = Selection(tuple(rules), matches, deciding)
+        found._require_codes()
+        return found
+
+    def precision(self, node: ir.Node) -> Precision | None:
+        """What the rules ask of a node; None where none is for it. Of an output only where operators have that."""
+        if node not in self.deciding:
+            return None
+        asked = self.rules[self.deciding[node]].precision
+        return asked if has_typed_output(node) else replace(asked, output=None)
+
+    def _require_codes(self) -> None:
+        asked = [node for node in self.deciding if _refuses_fp32(node) and self._data(node) is FP32]
+        if asked:
+            first, more = asked[0], f" and {len(asked) - 1} more" if asked[1:] else ""
+            raise LayerConfigError(
+                f"FP32 is asked for '{first.name}' ({first.op_type}){more}, and {first.op_type} computes on codes",
+                hint=f'its output can be FP32: {{ op_type = "{first.op_type}", data_type = "U8", '
+                'output_data_type = "FP32" }',
+            )
+
+    def _data(self, node: ir.Node) -> ElementType:
+        return self.rules[self.deciding[node]].precision.data
+
+
+def _require_accord(node: ir.Node, first: LayerConfig, second: LayerConfig) -> None:
+    if first.rank == second.rank and first.precision != second.precision:
+        raise LayerConfigError(
+            f"two layer rules of equal rank are for '{node.name}' ({node.op_type}): one asks for {first.precision}, "
+            f"the other for {second.precision}",
+            hint="a rule for an operator wins over one for a type, that over a sub-graph's, and that over all others",
+        )
+
 
 def precisions(
-    graph: ir.Graph, rules: Sequence[LayerConfig], *, wide_where_steep: bool = False
+    graph: ir.Graph, rules: Sequence[LayerConfig], *, wide_where_steep: bool = False, highest: bool = False
 ) -> dict[ir.Node, Precision]:
-    """The precision of every node; raises LayerConfigError for a rule that selects nothing.
+    """The precision of every node; raises LayerConfigError as `Selection.of` does.
 
-    wide_where_steep: without a rule, steep operators read 16 bits and write 8.
+    Without a rule: wide_where_steep: steep operators read 16 bits and write 8; highest: all have 16 bits.
     """
-    found = {node: STEEP if wide_where_steep and _is_steep(node) else Precision() for node in graph}
-    for rule in sorted(rules, key=lambda item: item.rank):
-        for node in _selected(graph, rule):
-            found[node] = rule.precision
-    return found
-
-
-def _selected(graph: ir.Graph, rule: LayerConfig) -> list[ir.Node]:
-    if rule.names:
-        return [node for name in rule.names for node in _named(graph, name)]
-    if rule.types:
-        return [node for op_type in rule.types for node in _typed(graph, op_type)]
-    if (rule.start_tensor_names, rule.end_tensor_names) == ((WHOLE,), (WHOLE,)):
-        return list(graph)
-    return _between(graph, rule.start_tensor_names, rule.end_tensor_names)
-
-
-def _named(graph: ir.Graph, name: str) -> list[ir.Node]:
-    """Nodes of that name, in the optimised model or in the user's."""
-    nodes = [node for node in graph if node.name == name or name in origins_of(node)]
-    return nodes or _nothing(f"the operator '{name}'", name, (name for node in graph for name in origins_of(node)))
-
-
-def _typed(graph: ir.Graph, op_type: str) -> list[ir.Node]:
-    nodes = [node for node in graph if node.op_type == op_type]
-    return nodes or _nothing(f"operators of type {op_type}", op_type, (node.op_type for node in graph))
-
-
-def _between(graph: ir.Graph, starts: Sequence[str], ends: Sequence[str]) -> list[ir.Node]:
-    """Nodes on a way from one of the tensors `starts` to one of `ends`."""
-    known = _tensors(graph)
-    for name in (*starts, *ends):
-        if name != WHOLE and name not in known:
-            _nothing(f"the tensor '{name}'", name, known)
-    forward = _reached([known[name] for name in starts if name != WHOLE] or list(graph.inputs), forward=True)
-    backward = _reached([known[name] for name in ends if name != WHOLE] or list(graph.outputs), forward=False)
-    nodes = [node for node in graph if node in forward and node in backward]
-    if not nodes:
-        raise LayerConfigError(
-            f"a layer rule has no operator between {', '.join(starts)} and {', '.join(ends)}",
-            hint="start_tensor_names come before end_tensor_names",
-        )
-    return nodes
-
-
-def _tensors(graph: ir.Graph) -> dict[str, ir.Value]:
-    values = [*graph.inputs, *(output for node in graph for output in node.outputs)]
-    return {value.name or "": value for value in values}
-
-
-def _reached(values: list[ir.Value], *, forward: bool) -> set[ir.Node]:
-    """Nodes behind the values, or those that make them."""
-    found: set[ir.Node] = set()
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        producer = value.producer()
-        nodes = [use.node for use in value.uses()] if forward else [producer] if producer is not None else []
-        for node in nodes:
-            if node not in found:
-                found.add(node)
-                waiting += node.outputs if forward else [item for item in node.inputs if item is not None]
-    return found
-
-
-def _nothing(what: str, name: str, known: Iterable[str]) -> list[ir.Node]:
-    near = difflib.get_close_matches(name, list(dict.fromkeys(known)), 3)
-    hint = f"did you mean {', '.join(near)}?" if near else ""
-    raise LayerConfigError(f"a layer rule is for {what}, and the model has none", hint=hint)
+    selection = Selection.of(graph, rules)
+    default = HIGHEST if highest else Precision()
+    steep = STEEP if wide_where_steep and not highest else default
+    return {node: selection.precision(node) or (steep if _is_steep(node) else default) for node in graph}

@@ -5,8 +5,9 @@ an integer that names the record, and "dominator", the hash of the record that d
 "data_type", "scale" (a list for values a channel) and "zero_point" where there is a grid, and on weights
 "raised_channels": those whose scale the floor of the integer semantics lifted.
 
-States: ACTIVATED decides its own scale; OVERLAPPED follows its dominator; BAKED is a weight, PASSIVE_BAKED a constant
-whose scale follows from others; SOI is a shape or an index; FP32 stays a float.
+States: ACTIVATED decides its own scale; OVERLAPPED follows its dominator; SLAVE is an input that takes the grid of the
+output it is joined into, as those of a Concat do; BAKED is a weight, PASSIVE_BAKED a constant whose scale follows from
+others; SOI is a shape or an index; FP32 stays a float.
 """
 
 from __future__ import annotations
@@ -68,27 +69,32 @@ def records_of(parts: Sequence[LoweredNode], scheme: Scheme) -> dict[str, dict[s
 
 @dataclass(frozen=True)
 class _Places:
-    """owners: as in the scheme; hashes: owner of a group -> hash of its own record, at the node that computes it, or
+    """owners: as in the scheme; hashes, edges: tensor -> hash and edge of its record at the node that computes it, or
     that reads it first."""
 
     owners: Mapping[str, str]
     hashes: Mapping[str, int]
+    edges: Mapping[str, Edge]
 
     @staticmethod
     def of(parts: Sequence[LoweredNode], scheme: Scheme) -> _Places:
         hashes: dict[str, int] = {}
+        edges: dict[str, Edge] = {}
         for part in parts:
-            for value in part.fused.inputs:
-                if value.producer() is None:
-                    hashes.setdefault(value.name or "", record_hash(part.fused.name, value.name or ""))
+            for name in (value.name or "" for value in part.fused.inputs if value.producer() is None):
+                hashes.setdefault(name, record_hash(part.fused.name, name))
+                edges.setdefault(name, part.site.reads[name])
             for node in part.fused.nodes:
-                for output in node.outputs:
-                    hashes[output.name or ""] = record_hash(node.name or "", output.name or "")
-        return _Places(scheme.owners, hashes)
+                for name in (output.name or "" for output in node.outputs):
+                    hashes[name] = record_hash(node.name or "", name)
+                    edges[name] = _edge(part, name)[1]
+        return _Places(scheme.owners, hashes, edges)
 
-    def dominator(self, tensor: str) -> int:
+    def dominator(self, tensor: str, edge: Grid) -> int | None:
+        """The hash of the record that decides a tensor's grid; None for a reader's own, of another element type."""
         owner = self.owners.get(tensor, tensor)
-        return self.hashes.get(owner, self.hashes[tensor])
+        place = owner if owner in self.hashes else tensor
+        return self.hashes[place] if self.edges[place] == edge else None
 
 
 def _edge(part: LoweredNode, tensor: str) -> tuple[str, Edge]:
@@ -106,15 +112,17 @@ def _activation(part: LoweredNode, node: ir.Node, index: int, value: ir.Value, p
     decides, edge = _edge(part, tensor)
     if not isinstance(edge, Grid):
         return _plain(own, edge, "FP32" if edge is FP32 else "SOI")
-    dominator = places.dominator(decides)
+    op, output = op_of(node), part.fused.output.name or ""
+    joined = index >= 0 and op is not None and value in op.joined(node)
+    dominator = places.dominator(output if joined else decides, edge)
     return {
         "bit_width": edge.type.bits,
         "policy": policy(per_channel=False, symmetrical=edge.type.signed),
-        "state": "ACTIVATED" if own == dominator else "OVERLAPPED",
+        "state": "SLAVE" if joined else "ACTIVATED" if dominator in (None, own) else "OVERLAPPED",
         "quant_min": edge.type.lo,
         "quant_max": edge.type.hi,
         "hash": own,
-        "dominator": dominator,
+        "dominator": own if dominator is None else dominator,
         "data_type": edge.type.name,
         "scale": edge.scale,
         "zero_point": edge.zero,

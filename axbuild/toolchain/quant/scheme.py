@@ -2,10 +2,11 @@
 
 Whatever chooses ranges, tunes weights or imports a quantised model writes it; lowering reads codes and derives none.
 `scheme.msgpack` is one msgpack map: "format"; "sites": a list of maps with "nodes" (names in the optimised model, head
-first), "form" ("integer", "island" or "float"), "reason" (why a float one is no integer one), "reads" and "writes"
-(tensor -> edge), and "weight", nil or a map of "type", "shape", "codes", "scale" (float32), "bias_type", "bias",
-"raised" (channels), "zero" (a list of one a channel, or empty); "owners": tensor -> the one that decided its grid. An
-edge is [scale, zero, type], or the type alone where there is no grid.
+first), "form" ("integer", "island" or "float"), "reason" (why a float one is no integer one), "gain" (what the scale of
+a normalisation is stored as), "reads" and "writes" (tensor -> edge), and "weight", nil or a map of "type", "shape",
+"codes", "scale" (float32), "bias_type", "bias", "raised" (channels), "zero" (a list of one a channel, or empty);
+"owners": tensor -> the one that decided its grid. An edge is [scale, zero, type], or the type alone where there is no
+grid.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import Edge, Grid, type_named
+from axbuild.toolchain.kinds.norm import GAINS
 from axbuild.toolchain.ops.base import BakedWeight
 
 FORMAT = "axbuild-scheme/2"
@@ -45,7 +47,8 @@ class Form(StrEnum):
 
 @dataclass(frozen=True)
 class SiteScheme:
-    """One fused node. nodes: names, head first; reads, writes: tensor -> what it is read and written as."""
+    """One fused node. nodes: names, head first; reads, writes: tensor -> what it is read and written as; gain: what the
+    scale of a normalisation is stored as."""
 
     nodes: tuple[str, ...]
     form: Form
@@ -53,6 +56,7 @@ class SiteScheme:
     writes: Mapping[str, Edge]
     weight: BakedWeight | None = None
     reason: str = ""
+    gain: str = "FP32"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def _packed(site: SiteScheme) -> dict[str, Any]:
         "nodes": list(site.nodes),
         "form": str(site.form),
         "reason": site.reason,
+        "gain": site.gain,
         "reads": {name: packed_edge(edge) for name, edge in site.reads.items()},
         "writes": {name: packed_edge(edge) for name, edge in site.writes.items()},
         "weight": None if site.weight is None else _packed_weight(site.weight),
@@ -124,7 +129,14 @@ def _unpacked(entry: Any) -> SiteScheme:
         {str(name): unpacked_edge(edge) for name, edge in entry["writes"].items()},
         None if weight is None else _weight(weight, nodes[0]),
         str(entry["reason"]),
+        _gain(entry["gain"], nodes[0]),
     )
+
+
+def _gain(name: Any, site: str) -> str:
+    if name not in GAINS:
+        raise SchemeError(f"the scale of '{site}' is stored as {name}, which is none of {', '.join(GAINS)}")
+    return str(name)
 
 
 def unpacked_edge(value: Any) -> Edge:

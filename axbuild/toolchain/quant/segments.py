@@ -15,7 +15,7 @@ FORMAT = "axbuild-segments/1"
 class SegmentsError(AxError):
     """A list of segments that is damaged or of another format."""
 
-    code = "AX364"
+    code = "AX367"
 
 
 @dataclass(frozen=True)

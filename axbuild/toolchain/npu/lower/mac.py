@@ -28,7 +28,8 @@ def block_type(weight: str, zero: str, bias: str, scale: str, channels: int, dep
 
     weight: int8 or int16 [channels, depth], depth the products of one output in the order in which a map lies in
     memory, or INT4 in uint8 [channels, half of it]; zero: what is taken from a channel's weights, "" where that is
-    nothing; bias: int32, int64 beside 16-bit operands, float32 where the output is; scale: multipliers, uint32 words
+    nothing; bias: int32, int64 beside 16-bit operands, float32 where the output is, float64 steps of the output where
+    it is real and the output is not; scale: multipliers, uint32 words
     m + t 2^24 in 8 bits, else float64. Channels that an operator does not have are zero.
     """
     rows = (
@@ -95,7 +96,7 @@ def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
     return {
         "weight": _weight_type(kind),
         "zero": _zero_type(kind),
-        "bias": kind.bias.dtype.name,
+        "bias": _bias(kind).dtype.name,
         "scale": multiplier_type(kind.x, kind.w, kind.y),
         "block": block,
         "x_zero": kind.x.zero,
@@ -105,14 +106,22 @@ def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
     }
 
 
+def _bias(kind: Conv | FullyConnected) -> Array:
+    """[co], as it is packed."""
+    if not (kind.real_bias and isinstance(kind.y, Grid)):
+        return kind.bias
+    steps: Array = kind.bias.astype(np.float64) / np.float64(kind.y.scale)
+    return steps
+
+
 def _blocks(kind: Conv | FullyConnected, weight: Array, block: int) -> Array:
     """uint8 [blocks, bytes of a block]; weight: [co, ...] in the order of memory."""
     channels, scale = weight.shape[0], packed_multipliers(kind.multiplier, kind.x, kind.w, kind.y)
-    rows = weight.reshape(channels, -1)
-    types = _weight_type(kind), _zero_type(kind), kind.bias.dtype.name, scale.dtype.name
+    rows, bias = weight.reshape(channels, -1), _bias(kind)
+    types = _weight_type(kind), _zero_type(kind), bias.dtype.name, scale.dtype.name
     layout = block_type(*types, block, rows.shape[1])
     blocks = np.zeros(ceil_div(channels, block), layout)
-    arrays = {"weight": halves(rows) if kind.w.narrow else rows, "bias": kind.bias, "scale": scale}
+    arrays = {"weight": halves(rows) if kind.w.narrow else rows, "bias": bias, "scale": scale}
     if kind.w_zero:
         arrays["zero"] = np.array(kind.w_zero, np.int8)
     for name, array in arrays.items():

@@ -36,8 +36,8 @@ def _norm(kind: LayerNorm, geometry: Geometry, out: Box) -> list[Work]:
 
 
 def pack_norm(kind: OverLastAxes, block: int, rank: int) -> Pack:
-    """float64 [2, ...]: weights, then biases, as they broadcast to the last axes."""
-    return Pack(little_endian(np.stack([kind.weight, kind.bias])), (-1,) * (kind.axes + 1))
+    """float64 [2, ...]: gains, then biases, as they broadcast to the last axes."""
+    return Pack(little_endian(np.stack([kind.gain, kind.bias])), (-1,) * (kind.axes + 1))
 
 
 NORM = Lowering(_norm, pack_norm)

@@ -80,12 +80,14 @@ def whole(halves: Array, depth: int) -> Array:
 class Finish:
     """From the accumulators of one job to its output, each step exact or in the written order.
 
-    To codes: clamp(zero + floor((acc + bias) M + 0.5)). To float32: f32(f64(acc) M), plus the bias.
+    To codes: clamp(zero + floor((acc + bias) M + 0.5)), or with a bias in steps of the output, float64,
+    clamp(zero + floor(acc M + bias + 0.5)). To float32: f32(f64(acc) M), plus the bias.
     """
 
     def __init__(self, weights: Weights, attr: WeightedAttr, y: Array) -> None:
         self.attr, self.dtype = attr, y.dtype
         self.bias, self.multiplier = weights.bias, multipliers(weights.scale)
+        self.in_steps = self.bias.dtype == np.float64
         self.fused = _fuses(weights)
         if self.fused:
             self.offset = self.bias * self.multiplier + (0.5 + attr.y_zero)
@@ -97,8 +99,10 @@ class Finish:
             real = np.multiply(acc, self.multiplier, dtype=np.float64)
             real += self.offset
         else:
-            real = np.add(acc, self.bias, dtype=np.float64)
+            real = np.add(acc, 0.0 if self.in_steps else self.bias, dtype=np.float64)
             real *= self.multiplier
+            if self.in_steps:
+                real += self.bias
             real += 0.5
             np.floor(real, out=real)
             real += self.attr.y_zero
@@ -122,7 +126,7 @@ def _fuses(weights: Weights) -> bool:
     With M = m 2^-t all terms are multiples of 2^-t, and their sum stays below 2^53 of these: m <= 2^22, |acc| < 2^29
     over 2^13 products, |bias| < 2^29, |zero| < 2^8. Near-dead channels have a larger t.
     """
-    if weights.scale.dtype != np.uint32:
+    if weights.scale.dtype != np.uint32 or weights.bias.dtype.kind == "f":
         return False
     small = weights.values.shape[1] <= 1 << 13 and np.abs(weights.bias.astype(np.int64)).max() < 1 << 29
     return bool(small and (weights.scale >> 24).max() <= FUSED_SHIFT)
