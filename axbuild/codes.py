@@ -76,6 +76,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX362": (TOOL_FAILED, "the list or the report of a fine-tuning's blocks is damaged"),
     "AX363": (USER_ERROR, "tensors whose range is not that of the method that was asked for (a warning)"),
     "AX364": (TOOL_FAILED, "the list of a model's segments is damaged"),
+    "AX365": (USER_ERROR, "a state names what the model does not have, or an output and an input that are not alike"),
     "AX370": (USER_ERROR, "fine-tuning without torch"),
     "AX371": (USER_ERROR, "a GPU that this machine does not have"),
     "AX372": (USER_ERROR, "fine-tuning that brought the whole model nothing (a warning)"),

@@ -52,12 +52,16 @@ class BoundSamples:
 
 @dataclass(frozen=True)
 class QuantModel:
-    """A quantised model: ONNX with exact integer bodies, the records of every tensor, and what it was made from."""
+    """A quantised model: ONNX with exact integer bodies, the records of every tensor, and what it was made from.
+
+    state: output -> the input that it is for the next sample.
+    """
 
     model: Artifact
     records: Artifact
     source: FloatModel
     samples: dict[str, BoundSamples] = field(hash=False)
+    state: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from axbuild.workspace.rule import (
     Choice,
     Label,
     LabelMap,
+    NewNames,
     Record,
     Records,
     Settled,
@@ -22,7 +23,7 @@ from axbuild.workspace.rule import (
 from ._nouns import FloatModel, QuantModel, Samples, ops_of
 from .fine_tuning import FineTuning, fine_tuned
 from .observation import observed
-from .samples import decode, input_data
+from .samples import bind, input_data
 
 CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",), named=ops_of("model"))
 QUANTIZE = Stage(
@@ -72,6 +73,11 @@ class quant_model(FineTuning):
         vendor="quant.input_configs",
         example=":calib",
     )
+    state = NewNames(
+        "Outputs that are an input for the next sample, and those inputs. Samples are then the steps of one sequence, "
+        "in the order of their names; the state begins as zeros, and output and input share one grid.",
+        example={"stateN": "state"},
+    )
     method = Choice(
         "How observed values become ranges: everything seen; all but the outermost 0.01 %; the range with the smallest "
         "squared error; the one whose codes keep most of the distribution; or Auto, which is ours: as MSE, what is cut "
@@ -93,18 +99,30 @@ class quant_model(FineTuning):
     )
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
-        bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
+        _check_state(t)
+        bound = bind(plan, t.model, t.calibration, t.state)
         statistics = observed(plan, t.model.model, bound)
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
         rules = [layer_config(t, entry) for entry in t.layer_configs]
-        params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
+        params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules, "state": t.state}
         calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=statistics, params=params)
         sets = [samples.samples for samples in bound.values()]
         scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, t.state)
+
+
+def _check_state(t: Settled) -> None:
+    inputs = list(t.state.values())
+    if twice := sorted({name for name in inputs if inputs.count(name) > 1}):
+        outputs = " and ".join(f"'{output}'" for output, name in t.state.items() if name == twice[0])
+        raise t.error("state", f"state has two outputs for the input '{twice[0]}': {outputs}", code="AX115")
+    for name in inputs:
+        if name in t.calibration:
+            sentence = f"the input '{name}' is a state, which begins as zeros, and calibration has a set for it"
+            raise t.error("state", sentence, code="AX115")
 
 
 def layer_config(t: Settled, entry: Record) -> dict[str, Any]:

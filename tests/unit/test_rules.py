@@ -44,7 +44,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "interface": out("float", "optimize", "interface.json"),
     }
     normal = {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}
-    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB", "part": False} | normal
+    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB", "apart": [], "part": False} | normal
     assert actions["quant", "decode"].params == decoding
     inputs = [{"name": "", "format": "Image"} | normal]
     assert actions["quant", "spread"].params == {"inputs": inputs}
@@ -52,7 +52,12 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "spread"].inputs["shards"] == (out("quant", "decode", "shards.json"),)
     statistics = Entry(Result(("//m:quant", "spread")), "statistics.msgpack")
     assert actions["quant", "calibrate"].inputs["statistics"] == statistics
-    assert actions["quant", "calibrate"].params == {"method": "MinMax", "bias_correction": None, "layer_configs": []}
+    assert actions["quant", "calibrate"].params == {
+        "method": "MinMax",
+        "bias_correction": None,
+        "layer_configs": [],
+        "state": {},
+    }
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
@@ -151,6 +156,7 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         "tensor_format": "AutoColorSpace",
         "mean": [],
         "std": [],
+        "apart": [],
         "part": False,
     }
     assert [data["name"] for data in actions["quant", "spread"].params["inputs"]] == ["a", "b"]

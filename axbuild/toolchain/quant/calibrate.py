@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx_ir as ir
 
@@ -39,11 +40,13 @@ class MethodError(AxError):
 class CalibrateParams:
     """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
     bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does.
+    state: output -> the input that it is for the next sample, which share a grid.
     """
 
     method: str = "MinMax"
     layer_configs: tuple[LayerConfig, ...] = ()
     bias_correction: bool | None = None
+    state: dict[str, str] = field(default_factory=dict)
 
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
@@ -58,7 +61,15 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     known = Statistics.read(statistics)
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
-    chosen = choose(graph, known, METHODS[params.method], params.layer_configs, corrected=corrected, careful=auto)
+    chosen = choose(
+        graph,
+        known,
+        METHODS[params.method],
+        params.layer_configs,
+        corrected=corrected,
+        careful=auto,
+        state=params.state,
+    )
     losses.tell(graph, chosen, known)
     chosen.write(out / "scheme.msgpack")
 
@@ -71,12 +82,13 @@ def choose(
     *,
     corrected: bool = False,
     careful: bool = False,
+    state: Mapping[str, str] = MappingProxyType({}),
 ) -> Scheme:
     """The scheme of a graph; corrected: with biases that take back what rounding the weights adds on average;
-    careful: with 16 bits in front of steep operators."""
+    careful: with 16 bits in front of steep operators; state: as in CalibrateParams."""
     asked = precisions(graph, rules, wide_where_steep=careful)
     found = formed(graph, asked)
-    edges = settle(found, asked, Observations(graph, statistics), calibrator)
+    edges = settle(found, asked, Observations(graph, statistics), calibrator, state)
     _tell(edges.instead)
     means = ChannelMeans.of(graph, statistics) if corrected else None
     return Scheme(tuple(_site(item, edges, asked[item.fused.node], means) for item in found), edges.owners)
