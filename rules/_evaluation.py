@@ -8,7 +8,7 @@ from axbuild.workspace.rule import DEFAULT, LabelMap, Settled
 
 from ._nouns import BoundSamples, QuantModel, Samples
 from ._processors import not_calibrated
-from .samples import decode
+from .samples import bind
 from .samples import input_data as input_data  # rules of a workspace's own import it from here
 
 
@@ -23,18 +23,21 @@ def evaluation_samples(t: Settled, plan: Plan, quant: QuantModel) -> dict[str, B
     """The samples by calibration key; an error where a set's form is not the calibrated one."""
     if not t.samples:
         return quant.samples
-    for key in t.samples.keys() - quant.samples.keys() - {DEFAULT}:
-        if DEFAULT not in quant.samples:
+    calibrated = {key: samples for key, samples in quant.samples.items() if key not in quant.state.values()}
+    for key in t.samples.keys() - calibrated.keys() - {DEFAULT}:
+        if key in quant.state.values():
+            raise t.error("samples", f"the input '{key}' is a state and takes no samples", code="AX115")
+        if DEFAULT not in calibrated:
             raise not_calibrated(t, "samples", key, quant)
     chosen: dict[str, Samples] = {}
-    for key in sorted(quant.samples.keys() | t.samples.keys()):
+    for key in sorted(calibrated.keys() | t.samples.keys()):
         found = t.samples.get(key) or t.samples.get(DEFAULT)
         if found is None and key != DEFAULT:
             raise t.error("samples", f"samples has no set for the input '{key}'", code="AX106")
-        if found is not None and (key != DEFAULT or DEFAULT in quant.samples):
-            _check_form(t, quant.samples.get(key) or quant.samples[DEFAULT], found)
+        if found is not None and (key != DEFAULT or DEFAULT in calibrated):
+            _check_form(t, calibrated.get(key) or calibrated[DEFAULT], found)
             chosen[key] = found
-    return {key: decode(plan, key, samples, quant.source) for key, samples in chosen.items()}
+    return bind(plan, quant.source, chosen, quant.state)
 
 
 def _check_form(t: Settled, calibrated: BoundSamples, chosen: Samples) -> None:

@@ -52,7 +52,10 @@ class BoundSamples:
 
 @dataclass(frozen=True)
 class QuantModel:
-    """A quantised model: ONNX with exact integer bodies, the records of every tensor, and what it was made from."""
+    """A quantised model: ONNX with exact integer bodies, the records of every tensor, and what it was made from.
+
+    state: output -> the input that it is for the next sample.
+    """
 
     model: Artifact
     records: Artifact
@@ -60,6 +63,7 @@ class QuantModel:
     samples: dict[str, BoundSamples] = field(hash=False)
     asked: dict[str, Any] = field(default_factory=dict, hash=False)
     """of precision: parameters of `selected`"""
+    state: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from ._nouns import AxModel, BoundSamples, QuantModel
 from .samples import input_data
 
 MEASURE = Stage("axbuild.toolchain.precision.measure:measure", float=True, outputs=("precision.json",))
+DRIFT = Stage("axbuild.toolchain.precision.drift:drift", float=True, outputs=("drift.json",))
 JUDGE = Stage("axbuild.toolchain.precision.judge:judge", outputs=("verdict.json",))
 
 _LIMITS = ("min_cosine", "min_snr_db", "min_agreement", "min_channel_cosine")
@@ -58,6 +59,16 @@ class precision_check:
         quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
         bound = evaluation_samples(t, plan, quant)
         measured = measured_precision(plan, quant, bound)
+        if quant.state:
+            steps = {key: data for key, data in bound.items() if key not in quant.state.values()}
+            drift = plan.run(
+                DRIFT,
+                model=quant.source.model,
+                quantised=quant.model,
+                samples=[data.samples for data in steps.values()],
+                params={"inputs": input_data(steps), "state": quant.state},
+            )
+            plan.output("drift.json", drift)
         judged = plan.run(JUDGE, measured=measured, params=t.only(*_LIMITS, "logits"))
         plan.output("precision.json", measured)
         plan.output("verdict.json", judged)

@@ -9,6 +9,7 @@ from axbuild.workspace.rule import (
     Choice,
     Label,
     LabelMap,
+    NewNames,
     Record,
     Records,
     Settled,
@@ -25,7 +26,7 @@ from .fine_tuning import FineTuning, fine_tuned, is_tuned
 from .freeze import frozen_attribute, kept
 from .mixed_precision import MixedPrecision, asked_of, baking, quantisation, selected
 from .observation import observed
-from .samples import decode, input_data
+from .samples import bind, input_data
 
 CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",), named=ops_of("model"))
 QUANTIZE = Stage(
@@ -79,6 +80,11 @@ class quant_model(MixedPrecision, AutoPrecision, FineTuning):
         vendor="quant.input_configs",
         example=":calib",
     )
+    state = NewNames(
+        "Outputs that are an input for the next sample, and those inputs. Samples are then the steps of one sequence, "
+        "in the order of their names; the state begins as zeros, and output and input share one grid.",
+        example={"stateN": "state"},
+    )
     method = Choice(
         "How observed values become ranges: everything seen; all but the outermost 0.01 %; the range with the smallest "
         "squared error; the one whose codes keep most of the distribution; or Auto, which is ours: as MSE, what is cut "
@@ -103,15 +109,16 @@ class quant_model(MixedPrecision, AutoPrecision, FineTuning):
     frozen = frozen_attribute()
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
+        _check_state(t)
         rules = [layer_config(t, entry) for entry in t.layer_configs]
         asked = asked_of(t, rules)
         table = selected(plan, t.model, asked)
         if table is not None:
             plan.output("quant/layer_config_table.txt", table)
-        bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
+        bound = bind(plan, t.model, t.calibration, t.state)
         statistics = observed(plan, t.model.model, bound)
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
-        params = {"method": t.method, "bias_correction": corrected, **asked, "baking": baking(t)}
+        params = {"method": t.method, "bias_correction": corrected, **asked, "baking": baking(t), "state": t.state}
         sets, inputs = [samples.samples for samples in bound.values()], input_data(bound)
         scheme = with_precision(t, plan, CALIBRATE, t.model, statistics, sets, params=params, inputs=inputs)
         if t.frozen:
@@ -121,7 +128,18 @@ class quant_model(MixedPrecision, AutoPrecision, FineTuning):
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=quantisation(t, asked))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, asked)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, asked, t.state)
+
+
+def _check_state(t: Settled) -> None:
+    inputs = list(t.state.values())
+    if twice := sorted({name for name in inputs if inputs.count(name) > 1}):
+        outputs = " and ".join(f"'{output}'" for output, name in t.state.items() if name == twice[0])
+        raise t.error("state", f"state has two outputs for the input '{twice[0]}': {outputs}", code="AX115")
+    for name in inputs:
+        if name in t.calibration:
+            sentence = f"the input '{name}' is a state, which begins as zeros, and calibration has a set for it"
+            raise t.error("state", sentence, code="AX115")
 
 
 def layer_config(t: Settled, entry: Record) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from axbuild.graph.plan import Plan
@@ -22,13 +23,34 @@ DEAL = Stage(
 )
 SURVEY = Stage("axbuild.toolchain.data.survey:survey", outputs=("shards.json",))
 
+UNROLL = Stage("axbuild.toolchain.quant.unroll:unroll", float=True, outputs=("states/",), intermediate=True)
+
 SHARD = 64
 """Most samples that are never parted: to decode as many takes a third of a second, and an action some hundredths."""
 
 
-def decode(plan: Plan, key: str, samples: Samples, model: FloatModel) -> BoundSamples:
-    """A calibration set as tensors of the model input `key` ("DEFAULT": of every input); a large one in shards, so that
-    samples that are added decode those alone that they fall into."""
+def bind(
+    plan: Plan, model: FloatModel, chosen: Mapping[str, Samples], state: Mapping[str, str]
+) -> dict[str, BoundSamples]:
+    """Every set as tensors of its input, and what stands in the inputs of states before each sample; state: output ->
+    the input that it is for the next sample."""
+    states = tuple(state.values())
+    bound = {key: decode(plan, key, samples, model, states) for key, samples in chosen.items()}
+    if not state:
+        return bound
+    trees = [samples.samples for samples in bound.values()]
+    params = {"inputs": input_data(bound), "state": dict(state)}
+    unrolled = plan.run(UNROLL, model=model.model, samples=trees, params=params)["states/"]
+    shards = next(iter(bound.values())).shards
+    return bound | {
+        name: BoundSamples(Entry(unrolled, f"{place}/"), shards, "Numpy", "AutoColorSpace", (), ())
+        for place, name in enumerate(states)
+    }
+
+
+def decode(plan: Plan, key: str, samples: Samples, model: FloatModel, states: tuple[str, ...] = ()) -> BoundSamples:
+    """A calibration set as tensors of the model input `key` ("DEFAULT": of every input but `states`); a large one in
+    shards, so that samples that are added decode those alone that they fall into."""
     name = "" if key == DEFAULT else f"_{key}"
     params = {
         "input": input_name(key),
@@ -37,6 +59,7 @@ def decode(plan: Plan, key: str, samples: Samples, model: FloatModel) -> BoundSa
         "tensor_format": samples.tensor_format,
         "mean": samples.mean,
         "std": samples.std,
+        "apart": states if key == DEFAULT else (),
     }
     source, interface = samples.source, model.interface
     held: Artifact

@@ -153,9 +153,7 @@ def test_help_shows_the_page_of_a_command_or_of_a_rule_with_types_defaults_and_f
     told = capsys.readouterr().out
     assert '  method: "MinMax", "Percentile", "MSE", "KL" or "Auto", default "MinMax"\n' in told
     assert "  layer_configs: a list of tables, default []\n" in told
-    assert (
-        '      weight_data_type: "S4", "S8", "S16" or "FP32", default "S8"\n          Element type of' in told
-    )
+    assert '      weight_data_type: "S4", "S8", "S16" or "FP32", default "S8"\n          Element type of' in told
     assert run(["help", "quant_modle"]) == 2
     assert "hint: did you mean 'quant_model'?" in capsys.readouterr().err
 

@@ -44,7 +44,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "interface": out("float", "optimize", "interface.json"),
     }
     normal = {"mean": [127.5, 127.5, 127.5], "std": [127.5, 127.5, 127.0]}
-    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB", "part": False} | normal
+    decoding = {"input": "", "format": "Image", "size": 32, "tensor_format": "RGB", "apart": [], "part": False} | normal
     assert actions["quant", "decode"].params == decoding
     inputs = [{"name": "", "format": "Image"} | normal]
     assert actions["quant", "spread"].params == {"inputs": inputs}
@@ -64,6 +64,7 @@ def test_the_whole_chain_is_laid_out(lay):
             "disable_auto_refine_scale": False,
             "ln_scale_data_type": "FP32",
         },
+        "state": {},
     }
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
@@ -163,6 +164,7 @@ def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(
         "tensor_format": "AutoColorSpace",
         "mean": [],
         "std": [],
+        "apart": [],
         "part": False,
     }
     assert [data["name"] for data in actions["quant", "spread"].params["inputs"]] == ["a", "b"]

@@ -230,30 +230,6 @@ def test_neighbours_ignore_what_is_masked(rules) -> None:
     assert rules("figures").neighbours(answers(rules, *vectors, inputs=mask), labels) == 1.0
 
 
-def running_sum(file: Path) -> Path:
-    """y = s = x + state"""
-    made = helper.make_graph(
-        [helper.make_node("Add", ["x", "state"], ["next"])],
-        "sum",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "state")],
-        [helper.make_tensor_value_info("next", TensorProto.FLOAT, [1])],
-    )
-    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
-    return file
-
-
-def test_states_are_those_that_the_steps_before_left(rules, tmp_path: Path) -> None:
-    unrolled = rules("unrolled")
-    (tmp_path / "model").mkdir()
-    running_sum(tmp_path / "model" / "optimized.onnx")
-    (tmp_path / "steps").mkdir()
-    for index in range(3):
-        np.save(tmp_path / "steps" / f"{index}.npy", np.array([index + 1.0], np.float32))
-    params = unrolled.UnrollParams("x", "state", "next")
-    unrolled.unroll(tmp_path / "model", tmp_path / "steps", tmp_path, params=params)
-    assert [np.load(tmp_path / "states" / f"{index}.npy").tolist() for index in range(3)] == [[0.0], [1.0], [3.0]]
-
-
 def scaled(file: Path, weights: list[float]) -> Path:
     """y = x * weights"""
     value = helper.make_tensor("w", TensorProto.FLOAT, [1, len(weights)], weights)

@@ -26,6 +26,7 @@ class DealParams:
     tensor_format: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 def deal(source: Path, out: Path, *, params: DealParams) -> None:

@@ -27,8 +27,8 @@ _NHWC = "the model takes its channels last: export it with channels first (NCHW)
 class DecodeParams:
     """input: a model input's name, "" for the only one or all alike; format: "Image" or "Numpy"; size: -1 for all.
 
-    mean, std: what is done to the samples later, for what is to be said of them; they change no sample. part: these are
-    some samples of a set, of which another stage says what is to be said.
+    mean, std: what is done to the samples later, for what is to be said of them; they change no sample. apart: inputs
+    that "" is not for. part: these are some samples of a set, of which another stage says what is to be said.
     """
 
     input: str
@@ -37,6 +37,7 @@ class DecodeParams:
     tensor_format: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    apart: tuple[str, ...] = ()
     part: bool = False
 
 
@@ -75,6 +76,10 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
 
 def _target(interface: Path, params: DecodeParams) -> _Input:
     described = json.loads(interface.read_text(encoding="utf-8"))["inputs"]
+    if unknown := set(params.apart) - {item["name"] for item in described}:
+        known = ", ".join(item["name"] for item in described)
+        raise CalibrationSetError(f"state names the input '{min(unknown)}'; the model's inputs are {known}")
+    described = [item for item in described if item["name"] not in params.apart]
     inputs = [_Input(item["name"], tuple(item["shape"]), item["dtype"], len(described) == 1) for item in described]
     names = ", ".join(item.name for item in inputs)
     if params.input:
@@ -82,6 +87,8 @@ def _target(interface: Path, params: DecodeParams) -> _Input:
         if not found:
             raise CalibrationSetError(f"calibration names the input '{params.input}'; the model's inputs are {names}")
         return found[0]
+    if not inputs:
+        raise CalibrationSetError("the model has no input that samples could be for: all of them are states")
     if any((item.shape, item.dtype) != (inputs[0].shape, inputs[0].dtype) for item in inputs):
         raise CalibrationSetError(
             f"one calibration set cannot serve the inputs {names}, which differ in shape or type",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx_ir as ir
 
@@ -40,7 +41,7 @@ class CalibrateParams:
     """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
     bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
     highest_mix_precision: 16 bits where no layer rule decides; disable_quant_optimization: fuse no operators; baking:
-    of weights and biases.
+    of weights and biases; state: output -> the input that it is for the next sample, which share a grid.
     """
 
     method: str = "MinMax"
@@ -49,6 +50,7 @@ class CalibrateParams:
     highest_mix_precision: bool = False
     disable_quant_optimization: bool = False
     baking: Baking = USUAL
+    state: dict[str, str] = field(default_factory=dict)
 
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
@@ -80,6 +82,7 @@ def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams)
         highest=params.highest_mix_precision,
         apart=params.disable_quant_optimization,
         baking=params.baking,
+        state=params.state,
     )
 
 
@@ -94,13 +97,14 @@ def choose(
     highest: bool = False,
     apart: bool = False,
     baking: Baking = USUAL,
+    state: Mapping[str, str] = MappingProxyType({}),
 ) -> Scheme:
     """The scheme of a graph; corrected: with biases that take back what rounding the weights adds on average;
     careful: with 16 bits in front of steep operators; highest: with 16 bits wherever no rule decides; apart: every
-    operator by itself."""
+    operator by itself; state: as in CalibrateParams."""
     asked = precisions(graph, rules, wide_where_steep=careful, highest=highest)
     found = formed(graph, asked, apart=apart)
-    edges = settle(found, asked, Observations(graph, statistics), calibrator)
+    edges = settle(found, asked, Observations(graph, statistics), calibrator, state)
     _tell(edges.instead)
     means = ChannelMeans.of(graph, statistics) if corrected else None
     return Scheme(tuple(_site(item, edges, asked[item.fused.node], means, baking) for item in found), edges.owners)

@@ -33,14 +33,18 @@ class Edges:
 
 
 def settle(
-    found: Sequence[Formed], asked: Mapping[ir.Node, Precision], observations: Observations, calibrator: Calibrator
+    found: Sequence[Formed],
+    asked: Mapping[ir.Node, Precision],
+    observations: Observations,
+    calibrator: Calibrator,
+    state: Mapping[str, str],
 ) -> Edges:
-    """The edges of every fused node.
+    """The edges of every fused node; state: output of the model -> the input that it is next time.
 
     A tensor's element type is the widest that its readers ask for, of the group that shares its grid; a narrower
     reader takes it requantised. Where nobody reads codes it is the writer's own.
     """
-    return _Settling(found, asked, observations, calibrator).run()
+    return _Settling(found, asked, observations, calibrator, state).run()
 
 
 class _Settling:
@@ -50,6 +54,7 @@ class _Settling:
         asked: Mapping[ir.Node, Precision],
         observations: Observations,
         calibrator: Calibrator,
+        state: Mapping[str, str],
     ) -> None:
         self.found = found
         self.asked = asked
@@ -62,7 +67,7 @@ class _Settling:
         }
         fixed = {name: grid for name in self.pinned if (grid := self._fixed(name, U16)) is not None}
         grouping = Grouping(self.integer, observations, fixed, self.forced)
-        self.groups = grouping.run()
+        self.groups = grouping.run(state)
         self.members = self.groups.members()
         self.asking = self._places(self._asks)
         self.making = self._places(self._makes)

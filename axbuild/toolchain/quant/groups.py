@@ -118,7 +118,8 @@ class Grouping:
     values: dict[str, ir.Value] = field(default_factory=dict)
     writers: dict[ir.Node, list[str]] = field(default_factory=dict)
 
-    def run(self) -> Groups:
+    def run(self, state: Mapping[str, str]) -> Groups:
+        """state: output of the model -> the input that it is next time."""
         for fused in self.nodes:
             self.writers[fused.node] = [value.name or "" for value in fused.outputs]
             for value in (*fused.inputs, *fused.outputs):
@@ -131,6 +132,8 @@ class Grouping:
         for fused in self.nodes:
             for value in integer_op(fused).joined(fused.node):
                 self._join(fused, value)
+        for made, taken in state.items():
+            self._share(taken, made)
         return self.groups
 
     def _share(self, name: str, output: str) -> None:
