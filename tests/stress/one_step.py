@@ -4,8 +4,8 @@
 
 FOLDER as benchmarks/quant.py takes it. The quantised model runs whole; each fused node's own input codes then go
 through torch's fake quantisation of that node, with the scheme's codes as weights, and its output is compared with the
-node's integers. Prints how many elements lie more than a step away, and exits 1 where one does. What torch does not compute
-here, and what stays a float operator, is counted.
+node's integers. Prints how many elements lie more than a step away, and exits 1 where one does. What torch does not
+compute here, and what stays a float operator, is counted.
 """
 
 from __future__ import annotations
