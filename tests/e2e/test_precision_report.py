@@ -23,7 +23,7 @@ min_cosine = 0.9
 name = "finer"
 model = ":float"
 calibration = ":calib"
-auto_precision = { min_snr_db = 36 }
+auto_precision = { min_snr_db = 42 }
 
 [[precision_check]]
 name = "finer_precision"
@@ -58,18 +58,18 @@ def test_auto_precision_reaches_its_target_and_another_target_senses_nothing_aga
     zoo.build("//digits:finer_precision")
     verdict = json.loads((zoo.root / "axbuild-out/digits/finer_precision/verdict.json").read_text())
     (output,) = verdict["outputs"].values()
-    assert output["snr_db"] >= 35.5, "judged on all samples, chosen on some of them"
+    assert output["snr_db"] >= 41, "judged on all samples, chosen on some of them"
     zoo.build("//digits:finer")
     rules = zoo.root / "axbuild-out/digits/finer/quant/auto_precision.toml"
     assert tomllib.loads(rules.read_text())["layer_configs"]
-    with zoo.edited("digits/BUILD.toml", "min_snr_db = 36", "min_snr_db = 37"):
+    with zoo.edited("digits/BUILD.toml", "min_snr_db = 42", "min_snr_db = 43"):
         executed = zoo.build("//digits:finer").executed
     assert executed[0] == "raise_precision"
     assert set(executed) <= {"raise_precision", "quantize"}
 
 
 def test_a_target_that_16_bits_do_not_reach_fails_the_build(zoo: Zoo) -> None:
-    with zoo.edited("digits/BUILD.toml", "min_snr_db = 36", "min_snr_db = 120"):
+    with zoo.edited("digits/BUILD.toml", "min_snr_db = 42", "min_snr_db = 120"):
         done = zoo.run("build", "//digits:finer")
     assert done.code == 2
     assert "AX474" in done.err
@@ -78,7 +78,7 @@ def test_a_target_that_16_bits_do_not_reach_fails_the_build(zoo: Zoo) -> None:
 
 @pytest.mark.parametrize("goal", ["{ min_snr_db = 30, min_cosine = 0.99 }", '{ target_hardware = "AX650" }'])
 def test_a_goal_is_one_figure(zoo: Zoo, goal: str) -> None:
-    with zoo.edited("digits/BUILD.toml", "{ min_snr_db = 36 }", goal):
+    with zoo.edited("digits/BUILD.toml", "{ min_snr_db = 42 }", goal):
         done = zoo.run("build", "//digits:finer")
     assert done.code == 2
     assert "error AX115: auto_precision takes one of min_snr_db and min_cosine" in done.err

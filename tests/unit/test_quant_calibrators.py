@@ -214,3 +214,12 @@ def test_every_method_makes_a_sound_grid_of_odd_values(method, kind, values):
 def test_a_constant_is_exact_within_half_a_step(method):
     grid = grid_of(chosen(method, np.full(40_000, 3.0)), U8)
     assert abs(grid.real(grid.code(3.0)) - 3.0) <= grid.scale / 2
+
+
+@pytest.mark.parametrize("method", ["MSE", "Auto", "KL"])
+def test_in_16_bits_values_that_the_histogram_missed_are_kept(method):
+    """It is of a sample: a loud channel of a transformer may lie between what is counted."""
+    quiet = np.random.default_rng(0).normal(0, 1, 1 << 15).astype(np.float32)
+    loud = Observed(-300.0, 500.0, Histogram.of(quiet))
+    assert METHODS[method](loud, U16).measured == Range(-300.0, 500.0)
+    assert METHODS[method](loud, U8).measured.hi < 500.0

@@ -1,6 +1,7 @@
 """Stage: what the error of each layer, it alone being quantised, does to the outputs of the float model.
 
-All layers are tried on the first sample, and on the others those that did most there.
+All layers are tried on the first sample, where their errors are taken apart too, and on the others those that did most
+there.
 
 `effects.json`: {"format", "samples", "outputs": names, "layers": {head of the fused node: a LayerEffect}}.
 """
@@ -96,7 +97,8 @@ def effects(model: Path, quantised: Path, samples: list[Path], out: Path, *, par
         exact = models.float_values(feed, exposed=True)
         alone = models.alone_reals(exact)
         instead = {site: {places.tensors[name]: alone[name] for name in names} for site, names in layers.items()}
-        meter.add(exact, alone)
+        if not count:
+            meter.add(exact, alone)
         spread.add(exact, instead.__getitem__, spread.worst(WORST) if count else None)
         count += 1
     parts = meter.parts()

@@ -59,6 +59,8 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     Raises StatisticsError where the statistics are damaged or lack a tensor of the model, LayerConfigError for a layer
     rule that cannot be obeyed, AccumulatorError where weights could leave the accumulator.
     """
+    if params.method not in METHODS:
+        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     graph = ir.load(model_file(model)).graph
     known = Statistics.read(statistics)
     chosen = calibrated(graph, known, params)
@@ -67,9 +69,7 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
 
 
 def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
-    """The scheme of a graph as the parameters have it."""
-    if params.method not in METHODS:
-        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
+    """The scheme of a graph as the parameters have it; their method is one of METHODS."""
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
     return choose(
