@@ -75,6 +75,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX361": (USER_ERROR, "channels of a tensor that its codes cannot tell apart (a warning)"),
     "AX362": (TOOL_FAILED, "the list or the report of a fine-tuning's blocks is damaged"),
     "AX363": (USER_ERROR, "tensors whose range is not that of the method that was asked for (a warning)"),
+    "AX364": (TOOL_FAILED, "the list of pairs that SmoothQuant scales is damaged"),
     "AX370": (USER_ERROR, "fine-tuning without torch"),
     "AX371": (USER_ERROR, "a GPU that this machine does not have"),
     "AX372": (USER_ERROR, "fine-tuning that brought the whole model nothing (a warning)"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from axbuild.graph.plan import Plan
+from axbuild.workspace.artifact import Artifact
 from axbuild.workspace.rule import (
     DEFAULT,
     Choice,
@@ -22,6 +23,7 @@ from axbuild.workspace.rule import (
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
 from .fine_tuning import FineTuning, fine_tuned
+from .transformers import Transformers, smoothed
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
 WATCH = Stage("axbuild.toolchain.quant.watch:watch", outputs=("watch.json",), named=ops_of("model"))
@@ -61,7 +63,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(FineTuning):
+class quant_model(Transformers, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -97,25 +99,32 @@ class quant_model(FineTuning):
 
     def actions(self, t: Settled, plan: Plan) -> QuantModel:
         bound = {key: decode(plan, key, samples, t.model) for key, samples in t.calibration.items()}
-        watch = plan.run(WATCH, model=t.model.model)
-        sets = [samples.samples for samples in bound.values()]
-        observed = plan.run(
-            OBSERVE,
-            model=t.model.model,
-            watch=watch,
-            samples=sets,
-            params={"inputs": input_data(bound)},
-        )
-        merged = plan.run(MERGE, parts=[observed])
+        sets, inputs = [samples.samples for samples in bound.values()], input_data(bound)
+
+        def observe(model: Artifact, watch: Artifact, name: str = "") -> Artifact:
+            """Statistics of the watched tensors over all samples."""
+            named = [f"{stage}_{name}" if name else stage for stage in ("observe", "merge")]
+            params = {"inputs": inputs}
+            seen = plan.run(OBSERVE, name=named[0], model=model, watch=watch, samples=sets, params=params)
+            return plan.run(MERGE, name=named[1], parts=[seen]).only
+
+        observed = observe(t.model.model, plan.run(WATCH, model=t.model.model).only)
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
         rules = [layer_config(t, entry) for entry in t.layer_configs]
-        params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
-        calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
-        scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
-        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
+        params = {
+            "method": t.method,
+            "bias_correction": corrected,
+            "layer_configs": rules,
+            "transformer_opt_level": t.transformer_opt_level,
+        }
+        judged = {"inputs": inputs, "calibration": params}
+        model, statistics = smoothed(t, plan, observed, observe, sets, judged)
+        calibrated = plan.run(CALIBRATE, model=model.model, statistics=statistics, params=params)
+        scheme = fine_tuned(t, plan, model, calibrated.only, sets, inputs)
+        done = plan.run(QUANTIZE, model=model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], model, bound)
 
 
 def layer_config(t: Settled, entry: Record) -> dict[str, Any]:

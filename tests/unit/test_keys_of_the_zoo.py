@@ -78,7 +78,9 @@ OBSERVATION = {"//digits:quant decode", "//digits:quant observe", "//digits:quan
 
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
+KEEPING = "axbuild.toolchain.smooth.keep_pairs:keep_pairs"
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING}
+READERS_OF_OPS |= {"axbuild.toolchain.smooth.smooth:smooth", KEEPING}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:
@@ -106,7 +108,8 @@ def test_a_new_kind_observes_nothing_again(world):
 
 
 def test_a_calibrator_moves_only_what_chooses(world):
-    assert world.moved_by("axbuild/toolchain/quant/calibrators.py", comment) == {"//digits:quant calibrate"}
+    moved = world.moved_by("axbuild/toolchain/quant/calibrators.py", comment)
+    assert moved == {"//digits:quant calibrate", KEEPING}
 
 
 def test_a_figure_of_one_chip_moves_nothing_of_another(world):

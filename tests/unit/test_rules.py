@@ -51,7 +51,8 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "observe"].params == {"inputs": inputs}
     assert actions["quant", "observe"].inputs["samples"] == (out("quant", "decode", "samples/"),)
     assert actions["quant", "merge"].inputs == {"parts": (out("quant", "observe", "statistics.msgpack"),)}
-    assert actions["quant", "calibrate"].params == {"method": "MinMax", "bias_correction": None, "layer_configs": []}
+    chosen = {"method": "MinMax", "bias_correction": None, "layer_configs": [], "transformer_opt_level": 0}
+    assert actions["quant", "calibrate"].params == chosen
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}

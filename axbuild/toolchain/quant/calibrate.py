@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError, AxWarning
+from axbuild.errors import AxError, AxNote, AxWarning
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import bake
@@ -18,9 +18,10 @@ from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
 from axbuild.toolchain.quant.groups import Observations
-from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
+from axbuild.toolchain.quant.precision import NONE, LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.quant.statistics import Statistics
+from axbuild.toolchain.quant.transformer import is_transformer, of_level
 
 AUTO = "Auto"
 """the method that chooses more than ranges"""
@@ -38,12 +39,14 @@ class MethodError(AxError):
 @dataclass(frozen=True)
 class CalibrateParams:
     """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
-    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does.
+    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
+    transformer_opt_level: as `transformer` has it.
     """
 
     method: str = "MinMax"
     layer_configs: tuple[LayerConfig, ...] = ()
     bias_correction: bool | None = None
+    transformer_opt_level: int = 0
 
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
@@ -52,15 +55,24 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     Raises StatisticsError where the statistics are damaged or lack a tensor of the model, LayerConfigError for a layer
     rule that cannot be obeyed, AccumulatorError where weights could leave the accumulator.
     """
-    if params.method not in METHODS:
-        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     graph = ir.load(model_file(model)).graph
     known = Statistics.read(statistics)
-    auto = params.method == AUTO
-    corrected = auto if params.bias_correction is None else params.bias_correction
-    chosen = choose(graph, known, METHODS[params.method], params.layer_configs, corrected=corrected, careful=auto)
+    chosen = as_asked(graph, known, params)
+    if is_transformer(graph):
+        warnings.warn(AxNote(f"Transformer optimize level: {params.transformer_opt_level}"), stacklevel=1)
     losses.tell(graph, chosen, known)
     chosen.write(out / "scheme.msgpack")
+
+
+def as_asked(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
+    """The scheme of a graph by its target's attributes."""
+    if params.method not in METHODS:
+        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
+    auto = params.method == AUTO
+    corrected = auto if params.bias_correction is None else params.bias_correction
+    preset = of_level(graph, params.transformer_opt_level)
+    rules = params.layer_configs
+    return choose(graph, statistics, METHODS[params.method], rules, corrected=corrected, careful=auto, preset=preset)
 
 
 def choose(
@@ -71,10 +83,11 @@ def choose(
     *,
     corrected: bool = False,
     careful: bool = False,
+    preset: Mapping[ir.Node, Precision] = NONE,
 ) -> Scheme:
     """The scheme of a graph; corrected: with biases that take back what rounding the weights adds on average;
-    careful: with 16 bits in front of steep operators."""
-    asked = precisions(graph, rules, wide_where_steep=careful)
+    careful: with 16 bits in front of steep operators; preset: precision without a rule."""
+    asked = precisions(graph, rules, wide_where_steep=careful, preset=preset)
     found = formed(graph, asked)
     edges = settle(found, asked, Observations(graph, statistics), calibrator)
     _tell(edges.instead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -35,6 +35,7 @@ class Precision:
 
 
 STEEP = Precision(data=U16, output=U8)
+NONE: Mapping[ir.Node, Precision] = {}
 
 
 def _is_steep(node: ir.Node) -> bool:
@@ -85,13 +86,19 @@ class LayerConfig:
 
 
 def precisions(
-    graph: ir.Graph, rules: Sequence[LayerConfig], *, wide_where_steep: bool = False
+    graph: ir.Graph,
+    rules: Sequence[LayerConfig],
+    *,
+    wide_where_steep: bool = False,
+    preset: Mapping[ir.Node, Precision] = NONE,
 ) -> dict[ir.Node, Precision]:
     """The precision of every node; raises LayerConfigError for a rule that selects nothing.
 
-    wide_where_steep: without a rule, steep operators read 16 bits and write 8.
+    Without a rule: preset says it and, where it does not and wide_where_steep is set, steep operators read 16 bits and
+    write 8.
     """
-    found = {node: STEEP if wide_where_steep and _is_steep(node) else Precision() for node in graph}
+    default = Precision()
+    found = {node: STEEP if wide_where_steep and _is_steep(node) else default for node in graph} | dict(preset)
     for rule in sorted(rules, key=lambda item: item.rank):
         for node in _selected(graph, rule):
             found[node] = rule.precision
