@@ -22,6 +22,7 @@ from axbuild.workspace.rule import (
 )
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
+from .equalisation import Equalisation, equalised
 from .fine_tuning import FineTuning, fine_tuned
 from .transformers import Transformers, smoothed
 
@@ -63,7 +64,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(Transformers, FineTuning):
+class quant_model(Equalisation, Transformers, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -80,7 +81,8 @@ class quant_model(Transformers, FineTuning):
     method = Choice(
         "How observed values become ranges: everything seen; all but the outermost 0.01 %; the range with the smallest "
         "squared error; the one whose codes keep most of the distribution; or Auto, which is ours: as MSE, what is cut "
-        "off counted four times, with biases corrected and 16 bits into Softmax.",
+        "off counted four times, with biases corrected, even channels for depthwise convolutions, and 16 bits into "
+        "Softmax.",
         ("MinMax", "Percentile", "MSE", "KL", "Auto"),
         default="MinMax",
         vendor="quant.calibration_method",
@@ -119,6 +121,7 @@ class quant_model(Transformers, FineTuning):
         }
         judged = {"inputs": inputs, "calibration": params}
         model, statistics = smoothed(t, plan, observed, observe, sets, judged)
+        model, statistics = equalised(t, plan, model, statistics, sets, inputs)
         calibrated = plan.run(CALIBRATE, model=model.model, statistics=statistics, params=params)
         scheme = fine_tuned(t, plan, model, calibrated.only, sets, inputs)
         done = plan.run(QUANTIZE, model=model.model, scheme=scheme)

@@ -80,7 +80,7 @@ TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
 KEEPING = "axbuild.toolchain.smooth.keep_pairs:keep_pairs"
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING}
-READERS_OF_OPS |= {"axbuild.toolchain.smooth.smooth:smooth", KEEPING}
+READERS_OF_OPS |= {"axbuild.toolchain.smooth.smooth:smooth", "axbuild.toolchain.smooth.equalize:equalize", KEEPING}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:

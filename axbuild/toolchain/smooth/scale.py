@@ -53,12 +53,16 @@ def _scale(graph: ir.Graph, pair: Pair, names: Names) -> ScaledPair:
     found = place(graph, pair)
     if pair.apart:
         found = _apart(graph, found, set(pair.readers))
-    factors = np.ldexp(1.0, np.array(pair.exponents))
+    divide(graph, found, np.ldexp(1.0, np.array(pair.exponents)), names)
+    return found
+
+
+def divide(graph: ir.Graph, found: ScaledPair, factors: Array, names: Names) -> None:
+    """Divide the channels of a pair's tensor by positive factors, float64 [c], and make up for it behind."""
     for node, gain in found.way.steps:
         _multiply(graph, node, gain, 1.0 / factors, names)
     for node, gain in found.reach.takers.items():
         _multiply(graph, node, gain, factors, names)
-    return found
 
 
 def _apart(graph: ir.Graph, found: ScaledPair, readers: set[str]) -> ScaledPair:
