@@ -81,6 +81,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX366": (USER_ERROR, "an entry of quant_op_processors that does not fit the quantised model"),
     "AX367": (TOOL_FAILED, "the list of a model's segments is damaged"),
     "AX368": (USER_ERROR, "a state names what the model does not have, or an output and an input that are not alike"),
+    "AX369": (TOOL_FAILED, "the list of pairs that SmoothQuant scales is damaged"),
     "AX370": (USER_ERROR, "fine-tuning without torch"),
     "AX371": (USER_ERROR, "a GPU that this machine does not have"),
     "AX372": (USER_ERROR, "fine-tuning that brought the whole model nothing (a warning)"),

@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -35,10 +36,12 @@ from axbuild.toolchain.quant.merge import MergeParams, merge
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 from axbuild.toolchain.quant.watch import WatchParams, watch
+from axbuild.toolchain.smooth.equalize import EqualizeParams, equalize
 
 MODELS = ("mnv2_mnist", "pp_cls", "effnet_lite0", "pp_det", "pp_rec")
 BEST_PEER = {"mnv2_mnist": 33.5, "pp_cls": 31.1, "effnet_lite0": 19.8, "pp_det": 18.8, "pp_rec": 17.2}
-"""dB: the best that any of six quantisers reached with any method that trains nothing"""
+"""dB: the best that any of six quantisers reached with any method that trains nothing; on the detector and the
+recogniser with a grid a channel where a depthwise convolution reads"""
 METHODS = ("MinMax", "Percentile", "MSE", "KL", "Auto")
 JUDGED = 40
 """samples of the two text networks that are judged, as their peers were"""
@@ -141,10 +144,20 @@ def data_stages(optimised: Path, samples: Path, work: Path, port: str) -> dict[s
 
 def judged(row: Row, work: Path, port: str, evaluation: Array, runs: int) -> Row:
     """The row with what its method costs and gives."""
-    optimised, scheme = work / "optimized", work / "scheme.msgpack"
     params = CalibrateParams(row.method)
+    if row.method == "Auto":
+        data, known, inputs = (
+            EqualizeParams((InputData(port, "Numpy"),)),
+            work / "statistics.msgpack",
+            [work / "samples"],
+        )
+        row.costs["equalize"] = averaged(
+            lambda: equalize(work / "optimized", known, inputs, emptied(work / "even"), params=data), runs
+        )
+    of = work / "even" if row.method == "Auto" else work
+    optimised, scheme = of / "optimized", work / "scheme.msgpack"
     row.costs["calibrate"] = averaged(
-        lambda: calibrate(optimised, work / "statistics.msgpack", work, params=params), runs
+        lambda: calibrate(optimised, of / "statistics.msgpack", work, params=params), runs
     )
     row.costs["quantize"] = averaged(lambda: quantize(optimised, scheme, work, params=QuantizeParams()), runs)
     alone(lambda: np.save(work / "integer.npy", outputs(work / "quant_axmodel.onnx", port, evaluation)))
@@ -152,6 +165,12 @@ def judged(row: Row, work: Path, port: str, evaluation: Array, runs: int) -> Row
     row.sqnr = 10 * float(np.log10((reference**2).sum() / ((ours - reference) ** 2).sum()))
     row.task = same(reference, ours)
     return row
+
+
+def emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def same(reference: Array, ours: Array) -> float:

@@ -39,3 +39,11 @@ def observed(plan: Plan, model: Artifact, bound: dict[str, BoundSamples], name: 
         params={"inputs": input_data(bound)},
     )
     return Entry(spread.result, "statistics.msgpack")
+
+
+def observed_again(plan: Plan, bound: dict[str, BoundSamples], model: Artifact, watch: Artifact, name: str) -> Artifact:
+    """The same of the tensors that `watch` lists, in one action; name: as above."""
+    samples = [samples.samples for samples in bound.values()]
+    params = {"inputs": input_data(bound)}
+    seen = plan.run(OBSERVE, name=f"observe_{name}", model=model, watch=watch, samples=samples, params=params)
+    return plan.run(MERGE, name=f"merge_{name}", parts=[seen]).only

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from axbuild.graph.plan import Plan
@@ -22,11 +23,13 @@ from axbuild.workspace.rule import (
 
 from ._nouns import FloatModel, QuantModel, Samples, ops_of
 from .auto_precision import AutoPrecision, with_precision
+from .equalisation import Equalisation, equalised
 from .fine_tuning import FineTuning, fine_tuned, is_tuned
 from .freeze import frozen_attribute, kept
 from .mixed_precision import MixedPrecision, asked_of, baking, quantisation, selected
-from .observation import observed
+from .observation import observed, observed_again
 from .samples import bind, input_data
+from .transformers import Transformers, smoothed
 
 CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",), named=ops_of("model"))
 QUANTIZE = Stage(
@@ -66,7 +69,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(MixedPrecision, AutoPrecision, FineTuning):
+class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -88,7 +91,8 @@ class quant_model(MixedPrecision, AutoPrecision, FineTuning):
     method = Choice(
         "How observed values become ranges: everything seen; all but the outermost 0.01 %; the range with the smallest "
         "squared error; the one whose codes keep most of the distribution; or Auto, which is ours: as MSE, what is cut "
-        "off counted four times, with biases corrected and 16 bits into Softmax.",
+        "off counted four times, with biases corrected, even channels for depthwise convolutions, and 16 bits into "
+        "Softmax.",
         ("MinMax", "Percentile", "MSE", "KL", "Auto"),
         default="MinMax",
         vendor="quant.calibration_method",
@@ -116,19 +120,28 @@ class quant_model(MixedPrecision, AutoPrecision, FineTuning):
         if table is not None:
             plan.output("quant/layer_config_table.txt", table)
         bound = bind(plan, t.model, t.calibration, t.state)
-        statistics = observed(plan, t.model.model, bound)
-        corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
-        params = {"method": t.method, "bias_correction": corrected, **asked, "baking": baking(t), "state": t.state}
         sets, inputs = [samples.samples for samples in bound.values()], input_data(bound)
-        scheme = with_precision(t, plan, CALIBRATE, t.model, statistics, sets, params=params, inputs=inputs)
+        params = {
+            "method": t.method,
+            "bias_correction": {"auto": None, "on": True, "off": False}[t.bias_correction],
+            **asked,
+            "baking": baking(t),
+            "state": t.state,
+            "transformer_opt_level": t.transformer_opt_level,
+        }
+        seen = observed(plan, t.model.model, bound)
+        again = partial(observed_again, plan, bound)
+        model, statistics = smoothed(t, plan, seen, again, sets, {"inputs": inputs, "calibration": params})
+        model, statistics = equalised(t, plan, model, statistics, sets, inputs)
+        scheme = with_precision(t, plan, CALIBRATE, model, statistics, sets, params=params, inputs=inputs)
         if t.frozen:
-            scheme = kept(t, plan, t.model, [] if is_tuned(t) else [scheme])
+            scheme = kept(t, plan, model, [] if is_tuned(t) else [scheme])
         else:
-            scheme = fine_tuned(t, plan, t.model, scheme, sets, inputs)
-        done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme, params=quantisation(t, asked))
+            scheme = fine_tuned(t, plan, model, scheme, sets, inputs)
+        done = plan.run(QUANTIZE, model=model.model, scheme=scheme, params=quantisation(t, asked))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound, asked, t.state)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], model, bound, asked, t.state)
 
 
 def _check_state(t: Settled) -> None:

@@ -34,6 +34,7 @@ MODEL_WING = (
     ("toolchain/frontend",),
     ("toolchain/quant",),
     ("toolchain/tune",),
+    ("toolchain/smooth",),
     ("toolchain/npu/chips", "toolchain/npu/net", "toolchain/npu/options", "toolchain/npu/program"),
     ("toolchain/npu/lower",),
     ("toolchain/npu/simulator",),

@@ -94,8 +94,9 @@ OBSERVATION = {
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
 RAISING = {f"axbuild.toolchain.precision.{stage}:{stage}" for stage in ("sense", "raise_precision")}
-OTHERS = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select"}
-READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *RAISING, *OTHERS}
+SMOOTHING = {f"axbuild.toolchain.smooth.{stage}:{stage}" for stage in ("smooth", "equalize", "keep_pairs")}
+OTHERS = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select", *RAISING, *SMOOTHING}
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *OTHERS}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:
@@ -124,8 +125,9 @@ def test_a_new_kind_observes_nothing_again(world):
 
 def test_a_calibrator_moves_only_what_chooses(world):
     raising = "axbuild.toolchain.precision.raise_precision:raise_precision"
+    keeping = "axbuild.toolchain.smooth.keep_pairs:keep_pairs"
     moved = world.moved_by("axbuild/toolchain/quant/calibrators.py", comment)
-    assert moved == {"//digits:quant calibrate", raising}
+    assert moved == {"//digits:quant calibrate", raising, keeping}
 
 
 def test_a_figure_of_one_chip_moves_nothing_of_another(world):

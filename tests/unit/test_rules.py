@@ -65,6 +65,7 @@ def test_the_whole_chain_is_laid_out(lay):
             "ln_scale_data_type": "FP32",
         },
         "state": {},
+        "transformer_opt_level": 0,
     }
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
@@ -153,6 +154,26 @@ def test_neutral_normalisation_is_none(lay):
         actions, _ = lay(text)
         assert actions["quant", "spread"].params["inputs"][0]["mean"] == []
         assert actions["quant", "spread"].params["inputs"][0]["std"] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "evens"),
+    [
+        ("", False),
+        ('method = "KL"\n', False),
+        ('method = "Auto"\n', True),
+        ('equalisation = "on"\n', True),
+        ('method = "Auto"\nequalisation = "off"\n', False),
+    ],
+)
+def test_auto_evens_channels_and_what_follows_has_the_even_model(lay, written, evens):
+    actions, _ = lay(CHAIN + written + AXMODEL)
+    assert (("quant", "equalize") in actions) == evens
+    model = out("quant", "equalize", "optimized/") if evens else out("float", "optimize", "optimized/")
+    for name in (("quant", "calibrate"), ("quant", "quantize")):
+        assert actions[name].inputs["model"] == model
+    source = ("equalize", "statistics.msgpack") if evens else ("merge", "statistics.msgpack")
+    assert actions["quant", "calibrate"].inputs["statistics"] == out("quant", *source)
 
 
 def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(lay):

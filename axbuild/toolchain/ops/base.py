@@ -20,6 +20,7 @@ from axbuild.toolchain.kinds.arithmetic import quantise
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid, type_numbered
 from axbuild.toolchain.kinds.given import Given
+from axbuild.toolchain.ops.gain import Gain
 
 MOVED = (ir.DataType.FLOAT, ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL)
 """element types of the float graph that ops which only move elements take"""
@@ -362,6 +363,10 @@ class Op:
     """a step of its input is a factor in its output: 8 bits are coarse for what it reads"""
     typed_output: ClassVar[bool] = False
     """a layer rule says of its output apart what element type that has, and asks for no FP32 that it has not"""
+    levels: ClassVar[bool] = False
+    """it brings what it reads to one size, whatever size that has"""
+    sums: ClassVar[bool] = False
+    """it adds what it reads, element by element"""
     weight_input: ClassVar[int | None] = None
     """the input that is a constant weight"""
     bias_inputs: ClassVar[tuple[int, ...]] = ()
@@ -430,6 +435,14 @@ class Op:
 
     def factor_of(self, node: ir.Node, factor: Array) -> Array | None:
         """What a constant multiplied behind this node would be in its own product; None where it has none."""
+        return None
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        """Where a positive factor for each channel of its output along `axis` goes; None where it goes nowhere."""
+        return None
+
+    def takes_back(self, node: ir.Node, axis: int) -> Gain | None:
+        """Where the inverse of a factor for each channel of its first input along `axis` goes."""
         return None
 
     def weight(self, node: ir.Node) -> Array | None:

@@ -6,11 +6,12 @@ import math
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import constant_input, input_of, real
+from axbuild.toolchain.graph import activations_of, constant_input, input_of, real
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Requantize
 from axbuild.toolchain.kinds.island import FloatClip
 from axbuild.toolchain.ops.base import Bounds, Follow, Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.gain import Gain
 
 
 class Clamp(Op):
@@ -29,6 +30,11 @@ class Clamp(Op):
     def lower(self, q: SettledNode) -> list[Step]:
         settled = self.bounds(q.node).then(q.fused.bounds)
         return q.single(Requantize.of(q.x(), q.y, q.y.code(settled.lo), q.y.code(settled.hi)), q.input(0))
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        """On to what it reads, where its bounds are 0 or none."""
+        bounds = self.bounds(node)
+        return Gain({}, activations_of(node)) if bounds.lo in (0.0, -math.inf) and bounds.hi == math.inf else None
 
     def island(self, node: ir.Node) -> Kind:
         bounds = self.bounds(node)

@@ -23,6 +23,7 @@ from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.kinds.island import FloatWithConstant
 from axbuild.toolchain.kinds.mac import Conv
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step, per_channel
+from axbuild.toolchain.ops.gain import Gain, into
 from axbuild.toolchain.ops.mac import accumulation
 
 Pads = tuple[int, int, int, int]
@@ -94,6 +95,16 @@ class ConvOp(Op):
 
     def channel_axis(self, node: ir.Node, axis: int) -> int:
         return 1
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        return into(node, {1: -rank(node), 2: -1}) if axis == 1 else None
+
+    def takes_back(self, node: ir.Node, axis: int) -> Gain | None:
+        channels, group = shape_of(needed_input(node, 0))[1], integer(node, "group", 1)
+        if axis != 1 or group not in (1, channels):
+            return None
+        one_to_one = group == shape_of(node.outputs[0])[1]
+        return into(node, {1: 1 - rank(node)} if group == 1 else {1: -rank(node)}) if group == 1 or one_to_one else None
 
     def weight(self, node: ir.Node) -> Array | None:
         array = constant_input(node, 1)

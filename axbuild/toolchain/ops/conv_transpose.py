@@ -22,8 +22,10 @@ from axbuild.toolchain.ops.conv import (
     ConvOp,
     met,
     pair,
+    rank,
     window_pads,
 )
+from axbuild.toolchain.ops.gain import Gain, into
 from axbuild.toolchain.ops.mac import Accumulation, accumulation
 
 
@@ -51,6 +53,13 @@ class ConvTransposeOp(ConvOp):
 
     def in_float32(self, node: ir.Node) -> bool:
         return False
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        dense = axis == 1 and integer(node, "group", 1) == 1
+        return into(node, {1: 1 - rank(node), 2: -1}) if dense else None
+
+    def takes_back(self, node: ir.Node, axis: int) -> Gain | None:
+        return into(node, {1: -rank(node)}) if axis == 1 and integer(node, "group", 1) == 1 else None
 
     def weight(self, node: ir.Node) -> Array | None:
         array = super().weight(node)

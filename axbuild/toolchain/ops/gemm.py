@@ -20,6 +20,7 @@ from axbuild.toolchain.kinds.codes import type_of
 from axbuild.toolchain.kinds.mac import FullyConnected, MatMul
 from axbuild.toolchain.kinds.mover import Transpose
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step, per_channel
+from axbuild.toolchain.ops.gain import Gain, into
 from axbuild.toolchain.ops.mac import accumulation
 
 
@@ -70,6 +71,13 @@ class GemmOp(Layer):
         "test_gemm_transposeB",
         "test_gemm_all_attributes",
     )
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        return into(node, {1: -1 - integer(node, "transB", 0), 2: -1}) if axis == 1 else None
+
+    def takes_back(self, node: ir.Node, axis: int) -> Gain | None:
+        along = 1 - integer(node, "transA", 0)
+        return into(node, {1: integer(node, "transB", 0) - 2}) if axis == along else None
 
     def weight(self, node: ir.Node) -> Array | None:
         matrix = constant_input(node, 1)
@@ -132,6 +140,13 @@ class MatMulOp(Layer):
     def factor_of(self, node: ir.Node, factor: Array) -> Array | None:
         """One number above 0: there is one multiplier."""
         return factor.astype(np.float64) if _two_activations(node) and factor.size == 1 and np.all(factor > 0) else None
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        return into(node, {1: -1}) if _is_layer(node) and axis == len(shape_of(node.outputs[0])) - 1 else None
+
+    def takes_back(self, node: ir.Node, axis: int) -> Gain | None:
+        last = len(shape_of(needed_input(node, 0))) - 1
+        return into(node, {1: -2}) if _is_layer(node) and axis == last else None
 
     def weight(self, node: ir.Node) -> Array | None:
         matrix = _constant_matrix(node)

@@ -23,6 +23,7 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.float_norm import FloatNorm
 from axbuild.toolchain.kinds.norm import LayerNorm
 from axbuild.toolchain.ops.base import Limit, Op, SettledNode, Step
+from axbuild.toolchain.ops.gain import Gain, into
 
 
 def _normalised(node: ir.Node) -> tuple[int, ...]:
@@ -38,6 +39,12 @@ def _fitted(node: ir.Node, index: int, default: float) -> Array | None:
     if given.ndim > len(shape) or any(s not in (1, t) for s, t in zip(given.shape[::-1], shape[::-1], strict=False)):
         return None
     return _uniform(given.astype(np.float64).reshape((1,) * (len(shape) - given.ndim) + given.shape))
+
+
+def _gain(node: ir.Node, axis: int) -> Gain | None:
+    """Into scale and bias: their axes are the normalised ones."""
+    last = len(shape_of(node.outputs[0]))
+    return into(node, {1: axis - last, 2: axis - last}) if axis >= last - len(_normalised(node)) else None
 
 
 def _uniform(array: Array) -> Array:
@@ -72,6 +79,7 @@ class LayerNormalizationOp(Op):
     onnx = "LayerNormalization"
     clamps = True
     reals_too = True
+    levels = True
     limits = (
         LEAVES_FIRST,
         Limit(
@@ -94,6 +102,9 @@ class LayerNormalizationOp(Op):
         "test_layer_normalization_default_axis",
     )
 
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        return _gain(node, axis)
+
     def lower(self, q: SettledNode) -> list[Step]:
         weight, bias = _fitted(q.node, 1, 1.0), _fitted(q.node, 2, 0.0)
         if weight is None or bias is None:
@@ -107,6 +118,7 @@ class RMSNormalizationOp(Op):
     onnx = "RMSNormalization"
     clamps = True
     reals_too = True
+    levels = True
     limits = (
         LEAVES_FIRST,
         Limit("its scale must be a constant", lambda n: not is_activation(input_of(n, 1))),
@@ -118,6 +130,9 @@ class RMSNormalizationOp(Op):
         "test_rms_normalization_4d_axis3",
         "test_rms_normalization_default_axis",
     )
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        return _gain(node, axis)
 
     def lower(self, q: SettledNode) -> list[Step]:
         weight = _fitted(q.node, 1, 1.0)
@@ -137,6 +152,7 @@ class LpNormalizationOp(Op):
     onnx = "LpNormalization"
     clamps = True
     reals_too = True
+    levels = True
     limits = (
         LEAVES_FIRST,
         Limit("its p must be 2", lambda n: integer(n, "p", 2) == 2, lambda n: integer(n, "p", 2)),

@@ -16,6 +16,7 @@ from axbuild.toolchain.graph import (
     input_of,
     is_activation,
     needed_input,
+    shape_of,
 )
 from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.binary import Binary
@@ -27,12 +28,19 @@ from axbuild.toolchain.kinds.table import Table
 from axbuild.toolchain.kinds.with_constant import WithConstant
 from axbuild.toolchain.ops.base import Follow, Limit, Op, SettledNode, Step
 from axbuild.toolchain.ops.extent import FITS, NUMBERS
+from axbuild.toolchain.ops.gain import Gain
 
 ONE_COMPUTED = Limit("one of its operands must be computed", lambda n: bool(activations_of(n)))
 
 
 def _constant_first(node: ir.Node) -> bool:
     return not is_activation(input_of(node, 0))
+
+
+def _own_constant(node: ir.Node, axis: int) -> dict[int, int]:
+    """The constant operand, if there is one, with the axis of the output's channels counted from the end."""
+    after = axis - len(shape_of(node.outputs[0]))
+    return {index: after for index in (0, 1) if not is_activation(input_of(node, index))}
 
 
 class Arithmetic(Op):
@@ -78,12 +86,17 @@ class AddOp(Arithmetic):
 
     onnx = "Add"
     operation = "add"
+    sums = True
     bias_inputs = (0, 1)
     cases = ("test_add", "test_add_bcast")
 
     def follows(self, node: ir.Node) -> Follow | None:
         addend = constant_operand(node)
         return None if addend is None or is_integer(node.outputs[0]) else Follow(addend=addend)
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        """Into the constant, and on to what it is added to."""
+        return None if constant_operand(node) is None else Gain(_own_constant(node, axis), activations_of(node))
 
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
         return WithConstant.added(constant, 1, x, q.y, q.lo, q.hi)
@@ -115,6 +128,12 @@ class MulOp(Arithmetic):
     def follows(self, node: ir.Node) -> Follow | None:
         factor = constant_operand(node)
         return None if factor is None else Follow(factor=factor)
+
+    def gain(self, node: ir.Node, axis: int) -> Gain | None:
+        """Into the constant, or on to one of two tensors."""
+        constants = _own_constant(node, axis)
+        alike = [value for value in activations_of(node) if value.shape == node.outputs[0].shape]
+        return Gain(constants) if constants else Gain({}, tuple(alike)) if alike else None
 
     def with_constant(self, q: SettledNode, x: Grid, constant: Array) -> Kind:
         return WithConstant.times(constant, x, q.y, q.lo, q.hi)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import onnx_ir as ir
 
-from axbuild.errors import AxError, AxWarning
+from axbuild.errors import AxError, AxNote, AxWarning
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import USUAL, Baking, bake
@@ -19,9 +19,10 @@ from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
 from axbuild.toolchain.quant.groups import Observations
-from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
+from axbuild.toolchain.quant.precision import NONE, LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.quant.statistics import Statistics
+from axbuild.toolchain.quant.transformer import is_transformer, of_level
 
 AUTO = "Auto"
 """the method that chooses more than ranges"""
@@ -40,8 +41,10 @@ class MethodError(AxError):
 class CalibrateParams:
     """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
     bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
+    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
     highest_mix_precision: 16 bits where no layer rule decides; disable_quant_optimization: fuse no operators; baking:
-    of weights and biases; state: output -> the input that it is for the next sample, which share a grid.
+    of weights and biases; state: output -> the input that it is for the next sample, which share a grid;
+    transformer_opt_level: as `transformer` has it.
     """
 
     method: str = "MinMax"
@@ -51,6 +54,7 @@ class CalibrateParams:
     disable_quant_optimization: bool = False
     baking: Baking = USUAL
     state: dict[str, str] = field(default_factory=dict)
+    transformer_opt_level: int = 0
 
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
@@ -59,17 +63,19 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     Raises StatisticsError where the statistics are damaged or lack a tensor of the model, LayerConfigError for a layer
     rule that cannot be obeyed, AccumulatorError where weights could leave the accumulator.
     """
-    if params.method not in METHODS:
-        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     graph = ir.load(model_file(model)).graph
     known = Statistics.read(statistics)
     chosen = calibrated(graph, known, params)
+    if is_transformer(graph):
+        warnings.warn(AxNote(f"Transformer optimize level: {params.transformer_opt_level}"), stacklevel=1)
     losses.tell(graph, chosen, known)
     chosen.write(out / "scheme.msgpack")
 
 
 def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
-    """The scheme of a graph as the parameters have it; their method is one of METHODS."""
+    """The scheme of a graph as the parameters have it; raises MethodError for a method that there is not."""
+    if params.method not in METHODS:
+        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
     return choose(
@@ -83,6 +89,7 @@ def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams)
         apart=params.disable_quant_optimization,
         baking=params.baking,
         state=params.state,
+        preset=of_level(graph, params.transformer_opt_level),
     )
 
 
@@ -98,11 +105,12 @@ def choose(
     apart: bool = False,
     baking: Baking = USUAL,
     state: Mapping[str, str] = MappingProxyType({}),
+    preset: Mapping[ir.Node, Precision] = NONE,
 ) -> Scheme:
     """The scheme of a graph; corrected: with biases that take back what rounding the weights adds on average;
     careful: with 16 bits in front of steep operators; highest: with 16 bits wherever no rule decides; apart: every
-    operator by itself; state: as in CalibrateParams."""
-    asked = precisions(graph, rules, wide_where_steep=careful, highest=highest)
+    operator by itself; state: as in CalibrateParams; preset: precision without a rule."""
+    asked = precisions(graph, rules, wide_where_steep=careful, highest=highest, preset=preset)
     found = formed(graph, asked, apart=apart)
     edges = settle(found, asked, Observations(graph, statistics), calibrator, state)
     _tell(edges.instead)

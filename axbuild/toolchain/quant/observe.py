@@ -44,7 +44,7 @@ def observe(model: Path, watch: Path, samples: list[Path], out: Path, *, params:
     """
     observer = observer_of(watch)
     float_pass = FloatPass(model, tuple(observer.tensors))
-    for name, values in one_ahead(float_pass, feeds(float_pass.inputs, samples, params.inputs)):
+    for name, values in one_ahead(float_pass, sample_feeds(float_pass.inputs, samples, params.inputs)):
         observer.see(name, values)
     observer.statistics().write(out / "statistics.msgpack")
 
@@ -53,7 +53,7 @@ def observer_of(watch: Path) -> Observer:
     return Observer({row.name: TensorObserver(row.axis) for row in read_watched(watch)})
 
 
-def feeds(
+def sample_feeds(
     ports: dict[str, FloatInput], folders: list[Path], inputs: tuple[InputData, ...]
 ) -> Iterator[tuple[str, Feeds]]:
     """(sample name, input name -> array) of every sample, in order of name."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.toolchain.data.inputs import InputData
-from axbuild.toolchain.quant.observe import FloatPass, feeds, observer_of, one_ahead
+from axbuild.toolchain.quant.observe import FloatPass, observer_of, one_ahead, sample_feeds
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def observe_on(model: Path, watch: Path, samples: list[Path], out: Path, *, para
     folders = [out / "boundary" / str(place) for place in range(len(params.writes))]
     for folder in folders:
         folder.mkdir(parents=True)
-    for name, values in one_ahead(float_pass, feeds(float_pass.inputs, samples, params.inputs)):
+    for name, values in one_ahead(float_pass, sample_feeds(float_pass.inputs, samples, params.inputs)):
         observer.see(name, values)
         for folder, tensor in zip(folders, params.writes, strict=True):
             np.save(folder / f"{name}.npy", values[tensor])

@@ -30,6 +30,7 @@ class Precision:
 STEEP = Precision(data=U16, output=U8)
 HIGHEST = Precision(data=U16, weight=S16)
 """the most that the NPU computes every operator with"""
+NONE: Mapping[ir.Node, Precision] = {}
 
 
 def _is_steep(node: ir.Node) -> bool:
@@ -154,13 +155,21 @@ def _require_accord(node: ir.Node, first: LayerConfig, second: LayerConfig) -> N
 
 
 def precisions(
-    graph: ir.Graph, rules: Sequence[LayerConfig], *, wide_where_steep: bool = False, highest: bool = False
+    graph: ir.Graph,
+    rules: Sequence[LayerConfig],
+    *,
+    wide_where_steep: bool = False,
+    highest: bool = False,
+    preset: Mapping[ir.Node, Precision] = NONE,
 ) -> dict[ir.Node, Precision]:
     """The precision of every node; raises LayerConfigError as `Selection.of` does.
 
-    Without a rule: wide_where_steep: steep operators read 16 bits and write 8; highest: all have 16 bits.
+    Without a rule: highest: all have 16 bits; else preset says it and, where it does not and wide_where_steep is set,
+    steep operators read 16 bits and write 8.
     """
     selection = Selection.of(graph, rules)
-    default = HIGHEST if highest else Precision()
-    steep = STEEP if wide_where_steep and not highest else default
-    return {node: selection.precision(node) or (steep if _is_steep(node) else default) for node in graph}
+    if highest:
+        return {node: selection.precision(node) or HIGHEST for node in graph}
+    default = Precision()
+    usual = {node: STEEP if wide_where_steep and _is_steep(node) else default for node in graph} | dict(preset)
+    return {node: selection.precision(node) or usual[node] for node in graph}

@@ -6,7 +6,7 @@ What no weight reaches (inputs of the model, masks made of them) goes on beside 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
@@ -27,6 +27,13 @@ class TuningBlock:
     writes: tuple[str, ...]
     goes_on: tuple[str, ...]
     tuned: bool
+
+
+def block_of(sites: Sequence[Site], writes: Sequence[str]) -> TuningBlock:
+    """Fused nodes as a block by itself, of which these tensors are looked at."""
+    made = {name for fused, _ in sites for name in _names(fused.outputs)}
+    read = dict.fromkeys(name for fused, _ in sites for name in _names(fused.inputs))
+    return TuningBlock(tuple(sites), tuple(name for name in read if name not in made), tuple(writes), (), True)
 
 
 def blocks_of(sites: Sequence[Site], able: Callable[[FusedNode, SiteScheme], bool], size: int) -> list[TuningBlock]:
@@ -89,10 +96,9 @@ class _Chain:
     def block(self, stretch: _Stretch) -> TuningBlock:
         end = self.place[stretch.sites[-1][0].name]
         made = dict.fromkeys(name for fused, _ in stretch.sites for name in _names(fused.outputs))
-        read = dict.fromkeys(name for fused, _ in stretch.sites for name in _names(fused.inputs))
-        reads = tuple(name for name in read if name not in made)
-        writes = tuple(name for name in made if self.last.get(name, -1) > end or name in self.kept)
-        return TuningBlock(tuple(stretch.sites), reads, writes, self._alive(end), stretch.known and stretch.weights > 0)
+        writes = [name for name in made if self.last.get(name, -1) > end or name in self.kept]
+        tuned = stretch.known and stretch.weights > 0
+        return replace(block_of(stretch.sites, writes), goes_on=self._alive(end), tuned=tuned)
 
     def _alive(self, end: int) -> tuple[str, ...]:
         """Tensors made up to this place, inputs of the model among them, that are read behind it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from pathlib import Path
 import onnx_ir as ir
 
 from axbuild.errors import AxNote, AxWarning
-from axbuild.toolchain.graph import Array, model_file
+from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.boundary import Boundary
-from axbuild.toolchain.tune.passes import coded_outputs, error_of, float_outputs
+from axbuild.toolchain.tune.passes import coded_outputs, decibels, error_of, float_outputs, reals_of
 from axbuild.toolchain.tune.plan import PLAN, REPORT, SCHEME, PlannedBlock, read_plan
 from axbuild.toolchain.tune.report import Outcome
 
@@ -43,7 +42,7 @@ def finish(
     outcomes = {number: Outcome.read(tuned / str(number) / REPORT) for number in numbers}
     before, after = _errors(model, Boundary.read(begin), (start, found))
     blocks_told = list(_told(plan, outcomes))
-    whole = f"Whole model: output error {_decibels(before)} -> {_decibels(after)}"
+    whole = f"Whole model: output error {decibels(before)} -> {decibels(after)}"
     lines = [*_head(params, len(numbers)), *(line for told in blocks_told for line in ("", *told)), "", whole]
     (out / "finetune.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for line in (lines[0], *(f"{block[2:]} {loss[2:]}" for block, loss in blocks_told), whole):
@@ -60,7 +59,7 @@ def _together(start: Scheme, parts: list[Scheme]) -> Scheme:
 
 def _errors(model: Path, begin: Boundary, schemes: tuple[Scheme, Scheme]) -> tuple[float, float]:
     """Noise over signal of the whole model's outputs, by its exact integers, with each scheme."""
-    target = {name: array for name, array in float_outputs(model_file(model), begin.float).items() if _real(array)}
+    target = reals_of(float_outputs(model_file(model), begin.float))
     graph = ir.load(model_file(model)).graph
     first, second = (error_of(target, coded_outputs(graph, scheme, begin.coded)) for scheme in schemes)
     return first, second
@@ -92,15 +91,6 @@ def _told(plan: list[PlannedBlock], outcomes: Mapping[int, Outcome]) -> Iterator
 
 def _worse(before: float, after: float) -> str:
     return (
-        f"the blocks came nearer to the float model and the whole did not: its outputs went from {_decibels(before)} "
-        f"to {_decibels(after)} on the calibration samples, so the weights are left as they were; more samples help"
+        f"the blocks came nearer to the float model and the whole did not: its outputs went from {decibels(before)} "
+        f"to {decibels(after)} on the calibration samples, so the weights are left as they were; more samples help"
     )
-
-
-def _decibels(noise: float) -> str:
-    """Of noise over signal."""
-    return f"{-10.0 * math.log10(noise):.2f} dB SQNR" if noise else "none"
-
-
-def _real(array: Array) -> bool:
-    return array.dtype.kind == "f"

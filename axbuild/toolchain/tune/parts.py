@@ -26,9 +26,7 @@ def write_blocks(model: Path, scheme: Scheme, blocks: list[TuningBlock], out: Pa
     for number, block in enumerate(blocks):
         folder = out / str(number)
         folder.mkdir(parents=True)
-        own = {node.name for fused, _ in block.sites for node in fused.nodes}
-        nodes = [node for node in whole.graph.node if node.name in own]
-        part = part_of(whole, nodes, block.reads, block.writes)
+        part = cut_out(whole, block)
         (folder / MODEL).write_bytes(part.SerializeToString(deterministic=True))
         operators = Counter(node.op_type for node in part.graph.node)
         (folder / OPERATORS_FILE).write_text(json.dumps(operators, sort_keys=True) + "\n", encoding="utf-8")
@@ -44,3 +42,10 @@ def _own(scheme: Scheme, block: TuningBlock) -> dict[str, str]:
     inside -= {*block.reads, *block.writes}
     shared = {owner for name, owner in scheme.owners.items() if name not in inside}
     return {name: owner for name, owner in scheme.owners.items() if name in inside and owner not in shared}
+
+
+def cut_out(whole: onnx.ModelProto, block: TuningBlock) -> onnx.ModelProto:
+    """The block's operators alone, with their constants."""
+    own = {node.name for fused, _ in block.sites for node in fused.nodes}
+    nodes = [node for node in whole.graph.node if node.name in own]
+    return part_of(whole, nodes, block.reads, block.writes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.boundary import Tensors
 
 
-def float_outputs(model: Path, inputs: Mapping[str, Array]) -> Tensors:
+def float_outputs(model: Path | bytes, inputs: Mapping[str, Array]) -> Tensors:
     """Every output of the float model, the samples stacked as in `inputs`."""
     return _outputs(ort.open_session(model), inputs)
 
@@ -39,6 +40,11 @@ def _outputs(session: Any, inputs: Mapping[str, Array]) -> Tensors:
     return {name: np.stack([row[place] for row in rows]) for place, name in enumerate(names)}
 
 
+def reals_of(tensors: Mapping[str, Array]) -> Tensors:
+    """Those that an error can be told of."""
+    return {name: array for name, array in tensors.items() if array.dtype.kind == "f"}
+
+
 def error_of(target: Mapping[str, Array], found: Mapping[str, Array]) -> float:
     """Noise over signal, a sum over the tensors; both of reals."""
     return sum(_share(target[name].astype(np.float64), found[name].astype(np.float64)) for name in target)
@@ -47,3 +53,8 @@ def error_of(target: Mapping[str, Array], found: Mapping[str, Array]) -> float:
 def _share(target: Array, found: Array) -> float:
     signal, noise = float(np.sum(target**2)), float(np.sum((found - target) ** 2))
     return noise / signal if signal else noise
+
+
+def decibels(noise: float) -> str:
+    """Of noise over signal."""
+    return f"{-10.0 * math.log10(noise):.2f} dB SQNR" if noise else "none"

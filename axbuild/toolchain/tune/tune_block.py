@@ -16,10 +16,10 @@ from axbuild.toolchain.quant.lowered import placed
 from axbuild.toolchain.quant.scheme import Form, Scheme
 from axbuild.toolchain.tune.arrays import to_tensor
 from axbuild.toolchain.tune.blocks import Site
-from axbuild.toolchain.tune.boundary import Boundary, Tensors
+from axbuild.toolchain.tune.boundary import Boundary
 from axbuild.toolchain.tune.device import opened
 from axbuild.toolchain.tune.learn import Layers, Learner, LearntRounding, LearntSteps
-from axbuild.toolchain.tune.passes import coded_outputs, error_of, float_outputs
+from axbuild.toolchain.tune.passes import coded_outputs, error_of, float_outputs, reals_of
 from axbuild.toolchain.tune.plan import MODEL, REPORT, SCHEME
 from axbuild.toolchain.tune.program import JudgedSites, Numbers, OwnGrid, TorchBlock
 from axbuild.toolchain.tune.report import Outcome
@@ -55,8 +55,7 @@ class Block:
         self.graph = ir.load(model).graph
         self.scheme, self.boundary = scheme, boundary
         self.sites = placed(self.graph, scheme)
-        outputs = float_outputs(model, boundary.float)
-        self.targets: Tensors = {name: array for name, array in outputs.items() if array.dtype.kind == "f"}
+        self.targets = reals_of(float_outputs(model, boundary.float))
 
     def tuned(self, params: TuneParams, device: torch.device) -> tuple[Scheme, Outcome]:
         """The scheme with what was learnt; as it was where the exact integers say that nothing was gained."""
