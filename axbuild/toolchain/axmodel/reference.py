@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from axbuild.errors import AxError
+from axbuild.progress import tell
 from axbuild.toolchain import ort
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.data.inputs import (
@@ -49,7 +50,9 @@ def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceP
 def feeds_of(names: list[str], samples: list[Path], params: ReferenceParams) -> Iterator[tuple[str, dict[str, Array]]]:
     """(sample, what the float model takes in): each of its inputs `names`, behind the compiled model's processing."""
     chosen = [(_processed(data, params.input_processors), index) for data, index in bind(params.inputs, names)]
-    for name, files in paired(samples, params.inputs):
+    rows = paired(samples, params.inputs)
+    for place, (name, files) in enumerate(rows):
+        tell("sample", place + 1, len(rows))
         yield name, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from axbuild.progress import tell
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.container import Container
 from axbuild.toolchain.axmodel.run import Sample
@@ -44,6 +45,7 @@ def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateP
     alone = any(tensor.batch_axis is None for tensor in container.outputs)
     together = 1 if alone else sum(container.batches())
     for start in range(0, len(feeds), together):
+        tell("sample", start + 1, len(feeds))
         chunk = feeds[start : start + together]
         feed = {tensor.name: tensor.joined([one[tensor.name] for _, one in chunk]) for tensor in container.inputs}
         results = session.run(None, feed)
