@@ -178,6 +178,17 @@ def test_an_operator_wins_over_its_type_that_over_a_sub_graph_and_that_over_the_
         }  # fmt: skip
 
 
+def test_the_name_of_one_operator_wins_over_that_of_a_users_node_which_became_several():
+    graph = loaded(residual()).graph
+    several = [node for node in graph if node.name in ("a", "r")]
+    for node in several:
+        node.metadata_props["axbuild.origins"] = '["a"]'
+    whole, one = LayerConfig(layer_name="a", data_type="U16"), LayerConfig(layer_name="r", data_type="S16")
+    for given in ([whole, one], [one, whole]):
+        selection = Selection.of(graph, given)
+        assert [selection.precision(node).data.name for node in several] == ["U16", "S16"]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

@@ -67,12 +67,13 @@ class LayerConfig:
     weight_data_type: str = ""
     output_data_type: str = ""
 
-    @property
-    def rank(self) -> int:
+    def rank(self, node: ir.Node) -> int:
         """Which of two rules for a node wins: an operator's before a type's before a sub-graph's; the whole model is
-        the widest sub-graph."""
+        the widest sub-graph, and a node's own name before that of a user's node which became several."""
+        if self.names:
+            return 4 if node.name in self.names else 3
         whole = (self.start_tensor_names, self.end_tensor_names) == ((WHOLE,), (WHOLE,))
-        return 3 if self.names else 2 if self.types else 0 if whole else 1
+        return 2 if self.types else 0 if whole else 1
 
     @property
     def precision(self) -> Precision:
@@ -115,10 +116,11 @@ class Selection:
         """Raises LayerConfigError for a rule that selects nothing, contradicts another, or cannot be obeyed."""
         matches = tuple(rule.matches(graph) for rule in rules)
         deciding: dict[ir.Node, int] = {}
-        for place in sorted(range(len(rules)), key=lambda item: rules[item].rank):
-            for node in (node for match in matches[place] for node in match.nodes):
-                if node in deciding:
-                    _require_accord(node, rules[deciding[node]], rules[place])
+        claims = [(place, node) for place, found in enumerate(matches) for match in found for node in match.nodes]
+        for place, node in sorted(claims, key=lambda claim: -rules[claim[0]].rank(claim[1])):
+            if node in deciding:
+                _require_accord(node, rules[deciding[node]], rules[place])
+            else:
                 deciding[node] = place
         found = Selection(tuple(rules), matches, deciding)
         found._require_codes()
@@ -146,7 +148,7 @@ class Selection:
 
 
 def _require_accord(node: ir.Node, first: LayerConfig, second: LayerConfig) -> None:
-    if first.rank == second.rank and first.precision != second.precision:
+    if first.rank(node) == second.rank(node) and first.precision != second.precision:
         raise LayerConfigError(
             f"two layer rules of equal rank are for '{node.name}' ({node.op_type}): one asks for {first.precision}, "
             f"the other for {second.precision}",
