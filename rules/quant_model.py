@@ -22,6 +22,7 @@ from axbuild.workspace.rule import (
 )
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
+from .easy_quant import EasyQuant, searched
 from .fine_tuning import FineTuning, fine_tuned
 from .transformers import Transformers, smoothed
 
@@ -63,7 +64,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(Transformers, FineTuning):
+class quant_model(Transformers, EasyQuant, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -120,7 +121,8 @@ class quant_model(Transformers, FineTuning):
         judged = {"inputs": inputs, "calibration": params}
         model, statistics = smoothed(t, plan, observed, observe, sets, judged)
         calibrated = plan.run(CALIBRATE, model=model.model, statistics=statistics, params=params)
-        scheme = fine_tuned(t, plan, model, calibrated.only, sets, inputs)
+        scheme = searched(t, plan, model, calibrated.only, sets, inputs)
+        scheme = fine_tuned(t, plan, model, scheme, sets, inputs)
         done = plan.run(QUANTIZE, model=model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])

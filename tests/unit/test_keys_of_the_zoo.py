@@ -80,7 +80,8 @@ TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
 KEEPING = "axbuild.toolchain.smooth.keep_pairs:keep_pairs"
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING}
-READERS_OF_OPS |= {"axbuild.toolchain.smooth.smooth:smooth", KEEPING}
+SEARCHING = {f"axbuild.toolchain.search.{stage}:{stage}" for stage in ("cut_grids", "search_block", "finish_search")}
+READERS_OF_OPS |= {"axbuild.toolchain.smooth.smooth:smooth", KEEPING, *SEARCHING}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:

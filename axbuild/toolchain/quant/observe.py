@@ -44,12 +44,12 @@ def observe(model: Path, watch: Path, samples: list[Path], out: Path, *, params:
     rows = read_watched(watch)
     observer = Observer({row.name: TensorObserver(row.axis) for row in rows})
     float_pass = FloatPass(model, tuple(observer.tensors))
-    for name, values in one_ahead(float_pass, sample_feeds(float_pass.inputs, samples, params.inputs)):
+    for name, values in one_ahead(float_pass, _feeds(float_pass.inputs, samples, params.inputs)):
         observer.see(name, values)
     observer.statistics().write(out / "statistics.msgpack")
 
 
-def sample_feeds(
+def _feeds(
     ports: dict[str, FloatInput], folders: list[Path], inputs: tuple[InputData, ...]
 ) -> Iterator[tuple[str, Feeds]]:
     """(sample name, input name -> array) of every sample, in order of name."""
