@@ -359,7 +359,7 @@ class Op:
     steep: ClassVar[bool] = False
     """a step of its input is a factor in its output: 8 bits are coarse for what it reads"""
     levels: ClassVar[bool] = False
-    """it brings what it reads to one size, whatever size that has"""
+    """it brings a layer's whole input to one size, whatever size that has"""
     sums: ClassVar[bool] = False
     """it adds what it reads, element by element"""
     weight_input: ClassVar[int | None] = None
