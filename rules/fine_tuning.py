@@ -63,7 +63,7 @@ class FineTuning:
 
 
 def is_tuned(t: Settled) -> bool:
-    return any(getattr(t, f"enable_{method}") for method in METHODS)
+    return t.enable_easy_quant or any(getattr(t, f"enable_{method}") for method in METHODS)
 
 
 def fine_tuned(

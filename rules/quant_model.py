@@ -23,6 +23,7 @@ from axbuild.workspace.rule import (
 
 from ._nouns import FloatModel, QuantModel, Samples, ops_of
 from .auto_precision import AutoPrecision, with_precision
+from .easy_quant import EasyQuant, searched
 from .equalisation import Equalisation, equalised
 from .fine_tuning import FineTuning, fine_tuned, is_tuned
 from .freeze import frozen_attribute, kept
@@ -69,7 +70,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, FineTuning):
+class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, EasyQuant, FineTuning):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -137,6 +138,7 @@ class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, Fin
         if t.frozen:
             scheme = kept(t, plan, model, [] if is_tuned(t) else [scheme])
         else:
+            scheme = searched(t, plan, model, scheme, sets, inputs)
             scheme = fine_tuned(t, plan, model, scheme, sets, inputs)
         done = plan.run(QUANTIZE, model=model.model, scheme=scheme, params=quantisation(t, asked))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])

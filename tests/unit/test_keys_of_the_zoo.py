@@ -95,8 +95,10 @@ TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
 RAISING = {f"axbuild.toolchain.precision.{stage}:{stage}" for stage in ("sense", "raise_precision")}
 SMOOTHING = {f"axbuild.toolchain.smooth.{stage}:{stage}" for stage in ("smooth", "equalize", "keep_pairs")}
-OTHERS = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select", *RAISING, *SMOOTHING}
-READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *OTHERS}
+SEARCHING = {f"axbuild.toolchain.search.{stage}:{stage}" for stage in ("cut_grids", "search_block", "finish_search")}
+KEEPING = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select"}
+OTHERS = {*TUNING, *RAISING, *SMOOTHING, *SEARCHING, *KEEPING}
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *OTHERS}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:

@@ -16,7 +16,7 @@ from axbuild.toolchain.precision.raise_precision import (
     layer_rules,
     raise_precision,
 )
-from axbuild.toolchain.precision.search import Decision, Search
+from axbuild.toolchain.precision.search import Decision, PrecisionSearch
 from axbuild.toolchain.precision.sense import SensedSource, SenseParams, read_sources, sense
 from axbuild.toolchain.precision.sources import ErrorSource
 from axbuild.toolchain.precision.target import PrecisionTarget
@@ -42,7 +42,7 @@ def decisions(*names):
 
 def searched(sources, cost, factor=1.0, floor=0.0):
     """A search in a world where errors do add up, `factor` times as large as they are sensed."""
-    search = Search(sources, {d: float(c) for d, c in cost.items()}, 0.001, lambda choice: measure(choice))
+    search = PrecisionSearch(sources, {d: float(c) for d, c in cost.items()}, 0.001, lambda choice: measure(choice))
 
     def measure(choice):
         return (floor + factor * float(np.sum(search.estimate(choice))),)

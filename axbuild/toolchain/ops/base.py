@@ -364,7 +364,7 @@ class Op:
     typed_output: ClassVar[bool] = False
     """a layer rule says of its output apart what element type that has, and asks for no FP32 that it has not"""
     levels: ClassVar[bool] = False
-    """it brings what it reads to one size, whatever size that has"""
+    """it brings a layer's whole input to one size, whatever size that has"""
     sums: ClassVar[bool] = False
     """it adds what it reads, element by element"""
     weight_input: ClassVar[int | None] = None

@@ -152,7 +152,6 @@ class LpNormalizationOp(Op):
     onnx = "LpNormalization"
     clamps = True
     reals_too = True
-    levels = True
     limits = (
         LEAVES_FIRST,
         Limit("its p must be 2", lambda n: integer(n, "p", 2) == 2, lambda n: integer(n, "p", 2)),

@@ -17,7 +17,7 @@ from axbuild.toolchain.kinds.codes import S16, U16
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.precision.cycles import all_cycles
-from axbuild.toolchain.precision.search import Attempt, Decision, Raised, Search, needed
+from axbuild.toolchain.precision.search import Attempt, Decision, PrecisionSearch, Raised, needed
 from axbuild.toolchain.precision.sense import SensedSource, read_sources
 from axbuild.toolchain.precision.target import PrecisionTarget
 from axbuild.toolchain.precision.trial import Bench, Tried
@@ -88,12 +88,12 @@ class _Raising:
         self.chip: Chip = chip_of(self.params.chip)
         self.tried: dict[Raised, Tried] = {}
 
-    def search(self, base: Scheme, wide: Scheme, sensed: Iterable[SensedSource]) -> Search:
+    def search(self, base: Scheme, wide: Scheme, sensed: Iterable[SensedSource]) -> PrecisionSearch:
         allowed = self.params.target.allowed(len(self.bench.outputs))
         relative = [replace(one, shares=_over(one.shares, allowed)) for one in sensed]
         now, then = self._cycles(base), self._cycles(wide)
         cost = self._costs(base, now, then)
-        return Search(relative, cost, sum(now.values()) / 1000, self.measure)
+        return PrecisionSearch(relative, cost, sum(now.values()) / 1000, self.measure)
 
     def _cycles(self, scheme: Scheme) -> dict[str, float]:
         return all_cycles(lowered(self.graph, scheme), self.chip)
@@ -124,7 +124,7 @@ class _Raising:
 
     # What is said ------------------------------------------------------------------------------------------------
 
-    def told(self, search: Search, found: Attempt, base: Scheme, chosen: Scheme) -> str:
+    def told(self, search: PrecisionSearch, found: Attempt, base: Scheme, chosen: Scheme) -> str:
         target = self.params.target
         before, after = (target.figure(self.tried[choice]) for choice in (frozenset(), found.choice))
         now, then = (sum(self._cycles(scheme).values()) for scheme in (base, chosen))
@@ -136,7 +136,7 @@ class _Raising:
             f"{then / now - 1:+.1%} of the operators' cycles on {self.chip.name} {self.chip.npu_mode}, estimated"
         )
 
-    def not_reached(self, search: Search, found: Attempt) -> TargetNotReachedError:
+    def not_reached(self, search: PrecisionSearch, found: Attempt) -> TargetNotReachedError:
         target = self.params.target
         held = [source for source in search.sources if not needed(source) <= found.choice]
         largest = sorted(held, key=lambda source: -max(source.shares))[:3]

@@ -52,7 +52,7 @@ class Attempt:
 
 
 @dataclass
-class Search:
+class PrecisionSearch:
     """sources: shares over what is allowed of each output. cost: cycles of each decision that may be taken; unit: what
     a decision counts beside them, so that few are preferred. measure: noise of a choice over what is allowed."""
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 
@@ -17,7 +16,6 @@ from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrated
 from axbuild.toolchain.quant.lowered import placed
-from axbuild.toolchain.quant.observe import FloatPass, sample_feeds
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.quant.statistics import Statistics
 from axbuild.toolchain.smooth.pairs import Pair, read_pairs
@@ -25,6 +23,7 @@ from axbuild.toolchain.smooth.scale import ScaledPair, place, scale, touched
 from axbuild.toolchain.smooth.smooth import write_model
 from axbuild.toolchain.tune.blocks import TuningBlock, block_of
 from axbuild.toolchain.tune.boundary import Tensors
+from axbuild.toolchain.tune.floats import float_tensors
 from axbuild.toolchain.tune.parts import cut_out
 from axbuild.toolchain.tune.passes import coded_outputs, decibels, error_of, float_outputs, reals_of
 
@@ -137,12 +136,7 @@ class Judge:
         return before, before, []
 
     def _tensors(self, names: tuple[str, ...]) -> Tensors:
-        """The model's inputs, and these tensors of the float model, on the samples that judge."""
-        float_pass = FloatPass(self.file, names)
-        feeds = [feed for _, feed in sample_feeds(float_pass.inputs, self.folders, self.inputs)]
-        chosen = [feeds[place] for place in np.linspace(0, len(feeds) - 1, min(JUDGED, len(feeds))).astype(int)]
-        rows = [{name: array.copy() for name, array in float_pass.run(feed).items()} for feed in chosen]
-        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        return float_tensors(self.file, names, self.folders, self.inputs, JUDGED)
 
 
 def _blocks(variant: Variant, parts: Sequence[ScaledPair]) -> list[TuningBlock]:

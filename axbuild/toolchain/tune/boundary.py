@@ -47,3 +47,16 @@ class Boundary:
 
 def _load(folder: Path, which: str, names: list[str]) -> Tensors:
     return {name: np.load(folder / f"{which}_{number}.npy", allow_pickle=False) for number, name in enumerate(names)}
+
+
+def write_tensors(tensors: Tensors, folder: Path) -> None:
+    """Of the float model alone: `tensors.json` and `<i>.npy`."""
+    folder.mkdir(parents=True)
+    (folder / "tensors.json").write_text(json.dumps(list(tensors)) + "\n", encoding="utf-8")
+    for number, array in enumerate(tensors.values()):
+        np.save(folder / f"{number}.npy", array)
+
+
+def read_tensors(folder: Path) -> Tensors:
+    names = json.loads((folder / "tensors.json").read_bytes())
+    return {name: np.load(folder / f"{number}.npy", allow_pickle=False) for number, name in enumerate(names)}

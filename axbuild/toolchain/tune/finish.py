@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.errors import AxNote, AxWarning
+from axbuild.errors import AxWarning
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.boundary import Boundary
+from axbuild.toolchain.tune.log import head, told, write_log
 from axbuild.toolchain.tune.passes import coded_outputs, decibels, error_of, float_outputs, reals_of
-from axbuild.toolchain.tune.plan import PLAN, REPORT, SCHEME, PlannedBlock, read_plan
+from axbuild.toolchain.tune.plan import PLAN, REPORT, SCHEME, read_plan
+from axbuild.toolchain.tune.rebake import together
 from axbuild.toolchain.tune.report import Outcome
 
 TITLES = {"adaround": "Adaround", "lsq": "LSQ", "brecq": "BRECQ"}
@@ -38,23 +39,13 @@ def finish(
     `finetune.log`."""
     start, plan = Scheme.read(scheme), read_plan(blocks / PLAN)
     numbers = [number for number, block in enumerate(plan) if block.tuned]
-    found = _together(start, [Scheme.read(tuned / str(number) / SCHEME) for number in numbers])
+    found = together(start, [Scheme.read(tuned / str(number) / SCHEME) for number in numbers])
     outcomes = {number: Outcome.read(tuned / str(number) / REPORT) for number in numbers}
     before, after = _errors(model, Boundary.read(begin), (start, found))
-    blocks_told = list(_told(plan, outcomes))
-    whole = f"Whole model: output error {decibels(before)} -> {decibels(after)}"
-    lines = [*_head(params, len(numbers)), *(line for told in blocks_told for line in ("", *told)), "", whole]
-    (out / "finetune.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for line in (lines[0], *(f"{block[2:]} {loss[2:]}" for block, loss in blocks_told), whole):
-        warnings.warn(AxNote(line), stacklevel=1)
+    write_log(out / "finetune.log", _head(params, len(numbers)), told(plan, outcomes), before, after)
     if after > before:
         warnings.warn(AxWarning("AX372", _worse(before, after)), stacklevel=1)
     (start if after > before else found).write(out / "scheme.msgpack")
-
-
-def _together(start: Scheme, parts: list[Scheme]) -> Scheme:
-    tuned = {site.nodes: site for part in parts for site in part.sites}
-    return Scheme(tuple(tuned.get(site.nodes, site) for site in start.sites), start.owners)
 
 
 def _errors(model: Path, begin: Boundary, schemes: tuple[Scheme, Scheme]) -> tuple[float, float]:
@@ -75,18 +66,7 @@ def _head(params: FinishParams, blocks: int) -> list[str]:
         "Steps": params.steps,
         "Batch Size": params.batch,
     }
-    title = f"AX {TITLES[params.method]} Reconstruction Running ..."
-    return [title, "", "Check following parameters:", *(f"{name + ':':<27}{value}" for name, value in rows.items())]
-
-
-def _told(plan: list[PlannedBlock], outcomes: Mapping[int, Outcome]) -> Iterator[tuple[str, str]]:
-    for place, (number, outcome) in enumerate(outcomes.items(), start=1):
-        block = plan[number]
-        kept = f", left as it was: {outcome.refusal}" if outcome.refusal else ""
-        yield (
-            f"# Block [{place} / {len(outcomes)}]: [['{block.first}'] -> ['{block.last}']]",
-            f"# Tuning Finished  : ({outcome.before:.4g} -> {outcome.after:.4g}) [Block Loss]{kept}",
-        )
+    return head(f"AX {TITLES[params.method]} Reconstruction Running ...", rows)
 
 
 def _worse(before: float, after: float) -> str:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.tune.arrays import to_array, to_tensor
-from axbuild.toolchain.tune.program import Numbers, OwnGrid
+from axbuild.toolchain.tune.program import Numbers
+from axbuild.toolchain.tune.rebake import OwnGrid
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """A block in files: its part of the float model, its part of the scheme, and the list of all blocks.
 
 Beside `plan.json` for block i the folder `<i>`: `model.onnx`, `operators.json` as the front end writes it, and
-`scheme.msgpack`, whose `owners` are those of grids that nothing outside the block reads or writes.
+`scheme.msgpack`, whose `owners` are those of the grids that the block may change.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -18,9 +19,14 @@ from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.blocks import TuningBlock
 from axbuild.toolchain.tune.plan import MODEL, PLAN, SCHEME, PlannedBlock, write_plan
 
+Owners = Callable[[Scheme, TuningBlock], dict[str, str]]
+"""Of a block the tensors whose grids may change, each with the owner of its grid"""
 
-def write_blocks(model: Path, scheme: Scheme, blocks: list[TuningBlock], out: Path) -> None:
-    """model: the front end's folder, or the file."""
+
+def write_blocks(
+    model: Path, scheme: Scheme, blocks: list[TuningBlock], out: Path, owners: Owners | None = None
+) -> None:
+    """model: the front end's folder, or the file. owners: `inner_owners` where nothing is given."""
     whole = onnx.load(model_file(model))
     plan = []
     for number, block in enumerate(blocks):
@@ -30,13 +36,13 @@ def write_blocks(model: Path, scheme: Scheme, blocks: list[TuningBlock], out: Pa
         (folder / MODEL).write_bytes(part.SerializeToString(deterministic=True))
         operators = Counter(node.op_type for node in part.graph.node)
         (folder / OPERATORS_FILE).write_text(json.dumps(operators, sort_keys=True) + "\n", encoding="utf-8")
-        Scheme(tuple(site for _, site in block.sites), _own(scheme, block)).write(folder / SCHEME)
+        Scheme(tuple(site for _, site in block.sites), (owners or inner_owners)(scheme, block)).write(folder / SCHEME)
         first, last = block.sites[0][0].name, block.sites[-1][0].last.name or ""
         plan.append(PlannedBlock(first, last, block.tuned, block.goes_on))
     write_plan(plan, out / PLAN)
 
 
-def _own(scheme: Scheme, block: TuningBlock) -> dict[str, str]:
+def inner_owners(scheme: Scheme, block: TuningBlock) -> dict[str, str]:
     """Tensor -> owner of its grid, where every tensor of that owner lives in this block only."""
     inside = {name for _, site in block.sites for name in (*site.reads, *site.writes)}
     inside -= {*block.reads, *block.writes}

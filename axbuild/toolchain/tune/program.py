@@ -18,12 +18,11 @@ from axbuild.toolchain.quant.scheme import SiteScheme
 from axbuild.toolchain.tune.arrays import to_tensor
 from axbuild.toolchain.tune.blocks import Site
 from axbuild.toolchain.tune.evaluations import EVALUATIONS, WEIGHTED
+from axbuild.toolchain.tune.rebake import OwnGrid
 
 Key = tuple[str, Edge | None]
 """A tensor as it stands somewhere: on a grid, or with an element type; None: as it was computed."""
 Values = dict[Key, Tensor]
-OwnGrid = tuple[str, Grid]
-"""A grid of a block's own: the owner, and what it was."""
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.arithmetic import quantise_bias, require_accumulator
-from axbuild.toolchain.kinds.codes import Edge, Grid
-from axbuild.toolchain.ops.base import BakedWeight
+from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.quant.heads import integer_op, real_bias
-from axbuild.toolchain.quant.scheme import Scheme, SiteScheme
+from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.blocks import Site
 from axbuild.toolchain.tune.learn import LearntLayer, TunedLayer
-from axbuild.toolchain.tune.program import OwnGrid
+from axbuild.toolchain.tune.rebake import OwnGrid, baked, moved, rebaked
 
 
 def layer_of(place: Site) -> TunedLayer:
     """A weighted node as it stands in the scheme."""
     fused, site = place
-    weight, real = _baked(site), integer_op(fused).weight(fused.node)
+    weight, real = baked(site), integer_op(fused).weight(fused.node)
     if real is None:
         raise ValueError(f"'{fused.name}' has no weight")
     scale = weight.scale.astype(np.float64)
@@ -38,41 +36,18 @@ def _along(scale: Array, weight: Array) -> Array:
     return scale.reshape((-1,) + (1,) * (weight.ndim - 1))
 
 
-def _baked(site: SiteScheme) -> BakedWeight:
-    if site.weight is None:
-        raise ValueError(f"'{site.nodes[0]}' has no weight in the scheme")
-    return site.weight
-
-
 def settled(
     scheme: Scheme, places: Sequence[Site], learnt: Sequence[LearntLayer], steps: Mapping[OwnGrid, float]
 ) -> Scheme:
     """The scheme with what was learnt; raises AccumulatorError where codes could leave the accumulator."""
     left = iter(learnt)
+    grids = {own: replace(own[1], scale=scale) for own, scale in steps.items()}
     sites = []
     for _, site in places:
-        reads, writes = (_moved(edges, scheme.owners, steps) for edges in (site.reads, site.writes))
-        weight = None if site.weight is None else _rebaked(site, reads, writes, next(left))
+        reads, writes = (moved(edges, scheme.owners, grids) for edges in (site.reads, site.writes))
+        weight = site.weight
+        if weight is not None:
+            layer = next(left)
+            weight = rebaked(site, reads, layer.codes, layer.scale, layer.bias)
         sites.append(replace(site, reads=reads, writes=writes, weight=weight))
     return Scheme(tuple(sites), scheme.owners)
-
-
-def _moved(edges: Mapping[str, Edge], owners: Mapping[str, str], steps: Mapping[OwnGrid, float]) -> dict[str, Edge]:
-    found = dict(edges)
-    for name, edge in edges.items():
-        if isinstance(edge, Grid) and (scale := steps.get((owners.get(name, ""), edge))):
-            found[name] = replace(edge, scale=scale)
-    return found
-
-
-def _rebaked(
-    site: SiteScheme, reads: Mapping[str, Edge], writes: Mapping[str, Edge], learnt: LearntLayer
-) -> BakedWeight:
-    weight = _baked(site)
-    (x,) = (edge for edge in reads.values() if isinstance(edge, Grid))
-    codes = learnt.codes.astype(weight.type.dtype)
-    if weight.bias.dtype == np.float32:
-        return replace(weight, codes=codes, scale=learnt.scale, bias=learnt.bias.astype(np.float32))
-    bias = quantise_bias(learnt.bias, x.scale, learnt.scale, x, weight.type)
-    require_accumulator(codes, bias, x, weight.type, f"node '{site.nodes[0]}'")
-    return replace(weight, codes=codes, scale=learnt.scale, bias=bias)

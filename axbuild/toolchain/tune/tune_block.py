@@ -10,18 +10,17 @@ import onnx_ir as ir
 import torch
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.codes import S16, Grid
-from axbuild.toolchain.ops.registry import op_of
+from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.quant.lowered import placed
-from axbuild.toolchain.quant.scheme import Form, Scheme
+from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.arrays import to_tensor
-from axbuild.toolchain.tune.blocks import Site
 from axbuild.toolchain.tune.boundary import Boundary
 from axbuild.toolchain.tune.device import opened
 from axbuild.toolchain.tune.learn import Layers, Learner, LearntRounding, LearntSteps
 from axbuild.toolchain.tune.passes import coded_outputs, error_of, float_outputs, reals_of
 from axbuild.toolchain.tune.plan import MODEL, REPORT, SCHEME
-from axbuild.toolchain.tune.program import JudgedSites, Numbers, OwnGrid, TorchBlock
+from axbuild.toolchain.tune.program import JudgedSites, Numbers, TorchBlock
+from axbuild.toolchain.tune.rebake import OwnGrid, fixes
 from axbuild.toolchain.tune.report import Outcome
 from axbuild.toolchain.tune.settle import float_weight, layer_of, settled
 from axbuild.toolchain.tune.train import Data, Schedule, mismatch, train
@@ -91,7 +90,7 @@ class Block:
 
     def _grids(self) -> list[OwnGrid]:
         """The grids of 8-bit activations that are the block's alone and that no operator's arithmetic fixes."""
-        fixed = {self.scheme.owners.get(name) for place in self.sites if _fixes(place) for name in place[1].writes}
+        fixed = {self.scheme.owners.get(name) for place in self.sites if fixes(place) for name in place[1].writes}
         found: dict[OwnGrid, None] = {}
         for _, site in self.sites:
             for name, edge in site.writes.items():
@@ -110,9 +109,3 @@ class Block:
             return None
         several = list(range(min(batch, self.boundary.samples)))
         return len(several) > 1 and mismatch(program, data, numbers, several) <= ALIKE
-
-
-def _fixes(place: Site) -> bool:
-    fused, site = place
-    op = op_of(fused.node)
-    return site.form is Form.INTEGER and op is not None and op.fixed(fused.node, S16, 1.0) is not None
