@@ -21,6 +21,7 @@ from axbuild.workspace.rule import (
 )
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
+from .adoption import adopted
 from .fine_tuning import FineTuning, fine_tuned
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
@@ -110,7 +111,9 @@ class quant_model(FineTuning):
         corrected = {"auto": None, "on": True, "off": False}[t.bias_correction]
         rules = [layer_config(t, entry) for entry in t.layer_configs]
         params = {"method": t.method, "bias_correction": corrected, "layer_configs": rules}
-        calibrated = plan.run(CALIBRATE, model=t.model.model, statistics=merged, params=params)
+        calibrated = adopted(t, plan, merged, params) or plan.run(
+            CALIBRATE, model=t.model.model, statistics=merged, params=params
+        )
         scheme = fine_tuned(t, plan, t.model, calibrated.only, sets, input_data(bound))
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])

@@ -78,7 +78,8 @@ OBSERVATION = {"//digits:quant decode", "//digits:quant observe", "//digits:quan
 
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
-READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING}
+ADOPTING = {f"axbuild.toolchain.qdq.{stage}:{stage}" for stage in ("adopt", "adopt_observed")}
+READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *ADOPTING}
 
 
 def row(op_type: str, place: str) -> Callable[[str], str]:
@@ -106,7 +107,10 @@ def test_a_new_kind_observes_nothing_again(world):
 
 
 def test_a_calibrator_moves_only_what_chooses(world):
-    assert world.moved_by("axbuild/toolchain/quant/calibrators.py", comment) == {"//digits:quant calibrate"}
+    assert world.moved_by("axbuild/toolchain/quant/calibrators.py", comment) == {
+        "//digits:quant calibrate",
+        "axbuild.toolchain.qdq.adopt_observed:adopt_observed",
+    }
 
 
 def test_a_figure_of_one_chip_moves_nothing_of_another(world):

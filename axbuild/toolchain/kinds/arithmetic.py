@@ -191,12 +191,19 @@ def in_parts(weight: Array) -> Iterator[slice]:
 def weight_scales(weight: Array, bias: Array, x: Grid, y_scale: float, w: ElementType) -> tuple[Array, Array]:
     """(float32 scales [co], bool [co] raised by the floor) of weights [co, ...] and biases [co] in reals.
 
-    The scale of a channel is max(max|w| / wmax, |b| / (sx bmax), 2^-30 sy / sx), the last for 8 bits only, and never
-    below float32's smallest normal number: no bias saturates, and the shift of the requantisation stays within 52.
-    wmax: the highest code of `w`; bmax: 2^30, with a 16-bit operand 2^51.
+    The scale of a channel is max|w| / wmax, wmax the highest code of `w`, or the floor.
     """
     largest = [np.abs(weight[part]).max(axis=tuple(range(1, weight.ndim)), initial=0.0) for part in in_parts(weight)]
-    own = np.concatenate(largest).astype(np.float64) / w.hi
+    return above_floor(np.concatenate(largest).astype(np.float64) / w.hi, bias, x, y_scale, w)
+
+
+def above_floor(own: Array, bias: Array, x: Grid, y_scale: float, w: ElementType) -> tuple[Array, Array]:
+    """(float32 scales [co], bool [co] raised) of float64 scales [co] that weights have of their own.
+
+    The floor is max(|b| / (sx bmax), 2^-30 sy / sx), the latter for 8 bits only, and never below float32's smallest
+    normal number: no bias saturates, and the shift of the requantisation stays within 52. bmax: 2^30, with a 16-bit
+    operand 2^51.
+    """
     broad = wide(x, w)
     by_bias = np.abs(bias.astype(np.float64)) / (np.float64(x.scale) * (2.0**51 if broad else 2.0**30))
     by_shift = 0.0 if broad else 2.0**-30 * np.float64(y_scale) / np.float64(x.scale)

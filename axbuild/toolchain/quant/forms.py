@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.base import FusedNode
-from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
+from axbuild.toolchain.ops.fused import Apart, fused_nodes, without_integer_form
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.precision import Precision
 from axbuild.toolchain.quant.scheme import Form
@@ -29,12 +29,15 @@ class Formed:
         return self.form is not Form.INTEGER
 
 
-def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision]) -> list[Formed]:
+def formed(
+    graph: ir.Graph, asked: Mapping[ir.Node, Precision], apart: Apart = lambda head, follower: False
+) -> list[Formed]:
     """Every fused node with its form, in the order of the graph.
 
-    What only moves elements goes along: in float32 where its input is that and nobody behind it wants codes.
+    apart: which must stay operators of their own beside those whose precision says so. What only moves elements goes
+    along: in float32 where its input is that and nobody behind it wants codes.
     """
-    fused = fused_nodes(graph, lambda a, b: _apart(asked[a], asked[b]))
+    fused = fused_nodes(graph, lambda a, b: apart(a, b) or _apart(asked[a], asked[b]))
     found = [_form(item, asked[item.node]) for item in fused]
     return _passing(graph, found, asked)
 
