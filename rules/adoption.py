@@ -1,11 +1,13 @@
-"""A quantised model that is brought: its scheme is the one that a QDQ model's own nodes make."""
+"""QDQ models: one that is brought, whose own nodes make the scheme, and one that is written from a scheme."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from axbuild.graph.plan import Outputs, Plan
-from axbuild.workspace.rule import Settled, Stage
+from axbuild.graph.plan import Input, Outputs, Plan
+from axbuild.workspace.artifact import Artifact
+from axbuild.workspace.rule import Bool, Settled, Stage
 
 from ._nouns import ops_of
 from .fine_tuning import METHODS
@@ -14,6 +16,33 @@ ADOPT = Stage("axbuild.toolchain.qdq.adopt:adopt", outputs=("scheme.msgpack",), 
 ADOPT_OBSERVED = Stage(
     "axbuild.toolchain.qdq.adopt_observed:adopt_observed", outputs=("scheme.msgpack",), named=ops_of("model")
 )
+EXPORT = Stage("axbuild.toolchain.qdq.export:export", outputs=("qdq.onnx",), named=ops_of("model"))
+DISTANCE = Stage("axbuild.toolchain.qdq.distance:distance", float=True, outputs=("qdq.json",))
+
+
+class Exporting:
+    """What else a quantised model is written as."""
+
+    export_qdq = Bool(
+        "Write quant/qdq.onnx too, for other runtimes: a plain model with QuantizeLinear and DequantizeLinear on the "
+        "same scales; quant/qdq.json says how far it answers from the exact integers."
+    )
+
+
+def exported(
+    t: Settled,
+    plan: Plan,
+    scheme: Artifact,
+    quantised: Artifact,
+    samples: Sequence[Input],
+    inputs: list[dict[str, Any]],
+) -> None:
+    """The QDQ model and its distance among the target's outputs, where they are asked for."""
+    if t.export_qdq:
+        written = plan.run(EXPORT, model=t.model.model, scheme=scheme)
+        measured = plan.run(DISTANCE, quantised=quantised, exported=written, samples=samples, params={"inputs": inputs})
+        plan.output("quant/qdq.onnx", written)
+        plan.output("quant/qdq.json", measured)
 
 
 def adopted(t: Settled, plan: Plan, statistics: Outputs, calibration: dict[str, Any]) -> Outputs | None:

@@ -21,7 +21,7 @@ from axbuild.workspace.rule import (
 )
 
 from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
-from .adoption import adopted
+from .adoption import Exporting, adopted, exported
 from .fine_tuning import FineTuning, fine_tuned
 
 DECODE = Stage("axbuild.toolchain.data.decode:decode", float=True, outputs=("samples/",), intermediate=True)
@@ -62,7 +62,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(FineTuning):
+class quant_model(FineTuning, Exporting):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -118,6 +118,7 @@ class quant_model(FineTuning):
         done = plan.run(QUANTIZE, model=t.model.model, scheme=scheme)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
+        exported(t, plan, scheme, done["quant_axmodel.onnx"], sets, input_data(bound))
         return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], t.model, bound)
 
 

@@ -102,3 +102,18 @@ def test_a_float_model_is_no_qdq_model(zoo: Zoo) -> None:
         done = zoo.run("build", "//qdq:float")
     assert done.code == 2
     assert "the model has no QuantizeLinear and no DequantizeLinear" in done.err
+
+
+def test_the_scheme_is_written_as_a_plain_qdq_model_and_its_distance_told(zoo: Zoo) -> None:
+    with zoo.edited("digits/BUILD.toml", 'name = "quant"\n', 'name = "quant"\nexport_qdq = true\n'):
+        done = zoo.build("//digits:quant")
+    folder = zoo.root / "axbuild-out/digits/quant/quant"
+    record = json.loads((folder / "qdq.json").read_text())
+    assert record["samples"] == 8
+    ((name, found),) = record["outputs"].items()
+    assert found["snr_db"] > 30
+    assert f"qdq.onnx under onnxruntime is {found['snr_db']:.1f} dB from the exact integers at '{name}'" in done.out
+    onnx.checker.check_model(onnx.load(folder / "qdq.onnx"), full_check=True)
+    onnx.save(onnx.load(folder / "qdq.onnx"), zoo.root / "qdq/again.onnx")
+    with zoo.edited("qdq/BUILD.toml", 'src = "qdq.onnx"', 'src = "again.onnx"'):
+        zoo.build("//qdq:equal")

@@ -78,7 +78,7 @@ OBSERVATION = {"//digits:quant decode", "//digits:quant observe", "//digits:quan
 
 TABLE = "axbuild/toolchain/ops/registry.json"
 TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_block", "carry", "finish")}
-ADOPTING = {f"axbuild.toolchain.qdq.{stage}:{stage}" for stage in ("adopt", "adopt_observed")}
+ADOPTING = {f"axbuild.toolchain.qdq.{stage}:{stage}" for stage in ("adopt", "adopt_observed", "export")}
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *TUNING, *ADOPTING}
 
 
