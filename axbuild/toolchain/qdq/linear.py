@@ -95,7 +95,10 @@ class Linear:
         return codes
 
 
-_PER_TENSOR = "quantise activations per tensor; scales a channel are for weights"
+_PER_TENSOR = (
+    "scales a channel are for weights; NNCF keeps activations per tensor with "
+    "activations_quantization_params=QuantizationParameters(per_channel=False)"
+)
 _WEIGHT_TYPES = "use int4, int8 or int16, or uint4 or uint8 with a zero point"
 
 
