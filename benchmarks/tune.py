@@ -53,6 +53,7 @@ def main() -> int:
     making.add_argument("data", type=Path)
     making.add_argument("--eval", type=int, default=200, help="samples to judge on")
     running = verbs.add_parser("run", help="tune what was prepared")
+    making.add_argument("--weights", default="S8", help="element type of the weights: S4, S8 or S16")
     running.add_argument("folder", type=Path)
     running.add_argument("--model", action="append", help="names; all that were prepared where none is given")
     running.add_argument("--device", action="append", help="cpu, cuda:0 ..; cpu where none is given")
@@ -65,7 +66,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.verb == "prepare":
-        prepare(options.folder / options.name, options.model, options.data, options.eval)
+        prepare(options.folder / options.name, options.model, options.data, options.eval, options.weights)
     else:
         for line in lines(options):
             print(line, flush=True)
@@ -75,12 +76,13 @@ def main() -> int:
     return 0
 
 
-def prepare(folder: Path, model: Path, data: Path, count: int) -> None:
+def prepare(folder: Path, model: Path, data: Path, count: int, weights: str) -> None:
     """The optimised model, its MinMax scheme, and the samples."""
     from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize  # it needs more than `run` has to have
     from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
     from axbuild.toolchain.quant.merge import MergeParams, merge
     from axbuild.toolchain.quant.observe import ObserveParams, observe
+    from axbuild.toolchain.quant.precision import WHOLE, LayerConfig
     from axbuild.toolchain.quant.watch import WatchParams, watch
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -97,7 +99,9 @@ def prepare(folder: Path, model: Path, data: Path, count: int) -> None:
         watch(folder / MODEL, work, params=WatchParams())
         observe(folder / MODEL, work / "watch.json", [samples], work, params=ObserveParams(INPUT))
         merge([work / "statistics.msgpack"], work, params=MergeParams())
-        calibrate(folder / MODEL, work / "statistics.msgpack", folder, params=CalibrateParams())
+        rule = LayerConfig(start_tensor_names=(WHOLE,), end_tensor_names=(WHOLE,), weight_data_type=weights)
+        params = CalibrateParams(layer_configs=(rule,))
+        calibrate(folder / MODEL, work / "statistics.msgpack", folder, params=params)
     size = sum(file.stat().st_size for file in folder.iterdir())
     print(f"{folder}: {size / 2**20:.1f} MB")
 

@@ -14,10 +14,12 @@ from axbuild.workspace.stage import NamedCode
 
 @dataclass(frozen=True)
 class FloatModel:
-    """An optimised float model (ONNX) and `interface.json`: its inputs' and outputs' names, shapes and dtypes."""
+    """An optimised float model (ONNX) and `interface.json`: its inputs' and outputs' names, shapes and dtypes; given:
+    the grids and codes that a QDQ model brought for it, None where it was a float model from the start."""
 
     model: Artifact
     interface: Artifact
+    given: Artifact | None = None
 
 
 def ops_of(role: str) -> NamedCode:

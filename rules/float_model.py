@@ -7,7 +7,7 @@ from typing import Any
 from axbuild.dataclass import replace
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import SourceFiles, as_tree
-from axbuild.workspace.rule import Bool, NewNames, Settled, Shapes, Source, Stage, Strings, Values, rule
+from axbuild.workspace.rule import Bool, Choice, NewNames, Settled, Shapes, Source, Stage, Strings, Values, rule
 
 from ._external_data import external_data_files
 from ._nouns import FloatModel
@@ -18,6 +18,7 @@ OPTIMIZE = Stage(
     outputs=("optimized/", "interface.json"),
     bounds="optimize",
 )
+SEPARATE = Stage("axbuild.toolchain.qdq.separate:separate", outputs=("separated/", "given.msgpack"), bounds="optimize")
 SLIM = Stage("axbuild.toolchain.frontend.slim:slim", float=True, outputs=("slimmed/",), bounds="optimize")
 MODEL_CHECK = Stage(
     "axbuild.toolchain.frontend.model_check:model_check", float=True, outputs=("verdict.json", "tensors/")
@@ -41,6 +42,13 @@ class float_model:
         required=True,
         vendor="input",
         example="mobilenetv2.onnx",
+    )
+    model_type = Choice(
+        "What the file holds: a float model, or a quantised one with QuantizeLinear and DequantizeLinear nodes, whose "
+        "scales and weights a quant_model then takes.",
+        ("ONNX", "QuantONNX"),
+        default="ONNX",
+        vendor="model_type",
     )
     input_shapes = Shapes(
         "Shapes for inputs whose shape the model leaves open, or other ones.",
@@ -89,7 +97,10 @@ class float_model:
     )
 
     def actions(self, t: Settled, plan: Plan) -> FloatModel:
-        source = _model_folder(t)
+        source, given = _model_folder(t), None
+        if t.model_type == "QuantONNX":
+            separated = plan.run(SEPARATE, model=source)
+            source, given = separated["separated/"], separated["given.msgpack"]
         ends, switches = t.only(*ENDS), t.only("disable_onnx_optimization", "disable_transformation_check")
         if t.enable_onnxsim:
             slimmed = plan.run(SLIM, model=source, params=ends)["slimmed/"]
@@ -106,7 +117,7 @@ class float_model:
                 plan.verdict(compared["verdict.json"])
             if t.save_tensors_data:
                 plan.output("tensors/", compared["tensors/"])
-        return FloatModel(done["optimized/"], done["interface.json"])
+        return FloatModel(done["optimized/"], done["interface.json"], given)
 
 
 def _model_folder(t: Settled) -> Any:

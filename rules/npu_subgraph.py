@@ -5,7 +5,7 @@ from __future__ import annotations
 from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
 
-from ._chips import chosen
+from ._chips import CHIPS, chosen
 from ._compilation import OPTIONS, Compilation
 from ._nouns import CompileSettings, QuantModel, Subgraphs, ops_of
 from ._processors import settle
@@ -43,6 +43,10 @@ class npu_subgraph(Compilation):
 def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[int, ...]) -> Subgraphs:
     """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel."""
     chip, preset = chosen(t)
+    if quant.source.given is not None and not chip.quant_onnx:
+        takers = ", ".join(name for name, other in CHIPS.items() if other.quant_onnx)
+        sentence = f"a QuantONNX model cannot be compiled for {t.target_hardware}"
+        raise t.error("target_hardware", sentence, hint=f"it can for {takers}", code="AX119")
     settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, settle(t, quant), t.only(*OPTIONS))
     target = {"chip": chip.support_in(t.npu_mode), "input_processors": settings.input_processors}
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from axbuild.graph.plan import Plan
+from axbuild.workspace.artifact import Artifact
 from axbuild.workspace.rule import (
     Choice,
     Label,
@@ -21,7 +22,8 @@ from axbuild.workspace.rule import (
     rule,
 )
 
-from ._nouns import FloatModel, QuantModel, Samples, ops_of
+from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
+from .adoption import Exporting, adopted, exported
 from .auto_precision import AutoPrecision, with_precision
 from .easy_quant import EasyQuant, searched
 from .equalisation import Equalisation, equalised
@@ -70,7 +72,7 @@ class LayerRule:
 
 
 @rule
-class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, EasyQuant, FineTuning):
+class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, EasyQuant, FineTuning, Exporting):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -121,7 +123,6 @@ class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, Eas
         if table is not None:
             plan.output("quant/layer_config_table.txt", table)
         bound = bind(plan, t.model, t.calibration, t.state)
-        sets, inputs = [samples.samples for samples in bound.values()], input_data(bound)
         params = {
             "method": t.method,
             "bias_correction": {"auto": None, "on": True, "off": False}[t.bias_correction],
@@ -130,20 +131,30 @@ class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, Eas
             "state": t.state,
             "transformer_opt_level": t.transformer_opt_level,
         }
-        seen = observed(plan, t.model.model, bound)
-        again = partial(observed_again, plan, bound)
-        model, statistics = smoothed(t, plan, seen, again, sets, {"inputs": inputs, "calibration": params})
-        model, statistics = equalised(t, plan, model, statistics, sets, inputs)
-        scheme = with_precision(t, plan, CALIBRATE, model, statistics, sets, params=params, inputs=inputs)
-        if t.frozen:
-            scheme = kept(t, plan, model, [] if is_tuned(t) else [scheme])
-        else:
-            scheme = searched(t, plan, model, scheme, sets, inputs)
-            scheme = fine_tuned(t, plan, model, scheme, sets, inputs)
+        model, scheme = _scheme(t, plan, bound, params)
         done = plan.run(QUANTIZE, model=model.model, scheme=scheme, params=quantisation(t, asked))
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
+        exported(t, plan, model, scheme, done["quant_axmodel.onnx"], bound)
         return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], model, bound, asked, t.state)
+
+
+def _scheme(
+    t: Settled, plan: Plan, bound: dict[str, BoundSamples], params: dict[str, Any]
+) -> tuple[FloatModel, Artifact]:
+    """The float model as it is quantised, and how. params: of calibration."""
+    seen = observed(plan, t.model.model, bound)
+    if t.model.given is not None:
+        return t.model, adopted(t, plan, t.model.given, seen, params)
+    sets, inputs = [samples.samples for samples in bound.values()], input_data(bound)
+    again = partial(observed_again, plan, bound)
+    model, statistics = smoothed(t, plan, seen, again, sets, {"inputs": inputs, "calibration": params})
+    model, statistics = equalised(t, plan, model, statistics, sets, inputs)
+    scheme = with_precision(t, plan, CALIBRATE, model, statistics, sets, params=params, inputs=inputs)
+    if t.frozen:
+        return model, kept(t, plan, model, [] if is_tuned(t) else [scheme])
+    scheme = searched(t, plan, model, scheme, sets, inputs)
+    return model, fine_tuned(t, plan, model, scheme, sets, inputs)
 
 
 def _check_state(t: Settled) -> None:

@@ -46,6 +46,11 @@ SPELLED = "axbuild.spelled"
 """metadata of a node that the front end made of several: their operators, as a JSON list"""
 
 
+KEPT = "axbuild.kept"
+"""metadata of a model that the front end is given: tensors that no rewrite may do away with, as a JSON list; of such a
+tensor while rewrites run"""
+
+
 class Names:
     """Names for what is new in a graph. What is taken is collected once, and a name that was ever taken stays so."""
 

@@ -33,7 +33,7 @@ MODEL_WING = (
     ("toolchain/rewrites", "toolchain/data"),
     ("toolchain/frontend",),
     ("toolchain/quant",),
-    ("toolchain/tune",),
+    ("toolchain/tune", "toolchain/qdq"),
     ("toolchain/smooth", "toolchain/search"),
     ("toolchain/npu/chips", "toolchain/npu/net", "toolchain/npu/options", "toolchain/npu/program"),
     ("toolchain/npu/lower",),

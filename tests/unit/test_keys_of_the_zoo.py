@@ -96,8 +96,9 @@ TUNING = {f"axbuild.toolchain.tune.{stage}:{stage}" for stage in ("cut", "tune_b
 RAISING = {f"axbuild.toolchain.precision.{stage}:{stage}" for stage in ("sense", "raise_precision")}
 SMOOTHING = {f"axbuild.toolchain.smooth.{stage}:{stage}" for stage in ("smooth", "equalize", "keep_pairs")}
 SEARCHING = {f"axbuild.toolchain.search.{stage}:{stage}" for stage in ("cut_grids", "search_block", "finish_search")}
+ADOPTING = {f"axbuild.toolchain.qdq.{stage}:{stage}" for stage in ("adopt", "adopt_observed", "export")}
 KEEPING = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select"}
-OTHERS = {*TUNING, *RAISING, *SMOOTHING, *SEARCHING, *KEEPING}
+OTHERS = {*TUNING, *RAISING, *SMOOTHING, *SEARCHING, *ADOPTING, *KEEPING}
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *OTHERS}
 
 
@@ -128,8 +129,9 @@ def test_a_new_kind_observes_nothing_again(world):
 def test_a_calibrator_moves_only_what_chooses(world):
     raising = "axbuild.toolchain.precision.raise_precision:raise_precision"
     keeping = "axbuild.toolchain.smooth.keep_pairs:keep_pairs"
+    adopting = "axbuild.toolchain.qdq.adopt_observed:adopt_observed"
     moved = world.moved_by("axbuild/toolchain/quant/calibrators.py", comment)
-    assert moved == {"//digits:quant calibrate", raising, keeping}
+    assert moved == {"//digits:quant calibrate", raising, keeping, adopting}
 
 
 def test_a_figure_of_one_chip_moves_nothing_of_another(world):

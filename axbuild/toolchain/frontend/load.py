@@ -97,6 +97,9 @@ def read(file: Path) -> LightModel:
         try:
             light, cuts = wire.cut(content, INLINE_BYTES)
             model = ModelProto.FromString(light)
+            for item in cuts:
+                if item.stub.data_type not in TENSOR_TYPES:  # codes of 4 bits, or refused for its type
+                    item.stub.raw_data = bytes(content[item.start : item.start + item.length])
         except (wire.NoMessageError, DecodeError):
             raise NotAModelError(
                 f"{file.name} is not an ONNX model, or it is cut off: its {len(content)} bytes do not parse",
@@ -114,7 +117,7 @@ def read(file: Path) -> LightModel:
     for item in cuts:
         if item.stub.data_type in TENSOR_TYPES:
             _move_out(result, item.stub, file, item.start, item.length)
-        else:  # refused for its type, so that its elements do not matter
+        else:
             model.graph.initializer.append(item.stub)
     _read_inner(result, file.parent)
     return result

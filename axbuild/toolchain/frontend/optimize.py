@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,14 @@ from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
 from axbuild.toolchain.frontend.save import save
-from axbuild.toolchain.graph import OPERATORS_FILE, ORIGINS, PATTERN, SPELLED
+from axbuild.toolchain.graph import KEPT, OPERATORS_FILE, ORIGINS, PATTERN, SPELLED
 from axbuild.toolchain.named import DOMAIN
 from axbuild.toolchain.rewrites.fuse_batch_norm import FuseBatchNorm
 from axbuild.toolchain.rewrites.order import REWRITES
 from axbuild.toolchain.rewrites.rewrite import Edit, apply
 
-KEPT = (ORIGINS, PATTERN, SPELLED)
-"""metadata that stays; the rest is the exporter's"""
+METADATA = (ORIGINS, PATTERN, SPELLED)
+"""of nodes and tensors, that stays; the rest is the exporter's"""
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,24 @@ def operators(model: LightModel) -> dict[str, int]:
 
 def simplify(given: LightModel, params: OptimizeParams) -> LightModel:
     """Static shapes, folded constants, fused and canonical operators, checked numerically."""
+    kept = [name for entry in given.proto.metadata_props if entry.key == KEPT for name in json.loads(entry.value)]
     trial, converted = prepared(given, params)
-    model, edit = rewritten(converted, only_needed=params.disable_onnx_optimization)
+    model, edit = rewritten(converted, kept, only_needed=params.disable_onnx_optimization)
     done = _checked(model, edit, trial, each=not params.disable_transformation_check)
     return _finished(done, trial)
 
 
-def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Edit]:
-    """The model folded and rewritten, and what was done to it."""
+def rewritten(converted: LightModel, kept: Sequence[str], *, only_needed: bool) -> tuple[ir.Model, Edit]:
+    """The model folded and rewritten, and what was done to it.
+
+    kept: tensors that stay what they are. They are outputs while rewrites run, which none takes away.
+    """
     model = to_graph(converted)
+    outputs = list(model.graph.outputs)
+    for value in [value for node in model.graph for value in node.outputs if value.name in kept]:
+        value.metadata_props[KEPT] = ""
+        if not value.is_graph_output():
+            model.graph.outputs.append(value)
     fold(model)
     edit = Edit(model.graph)
     unfused: dict[str, str] = {}
@@ -77,6 +87,7 @@ def rewritten(converted: LightModel, *, only_needed: bool) -> tuple[ir.Model, Ed
             reasons = apply(rewrite, edit)
             if isinstance(rewrite, FuseBatchNorm):
                 unfused = reasons
+    del model.graph.outputs[len(outputs) :]
     left = {node.name for node in model.graph}
     _warn_left({name: reason for name, reason in unfused.items() if name in left})
     mark_attention(model.graph)
@@ -159,7 +170,7 @@ def _finished(model: LightModel, trial: check.Trial) -> LightModel:
     graph = proto.graph
     for item in (*graph.node, *graph.input, *graph.value_info, *graph.output, *graph.initializer):
         item.ClearField("doc_string")
-        kept = [entry for entry in item.metadata_props if entry.key in KEPT]
+        kept = [entry for entry in item.metadata_props if entry.key in METADATA]
         del item.metadata_props[:]
         item.metadata_props.extend(kept)
     return model

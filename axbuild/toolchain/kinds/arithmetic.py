@@ -193,18 +193,28 @@ def weight_scales(
 ) -> tuple[Array, Array]:
     """(float32 scales [co], bool [co] raised by the floor) of weights [co, ...] and biases [co] in reals.
 
-    The scale of a channel is max(max|w| / wmax, |b| / (sx bmax), 2^-30 sy / sx), the last for 8 bits only, and never
-    below float32's smallest normal number: no bias saturates, and the shift of the requantisation stays within 52.
-    wmax: the highest code of `w`; bmax: 2^30, with a 16-bit operand 2^51. least: what scales are raised to beside, as
-    far as rounding the weights moves no output by more than half a step.
+    The scale of a channel is max|w| / wmax, wmax the highest code of `w`, or the floor. least: what scales are raised
+    to beside, as far as rounding the weights moves no output by more than half a step.
     """
     largest = [np.abs(weight[part]).max(axis=tuple(range(1, weight.ndim)), initial=0.0) for part in in_parts(weight)]
     own = np.concatenate(largest).astype(np.float64) / w.hi
+    unseen = np.float64(y_scale) / (np.float64(x.scale) * x.reach * max(1, math.prod(weight.shape[1:])))
+    return above_floor(own, bias, x, y_scale, w, min(least, float(unseen)))
+
+
+def above_floor(
+    own: Array, bias: Array, x: Grid, y_scale: float, w: ElementType, least: float = 0.0
+) -> tuple[Array, Array]:
+    """(float32 scales [co], bool [co] raised) of float64 scales [co] that weights have of their own.
+
+    The floor is max(|b| / (sx bmax), 2^-30 sy / sx, least), the second for 8 bits only, and never below float32's
+    smallest normal number: no bias saturates, and the shift of the requantisation stays within 52. bmax: 2^30, with a
+    16-bit operand 2^51.
+    """
     broad = wide(x, w)
     by_bias = np.abs(bias.astype(np.float64)) / (np.float64(x.scale) * (2.0**51 if broad else 2.0**30))
     by_shift = 0.0 if broad else 2.0**-30 * np.float64(y_scale) / np.float64(x.scale)
-    unseen = np.float64(y_scale) / (np.float64(x.scale) * x.reach * max(1, math.prod(weight.shape[1:])))
-    fixed = max(float(by_shift), min(least, float(unseen)), float(np.finfo(np.float32).tiny))
+    fixed = max(float(by_shift), least, float(np.finfo(np.float32).tiny))
     floor = np.maximum(by_bias, fixed)
     return np.maximum(own, floor).astype(np.float32), floor > own
 

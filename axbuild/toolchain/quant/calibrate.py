@@ -17,7 +17,7 @@ from axbuild.toolchain.quant.bake import USUAL, Baking, bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
-from axbuild.toolchain.quant.forms import Formed, formed
+from axbuild.toolchain.quant.forms import Formed, always, formed, never
 from axbuild.toolchain.quant.groups import Observations
 from axbuild.toolchain.quant.precision import NONE, LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
@@ -111,7 +111,7 @@ def choose(
     careful: with 16 bits in front of steep operators; highest: with 16 bits wherever no rule decides; apart: every
     operator by itself; state: as in CalibrateParams; preset: precision without a rule."""
     asked = precisions(graph, rules, wide_where_steep=careful, highest=highest, preset=preset)
-    found = formed(graph, asked, apart=apart)
+    found = formed(graph, asked, always if apart else never)
     edges = settle(found, asked, Observations(graph, statistics), calibrator, state)
     _tell(edges.instead)
     means = ChannelMeans.of(graph, statistics) if corrected else None

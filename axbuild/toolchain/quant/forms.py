@@ -10,7 +10,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import input_of, is_constant
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.base import FusedNode
-from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
+from axbuild.toolchain.ops.fused import Apart, fused_nodes, without_integer_form
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.precision import Precision
 from axbuild.toolchain.quant.scheme import Form
@@ -30,12 +30,21 @@ class Formed:
         return self.form is not Form.INTEGER
 
 
-def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision], *, apart: bool = False) -> list[Formed]:
-    """Every fused node with its form, in the order of the graph; apart: no head swallows what is behind it.
+def never(_head: ir.Node, _follower: ir.Node) -> bool:
+    return False
 
-    What only moves elements goes along: in float32 where its input is that and nobody behind it wants codes.
+
+def always(_head: ir.Node, _follower: ir.Node) -> bool:
+    return True
+
+
+def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision], apart: Apart = never) -> list[Formed]:
+    """Every fused node with its form, in the order of the graph.
+
+    apart: which must stay operators of their own beside those whose precision says so. What only moves elements goes
+    along: in float32 where its input is that and nobody behind it wants codes.
     """
-    fused = fused_nodes(graph, lambda a, b: apart or _apart(asked[a], asked[b]))
+    fused = fused_nodes(graph, lambda a, b: apart(a, b) or _apart(asked[a], asked[b]))
     found = [_form(item, asked[item.node]) for item in fused]
     return _passing(graph, found, asked)
 

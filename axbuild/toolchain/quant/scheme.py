@@ -21,20 +21,15 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.codes import Edge, Grid, type_named
+from axbuild.toolchain.kinds.codes import Edge, type_named
 from axbuild.toolchain.kinds.norm import GAINS
 from axbuild.toolchain.ops.base import BakedWeight
+from axbuild.toolchain.quant.edge_files import SchemeError as SchemeError
+from axbuild.toolchain.quant.edge_files import packed_edge, unpacked_edge
 
 FORMAT = "axbuild-scheme/2"
 BIAS_DTYPES = ("int32", "int64", "float32")
-
-
-class SchemeError(AxError):
-    """A scheme file that is damaged, contradicts itself, or belongs to another model."""
-
-    code = "AX357"
 
 
 class Form(StrEnum):
@@ -96,10 +91,6 @@ def _packed(site: SiteScheme) -> dict[str, Any]:
     }
 
 
-def packed_edge(edge: Edge) -> Any:
-    return [edge.scale, edge.zero, edge.type.name] if isinstance(edge, Grid) else edge.name
-
-
 def _packed_weight(weight: BakedWeight) -> dict[str, Any]:
     return {
         "type": weight.type.name,
@@ -137,17 +128,6 @@ def _gain(name: Any, site: str) -> str:
     if name not in GAINS:
         raise SchemeError(f"the scale of '{site}' is stored as {name}, which is none of {', '.join(GAINS)}")
     return str(name)
-
-
-def unpacked_edge(value: Any) -> Edge:
-    """Raises SchemeError where it is none."""
-    if isinstance(value, str):
-        return type_named(value)
-    scale, zero, name = value
-    grid = Grid(float(scale), int(zero), type_named(name))
-    if not grid.sound:
-        raise SchemeError(f"the scheme holds something that is no grid: {grid}")
-    return grid
 
 
 def _weight(entry: Any, site: str) -> BakedWeight:

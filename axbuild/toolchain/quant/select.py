@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from axbuild.errors import AxNote, AxWarning, counted
 from axbuild.toolchain.graph import model_file
-from axbuild.toolchain.quant.forms import formed
+from axbuild.toolchain.quant.forms import always, formed, never
 from axbuild.toolchain.quant.precision import HIGHEST, LayerConfig, Selection, has_typed_output, precisions
 from axbuild.toolchain.quant.selectors import Selected
 
@@ -46,7 +46,7 @@ def select(model: Path, out: Path, *, params: SelectParams) -> None:
 def _inside(graph: ir.Graph, params: SelectParams) -> set[ir.Node]:
     """Operators that the one before them, or behind, computes along on exact sums."""
     asked = precisions(graph, params.layer_configs, highest=params.highest_mix_precision)
-    found = formed(graph, asked, apart=params.disable_quant_optimization)
+    found = formed(graph, asked, always if params.disable_quant_optimization else never)
     return {node for item in found for node in item.fused.nodes if node is not item.fused.node}
 
 

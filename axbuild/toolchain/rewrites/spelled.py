@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import Array, constant_of, integer, is_activation, real
+from axbuild.toolchain.graph import KEPT, Array, constant_of, integer, is_activation, real
 from axbuild.toolchain.kinds import functions
 
 LONGEST = 24
@@ -114,7 +114,10 @@ def spellings(node: ir.Node, is_step: Callable[[ir.Node], bool]) -> Iterator[Spe
         sources = list(dict.fromkeys(v for step in nodes for v in _computed(step) if v.producer() not in nodes))
         if len(sources) == 1 and len(nodes) > 1:
             yield Spelled(sources[0], tuple(nodes))
-        producers = [step for value in sources if (step := value.producer()) is not None and is_step(step)]
+        made = [
+            step for value in sources if KEPT not in value.metadata_props and (step := value.producer()) is not None
+        ]
+        producers = [step for step in made if is_step(step)]
         # One that no other depends on, so that the nodes stay in order, last first.
         reached |= {producer: _ancestors(producer, is_step) for producer in producers if producer not in reached}
         behind = {ancestor for producer in producers for ancestor in reached[producer]}

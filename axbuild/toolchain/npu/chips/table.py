@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from axbuild.toolchain.npu.chips.records import Preset, Support
 
 FOLDER = Path(__file__).parent
-_FIELDS = {"name", "aliases", "container", "figures", "modes", "operators"}
+_FIELDS = {"name", "aliases", "container", "figures", "modes", "operators", "quant_onnx"}
 _FIELDS_WHERE_REFUSED = {"name", "aliases", "refused"}
 _ENGINES = {"conv", "teng", "cv", "sdma"}
 
@@ -29,7 +29,8 @@ class ChipError(AxError):
 
 
 class ChipFile:
-    """One file. refused: why nothing is compiled for the chip, "" where something is.
+    """One file. refused: why nothing is compiled for the chip, "" where something is; quant_onnx: whether the vendor's
+    tool takes QDQ models for it.
 
     No dataclass, and those of `records` are made when one is asked for: every command loads the rules, which take the
     names alone, and making such classes takes longer than reading all files.
@@ -44,6 +45,7 @@ class ChipFile:
         self.figures: dict[str, Any] = table.get("figures", {})
         self.modes: dict[str, dict[str, Any]] = table.get("modes", {})
         self.operators: dict[str, list[str]] = table.get("operators", {})
+        self.quant_onnx: bool = table.get("quant_onnx", False)
         self.refused: str = table.get("refused", "")
 
     def preset(self, npu_mode: str) -> Preset:

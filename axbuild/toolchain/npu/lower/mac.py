@@ -11,7 +11,7 @@ import numpy as np
 
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import Box, ShapeError, ceil_div, memory_axis
-from axbuild.toolchain.kinds.codes import Edge, Grid
+from axbuild.toolchain.kinds.codes import S8, U8, Edge, Grid
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.npu.lower.attr import KernelAttr, mantissa
 from axbuild.toolchain.npu.lower.base import Geometry, Lowering, Pack, Part, Work, onnx_order, sources
@@ -32,9 +32,8 @@ def block_type(weight: str, zero: str, bias: str, scale: str, channels: int, dep
     it is real and the output is not; scale: multipliers, uint32 words
     m + t 2^24 in 8 bits, else float64. Channels that an operator does not have are zero.
     """
-    rows = (
-        ("weight", "uint8", (channels, ceil_div(depth, 2))) if weight == INT4 else ("weight", weight, (channels, depth))
-    )
+    bytes_ = (U8.dtype, ceil_div(depth, 2)) if weight == INT4 else (weight, depth)
+    rows = ("weight", bytes_[0], (channels, bytes_[1]))
     zeros = [("zero", zero, (channels,))] if zero else []
     fields = [rows, *zeros, ("bias", bias, (channels,)), ("scale", scale, (channels,))]
     return np.dtype([(name, np.dtype(dtype).newbyteorder("<"), shape) for name, dtype, shape in fields])
@@ -88,7 +87,7 @@ def _weight_type(kind: Conv | FullyConnected) -> str:
 
 
 def _zero_type(kind: Conv | FullyConnected) -> str:
-    return "int8" if kind.w_zero else ""
+    return S8.dtype if kind.w_zero else ""
 
 
 def _weighted(kind: Conv | FullyConnected, block: int) -> dict[str, Any]:
@@ -123,7 +122,7 @@ def _blocks(kind: Conv | FullyConnected, weight: Array, block: int) -> Array:
     blocks = np.zeros(ceil_div(channels, block), layout)
     arrays = {"weight": halves(rows) if kind.w.narrow else rows, "bias": bias, "scale": scale}
     if kind.w_zero:
-        arrays["zero"] = np.array(kind.w_zero, np.int8)
+        arrays["zero"] = np.array(kind.w_zero, S8.dtype)
     for name, array in arrays.items():
         filled = np.zeros((len(blocks) * block, *array.shape[1:]), array.dtype)
         filled[:channels] = array
