@@ -48,6 +48,11 @@ class CalibrateParams:
     bias_correction: bool | None = None
     transformer_opt_level: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises MethodError."""
+        if self.method not in METHODS:
+            raise MethodError(f"there is no method '{self.method}'; there is {', '.join(METHODS)}")
+
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
     """Write `scheme.msgpack` from `optimized.onnx` and `statistics.msgpack`; warn of channels that are lost.
@@ -66,8 +71,6 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
 
 def as_asked(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
     """The scheme of a graph by its target's attributes."""
-    if params.method not in METHODS:
-        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
     preset = of_level(graph, params.transformer_opt_level)
