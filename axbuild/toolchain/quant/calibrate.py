@@ -56,6 +56,11 @@ class CalibrateParams:
     state: dict[str, str] = field(default_factory=dict)
     transformer_opt_level: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises MethodError."""
+        if self.method not in METHODS:
+            raise MethodError(f"there is no method '{self.method}'; there is {', '.join(METHODS)}")
+
 
 def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibrateParams) -> None:
     """Write `scheme.msgpack` from `optimized.onnx` and `statistics.msgpack`; warn of channels that are lost.
@@ -73,9 +78,7 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
 
 
 def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
-    """The scheme of a graph as the parameters have it; raises MethodError for a method that there is not."""
-    if params.method not in METHODS:
-        raise MethodError(f"there is no method '{params.method}'; there is {', '.join(METHODS)}")
+    """The scheme of a graph as the parameters have it."""
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
     return choose(
