@@ -1,7 +1,7 @@
 """Stage, an expansion: observation in parts that are worth keeping, each some samples through one segment of the model.
 
 What is short is one part. Samples that are added are observed in the shards they fall into, a change of the model from
-the segment on that it stands in. docs/decisions/035 has the figures behind the bounds.
+the segment on that it stands in. docs/decisions/038 has the figures behind the bounds.
 """
 
 from __future__ import annotations
