@@ -38,7 +38,7 @@ from axbuild.toolchain.quant.merge import MergeParams, merge
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 from axbuild.toolchain.quant.watch import WatchParams, watch
-from axbuild.toolchain.smooth.keep_pairs import KeepParams, keep_pairs
+from axbuild.toolchain.smooth.keep_pairs import KeepPairsParams, keep_pairs
 from axbuild.toolchain.smooth.smooth import SmoothParams, smooth
 from axbuild.workspace.tables import Tables
 
@@ -143,7 +143,7 @@ def measured(model: Model, exact: list[Array], out: Path, method: str, level: in
         smooth(optimised, statistics, out, params=SmoothParams(0.2, 0.6))
         model.observe(out / "smoothed", out)
         (moved := out / "moved.msgpack").write_bytes((out / "statistics.msgpack").read_bytes())
-        chosen = KeepParams(model.inputs, params)
+        chosen = KeepPairsParams(model.inputs, params)
         keep_pairs(optimised, statistics, out / "pairs.json", moved, model.samples, out, params=chosen)
         optimised, statistics = out / "optimized", out / "statistics.msgpack"
         print((out / "smooth_quant.log").read_text().splitlines()[-1], file=sys.stderr)

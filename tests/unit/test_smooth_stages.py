@@ -16,7 +16,7 @@ from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.quant.calibrate import CalibrateParams
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.statistics import Statistics
-from axbuild.toolchain.smooth.keep_pairs import KeepParams, keep_pairs
+from axbuild.toolchain.smooth.keep_pairs import KeepPairsParams, keep_pairs
 from axbuild.toolchain.smooth.outliers import HEADS, Outliers, outliers, table
 from axbuild.toolchain.smooth.pairs import Pair, PairsError, read_pairs, write_pairs
 from axbuild.toolchain.smooth.smooth import SmoothParams, smooth
@@ -50,7 +50,7 @@ class SmoothWorld:
             moved,
             [self.samples],
             self.folder,
-            params=KeepParams(INPUTS, CalibrateParams()),
+            params=KeepPairsParams(INPUTS, CalibrateParams()),
         )
         return (self.folder / "smooth_quant.log").read_text().splitlines()
 
