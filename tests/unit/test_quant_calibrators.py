@@ -113,7 +113,7 @@ def test_the_expected_error_is_that_of_the_values_themselves(kind):
     values = np.concatenate([rng.normal(0, 1, 100_000), np.zeros(100_000)])
     lows, highs = np.array([-5.0, -2.0, -1.0, -0.3]), np.array([5.0, 1.0, 2.0, 0.9])
     grids = grids_of(lows, highs, kind)
-    expected = Moments.of(Histogram.of(values.astype(np.float32))).errors(grids)
+    expected = Moments.of(seen(values)).errors(grids)
     actual = [squared_error(values, grids[index]) for index in range(len(lows))]
     assert expected == pytest.approx(actual, rel=0.03)
 

@@ -8,8 +8,9 @@ import pytest
 
 from axbuild.codes import exit_code_of
 from axbuild.errors import AxError
+from axbuild.toolchain.quant.histogram import stride_of
 from axbuild.toolchain.quant.merge import MergeParams, merge
-from axbuild.toolchain.quant.observer import Observer, SampleNotFiniteError, TensorObserver, stride_of
+from axbuild.toolchain.quant.observer import Observer, SampleNotFiniteError, TensorObserver
 from axbuild.toolchain.quant.statistics import Statistics, StatisticsError
 
 

@@ -74,7 +74,7 @@ def _with_least_error(seen: Observed, kind: ElementType, cutting: float) -> Meth
         return min_max(seen, kind)
     lows, highs = _ends(seen)
     lo, hi = (ends.ravel() for ends in np.meshgrid(lows, highs, indexing="ij"))
-    best = int(np.argmin(Moments.of(seen.histogram).errors(grids_of(lo, hi, kind), cutting=cutting)))
+    best = int(np.argmin(Moments.of(seen).errors(grids_of(lo, hi, kind), cutting=cutting)))
     return MethodRange(Range(float(lo[best]), float(hi[best])))
 
 
@@ -93,7 +93,7 @@ def kullback_leibler(seen: Observed, kind: ElementType) -> MethodRange:
     found = _closest(seen, kind)
     ends = [np.array([end]) for end in (found.lo, safe.lo, found.hi, safe.hi)]
     grids = grids_of(np.concatenate(ends[:2]), np.concatenate(ends[2:]), kind)
-    error, smallest = Moments.of(seen.histogram).errors(grids).tolist()
+    error, smallest = Moments.of(seen).errors(grids).tolist()
     if error > DESTROYED * smallest:
         return MethodRange(safe, f"its squared error would be {error / smallest:.3g} times the smallest")
     return MethodRange(found)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import chain
 
 import onnx_ir as ir
 
+from axbuild.toolchain.graph import shape_of
 from axbuild.toolchain.kinds.codes import ElementType, Grid
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.heads import integer_op
+from axbuild.toolchain.quant.histogram import stride_of
 from axbuild.toolchain.quant.ranges import Range
-from axbuild.toolchain.quant.statistics import Observed, Statistics, StatisticsError
+from axbuild.toolchain.quant.statistics import Observed, Statistics, StatisticsError, TensorStatistics
 
 ROOM = 2.0
 """A joined input takes the output's grid while that is at most so many times as wide as its own: one bit lost"""
@@ -49,6 +52,7 @@ class Observations:
     def __init__(self, graph: ir.Graph, statistics: Statistics) -> None:
         self.statistics = statistics
         self.producers = {value.name or "": node for node in graph for value in node.outputs}
+        self.values = {value.name or "": value for value in (*graph.inputs, *chain(*(n.outputs for n in graph)))}
         self.results = {value.name or "" for value in graph.outputs}
         self.known: dict[str, Observed] = {}
         self.extents: dict[str, Range] = {}
@@ -61,8 +65,12 @@ class Observations:
         """Raises StatisticsError where the statistics lack the tensor."""
         if name not in self.known:
             own = self.statistics.tensors.get(name)
-            self.known[name] = own.whole if own is not None else merged(map(self.of, self._parts(name)))
+            self.known[name] = self._own(name, own) if own is not None else merged(map(self.of, self._parts(name)))
         return self.known[name]
+
+    def _own(self, name: str, own: TensorStatistics) -> Observed:
+        """A channel's end is taken for one value a sample, of which the histogram has every `stride`-th."""
+        return own.with_missed(self.statistics.samples / stride_of(shape_of(self.values[name])))
 
     def extent(self, name: str) -> Range:
         """The ends of `of`, without merging histograms, and the reals that the tensor must hold beside them."""

@@ -13,6 +13,8 @@ import numpy as np
 
 from axbuild.toolchain.graph import Array
 
+SAMPLED = 4096
+"""Most values of a tensor that are counted, a sample"""
 BINS = 2048
 """Most bins a histogram has"""
 DIGITS = 30
@@ -86,3 +88,11 @@ def _finest(low: float, high: float) -> int:
     while math.floor(math.ldexp(high, -exponent)) - math.floor(math.ldexp(low, -exponent)) >= BINS:
         exponent += 1
     return exponent
+
+
+def stride_of(shape: tuple[int, ...]) -> int:
+    """Step that takes at most 4,096 values and, having no factor in common with the rows, meets every column."""
+    stride = -(-math.prod(shape) // SAMPLED) or 1
+    while stride > 1 and shape and math.gcd(stride, shape[-1]) > 1:
+        stride += 1
+    return stride

@@ -9,6 +9,7 @@ import numpy as np
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.quant.histogram import Histogram
 from axbuild.toolchain.quant.ranges import Grids
+from axbuild.toolchain.quant.statistics import Missed, Observed
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,20 @@ class Moments:
     """
 
     histogram: Histogram
+    missed: Missed
     counts: Array
     sums: Array
     squares: Array
 
     @staticmethod
-    def of(histogram: Histogram) -> Moments:
+    def of(seen: Observed) -> Moments:
+        histogram = seen.histogram
         middles = np.ldexp(np.arange(len(histogram.counts)) + (histogram.first + 0.5), histogram.exponent)
         counts = histogram.counts.astype(np.float64)
         if 0 <= -histogram.first < len(counts):
             counts[-histogram.first] -= _zeros(counts, -histogram.first)
         runs = [np.concatenate([[0.0], np.cumsum(each)]) for each in (counts, counts * middles, counts * middles**2)]
-        return Moments(histogram, *runs)
+        return Moments(histogram, seen.missed, *runs)
 
     def errors(self, grids: Grids, *, cutting: float = 1.0) -> Array:
         """float64 [n]: the squared error of all values on each grid; of those it cuts off, so many times that.
@@ -46,10 +49,9 @@ class Moments:
         first, last = below(self.histogram, lo), below(self.histogram, hi)
         near, far = (np.clip(below(self.histogram, half), first, last) for half in (-step / 2, step / 2))
         cut = self._distances(0, first, lo) + self._distances(last, len(self.counts) - 1, hi)
+        cut = np.maximum(cut, 0.0) + self.missed.distances(lo, hi)
         rounded = self.counts[last] - self.counts[first] - (self.counts[far] - self.counts[near])
-        total: Array = (
-            cutting * np.maximum(cut, 0.0) + (self.squares[far] - self.squares[near]) + rounded * (step * step / 12)
-        )
+        total: Array = cutting * cut + (self.squares[far] - self.squares[near]) + rounded * (step * step / 12)
         return total
 
     def _distances(self, first: int | Array, last: int | Array, end: Array) -> Array:

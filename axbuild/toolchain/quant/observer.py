@@ -10,11 +10,9 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.quant.exact import ExactSum
-from axbuild.toolchain.quant.histogram import Histogram
+from axbuild.toolchain.quant.histogram import Histogram, stride_of
 from axbuild.toolchain.quant.statistics import Observed, Statistics, TensorStatistics
 
-SAMPLED = 4096
-"""Most values of a tensor that go into its histogram, a sample"""
 TOGETHER = 32
 """Most samples that are looked at together, and whose sampled values are counted together"""
 ROOM = 1 << 16
@@ -97,14 +95,6 @@ class TensorObserver:
             raise ValueError("no sample was seen")
         whole = Observed(float(self.low.min()), float(self.high.max()), self.histogram)
         return TensorStatistics(whole, self.low, self.high, self.means)
-
-
-def stride_of(shape: tuple[int, ...]) -> int:
-    """Step that takes at most 4,096 values and, having no factor in common with the rows, meets every column."""
-    stride = -(-math.prod(shape) // SAMPLED) or 1
-    while stride > 1 and shape and math.gcd(stride, shape[-1]) > 1:
-        stride += 1
-    return stride
 
 
 def by_channel(tensors: Array, axis: int) -> tuple[Array, Array, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +27,43 @@ class StatisticsError(AxError):
 
 
 @dataclass(frozen=True)
+class Missed:
+    """Values that lie beyond all that a histogram counted. reals, counts: float64 [n], how many of the histogram's
+    counts each is worth."""
+
+    reals: Array
+    counts: Array
+
+    def joined(self, other: Missed) -> Missed:
+        return Missed(*(np.concatenate(pair) for pair in ((self.reals, other.reals), (self.counts, other.counts))))
+
+    def distances(self, lo: Array, hi: Array) -> Array:
+        """float64 [n]: the sum of the squared distances to each of n ranges."""
+        found = np.zeros(len(lo))
+        for real, count in zip(self.reals.tolist(), self.counts.tolist(), strict=True):
+            found += count * np.maximum(np.maximum(lo - real, real - hi), 0.0) ** 2
+        return found
+
+
+NOTHING_MISSED = Missed(np.zeros(0), np.zeros(0))
+
+
+@dataclass(frozen=True)
 class Observed:
     """Values of one tensor, or of several that share a grid. minimum, maximum: exact, finite float32 values.
 
-    histogram: of every `stride`-th value of each sample.
+    histogram: of every `stride`-th value of each sample. missed: what is known of others.
     """
 
     minimum: float
     maximum: float
     histogram: Histogram
+    missed: Missed = NOTHING_MISSED
 
     def merged(self, other: Observed) -> Observed:
         """Both together; exact, and the same in any order."""
         low, high = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
-        return Observed(low, high, self.histogram.merged(other.histogram))
+        return Observed(low, high, self.histogram.merged(other.histogram), self.missed.joined(other.missed))
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,16 @@ class TensorStatistics:
     channel_minimum: Array
     channel_maximum: Array
     channel_means: ExactSum
+
+    def with_missed(self, count: float) -> Observed:
+        """`whole`, with the ends of channels that no value in the histogram reaches, each of them worth `count`."""
+        histogram = self.whole.histogram
+        lo, hi = (
+            math.ldexp(edge, histogram.exponent) for edge in (histogram.first, histogram.first + len(histogram.counts))
+        )
+        beyond = [self.channel_minimum[self.channel_minimum < lo], self.channel_maximum[self.channel_maximum > hi]]
+        reals = np.sort(np.concatenate(beyond).astype(np.float64))
+        return replace(self.whole, missed=Missed(reals, np.full(len(reals), count)))
 
     @property
     def channels(self) -> int:
