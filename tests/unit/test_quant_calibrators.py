@@ -4,14 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from quantised import Net, quantised
 
 from axbuild.toolchain.kinds.codes import S8, S16, U8, U16, Grid
 from axbuild.toolchain.quant.calibrators import METHODS
 from axbuild.toolchain.quant.divergence import divergences
-from axbuild.toolchain.quant.histogram import Histogram
+from axbuild.toolchain.quant.exact import ExactSum
+from axbuild.toolchain.quant.histogram import Histogram, stride_of
 from axbuild.toolchain.quant.moments import Moments
 from axbuild.toolchain.quant.ranges import Range, grid_of, grids_of
-from axbuild.toolchain.quant.statistics import Observed
+from axbuild.toolchain.quant.statistics import Missed, Observed, TensorStatistics
 
 
 def seen(values: np.ndarray) -> Observed:
@@ -223,3 +225,29 @@ def test_in_16_bits_values_that_the_histogram_missed_are_kept(method):
     loud = Observed(-300.0, 500.0, Histogram.of(quiet))
     assert METHODS[method](loud, U16).measured == Range(-300.0, 500.0)
     assert METHODS[method](loud, U8).measured.hi < 500.0
+
+
+def test_what_the_histogram_missed_is_worth_its_counts():
+    quiet = seen(np.random.default_rng(5).normal(0, 1, 1 << 17))
+    loud = Observed(quiet.minimum, 60.0, quiet.histogram, Missed(np.array([60.0]), np.array([1.0])))
+    rare = Observed(quiet.minimum, 60.0, quiet.histogram, Missed(np.array([60.0]), np.array([1e-6])))
+    assert METHODS["MSE"](loud, U8).measured.hi > 30.0
+    assert METHODS["MSE"](rare, U8).measured.hi < 6.0
+
+
+def test_ends_of_channels_beyond_the_histogram_are_what_it_missed():
+    whole = Observed(-9.0, 7.0, Histogram.of(np.array([-2.0, 3.0], np.float32)))
+    low, high = np.array([-9.0, -1.0, -2.0], np.float32), np.array([1.0, 7.0, 3.0], np.float32)
+    missed = TensorStatistics(whole, low, high, ExactSum()).with_missed(0.5).missed
+    assert (missed.reals.tolist(), missed.counts.tolist()) == ([-9.0, 7.0], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("method", ["MSE", "Auto"])
+def test_a_loud_channel_between_the_values_that_are_counted_is_not_cut_off(method):
+    net = Net(1, 64, 96)
+    net.add("Relu", ["x"], "y")
+    assert stride_of((1, 64, 96)) == 5
+    samples = [{"x": np.random.default_rng(number).normal(0, 1, (1, 64, 96)).astype(np.float32)} for number in range(8)]
+    for sample in samples:
+        sample["x"][0, 0, 1] = 300.0
+    assert quantised(net.model("y"), samples, method).scale("x") * 255 > 200.0

@@ -172,8 +172,9 @@ def test_auto_evens_channels_and_what_follows_has_the_even_model(lay, written, e
     model = out("quant", "equalize", "optimized/") if evens else out("float", "optimize", "optimized/")
     for name in (("quant", "calibrate"), ("quant", "quantize")):
         assert actions[name].inputs["model"] == model
-    source = ("equalize", "statistics.msgpack") if evens else ("merge", "statistics.msgpack")
-    assert actions["quant", "calibrate"].inputs["statistics"] == out("quant", *source)
+    spread = Entry(Result(("//m:quant", "spread")), "statistics.msgpack")
+    source = out("quant", "equalize", "statistics.msgpack") if evens else spread
+    assert actions["quant", "calibrate"].inputs["statistics"] == source
 
 
 def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(lay):
