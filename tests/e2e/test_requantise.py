@@ -156,10 +156,19 @@ def test_what_is_compiled_from_parts_is_the_quantised_model_to_the_last_bit(part
     assert judged == {"//m:check": True, "//m:precision": True}
 
 
-@pytest.mark.parametrize("line", ['method = "Auto"', 'layer_configs = [{ op_type = "Add", data_type = "U16" }]'])
-def test_another_method_or_layer_rule_runs_from_the_scales_on(parted: tuple[Zoo, Outcome], line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "before"),
+    [
+        ('method = "MSE"', []),
+        ('method = "Auto"', ["equalize"]),
+        ('layer_configs = [{ op_type = "Add", data_type = "U16" }]', ["select"]),
+    ],
+)
+def test_another_method_or_layer_rule_runs_from_the_scales_on(
+    parted: tuple[Zoo, Outcome], line: str, before: list[str]
+) -> None:
     with parted[0].edited("m/BUILD.toml", QUANT, f"{QUANT}{line}\n"):
-        assert parted[0].build("//m:quant").executed == ["calibrate", "quantize"]
+        assert parted[0].build("//m:quant").executed == [*before, "calibrate", "quantize"]
 
 
 def test_a_sample_that_is_added_is_decoded_and_observed_with_its_own_shard(parted: tuple[Zoo, Outcome]) -> None:
@@ -208,7 +217,7 @@ def test_samples_and_boundaries_that_a_full_cache_let_go_are_made_again_for_whom
         for name in {"samples/", "boundary/", "dealt/"} & event["outputs"].keys():
             for digest in set(event["outputs"][name].values()):
                 (tmp_path / "cache/cas" / digest[:2] / digest).unlink(missing_ok=True)
-    with zoo.edited("m/BUILD.toml", QUANT, f'{QUANT}method = "Auto"\n'):
+    with zoo.edited("m/BUILD.toml", QUANT, f'{QUANT}method = "MSE"\n'):
         assert zoo.build("//m:quant").executed == ["calibrate", "quantize"]
     save_sample(zoo.root, "another", 9.0)
     done = zoo.build("//m:quant")

@@ -117,7 +117,7 @@ def test_the_state_and_what_becomes_it_have_one_grid(built: tuple[Zoo, Outcome])
 
 def test_a_step_more_runs_the_steps_behind_it_and_another_method_none(built: tuple[Zoo, Outcome]) -> None:
     zoo = built[0]
-    with zoo.edited("m/BUILD.toml", 'state = { next = "state" }\n', 'state = { next = "state" }\nmethod = "Auto"\n'):
+    with zoo.edited("m/BUILD.toml", 'state = { next = "state" }\n', 'state = { next = "state" }\nmethod = "MSE"\n'):
         assert set(zoo.build("//m:quant").executed) <= {"calibrate", "quantize"}
 
 
