@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from axbuild.progress import tell
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.graph import Array
 
@@ -15,9 +16,9 @@ def feeds(
     """(sample name, input name -> array) of every sample, in order of name, or of `only` these; folders[i] is of
     inputs[i]."""
     chosen = bind(inputs, names)
-    for sample, files in paired(folders, inputs):
-        if only is not None and sample not in only:
-            continue
+    rows = [row for row in paired(folders, inputs) if only is None or row[0] in only]
+    for number, (sample, files) in enumerate(rows, 1):
+        tell("sample", number, len(rows))
         yield sample, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
 
 

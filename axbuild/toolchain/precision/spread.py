@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from axbuild.progress import tell
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.precision.side import Tensors
 from axbuild.toolchain.precision.suffixes import FloatCut
@@ -32,12 +33,12 @@ class ErrorSpread:
         chosen = set(self.groups if only is None else only)
         expected = [exact[name] for name in self.outputs]
         signal = np.array([_energy(array) for array in expected])
-        for suffix, keys in self.suffixes:
-            for key in keys:
-                if key in chosen:
-                    found = suffix.run(exact, instead(key))
-                    self.signal[key] += signal
-                    self.noise[key] += [_noise(a, b) for a, b in zip(expected, found, strict=True)]
+        wanted = [(suffix, key) for suffix, keys in self.suffixes for key in keys if key in chosen]
+        for number, (suffix, key) in enumerate(wanted, 1):
+            tell("error", number, len(wanted))
+            found = suffix.run(exact, instead(key))
+            self.signal[key] += signal
+            self.noise[key] += [_noise(a, b) for a, b in zip(expected, found, strict=True)]
 
     def share(self, key: str) -> list[float]:
         """Noise over signal of each output, in their order; an output of zeros has what is added to it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from axbuild.progress import tell
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import Array, model_file
 from axbuild.toolchain.likeness import cosine_from
@@ -60,7 +61,10 @@ class Bench:
 
     def tried(self, quantised: onnx.ModelProto) -> Tried:
         side = Side("quantised", quantised.SerializeToString(), "off")
-        rows = [self._sums(x, side.run(self.outputs, feed)) for feed, x in zip(self.feeds, self.expected, strict=True)]
+        rows = []
+        for number, (feed, x) in enumerate(zip(self.feeds, self.expected, strict=True), 1):
+            tell("sample of a trial", number, len(self.feeds))
+            rows.append(self._sums(x, side.run(self.outputs, feed)))
         signal, crossed, noise = np.array(rows).reshape(len(rows), len(self.outputs), 3).transpose(2, 0, 1)
         return Tried(signal, crossed, noise)
 
