@@ -178,6 +178,14 @@ def test_an_operator_wins_over_its_type_that_over_a_sub_graph_and_that_over_the_
         }  # fmt: skip
 
 
+def test_a_node_that_stands_by_itself_and_went_into_a_pattern_too_is_selected_by_itself():
+    graph = loaded(residual()).graph
+    pattern = next(node for node in graph if node.name == "s")
+    pattern.metadata_props["axbuild.origins"] = '["b", "s"]'
+    assert names(graph, LayerConfig(layer_name="b", data_type="U16")) == [["b"]]
+    assert names(graph, LayerConfig(layer_name="s", data_type="U16")) == [["s"]]
+
+
 def test_the_name_of_one_operator_wins_over_that_of_a_users_node_which_became_several():
     graph = loaded(residual()).graph
     several = [node for node in graph if node.name in ("a", "r")]

@@ -55,14 +55,25 @@ class Selected:
 
 
 def named(graph: ir.Graph, name: str) -> Selected:
-    """Nodes of that name, in the optimised model or in the user's."""
-    nodes = tuple(node for node in graph if node.name == name or name in origins_of(node))
+    """Nodes of that name, in the optimised model or in the user's.
+
+    A user's node may have become several. One that stands by itself and went into a pattern too, for another reader,
+    is the former alone, as a type is.
+    """
+    stands = any(node.name == name for node in graph)
+    nodes = tuple(node for node in graph if node.name == name or _came_of(node, name, alone=stands))
     if not nodes:
         _nothing(
             f"the operator '{name}'", name, (own for node in graph for own in (node.name or "", *origins_of(node)))
         )
     other = "" if any(node.name == name for node in nodes) else f"it became {_counted(nodes)}"
     return Selected(name, nodes, other)
+
+
+def _came_of(node: ir.Node, name: str, *, alone: bool) -> bool:
+    """alone: of that node and no other."""
+    origins = set(origins_of(node))
+    return origins == {name} if alone else name in origins
 
 
 def typed(graph: ir.Graph, op_type: str) -> Selected:
