@@ -15,8 +15,9 @@ from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.quant.precision import LayerConfig
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune import tune_block as stage
-from axbuild.toolchain.tune.learn import LearntRounding
+from axbuild.toolchain.tune.learn import LearntLayer, LearntRounding
 from axbuild.toolchain.tune.plan import SCHEME
+from axbuild.toolchain.tune.rebake import held_bias
 from axbuild.toolchain.tune.tune_block import TuneParams
 from tune_world import TuneWorld
 
@@ -204,3 +205,20 @@ def test_a_share_that_is_learnt_begins_where_the_weight_stands() -> None:
     torch.testing.assert_close(rounding.reals(rounding.start), Layers.weight * 0.5, atol=1e-5, rtol=0)
     codes, _ = rounding.settled(rounding.start)
     assert codes.tolist() in ([-3.0, 0.0, 0.0, 127.0], [-3.0, 0.0, 0.0, 126.0])
+
+
+def test_learning_begins_from_the_bias_that_the_scheme_holds(
+    world: tuple[TuneWorld, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, boundary = world
+    file, scheme = room.folder / f"blocks/{BLOCK}" / SCHEME, given(room)
+    corrected = [
+        replace(site, weight=replace(site.weight, bias=site.weight.bias + 1_000_000)) if site.weight else site
+        for site in scheme.sites
+    ]
+    Scheme(tuple(corrected), scheme.owners).write(file)
+    seen: list[LearntLayer] = []
+    monkeypatch.setattr(stage, "settled", lambda scheme, sites, learnt, steps: seen.extend(learnt) or scheme)
+    room.tune(BLOCK, boundary, params("lsq", steps=1, rate=1e-9))
+    for learnt, site in zip(seen, (site for site in corrected if site.weight is not None), strict=True):
+        assert learnt.bias == pytest.approx(held_bias(site), rel=1e-4)

@@ -30,7 +30,7 @@ from axbuild.toolchain.tune.blocks import Site
 from axbuild.toolchain.tune.boundary import Tensors, read_tensors
 from axbuild.toolchain.tune.passes import coded_outputs, error_of, float_outputs, reals_of
 from axbuild.toolchain.tune.plan import MODEL, REPORT, SCHEME
-from axbuild.toolchain.tune.rebake import baked, moved, read_grid, rebaked
+from axbuild.toolchain.tune.rebake import baked, held_bias, moved, rebaked
 from axbuild.toolchain.tune.report import Outcome
 
 ENDS = (0.35, 0.5, 0.6, 0.7, 0.78, 0.85, 0.9, 0.95, 1.05)
@@ -157,7 +157,7 @@ def _moved(site: SiteScheme, reads: dict[str, Edge]) -> SiteScheme:
     if site.weight is None:
         return replace(site, reads=reads)
     weight = site.weight
-    return replace(site, reads=reads, weight=rebaked(site, reads, weight.codes, weight.scale, _real_bias(site)))
+    return replace(site, reads=reads, weight=rebaked(site, reads, weight.codes, weight.scale, held_bias(site)))
 
 
 def _rescaled(place: Site, site: SiteScheme, shares: Array) -> SiteScheme:
@@ -170,13 +170,4 @@ def _rescaled(place: Site, site: SiteScheme, shares: Array) -> SiteScheme:
     scale = (weight.scale.astype(np.float64) * free).astype(np.float32)
     codes = quantise_weight(real, scale, weight.type)
     codes[free == 1.0] = weight.codes[free == 1.0]
-    return replace(site, weight=rebaked(site, site.reads, codes, scale, _real_bias(site)))
-
-
-def _real_bias(site: SiteScheme) -> Array:
-    """float64 [co], as the scheme has it: corrected, where it is."""
-    weight = baked(site)
-    if weight.bias.dtype == np.float32:
-        return weight.bias.astype(np.float64)
-    real: Array = weight.bias * (np.float64(read_grid(site.reads).scale) * weight.scale.astype(np.float64))
-    return real
+    return replace(site, weight=rebaked(site, site.reads, codes, scale, held_bias(site)))

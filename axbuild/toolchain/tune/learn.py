@@ -19,12 +19,14 @@ from axbuild.toolchain.tune.rebake import OwnGrid
 
 @dataclass(frozen=True)
 class TunedLayer:
-    """A weighted node before it is tuned. weight: float64 [co, ...] in steps; scale, bias: float64 [co]; unit: what a
-    change of 1 of the bias is, the step of an 8-bit output; highest: code."""
+    """A weighted node before it is tuned. weight: float64 [co, ...] in steps; scale, bias: float64 [co]; start: float64
+    [co], the bias that the scheme holds, corrected or not; unit: what a change of 1 of the bias is, the step of an
+    8-bit output; highest: code."""
 
     weight: Array
     scale: Array
     bias: Array
+    start: Array
     unit: float
     highest: int
 
@@ -51,7 +53,7 @@ class Layers:
         self.channel = to_tensor(np.repeat(np.arange(len(spread)), spread), device)
         self.weight = _vector([layer.weight for layer in layers], device)
         self.scale = _vector([layer.scale for layer in layers], device)
-        self.bias = _vector([layer.bias for layer in layers], device)
+        self.bias = _vector([layer.start for layer in layers], device)
         self.unit = _vector([np.full(n, layer.unit) for n, layer in zip(channels, layers, strict=True)], device)
         self.highest = _vector([np.full(n, layer.highest) for n, layer in zip(sizes, layers, strict=True)], device)
 

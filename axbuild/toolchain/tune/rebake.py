@@ -31,6 +31,15 @@ def read_grid(reads: Mapping[str, Edge]) -> Grid:
     return x
 
 
+def held_bias(site: SiteScheme) -> Array:
+    """float64 [co]: the bias that the scheme holds, in reals."""
+    weight = baked(site)
+    if weight.bias.dtype == np.float32:
+        return weight.bias.astype(np.float64)
+    real: Array = weight.bias * (np.float64(read_grid(site.reads).scale) * weight.scale.astype(np.float64))
+    return real
+
+
 def rebaked(site: SiteScheme, reads: Mapping[str, Edge], codes: Array, scale: Array, bias: Array) -> BakedWeight:
     """The weight behind these grids; scale: float32 [co]; bias: float64 [co], real.
 

@@ -13,7 +13,7 @@ from axbuild.toolchain.quant.heads import integer_op, real_bias
 from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.tune.blocks import Site
 from axbuild.toolchain.tune.learn import LearntLayer, TunedLayer
-from axbuild.toolchain.tune.rebake import OwnGrid, baked, moved, rebaked
+from axbuild.toolchain.tune.rebake import OwnGrid, baked, held_bias, moved, rebaked
 
 
 def layer_of(place: Site) -> TunedLayer:
@@ -25,7 +25,8 @@ def layer_of(place: Site) -> TunedLayer:
     scale = weight.scale.astype(np.float64)
     y = site.writes[fused.accumulated.name or ""]
     unit = y.scale * y.type.span / 255.0 if isinstance(y, Grid) else float(np.abs(real).max())
-    return TunedLayer(real / _along(scale, real), scale, real_bias(fused, len(scale)), unit, weight.type.hi)
+    bias = real_bias(fused, len(scale))
+    return TunedLayer(real / _along(scale, real), scale, bias, held_bias(site), unit, weight.type.hi)
 
 
 def float_weight(layer: TunedLayer) -> Array:

@@ -104,7 +104,7 @@ class Block:
         program = TorchBlock(part, device, rounded=False)
         data = Data.of(program, self.boundary.float, self.targets, device)
         weights = [to_tensor(float_weight(layer), device) for layer in layers.layers]
-        numbers = Numbers(weights, layers.biases(layers.bias * 0.0), {})
+        numbers = Numbers(weights, [to_tensor(layer.bias, device) for layer in layers.layers], {})
         if mismatch(program, data, numbers, [0]) > ALIKE:
             return None
         several = list(range(min(batch, self.boundary.samples)))
