@@ -3,7 +3,7 @@
     python benchmarks/tune.py prepare FOLDER NAME MODEL.onnx DATA.npz [--eval 200]
     python benchmarks/tune.py run FOLDER [--device cpu --device cuda:0] [--method lsq] [--steps 200] ...
 
-DATA.npz holds `calib` and `eval`, float32 samples of the model's one input. `prepare` optimises and calibrates (MinMax)
+DATA.npz holds `calib` and `eval`, float32 samples of the model's one input. `prepare` optimises and calibrates
 once, into FOLDER/NAME, which with this repository is all that `run` needs: numpy, msgpack, onnx, onnx_ir, onnxruntime
 and torch, no installed axbuild. One JSON object a line comes out. SQNR is 10 log10(signal / noise) over all outputs of
 the samples that calibrated nothing, of the exact integers against the float model.
@@ -54,6 +54,7 @@ def main() -> int:
     making.add_argument("--eval", type=int, default=200, help="samples to judge on")
     running = verbs.add_parser("run", help="tune what was prepared")
     making.add_argument("--weights", default="S8", help="element type of the weights: S4, S8 or S16")
+    making.add_argument("--calibration", default="MinMax", help="method that the scheme to start from is of")
     running.add_argument("folder", type=Path)
     running.add_argument("--model", action="append", help="names; all that were prepared where none is given")
     running.add_argument("--device", action="append", help="cpu, cuda:0 ..; cpu where none is given")
@@ -66,7 +67,14 @@ def main() -> int:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.verb == "prepare":
-        prepare(options.folder / options.name, options.model, options.data, options.eval, options.weights)
+        prepare(
+            options.folder / options.name,
+            options.model,
+            options.data,
+            options.eval,
+            options.weights,
+            options.calibration,
+        )
     else:
         for line in lines(options):
             print(line, flush=True)
@@ -76,8 +84,8 @@ def main() -> int:
     return 0
 
 
-def prepare(folder: Path, model: Path, data: Path, count: int, weights: str) -> None:
-    """The optimised model, its MinMax scheme, and the samples."""
+def prepare(folder: Path, model: Path, data: Path, count: int, weights: str, method: str) -> None:
+    """The optimised model, its scheme, and the samples."""
     from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize  # it needs more than `run` has to have
     from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
     from axbuild.toolchain.quant.merge import MergeParams, merge
@@ -100,7 +108,7 @@ def prepare(folder: Path, model: Path, data: Path, count: int, weights: str) -> 
         observe(folder / MODEL, work / "watch.json", [samples], work, params=ObserveParams(INPUT))
         merge([work / "statistics.msgpack"], work, params=MergeParams())
         rule = LayerConfig(start_tensor_names=(WHOLE,), end_tensor_names=(WHOLE,), weight_data_type=weights)
-        params = CalibrateParams(layer_configs=(rule,))
+        params = CalibrateParams(method, layer_configs=(rule,))
         calibrate(folder / MODEL, work / "statistics.msgpack", folder, params=params)
     size = sum(file.stat().st_size for file in folder.iterdir())
     print(f"{folder}: {size / 2**20:.1f} MB")
