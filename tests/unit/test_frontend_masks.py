@@ -10,12 +10,14 @@ from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.rewrites.cast_to_bool import CastToBool
 from axbuild.toolchain.rewrites.clip_to_extremes import ClipToExtremes
+from axbuild.toolchain.rewrites.drop_expand import DropExpand
 from axbuild.toolchain.rewrites.drop_nan_guard import DropNanGuard
 from axbuild.toolchain.rewrites.mask_to_where import MaskToWhere
 from axbuild.toolchain.rewrites.narrow_integers import NarrowIntegers
 from axbuild.toolchain.rewrites.or_to_greater import OrToGreater
 from axbuild.toolchain.rewrites.own_mask import OwnMask
 from axbuild.toolchain.rewrites.pair_operands import PairOperands
+from axbuild.toolchain.rewrites.whole_scores import WholeScores
 from frontend_world import assert_same_results, model, node, normal, op_types, rewritten
 
 LOWEST = np.finfo(np.float32).min
@@ -106,6 +108,21 @@ def test_softmaxes_that_share_a_mask_get_one_each():
     after, _ = rewritten(OwnMask(), before)
     assert op_types(after) == ["Where", "Where", "Softmax", "Softmax"]
     assert_same_results(before, after)
+
+
+def test_scores_that_a_mask_repeats_are_repeated_before_it():
+    nodes = [
+        node("ReduceMean", ["x", "axis"], ["mean"]),
+        node("Where", ["h", "low", "mean"], ["w"], name="where"),
+        node("Softmax", ["w"], ["y"], name="softmax"),
+    ]
+    weights = {"h": np.arange(8) > 3, "low": np.float32(-1e9), "axis": np.array([-1])}
+    before = model(nodes, weights)
+    after, _ = rewritten(WholeScores(), before)
+    assert op_types(after) == ["ReduceMean", "Expand", "Where", "Softmax"]
+    assert_same_results(before, after)
+    again, _ = rewritten(DropExpand(), after)
+    assert op_types(again) == op_types(after)
 
 
 def test_masks_one_after_the_other_are_one_condition():

@@ -6,16 +6,22 @@ import numpy as np
 import onnx_ir as ir
 
 from axbuild.toolchain.graph import shape_of
+from axbuild.toolchain.masks import hiding_side
 from axbuild.toolchain.rewrites.rewrite import NoMatch, Rewrite, Steps, attributes
 
 
 class DropExpand(Rewrite[list[ir.Value]]):
-    """Add(x, Expand(y)) -> Add(x, y), where x alone gives the result its shape; other operators of two likewise"""
+    """Add(x, Expand(y)) -> Add(x, y), where x alone gives the result its shape; other operators of two likewise
+
+    Not what a mask hides elements of: a Softmax takes the mask along where both have one shape.
+    """
 
     op = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Where")
     is_needed = False
 
     def match(self, node: ir.Node) -> list[ir.Value] | NoMatch:
+        if node.op_type == "Where" and hiding_side(node) is not None:
+            return NoMatch("a mask hides elements of what is expanded")
         given = [value for value in node.inputs if value is not None]
         for index, value in enumerate(given):
             expand = value.producer()

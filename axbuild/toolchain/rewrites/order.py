@@ -71,6 +71,7 @@ from axbuild.toolchain.rewrites.sign_to_compare import SignToCompare
 from axbuild.toolchain.rewrites.sink_scale import SinkScale
 from axbuild.toolchain.rewrites.to_reshape import ToReshape
 from axbuild.toolchain.rewrites.whole_powers import WholePowers
+from axbuild.toolchain.rewrites.whole_scores import WholeScores
 
 REWRITES: tuple[Rewrite[Any], ...] = (
     OpenAttention(),
@@ -83,6 +84,7 @@ REWRITES: tuple[Rewrite[Any], ...] = (
     MaskToWhere(),
     DropReduction(),
     CountTruth(),
+    WholeScores(),
     OwnMask(),
     DropNanGuard(),
     CastToBool(),
