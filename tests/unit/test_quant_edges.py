@@ -476,3 +476,16 @@ def test_a_softmax_that_is_sure_of_something_has_the_scale_of_one():
     model, samples = net.model("y", "p"), net.samples(4)
     assert max(float_run(model, feeds)[1].max() for feeds in samples) >= 0.5
     assert quantised(model, samples).scale("p") == np.float32(1 / 255)
+
+
+def test_what_a_mask_hides_from_a_maximum_widens_no_grid():
+    net = Net(1, 4, 6, 6)
+    shown = net.constant("shown", np.arange(6) > 2)
+    net.add("Where", [shown, "x", net.constant("low", np.float32(-1e9))], "masked")
+    net.add("ReduceMax", ["masked", net.constant("axis", np.array([-1]))], "y")
+    model, samples = net.model("y"), net.samples(4)
+    found = quantised(model, samples)
+    step = found.scale("y")
+    for feed in samples:
+        assert np.abs(found.run(feed)[0] - float_run(model, feed)[0]).max() <= 1.5 * step
+    assert step * 255 < 20.0

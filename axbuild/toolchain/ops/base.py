@@ -417,9 +417,10 @@ class Op:
         """Nodes right in front of it that its kind takes along, the one it reads first."""
         return ()
 
-    def hides(self, node: ir.Node) -> bool:
-        """Whether its output holds values that stand for nothing and must not be measured."""
-        return False
+    def shown(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        """Inputs whose values its output shows, beside others that stand for nothing and are not measured; codes of
+        these are the outermost. () where all of its values count."""
+        return ()
 
     def channel_axis(self, node: ir.Node, axis: int) -> int:
         """The output's channel axis; axis: that of its first activation."""

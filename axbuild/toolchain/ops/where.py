@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import has_one_reader, input_of
+from axbuild.toolchain.graph import has_one_reader, input_of, is_activation, needed_input
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.kinds.select import Choose, Select
 from axbuild.toolchain.masks import HIDDEN, hiding_side
@@ -33,8 +33,12 @@ class WhereOp(Op):
     def dtypes(self, node: ir.Node, value: ir.Value) -> tuple[ir.DataType, ...]:
         return (ir.DataType.BOOL,) if value is input_of(node, 0) else NUMBERS
 
-    def hides(self, node: ir.Node) -> bool:
-        return hiding_side(node) is not None and has_one_reader(node.outputs[0])
+    def shown(self, node: ir.Node) -> tuple[ir.Value, ...]:
+        side = hiding_side(node)
+        if side is None or not has_one_reader(node.outputs[0]):
+            return ()
+        value = needed_input(node, 3 - side)
+        return (value,) if is_activation(value) else ()
 
     def lower(self, q: SettledNode) -> list[Step]:
         operands = [q.input(place) for place in range(3)]

@@ -87,7 +87,7 @@ class Observations:
     def _parts(self, name: str) -> list[str]:
         node = self.producers.get(name)
         op = op_of(node) if node is not None else None
-        parts = (*op.shared(node), *op.joined(node)) if op is not None and node is not None else ()
+        parts = (*op.shared(node), *op.joined(node), *op.shown(node)) if op is not None and node is not None else ()
         if not parts:
             raise StatisticsError(f"the statistics do not hold tensor '{name}' of the model")
         return [value.name or "" for value in parts]

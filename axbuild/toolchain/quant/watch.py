@@ -53,7 +53,7 @@ def watched(graph: ir.Graph) -> list[WatchedTensor]:
 def _unmeasured(node: ir.Node) -> bool:
     """Whether its outputs have no range of their own: they hold others' values, or what stands for nothing."""
     op = op_of(node)
-    return derived(node) or (op is not None and op.hides(node))
+    return derived(node) or (op is not None and bool(op.shown(node)))
 
 
 def derived(node: ir.Node) -> bool:
