@@ -15,10 +15,9 @@ from axbuild.toolchain.data.inputs import (
     InputData,
     InputProcessor,
     bind,
-    load_sample,
+    feed_of,
     paired,
     processor_of,
-    tensor_input,
 )
 from axbuild.toolchain.door import in_words
 from axbuild.toolchain.graph import Array
@@ -53,7 +52,7 @@ def feeds_of(names: list[str], samples: list[Path], params: ReferenceParams) -> 
     rows = paired(samples, params.inputs)
     for place, (name, files) in enumerate(rows):
         tell("sample", place + 1, len(rows))
-        yield name, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
+        yield name, feed_of(files, chosen)
 
 
 def _processed(data: InputData, processors: tuple[InputProcessor, ...]) -> InputData:

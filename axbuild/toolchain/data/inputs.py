@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,6 +86,11 @@ def load_sample(file: Path) -> Array:
     """One `samples/<name>.npy`: uint8 [H, W, C] of an image, or the input's own array."""
     sample: Array = np.load(file, allow_pickle=False)
     return sample
+
+
+def feed_of(files: Sequence[Path], chosen: Iterable[tuple[InputData, int]]) -> dict[str, Array]:
+    """Input -> its array, of one sample's files as `paired` gives them; chosen: as `bind` does."""
+    return {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
 
 
 def paired(folders: list[Path], inputs: Sequence[InputData]) -> list[tuple[str, tuple[Path, ...]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from axbuild.errors import AxNote, counted
 from axbuild.progress import tell
 from axbuild.toolchain import ort
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
 from axbuild.toolchain.graph import Array, model_file
 from axbuild.toolchain.likeness import snr_db, sums_of
 from axbuild.toolchain.quant.unroll import zeros
@@ -42,7 +42,7 @@ def drift(model: Path, quantised: Path, samples: list[Path], out: Path, *, param
     found: dict[str, Energies] = {name: [] for name in runs[0].outputs}
     for place, (_, files) in enumerate(rows):
         tell("step", place + 1, len(rows))
-        feeds = {data.name: tensor_input(load_sample(files[index]), data) for data, index in sources}
+        feeds = feed_of(files, sources)
         exact, coded = (run.step(feeds) for run in runs)
         for name, energies in found.items():
             sums = sums_of(exact[name], coded[name])

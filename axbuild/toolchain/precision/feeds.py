@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from axbuild.progress import tell
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
 from axbuild.toolchain.graph import Array
 
 
@@ -19,7 +19,7 @@ def feeds(
     rows = [row for row in paired(folders, inputs) if only is None or row[0] in only]
     for number, (sample, files) in enumerate(rows, 1):
         tell("sample", number, len(rows))
-        yield sample, {data.name: tensor_input(load_sample(files[index]), data) for data, index in chosen}
+        yield sample, feed_of(files, chosen)
 
 
 def some(folders: list[Path], inputs: tuple[InputData, ...], names: list[str], most: int) -> list[dict[str, Array]]:

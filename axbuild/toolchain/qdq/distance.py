@@ -12,7 +12,7 @@ import numpy as np
 
 from axbuild.errors import AxError, AxNote
 from axbuild.toolchain import ort
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
 from axbuild.toolchain.door import in_words
 from axbuild.toolchain.graph import Array
 
@@ -43,7 +43,7 @@ def distance(quantised: Path, exported: Path, samples: list[Path], out: Path, *,
     sources = bind(params.inputs, [port.name for port in exact.get_inputs()])
     rows = []
     for _, files in paired(samples, params.inputs)[:SAMPLES]:
-        feed = {data.name: tensor_input(load_sample(files[place]), data) for data, place in sources}
+        feed = feed_of(files, sources)
         rows.append((exact.run(names, feed), qdq.run(names, feed)))
     outputs = {
         name: _apart(*(np.stack([np.asarray(row[which][place]) for row in rows]) for which in (0, 1)))

@@ -15,7 +15,7 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.progress import tell
 from axbuild.toolchain import ort
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
 from axbuild.toolchain.graph import Array, model_file
 
 
@@ -49,7 +49,7 @@ def unroll(model: Path, samples: list[Path], out: Path, *, params: UnrollParams)
             target = out / "states" / str(number) / folder
             target.mkdir(parents=True, exist_ok=True)
             np.save(target / f"{name}.npy", state)
-        feeds = {data.name: tensor_input(load_sample(files[index]), data) for data, index in sources}
+        feeds = feed_of(files, sources)
         made: list[Array] = session.run(list(params.state), feeds | states)
         states = dict(zip(params.state.values(), made, strict=True))
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from axbuild.toolchain import ort
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
 from axbuild.toolchain.tune.boundary import Tensors
 
 
@@ -25,8 +25,9 @@ def float_tensors(
     files = [found for _, found in paired(samples, inputs)]
     chosen = [files[place] for place in np.linspace(0, len(files) - 1, min(most, len(files))).astype(int)]
     made = [name for name in names if name not in ports]
+    sources = bind(inputs, ports)
     rows: list[Tensors] = []
     for row in chosen:
-        feeds = {data.name: tensor_input(load_sample(row[place]), data) for data, place in bind(inputs, ports)}
+        feeds = feed_of(row, sources)
         rows.append(feeds | dict(zip(made, session.run(made, feeds) if made else [], strict=True)))
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
