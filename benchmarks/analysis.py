@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import quant
+from tables import markdown, put_into
 
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
@@ -43,14 +44,11 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as work:
             rows.append(measured(options.folder, name, options.runs, Path(work)))
             print(json.dumps(dict(zip(HEADS, rows[-1], strict=True))), flush=True)
-    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (HEADS, ["---"] * len(HEADS), *rows)]
-    print("\n".join(lines))
+    table = markdown(HEADS, rows)
+    print(table)
     if options.write:
-        quant.replace_between_marks(options.write, "\n".join(lines), MARKS)
+        put_into(options.write, "analysis.py", table)
     return 0
-
-
-MARKS = ("<!-- analysis.py -->", "<!-- end of analysis.py -->")
 
 
 def measured(folder: Path, name: str, runs: int, work: Path) -> list[Any]:

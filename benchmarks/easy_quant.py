@@ -21,6 +21,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from tables import markdown, put_into
 
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData
@@ -38,7 +39,6 @@ from axbuild.toolchain.search.record import RecordParams, record
 from axbuild.toolchain.search.search_block import SearchBlockParams, search_block
 from axbuild.toolchain.tune.plan import PLAN, read_plan
 
-MARKS = ("<!-- easy_quant.py -->", "<!-- end of easy_quant.py -->")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -59,7 +59,7 @@ def main() -> int:
                 print(json.dumps(rows[-1]), flush=True)
     print(table(rows))
     if options.write:
-        replace_between_marks(options.write, table(rows))
+        put_into(options.write, "easy_quant.py", table(rows))
     return 0
 
 
@@ -122,14 +122,7 @@ def outputs(model: Path, port: str, samples: Array) -> Array:
 
 def table(rows: list[dict[str, Any]]) -> str:
     heads = ("network", "method", "grids", "SQNR dB before", "after", "CPU s")
-    body = [[str(value) for value in row.values()] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *body))
-
-
-def replace_between_marks(page: Path, text: str) -> None:
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    page.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}", encoding="utf-8")
+    return markdown(heads, (row.values() for row in rows))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from tables import markdown, put_into
 
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData
@@ -45,7 +46,6 @@ recogniser with a grid a channel where a depthwise convolution reads"""
 METHODS = ("MinMax", "Percentile", "MSE", "KL", "Auto")
 JUDGED = 40
 """samples of the two text networks that are judged, as their peers were"""
-MARKS = ("<!-- quant.py -->", "<!-- end of quant.py -->")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -105,7 +105,7 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if options.write:
-        replace_between_marks(options.write, table(rows))
+        put_into(options.write, "quant.py", table(rows))
     return 0
 
 
@@ -234,14 +234,7 @@ def alone(call: Callable[[], object]) -> Cost:
 def table(rows: list[dict[str, Any]]) -> str:
     heads = ("network", "method", "SQNR dB", "best peer", "same answers", "CPU s", "x float pass", "MiB")
     keys = ("model", "method", "sqnr_db", "best_peer_db", "same", "cpu_s", "ratio", "peak_mib")
-    body = [[str(row[key]) for key in keys] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *body))
-
-
-def replace_between_marks(page: Path, text: str, marks: tuple[str, str] = MARKS) -> None:
-    before, _, rest = page.read_text(encoding="utf-8").partition(marks[0])
-    _, _, after = rest.partition(marks[1])
-    page.write_text(f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}", encoding="utf-8")
+    return markdown(heads, ([row[key] for key in keys] for row in rows))
 
 
 if __name__ == "__main__":

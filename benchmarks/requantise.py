@@ -26,8 +26,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 from PIL import Image
+from tables import put_into
 
-MARKS = ("<!-- requantise.py -->", "<!-- end of requantise.py -->")
 BUILD = """
 [[float_model]]
 name = "float"
@@ -231,9 +231,7 @@ def main() -> int:
             lines.append(row.cells())
             print(lines[-1], flush=True)
     if options.write:
-        text = options.write.read_text(encoding="utf-8")
-        before, after = text.partition(MARKS[0])[0], text.partition(MARKS[1])[2]
-        options.write.write_text(before + "\n".join([MARKS[0], "", *lines, "", MARKS[1]]) + after, encoding="utf-8")
+        put_into(options.write, "requantise.py", "\n".join(lines))
     return 0
 
 

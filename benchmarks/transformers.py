@@ -23,6 +23,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from tables import markdown, put_into
 
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData
@@ -42,7 +43,6 @@ from axbuild.toolchain.smooth.keep_pairs import KeepPairsParams, keep_pairs
 from axbuild.toolchain.smooth.smooth import SmoothParams, smooth
 from axbuild.workspace.tables import Tables
 
-MARKS = ("<!-- transformers.py -->", "<!-- end of transformers.py -->")
 LEVELS = (0, 1, 2)
 CHIP = by_name(chips_of(Tables(FOLDER).tables))["AX650"]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -131,7 +131,7 @@ def main() -> int:
                 print(json.dumps(vars(rows[-1])), flush=True)
     print(table(rows))
     if options.write:
-        replace_between_marks(options.write, table(rows))
+        put_into(options.write, "transformers.py", table(rows))
     return 0
 
 
@@ -171,13 +171,7 @@ def cycles(optimised: Path, out: Path) -> int:
 def table(rows: list[Row]) -> str:
     heads = ("model", "method", "level", "SmoothQuant", "SQNR dB", "cosine", "cycles")
     body = [[f"{value:,}" if isinstance(value, int) else str(value) for value in vars(row).values()] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *body))
-
-
-def replace_between_marks(page: Path, text: str) -> None:
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    page.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}", encoding="utf-8")
+    return markdown(heads, body)
 
 
 if __name__ == "__main__":
