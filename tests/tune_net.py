@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 from quantised import Net
 
 
@@ -16,3 +19,10 @@ def residual_net() -> Net:
     net.add("Add", ["narrow", "seen"], "sum")
     net.conv("sum", "y", 10, 8, 1)
     return net
+
+
+def samples_with_an_outlier(net: Net) -> Iterator[np.ndarray]:
+    """One value in each, which MSE cuts off."""
+    for sample in net.samples(8):
+        sample["x"][0, 0, 0, 0] *= 40.0
+        yield sample["x"]

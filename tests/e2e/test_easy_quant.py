@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
 from quantised import Net
 
+from net_workspace import AXMODEL, CHECK, QUANT, net_workspace
 from zoo_workspace import Outcome, Zoo
 
-BUILD = """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = -1
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-enable_easy_quant = true
-
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
-
-[[check]]
-name = "check"
-axmodel = ":axmodel"
-level = "equal"
-"""
+BUILD = f"{QUANT}enable_easy_quant = true\n{AXMODEL}{CHECK}"
 GRIDS = 3
 """inputs of the three convolutions of the net, each on a grid of its own"""
 
@@ -54,14 +29,8 @@ def net_with_an_idle_channel() -> Net:
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Zoo, Outcome]:
     root = tmp_path_factory.mktemp("searched") / "workspace"
-    (root / "m/samples").mkdir(parents=True)
-    (root / "axbuild.toml").touch()
-    (root / "m/BUILD.toml").write_text(BUILD)
     net = net_with_an_idle_channel()
-    onnx.save(net.model("y"), root / "m/net.onnx")
-    for number, sample in enumerate(net.samples(8)):
-        np.save(root / f"m/samples/{number}.npy", sample["x"])
-    zoo = Zoo(root, root.parent / "cache")
+    zoo = net_workspace(root, BUILD, net.model("y"), (sample["x"] for sample in net.samples(8)))
     return zoo, zoo.build("//m:quant")
 
 

@@ -5,48 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 from quantised import Net
 
+from net_workspace import AXMODEL, CHECK, PRECISION, QUANT, net_workspace
 from zoo_workspace import Zoo
 
-BUILD = """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = -1
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-method = "Auto"
-
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
-
-[[check]]
-name = "check"
-axmodel = ":axmodel"
-level = "equal"
-
-[[precision_check]]
-name = "precision"
-quant = ":quant"
-"""
+BUILD = f"""{QUANT}method = "Auto"
+{AXMODEL}{CHECK}{PRECISION}"""
 
 
 def workspace(root: Path) -> Zoo:
     """A convolution whose channels differ by 1 to 200, and a depthwise one that makes up for it."""
-    (root / "m/samples").mkdir(parents=True)
-    (root / "axbuild.toml").touch()
-    (root / "m/BUILD.toml").write_text(BUILD)
     net = Net(1, 3, 16, 16)
     sizes = np.geomspace(1.0, 1 / 200, 8).reshape(-1, 1, 1, 1)
     net.constant("w1", net.rng.normal(size=(8, 3, 3, 3)) * sizes)
@@ -54,10 +23,7 @@ def workspace(root: Path) -> Zoo:
     net.constant("w2", net.rng.normal(size=(8, 1, 3, 3)) / sizes)
     net.add("Conv", ["inner", "w2"], "deep", kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=8)
     net.conv("deep", "y", 4, 8)
-    onnx.save(net.model("y"), root / "m/net.onnx")
-    for number, sample in enumerate(net.samples(8)):
-        np.save(root / f"m/samples/{number}.npy", sample["x"])
-    return Zoo(root, root.parent / "cache")
+    return net_workspace(root, BUILD, net.model("y"), (sample["x"] for sample in net.samples(8)))
 
 
 def test_even_channels_make_a_useless_model_a_good_one_and_observe_nothing_whole_again(tmp_path: Path) -> None:

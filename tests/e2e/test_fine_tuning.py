@@ -8,55 +8,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from tune_net import residual_net
+from tune_net import residual_net, samples_with_an_outlier
 
+from net_workspace import AXMODEL, CHECK, QUANT, net_workspace
 from zoo_workspace import Outcome, Zoo
 
-BUILD = """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = -1
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-enable_adaround = true
-finetune_epochs = 40
-finetune_block_size = 1
-
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
-
-[[check]]
-name = "check"
-axmodel = ":axmodel"
-level = "equal"
-"""
 WHOLE = "enable_adaround = true\nfinetune_epochs = 40\n"
+BUILD = f"{QUANT}{WHOLE}finetune_block_size = 1\n{AXMODEL}{CHECK}"
 RESULT = "axbuild-out/m/quant/quant/quant_axmodel.onnx"
 
 
 def workspace(root: Path, build: str = BUILD) -> Zoo:
-    (root / "m/samples").mkdir(parents=True)
-    (root / "axbuild.toml").touch()
-    (root / "m/BUILD.toml").write_text(build)
     net = residual_net()
-    onnx.save(net.model("y"), root / "m/net.onnx")
-    for number, sample in enumerate(net.samples(8)):
-        sample["x"][0, 0, 0, 0] *= 40.0  # an outlier, which MSE cuts off
-        np.save(root / f"m/samples/{number}.npy", sample["x"])
-    return Zoo(root, root.parent / "cache")
+    return net_workspace(root, build, net.model("y"), samples_with_an_outlier(net))
 
 
 @pytest.fixture(scope="module")

@@ -8,26 +8,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from tune_net import residual_net
+from tune_net import residual_net, samples_with_an_outlier
 
+from net_workspace import QUANT, net_workspace
 from zoo_workspace import Outcome, Zoo, copy_package
 
-BUILD = """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = -1
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-"""
+BUILD = QUANT
 NAMED = 'calibration = ":calib"\n'
 FROZEN = f'{NAMED}frozen = "quant.lock"\n'
 RESULT = "axbuild-out/m/quant/quant/quant_axmodel.onnx"
@@ -37,15 +23,8 @@ RESULT = "axbuild-out/m/quant/quant/quant_axmodel.onnx"
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Zoo, Outcome]:
     """A workspace whose model was built and frozen, and what `freeze` said."""
     folder = tmp_path_factory.mktemp("frozen")
-    zoo = Zoo(folder / "workspace", folder / "cache", copy_package(folder / "package"))
-    (zoo.root / "m/samples").mkdir(parents=True)
-    (zoo.root / "axbuild.toml").touch()
-    (zoo.root / "m/BUILD.toml").write_text(BUILD)
-    net = residual_net()
-    onnx.save(net.model("y"), zoo.root / "m/net.onnx")
-    for number, sample in enumerate(net.samples(8)):
-        sample["x"][0, 0, 0, 0] *= 40.0  # an outlier, which MSE cuts off
-        np.save(zoo.root / f"m/samples/{number}.npy", sample["x"])
+    package, net = copy_package(folder / "package"), residual_net()
+    zoo = net_workspace(folder / "workspace", BUILD, net.model("y"), samples_with_an_outlier(net), package)
     zoo.build("//m:quant")
     said = zoo.run("freeze", "//m:quant")
     (zoo.root / "m/BUILD.toml").write_text(BUILD.replace(NAMED, FROZEN))

@@ -11,34 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import axbuild
+from net_workspace import AXMODEL, CHECK, QUANT, net_workspace
 from zoo_workspace import Zoo
 
-BUILD = """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = -1
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
-static_batch_sizes = [1, 2]
-
-[[check]]
-name = "check"
-axmodel = ":axmodel"
-level = "equal"
-"""
+BUILD = f"{QUANT}{AXMODEL}static_batch_sizes = [1, 2]\n{CHECK}"
 SAID = "1 of 5 operators on the CPU of AX650: 'softsign' (Softsign): Softsign has no integer form"
 
 
@@ -62,14 +38,9 @@ def softsign_inside(*, last: str = "Softsign") -> onnx.ModelProto:
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
     root = tmp_path_factory.mktemp("mixed") / "workspace"
-    (root / "m/samples").mkdir(parents=True)
-    (root / "axbuild.toml").touch()
-    (root / "m/BUILD.toml").write_text(BUILD)
-    onnx.save(softsign_inside(), root / "m/net.onnx")
     rng = np.random.default_rng(1)
-    for number in range(5):
-        np.save(root / f"m/samples/{number}.npy", rng.standard_normal((1, 3, 6, 6), dtype=np.float32))
-    zoo = Zoo(root, root.parent / "cache")
+    samples = (rng.standard_normal((1, 3, 6, 6), dtype=np.float32) for _ in range(5))
+    zoo = net_workspace(root, BUILD, softsign_inside(), samples)
     zoo.build("//m:check", "//m:axmodel")
     return zoo
 

@@ -5,45 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from quantised import Net
 
+from net_workspace import AXMODEL, CHECK, PRECISION, QUANT, net_workspace
 from zoo_workspace import Outcome, Zoo
 
-BUILD = """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = -1
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-transformer_opt_level = 1
-enable_smooth_quant = true
-
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
-
-[[check]]
-name = "check"
-axmodel = ":axmodel"
-level = "equal"
-
-[[precision_check]]
-name = "precision"
-quant = ":quant"
-"""
 LEVEL = "transformer_opt_level = 1\n"
 SMOOTH = "enable_smooth_quant = true\n"
+BUILD = f"{QUANT}{LEVEL}{SMOOTH}{AXMODEL}{CHECK}{PRECISION}"
 FOLDER = "axbuild-out/m/quant/quant"
 SIZE, TOKENS = 16, 8
 LOUD = 5
@@ -78,16 +48,10 @@ def attention_block(net: Net, x: str, name: str) -> str:
 
 
 def workspace(root: Path, build: str = BUILD) -> Zoo:
-    (root / "m/samples").mkdir(parents=True)
-    (root / "axbuild.toml").touch()
-    (root / "m/BUILD.toml").write_text(build)
     net = Net(1, TOKENS, SIZE)
     attention_block(net, "x", "one")
     attention_block(net, "one_y", "two")
-    onnx.save(net.model("two_y"), root / "m/net.onnx")
-    for number, sample in enumerate(net.samples(8)):
-        np.save(root / f"m/samples/{number}.npy", sample["x"])
-    return Zoo(root, root.parent / "cache")
+    return net_workspace(root, build, net.model("two_y"), (sample["x"] for sample in net.samples(8)))
 
 
 @pytest.fixture(scope="module")
