@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.rule import DEFAULT, LabelMap, Settled
+from axbuild.workspace.rule import DEFAULT, Label, LabelMap, Settled
 
-from ._nouns import BoundSamples, QuantModel, Samples
+from ._nouns import AxModel, BoundSamples, QuantModel, Samples
 from ._processors import not_calibrated
 from .samples import bind
 from .samples import input_data as input_data  # rules of a workspace's own import it from here
+
+
+def measured_model() -> Label:
+    """The attribute `quant` of rules that measure."""
+    return Label(
+        "The quantised model, or an axmodel made from it.",
+        provides=(QuantModel, AxModel),
+        required=True,
+        example=":quant",
+    )
 
 
 def declared_samples(about: str) -> LabelMap:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from axbuild.graph.plan import Outputs, Plan
 from axbuild.workspace.providers import Verdict
-from axbuild.workspace.rule import Float, Label, Settled, Stage, String, rule
+from axbuild.workspace.rule import Float, Settled, Stage, String, rule
 
-from ._evaluation import declared_samples, evaluation_samples
+from ._evaluation import declared_samples, evaluation_samples, measured_model
 from ._nouns import AxModel, BoundSamples, QuantModel
 from .samples import input_data
 
@@ -27,12 +27,7 @@ class precision_check:
     example = "precision"
     gives = Verdict
 
-    quant = Label(
-        "The quantised model, or an axmodel made from it.",
-        provides=(QuantModel, AxModel),
-        required=True,
-        example=":quant",
-    )
+    quant = measured_model()
     samples = declared_samples("Data to measure on")
     min_cosine = Float("Smallest cosine of any output on any sample.", low=-1, high=1, default=0.99)
     min_snr_db = Float(

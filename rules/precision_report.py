@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
+from axbuild.workspace.rule import Int, Settled, Stage, rule
 
-from ._evaluation import declared_samples, evaluation_samples
+from ._evaluation import declared_samples, evaluation_samples, measured_model
 from ._nouns import AxModel, PrecisionReport, QuantModel
 from .precision_check import measured_precision
 from .samples import input_data
@@ -28,12 +28,7 @@ class precision_report:
     example = "layers"
     gives = PrecisionReport
 
-    quant = Label(
-        "The quantised model, or an axmodel made from it.",
-        provides=(QuantModel, AxModel),
-        required=True,
-        example=":quant",
-    )
+    quant = measured_model()
     samples = declared_samples("Data to measure on")
     layers = Int(
         "How many of the layers that hurt most are told on the screen and first on the page.", low=1, default=10

@@ -16,7 +16,15 @@ Apart = Callable[[ir.Node, ir.Node], bool]
 """Whether a head and a node behind it must stay operators of their own, such as an FP32 one behind an integer one"""
 
 
-def fused_nodes(graph: ir.Graph, apart: Apart = lambda head, follower: False) -> list[FusedNode]:
+def never(_head: ir.Node, _follower: ir.Node) -> bool:
+    return False
+
+
+def always(_head: ir.Node, _follower: ir.Node) -> bool:
+    return True
+
+
+def fused_nodes(graph: ir.Graph, apart: Apart = never) -> list[FusedNode]:
     """Every node is in exactly one fused node; they stand in the order of their heads."""
     found: list[FusedNode] = []
     before = {node: taken_along(node) for node in graph}

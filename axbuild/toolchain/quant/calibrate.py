@@ -12,12 +12,13 @@ import onnx_ir as ir
 
 from axbuild.errors import AxError, AxNote, AxWarning
 from axbuild.toolchain.graph import model_file
+from axbuild.toolchain.ops.fused import always, never
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import USUAL, Baking, bake
 from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
-from axbuild.toolchain.quant.forms import Formed, always, formed, never
+from axbuild.toolchain.quant.forms import Formed, formed
 from axbuild.toolchain.quant.groups import Observations
 from axbuild.toolchain.quant.precision import NONE, LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme

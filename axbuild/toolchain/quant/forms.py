@@ -10,7 +10,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import input_of, is_constant
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.base import FusedNode
-from axbuild.toolchain.ops.fused import Apart, fused_nodes, without_integer_form
+from axbuild.toolchain.ops.fused import Apart, fused_nodes, never, without_integer_form
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.precision import Precision
 from axbuild.toolchain.quant.scheme import Form
@@ -28,14 +28,6 @@ class Formed:
     def plain(self) -> bool:
         """Whether it writes plain elements and no codes."""
         return self.form is not Form.INTEGER
-
-
-def never(_head: ir.Node, _follower: ir.Node) -> bool:
-    return False
-
-
-def always(_head: ir.Node, _follower: ir.Node) -> bool:
-    return True
 
 
 def formed(graph: ir.Graph, asked: Mapping[ir.Node, Precision], apart: Apart = never) -> list[Formed]:

@@ -11,7 +11,8 @@ import onnx_ir as ir
 
 from axbuild.errors import AxNote, AxWarning, counted
 from axbuild.toolchain.graph import model_file
-from axbuild.toolchain.quant.forms import always, formed, never
+from axbuild.toolchain.ops.fused import always, never
+from axbuild.toolchain.quant.forms import formed
 from axbuild.toolchain.quant.precision import HIGHEST, LayerConfig, Selection, has_typed_output, precisions
 from axbuild.toolchain.quant.selectors import Selected
 
