@@ -12,8 +12,7 @@ from axbuild.toolchain.kinds.codes import FP32, INT64, S16, U8, U16, Grid, type_
 from axbuild.toolchain.likeness import cosine_of
 from axbuild.toolchain.ops.base import Bounds
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
-from axbuild.toolchain.quant.calibrate import choose
-from axbuild.toolchain.quant.calibrators import min_max
+from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrated
 from axbuild.toolchain.quant.exact import ExactSum
 from axbuild.toolchain.quant.histogram import Histogram
 from axbuild.toolchain.quant.precision import LayerConfig
@@ -41,7 +40,9 @@ class SettledScheme:
     """A scheme chosen from ranges alone, asked by tensor."""
 
     def __init__(self, model, *rules: LayerConfig, **ranges: tuple[float, float]) -> None:
-        self.scheme = choose(loaded(model).graph, statistics_of(ranges), min_max, rules)
+        self.scheme = calibrated(
+            loaded(model).graph, statistics_of(ranges), CalibrateParams(layer_configs=tuple(rules))
+        )
         self.writes = {name: edge for site in self.scheme.sites for name, edge in site.writes.items()}
 
     def reads(self, node: str, tensor: str):

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import onnx_ir as ir
 
@@ -15,12 +14,12 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.ops.fused import always, never
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import USUAL, Baking, bake
-from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
+from axbuild.toolchain.quant.calibrators import METHODS
 from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
 from axbuild.toolchain.quant.groups import Observations
-from axbuild.toolchain.quant.precision import NONE, LayerConfig, Precision, precisions
+from axbuild.toolchain.quant.precision import LayerConfig, Precision, precisions
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.quant.statistics import Statistics
 from axbuild.toolchain.quant.transformer import is_transformer, of_level
@@ -82,44 +81,16 @@ def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams)
     """The scheme of a graph as the parameters have it."""
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
-    return choose(
-        graph,
-        statistics,
-        METHODS[params.method],
-        params.layer_configs,
-        corrected=corrected,
-        careful=auto,
-        highest=params.highest_mix_precision,
-        apart=params.disable_quant_optimization,
-        baking=params.baking,
-        state=params.state,
-        preset=of_level(graph, params.transformer_opt_level),
+    preset = of_level(graph, params.transformer_opt_level)
+    asked = precisions(
+        graph, params.layer_configs, wide_where_steep=auto, highest=params.highest_mix_precision, preset=preset
     )
-
-
-def choose(
-    graph: ir.Graph,
-    statistics: Statistics,
-    calibrator: Calibrator,
-    rules: tuple[LayerConfig, ...] = (),
-    *,
-    corrected: bool = False,
-    careful: bool = False,
-    highest: bool = False,
-    apart: bool = False,
-    baking: Baking = USUAL,
-    state: Mapping[str, str] = MappingProxyType({}),
-    preset: Mapping[ir.Node, Precision] = NONE,
-) -> Scheme:
-    """The scheme of a graph; corrected: with biases that take back what rounding the weights adds on average;
-    careful: with 16 bits in front of steep operators; highest: with 16 bits wherever no rule decides; apart: every
-    operator by itself; state: as in CalibrateParams; preset: precision without a rule."""
-    asked = precisions(graph, rules, wide_where_steep=careful, highest=highest, preset=preset)
-    found = formed(graph, asked, always if apart else never)
-    edges = settle(found, asked, Observations(graph, statistics), calibrator, state)
+    found = formed(graph, asked, always if params.disable_quant_optimization else never)
+    edges = settle(found, asked, Observations(graph, statistics), METHODS[params.method], params.state)
     _tell(edges.instead)
     means = ChannelMeans.of(graph, statistics) if corrected else None
-    return Scheme(tuple(_site(item, edges, asked[item.fused.node], means, baking) for item in found), edges.owners)
+    sites = tuple(_site(item, edges, asked[item.fused.node], means, params.baking) for item in found)
+    return Scheme(sites, edges.owners)
 
 
 def _tell(instead: Mapping[str, str]) -> None:
