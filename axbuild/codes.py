@@ -49,6 +49,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX255": (USER_ERROR, "no such rule to show"),
     "AX258": (USER_ERROR, "an option of `inspect` names no chip or shape, or is not for such a file"),
     "AX259": (USER_ERROR, "`freeze` was given nothing that it can freeze"),
+    "AX260": (USER_ERROR, "`run` was given no model that it can run, or an option without effect"),
     "AX257": (USER_ERROR, "no such build on record"),
     "AX300": (USER_ERROR, "a float model's sources hold no single ONNX file, or the file is not one"),
     "AX301": (USER_ERROR, "external data of a model is missing, cut off, or outside the model's folder"),

@@ -42,22 +42,26 @@ class FileNotWritable(AxError):
 
 @dataclass(frozen=True)
 class Options:
-    """The flags of `build` and `test`, by the names that click gives them; `test` has the last two."""
+    """The flags of `build` and `test`, by the names that click gives them; `test` has two of its own.
+
+    result: say what came of it on stdout, which belongs to what runs behind the build where that is not so.
+    """
 
     targets: tuple[str, ...]
-    keep_going: bool
-    dry_run: bool
-    jobs: int | None
-    events: str | None
-    as_json: bool
-    explain: bool
-    check_reproducible: bool
-    config: tuple[str, ...]
-    quiet: bool
-    verbose: bool
-    profile: str | None
+    keep_going: bool = False
+    dry_run: bool = False
+    jobs: int | None = None
+    events: str | None = None
+    as_json: bool = False
+    explain: bool = False
+    check_reproducible: bool = False
+    config: tuple[str, ...] = ()
+    quiet: bool = False
+    verbose: bool = False
+    profile: str | None = None
     test_output: str = "errors"
     junit: str | None = None
+    result: bool = True
 
 
 def settled(words: Words) -> Options:
@@ -65,16 +69,11 @@ def settled(words: Words) -> Options:
     return Options(
         targets=tuple(words.targets),
         keep_going=words.keep_going,
-        dry_run=False,
         jobs=words.jobs or None,
         events=words.events or None,
         as_json=words.as_json,
-        explain=False,
-        check_reproducible=False,
         config=tuple(words.configs),
         quiet=words.quiet,
-        verbose=False,
-        profile=None,
     )
 
 
@@ -134,7 +133,7 @@ def _tell(summary: Summary, options: Options) -> None:
     for error in summary.errors_text():
         print(style("red", style.at_words(error)), file=sys.stderr)
     text = json.dumps(summary.record()) if options.as_json else summary.text(sys.stdout)
-    if text and (options.as_json or not options.quiet):
+    if text and options.result and (options.as_json or not options.quiet):
         print(text, flush=True)
 
 

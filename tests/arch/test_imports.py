@@ -218,7 +218,7 @@ def test_the_page_of_the_house_names_every_room_and_counts_the_arrows():
     assert [name for name in sorted(rooms) if f"`{name}`" not in text] == []
 
 
-RUN_BY_VERBS = {"_freezing.py", "_inspecting.py"}
+RUN_BY_VERBS = {"_freezing.py", "_inspecting.py", "_running.py"}
 
 
 def test_rule_files_import_no_stage():

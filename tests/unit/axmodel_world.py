@@ -39,7 +39,7 @@ def expected(x, *, on_cpu=False):
 def tables() -> onnx.ModelProto:
     chain = Chain()
     x = chain.input("input_0", SHAPE)
-    turned = chain.add(Transpose(U8, (0, 3, 1, 2)), x)
+    turned = chain.add(Transpose(U8, (0, 3, 1, 2)), x, name="turned")
     return chain.model(chain.add(ChannelTable(RAW, GRID, TABLE, 1), turned, name="output_0"))
 
 
@@ -63,7 +63,9 @@ def partition_of(*, on_cpu: bool) -> Partition:
     out = BoundaryTensor("out/put", "float32", TURNED)
     last = "real" if on_cpu else "out/put"
     subgraphs = [
-        PlannedSubgraph("subgraph_npu_0", NPU, ("image",), ("codes",), together=True, check="equal"),
+        PlannedSubgraph(
+            "subgraph_npu_0", NPU, ("image",), ("codes",), together=True, check="equal", layers={"turned": "pic/turned"}
+        ),
         PlannedSubgraph("subgraph_npu_1", NPU, ("codes",), (last,), together=True, check="equal"),
     ]
     if on_cpu:

@@ -167,16 +167,33 @@ tensors = st.builds(
     programs=st.dictionaries(st.integers(1, 16), st.binary(max_size=20), min_size=1, max_size=3),
     params=st.binary(max_size=40),
     mode=st.sampled_from(["NPU1", "NPU2", "NPU3"]),
+    layers=st.dictionaries(names, names, max_size=2),
 )
-def test_a_reader_finds_what_was_written(inputs, programs, params, mode):
+def test_a_reader_finds_what_was_written(inputs, programs, params, mode, layers):
     container = small(
         inputs=tuple(inputs),
-        subgraphs=(NpuSubgraph("s", tuple(item.name for item in inputs), ("y",), programs),),
+        subgraphs=(NpuSubgraph("s", tuple(item.name for item in inputs), ("y",), programs, layers=layers),),
         params=params,
         npu_mode=mode,
     )
     assert read(write(container)) == container
     assert write(read(write(container))) == write(container)
+
+
+@pytest.mark.parametrize("layers", ["", "[]", '{"subgraph_npu_0": 1}', '{"subgraph_npu_0": {"t": 1}}'])
+def test_names_of_layers_that_are_none_are_damage(layers):
+    model = onnx.load_from_string(write(small()))
+    next(entry for entry in model.metadata_props if entry.key == "axbuild.layers").value = layers
+    with pytest.raises(MalformedError, match=r"axbuild\.layers is no"):
+        read(model.SerializeToString())
+
+
+def test_a_layer_that_no_program_has_is_damage(content):
+    container = read(content)
+    first, *others = container.subgraphs
+    odd = replace(container, subgraphs=(replace(first, layers={"t99": "relu"}), *others))
+    with pytest.raises(MalformedError, match="damaged: the program subgraph_npu_0_b1_neu has no tensor 't99'"):
+        InferenceSession(write(odd))
 
 
 def test_the_same_programs_make_the_same_bytes(content, tmp_path):

@@ -56,7 +56,9 @@ def blas_threads():
 def test_a_run_takes_one_thread_and_leaves_the_settings_of_the_process_as_they_were(session, monkeypatch):
     seen = []
     run = axbuild.InferenceSession._run
-    monkeypatch.setattr(axbuild.InferenceSession, "_run", lambda *words: (seen.append(blas_threads()), run(*words))[-1])
+    monkeypatch.setattr(
+        axbuild.InferenceSession, "_run", lambda *a, **k: (seen.append(blas_threads()), run(*a, **k))[-1]
+    )
     with threadpool_limits(2, user_api="blas"):
         session.run(None, {"image": pictures(4)})
         assert blas_threads() == {2}

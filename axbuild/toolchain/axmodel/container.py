@@ -30,6 +30,7 @@ META_CHIP = "axbuild.target_hardware"
 META_MODE = "axbuild.npu_mode"
 META_SAMPLES = "axbuild.samples"
 META_SOURCES = "axbuild.sources"
+META_LAYERS = "axbuild.layers"
 META_DIGEST = "axbuild.digest"
 META_EXTRA = "extra_data"
 META_NOTE = "axbuild.note"
@@ -39,7 +40,8 @@ NOTE = "a program of axbuild's simulated reference NPU; not for real hardware"
 
 @dataclass(frozen=True)
 class NpuSubgraph:
-    """inputs, outputs: tensor names in the order of the programs' ports; programs: batch -> encoded, linked program."""
+    """inputs, outputs: tensor names in the order of the programs' ports; programs: batch -> encoded, linked program;
+    layers: tensor inside the programs -> its name in the quantised model."""
 
     place: ClassVar[str] = NPU
     node_type: ClassVar[str] = "neu mode"
@@ -51,6 +53,7 @@ class NpuSubgraph:
     outputs: tuple[str, ...]
     programs: dict[int, bytes] = field(hash=False)
     shape_group: int = 0
+    layers: dict[str, str] = field(default_factory=dict, hash=False)
 
     def key(self, batch: int) -> str:
         """Name of the initialiser that holds the program of a batch."""

@@ -14,7 +14,7 @@ import onnx
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.cpu import CpuFile
 from axbuild.toolchain.axmodel.reference import ReferenceParams, feeds_of, open_session, run
-from axbuild.toolchain.axmodel.run import Sample
+from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.net import read_model

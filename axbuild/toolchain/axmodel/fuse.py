@@ -98,7 +98,7 @@ def _subgraph(
             raise FuseError(f"the program of {planned.name} at batch {batch} was compiled for another subgraph")
         constants.take(program, (folder / "params.bin").read_bytes())
         linked[program.batch] = encode(link(program, constants.offsets))
-    return NpuSubgraph(*about, linked, planned.shape_group)
+    return NpuSubgraph(*about, linked, planned.shape_group, planned.layers)
 
 
 def _digests(folder: Path, name: str) -> dict[str, str]:

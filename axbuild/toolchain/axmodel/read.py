@@ -21,6 +21,7 @@ from axbuild.toolchain.axmodel.container import (
     META_BACKEND,
     META_CHIP,
     META_EXTRA,
+    META_LAYERS,
     META_MODE,
     META_SAMPLES,
     META_SOURCES,
@@ -110,7 +111,8 @@ def _check_backend(model: ModelProto, meta: dict[str, str], name: str) -> None:
 def _container(model: ModelProto, meta: dict[str, str]) -> Container:
     blobs = {tensor.name: tensor.raw_data for tensor in model.graph.initializer}
     _require(PARAMS in blobs, f"it has no {PARAMS}")
-    subgraphs = tuple(_subgraph(node, blobs) for node in model.graph.node)
+    layers = _layers(meta.get(META_LAYERS, ""))
+    subgraphs = tuple(_subgraph(node, blobs, layers) for node in model.graph.node)
     (layouts, chip_number), places = _extra(meta.get(META_EXTRA, "")), _places(meta.get(META_SAMPLES, ""))
     sources = _parsed(meta.get(META_SOURCES, ""), META_SOURCES)
     _require(isinstance(sources, dict), f"{META_SOURCES} is not a map")
@@ -135,7 +137,7 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
     )
 
 
-def _subgraph(node: NodeProto, blobs: dict[str, bytes]) -> Subgraph:
+def _subgraph(node: NodeProto, blobs: dict[str, bytes], layers: dict[str, dict[str, str]]) -> Subgraph:
     kinds: dict[str, type[Subgraph]] = {kind.node_type: kind for kind in (NpuSubgraph, CpuSubgraph)}
     if node.op_type not in kinds:
         raise _Fault(f"node '{node.name}' is a {node.op_type}, which is no subgraph")
@@ -152,7 +154,7 @@ def _subgraph(node: NodeProto, blobs: dict[str, bytes]) -> Subgraph:
     about = (node.name, tuple(node.input), tuple(node.output))
     if kind is CpuSubgraph:
         return CpuSubgraph(*about, _blob(node, info.get("onnx_key"), blobs), group)
-    return NpuSubgraph(*about, _programs(node, info.get("dotneus"), blobs), group)
+    return NpuSubgraph(*about, _programs(node, info.get("dotneus"), blobs), group, layers.get(node.name, {}))
 
 
 def _programs(node: NodeProto, units: Any, blobs: dict[str, bytes]) -> dict[int, bytes]:
@@ -229,6 +231,17 @@ def _places(text: str) -> dict[str, tuple[int | None, int]]:
         _require((axis is None or 0 <= axis < MAX_RANK) and 0 <= step <= MAX_BATCH, f"{META_SAMPLES} of '{name}'")
         found[name] = (axis, step)
     return found
+
+
+def _layers(text: str) -> dict[str, dict[str, str]]:
+    """NPU subgraph -> tensor inside its programs -> name in the quantised model."""
+    found = _parsed(text, META_LAYERS)
+    sound = isinstance(found, dict) and all(
+        isinstance(names, dict) and all(isinstance(name, str) for name in names.values()) for names in found.values()
+    )
+    _require(sound, f"{META_LAYERS} is no map of names")
+    layers: dict[str, dict[str, str]] = found
+    return layers
 
 
 def _extra(extra: str) -> tuple[dict[str, tuple[str, str]], int]:

@@ -1,97 +1,142 @@
-"""Runs the subgraphs of a container on lists of samples, each on its place: the simulated NPU, or onnxruntime."""
+"""A compiled model on files of a user, on the simulated NPU: the function behind `axbuild run`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
-from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph, Subgraph
-from axbuild.toolchain.axmodel.cpu import CpuFile
+from axbuild.errors import counted
+from axbuild.progress import tell
+from axbuild.toolchain.axmodel.feed import Feed, files_of
+from axbuild.toolchain.axmodel.runners import Sample
+from axbuild.toolchain.axmodel.session import InferenceSession, SessionError, split
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
-from axbuild.toolchain.npu.program.decode import decode
-from axbuild.toolchain.npu.program.form import Program, ProgramError
-from axbuild.toolchain.npu.simulator.machine import Machine
 
-Sample = dict[str, Array]
-"""tensor name -> its array, of one sample"""
+T = TypeVar("T")
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class Runner(Protocol):
-    """One subgraph, ready to run any number of times."""
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a run. inputs: PATH or NAME=PATH; output_dir: where to write what comes out, None for nowhere;
+    batch_size: samples that run together, 0 for as many as the largest compiled batch; layers: write what is inside the
+    NPU's programs too; top: largest values to show."""
 
-    def run(self, samples: Sequence[Sample], batch: int) -> None:
-        """Add the outputs to each of up to `batch` samples."""
-
-
-def runner_of(container: Container, subgraph: Subgraph) -> Runner:
-    """Raises AxError where a program or file is not what the container says."""
-    return CpuRunner(container, subgraph) if isinstance(subgraph, CpuSubgraph) else NpuRunner(container, subgraph)
-
-
-class CpuRunner:
-    """One sample after another, through the subgraph's own file."""
-
-    def __init__(self, container: Container, subgraph: CpuSubgraph) -> None:
-        tensors = container.tensors()
-        inputs, outputs = ([tensors[name] for name in side] for side in (subgraph.inputs, subgraph.outputs))
-        self._subgraph = subgraph
-        self._file = CpuFile(subgraph.content, inputs, outputs, subgraph.name)
-
-    def run(self, samples: Sequence[Sample], batch: int) -> None:
-        for sample in samples:
-            found = self._file.run([sample[name] for name in self._subgraph.inputs])
-            sample.update(zip(self._subgraph.outputs, found, strict=True))
+    inputs: tuple[str, ...]
+    output_dir: Path | None = None
+    batch_size: int = 0
+    group_index: int = 0
+    layers: bool = False
+    top: int = 5
+    json: bool = False
 
 
-class NpuRunner:
-    """Samples side by side along axis 0, as many as the program of the batch takes; zeros fill it up."""
-
-    def __init__(self, container: Container, subgraph: NpuSubgraph) -> None:
-        tensors = container.tensors()
-        self._inputs, self._outputs = (
-            tuple(tensors[name] for name in side) for side in (subgraph.inputs, subgraph.outputs)
-        )
-        self._params = container.params
-        self._machines: dict[int, Machine] = {}
-        self._programs = {batch: self._decoded(subgraph, batch) for batch in subgraph.programs}
-
-    def _decoded(self, subgraph: NpuSubgraph, batch: int) -> Program:
-        """The program, whose ports are the subgraph's tensors at that batch."""
-        program = decode(subgraph.programs[batch])
-        for ports, tensors in ((program.inputs, self._inputs), (program.outputs, self._outputs)):
-            expected = [(tensor.carried, _rows(tensor, batch)) for tensor in tensors]
-            if [(port.dtype, port.shape) for port in ports] != expected or program.batch != batch:
-                raise ProgramError(f"the program {subgraph.key(batch)} has other inputs and outputs")
-        return program
-
-    def run(self, samples: Sequence[Sample], batch: int) -> None:
-        size = batch if batch in self._programs else 1
-        for start in range(0, len(samples), size):
-            self._run(samples[start : start + size], size)
-
-    def _run(self, samples: Sequence[Sample], size: int) -> None:
-        program = self._programs[size]
-        feed: dict[str, Array] = {}
-        for port, tensor in zip(program.inputs, self._inputs, strict=True):
-            held = [tensor.to_npu(sample[tensor.name]) for sample in samples]
-            blank = np.zeros_like(held[0])
-            feed[port.name] = np.concatenate([*held, *(blank for _ in range(size - len(held)))])
-        results = self._machine(size).run(feed)
-        for port, tensor in zip(program.outputs, self._outputs, strict=True):
-            rows = tensor.shape[0]
-            for number, sample in enumerate(samples):
-                part = results[port.name][number * rows : (number + 1) * rows]
-                sample[tensor.name] = tensor.from_npu(part)
-
-    def _machine(self, size: int) -> Machine:
-        if size not in self._machines:
-            self._machines[size] = Machine(self._programs[size], self._params)
-        return self._machines[size]
+def run(file: Path, asked: Asked) -> None:
+    """Print what the model in `file` answers, and write it where asked. Raises SessionError and what readers raise."""
+    session = InferenceSession(file)
+    group = session.group(asked.group_index)
+    feed = Feed(files_of(group.inputs, asked.inputs))
+    files = _files(session, asked) if asked.output_dir else {}
+    together = asked.batch_size or (1 if feed.count == 1 else session.source.batches()[-1])
+    samples: list[dict[str, Any]] = []
+    seconds = 0.0
+    for chunk in _chunks(feed, together):
+        tell("sample", len(samples) + len(chunk), feed.count)
+        began = time.perf_counter()
+        answers = session.answers([one for _, one in chunk], asked.group_index, layers=asked.layers)
+        seconds += time.perf_counter() - began
+        for (name, _), answer in zip(chunk, answers, strict=True):
+            if asked.output_dir:
+                _write(asked.output_dir / name, answer, files)
+            samples.append({"name": name, "outputs": [_facts(t, answer[t.name], asked.top) for t in group.outputs]})
+            if not asked.json:
+                print("\n".join(_lines(samples[-1])), flush=True)
+    about = _about(session, together, feed.count, seconds, asked)
+    print(json.dumps(about | {"samples": samples}) if asked.json else "\n".join(_closing(about, asked)))
 
 
-def _rows(tensor: BoundaryTensor, batch: int) -> tuple[int, ...]:
-    """On the NPU samples lie along axis 0, whatever the axis outside: more than one only where that is 0 too."""
-    return (tensor.shape[0] * batch, *tensor.shape[1:])
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _files(session: InferenceSession, asked: Asked) -> dict[str, str]:
+    """Tensor -> its file; raises SessionError where two tensors would have the same one."""
+    found: dict[str, str] = {}
+    layers = session.layers(asked.group_index) if asked.layers else ()
+    for name in (*(tensor.name for tensor in session.group(asked.group_index).outputs), *layers):
+        file = f"{_UNSAFE.sub('_', name)}.npy"
+        if file in found.values():
+            other = next(one for one, own in found.items() if own == file)
+            raise SessionError(f"'{other}' and '{name}' would both be written to {file}")
+        found[name] = file
+    return found
+
+
+def _write(folder: Path, answer: Sample, files: dict[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for tensor, file in files.items():
+            np.save(folder / file, answer[tensor], allow_pickle=False)
+    except OSError as error:
+        raise SessionError(f"{folder} cannot be written: {error.strerror}") from None
+
+
+def _facts(tensor: BoundaryTensor, array: Array, top: int) -> dict[str, Any]:
+    """An output of one sample in figures; `top` where it is a list of values, by descending value."""
+    found: dict[str, Any] = {"name": tensor.name, "dtype": type_of_dtype(tensor.dtype).name, "shape": list(array.shape)}
+    if array.size:
+        found |= {"min": array.min().item(), "max": array.max().item(), "mean": float(array.mean(dtype=np.float64))}
+    if top and array.size > 1 and array.size == max(array.shape):
+        values = array.reshape(-1)
+        order = np.argsort(-values.astype(np.float64), kind="stable")[:top]
+        found["top"] = [[int(index), values[index].item()] for index in order]
+    return found
+
+
+def _lines(sample: dict[str, Any]) -> Iterator[str]:
+    for number, output in enumerate(sample["outputs"]):
+        shape = "x".join(map(str, output["shape"]))
+        values = [f"{key} {output[key]:.6g}" for key in ("min", "mean", "max") if key in output]
+        yield "  ".join([f"{'' if number else sample['name']:<20}", output["name"], output["dtype"], shape, *values])
+        if "top" in output:
+            yield f"{'':<20}  top  " + ", ".join(f"{index}: {value:.6g}" for index, value in output["top"])
+
+
+def _about(session: InferenceSession, together: int, count: int, seconds: float, asked: Asked) -> dict[str, Any]:
+    container = session.source
+    cycles, clock = session.estimate(min(together, count), asked.group_index)
+    return {
+        "target_hardware": container.target_hardware,
+        "npu_mode": container.npu_mode,
+        "simulated": True,
+        "count": count,
+        "batches": split(min(together, count), container.batches()),
+        "estimated_cycles": cycles,
+        "clock_mhz": clock,
+        "seconds": round(seconds, 6),
+    }
+
+
+def _closing(about: dict[str, Any], asked: Asked) -> Iterator[str]:
+    together = " + ".join(map(str, about["batches"]))
+    if asked.output_dir:
+        yield f"written to {asked.output_dir}"
+    yield (
+        f"{counted(about['count'], 'sample')} on the simulated {about['target_hardware']} {about['npu_mode']} "
+        f"in {about['seconds']:.3g} s, as batches of {together}; "
+        f"the cost model estimates {about['estimated_cycles']:,} cycles for these, "
+        f"{about['estimated_cycles'] / about['clock_mhz'] / 1e3:.3g} ms on the NPU"
+    )

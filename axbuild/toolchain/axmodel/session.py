@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import Container
 from axbuild.toolchain.axmodel.read import MalformedError, read
-from axbuild.toolchain.axmodel.run import Sample, runner_of
+from axbuild.toolchain.axmodel.runners import NpuRunner, Sample, runner_of
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor, RangeError
 
@@ -56,16 +56,17 @@ class InferenceSession:
             raise MalformedError(f"{name} is damaged: {error.sentence}") from None
 
     def get_inputs(self, shape_group: int = 0) -> list[NodeArg]:
-        return [self._described(tensor) for tensor in self._group(shape_group).inputs]
+        return [self._described(tensor) for tensor in self.group(shape_group).inputs]
 
     def get_outputs(self, shape_group: int = 0) -> list[NodeArg]:
-        return [self._described(tensor) for tensor in self._group(shape_group).outputs]
+        return [self._described(tensor) for tensor in self.group(shape_group).outputs]
 
     def _described(self, tensor: BoundaryTensor) -> NodeArg:
         name = _ONNX_NAMES.get(tensor.dtype, tensor.dtype)
         return NodeArg(tensor.name, list(tensor.at_batch(self._batches[-1])), f"tensor({name})")
 
-    def _group(self, number: int) -> Container:
+    def group(self, number: int) -> Container:
+        """What a shape group runs, inputs and outputs in order; raises SessionError where there is none."""
         if number not in self._groups:
             groups = ", ".join(str(group) for group in self._groups)
             raise SessionError(f"the model has no shape group {number}; it has {groups}")
@@ -85,25 +86,47 @@ class InferenceSession:
         may be any number, the same for all inputs: it runs as the largest compiled batches that fit, 9 with 1, 2, 4 as
         4 + 4 + 1. shape_group: which of the model's sets of input shapes. Raises SessionError.
         """
-        group = self._group(shape_group)
+        group = self.group(shape_group)
         if isinstance(output_names, str) or not isinstance(input_feed, Mapping):
             raise SessionError("run takes a list of output names, or None, and a dict of input arrays by name")
         outputs = {tensor.name: tensor for tensor in group.outputs}
         names = list(outputs) if output_names is None else list(output_names)
         for name in names:
             _require_known(name, outputs, "output")
-        samples = _samples(group, input_feed)
+        samples = self._answered(group, _samples(group, input_feed))
+        return [outputs[name].joined([sample[name] for sample in samples]) for name in names]
+
+    def answers(self, samples: Sequence[Sample], shape_group: int = 0, *, layers: bool = False) -> list[Sample]:
+        """For each sample, every tensor at the border of a subgraph by name; input values included.
+
+        samples: input name -> array of one sample. layers: also every tensor inside the NPU's programs, as the NPU
+        holds it (codes), under the name it has in the quantised model. Split into batches as `run` does it.
+        """
+        return self._answered(self.group(shape_group), [dict(sample) for sample in samples], layers=layers)
+
+    def layers(self, shape_group: int = 0) -> tuple[str, ...]:
+        """Names of the tensors inside the NPU's programs, in no order of their own: sorted."""
+        return tuple(sorted(name for part in self.group(shape_group).on_npu() for name in part.layers.values()))
+
+    def estimate(self, samples: int, shape_group: int = 0) -> tuple[int, int]:
+        """(cycles, MHz) that the cost model says the NPU takes for so many samples; CPU subgraphs are not counted."""
+        parts = [self._runners[part.name] for part in self.group(shape_group).on_npu()]
+        runners = [part for part in parts if isinstance(part, NpuRunner)]
+        cycles = sum(part.cycles(batch) for part in runners for batch in split(samples, self._batches))
+        return cycles, max((part.clock_mhz for part in runners), default=1)
+
+    def _answered(self, group: Container, samples: list[Sample], *, layers: bool = False) -> list[Sample]:
         start = 0
         with self._blas.limit(limits=1, user_api="blas"):
             for batch in split(len(samples), self._batches):
-                self._run(group, samples[start : start + batch], batch)
+                self._run(group, samples[start : start + batch], batch, layers=layers)
                 start += batch
-        return [outputs[name].joined([sample[name] for sample in samples]) for name in names]
+        return samples
 
-    def _run(self, group: Container, samples: Sequence[Sample], batch: int) -> None:
+    def _run(self, group: Container, samples: Sequence[Sample], batch: int, *, layers: bool) -> None:
         try:
             for subgraph in group.subgraphs:
-                self._runners[subgraph.name].run(samples, batch)
+                self._runners[subgraph.name].run(samples, batch, layers=layers)
         except RangeError as error:
             raise SessionError(error.sentence) from None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from axbuild.progress import tell
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.container import Container
-from axbuild.toolchain.axmodel.run import Sample
+from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.data.inputs import (
     InputData,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.read import read
-from axbuild.toolchain.axmodel.run import NpuRunner, Sample
+from axbuild.toolchain.axmodel.runners import NpuRunner, Sample
 from axbuild.toolchain.axmodel.session import split
 from axbuild.toolchain.axmodel.simulate import SimulateParams, source_feeds
 

@@ -21,6 +21,7 @@ from axbuild.toolchain.axmodel.container import (
     META_CHIP,
     META_DIGEST,
     META_EXTRA,
+    META_LAYERS,
     META_MODE,
     META_NOTE,
     META_SAMPLES,
@@ -83,6 +84,7 @@ def metadata(container: Container) -> dict[str, str]:
         META_MODE: container.npu_mode,
         META_SAMPLES: _json(samples_info(container)),
         META_SOURCES: _json(container.sources),
+        META_LAYERS: _json(layers_info(container)),
         META_DIGEST: digest(container),
     }
 
@@ -102,6 +104,7 @@ def digest(container: Container) -> str:
             for item in container.subgraphs
         ],
         "samples": samples_info(container),
+        "layers": layers_info(container),
         "params": _sha(container.params),
         "sources": container.sources,
     }
@@ -112,6 +115,11 @@ def samples_info(container: Container) -> dict[str, Any]:
     """Where samples lie other than side by side along axis 0: tensor -> [axis or null, step of column 0]."""
     found = {tensor.name: [tensor.batch_axis, tensor.sample_step] for tensor in container.tensors().values()}
     return {name: place for name, place in found.items() if place != [0, 0]}
+
+
+def layers_info(container: Container) -> dict[str, dict[str, str]]:
+    """NPU subgraph -> tensor inside its programs -> name in the quantised model."""
+    return {subgraph.name: subgraph.layers for subgraph in container.on_npu()}
 
 
 def extra_data(container: Container) -> bytes:

@@ -27,7 +27,7 @@ def decode_array(content: bytes, name: str, shape: tuple[int, ...], dtype: str, 
     It may hold a narrower type of the same kind, whose numbers are all in the input's: float16 for float32, as a model
     takes in that is float16 itself, or int32 for int64.
     """
-    found_shape, fortran, found_dtype, data = _header(content, name)
+    found_shape, fortran, found_dtype, data = header(content, name)
     if found_shape == () and shape == (1,):  # as the front end makes of a scalar input
         found_shape = shape
     if found_shape != shape or not _holds(np.dtype(dtype), found_dtype):
@@ -50,7 +50,8 @@ def _holds(dtype: np.dtype[Any], narrow: np.dtype[Any]) -> bool:
     return dtype.kind == narrow.kind and np.can_cast(narrow, dtype)
 
 
-def _header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], bytes]:
+def header(content: bytes, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], bytes]:
+    """Shape, whether it is in Fortran's order, type, and the bytes that follow; raises BadArrayError."""
     stream = io.BytesIO(content)
     with door(lambda said: BadArrayError(f"'{name}' is not an .npy file: {said}")):
         version = np.lib.format.read_magic(stream)

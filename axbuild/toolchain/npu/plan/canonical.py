@@ -20,9 +20,14 @@ from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 from axbuild.toolchain.npu.plan.stages import SubgraphCut
 
 
-def canonical_model(graph: PlanGraph, cut: SubgraphCut, sources: Mapping[str, RuntimeInput]) -> onnx.ModelProto:
-    """The model of one subgraph; sources: of the model's inputs."""
-    return _Canonical(graph, cut, sources).model()
+def canonical_model(
+    graph: PlanGraph, cut: SubgraphCut, sources: Mapping[str, RuntimeInput]
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """The model of one subgraph, and what its inner tensors are called in the graph; sources: of the model's inputs."""
+    canonical = _Canonical(graph, cut, sources)
+    model = canonical.model()
+    borders = {*cut.inputs, *cut.outputs}
+    return model, {own: name for name, own in canonical.names.items() if name not in borders}
 
 
 @dataclass

@@ -49,19 +49,24 @@ class SubgraphWriter:
         """Write one subgraph's file."""
         number = sum(subgraph.place == cut.place for subgraph in self.planned)
         name = f"subgraph_{cut.place.lower()}_{number}"
-        model, together = self._on_npu(cut) if cut.place == NPU else (self._on_cpu(cut, name), False)
+        layers: dict[str, str] = {}
+        if cut.place == NPU:
+            model, layers = canonical_model(self.graph, cut, self.sources)
+            together = self._runs_together(cut, model)
+        else:
+            model, together = self._on_cpu(cut, name), False
         (self.folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
         nodes, check = tuple(self._nodes(cut)), "equal" if cut.place == NPU else ""
-        self.planned.append(PlannedSubgraph(name, cut.place, cut.inputs, cut.outputs, nodes, together, check))
+        planned = PlannedSubgraph(name, cut.place, cut.inputs, cut.outputs, nodes, together, check, layers=layers)
+        self.planned.append(planned)
 
-    def _on_npu(self, cut: SubgraphCut) -> tuple[onnx.ModelProto, bool]:
-        """The file, and whether it may run on several samples at once."""
-        model = canonical_model(self.graph, cut, self.sources)
+    def _runs_together(self, cut: SubgraphCut, model: onnx.ModelProto) -> bool:
+        """Whether the NPU may run it on several samples at once."""
         axes = [self.axes[name] for name in cut.inputs]
         net = net_of(model)
         found = batches.npu_axes(net, dict(zip(net.inputs, axes, strict=True)))
         self.axes |= dict(zip(cut.outputs, found.values(), strict=True))
-        return model, batches.runs_together(net, axes)
+        return batches.runs_together(net, axes)
 
     def _on_cpu(self, cut: SubgraphCut, name: str) -> onnx.ModelProto:
         """The float model's operators with its own names; a second form of one float tensor comes in under another."""
