@@ -140,6 +140,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX484": (BUILD_FAILED, "the container has no place for a compiled model"),
     "AX485": (TOOL_FAILED, "programs do not belong to the partition they are fused with"),
     "AX486": (USER_ERROR, "the file of a CPU subgraph is not one that may run"),
+    "AX488": (USER_ERROR, "a pattern of tensor_black_list matches no tensor (a warning)"),
     "AX487": (TOOL_FAILED, "onnxruntime does not run a CPU subgraph"),
     "AX500": (BUILD_FAILED, "an action failed"),
     "AX502": (BUILD_FAILED, "an expansion named children that are not allowed"),

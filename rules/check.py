@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Entry
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.providers import Verdict
-from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Stage, rule
+from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Stage, Strings, rule
 
 from ._evaluation import declared_samples, evaluation_samples
 from ._nouns import AxModel
@@ -19,6 +21,7 @@ SIMULATE_PARTS = Stage("axbuild.toolchain.axmodel.simulate_parts:simulate_parts"
 ANSWERS = Stage("axbuild.toolchain.axmodel.answers:answers", expands=True)
 COMPARE = Stage("axbuild.toolchain.axmodel.compare:compare", outputs=("verdict.json",))
 
+OUTPUTS, LAYERS = "CheckOutput", "CheckPerLayer"
 _LEVEL_OF = {"rtol": "close", "atol": "close", "cosine": "cosine"}
 
 
@@ -40,9 +43,23 @@ class check:
         required=True,
         example="close",
     )
-    rtol = Float("Relative tolerance of level close.", low=0, default=1e-5)
-    atol = Float("Absolute tolerance of level close.", low=0, default=0.0)
-    cosine = Float("Smallest cosine of level cosine.", low=-1, high=1, default=0.999)
+    mode = Choice(
+        "CheckOutput: the model's outputs. CheckPerLayer: every tensor inside the NPU's programs too; the first that "
+        "fails is named.",
+        (OUTPUTS, LAYERS),
+        default=OUTPUTS,
+        vendor="compiler.check_mode",
+    )
+    rtol = Float("Relative tolerance of level close.", low=0, default=1e-5, vendor="compiler.check_rtol")
+    atol = Float("Absolute tolerance of level close.", low=0, default=0.0, vendor="compiler.check_atol")
+    cosine = Float(
+        "Smallest cosine of level cosine.", low=-1, high=1, default=0.999, vendor="compiler.check_cosine_simularity"
+    )
+    tensor_black_list = Strings(
+        "Regular expressions; a tensor whose whole name one of them matches is not compared.",
+        vendor="compiler.check_tensor_black_list",
+        example=[".*Add.*"],
+    )
     samples = declared_samples("Data to compare on")
 
     def actions(self, t: Settled, plan: Plan) -> Verdict:
@@ -50,6 +67,9 @@ class check:
             if t.given(name) and t.level != level:
                 hint = f"{name} belongs to level {shown(level)}"
                 raise t.error(name, f"{name} has no effect with level {shown(t.level)}", hint=hint)
+        for pattern in t.tensor_black_list:
+            if fault := _fault(pattern):
+                raise t.error("tensor_black_list", f"'{pattern}' is no regular expression: {fault}", code="AX106")
         bound = evaluation_samples(t, plan, t.axmodel.quant)
         samples = [data.samples for data in bound.values()]
         inputs = input_data(bound)
@@ -59,7 +79,11 @@ class check:
             model=t.axmodel.quant.model,
             partition=t.axmodel.partition,
             samples=samples,
-            params={"inputs": inputs, "input_processors": t.axmodel.settings.input_processors},
+            params={
+                "inputs": inputs,
+                "input_processors": t.axmodel.settings.input_processors,
+                "layers": t.mode == LAYERS,
+            },
         ).result
         for processor in t.axmodel.settings.input_processors:
             data = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
@@ -72,8 +96,17 @@ class check:
             COMPARE,
             simulated=Entry(answers, "simulated/"),
             reference=Entry(answers, "reference/"),
-            params={"level": t.level} | limits,
+            params={"level": t.level, "layers": t.mode == LAYERS, "tensor_black_list": t.tensor_black_list} | limits,
         )
         plan.output("verdict.json", compared)
         plan.verdict(compared)
         return Verdict(compared.only)
+
+
+def _fault(pattern: str) -> str:
+    """Why it is no regular expression; "" where it is one."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return str(error)
+    return ""

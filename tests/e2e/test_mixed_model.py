@@ -95,3 +95,25 @@ def test_the_session_answers_as_onnxruntime_does_within_the_steps_of_the_codes(m
     (expected,) = onnx.reference.ReferenceEvaluator(softsign_inside()).run(None, {"x": sample})
     error, power = np.square(found - expected).mean(), np.square(expected).mean()
     assert 10 * np.log10(power / error) > 25
+
+
+def test_a_check_layer_by_layer_judges_what_is_inside_and_leaves_out_what_it_is_told_to(mixed: Zoo) -> None:
+    layers = CHECK + 'mode = "CheckPerLayer"\n'
+    with mixed.edited("m/BUILD.toml", CHECK, layers):
+        mixed.build("//m:check")
+        verdict = json.loads((mixed.root / "axbuild-out/m/check/verdict.json").read_text())
+    with mixed.edited("m/BUILD.toml", CHECK, layers + 'tensor_black_list = ["x/.*", "Nothing"]\n'):
+        outcome = mixed.build("//m:check")
+        shorter = json.loads((mixed.root / "axbuild-out/m/check/verdict.json").read_text())
+    assert verdict["passed"] is shorter["passed"] is True
+    assert {"x/codes"} == verdict["outputs"].keys() - shorter["outputs"].keys()
+    assert outcome.executed == ["compare"]
+    assert any("'Nothing' matches no tensor that is compared" in e.get("sentence", "") for e in outcome.events)
+
+
+def test_a_pattern_that_is_none_is_an_error_in_the_build_file(mixed: Zoo) -> None:
+    with mixed.edited("m/BUILD.toml", CHECK, CHECK + 'tensor_black_list = ["*"]\n'):
+        outcome = mixed.run("build", "//m:check")
+    assert outcome.code == 2
+    assert "AX106" in outcome.err
+    assert "'*' is no regular expression: nothing to repeat" in outcome.err

@@ -27,28 +27,28 @@ PARAMS = {
 
 
 @pytest.mark.parametrize(
-    ("place", "stages", "inputs"),
+    ("place", "layers", "stages", "inputs"),
     [
-        (NPU, ["reference", "simulate"], [{"model", "samples"}, {"axmodel", "samples"}]),
-        (CPU, ["follow", "simulate_parts"], [{"partition", "samples"}, {"axmodel", "boundaries", "samples"}]),
+        (NPU, False, ["reference", "simulate"], [{"model", "samples"}, {"axmodel", "samples"}]),
+        (NPU, True, ["follow", "simulate_parts"], [{"partition", "samples"}, {"axmodel", "boundaries", "samples"}]),
+        (CPU, False, ["follow", "simulate_parts"], [{"partition", "samples"}, {"axmodel", "boundaries", "samples"}]),
     ],
 )
-def test_what_is_compared_follows_from_the_partition(tmp_path, place, stages, inputs):
+def test_what_is_compared_follows_from_the_partition(tmp_path, place, layers, stages, inputs):
+    asked = PARAMS | {"layers": layers}
     x, y = (BoundaryTensor(name, "float32", (1, 4)) for name in "xy")
     Partition("AX650", (x,), (y,), (), (PlannedSubgraph("s", place, ("x",), ("y",)),)).write(tmp_path)
     (tmp_path / "axbuild.toml").touch()
     known = Workspace.find(tmp_path, environ={}).rules.stages
     own = next(stage for stage in known.values() if stage.function == "answers")
     roles = ("axmodel", "model", "partition", "samples")
-    parent = Action(
-        ("//m:check", "answers"), own, PARAMS, {role: Output(("//m:x", role), f"{role}/") for role in roles}
-    )
+    parent = Action(("//m:check", "answers"), own, asked, {role: Output(("//m:x", role), f"{role}/") for role in roles})
 
-    answers(tmp_path, tmp_path, tmp_path, [], tmp_path, **params_of(answers, PARAMS))
+    answers(tmp_path, tmp_path, tmp_path, [], tmp_path, **params_of(answers, asked))
     expansion = read_expansion(parent, (tmp_path / "expansion.json").read_bytes(), known)
 
     assert [child.stage.function for child in expansion.children] == stages
-    assert [child.stage.float for child in expansion.children] == [place == CPU, False]
+    assert [child.stage.float for child in expansion.children] == [stages[0] == "follow", False]
     assert [set(child.inputs) for child in expansion.children] == inputs
     assert list(expansion.result) == ["reference/", "simulated/"]
     for child in expansion.children:

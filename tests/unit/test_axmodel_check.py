@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import count
 
 import numpy as np
 import onnx
@@ -35,15 +36,17 @@ COSINE = CompareParams("cosine", cosine=0.99)
 @pytest.fixture
 def judge(tmp_path):
     """verdict of ours against theirs; both map sample -> tensor -> values."""
+    numbers = count()
 
     def run_compare(ours, theirs, params):
+        folder = tmp_path / str(next(numbers))
         for side, trees in (("ours", ours), ("theirs", theirs)):
-            (tmp_path / side).mkdir()
+            (folder / side).mkdir(parents=True)
             for sample, tensors in trees.items():
                 arrays = {name: np.asarray(value, np.float32) for name, value in tensors.items()}
-                outputs.save(tmp_path / side, sample, arrays)
-        compare(tmp_path / "ours", tmp_path / "theirs", tmp_path, params=params)
-        return json.loads((tmp_path / "verdict.json").read_text())
+                outputs.save(folder / side, sample, arrays)
+        compare(folder / "ours", folder / "theirs", folder, params=params)
+        return json.loads((folder / "verdict.json").read_text())
 
     return run_compare
 
@@ -63,18 +66,53 @@ def test_the_sentence_names_sample_tensor_index_both_values_and_the_limit(judge)
     )
     assert verdict["passed"] is False
     assert verdict["sentence"] == (
-        "sample 'b', output 'y' at [0, 1]: simulated 2.5, reference 2.0, limit 0.2; 1 of 6 elements failed"
+        "sample 'b', output 'y' (float32 [1, 2]) at [0, 1]: simulated 2.5, reference 2.0, limit 0.2; "
+        "1 of 6 elements failed, the first of this tensor at [0, 1]"
     )
     assert verdict["worst"] == {
         "sample": "b",
         "tensor": "y",
+        "dtype": "float32",
+        "shape": [1, 2],
         "index": [0, 1],
+        "first": [0, 1],
         "simulated": 2.5,
         "reference": 2.0,
         "limit": 0.2,
     }
     assert verdict["differing"] == 2
-    assert verdict["outputs"]["y"] == {"elements": 4, "differing": 2}
+    assert verdict["outputs"]["y"] == {"elements": 4, "differing": 2, "failing": 1}
+
+
+def test_layer_by_layer_the_first_tensor_that_fails_is_named_and_where_it_begins(judge):
+    theirs = {"late": [0.0, 0.0], "early": [0.0, 0.0, 0.0], "fine": [1.0]}
+    theirs = {name: theirs[name] for name in ("fine", "early", "late")}  # as they run
+    ours = {"fine": [1.0], "late": [9.0, 9.0], "early": [0.0, 1.0, 2.0]}
+    verdict = judge({"a": ours}, {"a": theirs}, CompareParams("equal", layers=True))
+    assert verdict["sentence"] == (
+        "sample 'a', the first tensor that fails is 'early' (float32 [3]) at [2]: simulated 2.0, reference 0.0, "
+        "limit 0.0; 4 of 6 elements failed, the first of this tensor at [1]"
+    )
+    assert judge({"a": ours}, {"a": theirs}, EQUAL)["worst"]["tensor"] == "late"
+
+
+def test_tensors_that_a_pattern_names_whole_are_not_compared(judge):
+    ours, theirs = {"Add_1": [1.0], "PreAdd": [2.0], "y": [3.0]}, {"Add_1": [0.0], "PreAdd": [2.0], "y": [3.0]}
+    params = CompareParams("equal", layers=True, tensor_black_list=("Add.*",))
+    verdict = judge({"a": ours}, {"a": theirs}, params)
+    assert verdict["passed"] is True
+    assert sorted(verdict["outputs"]) == ["PreAdd", "y"]
+    assert verdict["sentence"] == "2 elements of 2 tensors on 1 sample: equal bit for bit"
+
+
+def test_a_pattern_that_matches_nothing_is_told_and_one_that_matches_all_fails(judge, recwarn):
+    params = CompareParams("equal", tensor_black_list=("y", "Mul"))
+    verdict = judge({"a": {"y": [1.0]}}, {"a": {"y": [1.0]}}, params)
+    assert verdict["sentence"] == "tensor_black_list leaves no tensor to compare"
+    assert verdict["passed"] is False
+    assert [str(one.message) for one in recwarn] == [
+        "warning AX488: tensor_black_list: 'Mul' matches no tensor that is compared"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,15 @@ def test_the_whole_chain_is_laid_out(lay):
     nameplate = {"name": "AX650", "number": 0, "npu_mode": "NPU1"}
     assert actions["axmodel", "fuse"].params == common | {"chip": nameplate}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
-    assert actions["check", "compare"].params == {"level": "close", "rtol": 1e-5, "atol": 0.0, "cosine": 0.0}
-    assert actions["check", "answers"].params == {"inputs": inputs, "input_processors": [processor]}
+    assert actions["check", "compare"].params == {
+        "level": "close",
+        "rtol": 1e-5,
+        "atol": 0.0,
+        "cosine": 0.0,
+        "layers": False,
+        "tensor_black_list": [],
+    }
+    assert actions["check", "answers"].params == {"inputs": inputs, "input_processors": [processor], "layers": False}
     answers = actions["check", "answers"].id
     assert actions["check", "compare"].inputs == {
         side: Entry(Result(answers), f"{side}/") for side in ("simulated", "reference")
@@ -266,7 +273,8 @@ def test_a_limit_of_another_level_is_in_nobodys_parameters(lay):
     text = CHAIN + AXMODEL + CHECK.replace("close", "cosine") + "cosine = 0.99\n"
     for head in ("", settings):
         actions, _ = lay(head + text)
-        assert actions["check", "compare"].params == {"level": "cosine", "rtol": 0.0, "atol": 0.0, "cosine": 0.99}
+        limits = {name: actions["check", "compare"].params[name] for name in ("level", "rtol", "atol", "cosine")}
+        assert limits == {"level": "cosine", "rtol": 0.0, "atol": 0.0, "cosine": 0.99}
 
 
 def test_a_float_model_of_a_made_file_stands_in_a_folder(lay):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from axbuild.errors import AxWarning
 from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.likeness import cosine_of
@@ -17,27 +20,53 @@ from axbuild.toolchain.likeness import cosine_of
 
 @dataclass(frozen=True)
 class CompareParams:
-    """level: "close" (|a - b| <= atol + rtol |b|), "equal" (bit for bit) or "cosine" (of each output, at least)."""
+    """level: "close" (|a - b| <= atol + rtol |b|), "equal" (bit for bit) or "cosine" (of each output, at least).
+
+    layers: the tensors are those inside the model as well, and what is told of is the first that fails in run order;
+    tensor_black_list: regular expressions; a tensor whose whole name one of them matches is not compared.
+    """
 
     level: str
     rtol: float = 0.0
     atol: float = 0.0
     cosine: float = 0.0
+    layers: bool = False
+    tensor_black_list: tuple[str, ...] = ()
+
+
+@dataclass
+class Worst:
+    """excess: how far a tensor's worst element, or its cosine, is beyond its limit; of 0 or less it is within it."""
+
+    excess: float
+    record: dict[str, Any]
 
 
 @dataclass
 class Findings:
-    """What was seen so far. worst: (how far beyond its limit, record); `excess` of 0 or less is within it."""
+    """What was seen so far. worst: of each tensor, in run order."""
 
     samples: int = 0
     elements: int = 0
     differing: int = 0
     failing: int = 0
     largest: float = 0.0
-    excess: float = -math.inf
-    worst: dict[str, Any] | None = None
     fault: str = ""
+    worst: dict[str, Worst] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
+
+    def see(self, tensor: str, excess: float, record: dict[str, Any]) -> None:
+        if tensor not in self.worst or excess > self.worst[tensor].excess:
+            self.worst[tensor] = Worst(excess, record)
+
+    def to_tell(self, *, first: bool) -> dict[str, Any] | None:
+        """The record to tell of: of the first tensor that fails, or of the one that is furthest beyond its limit."""
+        failing = [worst for worst in self.worst.values() if worst.excess > 0]
+        if first and failing:
+            return failing[0].record
+        found = max(self.worst.values(), key=lambda worst: worst.excess, default=None)
+        return found.record if found else None
 
 
 def compare(simulated: Path, reference: Path, out: Path, *, params: CompareParams) -> None:
@@ -49,6 +78,12 @@ def compare(simulated: Path, reference: Path, out: Path, *, params: CompareParam
         findings.fault = f"sample '{odd[0]}' ran on one side only" if odd else "there is no sample to compare"
     for sample in sorted(set(names) & set(expected)):
         _compare_sample(sample, outputs.load(simulated, sample), outputs.load(reference, sample), params, findings)
+    if not findings.outputs and findings.left_out:
+        findings.fault = findings.fault or "tensor_black_list leaves no tensor to compare"
+    for pattern in params.tensor_black_list:
+        if not any(re.fullmatch(pattern, name) for name in findings.left_out):
+            sentence = f"tensor_black_list: '{pattern}' matches no tensor that is compared"
+            warnings.warn(AxWarning("AX488", sentence), stacklevel=1)
     text = json.dumps(verdict(findings, params), indent=1, sort_keys=True, allow_nan=False)
     (out / "verdict.json").write_text(text + "\n", encoding="utf-8")
 
@@ -60,7 +95,7 @@ def verdict(findings: Findings, params: CompareParams) -> dict[str, Any]:
         "passed": passed,
         "level": params.level,
         "sentence": findings.fault or (_passed if passed else _failed)(findings, params),
-        "worst": findings.worst,
+        "worst": findings.to_tell(first=params.layers),
         "samples": findings.samples,
         "elements": findings.elements,
         "differing": findings.differing,
@@ -76,7 +111,12 @@ def _compare_sample(
     findings.samples += 1
     if odd := sorted(set(ours) ^ set(theirs)):
         findings.fault = findings.fault or f"sample '{sample}': output '{odd[0]}' is on one side only"
-    for name in sorted(set(ours) & set(theirs)):
+    for name in theirs:
+        if name not in ours:
+            continue
+        if any(re.fullmatch(pattern, name) for pattern in params.tensor_black_list):
+            findings.left_out.add(name)
+            continue
         a, b = ours[name], theirs[name]
         if a.shape != b.shape or a.dtype != b.dtype:
             findings.fault = findings.fault or (
@@ -141,20 +181,28 @@ def _judge_elements(
     findings.failing += int(failing.sum())
     excess = np.where(failing, np.maximum(difference - limit, np.nextafter(0, 1)), np.minimum(difference - limit, 0.0))
     index = int(excess.argmax())
-    if excess.flat[index] > findings.excess:
-        findings.excess = float(excess.flat[index])
-        findings.worst = _element(where, a, b, index, float(limit.flat[index]))
+    record = _element(where, a, b, index, float(limit.flat[index]))
+    if failing.any():
+        findings.outputs[where[1]]["failing"] = findings.outputs[where[1]].get("failing", 0) + int(failing.sum())
+        record["first"] = _place(int(failing.argmax()), a)
+    findings.see(where[1], float(excess.flat[index]), record)
 
 
 def _element(where: tuple[str, str], a: Array, b: Array, flat: int, limit: float) -> dict[str, Any]:
     return {
         "sample": where[0],
         "tensor": where[1],
-        "index": [int(item) for item in np.unravel_index(flat, a.shape)],
+        "dtype": str(a.dtype),
+        "shape": list(a.shape),
+        "index": _place(flat, a),
         "simulated": _number(a.flat[flat].item()),
         "reference": _number(b.flat[flat].item()),
         "limit": _number(limit),
     }
+
+
+def _place(flat: int, array: Array) -> list[int]:
+    return [int(item) for item in np.unravel_index(flat, array.shape)]
 
 
 def _judge_cosine(where: tuple[str, str], a: Array, b: Array, params: CompareParams, findings: Findings) -> None:
@@ -164,23 +212,16 @@ def _judge_cosine(where: tuple[str, str], a: Array, b: Array, params: ComparePar
     findings.failing += cosine is None or excess > 0
     record = findings.outputs[where[1]]
     record["cosine"] = _number(ours if cosine is None else min(cosine, record.get("cosine", 1.0)))
-    if excess > findings.excess:
-        findings.excess = excess
-        findings.worst = {
-            "sample": where[0],
-            "tensor": where[1],
-            "index": [],
-            "simulated": _number(ours),
-            "reference": 1.0,
-            "limit": params.cosine,
-        }
+    found = {"sample": where[0], "tensor": where[1], "dtype": str(a.dtype), "shape": list(a.shape), "index": []}
+    findings.see(where[1], excess, found | {"simulated": _number(ours), "reference": 1.0, "limit": params.cosine})
 
 
 def _passed(findings: Findings, params: CompareParams) -> str:
-    outputs_seen, samples = _count(len(findings.outputs), "output"), _count(findings.samples, "sample")
+    noun = "tensor" if params.layers else "output"
+    outputs_seen, samples = _count(len(findings.outputs), noun), _count(findings.samples, "sample")
     seen = f"{_count(findings.elements, 'element')} of {outputs_seen} on {samples}"
     if params.level == "cosine":
-        worst = findings.worst or {}
+        worst = findings.to_tell(first=False) or {}
         return f"the lowest cosine is {worst.get('simulated')}, at least {params.cosine:g} ({seen})"
     if findings.differing == 0:
         return f"{seen}: equal bit for bit"
@@ -189,14 +230,16 @@ def _passed(findings: Findings, params: CompareParams) -> str:
 
 
 def _failed(findings: Findings, params: CompareParams) -> str:
-    worst = findings.worst or {}
-    where = f"sample '{worst.get('sample')}', output '{worst.get('tensor')}'"
+    worst = findings.to_tell(first=params.layers) or {}
+    noun = "the first tensor that fails is" if params.layers else "output"
+    tensor = f"'{worst.get('tensor')}' ({worst.get('dtype')} {worst.get('shape')})"
+    where = f"sample '{worst.get('sample')}', {noun} {tensor}"
     if params.level == "cosine":
         return f"{where}: the cosine is {worst.get('simulated')}, below {params.cosine:g}"
     count = f"{findings.failing} of {_count(findings.elements, 'element')} failed"
     return (
         f"{where} at {worst.get('index')}: simulated {worst.get('simulated')}, reference {worst.get('reference')}, "
-        f"limit {worst.get('limit')}; {count}"
+        f"limit {worst.get('limit')}; {count}, the first of this tensor at {worst.get('first')}"
     )
 
 

@@ -6,7 +6,7 @@ the compiled model holds. From the first of these on, the bits are those of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -16,41 +16,65 @@ from axbuild.toolchain.axmodel.cpu import CpuFile
 from axbuild.toolchain.axmodel.reference import ReferenceParams, feeds_of, open_session, run
 from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.codes import type_of_dtype
-from axbuild.toolchain.npu.net import read_model
+from axbuild.toolchain.kinds.codes import type_of, type_of_dtype
+from axbuild.toolchain.npu.net import net_of, read_model
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.floats import port
 from axbuild.toolchain.npu.plan.record import CPU, PLACED, Partition, PlannedSubgraph
 
-RunPart = Callable[[Sequence[Array]], list[Array]]
+RunPart = Callable[[Sequence[Array]], Sample]
 
 
 def follow(partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
     """Writes boundaries/<sample>.npz of every tensor that a subgraph makes, and outputs/... of those that one
-    makes which is checked."""
+    makes which is checked, in run order: with `layers` also of those inside it, as the NPU holds them."""
     planned = Partition.read(partition)
     placed = read_model(partition / PLACED)
-    parts = {item.name: _part(item, planned, placed, partition) for item in planned.subgraphs}
+    inside = _inside(planned, placed) if params.layers else {}
+    parts = {item.name: _part(item, planned, placed, partition, inside) for item in planned.subgraphs}
     checked = [subgraph for subgraph in planned.subgraphs if subgraph.check]
-    judged = {name for subgraph in checked for name in subgraph.outputs}
     for name, values in feeds_of([tensor.name for tensor in planned.inputs], samples, params):
         made: Sample = {}
         for subgraph in planned.subgraphs:
-            found = parts[subgraph.name]([(values | made)[tensor] for tensor in subgraph.inputs])
-            made.update(zip(subgraph.outputs, found, strict=True))
-        outputs.save(out / "boundaries", name, made)
-        outputs.save(out / "outputs", name, {tensor: made[tensor] for tensor in sorted(judged)})
+            made |= parts[subgraph.name]([(values | made)[tensor] for tensor in subgraph.inputs])
+        outputs.save(out / "boundaries", name, {tensor: made[tensor] for tensor in made if tensor not in inside})
+        judged = [tensor for subgraph in checked for tensor in (*_seen(subgraph, inside), *subgraph.outputs)]
+        outputs.save(out / "outputs", name, {tensor: made[tensor] for tensor in judged})
 
 
-def _part(subgraph: PlannedSubgraph, planned: Partition, placed: onnx.ModelProto, folder: Path) -> RunPart:
+def _inside(planned: Partition, placed: onnx.ModelProto) -> dict[str, BoundaryTensor]:
+    """The tensors inside the NPU's programs that have a name in the quantised model."""
+    net = net_of(placed)
+    writes = {op.output: type_of(op.kind.writes).dtype for op in net.ops}
+    return {
+        name: BoundaryTensor(name, writes[name], net.tensors[name].shape)
+        for subgraph in planned.subgraphs
+        for name in subgraph.layers.values()
+    }
+
+
+def _seen(subgraph: PlannedSubgraph, inside: Mapping[str, BoundaryTensor]) -> list[str]:
+    return [name for name in subgraph.layers.values() if name in inside]
+
+
+def _part(
+    subgraph: PlannedSubgraph,
+    planned: Partition,
+    placed: onnx.ModelProto,
+    folder: Path,
+    inside: Mapping[str, BoundaryTensor],
+) -> RunPart:
+    """What one subgraph makes of its inputs: tensor -> array."""
     inputs, outs = ([planned.tensors[name] for name in side] for side in (subgraph.inputs, subgraph.outputs))
     if subgraph.place == CPU:
-        return CpuFile((folder / subgraph.file).read_bytes(), inputs, outs, subgraph.name).run
-    session = open_session(bodies(placed, inputs, outs).SerializeToString())
+        file = CpuFile((folder / subgraph.file).read_bytes(), inputs, outs, subgraph.name)
+        return lambda arrays: dict(zip(subgraph.outputs, file.run(arrays), strict=True))
+    layers = [inside[name] for name in _seen(subgraph, inside)]
+    session = open_session(bodies(placed, inputs, [*layers, *outs]).SerializeToString())
 
-    def run_bodies(arrays: Sequence[Array]) -> list[Array]:
+    def run_bodies(arrays: Sequence[Array]) -> Sample:
         found: Sample = run(session, dict(zip(subgraph.inputs, arrays, strict=True)))
-        return [found[name] for name in subgraph.outputs]
+        return found | {tensor.name: tensor.to_npu(found[tensor.name]) for tensor in layers}
 
     return run_bodies
 

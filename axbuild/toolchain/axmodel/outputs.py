@@ -28,9 +28,9 @@ def save(folder: Path, sample: str, tensors: dict[str, Array]) -> None:
 
 
 def load(folder: Path, sample: str) -> dict[str, Array]:
-    """Tensor name -> array, sorted by encoded name."""
+    """Tensor name -> array, in the order in which they were written."""
     with ZipFile(folder / f"{sample}{SUFFIX}") as archive:
-        return {unquote(name.removesuffix(_MEMBER)): _read(archive, name) for name in sorted(archive.namelist())}
+        return {unquote(name.removesuffix(_MEMBER)): _read(archive, name) for name in archive.namelist()}
 
 
 def _read(archive: ZipFile, name: str) -> Array:

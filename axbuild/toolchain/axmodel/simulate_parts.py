@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from axbuild.progress import tell
 from axbuild.toolchain.axmodel import outputs
+from axbuild.toolchain.axmodel.container import NpuSubgraph
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.axmodel.runners import NpuRunner, Sample
 from axbuild.toolchain.axmodel.session import split
@@ -22,18 +24,27 @@ def simulate_parts(axmodel: Path, boundaries: Path, samples: list[Path], out: Pa
     """
     container = read(axmodel.read_bytes())
     feeds = source_feeds(container, samples, params)
-    known = [(name, one | outputs.load(boundaries, name)) for name, one in feeds]
-    found: dict[str, Sample] = {name: {} for name, _ in feeds}
-    for subgraph in container.on_npu():
-        runner = NpuRunner(container, subgraph)
-        start = 0
-        for batch in split(len(known), sorted(subgraph.programs)):
-            chunk = [(name, {key: one[key] for key in subgraph.inputs}) for name, one in known[start : start + batch]]
-            runner.run([one for _, one in chunk], batch)
-            for name, one in chunk:
-                found[name] |= {key: one[key] for key in subgraph.outputs}
-            start += batch
+    parts = [(subgraph, NpuRunner(container, subgraph)) for subgraph in container.on_npu()]
+    together = max(sum(subgraph.programs) for subgraph, _ in parts)
     folder = out / "outputs"
     folder.mkdir()
-    for name, tensors in found.items():
-        outputs.save(folder, name, tensors)
+    for start in range(0, len(feeds), together):
+        tell("sample", start + 1, len(feeds))
+        chunk = feeds[start : start + together]
+        known = [one | outputs.load(boundaries, name) for name, one in chunk]
+        found: list[Sample] = [{} for _ in chunk]
+        for subgraph, runner in parts:
+            for made, answer in zip(found, _answers(subgraph, runner, known, layers=params.layers), strict=True):
+                made |= answer
+        for (name, _), made in zip(chunk, found, strict=True):
+            outputs.save(folder, name, made)
+
+
+def _answers(subgraph: NpuSubgraph, runner: NpuRunner, known: list[Sample], *, layers: bool) -> list[Sample]:
+    """What a subgraph makes of each sample, without what it was given."""
+    given = [{key: one[key] for key in subgraph.inputs} for one in known]
+    start = 0
+    for batch in split(len(given), sorted(subgraph.programs)):
+        runner.run(given[start : start + batch], batch, layers=layers)
+        start += batch
+    return [{key: one[key] for key in one if key not in subgraph.inputs} for one in given]
