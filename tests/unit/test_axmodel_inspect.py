@@ -28,14 +28,16 @@ def test_a_compiled_model_is_shown(file, capsys):
     ]
     assert lines[5] == "subgraphs   subgraph_npu_0 on the NPU: image -> codes"
     assert lines[6].startswith("                 subgraph_npu_0_b1_neu ")
-    assert lines[9] == "            subgraph_npu_1 on the NPU: codes -> real"
-    assert lines[13:16] == [
+    assert lines[9].startswith("                 batch 1: estimate ")
+    assert lines[9].endswith(" 0.00105 ms; 0 MACs; DDR 536 bytes; OCM 652 of 3,670,016 bytes")
+    assert lines[12] == "            subgraph_npu_1 on the NPU: codes -> real"
+    assert lines[19:22] == [
         "            subgraph_cpu_0 on the CPU: real -> out/put",
         f"                 subgraph_cpu_0_onnx {len(absolute().SerializeToString())} bytes",
         "parameters  512 bytes",
     ]
-    assert lines[16] == "note        a program of axbuild's simulated reference NPU; not for real hardware"
-    assert lines[17].startswith("made from   partition/partition.json ")
+    assert lines[22] == "note        a program of axbuild's simulated reference NPU; not for real hardware"
+    assert lines[23].startswith("made from   partition/partition.json ")
 
 
 def test_facts_for_programs(file, capsys):
@@ -48,6 +50,10 @@ def test_facts_for_programs(file, capsys):
         ("subgraph_npu_1", "NPU"),
         ("subgraph_cpu_0", "CPU"),
     ]
+    first = found["subgraphs"][0]["programs"]
+    assert [program["batch"] for program in first] == [1, 2, 4]
+    assert first[0]["ddr_bytes"] == {"ld:input": 12, "ld:param": 512, "st:output": 12}
+    assert first[2]["ddr_bytes"] == {"ld:input": 48, "ld:param": 512, "st:output": 48}
 
 
 def test_a_file_that_is_none_is_refused(tmp_path, capsys):

@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from axbuild.toolchain.axmodel.container import BACKEND, NOTE, Container
+from axbuild.toolchain.axmodel.container import BACKEND, NOTE, Container, NpuSubgraph
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
+from axbuild.toolchain.npu.program.decode import decode
+from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, ocm_peak
+from axbuild.toolchain.npu.program.form import OCM, SWAP
 
 
 def inspect(file: Path, json: bool) -> None:
@@ -38,11 +41,32 @@ def facts(container: Container) -> dict[str, Any]:
                 "inputs": subgraph.inputs,
                 "outputs": subgraph.outputs,
                 "bytes": {name: len(blob) for name, blob in subgraph.blobs().items()},
+                "programs": [_program(content) for content in subgraph.programs.values()]
+                if isinstance(subgraph, NpuSubgraph)
+                else [],
             }
             for subgraph in container.subgraphs
         ],
         "parameter_bytes": len(container.params),
         "sources": container.sources,
+    }
+
+
+def _program(content: bytes) -> dict[str, Any]:
+    """What one program takes; cycles are the cost model's."""
+    program = decode(content)
+    ocm = next(region.size for region in program.regions if region.name == OCM)
+    return {
+        "batch": program.batch,
+        "estimated_cycles": program.max_cycle,
+        "clock_mhz": program.clock_mhz,
+        "macs": program.macs,
+        "jobs": len(program.jobs),
+        "ocm_bytes": ocm,
+        "ocm_peak": ocm_peak(program),
+        "swap_bytes": program.region(SWAP).size,
+        "ddr_bytes": ddr_traffic(program),
+        "busy_cycles": busy_cycles(program),
     }
 
 
@@ -55,6 +79,18 @@ def _tensor(tensor: BoundaryTensor) -> dict[str, Any]:
         "layout": tensor.layout,
         "color": tensor.color,
     }
+
+
+def _taken(program: dict[str, Any]) -> str:
+    milliseconds = program["estimated_cycles"] / program["clock_mhz"] / 1e3
+    traffic = sum(program["ddr_bytes"].values())
+    parts = [
+        f"batch {program['batch']}: estimate {program['estimated_cycles']:,} cycles, {milliseconds:.3g} ms",
+        f"{program['macs']:,} MACs",
+        f"DDR {traffic:,} bytes",
+        f"OCM {program['ocm_peak']:,} of {program['ocm_bytes']:,} bytes",
+    ]
+    return "; ".join(parts)
 
 
 def _lines(found: dict[str, Any]) -> Iterable[str]:
@@ -71,6 +107,8 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
         yield f"{'' if number else 'subgraphs':<11} {subgraph['name']} on the {subgraph['place']}: {ends}"
         for name, size in subgraph["bytes"].items():
             yield f"{'':<11} {'':<4} {name} {size:,} bytes"
+        for program in subgraph["programs"]:
+            yield f"{'':<11} {'':<4} {_taken(program)}"
     yield f"parameters  {found['parameter_bytes']:,} bytes"
     yield f"note        {found['note']}"
     for number, (name, digest) in enumerate(sorted(found["sources"].items())):

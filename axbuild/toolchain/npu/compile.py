@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.npu.layout.allocate import OcmError
 from axbuild.toolchain.npu.layout.batch import base_name, cuts_of, unrolled
+from axbuild.toolchain.npu.layout.bounds import bounds_of
 from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.schedule import schedule
 from axbuild.toolchain.npu.layout.state import Tiling
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.encode import encode
+from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, ocm_peak
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region
 from axbuild.toolchain.npu.program.verify import verify
 
@@ -96,6 +98,7 @@ def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
     error = chip.error_percent if was_compared(net, chip) else NEVER_COMPARED
     compared = f"within {error:g} % of the figures published for convolutional networks of 8 bits"
     never = "never compared with published figures for this kind of work"
+    bounds = bounds_of(program, net, chip)
     return {
         "estimate": True,
         "note": f"cycles of the reference NPU's cost model, not of a chip; {compared if error >= 0 else never}",
@@ -105,13 +108,16 @@ def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
         "batch": program.batch,
         "clock_mhz": program.clock_mhz,
         "max_cycle": program.max_cycle,
+        "least_cycles": bounds.least,
+        "least_by": bounds.by,
+        "bounds": asdict(bounds),
         "macs": program.macs,
         "params_bytes": sum(blob.size for blob in program.blobs),
         "swap_bytes": program.region(SWAP).size,
+        "ocm_peak": ocm_peak(program),
+        "ddr_bytes": ddr_traffic(program),
         "jobs": len(program.jobs),
-        "busy_cycles": {
-            engine: sum(job.duration for job in program.jobs if job.engine == engine) for engine in program.engines
-        },
+        "busy_cycles": busy_cycles(program),
         "ops": _rows(program, net),
     }
 
