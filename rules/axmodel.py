@@ -12,7 +12,7 @@ from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
 
 from ._compilation import NAMES, Compilation
 from ._nouns import AxModel, QuantModel, Subgraphs
-from .npu_subgraph import LARGEST_BATCH, compile_subgraphs
+from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, profile
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
@@ -50,6 +50,8 @@ class axmodel(Compilation):
         plan.output("frontend/", done.quant.source.model)
         plan.output("compiler/", done.programs)
         plan.output("compiler/partition.json", Entry(done.partition, "partition.json"))
+        if t.npu_perf:
+            profile(t, plan, done)
         return AxModel(fused.only, done.partition, done.quant, settings)
 
     def _compiled(self, t: Settled, plan: Plan) -> Subgraphs:

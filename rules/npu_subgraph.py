@@ -20,6 +20,8 @@ COMPILE = Stage(
     "axbuild.toolchain.npu.compile:compile_subgraph", outputs=("program.msgpack", "params.bin", "report.json")
 )
 
+PROFILE = Stage("axbuild.toolchain.npu.profile.profile:profile", outputs=("debug/",))
+
 LARGEST_BATCH = 1024
 """far beyond what pays on any chip; a million would keep the compiler busy for hours"""
 
@@ -37,6 +39,8 @@ class npu_subgraph(Compilation):
     def actions(self, t: Settled, plan: Plan) -> Subgraphs:
         done = compile_subgraphs(t, plan, t.quant, (t.batch,))
         plan.output("compiler/", done.programs)
+        if t.npu_perf:
+            profile(t, plan, done)
         return done
 
 
@@ -56,3 +60,10 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
     compilation = {"chip": preset, "options": settings.options, "batches": batches}
     split = plan.expand(SPLIT, partition=partition, params=compilation)
     return Subgraphs(quant, partition.only, split.result, settings)
+
+
+def profile(t: Settled, plan: Plan, done: Subgraphs) -> None:
+    """Where the time of compiled subgraphs goes, handed over under compiler/debug/."""
+    _, preset = chosen(t)
+    params = {"chip": preset, "batches": done.settings.batches, "options": done.settings.options}
+    plan.output("compiler/debug/", plan.run(PROFILE, partition=done.partition, programs=done.programs, params=params))

@@ -39,7 +39,7 @@ MODEL_WING = (
     ("toolchain/npu/lower",),
     ("toolchain/npu/simulator",),
     ("toolchain/npu/plan", "toolchain/npu/layout"),
-    ("toolchain/npu/compile",),
+    ("toolchain/npu/compile", "toolchain/npu/profile"),
     ("toolchain/precision", "toolchain/axmodel"),
     ("toolchain/pulsar2",),
 )

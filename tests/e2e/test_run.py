@@ -63,3 +63,25 @@ def test_what_cannot_run_is_refused(zoo, model, said):
     done = zoo.run("run", model, "--input", "m/samples")
     assert (done.code, done.out) == (2, "")
     assert said in done.err
+
+
+def test_where_the_time_goes_is_one_more_action_and_compiles_nothing_again(zoo):
+    zoo.build("//m:axmodel")
+    with zoo.edited("m/BUILD.toml", AXMODEL, AXMODEL + "npu_perf = true\n"):
+        outcome = zoo.build("//m:axmodel")
+    assert outcome.executed == ["profile"]
+    folder = zoo.root / "axbuild-out/m/axmodel/compiler/debug/subgraph_npu_0/b1"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "op_profile.csv",
+        "profile.html",
+        "summary.json",
+        "trace.json",
+    ]
+    report = json.loads((folder.parents[2] / "subgraph_npu_0/b1/report.json").read_text())
+    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+    assert round(max(event["ts"] + event["dur"] for event in events) * 1000) == report["max_cycle"]
+    made = (folder / "op_profile.csv").read_text()
+    model = onnx.load(zoo.root / "axbuild-out/m/axmodel/quant/quant_axmodel.onnx")
+    assert all(
+        row.split(",")[2] in {n for node in model.graph.node for n in node.output} for row in made.splitlines()[2:]
+    )

@@ -12,7 +12,7 @@ from axbuild.toolchain.npu.program.form import Job, Program
 
 
 @dataclass(frozen=True)
-class Bounds:
+class CycleBounds:
     """Cycles.
 
     compute: of the busiest class of engines, where its operators are spread over it without loss; finer tiles never
@@ -35,11 +35,11 @@ class Bounds:
         return "DDR" if self.ddr > self.compute else "arithmetic"
 
 
-def bounds_of(program: Program, net: Net, chip: Chip) -> Bounds:
+def bounds_of(program: Program, net: Net, chip: Chip) -> CycleBounds:
     """net: at the program's batch, with every operator once."""
     ends = sum(port.bytes for port in (*program.inputs, *program.outputs))
     traffic = ends + sum(blob.size for blob in program.blobs)
-    return Bounds(_compute(program, net, chip), math.floor(traffic / chip.ddr_bytes), _path(program, chip))
+    return CycleBounds(_compute(program, net, chip), math.floor(traffic / chip.ddr_bytes), _path(program, chip))
 
 
 def _compute(program: Program, net: Net, chip: Chip) -> int:
