@@ -87,6 +87,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX369": (TOOL_FAILED, "the list of pairs that SmoothQuant scales is damaged"),
     "AX380": (USER_ERROR, "operators of a QDQ model that stay in float32 (a warning)"),
     "AX381": (USER_ERROR, "weights of a QDQ model that were quantised anew (a warning)"),
+    "AX382": (USER_ERROR, "layer rules that give way to the scales of a QDQ model (a warning)"),
     "AX370": (USER_ERROR, "fine-tuning without torch"),
     "AX371": (USER_ERROR, "a GPU that this machine does not have"),
     "AX372": (USER_ERROR, "fine-tuning that brought the whole model nothing (a warning)"),

@@ -71,6 +71,17 @@ def test_ranges_are_observed_for_the_rest_where_a_method_is_given(zoo: Zoo) -> N
     assert {"observe", "adopt_observed"} <= set(done.executed)
 
 
+def test_a_layer_rule_for_what_has_scales_gives_way_to_them_and_is_told(zoo: Zoo) -> None:
+    rule = 'model = ":float"\nlayer_configs = [{ op_type = "Conv", data_type = "U16" }]\n'
+    before = zoo.build("//qdq:quant")
+    with zoo.edited("qdq/BUILD.toml", 'model = ":float"\n', rule):
+        done = zoo.build("//qdq:quant")
+    told = "the model's own scales are kept, and layer_configs asks for other types"
+    assert "AX382" in done.out + done.err
+    assert told in " ".join((done.out + done.err).split())
+    assert told not in before.out + before.err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

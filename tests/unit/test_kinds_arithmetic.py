@@ -4,9 +4,12 @@ import decimal
 import math
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+from quantised import ort_session
 
 from axbuild.errors import AxError
 from axbuild.toolchain.kinds import arithmetic as a
@@ -175,11 +178,37 @@ def test_a_bias_beyond_its_bits_names_its_channel(edges, scale, bits):
 
 
 @pytest.mark.parametrize("kind", CODES, ids=str)
-def test_quantise_rounds_half_up_saturates_and_maps_nan_to_zero_code(kind):
-    x = np.array([-0.75, -0.25, 0.25, 0.75, 1e30, -1e30, np.nan, np.inf, -np.inf], np.float32)
+def test_quantise_rounds_half_to_even_saturates_and_maps_nan_to_zero_code(kind):
+    x = np.array([-0.75, -0.25, 0.25, 0.75, 3e38, -3e38, np.nan, np.inf, -np.inf], np.float32)
     found = a.quantise(x, Grid(0.5, 10, kind))
     assert found.dtype == kind.dtype
-    assert found.tolist() == [9, 10, 11, 12, kind.hi, kind.lo, 10, kind.hi, kind.lo]
+    assert found.tolist() == [8, 10, 10, 12, kind.hi, kind.lo, 10, kind.hi, kind.lo]
+
+
+@pytest.mark.parametrize("kind", CODES, ids=str)
+def test_quantise_gives_what_quantize_linear_of_onnxruntime_gives(kind):
+    pixels = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
+    x = np.concatenate([pixels, np.random.default_rng(0).normal(0, 300, 5000).astype(np.float32)])
+    for scale in (2 / 255, 0.0173, 1e-3):
+        grid = Grid(float(np.float32(scale)), kind.lo + 128, kind)
+        (found,) = quantize_linear(grid, x.size).run(None, {"x": x})
+        assert np.array_equal(a.quantise(x, grid), found)
+    steps = pixels / np.float32(2 / 255)
+    assert np.count_nonzero(np.abs(steps) % 1 == 0.5) > 50, "pictures lie half way between codes, in float32"
+
+
+def quantize_linear(grid: Grid, size: int) -> ort.InferenceSession:
+    """ONNX's operator on x [size]."""
+    constants = {"scale": np.array(grid.scale, np.float32), "zero": np.array(grid.zero, grid.type.dtype)}
+    graph = helper.make_graph(
+        [helper.make_node("QuantizeLinear", ["x", *constants], ["y"])],
+        "quantise",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [size])],
+        [helper.make_tensor_value_info("y", grid.type.onnx, [size])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return ort_session(model.SerializeToString())
 
 
 @pytest.mark.parametrize("kind", CODES, ids=str)

@@ -128,7 +128,8 @@ def test_a_name_of_the_users_model_selects_the_pattern_that_the_node_went_into(p
     ("rule", "sentence", "hint"),
     [
         ({"layer_name": "bb"}, "a layer rule is for the operator 'bb', and the model has none", "did you mean b?"),
-        ({"op_type": "Sub"}, "a layer rule is for operators of type Sub, and the model has none", ""),
+        ({"op_type": "Sub"}, "a layer rule is for operators of type Sub, and the model has none",
+         "it has Add, Conv, Relu"),
         ({"op_types": ("Add", "Convv")}, "a layer rule is for operators of type Convv, and the model has none",
          "did you mean Conv?"),
         ({"start_tensor_names": ("zz",), "end_tensor_names": ("y",)},

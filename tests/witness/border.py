@@ -19,10 +19,10 @@ def _(kind: Quantize, x):
         real = float(x[at])
         if real != real:
             return y.zero
-        raised = real / y.scale + 0.5
-        if abs(raised) > 1e9:
-            return y.type.hi if raised > 0 else y.type.lo
-        return clamp(int(raised // 1) + y.zero, y.type.lo, y.type.hi)
+        steps = real / y.scale
+        if abs(steps) > 1e9:
+            return y.type.hi if steps > 0 else y.type.lo
+        return clamp(round(float32(steps)) + y.zero, y.type.lo, y.type.hi)  # Python's round is half to even
 
     return each(kind, value, x)
 

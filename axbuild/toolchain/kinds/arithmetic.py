@@ -158,10 +158,12 @@ def requantise(acc: Array, multiplier: Array | float, y: Grid, lo: int, hi: int)
 
 
 def quantise(x: Array, y: Grid) -> Array:
-    """Codes of float32 reals: floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
-    codes = np.floor(x.astype(np.float64) / np.float64(y.scale) + 0.5) + y.zero
-    known = np.nan_to_num(codes, nan=float(y.zero), posinf=np.inf, neginf=-np.inf)
-    clipped: Array = np.clip(known, y.type.lo, y.type.hi)
+    """Codes of float32 reals as ONNX's QuantizeLinear has them: rint(f32(x / scale)) + zero, half to even, saturating;
+    NaN gives zero."""
+    with np.errstate(over="ignore"):  # beyond float32 it saturates all the same
+        steps = np.rint(x.astype(np.float32) / np.float32(y.scale)).astype(np.float64)
+    known = np.where(np.isnan(steps), 0.0, steps)
+    clipped: Array = np.clip(known + y.zero, y.type.lo, y.type.hi)
     return clipped.astype(y.type.dtype)
 
 

@@ -12,12 +12,15 @@ from axbuild.toolchain.kinds.arithmetic import multiplier_of
 from axbuild.toolchain.kinds.base import Constant, ConstantError, ShapeError, require_clamp, require_grids
 from axbuild.toolchain.kinds.codes import FP32, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import Elementwise
-from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, along, centred, fenced, float64, known, requantised, saturated
+from axbuild.toolchain.kinds.text import DOUBLE, FLOAT, along, centred, fenced, known, requantised, within
 
 
 @dataclass(frozen=True, eq=False)
 class Quantize(Elementwise):
-    """floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
+    """rint(x / scale) + zero, a float32 division written as a fence, half to even, saturating: ONNX's QuantizeLinear.
+
+    NaN, of which ONNX says nothing, gives zero.
+    """
 
     spellings: ClassVar = {"AxQuantizeLinear": {}}
     job: ClassVar[str] = "quant"
@@ -36,9 +39,10 @@ class Quantize(Elementwise):
         return self.y
 
     def text(self) -> str:
-        return f"""{float64("scale", "y_scale")}
-  real = Cast <to = {DOUBLE}> (x)
-  ratio = Div (real, scale){known("steps", "ratio")}{saturated("steps", self.y.type)}"""
+        return f"""
+  scale = Constant <value_float: float = @y_scale> (){fenced("ratio", "Div", "x", "scale")}
+  nearest = Round (ratio)
+  whole = Cast <to = {DOUBLE}> (nearest){known("steps", "whole")}{within("steps", self.y.type)}"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,9 +40,14 @@ def rounded(value: str, y: ElementType) -> str:
 
 def saturated(value: str, y: ElementType) -> str:
     """As `rounded`, clamped to the ends of the type instead of lo..hi."""
-    return f"""{_half_up("rounded", value)}
+    return f"""{_half_up("rounded", value)}{within("rounded", y)}"""
+
+
+def within(value: str, y: ElementType) -> str:
+    """Lines that end a body: y = the whole number `value`, a float64, + y_zero, clamped to the ends of the type."""
+    return f"""
   lo_f = Constant <value = double {{{y.lo}.0}}> ()
-  hi_f = Constant <value = double {{{y.hi}.0}}> (){_coded("rounded", y)}"""
+  hi_f = Constant <value = double {{{y.hi}.0}}> (){_coded(value, y)}"""
 
 
 def clamped(value: str, y: ElementType) -> str:

@@ -96,7 +96,8 @@ class Linear:
 
 
 _PER_TENSOR = (
-    "scales a channel are for weights; NNCF keeps activations per tensor with "
+    "on activations scales a channel are taken in front of depthwise convolutions, with one zero point for all; NNCF "
+    "keeps activations per tensor with "
     "activations_quantization_params=QuantizationParameters(per_channel=False)"
 )
 _WEIGHT_TYPES = "use int4, int8 or int16, or uint4 or uint8 with a zero point"

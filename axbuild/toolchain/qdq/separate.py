@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto
 
 from axbuild.toolchain.door import door
-from axbuild.toolchain.frontend.light import LightModel, array_of, is_large, lift_constants
+from axbuild.toolchain.frontend.light import LightModel, lift_constants
 from axbuild.toolchain.frontend.load import only_model, read
 from axbuild.toolchain.frontend.naming import name_nodes
 from axbuild.toolchain.frontend.nested import reads_of
 from axbuild.toolchain.frontend.save import save
 from axbuild.toolchain.frontend.support import counted
 from axbuild.toolchain.frontend.wiring import require_wired, shown
-from axbuild.toolchain.graph import KEPT, Array, Names
+from axbuild.toolchain.graph import KEPT, Names
 from axbuild.toolchain.kinds.codes import Grid
+from axbuild.toolchain.qdq.channels import join_channels
+from axbuild.toolchain.qdq.constants import ModelConstants
 from axbuild.toolchain.qdq.given import GivenGrids, GivenWeight
 from axbuild.toolchain.qdq.linear import BIAS, DEQUANTISE, QUANTISE, Linear, QdqError, is_linear, linear
 
@@ -54,6 +56,7 @@ def separate(model: Path, out: Path, *, params: SeparateParams) -> None:
     name_nodes(whole.proto.graph.node)
     require_wired(whole)
     require_qdq(whole)
+    join_channels(whole)
     given = _Separation(whole).run()
     whole.proto.metadata_props.add(key=KEPT, value=json.dumps([*given.writes, *given.reads]))
     save(whole, out / "separated")
@@ -92,8 +95,8 @@ class _Separation:
     def __post_init__(self) -> None:
         graph = self.model.proto.graph
         self.makers = {name: node for node in graph.node for name in node.output if name}
-        self.small = {tensor.name: tensor for tensor in graph.initializer}
-        self.names = Names([*self.makers, *self.small, *(value.name for value in graph.input)])
+        self.held = ModelConstants(self.model)
+        self.names = Names([*self.makers, *self.held.small, *(value.name for value in graph.input)])
         self.ranks = _ranks(self.model)
         self.interface = {value.name: value for value in self.model.inputs}
 
@@ -113,20 +116,14 @@ class _Separation:
 
     # Reading ------------------------------------------------------------------------------------------------
 
-    def constant(self, name: str) -> Array | None:
-        if name in self.small:
-            with door(lambda said: QdqError(f"constant '{name}' cannot be read: {said}")):
-                return array_of(self.small[name])
-        return self.model.weights.get(name)
-
     def _dequantised(self, node: NodeProto) -> None:
         """One DequantizeLinear: a constant, or the end of a pair."""
         source, target = node.input[0], node.output[0]
-        codes, maker = self.constant(source), self.makers.get(source)
+        codes, maker = self.held.read(source), self.makers.get(source)
         if codes is not None:
             kind = onnx.helper.np_dtype_to_tensor_dtype(codes.dtype)
-            found = linear(node, self.constant, codes.ndim, kind)
-            self._put(target, found.reals(codes))
+            found = linear(node, self.held.read, codes.ndim, kind)
+            self.held.put(target, found.reals(codes))
             if kind != BIAS:
                 self.constants[target] = found
         elif maker is not None and is_linear(maker, QUANTISE):
@@ -141,28 +138,20 @@ class _Separation:
     def _pair(self, quantise: NodeProto, dequantise: NodeProto) -> None:
         source, target = quantise.input[0], dequantise.output[0]
         rank = self.ranks.get(source)
-        first = linear(quantise, self.constant, rank, None)
-        second = linear(dequantise, self.constant, rank, first.kind)
+        first = linear(quantise, self.held.read, rank, None)
+        second = linear(dequantise, self.held.read, rank, first.kind)
         if not (np.array_equal(first.scale, second.scale) and np.array_equal(first.zero, second.zero)):
             raise QdqError(
                 f"node {shown(quantise)} and node {shown(dequantise)} behind it have different scales or zero points",
                 hint="the codes of a tensor are read on the grid on which they were written",
             )
-        reals = self.constant(source)
+        reals = self.held.read(source)
         if reals is not None:
-            self._put(target, first.reals(first.codes(reals)))
+            self.held.put(target, first.reals(first.codes(reals)))
             self.constants[target] = first
             return
         before, grids = self.chains.get(source, (source, ()))
         self.chains[target] = before, (*grids, first.grid())
-
-    def _put(self, name: str, reals: Array) -> None:
-        """A constant of reals in the place of a DequantizeLinear's result."""
-        if is_large(reals.nbytes):
-            self.model.move_out(name, reals, TensorProto.FLOAT)
-        else:
-            self.small[name] = onnx.numpy_helper.from_array(reals, name)
-            self.model.proto.graph.initializer.append(self.small[name])
 
     def _require_pairs(self) -> None:
         """Codes go from QuantizeLinear to DequantizeLinear and nowhere else."""

@@ -23,8 +23,8 @@ def scheme_of(settled: Settlement, weights: Sequence[GivenWeight]) -> Scheme:
     own = GivenWeights(weights)
     sites = tuple(_site(item, settled, own) for item in settled.found)
     in_float = [item.fused.name for item in settled.found if item.form is not Form.INTEGER and _has_reals(item)]
-    _tell("AX380", in_float, "computed in float32, since the model has no scales for what is read or written there")
-    _tell("AX381", own.anew, "weights quantised anew, since no scales of the model fit what they are here")
+    tell("AX380", in_float, "computed in float32, since the model has no scales for what is read or written there")
+    tell("AX381", own.anew, "weights quantised anew, since no scales of the model fit what they are here")
     return Scheme(sites, settled.owners)
 
 
@@ -40,7 +40,7 @@ def _has_reals(item: Formed) -> bool:
     return any(value.dtype == ir.DataType.FLOAT for value in (*item.fused.inputs, *item.fused.outputs))
 
 
-def _tell(code: str, names: Sequence[str], what: str) -> None:
+def tell(code: str, names: Sequence[str], what: str) -> None:
     """Warn of operators, if there are any."""
     if names:
         named = ", ".join(f"'{name}'" for name in names[:MOST_NAMED])

@@ -89,7 +89,7 @@ def typed(graph: ir.Graph, op_type: str) -> Selected:
     if nodes:
         return Selected(op_type, nodes, f"not the {wanted} inside {_counted(patterns)}" if patterns else "")
     if not patterns:
-        _nothing(f"operators of type {op_type}", op_type, (name for node in graph for name in _type_names(node)))
+        _no_type(graph, op_type)
     return Selected(op_type, patterns, f"{_counted(patterns)}, which {wanted} is a part of")
 
 
@@ -154,6 +154,13 @@ def _reached(values: list[ir.Value], *, forward: bool) -> set[ir.Node]:
     return found
 
 
+def _no_type(graph: ir.Graph, op_type: str) -> NoReturn:
+    """Of a type that the model has under none of its spellings; without a near one, all that it has."""
+    has = sorted({name for node in graph for name in _type_names(node)})
+    spellings = [*has, *(other for other, name in ALIASES.items() if name in has)]
+    _nothing(f"operators of type {op_type}", op_type, spellings, f"it has {', '.join(has)}")
+
+
 def _no_tensor(graph: ir.Graph, name: str, known: Iterable[str]) -> NoReturn:
     """Of a name that is no tensor's; most often it is an operator's."""
     nodes = [node for node in graph if node.name == name or name in origins_of(node)]
@@ -166,7 +173,7 @@ def _no_tensor(graph: ir.Graph, name: str, known: Iterable[str]) -> NoReturn:
     _nothing(f"the tensor '{name}'", name, known)
 
 
-def _nothing(what: str, name: str, known: Iterable[str]) -> NoReturn:
+def _nothing(what: str, name: str, known: Iterable[str], otherwise: str = "") -> NoReturn:
     near = difflib.get_close_matches(name, list(dict.fromkeys(known)), 3)
-    hint = f"did you mean {', '.join(near)}?" if near else ""
+    hint = f"did you mean {', '.join(near)}?" if near else otherwise
     raise LayerConfigError(f"a layer rule is for {what}, and the model has none", hint=hint)

@@ -13,12 +13,15 @@ from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
 def quantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None:
-    """floor(f64(x) / f64(scale) + 0.5) + zero, saturating; NaN gives zero."""
-    limits, scale = np.iinfo(targets[0].dtype), float(bits_float32(attr.scale_bits))
-    for x, y in blocks(targets[0], *sources, dtype=np.float64):
-        real = np.floor(x / scale + 0.5) + attr.zero
-        real[np.isnan(real)] = attr.zero
-        y[...] = np.clip(real, limits.min, limits.max)
+    """rint(f32(x / scale)) + zero, half to even, saturating; NaN gives zero."""
+    limits, scale = np.iinfo(targets[0].dtype), bits_float32(attr.scale_bits)
+    # Below the code 0 by what zero is above it: float32 holds these ends and every step between them.
+    lowest, highest = np.float32(limits.min - attr.zero), np.float32(limits.max - attr.zero)
+    for x, y in blocks(targets[0], *sources, dtype=np.float32):
+        with np.errstate(over="ignore"):
+            steps = np.rint(x / scale)
+        steps[np.isnan(steps)] = 0.0
+        y[...] = np.clip(steps, lowest, highest) + np.float32(attr.zero)
 
 
 def dequantize(sources: list[Array], targets: list[Array], attr: GridAttr) -> None:
