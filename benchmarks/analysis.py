@@ -1,10 +1,11 @@
 """How fast quantised networks are analysed layer by layer: python benchmarks/analysis.py FOLDER [--models NAMES]
 
-FOLDER as benchmarks/quant.py takes it. Each network is quantised by Auto, and the two stages of a precision_report are
-run on the first 8 calibration samples, each in a process of its own on one thread that has imported it: CPU seconds,
-medians of --runs. `measure` compares every edge in the whole model and by its layer alone, on all 8; `effects` carries
-the error of every layer to the outputs, all on one sample, the worst on three more. `x float pass` is `measure` over
-onnxruntime's float pass over the same samples. --write FILE puts the table between FILE's marks.
+FOLDER as benchmarks/quant.py takes it. Each network is quantised by Auto, and the two stages that only a
+precision_report has are run on the first 8 calibration samples, each in a process of its own on one thread that has
+imported it: CPU seconds, medians of --runs. `measure_edges` compares every edge in the whole model and by its layer
+alone, on all 8; `effects` carries the error of every layer to the outputs, all on one sample, the worst on three more.
+`x float pass` is `measure_edges` over onnxruntime's float pass over the same samples. --write FILE puts the table
+between FILE's marks.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from tables import markdown, put_into
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 from axbuild.toolchain.precision.effects import EffectsParams, effects
-from axbuild.toolchain.precision.measure import MeasureParams, measure
-from axbuild.toolchain.precision.measured import read
+from axbuild.toolchain.precision.measure_edges import MeasureEdgesParams, measure_edges
+from axbuild.toolchain.precision.measured_edges import MeasuredEdges
 from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 
 SAMPLES = 8
-HEADS = ("network", "edges", "float pass s", "measure s", "x float pass", "effects s", "both s", "MiB")
+HEADS = ("network", "edges", "float pass s", "measure_edges s", "x float pass", "effects s", "both s", "MiB")
 
 
 def main() -> int:
@@ -71,11 +72,13 @@ def measured(folder: Path, name: str, runs: int, work: Path) -> list[Any]:
     quant.alone(lambda: quantize(optimised, work / "scheme.msgpack", work, params=QuantizeParams()))
     model, inputs = work / "quant_axmodel.onnx", (InputData(port, "Numpy"),)
     plain = quant.averaged(lambda: quant.float_pass(optimised, port, calibration[:SAMPLES]), runs)
-    edges = quant.averaged(lambda: measure(optimised, model, [few], [], work, params=MeasureParams(inputs)), runs)
+    edges = quant.averaged(
+        lambda: measure_edges(optimised, model, [few], work, params=MeasureEdgesParams(inputs)), runs
+    )
     spread = quant.averaged(lambda: effects(optimised, model, [few], work, params=EffectsParams(inputs)), runs)
     return [
         name,
-        len(read(work / "precision.json").edges),
+        len(MeasuredEdges.read(work / "edges.json").edges),
         round(plain.seconds, 2),
         round(edges.seconds, 2),
         round(edges.seconds / plain.seconds, 1),

@@ -72,7 +72,7 @@ class precision_check:
 
 
 def measured_precision(plan: Plan, quant: QuantModel, bound: dict[str, BoundSamples]) -> Outputs:
-    """The one measurement that checks and reports read."""
+    """The one measurement of outputs that checks and reports read."""
     return plan.run(
         MEASURE,
         model=quant.source.model,

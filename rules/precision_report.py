@@ -10,6 +10,7 @@ from ._nouns import AxModel, PrecisionReport, QuantModel
 from .precision_check import measured_precision
 from .samples import input_data
 
+MEASURE_EDGES = Stage("axbuild.toolchain.precision.measure_edges:measure_edges", float=True, outputs=("edges.json",))
 EFFECTS = Stage("axbuild.toolchain.precision.effects:effects", float=True, outputs=("effects.json",))
 REPORT = Stage(
     "axbuild.toolchain.precision.report:report",
@@ -22,7 +23,7 @@ class precision_report:
     """Show which layers of a quantised model hurt, by how much, and the layer rule that helps each: a table on the
     screen and in a file, and a page with the signal-to-noise ratio along the net.
 
-    What it reads is measured once, together with a `precision_check` on the same samples.
+    The outputs are measured once, together with a `precision_check` on the same samples.
     """
 
     example = "layers"
@@ -38,16 +39,20 @@ class precision_report:
         quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
         bound = evaluation_samples(t, plan, quant)
         measured = measured_precision(plan, quant, bound)
-        effects = plan.run(
-            EFFECTS,
-            model=quant.source.model,
-            quantised=quant.model,
-            samples=[data.samples for data in bound.values()],
-            params={"inputs": input_data(bound)},
+        edges, effects = (
+            plan.run(
+                stage,
+                model=quant.source.model,
+                quantised=quant.model,
+                samples=[data.samples for data in bound.values()],
+                params={"inputs": input_data(bound)},
+            )
+            for stage in (MEASURE_EDGES, EFFECTS)
         )
         params = {"title": f"Precision of {t.label}", "layers": t.layers}
-        done = plan.run(REPORT, measured=measured, effects=effects, params=params)
+        done = plan.run(REPORT, measured=measured, edges=edges, effects=effects, params=params)
         for name in REPORT.outputs:
             plan.output(name, done[name])
         plan.output("precision.json", measured)
+        plan.output("edges.json", edges)
         return PrecisionReport(done["precision_report.json"])

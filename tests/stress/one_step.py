@@ -82,7 +82,7 @@ def compared(name: str, work: Path, port: str, sample: np.ndarray) -> int:
     """Prints a line of the network; the elements that are more than a step away."""
     graph = ir.load(model_file(work / "optimized")).graph
     models = ExposedModels(work / "optimized", onnx.load(work / "quant_axmodel.onnx"))
-    coded = models.coded_values({port: sample}, exposed=True)
+    coded = models.coded_values({port: sample})
     edges = models.places.edges
     codes = {
         (models.places.tensors[name], edge): coded[name]

@@ -25,7 +25,7 @@ def row(sample, exact, coded, output="y"):
 
 def measured(*rows):
     """With two channels each, the second of which is worse."""
-    return SideBySide(list(rows), {one.output: [0.99, 0.9] for one in rows}, [], 0)
+    return SideBySide(list(rows), {one.output: [0.99, 0.9] for one in rows})
 
 
 ROWS = [row("a", [3, 4], [3, 4]), row("b", [3, 4], [4, 3])]

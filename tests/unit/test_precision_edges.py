@@ -11,8 +11,8 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.kinds.codes import FP32, U8, Grid
 from axbuild.toolchain.precision.effects import Effects, EffectsParams, effects
 from axbuild.toolchain.precision.error_sums import BLOCK, Clipped, ErrorMeter, reals
-from axbuild.toolchain.precision.measure import EDGE_SAMPLES, MeasureParams, measure
-from axbuild.toolchain.precision.measured import read
+from axbuild.toolchain.precision.measure_edges import SAMPLES, MeasureEdgesParams, measure_edges
+from axbuild.toolchain.precision.measured_edges import MeasuredEdges
 from axbuild.toolchain.quant.node_model import node_model
 from axbuild.toolchain.quant.precision import LayerConfig
 from precision_world import INPUTS, WIDE, PrecisionWorld
@@ -25,9 +25,9 @@ def world(tmp_path):
 
 
 def measured(world):
-    params = MeasureParams(INPUTS)
-    measure(world.float_file, world.quantised_file, world.samples, [], world.folder, params=params)
-    return read(world.folder / "precision.json")
+    params = MeasureEdgesParams(INPUTS)
+    measure_edges(world.float_file, world.quantised_file, world.samples, world.folder, params=params)
+    return MeasuredEdges.read(world.folder / "edges.json")
 
 
 def effects_of(world):
@@ -58,7 +58,7 @@ def test_the_accumulated_error_is_that_of_the_model_run_whole(world):
     grids = world.quantised.edges()
     for name in ("seen", "narrow", "sum"):
         pairs = []
-        for feed in world.feeds[:EDGE_SAMPLES]:
+        for feed in world.feeds[:SAMPLES]:
             exact = world.exposed(world.model, [name], feed)[name]
             codes = world.exposed(world.quantised.model, [found[name].name], feed)[found[name].name]
             pairs.append((exact, reals(codes, grids[found[name].name])))
@@ -74,7 +74,7 @@ def test_the_local_error_is_that_of_the_operator_on_the_float_models_values(worl
     alone = node_model(world.quantised.model, "narrow")
     x, y = found["inner"].name, found["narrow"].name
     pairs = []
-    for feed in world.feeds[:EDGE_SAMPLES]:
+    for feed in world.feeds[:SAMPLES]:
         exact = world.exposed(world.model, ["inner", "narrow"], feed)
         codes = np.floor(exact["inner"].astype(np.float64) / grids[x].scale + 0.5) + grids[x].zero
         (made,) = session(alone, "optimisation off").run(None, {x: np.clip(codes, 0, 255).astype(np.uint8)})
@@ -86,10 +86,10 @@ def test_the_local_error_is_that_of_the_operator_on_the_float_models_values(worl
     assert found["seen"].local == found["seen"].accumulated, "nothing comes before the first layer"
 
 
-def test_outputs_are_compared_on_all_samples_and_edges_on_the_first(world):
+def test_edges_are_compared_on_the_first_samples(world):
     found = measured(world)
-    assert (len(found.rows), found.edge_samples) == (10, EDGE_SAMPLES)
-    assert found.edges[0].local.count == EDGE_SAMPLES * 3 * 8 * 8
+    assert (len(world.feeds), found.samples) == (10, SAMPLES)
+    assert found.edges[0].local.count == SAMPLES * 3 * 8 * 8
 
 
 def test_a_rule_for_16_bits_shows_in_the_layers_own_error(tmp_path):
@@ -181,6 +181,6 @@ def test_a_layer_that_only_moves_codes_is_none_that_hurts(tmp_path):
 
 def test_the_front_ends_folder_is_taken_as_well(world):
     assert model_file(world.folder) == world.float_file
-    params = MeasureParams(INPUTS)
-    measure(world.folder, world.quantised_file, world.samples, [], world.folder, params=params)
-    assert len(read(world.folder / "precision.json").edges) == 6
+    params = MeasureEdgesParams(INPUTS)
+    measure_edges(world.folder, world.quantised_file, world.samples, world.folder, params=params)
+    assert len(MeasuredEdges.read(world.folder / "edges.json").edges) == 6

@@ -13,7 +13,8 @@ from axbuild.toolchain.precision.effects import Effects, EffectsError, EffectsPa
 from axbuild.toolchain.precision.error_sums import ErrorSums
 from axbuild.toolchain.precision.layers import layers_in, worst
 from axbuild.toolchain.precision.measure import MeasureParams, measure
-from axbuild.toolchain.precision.measured import MeasuredEdge, SideBySide
+from axbuild.toolchain.precision.measure_edges import MeasureEdgesParams, measure_edges
+from axbuild.toolchain.precision.measured_edges import MeasuredEdge
 from axbuild.toolchain.precision.page import chart, page
 from axbuild.toolchain.precision.parts import ErrorParts
 from axbuild.toolchain.precision.report import ReportParams, report, table_of
@@ -31,8 +32,7 @@ def edge(site, kind="U8", local=None, clipped=0.0):
 def layers(*rows):
     """(site, noise at the output, parts, readers) each"""
     found = {site: LayerEffect((share,), parts, readers) for site, share, parts, readers in rows}
-    measured = SideBySide([], {}, [edge(site) for site in found], 8)
-    return layers_in(measured, Effects(4, ("y",), found))
+    return layers_in([edge(site) for site in found], Effects(4, ("y",), found))
 
 
 def test_the_layer_that_does_most_to_the_outputs_comes_first():
@@ -58,7 +58,7 @@ def test_the_rule_is_against_the_largest_part_of_the_error(parts, readers, rule)
 
 def test_what_is_written_in_16_bits_needs_no_rule_for_it():
     effect = {"a": LayerEffect((0.1,), WRITING, ("b",))}
-    (layer,) = layers_in(SideBySide([], {}, [edge("a", "S16")], 8), Effects(4, ("y",), effect))
+    (layer,) = layers_in([edge("a", "S16")], Effects(4, ("y",), effect))
     assert layer.rule == ""
 
 
@@ -121,10 +121,12 @@ def test_the_stage_writes_text_json_and_page_and_says_the_worst(tmp_path):
     world = PrecisionWorld.of(tmp_path, net.model("y"), net.samples(4))
     files = (world.float_file, world.quantised_file)
     measure(*files, world.samples, [], tmp_path, params=MeasureParams(INPUTS))
+    measure_edges(*files, world.samples, tmp_path, params=MeasureEdgesParams(INPUTS))
     effects(*files, world.samples, tmp_path, params=EffectsParams(INPUTS))
     with pytest.warns(AxNote) as said:
         report(
             tmp_path / "precision.json",
+            tmp_path / "edges.json",
             tmp_path / "effects.json",
             tmp_path,
             params=ReportParams("Precision of //:x", 2),

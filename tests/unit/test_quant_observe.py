@@ -40,7 +40,32 @@ def exposed(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
 
 def test_every_tensor_that_may_get_a_grid_is_watched_and_none_that_only_moves_others_values():
     rows = watched(loaded(net()).graph)
-    assert [(row.name, row.axis) for row in rows] == [("x", 1), ("c", 1), ("r", 1), ("g", 1), ("y", 1)]
+    assert [(row.name, row.axis) for row in rows] == [("x", 1), ("r", 1), ("g", 1), ("y", 1)]
+
+
+def clamped(*outputs: str, also: str = "") -> list[str]:
+    """What is watched of a convolution behind which a Clip stands. also: what another operator reads."""
+    n = Net(1, 3, 8, 8)
+    n.conv("x", "c", 4, 3, 3, pads=[1] * 4)
+    n.add("Clip", ["c", n.constant("lo", np.float32(-0.1)), n.constant("hi", np.float32(0.2))], "r")
+    if also:
+        n.add("Neg", [also], "n")
+    return [row.name for row in watched(loaded(n.model(*outputs)).graph)]
+
+
+def test_what_a_clamp_alone_reads_is_watched_behind_it():
+    assert clamped("r") == ["x", "r"]
+    assert clamped("n", also="r") == ["x", "r", "n"]
+    assert clamped("r", "n", also="c") == ["x", "c", "r", "n"]
+    assert clamped("r", "c") == ["x", "c", "r"]
+
+
+def test_the_bounds_that_a_clamp_reads_are_watched():
+    n = Net(1, 4)
+    n.input("m")
+    n.add("Neg", ["m"], "bound")
+    n.add("Clip", ["x", "", "bound"], "y")
+    assert [row.name for row in watched(loaded(n.model("y")).graph)] == ["x", "m", "bound", "y"]
 
 
 def test_channels_are_followed_through_what_moves_them():
@@ -92,7 +117,7 @@ def test_ranges_are_those_of_the_float_model_behind_the_stated_preprocessing(tmp
     feeds = [{"x": n.transpose(2, 0, 1)[None]} for n in normal]
     outputs = [float_run(exposed(net(), ["r", "g"]), feed) for feed in feeds]
     assert statistics.samples == 5
-    assert list(statistics.tensors) == ["x", "c", "r", "g", "y"]
+    assert list(statistics.tensors) == ["x", "r", "g", "y"]
     for name, values in {
         "x": [feed["x"] for feed in feeds],
         "y": [output[0] for output in outputs],
@@ -162,7 +187,7 @@ def test_a_tensor_that_is_not_finite_is_named_with_its_sample(tmp_path, value):
 
 def test_an_overflow_inside_the_model_is_named(tmp_path):
     folder = write_samples(tmp_path / "samples", [np.full((1, 3, 8, 8), 3e38, np.float32)])
-    with pytest.raises(SampleNotFiniteError, match="tensor 'c' of the float model"):
+    with pytest.raises(SampleNotFiniteError, match="tensor 'r' of the float model"):
         run(tmp_path, net(), [folder], InputData("x", "Numpy"))
 
 

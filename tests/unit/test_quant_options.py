@@ -67,6 +67,7 @@ def test_without_optimisation_every_operator_stands_by_itself():
         "AxFullyConnected",
     ]  # fmt: skip
     assert (type_of(plain.edges()["b"]), type_of(apart.edges()["b"])) == (S16, U8)
+    assert apart.edges()["a"] == apart.edges()["r"], "no code stands for what the Relu cuts off"
     assert distance(n, "y", disable_quant_optimization=True) > 25
 
 

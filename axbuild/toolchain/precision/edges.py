@@ -17,7 +17,7 @@ from axbuild.toolchain.graph import ORIGINS, model_file
 from axbuild.toolchain.kinds.codes import Edge, Grid, type_of
 from axbuild.toolchain.precision.alone import each_alone
 from axbuild.toolchain.precision.error_sums import Clipped, ErrorMeter, reals
-from axbuild.toolchain.precision.measured import MeasuredEdge
+from axbuild.toolchain.precision.measured_edges import MeasuredEdge
 from axbuild.toolchain.precision.places import Origin, Places, notes_of, places_of
 from axbuild.toolchain.precision.side import Side, Tensors
 
@@ -34,7 +34,6 @@ class ExposedModels:
         self.infos = {info.name: info for info in _infos(self.float)}
         self.inputs = [info.name for info in self.float.graph.input]
         self.outputs = [info.name for info in self.float.graph.output]
-        self.coded_outputs = [info.name for info in self.coded.graph.output]
         self.edges = self.places.measured(self.coded, (name for name, info in self.infos.items() if _is_static(info)))
         self.alone = each_alone(self.coded, self.places, self.edges)
         taken = [self.places.tensors[name] for name in self.edges]
@@ -54,24 +53,14 @@ class ExposedModels:
     def coded_side(self) -> Side:
         return Side("quantised", _exposing(self.coded, self.edges), "off")
 
-    def shape(self, output: str) -> list[int | str | None]:
-        """Of an output; what is no number depends on data."""
-        dims = self.infos[output].type.tensor_type.shape.dim
-        return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+    def float_values(self, feed: Tensors) -> Tensors:
+        """The inputs, the outputs, and every tensor that an edge stands for, by name."""
+        made = [name for name in self.tensors if name not in self.inputs]
+        return self.float_side.run(list(dict.fromkeys([*self.outputs, *made])), feed) | dict(feed)
 
-    def float_values(self, feed: Tensors, *, exposed: bool) -> Tensors:
-        """The outputs by name; exposed: and every tensor that an edge stands for."""
-        names = list(dict.fromkeys([*self.outputs, *(self._made() if exposed else ())]))
-        found = self.float_side.run(names, feed)
-        return found | dict(feed) if exposed else found
-
-    def _made(self) -> list[str]:
-        return [name for name in self.tensors if name not in self.inputs]
-
-    def coded_values(self, feed: Tensors, *, exposed: bool) -> Tensors:
-        """The outputs by name; exposed: and every edge, as codes."""
-        names = list(dict.fromkeys([*self.coded_outputs, *(self.edges if exposed else ())]))
-        return self.coded_side.run(names, feed)
+    def coded_values(self, feed: Tensors) -> Tensors:
+        """Every edge by name, as codes."""
+        return self.coded_side.run(self.edges, feed)
 
     def alone_values(self, exact: Tensors) -> Tensors:
         """Every edge as its own fused node makes it of the float model's values, which `float_values` gives."""
@@ -99,16 +88,18 @@ class EdgeMeter:
     def _edge(self, name: str) -> Edge:
         return self.models.places.edges[name]
 
-    def add(self, exact: Tensors, coded: Tensors) -> None:
-        """exact, coded: of one sample, exposed."""
+    def add(self, feed: Tensors) -> None:
+        """feed: of one sample. No more than two of the three models' tensors are held at once."""
         self.samples += 1
-        alone = self.models.alone_values(exact)
-        for name in self.models.edges:
-            values = exact[self.models.places.tensors[name]]
-            self.accumulated[name].add(values, coded[name], self._edge(name))
-            self.local[name].add(values, alone[name], self._edge(name))
-            if name in self.clipped:
-                self.clipped[name].add(values)
+        exact = self.models.float_values(feed)
+        self._compare(exact, self.models.coded_values(feed), self.accumulated)
+        self._compare(exact, self.models.alone_values(exact), self.local)
+        for name, clipped in self.clipped.items():
+            clipped.add(exact[self.models.places.tensors[name]])
+
+    def _compare(self, exact: Tensors, made: Tensors, meters: Mapping[str, ErrorMeter]) -> None:
+        for name, meter in meters.items():
+            meter.add(exact[self.models.places.tensors[name]], made[name], self._edge(name))
 
     def rows(self) -> list[MeasuredEdge]:
         places = self.models.places

@@ -94,7 +94,7 @@ def effects(model: Path, quantised: Path, samples: list[Path], out: Path, *, par
     meter = PartsMeter(models, layers)
     count = 0
     for _, feed in islice(feeds(models.inputs, samples, params.inputs), SAMPLES):
-        exact = models.float_values(feed, exposed=True)
+        exact = models.float_values(feed)
         alone = models.alone_reals(exact)
         instead = {site: {places.tensors[name]: alone[name] for name in names} for site, names in layers.items()}
         if not count:

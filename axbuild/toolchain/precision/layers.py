@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from axbuild.toolchain.kinds.codes import S16, U16, type_named
 from axbuild.toolchain.likeness import snr_db
 from axbuild.toolchain.precision.effects import Effects, LayerEffect
-from axbuild.toolchain.precision.measured import MeasuredEdge, SideBySide
+from axbuild.toolchain.precision.measured_edges import MeasuredEdge
 from axbuild.toolchain.precision.parts import ErrorParts
 
 NONE = LayerEffect((), ErrorParts(0.0, 0.0, 0.0), ())
@@ -44,9 +44,9 @@ class MeasuredLayer:
     rule: str
 
 
-def layers_in(measured: SideBySide, effects: Effects) -> list[MeasuredLayer]:
+def layers_in(measured: Sequence[MeasuredEdge], effects: Effects) -> list[MeasuredLayer]:
     """In the order of the graph; a fused node's last tensor stands for it."""
-    edges = {edge.site: edge for edge in measured.edges if edge.site}
+    edges = {edge.site: edge for edge in measured if edge.site}
     noise = sum(effect.worst for effect in effects.layers.values())
     return [_layer(edge, effects.layers.get(site, NONE), noise) for site, edge in edges.items()]
 

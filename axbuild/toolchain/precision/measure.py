@@ -1,6 +1,6 @@
-"""Stage: the float model and the quantised one, side by side under onnxruntime, on the same samples.
+"""Stage: the outputs of the float model and of the quantised one, side by side under onnxruntime, on the same samples.
 
-One measurement has several readers: a check, a report, an analysis.
+Whoever reads what lies between them, as a report does, reads `measure_edges` too.
 """
 
 from __future__ import annotations
@@ -11,20 +11,15 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from axbuild.errors import AxWarning, counted
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.likeness import sums_of
 from axbuild.toolchain.precision.channels import ChannelSums
-from axbuild.toolchain.precision.edges import EdgeMeter, ExposedModels
 from axbuild.toolchain.precision.feeds import feeds
 from axbuild.toolchain.precision.measured import Measured, SideBySide, write
-from axbuild.toolchain.precision.side import UnmeasuredError
-
-EDGE_SAMPLES = 8
-"""samples whose edges are compared; outputs are compared on all"""
+from axbuild.toolchain.precision.side import Side, UnmeasuredError
 
 
 @dataclass(frozen=True)
@@ -38,28 +33,22 @@ def measure(
     model: Path, quantised: Path, samples: list[Path], calibration: list[Path], out: Path, *, params: MeasureParams
 ) -> None:
     """model: the front end's folder; quantised: quant_axmodel.onnx; calibration: the samples that it was calibrated
-    on. Writes precision.json: every output on all samples, every edge on the first EDGE_SAMPLES."""
+    on. Writes precision.json: every output on all samples."""
     _tell_overlap(samples, calibration)
-    models = ExposedModels(model, onnx.load(quantised))
-    names = models.outputs
-    if models.coded_outputs != names:
+    exact_side, coded_side = Side.of_float(model), Side("quantised", quantised.read_bytes(), "off")
+    names = exact_side.outputs
+    if coded_side.outputs != names:
         raise UnmeasuredError(
-            f"the float model has the outputs {', '.join(names)}, and the quantised one "
-            f"{', '.join(models.coded_outputs)}"
+            f"the float model has the outputs {', '.join(names)}, and the quantised one {', '.join(coded_side.outputs)}"
         )
     rows: list[Measured] = []
-    meter = EdgeMeter(models)
-    channels = {name: ChannelSums(models.shape(name)) for name in names}
-    for sample, feed in feeds(models.inputs, samples, params.inputs):
-        exposed = meter.samples < EDGE_SAMPLES
-        exact, coded = models.float_values(feed, exposed=exposed), models.coded_values(feed, exposed=exposed)
+    channels = {name: ChannelSums(shape) for name, shape in exact_side.shapes().items()}
+    for sample, feed in feeds(exact_side.inputs, samples, params.inputs):
+        exact, coded = exact_side.run(names, feed), coded_side.run(names, feed)
         for name in names:
             rows.append(_measured(sample, name, exact[name], coded[name]))
             channels[name].add(exact[name], coded[name])
-        if exposed:
-            meter.add(exact, coded)
-    own = {name: sums.cosines() for name, sums in channels.items()}
-    write(SideBySide(rows, own, meter.rows(), meter.samples), out)
+    write(SideBySide(rows, {name: sums.cosines() for name, sums in channels.items()}), out)
 
 
 def _measured(sample: str, name: str, exact: Array, coded: Array) -> Measured:

@@ -14,6 +14,7 @@ from axbuild.toolchain.precision.effects import Effects
 from axbuild.toolchain.precision.judge import JudgeParams, verdict_of
 from axbuild.toolchain.precision.layers import MeasuredLayer, layers_in, worst
 from axbuild.toolchain.precision.measured import SideBySide, read
+from axbuild.toolchain.precision.measured_edges import MeasuredEdges
 from axbuild.toolchain.precision.page import decibels, page
 
 
@@ -25,12 +26,12 @@ class ReportParams:
     layers: int
 
 
-def report(measured: Path, effects: Path, out: Path, *, params: ReportParams) -> None:
-    """measured: precision.json; effects: effects.json. Writes precision_report.txt, .json and .html."""
-    both = read(measured)
-    layers = layers_in(both, Effects.read(effects))
+def report(measured: Path, edges: Path, effects: Path, out: Path, *, params: ReportParams) -> None:
+    """measured: precision.json; edges, effects: as they are called. Writes precision_report.txt, .json and .html."""
+    compared = MeasuredEdges.read(edges)
+    layers = layers_in(compared.edges, Effects.read(effects))
     hurting = worst(layers, params.layers)
-    summary = summary_of(both, layers)
+    summary = summary_of(read(measured), layers, compared.samples)
     lines = [*summary, "", *table_of(hurting)]
     (out / "precision_report.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     content = {"summary": summary, "layers": [_plain(layer) for layer in layers]}
@@ -41,8 +42,8 @@ def report(measured: Path, effects: Path, out: Path, *, params: ReportParams) ->
         warnings.warn(AxNote(line), stacklevel=1)
 
 
-def summary_of(measured: SideBySide, layers: Sequence[MeasuredLayer]) -> list[str]:
-    """The outputs, and how many layers make most of what is wrong with them."""
+def summary_of(measured: SideBySide, layers: Sequence[MeasuredLayer], samples: int) -> list[str]:
+    """The outputs, and how many layers make most of what is wrong with them. samples: whose edges were compared."""
     lines = [f"Outputs: {verdict_of(measured, JudgeParams())['sentence']}."]
     ordered = worst(layers, len(layers))
     most, count = 0.0, 0
@@ -51,7 +52,7 @@ def summary_of(measured: SideBySide, layers: Sequence[MeasuredLayer]) -> list[st
         count += 1
     if count:
         share = f"{counted(count, 'layer')} of {len(layers)} {'makes' if count == 1 else 'make'} {most:.0%}"
-        compared = f"edges were compared on {counted(measured.edge_samples, 'sample')}"
+        compared = f"edges were compared on {counted(samples, 'sample')}"
         lines.append(f"{share} of the noise at the outputs; {compared}.")
     return lines
 

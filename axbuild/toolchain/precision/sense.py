@@ -62,7 +62,7 @@ def sense(model: Path, scheme: Path, wide: Path, samples: list[Path], out: Path,
     spread = ErrorSpread(FloatCut(model), {key: source.tensors for key, source in named.items()})
     models.expose([*spread.before, *(name for source in sources for name in source.tensors)])
     for number in farthest:
-        exact = models.float_values(bench.feeds[number], exposed=True)
+        exact = models.float_values(bench.feeds[number])
         alone = models.alone_reals(exact)
         wrong = {tensor: alone[name] for tensor, name in known.items() if name in alone}
         spread.add(exact, partial(_instead, named, found, exact, wrong))

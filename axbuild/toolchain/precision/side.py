@@ -8,7 +8,7 @@ from pathlib import Path
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
 from axbuild.toolchain.door import in_words
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.graph import Array, model_file
 
 Tensors = dict[str, Array]
 
@@ -28,6 +28,24 @@ class Side:
             self.session = ort.open_session(content, level=level, data=data)
         except ort.FAILURES as error:
             raise self._failed("open", error) from None
+
+    @staticmethod
+    def of_float(model: Path) -> Side:
+        """The front end's model as it is."""
+        file = model_file(model)
+        return Side("float", file.read_bytes(), "basic", file.parent)
+
+    @property
+    def inputs(self) -> list[str]:
+        return [port.name for port in self.session.get_inputs()]
+
+    @property
+    def outputs(self) -> list[str]:
+        return list(self.shapes())
+
+    def shapes(self) -> dict[str, list[int | str | None]]:
+        """Of the outputs; what is no number depends on data."""
+        return {port.name: port.shape for port in self.session.get_outputs()}
 
     def run(self, names: list[str], feed: Mapping[str, Array]) -> Tensors:
         try:

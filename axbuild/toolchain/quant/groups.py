@@ -17,6 +17,7 @@ from axbuild.toolchain.quant.heads import integer_op
 from axbuild.toolchain.quant.histogram import stride_of
 from axbuild.toolchain.quant.ranges import Range
 from axbuild.toolchain.quant.statistics import Observed, Statistics, StatisticsError, TensorStatistics
+from axbuild.toolchain.quant.watch import kept_of
 
 ROOM = 2.0
 """A joined input takes the output's grid while that is at most so many times as wide as its own: one bit lost"""
@@ -51,7 +52,7 @@ class Groups:
 
 
 class Observations:
-    """Of every tensor that has values: its own, or those of what it is made of."""
+    """Of every tensor that has values: its own, or those of what it is made of, or of what is kept of it."""
 
     def __init__(self, graph: ir.Graph, statistics: Statistics) -> None:
         self.statistics = statistics
@@ -88,6 +89,8 @@ class Observations:
         node = self.producers.get(name)
         op = op_of(node) if node is not None else None
         parts = (*op.shared(node), *op.joined(node), *op.shown(node)) if op is not None and node is not None else ()
+        kept = kept_of(self.values[name]) if not parts and name in self.values else None
+        parts = parts if kept is None else (kept,)
         if not parts:
             raise StatisticsError(f"the statistics do not hold tensor '{name}' of the model")
         return [value.name or "" for value in parts]

@@ -1,7 +1,8 @@
 """Stage: which tensors of the float model observation watches, and how; and where it may be cut for that.
 
 Every float tensor that may get a grid of its own under some layer rule is on the list, those inside fused nodes too,
-so that no rule needs another observation. What only moves other tensors' values is not: its range is theirs.
+so that no rule needs another observation. What only moves other tensors' values is not: its range is theirs. Nor is
+what a clamp alone reads: no code need stand for a value that the clamp cuts off, so its range is that of what is kept.
 Observation hangs on this list and not on the ops that it follows from: a new operator changes nothing unless it
 changes the list.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import activations_of, is_static, model_file, shape_of
+from axbuild.toolchain.graph import activations_of, has_one_reader, is_static, model_file, shape_of
 from axbuild.toolchain.kinds.codes import FP32
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.cuts import segments_of
@@ -45,7 +46,7 @@ def watched(graph: ir.Graph) -> list[WatchedTensor]:
     for node in graph:
         for value in node.outputs:
             axes[value.name or ""] = _axis_behind(node, value, axes)
-            if _measurable(value) and not _unmeasured(node):
+            if _measurable(value) and not _unmeasured(node) and kept_of(value) is None:
                 rows.append(WatchedTensor(value.name or "", axes[value.name or ""], FP32.name))
     return rows
 
@@ -60,6 +61,17 @@ def derived(node: ir.Node) -> bool:
     """Whether the node's outputs hold values of its inputs only."""
     op = op_of(node)
     return op is not None and bool(op.shared(node) or op.joined(node))
+
+
+def kept_of(value: ir.Value) -> ir.Value | None:
+    """What a clamp that alone reads a tensor keeps of it; None where there is no such clamp."""
+    node = next((node for node, place in value.uses() if node.graph is not None and place == 0), None)
+    op = op_of(node) if node is not None else None
+    if node is None or op is None or derived(node) or not has_one_reader(value):
+        return None
+    follows = op.follows(node)
+    clamps = follows is not None and follows.bounds is not None and _measurable(node.outputs[0])
+    return node.outputs[0] if clamps else None
 
 
 def _measurable(value: ir.Value) -> bool:
