@@ -9,6 +9,7 @@ the search. --write FILE puts the table between FILE's marks `<!-- easy_quant.py
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import onnx
 from tables import markdown, put_into
 
 from axbuild.toolchain import ort
@@ -31,6 +33,7 @@ from axbuild.toolchain.likeness import snr_db
 from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
 from axbuild.toolchain.quant.merge import MergeParams, merge
 from axbuild.toolchain.quant.observe import ObserveParams, observe
+from axbuild.toolchain.quant.precision import LayerConfig
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 from axbuild.toolchain.quant.watch import WatchParams, watch
 from axbuild.toolchain.search.cut_grids import CutGridsParams, cut_grids
@@ -41,21 +44,24 @@ from axbuild.toolchain.tune.plan import PLAN, read_plan
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", default="mnv2_mnist,effnet_lite0")
     parser.add_argument("--methods", default="MinMax,Auto")
+    parser.add_argument("--weights", default="S8", help="types of weights, separated by commas: S8, S4")
     parser.add_argument("--samples", type=int, default=32, help="to judge by, at most")
     parser.add_argument("--write", type=Path, help="a page to put the table into, between its marks")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = []
     for name in options.models.split(","):
-        for method in options.methods.split(","):
+        for weights, method in itertools.product(options.weights.split(","), options.methods.split(",")):
             with tempfile.TemporaryDirectory() as work:
-                rows.append(measured(options.folder, name, method, options.samples, Path(work)))
+                rows.append(measured(options.folder, name, method, weights, options.samples, Path(work)))
                 print(json.dumps(rows[-1]), flush=True)
     print(table(rows))
     if options.write:
@@ -63,8 +69,8 @@ def main() -> int:
     return 0
 
 
-def measured(folder: Path, name: str, method: str, count: int, work: Path) -> dict[str, Any]:
-    """One network by one method, before and after."""
+def measured(folder: Path, name: str, method: str, weights: str, count: int, work: Path) -> dict[str, Any]:
+    """One network by one method and type of weights, before and after."""
     with np.load(folder / "data" / f"{name}.npz", allow_pickle=False) as data:
         calibration, evaluation = data["calib"], data["eval"][:count]
     samples, source, optimised = work / "samples", work / "source", work / "optimized"
@@ -79,7 +85,8 @@ def measured(folder: Path, name: str, method: str, count: int, work: Path) -> di
     watch(optimised, work, params=WatchParams())
     observe(optimised, work / "watch.json", [samples], work, params=ObserveParams(inputs))
     merge([work / "statistics.msgpack"], work, params=MergeParams())
-    calibrate(optimised, work / "statistics.msgpack", work, params=CalibrateParams(method))
+    rules = (LayerConfig(op_types=tuple(WEIGHTED & operators(optimised)), weight_data_type=weights),)
+    calibrate(optimised, work / "statistics.msgpack", work, params=CalibrateParams(method, rules))
     exact = outputs(model_file(optimised), port, evaluation)
     before = decibels(exact, optimised, work / "scheme.msgpack", work, port, evaluation)
     begun = time.process_time()
@@ -87,9 +94,18 @@ def measured(folder: Path, name: str, method: str, count: int, work: Path) -> di
     blocks = searched(optimised, work / "scheme.msgpack", samples, work, inputs, after)
     seconds = time.process_time() - begun
     found = decibels(exact, optimised, after / "scheme.msgpack", after, port, evaluation)
-    return {"model": name, "method": method, "blocks": blocks, "before_db": before, "after_db": found} | {
-        "cpu_s": round(seconds, 1)
-    }
+    return {
+        "model": name,
+        "method": method,
+        "weights": weights,
+        "blocks": blocks,
+        "before_db": before,
+        "after_db": found,
+    } | {"cpu_s": round(seconds, 1)}
+
+
+def operators(optimised: Path) -> set[str]:
+    return {node.op_type for node in onnx.load(model_file(optimised), load_external_data=False).graph.node}
 
 
 def searched(optimised: Path, scheme: Path, samples: Path, work: Path, inputs: tuple[InputData, ...], out: Path) -> int:
@@ -121,7 +137,7 @@ def outputs(model: Path, port: str, samples: Array) -> Array:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    heads = ("network", "method", "grids", "SQNR dB before", "after", "CPU s")
+    heads = ("network", "method", "weights", "grids", "SQNR dB before", "after", "CPU s")
     return markdown(heads, (row.values() for row in rows))
 
 

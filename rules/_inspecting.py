@@ -1,4 +1,5 @@
-"""What `axbuild inspect` runs: a compiled model is read here, a float model goes through the front end in a worker."""
+"""What `axbuild inspect` runs: a compiled model is read here, an ONNX file in a worker, with the front end for a float
+model."""
 
 from __future__ import annotations
 
@@ -69,8 +70,7 @@ def _float_model(file: Path, as_json: bool, chip: str, ends: dict[str, Any]) -> 
         if not (out / "facts.json").exists():
             raise _error(outcome.error or {})
         found = _read(out / "facts.json")
-        if outcome.ok:
-            outlook = _read(out / "outlook.json")
+        if outcome.ok and (outlook := _read(out / "outlook.json")):
             found |= {"nodes": outlook["nodes"], "macs": outlook["macs"], "rows": outlook["rows"]}
             found["build"] = build_lines(file.name, outlook["inputs"], ends, chips[0] if chip else "AX650")
     size = file.stat().st_size

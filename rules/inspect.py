@@ -1,4 +1,4 @@
-"""`axbuild inspect`: what stands in a model, compiled or float."""
+"""`axbuild inspect`: what stands in a model, compiled, quantised or float."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from axbuild.workspace.verb import Argument, Verb
 
 INSPECT = Verb(
     "inspect",
-    "Show what a compiled model holds, or what a float model holds and what would become of it on each chip.",
+    "Show what a compiled or quantised model holds, or what a float model holds and becomes on each chip.",
     "./_inspecting.py:inspect",
     (
         Argument("file", "The .axmodel or .onnx file.", "file"),

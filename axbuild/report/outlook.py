@@ -1,4 +1,4 @@
-"""What a float model holds and what becomes of it, as text: `axbuild inspect MODEL.onnx`."""
+"""What a float model holds and what becomes of it, or a quantised one by layers: `axbuild inspect MODEL.onnx`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
-from axbuild.errors import visible
+from axbuild.errors import counted, visible
 
 _WIDTH = 11
 """columns of the words at the left"""
@@ -30,6 +30,9 @@ def _lines(name: str, size: int, found: Mapping[str, Any]) -> Iterator[str]:
         yield from _column(kind, [_tensor(tensor) for tensor in found[kind]])
     yield from _column("parameters", [f"{found['parameters']:,}"])
     yield from _column("operators", _counts(found["operators"]))
+    if "layers" in found:
+        yield from _column("weights", _weights(found["layers"]))
+        yield from _column("layers", [_layer(layer) for layer in found["layers"]])
     if "rows" not in found:
         return
     yield from _column("optimised", [f"{found['nodes']} nodes, {found['macs']:,} multiply-accumulates"])
@@ -46,6 +49,23 @@ def _lines(name: str, size: int, found: Mapping[str, Any]) -> Iterator[str]:
 def _column(word: str, lines: list[str]) -> Iterator[str]:
     for number, line in enumerate(lines):
         yield f"{'' if number else word:<{_WIDTH}} {line}"
+
+
+def _weights(layers: list[Mapping[str, Any]]) -> list[str]:
+    """`60,000 in S8, of 17 layers`"""
+    held = [layer for layer in layers if layer["weight"]]
+    rows = []
+    for kind in dict.fromkeys(layer["weight"] for layer in held):
+        own = [layer["weights"] for layer in held if layer["weight"] == kind]
+        rows.append(f"{sum(own):,} in {kind}, of {counted(len(own), 'layer')}")
+    return rows
+
+
+def _layer(layer: Mapping[str, Any]) -> str:
+    """`AxQuantizedConv 'conv1': U8 -> U8, weights S8`"""
+    name = f"{layer['operator']} '{_shortened(layer['name'])}'"
+    types = f"{', '.join(layer['reads'])} -> {layer['writes']}" if layer["writes"] else "in float"
+    return f"{name}: {types}{', weights ' + layer['weight'] if layer['weight'] else ''}"
 
 
 def _tensor(tensor: Mapping[str, Any]) -> str:

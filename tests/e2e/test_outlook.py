@@ -11,7 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from quantised import quantised
+from tune_net import residual_net
 
+from axbuild.toolchain.quant.precision import LayerConfig
 from zoo_workspace import ZOO, Zoo
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
@@ -211,3 +214,38 @@ def test_what_a_node_becomes_is_the_operator_that_computes_it_and_not_what_stand
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), zoo.root / "m.onnx")
     found = json.loads(zoo.run("inspect", "--json", "m.onnx", "--chip", "AX650").out)
     assert [(row["operator"], row["becomes"]) for row in found["rows"]] == [("Conv", ""), ("MaxPool", "")]
+
+
+def test_a_quantised_model_is_shown_by_its_layers_and_the_types_of_their_weights(zoo: Zoo) -> None:
+    net = residual_net()
+    net.add("Hardmax", ["y"], "z")
+    rules = (
+        LayerConfig(layer_name="first", data_type="U16", weight_data_type="S16"),
+        LayerConfig(layer_name="wide", weight_data_type="S4"),
+    )
+    onnx.save(quantised(net.model("z"), net.samples(2), rules=rules).model, zoo.root / "quant_axmodel.onnx")
+    done = zoo.run("inspect", "quant_axmodel.onnx")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[-11:] == [
+        "weights     216 in S16, of 1 layer",
+        "            128 in S4, of 1 layer",
+        "            1,232 in S8, of 2 layers",
+        "layers      AxQuantizeLinear 'x/quantize': FP32 -> U16",
+        "            AxQuantizedConv 'first': U16 -> U8, weights S16",
+        "            AxQuantizedConv 'wide': U8 -> U8, weights S4",
+        "            AxQuantizedConv 'narrow': U8 -> U8, weights S8",
+        "            AxQuantizedAdd 'sum': U8, U8 -> U8",
+        "            AxQuantizedConv 'y': U8 -> U8, weights S8",
+        "            AxDequantizeLinear 'y/dequantize': U8 -> FP32",
+        "            Hardmax 'z': in float",
+    ]
+    found = json.loads(zoo.run("inspect", "--json", "quant_axmodel.onnx").out)
+    assert found["layers"][1] == {
+        "name": "first",
+        "operator": "AxQuantizedConv",
+        "reads": ["U16"],
+        "writes": "U8",
+        "weight": "S16",
+        "weights": 216,
+    }

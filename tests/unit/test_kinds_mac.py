@@ -13,7 +13,7 @@ from witness.mac import at_zero, conv, fully_connected, matmul
 from axbuild.errors import AxError
 from axbuild.toolchain.kinds.arithmetic import multipliers_of
 from axbuild.toolchain.kinds.base import Box, Rates, whole_box
-from axbuild.toolchain.kinds.codes import FP32, INT32, S8, S16, U8, U16, Grid
+from axbuild.toolchain.kinds.codes import FP32, INT32, S4, S8, S16, U8, U16, Grid
 from axbuild.toolchain.kinds.mac import FullyConnected, MatMul
 from axbuild.toolchain.kinds.products import Cut, digits_of
 from axbuild.toolchain.kinds.registry import read_node, write_node
@@ -119,7 +119,15 @@ def test_16_bit_activations_take_the_conv_engine_four_times_as_long():
     narrow, wide = (conv((40, 160, 3, 3), pads=(1, 1, 1, 1), x=at_zero(3, kind)) for kind in (U8, U16))
     assert wide.cycles(whole, AX650, image) == narrow.cycles(whole, AX650, image)
     assert wide.job_cycles(whole, AX650, image) == 4 * narrow.job_cycles(whole, AX650, image)
-    assert conv((40, 160, 3, 3), w=S16).slowdown(AX650) == 1.0
+
+
+def test_16_bit_weights_take_it_twice_as_long_and_beside_16_bit_activations_no_longer_than_these():
+    image, whole = (1, 160, 14, 14), whole_box((1, 40, 14, 14))
+    narrow, fine = (conv((40, 160, 3, 3), pads=(1, 1, 1, 1), w=kind) for kind in (S8, S16))
+    assert fine.job_cycles(whole, AX650, image) == 2 * narrow.job_cycles(whole, AX650, image)
+    assert conv((40, 160, 3, 3), x=at_zero(3, U16), w=S16).slowdown(AX650) == 4.0
+    assert fully_connected(10, 20, w=S16).slowdown(AX650) == 2.0
+    assert conv((40, 160, 3, 3), w=S4).slowdown(AX650) == 1.0
 
 
 @pytest.mark.parametrize(

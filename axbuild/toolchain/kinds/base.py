@@ -230,6 +230,11 @@ class Kind:
         """The lines of the body, from the activations `names`, the constants and the attributes to `y`."""
         raise NotImplementedError
 
+    @property
+    def weight_type(self) -> ElementType | None:
+        """Of its constant weights; None where it has none."""
+        return None
+
     # Geometry ---------------------------------------------------------------------------------------------------
 
     def output_shape(self, *inputs: Shape) -> Shape:

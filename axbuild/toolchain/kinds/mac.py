@@ -195,6 +195,14 @@ class _Weighted(Kind):
   {name}_zero = Unsqueeze ({name}_less, {name}_axes)
   {name} = Sub ({name}_codes, {name}_zero)"""
 
+    @property
+    def weight_type(self) -> ElementType:
+        return self.w
+
+    def slowdown(self, rates: Rates) -> float:
+        """A weight of 16 bits beside data of 8 takes half of the products of 8 bits that 16 by 16 takes."""
+        return rates.conv_wide / 2 if self.w.wide and not self.x.type.wide else super().slowdown(rates)
+
     @cached_property
     def cut(self) -> Cut:
         """How the body sums."""

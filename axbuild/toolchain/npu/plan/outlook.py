@@ -1,7 +1,7 @@
 """Stage: what a float model holds, and what becomes of each of its nodes on every chip, before anything is declared.
 
-`facts.json` is what the file says, `outlook.json` what the front end and the judge of placement make of it; where the
-front end refuses the model, the first is there all the same.
+`facts.json` is what the file says, of a quantised model with the element types of each layer; `outlook.json` what the
+front end and the judge of placement make of it. Where the front end refuses the model, the first is there all the same.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from axbuild.toolchain.npu.plan.placement import judge
 from axbuild.toolchain.npu.plan.sketch import sketched
 from axbuild.toolchain.ops.base import FusedNode
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
+from axbuild.toolchain.quant.layers import is_quantised, layers_of
 
 FACTS, OUTLOOK = "facts.json", "outlook.json"
 
@@ -42,9 +43,14 @@ class OutlookParams(OptimizeParams):
 
 
 def outlook(model: Path, out: Path, *, params: OutlookParams) -> None:
-    """`model`: a folder with one .onnx file and its external data. Writes facts.json and outlook.json."""
+    """`model`: a folder with one .onnx file and its external data. Writes facts.json and outlook.json, which is empty
+    for a quantised model: nothing more becomes of it."""
     file = only_model(model)
     light = read(file)
+    if is_quantised(light.proto):
+        _write(facts(light) | {"layers": layers_of(onnx.load(file))}, out / FACTS)
+        _write({}, out / OUTLOOK)
+        return
     _write(facts(light), out / FACTS)
     name_nodes(light.proto.graph.node)
     users = {node.name: node.op_type for node in with_inner(light.proto.graph.node) if node.name}
