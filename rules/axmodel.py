@@ -8,7 +8,7 @@ from axbuild.dataclass import replace
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Entry, Tree
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.rule import Ints, Label, Labels, Settled, Stage, rule
+from axbuild.workspace.rule import Int, Ints, Label, Labels, Settled, Stage, rule
 
 from ._compilation import NAMES, Compilation
 from ._nouns import AxModel, QuantModel, Subgraphs
@@ -16,7 +16,7 @@ from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, profile
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
-_WITH_QUANT = ("quant", "static_batch_sizes", *NAMES)
+_WITH_QUANT = ("quant", "static_batch_sizes", "max_dynamic_batch_size", *NAMES)
 
 
 @rule
@@ -37,12 +37,19 @@ class axmodel(Compilation):
         vendor="compiler.static_batch_sizes",
         example=[1, 2, 4],
     )
+    max_dynamic_batch_size = Int(
+        "Batches double from 1 up to this one, for as long as a sample then takes fewer estimated cycles; 0 is off.",
+        low=0,
+        high=LARGEST_BATCH,
+        default=0,
+        vendor="compiler.max_dynamic_batch_size",
+    )
 
     def actions(self, t: Settled, plan: Plan) -> AxModel:
         done = self._given(t) if t.subgraphs else self._compiled(t, plan)
         settings = done.settings
         chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}
-        params = {"chip": chip, "batches": settings.batches, "options": settings.options}
+        params = {"chip": chip, "shown_batch": t.max_dynamic_batch_size, "options": settings.options}
         fused = plan.run(FUSE, partition=done.partition, programs=done.programs, params=params)
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
@@ -59,7 +66,11 @@ class axmodel(Compilation):
             raise t.error("", "this axmodel names neither 'quant' nor 'subgraphs'", code="AX107")
         if len(set(t.static_batch_sizes)) < len(t.static_batch_sizes):
             raise t.error("static_batch_sizes", "static_batch_sizes names a batch twice", code="AX106")
-        return compile_subgraphs(t, plan, t.quant, tuple(sorted(t.static_batch_sizes)) or (1,))
+        if t.max_dynamic_batch_size and t.static_batch_sizes:
+            sentence = "static_batch_sizes and max_dynamic_batch_size exclude each other"
+            raise t.error("max_dynamic_batch_size", sentence, hint="leave one of them out", code="AX115")
+        batches = () if t.max_dynamic_batch_size else tuple(sorted(t.static_batch_sizes)) or (1,)
+        return compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size)
 
     def _given(self, t: Settled) -> Subgraphs:
         for name in _WITH_QUANT:

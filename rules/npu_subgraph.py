@@ -20,6 +20,7 @@ COMPILE = Stage(
     "axbuild.toolchain.npu.compile:compile_subgraph", outputs=("program.msgpack", "params.bin", "report.json")
 )
 
+DYNAMIC = Stage("axbuild.toolchain.axmodel.dynamic:dynamic_batches", outputs=("batches.json",))
 PROFILE = Stage("axbuild.toolchain.npu.profile.profile:profile", outputs=("debug/",))
 
 LARGEST_BATCH = 1024
@@ -44,8 +45,11 @@ class npu_subgraph(Compilation):
         return done
 
 
-def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[int, ...]) -> Subgraphs:
-    """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel."""
+def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[int, ...], limit: int = 0) -> Subgraphs:
+    """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel.
+
+    limit: the largest batch that may be compiled where it pays, in place of `batches`; 0 where these are given.
+    """
     chip, preset = chosen(t)
     if quant.source.given is not None and not chip.quant_onnx:
         takers = ", ".join(name for name, other in CHIPS.items() if other.quant_onnx)
@@ -57,13 +61,14 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
     plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
     selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)
-    compilation = {"chip": preset, "options": settings.options, "batches": batches}
-    split = plan.expand(SPLIT, partition=partition, params=compilation)
+    compilation = {"chip": preset, "options": settings.options}
+    dynamic = [plan.run(DYNAMIC, partition=partition, params=compilation | {"limit": limit})] if limit else []
+    split = plan.expand(SPLIT, partition=partition, dynamic=dynamic, params=compilation | {"batches": batches})
     return Subgraphs(quant, partition.only, split.result, settings)
 
 
 def profile(t: Settled, plan: Plan, done: Subgraphs) -> None:
     """Where the time of compiled subgraphs goes, handed over under compiler/debug/."""
     _, preset = chosen(t)
-    params = {"chip": preset, "batches": done.settings.batches, "options": done.settings.options}
+    params = {"chip": preset, "options": done.settings.options}
     plan.output("compiler/debug/", plan.run(PROFILE, partition=done.partition, programs=done.programs, params=params))

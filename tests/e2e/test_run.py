@@ -85,3 +85,18 @@ def test_where_the_time_goes_is_one_more_action_and_compiles_nothing_again(zoo):
     assert all(
         row.split(",")[2] in {n for node in model.graph.node for n in node.output} for row in made.splitlines()[2:]
     )
+
+
+def test_dynamic_batches_share_their_compilations_with_static_ones(zoo):
+    with zoo.edited("m/BUILD.toml", AXMODEL, AXMODEL + "max_dynamic_batch_size = 5\n"):
+        zoo.build("//m:axmodel")
+        dynamic = json.loads(zoo.run("inspect", MODEL, "--json").out)
+        answers = zoo.run("run", "//m:axmodel", "--input", "m/samples", "--batch_size", "7", "--json")
+    assert dynamic["batches"] == [1, 2, 4]
+    assert json.loads(answers.out)["batches"][0] == 4
+    with zoo.edited("m/BUILD.toml", AXMODEL, AXMODEL + "static_batch_sizes = [1, 2, 4]\n"):
+        outcome = zoo.build("//m:axmodel")
+        static = json.loads(zoo.run("inspect", MODEL, "--json").out)
+    assert outcome.executed == ["split", "fuse"]
+    assert static["parameter_bytes"] == dynamic["parameter_bytes"]
+    assert static["subgraphs"] == dynamic["subgraphs"]

@@ -90,7 +90,7 @@ def run_chain(
     support = Support(CHIPS[chip].name, operators, preset.memory)
     partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors))
     programs = _compiled(folder, batches, preset)
-    settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode), batches)
+    settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode))
     fuse(folder / "cut/partition", programs, place(folder, "fused"), params=settings)
     _answers(quant, folder, folders, ReferenceParams(inputs, processors))
     for level in (CompareParams("equal"), CompareParams("close", rtol=1e-5), CompareParams("cosine", cosine=0.999)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,8 @@ from axbuild.toolchain.axmodel.read import ForeignError, MalformedError, read
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.axmodel.write import UnwritableError, write
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
-from axmodel_world import AX650, SHAPE, TABLE, absolute, build, lay
+from axbuild.toolchain.npu.plan.record import PartitionRecordError
+from axmodel_world import AX650, SHAPE, TABLE, absolute, build, expected, lay
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +147,8 @@ def small(**changes):
         "params": b"weights",
         "sources": {"partition/partition.json": "00"},
     }
-    return Container(**settled | changes)
+    container = Container(**settled | changes)
+    return replace(container, shown_batch=max(container.batches()))
 
 
 names = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=8).filter(lambda name: name != "y")
@@ -281,13 +284,39 @@ def test_programs_of_another_partition_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path)
     (programs / "subgraph_npu_0/b1/params.bin").write_bytes(bytes(TABLE.size))
     with pytest.raises(FuseError, match=r"params\.bin does not hold the blob"):
-        fuse(partition, programs, tmp_path, params=FuseParams(AX650, (1,)))
+        fuse(partition, programs, tmp_path, params=FuseParams(AX650))
 
 
-def test_a_batch_that_was_not_compiled_cannot_be_fused(tmp_path):
-    partition, programs = lay(tmp_path, batches=(1,))
-    with pytest.raises(FuseError, match="no compiled program of subgraph_npu_0 at batch 2"):
-        fuse(partition, programs, tmp_path, params=FuseParams(AX650, (1, 2)))
+def test_subgraphs_of_different_batches_cannot_be_fused(tmp_path):
+    partition, programs = lay(tmp_path, batches=(1, 2))
+    shutil.rmtree(programs / "subgraph_npu_1/b2")
+    wanted = r"subgraph_npu_1 is compiled for the batches \[1\], and others for \[1, 2\]"
+    with pytest.raises(PartitionRecordError, match=wanted):
+        fuse(partition, programs, tmp_path, params=FuseParams(AX650))
+    shutil.rmtree(programs)
+    with pytest.raises(PartitionRecordError, match=r"subgraph_npu_0 is compiled for the batches \[\]"):
+        fuse(partition, programs, tmp_path, params=FuseParams(AX650))
+
+
+def test_a_model_of_dynamic_batches_shows_the_largest_that_was_allowed(tmp_path):
+    partition, programs = lay(tmp_path, batches=(1, 2))
+    fuse(partition, programs, tmp_path, params=FuseParams(AX650, shown_batch=6))
+    content = (tmp_path / "compiled.axmodel").read_bytes()
+    session = InferenceSession(content)
+    assert session.get_inputs()[0].shape == [6, *SHAPE[1:]]
+    assert session.get_outputs()[0].shape == [6, 2, 3, 2]
+    assert (session.source.batches(), session.source.inputs[0].shape) == ((1, 2), SHAPE)
+    pictures = np.arange(5 * 12, dtype=np.uint8).reshape(5, *SHAPE[1:])
+    assert np.array_equal(session.run(None, {"image": pictures})[0], expected(pictures))
+    shown = [[d.dim_value for d in v.type.tensor_type.shape.dim] for v in onnx.load_from_string(content).graph.input]
+    assert shown == [[6, *SHAPE[1:]]]
+
+
+@pytest.mark.parametrize("shown", ["", "1", "x", "99999999999", "-4"])
+def test_a_batch_that_cannot_be_shown_is_damage(model, shown):
+    next(entry for entry in model.metadata_props if entry.key == "axbuild.shown_batch").value = shown
+    with pytest.raises(MalformedError, match=r"axbuild\.shown_batch is"):
+        read(model.SerializeToString())
 
 
 def test_shapes_of_one_sample_are_read_back(content):

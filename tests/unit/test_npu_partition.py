@@ -164,7 +164,7 @@ def test_a_processor_that_does_not_fit_is_refused(tmp_path, change, error, sente
 def test_split_lays_out_one_compilation_for_each_batch(tmp_path):
     _, folder = partitioned(tmp_path, quantised(), PICTURE)
     compilation = {"chip": {"name": "AX650", "npu_mode": "NPU2"}, "options": {"ddr_bw_limit": 3.5}}
-    split(folder, tmp_path, params=SplitParams(**compilation, batches=(1, 4)))
+    split(folder, [], tmp_path, params=SplitParams(**compilation, batches=(1, 4)))
     record = json.loads((tmp_path / "expansion.json").read_text())
     assert [child["name"] for child in record["children"]] == ["compile_0_b1", "compile_0_b4"]
     assert record["children"][1]["params"] == compilation | {"batch": 4}

@@ -260,7 +260,7 @@ def test_answers_of_a_size_that_depends_on_data_are_given_one_by_one(tmp_path):
     with pytest.raises(SessionError, match="output 'where' of several samples cannot be joined"):
         session.run(None, feed_of(chain, [0, 1], 0))
     with pytest.raises(BatchError) as caught:
-        split(tmp_path / "cut/partition", tmp_path, params=SplitParams({}, {}, (1, 2)))
+        split(tmp_path / "cut/partition", [], tmp_path, params=SplitParams({}, {}, (1, 2)))
     assert caught.value.code == "AX403"
     assert caught.value.sentence == (
         "Output 'where' of 'nonzero' has a size that depends on data, so that the answers of 2 samples cannot be "

@@ -73,10 +73,13 @@ def test_the_whole_chain_is_laid_out(lay):
     target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
     assert actions["axmodel", "preflight"].params == target | {"declared": []}
     assert actions["axmodel", "partition"].params == target
-    common = {"options": {"ddr_bw_limit": 0.0}, "batches": [1]}
-    assert actions["axmodel", "split"].params == common | {"chip": plain(CHIPS["AX650"].preset("NPU1"))}
+    options = {"options": {"ddr_bw_limit": 0.0}}
+    assert actions["axmodel", "split"].params == options | {
+        "batches": [1],
+        "chip": plain(CHIPS["AX650"].preset("NPU1")),
+    }
     nameplate = {"name": "AX650", "number": 0, "npu_mode": "NPU1"}
-    assert actions["axmodel", "fuse"].params == common | {"chip": nameplate}
+    assert actions["axmodel", "fuse"].params == options | {"shown_batch": 0, "chip": nameplate}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
     assert actions["check", "compare"].params == {
         "level": "close",
@@ -228,8 +231,23 @@ def test_a_batch_beyond_reason_is_refused_before_anything_runs(lay):
 def test_batches_are_split_and_fused_in_order(lay):
     actions, _ = lay(CHAIN + AXMODEL + "static_batch_sizes = [4, 1, 2]\n")
     assert actions["axmodel", "split"].params["batches"] == [1, 2, 4]
-    assert actions["axmodel", "fuse"].params["batches"] == [1, 2, 4]
+    assert actions["axmodel", "fuse"].params["shown_batch"] == 0
     assert "batches" not in actions["axmodel", "partition"].params
+    assert ("axmodel", "dynamic_batches") not in actions
+
+
+def test_dynamic_batches_are_chosen_behind_the_partition(lay):
+    actions, _ = lay(CHAIN + AXMODEL + "max_dynamic_batch_size = 6\n")
+    assert actions["axmodel", "dynamic_batches"].params["limit"] == 6
+    assert actions["axmodel", "split"].params["batches"] == []
+    assert len(actions["axmodel", "split"].inputs["dynamic"]) == 1
+    assert actions["axmodel", "fuse"].params["shown_batch"] == 6
+
+
+def test_static_and_dynamic_batches_exclude_each_other(lay):
+    with pytest.raises(AxError, match="static_batch_sizes and max_dynamic_batch_size exclude each other") as raised:
+        lay(CHAIN + AXMODEL + "max_dynamic_batch_size = 6\nstatic_batch_sizes = [1, 2]\n")
+    assert raised.value.code == "AX115"
 
 
 BY_HAND = """

@@ -30,6 +30,7 @@ META_CHIP = "axbuild.target_hardware"
 META_MODE = "axbuild.npu_mode"
 META_SAMPLES = "axbuild.samples"
 META_SOURCES = "axbuild.sources"
+META_SHOWN_BATCH = "axbuild.shown_batch"
 META_LAYERS = "axbuild.layers"
 META_DIGEST = "axbuild.digest"
 META_EXTRA = "extra_data"
@@ -114,7 +115,8 @@ class Container:
     """Everything in a compiled model.
 
     chip_number: what `extra_data` calls the chip, from its file; inner: tensors between subgraphs; subgraphs: in run
-    order; params: the parameter constant that all programs share; sources: name -> SHA-256 of what it was fused from.
+    order; params: the parameter constant that all programs share; sources: name -> SHA-256 of what it was fused from;
+    shown_batch: what the file's shapes show, the largest of `batches` or, where these are dynamic, a larger one.
     """
 
     target_hardware: str
@@ -126,6 +128,7 @@ class Container:
     subgraphs: tuple[Subgraph, ...]
     params: bytes
     sources: dict[str, str] = field(hash=False)
+    shown_batch: int = 1
 
     def tensors(self) -> dict[str, BoundaryTensor]:
         """Every tensor at a boundary by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from axbuild.errors import AxError, AxNote
@@ -30,16 +30,18 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """batches: exactly those that every subgraph was compiled for; options: none changes how programs are fused yet."""
+    """shown_batch: what shapes in the file show, 0 for the largest that was compiled; options: none changes how
+    programs are fused yet."""
 
     chip: Nameplate
-    batches: tuple[int, ...]
+    shown_batch: int = 0
     options: CompileOptions = field(default_factory=CompileOptions)
 
 
 def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> None:
     """`programs`: <subgraph>/b<N>/program.msgpack and params.bin. Writes compiled.axmodel."""
     planned = Partition.read(partition)
+    batches = planned.compiled(programs)
     constants = Constants()
     container = Container(
         target_hardware=params.chip.name,
@@ -48,14 +50,15 @@ def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> N
         inputs=planned.inputs,
         outputs=planned.outputs,
         inner=planned.inner,
-        subgraphs=tuple(_subgraph(item, partition, programs, params.batches, constants) for item in planned.subgraphs),
+        subgraphs=tuple(_subgraph(item, partition, programs, batches, constants) for item in planned.subgraphs),
         params=constants.content(),
         sources=_digests(partition, "partition") | _digests(programs, "programs"),
     )
+    container = replace(container, shown_batch=params.shown_batch or container.batches()[-1])
     content = write(container)
     (out / "compiled.axmodel").write_bytes(content)
     chip = f"{params.chip.name} {params.chip.npu_mode}"
-    for sentence in notes(planned, programs, params.batches, len(content), chip):
+    for sentence in notes(planned, programs, batches, len(content), chip):
         warnings.warn(AxNote(sentence), stacklevel=1)
 
 
@@ -89,10 +92,8 @@ def _subgraph(
     if planned.place == CPU:
         return CpuSubgraph(*about, (partition / planned.file).read_bytes(), planned.shape_group)
     linked: dict[int, bytes] = {}
-    for batch in sorted(batches):
+    for batch in batches:
         folder = programs / planned.name / f"b{batch}"
-        if not folder.is_dir():
-            raise FuseError(f"there is no compiled program of {planned.name} at batch {batch}")
         program = decode((folder / "program.msgpack").read_bytes())
         if program.batch != planned.batch_of(batch) or len(program.inputs) != len(planned.inputs):
             raise FuseError(f"the program of {planned.name} at batch {batch} was compiled for another subgraph")

@@ -24,6 +24,7 @@ from axbuild.toolchain.axmodel.container import (
     META_LAYERS,
     META_MODE,
     META_SAMPLES,
+    META_SHOWN_BATCH,
     META_SOURCES,
     PARAMS,
     VERSION,
@@ -126,9 +127,12 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
         subgraphs=subgraphs,
         params=blobs[PARAMS],
         sources=sources,
+        shown_batch=_number(meta.get(META_SHOWN_BATCH, "")),
     )
     _require(bool(bare.batches()), "its subgraphs have no batch in common")
-    reader = _Tensors(max(bare.batches()), layouts, places)
+    sound = max(bare.batches()) <= bare.shown_batch <= MAX_BATCH
+    _require(sound, f"{META_SHOWN_BATCH} is {bare.shown_batch}")
+    reader = _Tensors(bare.shown_batch, layouts, places)
     return replace(
         bare,
         inputs=reader.tensors(model.graph.input),
@@ -188,7 +192,7 @@ def _check_nodes(model: ModelProto, container: Container) -> None:
         known.update(subgraph.outputs)
         name, info = subgraph.attributes
         found = [_parsed(attributes.get(key, ""), key) for key in (info, "outputs_info")]
-        expected = [subgraph.info(), outputs_info(subgraph, container, container.batches()[-1])]
+        expected = [subgraph.info(), outputs_info(subgraph, container, container.shown_batch)]
         _require(found == expected and attributes[name] == node.name, f"node '{node.name}' contradicts its graph")
     missing = [tensor.name for tensor in container.outputs if tensor.name not in known]
     _require(not missing, f"no subgraph makes the output '{''.join(missing[:1])}'")
@@ -265,6 +269,10 @@ def _int(value: wire.Value | None) -> int:
     if value is not None and not isinstance(value, int):
         raise wire.WireError("a number is not one")
     return value or 0
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _parsed(text: str, what: str) -> Any:

@@ -28,7 +28,8 @@ class SessionError(AxError):
 
 @dataclass(frozen=True)
 class NodeArg:
-    """An input or output as onnxruntime describes it; the batch dimension is the largest compiled batch."""
+    """An input or output as onnxruntime describes it; the batch dimension is the largest compiled batch, of a
+    model with dynamic batches the largest that was allowed."""
 
     name: str
     shape: list[int]
@@ -63,7 +64,7 @@ class InferenceSession:
 
     def _described(self, tensor: BoundaryTensor) -> NodeArg:
         name = _ONNX_NAMES.get(tensor.dtype, tensor.dtype)
-        return NodeArg(tensor.name, list(tensor.at_batch(self._batches[-1])), f"tensor({name})")
+        return NodeArg(tensor.name, list(tensor.at_batch(self._container.shown_batch)), f"tensor({name})")
 
     def group(self, number: int) -> Container:
         """What a shape group runs, inputs and outputs in order; raises SessionError where there is none."""

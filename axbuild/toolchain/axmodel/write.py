@@ -25,6 +25,7 @@ from axbuild.toolchain.axmodel.container import (
     META_MODE,
     META_NOTE,
     META_SAMPLES,
+    META_SHOWN_BATCH,
     META_SOURCES,
     MODES,
     NOTE,
@@ -48,7 +49,7 @@ class UnwritableError(AxError):
 
 def write(container: Container) -> bytes:
     """The whole file; raises UnwritableError for a mode without a public number."""
-    largest = max(container.batches())
+    largest = container.shown_batch
     blobs = {PARAMS: container.params, DYN_PARAMS: b""}
     for subgraph in container.subgraphs:
         blobs |= subgraph.blobs()
@@ -84,6 +85,7 @@ def metadata(container: Container) -> dict[str, str]:
         META_MODE: container.npu_mode,
         META_SAMPLES: _json(samples_info(container)),
         META_SOURCES: _json(container.sources),
+        META_SHOWN_BATCH: str(container.shown_batch),
         META_LAYERS: _json(layers_info(container)),
         META_DIGEST: digest(container),
     }
@@ -105,6 +107,7 @@ def digest(container: Container) -> str:
         ],
         "samples": samples_info(container),
         "layers": layers_info(container),
+        "shown_batch": container.shown_batch,
         "params": _sha(container.params),
         "sources": container.sources,
     }

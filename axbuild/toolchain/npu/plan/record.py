@@ -97,6 +97,16 @@ class Partition:
     def node_count(self) -> int:
         return sum(len(subgraph.nodes) for subgraph in self.subgraphs)
 
+    def compiled(self, programs: Path) -> tuple[int, ...]:
+        """The batches in a tree <subgraph>/b<N>/ of compilations, ascending; PartitionRecordError where subgraphs of
+        this partition have different ones, or none."""
+        found = {item.name: sorted(_batches(programs / item.name)) for item in self.at(NPU)}
+        first = next(iter(found.values()), [1])
+        for name, batches in found.items():
+            if batches != first or not batches:
+                raise PartitionRecordError(f"{name} is compiled for the batches {batches}, and others for {first}")
+        return tuple(first)
+
     def write(self, folder: Path) -> None:
         record = {"format": FORMAT} | dataclasses.asdict(self)
         text = json.dumps(record, indent=1, sort_keys=True, allow_nan=False)
@@ -133,6 +143,11 @@ class Partition:
             known |= set(subgraph.outputs)
         if left := tensors.keys() - known:
             raise PartitionRecordError(f"nothing makes the tensor '{min(left)}'")
+
+
+def _batches(folder: Path) -> list[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [int(name[1:]) for name in names if name[:1] == "b" and name[1:].isdecimal()]
 
 
 def _is_file_name(name: str) -> bool:

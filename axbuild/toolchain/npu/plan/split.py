@@ -22,28 +22,35 @@ class BatchError(AxError):
 
 @dataclass(frozen=True)
 class SplitParams:
-    """chip, options: what every compilation is told beside its batch, handed on unread."""
+    """chip, options: what every compilation is told beside its batch, handed on unread.
+
+    batches: to compile; none where `dynamic` says which.
+    """
 
     chip: dict[str, Any]
     options: dict[str, Any]
     batches: tuple[int, ...]
 
 
-def split(partition: Path, out: Path, *, params: SplitParams) -> None:
-    """Writes expansion.json; its result is <subgraph>/b<batch>/<output> for every output of a compilation.
+def split(partition: Path, dynamic: list[Path], out: Path, *, params: SplitParams) -> None:
+    """dynamic: none, or the batches.json that says what is worth compiling. Writes expansion.json; its result is
+    <subgraph>/b<batch>/<output> for every output of a compilation.
 
     Raises BatchError where samples of a batch could not be answered together.
     """
     planned = Partition.read(partition)
-    if planned.single and max(params.batches) > 1:
+    batches = params.batches
+    for file in dynamic:
+        batches = tuple(json.loads(file.read_text(encoding="utf-8"))["batches"])
+    if planned.single and max(batches) > 1:
         raise BatchError(
-            f"{planned.single}, so that the answers of {max(params.batches)} samples cannot be joined.",
+            f"{planned.single}, so that the answers of {max(batches)} samples cannot be joined.",
             hint="build it at batch 1 only",
         )
     children: list[dict[str, Any]] = []
     result: dict[str, str] = {}
     for number, subgraph in enumerate(planned.at(NPU)):
-        for batch in sorted({subgraph.batch_of(batch) for batch in params.batches}):
+        for batch in sorted({subgraph.batch_of(batch) for batch in batches}):
             children.append(
                 {
                     "name": f"compile_{number}_b{batch}",
@@ -52,7 +59,7 @@ def split(partition: Path, out: Path, *, params: SplitParams) -> None:
                     "inputs": {"subgraph": f"input:partition/{subgraph.file}"},
                 }
             )
-        for batch in params.batches:
+        for batch in batches:
             child = f"child:compile_{number}_b{subgraph.batch_of(batch)}"
             result |= {f"{subgraph.name}/b{batch}/{output}": f"{child}/{output}" for output in OUTPUTS}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)

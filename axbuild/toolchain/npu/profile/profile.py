@@ -24,10 +24,9 @@ from axbuild.toolchain.page import document, section, table_of
 
 @dataclass(frozen=True)
 class ProfileParams:
-    """batches: that were compiled."""
+    """chip, options: what the programs were compiled for."""
 
     chip: Preset
-    batches: tuple[int, ...]
     options: CompileOptions = field(default_factory=CompileOptions)
 
 
@@ -36,7 +35,7 @@ def profile(partition: Path, programs: Path, out: Path, *, params: ProfileParams
     op_profile.csv, summary.json and profile.html."""
     chip = chip_of(params.chip, params.options.ddr_bw_limit)
     planned = Partition.read(partition)
-    asked = [(subgraph, batch) for subgraph in planned.at(NPU) for batch in params.batches]
+    asked = [(subgraph, batch) for subgraph in planned.at(NPU) for batch in planned.compiled(programs)]
     for place, (subgraph, batch) in enumerate(asked):
         tell("program", place + 1, len(asked))
         source = programs / subgraph.name / f"b{batch}"

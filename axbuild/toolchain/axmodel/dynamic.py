@@ -1,0 +1,66 @@
+"""Stage: which batches pay? They double from 1 for as long as a sample then takes fewer estimated cycles."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from axbuild.errors import AxNote
+from axbuild.progress import tell
+from axbuild.toolchain.npu.chips.preset import Chip, chip_of
+from axbuild.toolchain.npu.chips.records import Preset
+from axbuild.toolchain.npu.compile import compile_batch
+from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
+from axbuild.toolchain.npu.options import CompileOptions
+from axbuild.toolchain.npu.plan.record import NPU, Partition
+
+
+@dataclass(frozen=True)
+class DynamicParams:
+    """limit: the largest batch that may be compiled."""
+
+    chip: Preset
+    limit: int
+    options: CompileOptions = field(default_factory=CompileOptions)
+
+
+def dynamic_batches(partition: Path, out: Path, *, params: DynamicParams) -> None:
+    """Writes batches.json: those worth compiling, ascending, and the cycles of each that was tried."""
+    planned = Partition.read(partition)
+    chip = chip_of(params.chip, params.options.ddr_bw_limit)
+    subgraphs = [(item, net_of(read_model(partition / item.file))) for item in planned.at(NPU)]
+
+    def cycles(batch: int) -> int:
+        tell("batch", batch, params.limit)
+        found = (_cycles(net, chip, item.batch_of(batch)) * (batch // item.batch_of(batch)) for item, net in subgraphs)
+        return sum(found)
+
+    batches, tried = chosen(cycles, params.limit)
+    record = {"batches": batches, "cycles": {str(batch): tried[batch] for batch in sorted(tried)}}
+    (out / "batches.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    warnings.warn(AxNote(_sentence(batches, tried, params.limit)), stacklevel=1)
+
+
+def chosen(cycles: Callable[[int], int], limit: int) -> tuple[list[int], dict[int, int]]:
+    """(batches that pay, cycles of each that was tried): 1, and doubles of it up to `limit` until one of them takes as
+    many cycles a sample as the one before, or more."""
+    batches, tried = [1], {1: cycles(1)}
+    while (batch := 2 * batches[-1]) <= limit:
+        tried[batch] = cycles(batch)
+        if tried[batch] >= 2 * tried[batches[-1]]:
+            break
+        batches.append(batch)
+    return batches, tried
+
+
+def _cycles(net: Net, chip: Chip, batch: int) -> int:
+    return compile_batch(net, at_batch(net, batch), chip, batch)[0].max_cycle
+
+
+def _sentence(batches: list[int], tried: dict[int, int], limit: int) -> str:
+    each = ", ".join(f"{cycles / batch:,.0f} at {batch}" for batch, cycles in tried.items())
+    named = ", ".join(map(str, batches))
+    return f"batch{'es' if len(batches) > 1 else ''} {named} of at most {limit}; estimated cycles a sample: {each}"
