@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,8 @@ def figures(options: argparse.Namespace, name: str, way: str, work: Path) -> tup
         answers(found.qdq, judged, "off"),
         answers(work / "quant_axmodel.onnx", judged, "off"),
     ]
-    steps, elements = alone(found, judged[:ALONE])
-    return *(f"{sqnr(real, side):.2f}" for side in sides), steps, elements, read_back(found, work)
+    apart = alone(found, judged[:ALONE])
+    return *(f"{sqnr(real, side):.2f}" for side in sides), apart.largest, f"{apart.elements:,}", read_back(found, work)
 
 
 # Written by others ------------------------------------------------------------------------------------------------
@@ -171,11 +171,20 @@ def sqnr(real: Array, found: Array) -> float:
 # Each node alone --------------------------------------------------------------------------------------------------
 
 
-def alone(found: Built, samples: Array) -> tuple[int, int]:
-    """(the largest difference in steps, the elements compared) of nodes that read and write what the QDQ model has."""
+@dataclass
+class Apart:
+    """largest: in steps; sites: fused nodes that were compared."""
+
+    largest: int = 0
+    elements: int = 0
+    sites: set[str] = field(default_factory=set)
+
+
+def alone(found: Built, samples: Array) -> Apart:
+    """Of the nodes that read and write what the QDQ model has codes of."""
     models = ExposedModels(found.work / "optimized", onnx.load(found.work / "quant_axmodel.onnx"))
     places, ports = models.places, {port.name: port for port in models.alone.model.graph.input}
-    largest = elements = 0
+    apart = Apart()
     for sample in samples:
         theirs = reals_of(found.qdq, sample[np.newaxis])
         unknown = {tensor: blank(ports[name]) for name, tensor in models.alone.inputs.items() if tensor not in theirs}
@@ -183,9 +192,11 @@ def alone(found: Built, samples: Array) -> tuple[int, int]:
             site, tensor, grid = places.writers[edge], places.tensors[edge], places.edges[edge]
             told = {places.tensors[name] for name in places.reads.get(site, ())} | {tensor}
             if isinstance(grid, Grid) and edge in places.passed.get(site, ()) and told <= theirs.keys():
-                apart = np.abs(codes.astype(np.int64) - quantise(theirs[tensor], grid))
-                largest, elements = max(largest, int(apart.max(initial=0))), elements + apart.size
-    return largest, elements
+                steps = np.abs(codes.astype(np.int64) - quantise(theirs[tensor], grid))
+                apart.largest = max(apart.largest, int(steps.max(initial=0)))
+                apart.elements += steps.size
+                apart.sites.add(site)
+    return apart
 
 
 def blank(port: onnx.ValueInfoProto) -> Array:

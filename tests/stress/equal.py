@@ -4,8 +4,8 @@
 
 FOLDERs as benchmarks/quant.py and benchmarks/transformers.py take them. WORK becomes a workspace with a package for
 each network, in which `axbuild build` quantises and compiles it under every scheme, and checks level equal on samples
-that calibrated nothing, drawn by --seed: of a model with CPU subgraphs each NPU subgraph by itself. Prints a row for every
-scheme and exits 1 where an element differs or a build fails. --write puts the table between FILE's marks
+that calibrated nothing, drawn by --seed: of a model with CPU subgraphs each NPU subgraph by itself. Prints a row for
+every scheme and exits 1 where an element differs or a build fails. --write puts the table between FILE's marks
 `<!-- equal.py -->` and `<!-- end of equal.py -->`. WORK may be used again: what is built stays built.
 """
 
@@ -21,8 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-TOP = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TOP / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from tables import markdown, put_into
 
