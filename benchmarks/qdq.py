@@ -71,7 +71,7 @@ class Built:
         return Scheme.read(self.work / "scheme.msgpack")
 
 
-class Samples(CalibrationDataReader):  # type: ignore[misc]
+class Samples(CalibrationDataReader):
     def __init__(self, port: str, samples: Array) -> None:
         self.left = [{port: sample[np.newaxis]} for sample in samples]
 
