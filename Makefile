@@ -8,11 +8,13 @@ PIP := $(RUN) -m pip install --disable-pip-version-check --constraint constraint
 AXBUILD := ../../$(VENV)/bin/axbuild
 ZOO := examples/zoo
 MODELS := examples/models
+QUANT := .quant
+STAMPS := $(QUANT)/deb/usr/share/tuxpaint/stamps
 PYTEST_ARGS ?=
 # onnxruntime asks when it is loaded, also by scripts that do so themselves.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: demo zoo test check docs bench fetch format lint types generated clean
+.PHONY: demo zoo test check docs bench quant-models fetch format lint types generated clean
 
 # The paths that axbuild prints are seen from the workspace, where it runs; those at the end, from here.
 demo:
@@ -62,6 +64,14 @@ bench: fetch
 	$(RUN) benchmarks/quantisation.py
 	$(RUN) benchmarks/graph_scale.py --packages 100 --peers ninja,make,doit,bazel
 
+# The networks and samples of benchmarks/quant.py and its like, in $(QUANT), with an environment of their own: 4 GB, since
+# torch is among its packages. apt-get brings the pictures on Debian; elsewhere unpack the package into $(QUANT)/deb.
+quant-models: $(VENV)/base.stamp
+	$(PYTHON) -m venv $(QUANT)/venv
+	$(QUANT)/venv/bin/python -m pip install --disable-pip-version-check --requirement benchmarks/quant_models.txt
+	test -d $(STAMPS) || (cd $(QUANT) && apt-get download tuxpaint-stamps-default && dpkg -x tuxpaint-stamps-default_*.deb deb)
+	PYTHONPATH=. $(QUANT)/venv/bin/python benchmarks/quant_models.py $(QUANT) --stamps $(STAMPS)
+
 fetch: $(VENV)/base.stamp
 	$(RUN) $(ZOO)/tools/fetch.py
 
@@ -79,5 +89,5 @@ $(VENV)/dev.stamp: $(VENV)/base.stamp
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ZOO)/fetched $(ZOO)/cache $(ZOO)/axbuild-out
+	rm -rf $(VENV) $(QUANT) $(ZOO)/fetched $(ZOO)/cache $(ZOO)/axbuild-out
 	rm -rf $(MODELS)/fetched $(MODELS)/cache $(MODELS)/axbuild-out $(MODELS)/zoo.jsonl

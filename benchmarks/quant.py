@@ -112,9 +112,7 @@ def main() -> int:
 def measured(folder: Path, name: str, methods: list[str], runs: int, work: Path) -> list[Row]:
     """The rows of one network."""
     with np.load(folder / "data" / f"{name}.npz", allow_pickle=False) as data:
-        calibration, evaluation = data["calib"], data["eval"]
-    if name in ("pp_det", "pp_rec"):
-        evaluation = evaluation[:JUDGED]
+        calibration, evaluation = data["calib"], judged_of(name, data["eval"])
     samples = work / "samples"
     samples.mkdir()
     for number, sample in enumerate(calibration):
@@ -130,6 +128,10 @@ def measured(folder: Path, name: str, methods: list[str], runs: int, work: Path)
     plain = averaged(lambda: float_pass(optimised, port, calibration), runs)
     alone(lambda: np.save(work / "float.npy", outputs(model_file(optimised), port, evaluation)))
     return [judged(Row(name, method, dict(before), plain.seconds), work, port, evaluation, runs) for method in methods]
+
+
+def judged_of(name: str, evaluation: Array) -> Array:
+    return evaluation[:JUDGED] if name in ("pp_det", "pp_rec") else evaluation
 
 
 def data_stages(optimised: Path, samples: Path, work: Path, port: str) -> dict[str, Callable[[], None]]:

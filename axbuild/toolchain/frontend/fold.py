@@ -69,7 +69,7 @@ def _split_constants(graph: ir.Graph) -> bool:
         axis = integer(node, "axis", 0)
         edges = list(itertools.accumulate(shape_of(value)[axis] for value in node.outputs))
         for value, part in zip(node.outputs, np.split(whole, edges[:-1], axis), strict=True):
-            constant = ir.Value(name=value.name, const_value=ir.tensor(np.ascontiguousarray(part), name=value.name))
+            constant = ir.Value(name=value.name, const_value=ir.tensor(np.asarray(part, order="C"), name=value.name))
             constant.shape, constant.type = value.shape, value.type
             ir.convenience.replace_all_uses_with(value, constant)
             value.name = None

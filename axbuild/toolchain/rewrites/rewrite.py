@@ -154,7 +154,7 @@ class Steps:
     def constant(self, array: Array, name: str, of: ir.Node | ir.Value | None = None) -> ir.Value:
         """A new initialiser."""
         full = self.edit.names.free(f"{(of or self.node).name}.{name}")
-        tensor = ir.tensor(np.ascontiguousarray(array), name=full)
+        tensor = ir.tensor(np.asarray(array, order="C"), name=full)  # np.ascontiguousarray gives a number an axis
         value = ir.Value(name=full, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         self.edit.graph.register_initializer(value)
         return value
