@@ -93,8 +93,18 @@ def multiplier_of(ratio: float, *edges: Edge) -> float:
 
 def multipliers_of(ratios: Array, *edges: Edge) -> Array:
     """`multiplier_of` for an array of float64; same shape."""
-    make = _real if by_ratio(*edges) else _shifted
-    return np.array([make(ratio) for ratio in ratios.ravel().tolist()], np.float64).reshape(ratios.shape)
+    if not by_ratio(*edges) and _usual(ratios).all():
+        fraction, exponent = np.frexp(ratios)
+        whole: Array = np.ldexp(np.rint(np.ldexp(fraction, MANTISSA_BITS)), exponent - MANTISSA_BITS)
+        return whole
+    made = [multiplier_of(ratio, *edges) for ratio in ratios.ravel().tolist()]
+    return np.array(made, np.float64).reshape(ratios.shape)
+
+
+def _usual(multipliers: Array) -> Array:
+    """Whether each, be it a ratio yet or made, has all bits of m and a shift from 1 to 52."""
+    found: Array = (multipliers >= 2.0 ** (MANTISSA_BITS - 1 - MAX_SHIFT)) & (multipliers < 2.0 ** (MANTISSA_BITS - 1))
+    return found
 
 
 def _real(ratio: float) -> float:
@@ -122,7 +132,7 @@ def require_multipliers(multiplier: Array | float, *edges: Edge) -> None:
             raise ConstantError(f"The multiplier {value!r} is not a positive number.")
         return
     # The usual ones at once; `split` has the last word on all others.
-    usual = (values >= 2.0 ** (MANTISSA_BITS - 1 - MAX_SHIFT)) & (values < 2.0 ** (MANTISSA_BITS - 1))
+    usual = _usual(values)
     fractions = np.ldexp(np.frexp(values)[0], MANTISSA_BITS)
     for value in values[~(usual & (fractions == np.floor(fractions)))].tolist():
         split(value)

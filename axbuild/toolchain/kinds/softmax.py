@@ -20,7 +20,7 @@ from axbuild.toolchain.kinds.base import (
 )
 from axbuild.toolchain.kinds.codes import BOOL, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import Elementwise
-from axbuild.toolchain.kinds.text import DOUBLE, I32, I64, float64, saturated, scalar
+from axbuild.toolchain.kinds.text import DOUBLE, I32, I64, float64, looked_up, saturated, scalar
 
 ONE_BITS = 24
 """fraction bits of a table of powers"""
@@ -91,8 +91,7 @@ _AXES = """
 _POWERS = f"""
   code = Cast <to = {I32}> (x)
   largest = ReduceMax <keepdims = 1> (code, axes)
-  distance = Sub (largest, code)
-  e = Gather (table, distance)
+  distance = Sub (largest, code){looked_up("e", "table", "distance")}
   s = ReduceSum <keepdims = 1> (e, axes)"""
 
 
@@ -170,8 +169,7 @@ class Softmax(OverPowers):
   lowest = Constant <value = int32 {{{self.x.type.lo}}}> ()
   code = Where (hidden, lowest, every_code)
   largest = ReduceMax <keepdims = 1> (code, axes)
-  distance = Sub (largest, code)
-  power = Gather (table, distance)
+  distance = Sub (largest, code){looked_up("power", "table", "distance")}
   none = Constant <value = int64 {{0}}> ()
   e = Where (hidden, none, power)
   sum = ReduceSum <keepdims = 1> (e, axes)

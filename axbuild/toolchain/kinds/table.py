@@ -13,7 +13,7 @@ from axbuild.toolchain.kinds.arithmetic import dequantise, every_code, quantise
 from axbuild.toolchain.kinds.base import Constant, ConstantError, ShapeError, require_grids
 from axbuild.toolchain.kinds.codes import CODES, Edge, Grid
 from axbuild.toolchain.kinds.elementwise import Elementwise
-from axbuild.toolchain.kinds.text import I64, along
+from axbuild.toolchain.kinds.text import I32, I64, along, looked_up
 
 CODE_DTYPES = tuple(kind.dtype for kind in CODES)
 
@@ -63,10 +63,9 @@ class Table(Elementwise):
 
     def text(self) -> str:
         return f"""
-  lowest = Constant <value = int64 {{{self.x.type.lo}}}> ()
-  code = Cast <to = {I64}> (x)
-  index = Sub (code, lowest)
-  y = Gather (table, index)"""
+  lowest = Constant <value = int32 {{{self.x.type.lo}}}> ()
+  code = Cast <to = {I32}> (x)
+  index = Sub (code, lowest){looked_up("y", "table", "index")}"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +112,7 @@ class ChannelTable(Elementwise):
   starts = Range (none, entries, size){along("start", "starts", "x")}
   code = Cast <to = {I64}> (x)
   entry = Sub (code, lowest)
-  index = Add (entry, start)
-  y = Gather (flat, index)"""
+  index = Add (entry, start){looked_up("y", "flat", "index")}"""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs

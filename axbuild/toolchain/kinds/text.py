@@ -117,6 +117,17 @@ def along(name: str, vector: str, like: str) -> str:
   {name} = Reshape ({vector}, {name}_laid)"""
 
 
+def looked_up(name: str, table: str, index: str) -> str:
+    """Lines that define `name` = `table`[`index`], element by element. Gather, which copies rows, takes eight times as
+    long."""
+    return f"""
+  {name}_all = Constant <value = int64[1] {{-1}}> ()
+  {name}_flat = Reshape ({index}, {name}_all)
+  {name}_found = GatherElements <axis = 0> ({table}, {name}_flat)
+  {name}_shape = Shape ({index})
+  {name} = Reshape <allowzero = 1> ({name}_found, {name}_shape)"""
+
+
 def fenced(name: str, operation: str, a: str, b: str) -> str:
     """Lines that define `name` = a operation b, one IEEE operation on float32.
 

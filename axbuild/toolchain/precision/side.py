@@ -25,7 +25,7 @@ class Side:
     def __init__(self, which: str, content: bytes, level: str, data: Path | None = None) -> None:
         self.which = which
         try:
-            self.session = ort.open_session(content, level=level, data=data)
+            self.session = ort.open_session(content, level=level, data=data, arena=False)
         except ort.FAILURES as error:
             raise self._failed("open", error) from None
 
