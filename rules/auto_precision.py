@@ -75,7 +75,6 @@ def with_precision(
         model=model.model,
         statistics=statistics,
         scheme=base,
-        wide=wide,
         sources=sensed,
         samples=samples,
         params={"calibrate": params, "target": _target(t, goal), "chip": figures, "inputs": inputs},

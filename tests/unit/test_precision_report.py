@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 from tune_net import residual_net
@@ -109,6 +111,13 @@ def test_the_chart_has_a_point_a_layer_on_both_lines_and_takes_what_is_no_number
     assert text.count('class="part"') == 2
     assert "nan" not in text.replace("quantised", "")
     assert "inf" not in text
+
+
+def test_the_chart_says_which_layer_it_is_and_what_a_bar_means():
+    text = chart(layers(*((f"n{number}", 0.1, READING, ()) for number in range(45))))
+    assert re.findall(r'text-anchor="middle">(\d+)<', text) == ["1", "11", "21", "31", "41"]
+    assert re.findall(r'class="share"[^>]*>([^<]+)<', text) == ["0 %", "25 %", "50 %", "75 %", "100 %"]
+    ElementTree.fromstring(text)
 
 
 def test_a_net_without_layers_has_a_page_too():

@@ -8,8 +8,10 @@ from html import escape
 
 from axbuild.toolchain.precision.layers import MeasuredLayer
 
-HEIGHT, STEP, LEFT, TOP = 260, 14, 44, 16
-"""pixels of the plot, of one layer along it, and before it"""
+HEIGHT, STEP, LEFT, RIGHT, TOP = 260, 14, 44, 48, 16
+"""pixels of the plot, of one layer along it, and around it"""
+NUMBERED = 10
+"""every so many layers have their number below"""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2530; --soft: #6b7684; --line: #d9dee5; --paper: #ffffff;
@@ -17,12 +19,13 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --soft: #98a2b0; --line: #343c47; --paper: #151a21;
   --whole: #6aa9f0; --alone: #eaa45c; --part: #f2877f; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  max-width: 72rem; padding: 0 1rem; }
+  max-width: 96rem; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .3rem 0; } .soft { color: var(--soft); } .chart { overflow-x: auto; }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif; } .grid { stroke: var(--line); }
 .whole { stroke: var(--whole); fill: none; stroke-width: 2; } .alone { stroke: var(--alone); fill: none; }
 circle.whole { fill: var(--whole); stroke: none; } circle.alone { fill: var(--alone); stroke: none; }
+svg .share { fill: var(--part); }
 .part { fill: var(--part); opacity: .75; } .hit { fill: transparent; } .hit:hover { fill: var(--line); opacity: .5; }
 .key { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin: 0 .35em 0 1em; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -43,7 +46,8 @@ def page(title: str, summary: Sequence[str], layers: Sequence[MeasuredLayer], wo
 <h2>Along the net</h2>
 <p class="soft"><span class="key" style="background:var(--whole)"></span>SNR of the whole model, dB
 <span class="key" style="background:var(--alone)"></span>SNR of the layer alone, dB
-<span class="key" style="background:var(--part)"></span>its part of the noise at the outputs</p>
+<span class="key" style="background:var(--part)"></span>its part of the noise at the outputs, in % at the
+right; numbers below count the layers</p>
 <div class="chart">{chart(layers)}</div>
 <h2>Layers that hurt most</h2><div class="wide">{table(worst)}</div>
 <h2>All layers, in the order of the net</h2><div class="wide">{table(layers)}</div>
@@ -56,12 +60,12 @@ def chart(layers: Sequence[MeasuredLayer]) -> str:
     shown = [value for layer in layers for value in (layer.accumulated_db, layer.local_db) if math.isfinite(value)]
     top = 10.0 * math.ceil(max(shown, default=10.0) / 10.0)
     bottom = min(0.0, 10.0 * math.floor(min(shown, default=0.0) / 10.0))
-    width = LEFT + STEP * max(1, len(layers)) + 16
+    width = LEFT + STEP * max(1, len(layers)) + RIGHT
 
     def level(value: float) -> float:
         return TOP + HEIGHT * (top - min(max(value, bottom), top)) / (top - bottom or 1.0)
 
-    parts = [*_scale(bottom, top, width, level), *_bars(layers)]
+    parts = [*_scale(bottom, top, width - RIGHT, level), *_numbers(len(layers), width - RIGHT), *_bars(layers)]
     for css, values in (("alone", [one.local_db for one in layers]), ("whole", [one.accumulated_db for one in layers])):
         points = [(_middle(place), level(value)) for place, value in enumerate(values) if not math.isnan(value)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -81,6 +85,15 @@ def _scale(bottom: float, top: float, width: int, level: Callable[[float], float
         y = level(value)
         yield f'<line class="grid" x1="{LEFT}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value}</text>'
+
+
+def _numbers(count: int, width: int) -> Iterator[str]:
+    """Of the layers, below, and of what bars mean, at the right."""
+    for place in range(0, count, NUMBERED):
+        yield f'<text x="{_middle(place):.1f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{place + 1}</text>'
+    for percent in (0, 25, 50, 75, 100):
+        y = TOP + HEIGHT * (1 - percent / 100)
+        yield f'<text class="share" x="{width + 6}" y="{y + 4:.1f}">{percent} %</text>'
 
 
 def _bars(layers: Sequence[MeasuredLayer]) -> Iterator[str]:

@@ -27,6 +27,12 @@ class PrecisionTarget:
             return tried.shares()
         return [2.0 * (1.0 - cosine) for cosine in tried.cosines()]
 
+    def safe_noise(self, tried: Tried) -> list[float]:
+        """The same with room for samples that are not these."""
+        if self.min_snr_db is not None:
+            return tried.safe_shares()
+        return [2.0 * (1.0 - cosine) for cosine in tried.safe_cosines()]
+
     def figure(self, tried: Tried) -> str:
         """The lowest of the outputs."""
         if self.min_snr_db is not None:

@@ -17,8 +17,10 @@ from axbuild.toolchain.precision.feeds import some
 from axbuild.toolchain.precision.outputs import judged
 from axbuild.toolchain.precision.side import Side, Tensors
 
-SAMPLES = 16
+SAMPLES = 32
 """that a model is tried on"""
+MARGIN = 2.0
+"""standard errors: what other samples of the same kind exceed once in forty times"""
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,42 @@ class Tried:
         """Noise over signal of each output, all samples together."""
         return [n / s if s else n for n, s in zip(self._total(self.noise), self._total(self.signal), strict=True)]
 
+    def halves(self) -> tuple[Tried, Tried]:
+        """Every other sample, to choose by, and the rest, to verify; of one sample both are it."""
+        places = range(len(self.noise))
+        return self._of(places[::2]), self._of(places[1::2] or places)
+
+    def _of(self, places: Sequence[int]) -> Tried:
+        rows = list(places)
+        return Tried(self.signal[rows], self.crossed[rows], self.noise[rows])
+
+    def safe_shares(self) -> list[float]:
+        """The same and MARGIN standard errors of a ratio of sums (Cochran, Sampling Techniques, 2.11)."""
+        count, shares = len(self.noise), self.shares()
+        if count < 2:
+            return shares
+        spread = ((self.noise - np.array(shares) * self.signal) ** 2).sum(axis=0) * count / (count - 1)
+        errors = np.sqrt(spread) / np.where(self.signal.any(axis=0), self.signal.sum(axis=0), 1.0)
+        return [share + MARGIN * float(error) for share, error in zip(shares, errors, strict=True)]
+
     @staticmethod
     def _total(sums: Array) -> list[float]:
         return [float(value) for value in sums.sum(axis=0)]
 
     def cosines(self) -> list[float]:
         """The lowest of each output."""
+        return [min(row) for row in self._cosines()]
+
+    def safe_cosines(self) -> list[float]:
+        """The same, or what lies MARGIN standard deviations from the mean, where that is lower."""
+        rows = self._cosines()
+        return [min(*row, float(np.mean(row) - MARGIN * np.std(row))) for row in rows]
+
+    def _cosines(self) -> list[list[float]]:
+        """Of each output, on each sample."""
         both = self.signal + 2 * self.crossed + self.noise
         rows = zip(self.signal.T, both.T, (self.signal + self.crossed).T, strict=True)
-        return [min(cosine_from(*map(float, one)) for one in zip(*row, strict=True)) for row in rows]
+        return [[cosine_from(*map(float, one)) for one in zip(*row, strict=True)] for row in rows]
 
     def worst(self, count: int) -> list[int]:
         """The samples that are farthest off, in their order."""

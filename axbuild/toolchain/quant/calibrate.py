@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +41,6 @@ class MethodError(AxError):
 class CalibrateParams:
     """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
     bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
-    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
     highest_mix_precision: 16 bits where no layer rule decides; disable_quant_optimization: fuse no operators; baking:
     of weights and biases; state: output -> the input that it is for the next sample, which share a grid;
     transformer_opt_level: as `transformer` has it.
@@ -77,20 +76,46 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     chosen.write(out / "scheme.msgpack")
 
 
+@dataclass(frozen=True)
+class Unbaked:
+    """A scheme before weights become codes: the fused nodes, what is asked of every node, and the edges."""
+
+    found: Sequence[Formed]
+    asked: Mapping[ir.Node, Precision]
+    edges: Edges
+
+
 def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
     """The scheme of a graph as the parameters have it."""
-    auto = params.method == AUTO
-    corrected = auto if params.bias_correction is None else params.bias_correction
-    preset = of_level(graph, params.transformer_opt_level)
-    asked = precisions(
-        graph, params.layer_configs, wide_where_steep=auto, highest=params.highest_mix_precision, preset=preset
-    )
+    known = unbaked(graph, statistics, params)
+    _tell(known.edges.instead)
+    means = means_for(graph, statistics, params)
+    return Scheme(tuple(site_of(item, known, means, params.baking) for item in known.found), known.edges.owners)
+
+
+def unbaked(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Unbaked:
+    asked = asked_of(graph, params)
     found = formed(graph, asked, always if params.disable_quant_optimization else never)
-    edges = settle(found, asked, Observations(graph, statistics), METHODS[params.method], params.state)
-    _tell(edges.instead)
-    means = ChannelMeans.of(graph, statistics) if corrected else None
-    sites = tuple(_site(item, edges, asked[item.fused.node], means, params.baking) for item in found)
-    return Scheme(sites, edges.owners)
+    return Unbaked(
+        found, asked, settle(found, asked, Observations(graph, statistics), METHODS[params.method], params.state)
+    )
+
+
+def asked_of(graph: ir.Graph, params: CalibrateParams) -> dict[ir.Node, Precision]:
+    """The precision of every node, by rules, method and level."""
+    return precisions(
+        graph,
+        params.layer_configs,
+        wide_where_steep=params.method == AUTO,
+        highest=params.highest_mix_precision,
+        preset=of_level(graph, params.transformer_opt_level),
+    )
+
+
+def means_for(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> ChannelMeans | None:
+    """What biases are corrected by; None where they are not."""
+    corrected = params.method == AUTO if params.bias_correction is None else params.bias_correction
+    return ChannelMeans.of(graph, statistics) if corrected else None
 
 
 def _tell(instead: Mapping[str, str]) -> None:
@@ -103,9 +128,10 @@ def _tell(instead: Mapping[str, str]) -> None:
         warnings.warn(AxWarning("AX363", text), stacklevel=2)
 
 
-def _site(item: Formed, edges: Edges, asked: Precision, means: ChannelMeans | None, baking: Baking) -> SiteScheme:
-    name = item.fused.name
-    reads, writes = edges.reads[name], edges.writes[name]
-    weight = bake(item.fused, reads, writes, asked.weight, means, baking) if item.form is Form.INTEGER else None
+def site_of(item: Formed, known: Unbaked, means: ChannelMeans | None, baking: Baking) -> SiteScheme:
+    """One fused node with its weight as codes."""
+    name, kind = item.fused.name, known.asked[item.fused.node].weight
+    reads, writes = known.edges.reads[name], known.edges.writes[name]
+    weight = bake(item.fused, reads, writes, kind, means, baking) if item.form is Form.INTEGER else None
     nodes = tuple(node.name or "" for node in item.fused.nodes)
     return SiteScheme(nodes, item.form, reads, writes, weight, item.reason, baking.ln_scale_data_type)

@@ -66,13 +66,13 @@ class GraphWriter:
         standing = self.standing[tensor]
         if edge not in standing:
             source, name = next(iter(standing.items()))
-            kind, word = _conversion(source, edge, tensor)
+            kind, word = conversion(source, edge, tensor)
             output = self.stands(tensor, edge)
             self.add(kind, [name], output, self.names.free(f"{tensor}/{word}"), {SITE: "", NODES: "[]", ORIGINS: "[]"})
         return standing[edge]
 
 
-def _conversion(source: Edge, target: Edge, tensor: str) -> tuple[Kind, str]:
+def conversion(source: Edge, target: Edge, tensor: str) -> tuple[Kind, str]:
     """The border kind between two edges of one tensor."""
     if isinstance(source, Grid) and isinstance(target, Grid):
         return Requantize.of(source, target), "requantize"

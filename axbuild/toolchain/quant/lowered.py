@@ -44,10 +44,11 @@ def _fused(nodes: Mapping[str, ir.Node], site: SiteScheme) -> FusedNode:
 
 def lowered(graph: ir.Graph, scheme: Scheme) -> list[LoweredNode]:
     """Every fused node as steps, in the order of the graph; raises SchemeError as `placed` does."""
-    return [_part(fused, site) for fused, site in placed(graph, scheme)]
+    return [lowered_node(fused, site) for fused, site in placed(graph, scheme)]
 
 
-def _part(fused: FusedNode, site: SiteScheme) -> LoweredNode:
+def lowered_node(fused: FusedNode, site: SiteScheme) -> LoweredNode:
+    """One fused node as steps."""
     if site.form is Form.FLOAT:
         return LoweredNode(fused, site, ())
     try:
