@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import published_nets
 import tables
@@ -29,6 +28,7 @@ from npu_world import chip_of, compiled
 
 from axbuild.toolchain.npu.chips.preset import Chip
 
+HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs/benchmarks.md"
 CSV = HERE / "published_cycles.csv"
 NETS = {"mobilenet_v2": mobilenet_v2, "resnet18d": resnet18d, "stack": stack}
