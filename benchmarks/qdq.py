@@ -216,6 +216,8 @@ def reals_of(qdq: Path, sample: Array) -> dict[str, Array]:
             scale = numpy_helper.to_array(constants[node.input[1]])
             for name in (maker.input[0], node.output[0]):
                 behind[name] = node.output[0], scale
+        elif node.op_type == "Identity" and node.input[0] in behind:
+            behind[node.output[0]] = behind[node.input[0]]
     own = {output.name for output in model.graph.output}
     read = sorted({name for name, _ in behind.values()})
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in read if name not in own)

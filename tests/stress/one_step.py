@@ -1,12 +1,13 @@
 """Fake quantisation beside the exact integers, fused node by fused node, on a real network and a real sample.
 
-    python tests/stress/one_step.py FOLDER [--models NAMES] [--method Auto]
+    python tests/stress/one_step.py FOLDER [--models NAMES] [--method Auto] [--write FILE]
 
 FOLDER as benchmarks/quant.py takes it. The quantised model runs whole; each fused node's own input codes then go
 through torch's fake quantisation of that node, with the scheme's codes as weights, and its output is compared with the
 node's integers. Then the same by onnxruntime: each fused node's integers on the codes of the exported QDQ model, which
-has operators that torch does not compute here. Prints how many elements lie more than a step away, and exits 1 where
-one does. What either does not compare is named.
+has operators that torch does not compute here. Prints a row for each network, and exits 1 where an element lies more
+than a step away or a node is compared by neither. --write puts the table between FILE's marks `<!-- one_step.py -->`
+and `<!-- end of one_step.py -->`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import qdq
 import quant
+from tables import markdown, put_into
 
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 from axbuild.toolchain.graph import model_file
@@ -44,6 +46,10 @@ from axbuild.toolchain.tune.arrays import to_array, to_tensor
 from axbuild.toolchain.tune.evaluations import can_evaluate
 from axbuild.toolchain.tune.program import JudgedSites, Numbers, TorchBlock, fake_quantised
 
+HEADS = (
+    *("network", "fused nodes, torch", "elements", "equal", "largest, steps"),
+    *("fused nodes, onnxruntime", "elements", "largest, steps", "compared by neither"),
+)
 CPU = torch.device("cpu")
 Codes = dict[tuple[str, Grid], np.ndarray]
 
@@ -53,14 +59,18 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--models", default=",".join(quant.MODELS))
     parser.add_argument("--method", default="Auto")
+    parser.add_argument("--write", type=Path, help="a page to put the table into, between its marks")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    beyond = 0
+    rows = []
     for name in options.models.split(","):
         with tempfile.TemporaryDirectory() as work:
-            beyond += compared(name, Path(work), *prepared(options.folder, name, options.method, Path(work)))
-    return 1 if beyond else 0
+            rows.append(compared(name, Path(work), *prepared(options.folder, name, options.method, Path(work))))
+        print(" | ".join(map(str, rows[-1])), flush=True)
+    if options.write:
+        put_into(options.write, "one_step.py", markdown(HEADS, rows))
+    return 1 if any(max(row[4], row[7]) > 1 or row[8] != "none" for row in rows) else 0
 
 
 def prepared(folder: Path, name: str, method: str, work: Path) -> tuple[str, np.ndarray]:
@@ -81,8 +91,8 @@ def prepared(folder: Path, name: str, method: str, work: Path) -> tuple[str, np.
     return port, sample
 
 
-def compared(name: str, work: Path, port: str, sample: np.ndarray) -> int:
-    """Prints a line of the network; the elements that are more than a step away."""
+def compared(name: str, work: Path, port: str, sample: np.ndarray) -> tuple[object, ...]:
+    """The row of a network."""
     graph = ir.load(model_file(work / "optimized")).graph
     models = ExposedModels(work / "optimized", onnx.load(work / "quant_axmodel.onnx"))
     coded = models.coded_values({port: sample})
@@ -102,15 +112,14 @@ def compared(name: str, work: Path, port: str, sample: np.ndarray) -> int:
         else:
             nodes += 1
             apart.update(steps)
-    beyond = sum(count for step, count in apart.items() if step > 1)
     total = sum(apart.values())
-    print(
-        f"{name}: {nodes} fused nodes, {total} elements, {apart[0] / total:.4%} equal, {beyond} more than a step away"
-    )
     theirs = by_export(work, graph, sample)
-    print(f"  beside onnxruntime: {len(theirs.sites)} fused nodes, {theirs.elements} elements, {theirs.largest} steps")
-    print(f"  compared by neither: {dict(Counter(kind for name, kind in left.items() if name not in theirs.sites))}")
-    return beyond + (theirs.largest > 1)
+    neither = Counter(kind for site, kind in left.items() if site not in theirs.sites)
+    return (
+        *(name, nodes, f"{total:,}", f"{apart[0] / total:.4%}", max(apart)),
+        *(len(theirs.sites), f"{theirs.elements:,}", theirs.largest),
+        ", ".join(f"{count} {kind}" for kind, count in neither.items()) or "none",
+    )
 
 
 def by_export(work: Path, graph: ir.Graph, sample: np.ndarray) -> qdq.Apart:
