@@ -134,6 +134,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX472": (USER_ERROR, "a precision check measures on samples that calibrated the model (a warning)"),
     "AX473": (TOOL_FAILED, "the effects of layers on the outputs are damaged"),
     "AX474": (USER_ERROR, "auto_precision does not reach its target"),
+    "AX475": (USER_ERROR, "the script of a metric fails, takes too long, or ends without a number"),
     "AX480": (USER_ERROR, "a compiled model is damaged, or is none"),
     "AX481": (USER_ERROR, "a compiled model is of another toolchain or backend"),
     "AX482": (USER_ERROR, "a run of a compiled model has wrong names, shapes, dtypes or values"),

@@ -8,7 +8,7 @@ from typing import Any
 from axbuild.graph.plan import Input, Plan
 from axbuild.toolchain.npu.chips.table import ChipError
 from axbuild.workspace.artifact import Artifact
-from axbuild.workspace.rule import Choice, Float, OneRecord, Record, Settled, Stage
+from axbuild.workspace.rule import Choice, Float, OneRecord, Record, Settled, Source, Stage
 
 from ._chips import CHIPS, MODES
 from ._nouns import FloatModel, ops_of
@@ -25,10 +25,17 @@ _WIDE = {"start_tensor_names": ["DEFAULT"], "end_tensor_names": ["DEFAULT"], "da
 
 
 class PrecisionGoal:
-    """What is to be reached, one of the first two, and whose cycles count."""
+    """What is to be reached, one of the first three, and whose cycles count."""
 
     min_snr_db = Float("Smallest signal-to-noise ratio of any output over the samples, in dB.")
     min_cosine = Float("Smallest cosine of any output on any sample.", low=0, high=0.9999999)
+    min_metric = Float("Smallest figure that the script `metric` prints.")
+    metric = Source(
+        "A Python script, called with a folder of <sample>.npz, the outputs by name, and metric_data; the last line "
+        "that it prints is the figure, the larger the better.",
+        one_file=True,
+    )
+    metric_data = Source("What the script reads beside, such as labels.")
     target_hardware = Choice("The chip whose cycles are to be few.", tuple(CHIPS), default="AX650")
     npu_mode = Choice("Its mode.", MODES, default="NPU1")
 
@@ -77,6 +84,7 @@ def with_precision(
         scheme=base,
         sources=sensed,
         samples=samples,
+        metric=[file for file in (goal.metric, goal.metric_data) if file is not None],
         params={"calibrate": params, "target": _target(t, goal), "chip": figures, "inputs": inputs},
     )
     plan.output("quant/auto_precision.toml", raised["auto_precision.toml"])
@@ -84,9 +92,15 @@ def with_precision(
 
 
 def _target(t: Settled, goal: Record) -> dict[str, float]:
-    given = {name: value for name in ("min_snr_db", "min_cosine") if (value := getattr(goal, name)) is not None}
+    names = ("min_snr_db", "min_cosine", "min_metric")
+    given = {name: value for name in names if (value := getattr(goal, name)) is not None}
     if len(given) != 1:
-        raise t.error("auto_precision", "auto_precision takes one of min_snr_db and min_cosine", code="AX115")
+        sentence = "auto_precision takes one of min_snr_db, min_cosine and min_metric"
+        raise t.error("auto_precision", sentence, code="AX115")
+    if ("min_metric" in given) != (goal.metric is not None):
+        raise t.error(
+            "auto_precision", "min_metric needs metric, the script, and metric needs min_metric", code="AX115"
+        )
     return given
 
 

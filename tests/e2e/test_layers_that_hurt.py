@@ -76,9 +76,30 @@ def test_a_target_that_16_bits_do_not_reach_fails_the_build(zoo: Zoo) -> None:
     assert "and 120 dB is asked for" in done.err
 
 
+def test_a_metric_is_a_script_that_runs_inside_the_walls(zoo: Zoo) -> None:
+    digits = zoo.root / "digits"
+    (digits / "floor.json").write_text("[0.75]")
+    script = "import json, pathlib, sys\nfloor = json.loads(pathlib.Path(sys.argv[2]).read_text())\nprint(floor[0])\n"
+    (digits / "task.py").write_text(script)
+    goal = '{ min_metric = 0.7, metric = "task.py", metric_data = "floor.json" }'
+    with zoo.edited("digits/BUILD.toml", "{ min_snr_db = 42 }", goal):
+        done = zoo.run("build", "//digits:finer")
+        assert "metric 0.75 -> 0.75 on all samples (0.7 was asked for)" in done.out + done.err
+        (digits / "task.py").write_text("import subprocess\nsubprocess.run(['ls'])\n")
+        done = zoo.run("build", "//digits:finer")
+        assert "AX475" in done.err
+        assert "the metric's script failed: Refused: it tried to start a process" in done.err
+
+
+def test_a_metric_without_its_least_figure_is_an_error(zoo: Zoo) -> None:
+    with zoo.edited("digits/BUILD.toml", "{ min_snr_db = 42 }", "{ min_metric = 0.7 }"):
+        done = zoo.run("build", "//digits:finer")
+    assert "error AX115: min_metric needs metric, the script, and metric needs min_metric" in done.err
+
+
 @pytest.mark.parametrize("goal", ["{ min_snr_db = 30, min_cosine = 0.99 }", '{ target_hardware = "AX650" }'])
 def test_a_goal_is_one_figure(zoo: Zoo, goal: str) -> None:
     with zoo.edited("digits/BUILD.toml", "{ min_snr_db = 42 }", goal):
         done = zoo.run("build", "//digits:finer")
     assert done.code == 2
-    assert "error AX115: auto_precision takes one of min_snr_db and min_cosine" in done.err
+    assert "error AX115: auto_precision takes one of min_snr_db, min_cosine and min_metric" in done.err

@@ -124,7 +124,7 @@ def chip():
     return by_name(chips_of({file.name: tomllib.loads(file.read_text()) for file in FOLDER.glob("*.toml")}))["AX650"]
 
 
-def raised(world, target, rules=()):
+def raised(world, target, rules=(), metric=()):
     out = world.folder
     world.wide(rules).write(out / "wide.msgpack")
     scheme, wide = out / "scheme.msgpack", out / "wide.msgpack"
@@ -133,7 +133,7 @@ def raised(world, target, rules=()):
     made = out / "raised"
     made.mkdir(exist_ok=True)
     statistics, sources = out / "statistics.msgpack", out / "sources.json"
-    raise_precision(world.float_file, statistics, scheme, sources, world.samples, made, params=params)
+    raise_precision(world.float_file, statistics, scheme, sources, world.samples, list(metric), made, params=params)
     return Scheme.read(made / "scheme.msgpack"), tomllib.loads((made / RULES).read_text())["layer_configs"]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from axbuild.errors import AxError, AxNote, counted
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.kinds.codes import S16, U8, U16, ElementType
+from axbuild.toolchain.likeness import snr_db
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.precision.cycles import ModelCycles
+from axbuild.toolchain.precision.metric import Metric
 from axbuild.toolchain.precision.search import Attempt, Decision, PrecisionSearch, Raised, needed
 from axbuild.toolchain.precision.sense import SensedSource, read_sources
+from axbuild.toolchain.precision.side import Tensors
 from axbuild.toolchain.precision.target import PrecisionTarget
 from axbuild.toolchain.precision.trial import Bench, Tried
 from axbuild.toolchain.quant import losses
@@ -32,6 +36,8 @@ from axbuild.toolchain.quant.transformer import LEVELS, of_level
 
 RULES = "auto_precision.toml"
 
+STEP_DB = 3
+"""between the targets that are tried for a task's own figure"""
 STRICTER = 1.25
 """what more is asked of the samples that choose than those that verify have missed"""
 
@@ -59,18 +65,24 @@ def raise_precision(
     scheme: Path,
     sources: Path,
     samples: list[Path],
+    metric: list[Path],
     out: Path,
     *,
     params: RaiseParams,
 ) -> None:
-    """scheme: as calibrated; sources: sources.json. Writes `scheme.msgpack` and `auto_precision.toml`; raises
-    TargetNotReachedError."""
+    """scheme: as calibrated; sources: sources.json; metric: the script of a task's figure, and its data if it has any.
+    Writes `scheme.msgpack` and `auto_precision.toml`; raises TargetNotReachedError, MetricError."""
     raising = _Raising(model, Statistics.read(statistics), Bench(model, samples, params.inputs), params)
-    found = raising.found(Scheme.read(scheme), read_sources(sources))
+    known, about = (Scheme.read(scheme), read_sources(sources)), ""
+    least = params.target.min_metric
+    if least is None:
+        found = raising.found(*known)
+    else:
+        found, about = raising.found_by(Metric(metric[0], metric[1:]), least, *known)
     chosen = raising.scheme(found.choice)
     losses.tell(raising.graph, chosen, raising.statistics)
     chosen.write(out / "scheme.msgpack")
-    told = raising.told(found)
+    told = about + raising.told(found)
     (out / RULES).write_text(_rules_text(told, raising.rules(found.choice)), encoding="utf-8")
     warnings.warn(AxNote(f"auto_precision: {told}"), stacklevel=1)
 
@@ -90,6 +102,31 @@ class _Raising:
         self.data = {node.name or "": precision.data for node, precision in asked.items()}
         self.tried: dict[Raised, Tried] = {}
         self.costs: dict[Raised, float] = {}
+        self.target = self.params.target
+
+    def found_by(
+        self, metric: Metric, least: float, base: Scheme, sensed: Sequence[SensedSource]
+    ) -> tuple[Attempt, str]:
+        """The first of ever more decibels with which the task's figure is reached, and a sentence about it."""
+        found = Attempt(frozenset(), self.over(frozenset(), verified=False))
+        decibels = math.floor(snr_db(1.0, max(self.tried[frozenset()].shares())))
+        self.target = PrecisionTarget(min_snr_db=decibels)
+        before = figure = metric.of(self._answers(found.choice))
+        while figure < least:
+            decibels += STEP_DB
+            self.target = PrecisionTarget(min_snr_db=decibels)
+            try:
+                found = self.found(base, sensed)
+            except TargetNotReachedError as error:
+                raise TargetNotReachedError(
+                    f"auto_precision comes to a metric of {figure:g}, and {least:g} is asked for; {error.sentence}",
+                    hint=error.hint,
+                ) from None
+            figure = metric.of(self._answers(found.choice))
+        return found, f"metric {before:g} -> {figure:g} on all samples ({least:g} was asked for): "
+
+    def _answers(self, choice: Raised) -> Iterator[tuple[str, Tensors]]:
+        return self.bench.answers(model_with(self.graph, lowered(self.graph, self.scheme(choice))))
 
     def found(self, base: Scheme, sensed: Sequence[SensedSource]) -> Attempt:
         """Chosen by one half of the samples so that the other half reaches the target too: what looks best on a few
@@ -107,7 +144,7 @@ class _Raising:
 
     def search(self, base: Scheme, sensed: Iterable[SensedSource], strict: float = 1.0) -> PrecisionSearch:
         """strict: how many times less noise than the target allows."""
-        allowed = [most / strict for most in self.params.target.allowed(len(self.bench.outputs))]
+        allowed = [most / strict for most in self.target.allowed(len(self.bench.outputs))]
         relative = [replace(one, shares=_over(one.shares, allowed)) for one in sensed]
         free = self.free(base)
         unit = self.cycles(frozenset()) / 1000
@@ -147,7 +184,7 @@ class _Raising:
         if choice not in self.tried:
             parts = lowered(self.graph, self.scheme(choice))
             self.tried[choice] = self.bench.tried(model_with(self.graph, parts))
-        target, (chosen, rest) = self.params.target, self.tried[choice].halves()
+        target, (chosen, rest) = self.target, self.tried[choice].halves()
         noise = target.noise(rest) if verified else target.safe_noise(chosen)
         return _over(noise, target.allowed(len(self.bench.outputs)))
 
@@ -164,7 +201,7 @@ class _Raising:
     # What is said ------------------------------------------------------------------------------------------------
 
     def told(self, found: Attempt) -> str:
-        target, (chosen, rest) = self.params.target, self.tried[found.choice].halves()
+        target, (chosen, rest) = self.target, self.tried[found.choice].halves()
         before = target.figure(self.tried[frozenset()])
         now, then = self.cycles(frozenset()), self.cycles(found.choice)
         values = sum(not decision.weight for decision in found.choice)
@@ -178,7 +215,7 @@ class _Raising:
         )
 
     def not_reached(self, search: PrecisionSearch, found: Attempt) -> TargetNotReachedError:
-        target, tried = self.params.target, self.tried[found.choice]
+        target, tried = self.target, self.tried[found.choice]
         held = [source for source in search.sources if not needed(source) <= found.choice]
         largest = sorted(held, key=lambda source: -max(source.shares))[:3]
         names = ", ".join(f"'{source.source.weight or source.source.tensors[0]}'" for source in largest)

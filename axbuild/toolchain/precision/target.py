@@ -10,10 +10,12 @@ from axbuild.toolchain.precision.trial import Tried
 
 @dataclass(frozen=True)
 class PrecisionTarget:
-    """One of them: min_snr_db, of every output over all samples; min_cosine, of every output on each sample."""
+    """One of them: min_snr_db, of every output over all samples; min_cosine, of every output on each sample;
+    min_metric, of the task's own figure, which is reached by way of decibels."""
 
     min_snr_db: float | None = None
     min_cosine: float | None = None
+    min_metric: float | None = None
 
     def allowed(self, outputs: int) -> list[float]:
         """A cosine of 1 - d is what noise of 2 d beside a signal of 1 gives."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from axbuild.progress import tell
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.graph import Array, model_file
 from axbuild.toolchain.likeness import cosine_from
-from axbuild.toolchain.precision.feeds import some
+from axbuild.toolchain.precision.feeds import feeds, some
 from axbuild.toolchain.precision.outputs import judged
 from axbuild.toolchain.precision.side import Side, Tensors
 
@@ -84,7 +84,8 @@ class Bench:
         file = model_file(model)
         proto = onnx.load(file, load_external_data=False)
         self.outputs = judged(proto.graph)
-        self.feeds = some(samples, inputs, [info.name for info in proto.graph.input], SAMPLES)
+        self.names, self.samples, self.inputs = [info.name for info in proto.graph.input], samples, inputs
+        self.feeds = some(samples, inputs, self.names, SAMPLES)
         side = Side("float", proto.SerializeToString(), "basic", file.parent)
         self.expected = [side.run(self.outputs, feed) for feed in self.feeds]
 
@@ -96,6 +97,12 @@ class Bench:
             rows.append(self._sums(x, side.run(self.outputs, feed)))
         signal, crossed, noise = np.array(rows).reshape(len(rows), len(self.outputs), 3).transpose(2, 0, 1)
         return Tried(signal, crossed, noise)
+
+    def answers(self, quantised: onnx.ModelProto) -> Iterator[tuple[str, Tensors]]:
+        """(sample, outputs) of every sample."""
+        side = Side("quantised", quantised.SerializeToString(), "off")
+        for sample, feed in feeds(self.names, self.samples, self.inputs):
+            yield sample, side.run(self.outputs, feed)
 
     def _sums(self, expected: Tensors, found: Tensors) -> Sequence[Sequence[float]]:
         return [_sums(expected[name], found[name]) for name in self.outputs]
