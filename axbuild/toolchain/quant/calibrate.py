@@ -14,7 +14,7 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.ops.fused import always, never
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import USUAL, Baking, bake
-from axbuild.toolchain.quant.calibrators import METHODS
+from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
@@ -40,7 +40,6 @@ class MethodError(AxError):
 @dataclass(frozen=True)
 class CalibrateParams:
     """method: how statistics become ranges, a name in METHODS; layer_configs: precision of chosen operators;
-    bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
     bias_correction: whether biases take back what rounding the weights adds on average; None is what the method does;
     highest_mix_precision: 16 bits where no layer rule decides; disable_quant_optimization: fuse no operators; baking:
     of weights and biases; state: output -> the input that it is for the next sample, which share a grid;
@@ -70,15 +69,21 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     """
     graph = ir.load(model_file(model)).graph
     known = Statistics.read(statistics)
-    chosen = calibrated(graph, known, params)
+    settled(graph, known, calibrated(graph, known, params), out, params)
+
+
+def settled(graph: ir.Graph, known: Statistics, chosen: Scheme, out: Path, params: CalibrateParams) -> None:
+    """Write a scheme that was chosen, and say what a user should know of it."""
     if is_transformer(graph):
         warnings.warn(AxNote(f"Transformer optimize level: {params.transformer_opt_level}"), stacklevel=1)
     losses.tell(graph, chosen, known)
     chosen.write(out / "scheme.msgpack")
 
 
-def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
-    """The scheme of a graph as the parameters have it."""
+def calibrated(
+    graph: ir.Graph, statistics: Statistics, params: CalibrateParams, calibrator: Calibrator | None = None
+) -> Scheme:
+    """The scheme of a graph as the parameters have it; calibrator: in place of the method's own."""
     auto = params.method == AUTO
     corrected = auto if params.bias_correction is None else params.bias_correction
     preset = of_level(graph, params.transformer_opt_level)
@@ -86,7 +91,7 @@ def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams)
         graph, params.layer_configs, wide_where_steep=auto, highest=params.highest_mix_precision, preset=preset
     )
     found = formed(graph, asked, always if params.disable_quant_optimization else never)
-    edges = settle(found, asked, Observations(graph, statistics), METHODS[params.method], params.state)
+    edges = settle(found, asked, Observations(graph, statistics), calibrator or METHODS[params.method], params.state)
     _tell(edges.instead)
     means = ChannelMeans.of(graph, statistics) if corrected else None
     sites = tuple(_site(item, edges, asked[item.fused.node], means, params.baking) for item in found)
