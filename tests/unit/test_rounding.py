@@ -13,6 +13,7 @@ from quantised import Feeds, Net, float_run, loaded, quantised, sqnr, write_samp
 from axbuild.errors import AxNote
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.kinds.codes import Edge
+from axbuild.toolchain.ops.fused import fused_nodes
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.calibrate import CalibrateParams, calibrated
 from axbuild.toolchain.quant.calibrators import expected_damage
@@ -21,6 +22,7 @@ from axbuild.toolchain.quant.scheme import Scheme
 from axbuild.toolchain.rounding.cancel import cancelling
 from axbuild.toolchain.rounding.choose_ranges import ChooseRangesParams, choose_ranges
 from axbuild.toolchain.rounding.judge import OutputJudge
+from axbuild.toolchain.rounding.met import Met
 from axbuild.toolchain.rounding.round_weights import RoundWeightsParams, round_weights
 from axbuild.toolchain.tune.passes import coded_outputs
 
@@ -89,6 +91,28 @@ def test_codes_stay_within_their_type() -> None:
 
 def test_inputs_that_never_vary_leave_rounding_to_nearest() -> None:
     assert cancelling(np.array([[[0.4, 0.6]]]), np.ones((1, 1)), 127, np.zeros((1, 2, 2))).tolist() == [[[0.0, 1.0]]]
+
+
+def test_what_varies_little_around_a_large_value_is_told_apart() -> None:
+    """Two inputs around 1000: their float32 squares have steps of a sixteenth, and they vary by a thousandth."""
+    net = Net(64, 2)
+    net.add("MatMul", ["x", net.constant("w", np.ones((2, 1)))], "y")
+    fused = next(iter(fused_nodes(loaded(net.model("y")).graph)))
+    values = np.repeat(1000 + net.rng.normal(0, 1e-3, (64, 1)), 2, axis=1).astype(np.float32)
+    met = Met(fused)
+    for part in (values[:32], values[32:]):
+        met.see(part[np.newaxis])
+    exact = values.astype(np.float64)
+    assert met.means == pytest.approx(exact.mean(axis=0)[np.newaxis], rel=1e-9)
+    assert met.covariance[0] == pytest.approx(np.cov(exact.T, bias=True), rel=1e-3)
+
+
+def test_a_weight_that_reads_an_output_of_the_model_is_rounded_too(tmp_path: Path) -> None:
+    net = Net(1, 2, 8, 8)
+    net.conv("x", "inner", 4, 2)
+    net.conv("inner", "y", 4, 4)
+    start, found, _ = rounded(net.model("y", "inner"), samples_of(net, 8), tmp_path)
+    assert [site.nodes for site in found.sites] == [site.nodes for site in start.sites]
 
 
 def mixing() -> Net:

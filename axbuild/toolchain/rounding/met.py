@@ -27,27 +27,41 @@ ROOM = 256 << 20
 
 @dataclass
 class Met:
-    """Of one weight's inputs, sums over places: how many, each [g, n], and of products of two [g, n, n]."""
+    """Of one weight's inputs, sums over places: how many, each [g, n], and of products of two [g, n, n].
+
+    origin: [g, 1, n], what is taken off before: products of values that lie far from 0 would lose what they vary by.
+    """
 
     fused: FusedNode
+    origin: Array | None = None
     count: int = 0
     total: Array | float = 0.0
     products: Array | float = 0.0
 
     def see(self, columns: Array) -> None:
         """float32 [g, places, n]"""
+        self.origin = columns.mean(axis=1, keepdims=True) if self.origin is None else self.origin
+        moved = columns - self.origin
         self.count += columns.shape[1]
-        self.total = self.total + columns.sum(axis=1, dtype=np.float64)
-        self.products = self.products + (columns.swapaxes(1, 2) @ columns).astype(np.float64)
+        self.total = self.total + moved.sum(axis=1, dtype=np.float64)
+        self.products = self.products + (moved.swapaxes(1, 2) @ moved).astype(np.float64)
 
     @property
     def means(self) -> Array:
-        found: Array = np.asarray(self.total) / self.count
+        """[g, n]"""
+        found: Array = self._moved + np.asarray(self.origin)[:, 0]
         return found
 
     @property
     def covariance(self) -> Array:
-        found: Array = np.asarray(self.products) / self.count - self.means[:, :, np.newaxis] * self.means[:, np.newaxis]
+        """[g, n, n]"""
+        moved = self._moved
+        found: Array = np.asarray(self.products) / self.count - moved[:, :, np.newaxis] * moved[:, np.newaxis]
+        return found
+
+    @property
+    def _moved(self) -> Array:
+        found: Array = np.asarray(self.total) / self.count
         return found
 
 
@@ -87,7 +101,7 @@ def _values(proto: onnx.ModelProto, folder: Path, names: Sequence[str], feeds: S
     """Of each sample these tensors, the model's inputs among them."""
     shown = onnx.ModelProto()
     shown.CopyFrom(proto)
-    made = [info for info in proto.graph.value_info if info.name in names]
+    made = [info for info in (*proto.graph.value_info, *proto.graph.output) if info.name in names]
     del shown.graph.output[:]
     shown.graph.output.extend(made or proto.graph.output)
     session = ort.open_session(shown.SerializeToString(), data=folder)
