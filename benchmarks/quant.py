@@ -1,10 +1,11 @@
 """How well and how fast we quantise five networks: python benchmarks/quant.py FOLDER [--models NAMES] [--methods NAMES]
 
-FOLDER holds models/NAME.onnx and data/NAME.npz with the arrays `calib`, 32 samples to calibrate on, and `eval`, others
-to judge by. Each stage runs in a process of its own on one thread, forked from one that has imported it, as a build
-runs it: its CPU seconds (medians of --runs) and the highest memory of any. SQNR is 10 log10(signal / noise) of the
-model's first output over all judged samples, of the bit-exact integer model against the float one; `x float pass` is
-the CPU time of quantisation over that of onnxruntime's float pass over the 32 samples, as it is by default, and
+FOLDER holds models/NAME.onnx and data/NAME.npz with the arrays `calib`, 32 samples to calibrate on, and `eval`,
+others to judge by. A network that ends in probabilities is taken as far as its logits. Each stage runs in a process
+of its own on one thread, forked from one that has imported it, as a build runs it: its CPU seconds (medians of
+--runs) and the highest memory of any. SQNR is 10 log10(signal / noise) of the model's first output over all judged
+samples, of the bit-exact integer model against the float one, and `median` that of the median sample; `x float pass`
+is the CPU time of quantisation over that of onnxruntime's float pass over the 32 samples, as it is by default, and
 `observe` that of observation alone. --write FILE puts the table between FILE's marks `<!-- quant.py -->` and
 `<!-- end of quant.py -->`.
 """
@@ -27,6 +28,8 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import onnx
+from logits import as_far_as_logits
 from tables import markdown, put_into
 
 from axbuild.toolchain import ort
@@ -38,15 +41,25 @@ from axbuild.toolchain.quant.merge import MergeParams, merge
 from axbuild.toolchain.quant.observe import ObserveParams, observe
 from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 from axbuild.toolchain.quant.watch import WatchParams, watch
+from axbuild.toolchain.rounding.choose_ranges import ChooseRangesParams, choose_ranges
+from axbuild.toolchain.rounding.round_weights import RoundWeightsParams, round_weights
 from axbuild.toolchain.smooth.equalize import EqualizeParams, equalize
 
 MODELS = ("mnv2_mnist", "pp_cls", "effnet_lite0", "pp_det", "pp_rec")
-BEST_PEER = {"mnv2_mnist": 33.5, "pp_cls": 31.1, "effnet_lite0": 19.8, "pp_det": 18.8, "pp_rec": 17.2}
-"""dB: the best that any of six quantisers reached with any method that trains nothing; on the detector and the
-recogniser with a grid a channel where a depthwise convolution reads"""
+PEERS: dict[str, dict[str, float]] = {
+    "mnv2_mnist": {"MinMax": 33.5, "Percentile": 32.6, "MSE": 31.4, "KL": 1.8, "Auto": 33.5},
+    "pp_cls": {"MinMax": 16.0, "Percentile": 16.1, "MSE": 16.0, "KL": 11.0, "Auto": 16.1},
+    "effnet_lite0": {"MinMax": 19.8, "Percentile": 19.1, "MSE": 19.7, "KL": 16.0, "Auto": 19.8},
+    "pp_det": {"MinMax": 14.2, "Percentile": 20.6, "Auto": 28.4},
+    "pp_rec": {"MinMax": 8.5, "Percentile": 11.8, "Auto": 17.7},
+}
+"""dB: the best of our peers with the same method, and beside Auto with any that trains nothing"""
 METHODS = ("MinMax", "Percentile", "MSE", "KL", "Auto")
 JUDGED = 40
 """samples of the two text networks that are judged, as their peers were"""
+SCHEME, STATISTICS = "scheme.msgpack", "statistics.msgpack"
+MARKED = float(np.log(0.3 / 0.7))
+"""the logit above which the detector marks text: a probability of 0.3"""
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -67,6 +80,7 @@ class Row:
     costs: dict[str, Cost] = field(default_factory=dict)
     float_seconds: float = 0.0
     sqnr: float = 0.0
+    median: float = 0.0
     task: float = 0.0
 
     @property
@@ -78,7 +92,8 @@ class Row:
             "model": self.model,
             "method": self.method,
             "sqnr_db": round(self.sqnr, 2),
-            "best_peer_db": BEST_PEER[self.model],
+            "median_db": round(self.median, 2),
+            "best_peer_db": PEERS[self.model].get(self.method, "-"),
             "same": round(self.task, 4),
             "stages": {name: round(cost.seconds, 3) for name, cost in self.costs.items()},
             "cpu_s": round(self.seconds, 2),
@@ -122,7 +137,7 @@ def measured(folder: Path, name: str, methods: list[str], runs: int, work: Path)
     optimised = work / "optimized"
     shape = (1, *calibration.shape[1:])
     (work / "source").mkdir()
-    (work / "source" / "model.onnx").write_bytes((folder / "models" / f"{name}.onnx").read_bytes())
+    onnx.save(as_far_as_logits(onnx.load(folder / "models" / f"{name}.onnx")), work / "source" / "model.onnx")
     port = input_of(work / "source" / "model.onnx")
     alone(lambda: optimize(work / "source", work, params=OptimizeParams(input_shapes={port: shape})))
     ready = data_stages(optimised, samples, work, port)
@@ -148,27 +163,42 @@ def data_stages(optimised: Path, samples: Path, work: Path, port: str) -> dict[s
 
 def judged(row: Row, work: Path, port: str, evaluation: Array, runs: int) -> Row:
     """The row with what its method costs and gives."""
-    params = CalibrateParams(row.method)
-    if row.method == "Auto":
-        data, known, inputs = (
-            EqualizeParams((InputData(port, "Numpy"),)),
-            work / "statistics.msgpack",
-            [work / "samples"],
-        )
-        row.costs["equalize"] = averaged(
-            lambda: equalize(work / "optimized", known, inputs, emptied(work / "even"), params=data), runs
-        )
-    of = work / "even" if row.method == "Auto" else work
-    optimised, scheme = of / "optimized", work / "scheme.msgpack"
-    row.costs["calibrate"] = averaged(
-        lambda: calibrate(optimised, of / "statistics.msgpack", work, params=params), runs
-    )
-    row.costs["quantize"] = averaged(lambda: quantize(optimised, scheme, work, params=QuantizeParams()), runs)
+    stages, optimised = (measured_stages if row.method == "Auto" else usual_stages)(work, port, row.method)
+    stages["quantize"] = lambda: quantize(optimised, work / SCHEME, work, params=QuantizeParams())
+    for name, stage in stages.items():
+        row.costs[name] = averaged(stage, runs)
     alone(lambda: np.save(work / "integer.npy", outputs(work / "quant_axmodel.onnx", port, evaluation)))
     reference, ours = (np.load(work / f"{which}.npy").astype(np.float64) for which in ("float", "integer"))
-    row.sqnr = 10 * float(np.log10((reference**2).sum() / ((ours - reference) ** 2).sum()))
+    signal, noise = ((array.reshape(len(array), -1) ** 2).sum(axis=1) for array in (reference, ours - reference))
+    row.sqnr, row.median = decibels(signal.sum() / noise.sum()), decibels(np.median(signal / noise))
     row.task = same(reference, ours)
     return row
+
+
+Stages = dict[str, Callable[[], None]]
+
+
+def usual_stages(work: Path, port: str, method: str) -> tuple[Stages, Path]:
+    """What a method does behind observation, and the folder of the float model that it leaves."""
+    optimised, params = work / "optimized", CalibrateParams(method)
+    return {"calibrate": lambda: calibrate(optimised, work / STATISTICS, work, params=params)}, optimised
+
+
+def measured_stages(work: Path, port: str, method: str) -> tuple[Stages, Path]:
+    """The same of Auto."""
+    inputs, samples, even = (InputData(port, "Numpy"),), [work / "samples"], work / "even"
+    optimised, ranges = even / "optimized", ChooseRangesParams(inputs, CalibrateParams(method))
+    known, rounding = EqualizeParams(inputs), RoundWeightsParams(inputs)
+    stages: Stages = {
+        "equalize": lambda: equalize(work / "optimized", work / STATISTICS, samples, emptied(even), params=known),
+        "choose_ranges": lambda: choose_ranges(optimised, even / STATISTICS, samples, even, params=ranges),
+        "round_weights": lambda: round_weights(optimised, even / SCHEME, samples, work, params=rounding),
+    }
+    return stages, optimised
+
+
+def decibels(ratio: float) -> float:
+    return 10 * float(np.log10(ratio))
 
 
 def emptied(folder: Path) -> Path:
@@ -178,9 +208,9 @@ def emptied(folder: Path) -> Path:
 
 
 def same(reference: Array, ours: Array) -> float:
-    """The share of classes, or of lines of text, that stay; of a map, the overlap of what is above 0.3."""
+    """The share of classes, or of lines of text, that stay; of a map, the overlap of what is marked."""
     if reference.shape[1] == 1:
-        a, b = reference > 0.3, ours > 0.3
+        a, b = reference > MARKED, ours > MARKED
         return float((a & b).sum() / (a | b).sum())
     pairs = zip(reference.argmax(axis=-1), ours.argmax(axis=-1), strict=True)
     return float(np.mean([read(a) == read(b) for a, b in pairs]))
@@ -236,8 +266,14 @@ def alone(call: Callable[[], object]) -> Cost:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    heads = ("network", "method", "SQNR dB", "best peer", "same answers", "CPU s", "x float pass", "observe", "MiB")
-    keys = ("model", "method", "sqnr_db", "best_peer_db", "same", "cpu_s", "ratio", "observe", "peak_mib")
+    heads = (
+        *("network", "method", "SQNR dB", "median", "best peer", "same answers"),
+        *("CPU s", "x float pass", "observe", "MiB"),
+    )
+    keys = (
+        *("model", "method", "sqnr_db", "median_db", "best_peer_db", "same"),
+        *("cpu_s", "ratio", "observe", "peak_mib"),
+    )
     return markdown(heads, ([row[key] for key in keys] for row in rows))
 
 

@@ -29,10 +29,12 @@ from .easy_quant import EasyQuant, searched
 from .equalisation import Equalisation, equalised
 from .fine_tuning import FineTuning, fine_tuned, is_tuned
 from .freeze import frozen_attribute, kept
+from .measured_ranges import are_measured, measured
 from .mixed_precision import MixedPrecision, asked_of, baking, quantisation, selected
 from .observation import observed, observed_again
 from .samples import bind, input_data
 from .transformers import Transformers, smoothed
+from .weight_rounding import WeightRounding, rounded
 
 CALIBRATE = Stage("axbuild.toolchain.quant.calibrate:calibrate", outputs=("scheme.msgpack",), named=ops_of("model"))
 QUANTIZE = Stage(
@@ -72,7 +74,9 @@ class LayerRule:
 
 
 @rule
-class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, EasyQuant, FineTuning, Exporting):
+class quant_model(
+    MixedPrecision, AutoPrecision, Equalisation, WeightRounding, Transformers, EasyQuant, FineTuning, Exporting
+):
     """Quantise a float model with the ranges that calibration sets show."""
 
     example = "quant"
@@ -94,8 +98,8 @@ class quant_model(MixedPrecision, AutoPrecision, Equalisation, Transformers, Eas
     method = Choice(
         "How observed values become ranges: everything seen; all but the outermost 0.01 %; the range with the smallest "
         "squared error; the one whose codes keep most of the distribution; or Auto, which is ours: as MSE, what is cut "
-        "off counted four times, with biases corrected, even channels for depthwise convolutions, and 16 bits into "
-        "Softmax.",
+        "off counted as often as measuring says, with biases corrected, even channels for depthwise convolutions, "
+        "weights rounded by samples, and 16 bits into Softmax.",
         ("MinMax", "Percentile", "MSE", "KL", "Auto"),
         default="MinMax",
         vendor="quant.calibration_method",
@@ -150,9 +154,13 @@ def _scheme(
     again = partial(observed_again, plan, bound)
     model, statistics = smoothed(t, plan, seen, again, sets, {"inputs": inputs, "calibration": params})
     model, statistics = equalised(t, plan, model, statistics, sets, inputs)
-    scheme = with_precision(t, plan, CALIBRATE, model, statistics, sets, params=params, inputs=inputs)
+    if are_measured(t):
+        scheme = measured(plan, model, statistics, sets, params, inputs)
+    else:
+        scheme = with_precision(t, plan, CALIBRATE, model, statistics, sets, params=params, inputs=inputs)
     if t.frozen:
         return model, kept(t, plan, model, [] if is_tuned(t) else [scheme])
+    scheme = rounded(t, plan, model, scheme, sets, inputs)
     scheme = searched(t, plan, model, scheme, sets, inputs)
     return model, fine_tuned(t, plan, model, scheme, sets, inputs)
 

@@ -157,20 +157,20 @@ def test_what_is_compiled_from_parts_is_the_quantised_model_to_the_last_bit(part
 
 
 @pytest.mark.parametrize(
-    ("line", "before"),
+    ("line", "scales"),
     [
-        ('method = "MSE"\nbias_correction = "on"', []),
-        ('method = "Auto"', ["equalize"]),
-        ('layer_configs = [{ op_type = "Add", data_type = "U16" }]', ["select"]),
+        ('method = "MSE"\nbias_correction = "on"', ["calibrate"]),
+        ('method = "Auto"', ["equalize", "choose_ranges", "round_weights"]),
+        ('layer_configs = [{ op_type = "Add", data_type = "U16" }]', ["select", "calibrate"]),
     ],
 )
 def test_another_method_or_layer_rule_runs_from_the_scales_on(
-    parted: tuple[Zoo, Outcome], line: str, before: list[str]
+    parted: tuple[Zoo, Outcome], line: str, scales: list[str]
 ) -> None:
     with parted[0].edited("m/BUILD.toml", QUANT, f"{QUANT}{line}\n"):
         executed = parted[0].build("//m:quant").executed
-    assert executed[: len(before) + 1] == [*before, "calibrate"]
-    assert set(executed[len(before) + 1 :]) <= {"quantize"}  # not even that where the scheme is one from before
+    assert executed[: len(scales)] == scales
+    assert set(executed[len(scales) :]) <= {"quantize"}  # not even that where the scheme is one from before
 
 
 def test_a_sample_that_is_added_is_decoded_and_observed_with_its_own_shard(parted: tuple[Zoo, Outcome]) -> None:

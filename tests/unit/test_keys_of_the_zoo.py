@@ -98,7 +98,8 @@ SMOOTHING = {f"axbuild.toolchain.smooth.{stage}:{stage}" for stage in ("smooth",
 SEARCHING = {f"axbuild.toolchain.search.{stage}:{stage}" for stage in ("cut_grids", "search_block", "finish_search")}
 ADOPTING = {f"axbuild.toolchain.qdq.{stage}:{stage}" for stage in ("adopt", "adopt_observed", "export")}
 KEEPING = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select"}
-OTHERS = {*TUNING, *RAISING, *SMOOTHING, *SEARCHING, *ADOPTING, *KEEPING}
+ROUNDING = {f"axbuild.toolchain.rounding.{stage}:{stage}" for stage in ("choose_ranges", "round_weights")}
+OTHERS = {*ROUNDING, *TUNING, *RAISING, *SMOOTHING, *SEARCHING, *ADOPTING, *KEEPING}
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *OTHERS}
 
 
@@ -130,8 +131,9 @@ def test_a_calibrator_moves_only_what_chooses(world):
     raising = "axbuild.toolchain.precision.raise_precision:raise_precision"
     keeping = "axbuild.toolchain.smooth.keep_pairs:keep_pairs"
     adopting = "axbuild.toolchain.qdq.adopt_observed:adopt_observed"
+    choosing = "axbuild.toolchain.rounding.choose_ranges:choose_ranges"
     moved = world.moved_by("axbuild/toolchain/quant/calibrators.py", comment)
-    assert moved == {"//digits:quant calibrate", raising, keeping, adopting}
+    assert moved == {"//digits:quant calibrate", raising, keeping, adopting, choosing}
 
 
 def test_a_figure_of_one_chip_moves_nothing_of_another(world):

@@ -180,11 +180,35 @@ def test_auto_evens_channels_and_what_follows_has_the_even_model(lay, written, e
     actions, _ = lay(CHAIN + written + AXMODEL)
     assert (("quant", "equalize") in actions) == evens
     model = out("quant", "equalize", "optimized/") if evens else out("float", "optimize", "optimized/")
-    for name in (("quant", "calibrate"), ("quant", "quantize")):
-        assert actions[name].inputs["model"] == model
+    scales = "choose_ranges" if "Auto" in written else "calibrate"
+    for name in (scales, "quantize"):
+        assert actions["quant", name].inputs["model"] == model
     spread = Entry(Result(("//m:quant", "spread")), "statistics.msgpack")
     source = out("quant", "equalize", "statistics.msgpack") if evens else spread
-    assert actions["quant", "calibrate"].inputs["statistics"] == source
+    assert actions["quant", scales].inputs["statistics"] == source
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("", ["calibrate"]),
+        ('weight_rounding = "on"\n', ["calibrate", "round_weights"]),
+        ('method = "Auto"\n', ["choose_ranges", "round_weights"]),
+        ('method = "Auto"\nweight_rounding = "off"\n', ["choose_ranges"]),
+        ('method = "Auto"\nauto_precision = { min_snr_db = 30 }\n', ["calibrate", "round_weights"]),
+        ('method = "Auto"\nstate = { y = "b" }\n', ["calibrate"]),
+    ],
+)
+def test_auto_measures_ranges_and_rounds_weights_where_samples_stand_by_themselves(lay, written, names):
+    actions, _ = lay(CHAIN + written + AXMODEL)
+    found = [name for target, name in actions if target == "quant"]
+    assert [name for name in found if name in ("calibrate", "choose_ranges", "round_weights")] == names
+
+
+def test_weights_are_not_rounded_by_the_steps_of_a_state(lay):
+    with pytest.raises(AxError) as caught:
+        lay(CHAIN + 'weight_rounding = "on"\nstate = { y = "b" }\n' + AXMODEL)
+    assert "weights are rounded by samples that stand by themselves" in str(caught.value)
 
 
 def test_inputs_with_sets_of_their_own_have_actions_and_processors_of_their_own(lay):

@@ -457,6 +457,11 @@ class Op:
         """
         return None
 
+    def columns(self, node: ir.Node, x: Array, places: Array) -> Array | None:
+        """[groups, places, n]: of the input's values x, what the weight's rows meet at these places (flat indices) of
+        an output's channel; padding counts as zeros. None where the node has no weight."""
+        return None
+
     def bias(self, node: ir.Node) -> Array | None:
         """float64 [co], or of one element: the node's own bias; None where it has none."""
         return None

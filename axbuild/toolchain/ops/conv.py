@@ -127,6 +127,25 @@ class ConvOp(Op):
         starts = np.arange(target) * stride - window_pads(node)[index]
         return met(starts, np.arange(taps) * dilation, source) / target
 
+    def columns(self, node: ir.Node, x: Array, places: Array) -> Array | None:
+        height, width = shape_of(node.outputs[0])[2:]
+        images, inside = np.divmod(places, height * width)
+        rows, columns = self._sources(node, 0, inside // width), self._sources(node, 1, inside % width)
+        met = (rows >= 0)[:, np.newaxis] & (columns >= 0)
+        flat = (images * x.shape[2] + rows)[:, np.newaxis] * x.shape[3] + columns
+        values = x.swapaxes(0, 1).reshape(x.shape[1], -1)
+        taken = np.where(met, values[:, np.where(met, flat, 0)], 0)
+        found: Array = taken.reshape(integer(node, "group", 1), -1, len(places)).swapaxes(1, 2)
+        return found
+
+    def _sources(self, node: ir.Node, index: int, targets: Array) -> Array:
+        """int64 [taps, n]: the element along height (0) or width (1) that each tap meets at a place of the output; -1
+        where it meets padding."""
+        size, taps = (shape_of(needed_input(node, which))[index + 2] for which in (0, 1))
+        starts = targets * pair(node, "strides")[index] - window_pads(node)[index]
+        found = starts + np.arange(taps)[:, np.newaxis] * pair(node, "dilations")[index]
+        return np.where((found >= 0) & (found < size), found, -1)
+
     def bias(self, node: ir.Node) -> Array | None:
         return constant_input(node, 2)
 

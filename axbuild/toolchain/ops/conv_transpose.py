@@ -70,6 +70,12 @@ class ConvTransposeOp(ConvOp):
         starts = np.arange(source) * pair(node, "strides")[index] - window_pads(node)[index]
         return met(starts, np.arange(taps), target) / target
 
+    def _sources(self, node: ir.Node, index: int, targets: Array) -> Array:
+        size, taps = (shape_of(needed_input(node, which))[index + 2] for which in (0, 1))
+        ends = targets + window_pads(node)[index] - np.arange(taps)[:, np.newaxis]
+        found, between = np.divmod(ends, pair(node, "strides")[index])
+        return np.where((between == 0) & (found >= 0) & (found < size), found, -1)
+
     def lower(self, q: SettledNode) -> list[Step]:
         sums = accumulation(q)
         rows, columns = (_phases(q.node, axis, sums.weight.shape[axis + 2]) for axis in (0, 1))

@@ -42,6 +42,11 @@ class Layer(Op):
         along = len(shape_of(needed_input(node, 0))) - 1 - integer(node, "transA", 0)
         return means.reshape(1, -1) if axis == along else None
 
+    def columns(self, node: ir.Node, x: Array, places: Array) -> Array | None:
+        rows = x.T if integer(node, "transA", 0) else x.reshape(-1, x.shape[-1])
+        found: Array = rows[places][np.newaxis]
+        return found
+
 
 def _bias_fits(node: ir.Node) -> bool:
     array = constant_input(node, 2)

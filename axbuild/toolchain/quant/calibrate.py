@@ -14,7 +14,7 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.ops.fused import always, never
 from axbuild.toolchain.quant import losses
 from axbuild.toolchain.quant.bake import USUAL, Baking, bake
-from axbuild.toolchain.quant.calibrators import METHODS
+from axbuild.toolchain.quant.calibrators import METHODS, Calibrator
 from axbuild.toolchain.quant.channel_means import ChannelMeans
 from axbuild.toolchain.quant.edges import Edges, settle
 from axbuild.toolchain.quant.forms import Formed, formed
@@ -69,7 +69,11 @@ def calibrate(model: Path, statistics: Path, out: Path, *, params: CalibratePara
     """
     graph = ir.load(model_file(model)).graph
     known = Statistics.read(statistics)
-    chosen = calibrated(graph, known, params)
+    settled(graph, known, calibrated(graph, known, params), out, params)
+
+
+def settled(graph: ir.Graph, known: Statistics, chosen: Scheme, out: Path, params: CalibrateParams) -> None:
+    """Write a scheme that was chosen, and say what a user should know of it."""
     if is_transformer(graph):
         warnings.warn(AxNote(f"Transformer optimize level: {params.transformer_opt_level}"), stacklevel=1)
     losses.tell(graph, chosen, known)
@@ -85,19 +89,26 @@ class Unbaked:
     edges: Edges
 
 
-def calibrated(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Scheme:
-    """The scheme of a graph as the parameters have it."""
-    known = unbaked(graph, statistics, params)
+def calibrated(
+    graph: ir.Graph, statistics: Statistics, params: CalibrateParams, calibrator: Calibrator | None = None
+) -> Scheme:
+    """The scheme of a graph as the parameters have it; calibrator: in place of the method's own."""
+    known = unbaked(graph, statistics, params, calibrator)
     _tell(known.edges.instead)
     means = means_for(graph, statistics, params)
     return Scheme(tuple(site_of(item, known, means, params.baking) for item in known.found), known.edges.owners)
 
 
-def unbaked(graph: ir.Graph, statistics: Statistics, params: CalibrateParams) -> Unbaked:
+def unbaked(
+    graph: ir.Graph, statistics: Statistics, params: CalibrateParams, calibrator: Calibrator | None = None
+) -> Unbaked:
+    """The same as far as the edges."""
     asked = asked_of(graph, params)
     found = formed(graph, asked, always if params.disable_quant_optimization else never)
     return Unbaked(
-        found, asked, settle(found, asked, Observations(graph, statistics), METHODS[params.method], params.state)
+        found,
+        asked,
+        settle(found, asked, Observations(graph, statistics), calibrator or METHODS[params.method], params.state),
     )
 
 

@@ -62,9 +62,9 @@ def mean_squared_error(seen: Observed, kind: ElementType) -> MethodRange:
     return _with_least_error(seen, kind, 1.0)
 
 
-def expected_damage(seen: Observed, kind: ElementType) -> MethodRange:
-    """As MSE, with the error of values that are cut off counted four times."""
-    return _with_least_error(seen, kind, CUTTING)
+def expected_damage(cutting: float) -> Calibrator:
+    """As MSE, with the error of values that are cut off counted so many times."""
+    return lambda seen, kind: _with_least_error(seen, kind, cutting)
 
 
 def _with_least_error(seen: Observed, kind: ElementType, cutting: float) -> MethodRange:
@@ -122,5 +122,5 @@ METHODS: dict[str, Calibrator] = {
     "Percentile": percentile,
     "MSE": mean_squared_error,
     "KL": kullback_leibler,
-    "Auto": expected_damage,
+    "Auto": expected_damage(CUTTING),
 }
