@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
+from axbuild.toolchain.page import document, section
 from axbuild.toolchain.precision.layers import MeasuredLayer
 
 HEIGHT, STEP, LEFT, RIGHT, TOP = 260, 14, 44, 48, 16
@@ -14,45 +15,28 @@ NUMBERED = 10
 """every so many layers have their number below"""
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1d2530; --soft: #6b7684; --line: #d9dee5; --paper: #ffffff;
-  --whole: #2563a8; --alone: #c2701c; --part: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --soft: #98a2b0; --line: #343c47; --paper: #151a21;
-  --whole: #6aa9f0; --alone: #eaa45c; --part: #f2877f; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  max-width: 96rem; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
-p { margin: .3rem 0; } .soft { color: var(--soft); } .chart { overflow-x: auto; }
-svg text { fill: var(--soft); font: 11px system-ui, sans-serif; } .grid { stroke: var(--line); }
-.whole { stroke: var(--whole); fill: none; stroke-width: 2; } .alone { stroke: var(--alone); fill: none; }
-circle.whole { fill: var(--whole); stroke: none; } circle.alone { fill: var(--alone); stroke: none; }
-svg .share { fill: var(--part); }
-.part { fill: var(--part); opacity: .75; } .hit { fill: transparent; } .hit:hover { fill: var(--line); opacity: .5; }
-.key { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin: 0 .35em 0 1em; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child, td:last-child, th:last-child { text-align: left; }
-td:first-child { max-width: 22rem; overflow: hidden; text-overflow: ellipsis; }
-code { font: 12px ui-monospace, monospace; } .wide { overflow-x: auto; }
+.whole { stroke: var(--first); fill: none; stroke-width: 2; } .alone { stroke: var(--second); fill: none; }
+circle.whole { fill: var(--first); stroke: none; } circle.alone { fill: var(--second); stroke: none; }
+svg .share { fill: var(--third); }
+.part { fill: var(--third); opacity: .75; } .hit { fill: transparent; } .hit:hover { fill: var(--line); opacity: .5; }
+td:last-child, th:last-child { text-align: left; } code { font: 12px ui-monospace, monospace; }
+"""
+KEY = """<p class="soft"><span class="key" style="background:var(--first)"></span>SNR of the whole model, dB
+<span class="key" style="background:var(--second)"></span>SNR of the layer alone, dB
+<span class="key" style="background:var(--third)"></span>its part of the noise at the outputs, in % at the
+right; numbers below count the layers</p>
 """
 
 
 def page(title: str, summary: Sequence[str], layers: Sequence[MeasuredLayer], worst: Sequence[MeasuredLayer]) -> str:
     """summary: sentences; layers: in the order of the graph."""
-    said = "".join(f"<p>{escape(line)}</p>" for line in summary)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><style>{STYLE}</style></head><body>
-<h1>{escape(title)}</h1>{said}
-<h2>Along the net</h2>
-<p class="soft"><span class="key" style="background:var(--whole)"></span>SNR of the whole model, dB
-<span class="key" style="background:var(--alone)"></span>SNR of the layer alone, dB
-<span class="key" style="background:var(--part)"></span>its part of the noise at the outputs, in % at the
-right; numbers below count the layers</p>
-<div class="chart">{chart(layers)}</div>
-<h2>Layers that hurt most</h2><div class="wide">{table(worst)}</div>
-<h2>All layers, in the order of the net</h2><div class="wide">{table(layers)}</div>
-</body></html>
-"""
+    body = [
+        *(f"<p>{escape(line)}</p>" for line in summary),
+        section("Along the net", KEY, chart(layers)),
+        section("Layers that hurt most", table(worst)),
+        section("All layers, in the order of the net", table(layers)),
+    ]
+    return document(title, body, STYLE)
 
 
 def chart(layers: Sequence[MeasuredLayer]) -> str:
