@@ -188,3 +188,13 @@ def test_onnxruntimes_own_operators_for_sixteen_bits_are_read_as_well():
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     found = adopted(helper.make_model(graph, opset_imports=opsets, ir_version=9))
     assert found.site("c").reads["x"].type is U16
+
+
+def test_a_bias_may_have_a_scale_below_the_normal_numbers():
+    net = QdqNet(1, 4, 6, 6)
+    w = net.coded("w", net.codes(2, 4, 1, 1), np.full(2, 0.01), np.zeros(2, np.int8), axis=0)
+    bias = net.coded("b", np.array([100, 7], np.int32), np.array([0.0005, 1.6e-39]), np.zeros(2, np.int32), axis=0)
+    net.add("Conv", [net.pair("x"), w, bias], "c")
+    net.add("Identity", [net.pair("c", 0.1)], "y")
+    found = adopted(net.model("y", opset=21))
+    assert found.site("c").weight.bias.tolist() == [100, 0]

@@ -156,7 +156,9 @@ def _constant(node: NodeProto, index: int, what: str, constants: Constants) -> A
 
 
 def _checked(found: Linear) -> Linear:
-    smallest = np.finfo(np.float32).tiny
+    # A bias becomes reals again, and its scale, a product of two, may be below float32's normal numbers.
+    limits = np.finfo(np.float32)
+    smallest = limits.smallest_subnormal if found.kind == BIAS else limits.tiny
     odd = found.scale[~(np.isfinite(found.scale) & (found.scale >= smallest))]
     if odd.size:
         raise _error(found.node, f"has the scale {odd.reshape(-1)[0]}", "a scale is a positive number")
