@@ -11,26 +11,12 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime  # the variable above must be there first
 
-_ALL = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
 LEVELS = {
     "off": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "blocked": _ALL,
-    "all": _ALL,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
-"""`basic` is what float passes run at: the default one, `all`, refuses some valid graphs by a fusion of its own.
-`blocked` is basic with convolutions in the layout of the processor's vectors, where they take about half the time and
-their sums have another order"""
-
-FUSIONS = (
-    "AttentionFusion", "BiasDropoutFusion", "BiasGeluFusion", "BiasSkipLayerNormFusion", "BiasSoftmaxFusion",
-    "ConvActivationFusion", "ConvAddActivationFusion", "DynamicQuantizeMatMulFusion", "EmbedLayerNormFusion",
-    "FastGeluFusion", "GatherSliceToSplitFusion", "GatherToSliceFusion", "GeluFusionL2", "GemmActivationFusion",
-    "GroupQueryAttentionFusion", "LayerNormFusionL2", "MatMulActivationFusion", "MatMulIntegerToFloatFusion",
-    "MatMulNBitsFusion", "MatMulScaleFusion", "MatmulTransposeFusion", "NhwcTransformer", "QuickGeluFusion",
-    "SimplifiedLayerNormFusion", "SkipLayerNormFusion",
-)  # fmt: skip
-"""what `all` has above `basic` beside that layout, by onnxruntime's names"""
+"""`basic` is what float passes run at: the default one refuses some valid graphs by a fusion of its own"""
 
 
 Value = onnxruntime.OrtValue
@@ -38,7 +24,7 @@ Value = onnxruntime.OrtValue
 
 
 def open_session(model: bytes | Path, *, level: str = "basic", arena: bool = True, data: Path | None = None) -> Any:
-    """A session on one thread; level: one of `LEVELS`. Raises one of `FAILURES`.
+    """A session on one thread; level: "off", "basic" or "all". Raises one of `FAILURES`.
 
     arena: keep the memory of tensors for the next run; without it a single run takes less.
 
@@ -49,8 +35,6 @@ def open_session(model: bytes | Path, *, level: str = "basic", arena: bool = Tru
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.enable_cpu_mem_arena = arena
-    if level == "blocked":
-        options.add_session_config_entry("optimization.disable_specified_optimizers", ";".join(FUSIONS))
     if data is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data))
     content = str(model) if isinstance(model, Path) else model

@@ -1,6 +1,6 @@
 """Stage: run the float model over samples and keep what quantisation wants to know of each tensor.
 
-One float pass through onnxruntime on one thread, one sample at a time. The tensors
+One float pass through onnxruntime at its basic optimisation level, on one thread, one sample at a time. The tensors
 that decide a scale are outputs bound to buffers of ours, so nothing is allocated or copied a sample. There are two sets
 of them: while one sample is looked at, a second thread computes the next.
 """
@@ -102,7 +102,7 @@ class FloatPass:
         proto = onnx.load(file, load_external_data=False)
         self.inputs = {value.name: _port(value) for value in proto.graph.input}
         shapes = _expose(proto, tensors)
-        self.session = ort.open_session(proto.SerializeToString(), level="blocked", data=file.parent)
+        self.session = ort.open_session(proto.SerializeToString(), data=file.parent)
         self.unmeasured = [value.name for value in proto.graph.output if value.name not in shapes]
         self.turns = itertools.cycle([self._bound(shapes), self._bound(shapes)])
 
