@@ -274,6 +274,27 @@ def test_constants_inside_a_branch_are_weights_like_others(tmp_path):
     assert_same_results(before, after)
 
 
+@pytest.mark.parametrize(
+    ("trips", "condition", "said"),
+    [
+        (np.zeros(0, np.int64), np.array(True), "takes 'n' as one value, and it holds 0"),
+        (np.array([3, 3]), np.array(True), "takes 'n' as one value, and it holds 2"),
+        (np.array(3), np.zeros((2, 0), bool), "takes 'c' as one value, and it holds 0"),
+    ],
+)
+def test_a_loop_whose_course_is_no_single_value_is_refused_in_words(tmp_path, trips, condition, said):
+    before = model([loop(condition="c")], {"n": trips, "c": condition}, outputs=("y", "seen"))
+    with pytest.raises(AxError, match=said):
+        optimized(before, tmp_path)
+
+
+def test_a_condition_computed_in_the_body_that_is_no_single_value_is_refused_in_words(tmp_path):
+    body = [node("Constant", [], ["none"], value=numpy_helper.from_array(np.zeros(0, bool)))]
+    before = model([loop(keeps="none", body=body)], WEIGHTS, outputs=("y", "seen"))
+    with pytest.raises(AxError, match="takes 'goes_on' as one value, and it holds 0"):
+        optimized(before, tmp_path)
+
+
 @settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_damaged_control_flow_is_a_users_error_or_another_model(tmp_path_factory, data):

@@ -22,7 +22,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 from axbuild.errors import counted as counted_of
 from axbuild.toolchain.frontend.light import LightModel, array_of
 from axbuild.toolchain.frontend.nested import all_graphs, all_nodes, graphs_of, is_control_flow
-from axbuild.toolchain.frontend.rounds import rounds_of
+from axbuild.toolchain.frontend.rounds import DecidedLaterError, rounds_of, single
 from axbuild.toolchain.frontend.shapes import static_shapes
 from axbuild.toolchain.frontend.support import UnsupportedModelError, counted
 from axbuild.toolchain.frontend.version import MAX_NODES
@@ -30,10 +30,6 @@ from axbuild.toolchain.graph import ORIGINS, Array, Names, Shape
 
 MAX_ROUNDS = 1024
 """how often the body of one Loop or Scan is written down; longer sequences are no graph for an NPU"""
-
-
-class _DecidedLaterError(Exception):
-    """Why a node's course is not known, in words that follow its name."""
 
 
 def control_flow(model: ModelProto) -> list[NodeProto]:
@@ -158,14 +154,14 @@ class _Opening:
     def why_not(self, node: NodeProto) -> str:
         try:
             self._rounds(node)
-        except _DecidedLaterError as reason:
+        except DecidedLaterError as reason:
             return str(reason)
         return "is control flow of no known course"
 
     def written_out(self, node: NodeProto) -> list[NodeProto] | None:
         try:
             return self._rounds(node)
-        except _DecidedLaterError:
+        except DecidedLaterError:
             return None
 
     def _rounds(self, node: NodeProto) -> list[NodeProto]:
@@ -175,8 +171,8 @@ class _Opening:
             case "Scan":
                 return _Scan(self, node).run()
             case "If":
-                raise _DecidedLaterError("chooses its branch by a condition that is computed while the model runs")
-        raise _DecidedLaterError("holds graphs, and only those of If, Loop and Scan are opened")
+                raise DecidedLaterError("chooses its branch by a condition that is computed while the model runs")
+        raise DecidedLaterError("holds graphs, and only those of If, Loop and Scan are opened")
 
     def constant(self, array: Array, like: str) -> str:
         """The name of a new initialiser."""
@@ -189,15 +185,15 @@ class _Opening:
 
     def reserve(self, rounds: int, body: GraphProto) -> None:
         if rounds > MAX_ROUNDS:
-            raise _DecidedLaterError(f"runs {rounds} times, and at most {MAX_ROUNDS} are written out")
+            raise DecidedLaterError(f"runs {rounds} times, and at most {MAX_ROUNDS} are written out")
         self.room -= rounds * len(body.node)
         if self.room < 0:
-            raise _DecidedLaterError(f"would make more than {MAX_NODES} nodes when it is written out")
+            raise DecidedLaterError(f"would make more than {MAX_NODES} nodes when it is written out")
 
     def place(self, body: GraphProto, given: Sequence[str]) -> tuple[list[NodeProto], list[str]]:
         """(the body's nodes with its inputs bound to `given`, the tensors that are its outputs)."""
         if len(given) != len(body.input):
-            raise _DecidedLaterError(f"has a body of {counted_of(len(body.input), 'input')}, and gives it {len(given)}")
+            raise DecidedLaterError(f"has a body of {counted_of(len(body.input), 'input')}, and gives it {len(given)}")
         copy = GraphProto()
         copy.CopyFrom(body)
         bound = dict(zip((value.name for value in copy.input), given, strict=True))
@@ -242,7 +238,7 @@ class _Body:
 
     def _join(self, parts: Sequence[str], axis: int, name: str) -> None:
         if not parts:
-            raise _DecidedLaterError(f"never runs, so that its output '{name}' is empty")
+            raise DecidedLaterError(f"never runs, so that its output '{name}' is empty")
         axes = self.opening.constant(np.array([axis], np.int64), f"{name}.axis")
         slices = [self.add("Unsqueeze", [part, axes], self.opening.names.free(f"{name}.part")) for part in parts]
         self.add("Concat", slices, name, axis=axis)
@@ -269,24 +265,24 @@ class _Loop(_Body):
     def _count(self, trips: str, condition: str) -> int:
         begins = self.opening.value_of(condition) if condition else np.array(True)
         if begins is None:
-            raise _DecidedLaterError("begins by a condition that is computed while the model runs")
-        if not begins.reshape(-1)[0]:
+            raise DecidedLaterError("begins by a condition that is computed while the model runs")
+        if not single(begins, condition):
             return 0
         count = self.opening.value_of(trips) if trips else None
         if trips and count is None:
-            raise _DecidedLaterError("has no constant number of rounds")
-        most = MAX_ROUNDS + 1 if count is None else max(0, int(count.reshape(-1)[0]))
+            raise DecidedLaterError("has no constant number of rounds")
+        most = MAX_ROUNDS + 1 if count is None else max(0, int(single(count, trips)))
         if self._hands_on():
             if count is None:
-                raise _DecidedLaterError("never ends")
+                raise DecidedLaterError("never ends")
             return most
         states = [self.opening.value_of(name) for name in self.node.input[2:]]
         outer = {name: array_of(tensor) for name, tensor in self.opening.constants.items()}
         rounds = rounds_of(self.body, states, outer, min(most, MAX_ROUNDS + 1))
         if rounds is None:
-            raise _DecidedLaterError("decides in its body, by data, when it ends")
+            raise DecidedLaterError("decides in its body, by data, when it ends")
         if rounds > MAX_ROUNDS:
-            raise _DecidedLaterError(f"runs more than {MAX_ROUNDS} times, and at most those are written out")
+            raise DecidedLaterError(f"runs more than {MAX_ROUNDS} times, and at most those are written out")
         return rounds
 
     def _hands_on(self) -> bool:
@@ -308,7 +304,7 @@ class _Scan(_Body):
         axes = self._axes("scan_input_axes", [len(self._shape(name)) for name in sources])
         counts = {self._shape(name)[axis] for name, axis in zip(sources, axes, strict=True)}
         if len(counts) != 1:
-            raise _DecidedLaterError(f"reads tensors of different lengths: {sorted(counts)}")
+            raise DecidedLaterError(f"reads tensors of different lengths: {sorted(counts)}")
         (rounds,) = counts
         self.opening.reserve(rounds, self.body)
         backwards = self._flags("scan_input_directions", slices)
@@ -326,7 +322,7 @@ class _Scan(_Body):
 
     def _shape(self, name: str) -> Shape:
         if name not in self.opening.shapes:
-            raise _DecidedLaterError(f"reads '{name}', whose shape is not known")
+            raise DecidedLaterError(f"reads '{name}', whose shape is not known")
         return self.opening.shapes[name]
 
     def _slice(self, source: str, axis: int, place: int) -> str:

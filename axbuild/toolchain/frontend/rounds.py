@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,8 +17,20 @@ from axbuild.toolchain.graph import IR_VERSION, OPSET, Array
 Constants = Mapping[str, Array]
 
 
+class DecidedLaterError(Exception):
+    """Why a node's course is not known, in words that follow its name."""
+
+
+def single(array: Array, name: str) -> Any:
+    """The one number or truth value of a tensor; DecidedLaterError where it has none, or several."""
+    if array.size != 1:
+        raise DecidedLaterError(f"takes '{name}' as one value, and it holds {array.size}")
+    return array.reshape(-1)[0]
+
+
 def rounds_of(body: GraphProto, begins: Sequence[Array | None], outer: Constants, most: int) -> int | None:
-    """How many rounds it takes until the condition is false, at most `most`; None where data decides.
+    """How many rounds it takes until the condition is false, at most `most`; None where data decides. Raises
+    DecidedLaterError where the condition is no single truth value.
 
     begins: the states' first values, None for one that is computed. outer: constants around the body.
     """
@@ -34,11 +47,12 @@ def rounds_of(body: GraphProto, begins: Sequence[Array | None], outer: Constants
     if ends not in known:
         return None
     if ends in _computable(body, {*constants})[1]:
-        return most if (constants | _made(nodes, constants, {ends}))[ends].reshape(-1)[0] else min(most, 1)
+        goes_on = (constants | _made(nodes, constants, {ends}))[ends]
+        return most if single(goes_on, ends) else min(most, 1)
     for done in range(most):
         given = constants | values | {counter: np.array(done, np.int64), condition: np.array(True)}
         made = given | _made(nodes, given, {ends, *(following[name] for name in values)})
-        if not made[ends].reshape(-1)[0]:
+        if not single(made[ends], ends):
             return done + 1
         values = {name: made[following[name]] for name in values}
     return most
