@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from axbuild.toolchain.graph import ORIGINS, Names
+from axbuild.toolchain.graph import KEPT, ORIGINS, Names
 from frontend_world import assert_same_results, model, node, normal, op_types, optimized
 
 
@@ -118,3 +118,27 @@ def test_constant_nodes_of_every_form_become_initialisers(tmp_path, form):
     after = optimized(before, tmp_path)
     assert op_types(after) == ["Add"]
     assert_same_results(before, after, tolerance=0.0)
+
+
+def test_what_only_a_kept_tensor_was_there_for_goes_with_it(tmp_path):
+    """A QDQ model gives tensors grids: they are held while rewrites run, which find a Swish in front of a Reshape, and
+    are read by nobody then."""
+    nodes = [
+        node("Reshape", ["x", "rows"], ["flat"], name="flat"),
+        node("Gemm", ["flat", "w"], ["a"], name="first"),
+        node("Reshape", ["a", "tokens"], ["r"], name="apart"),
+        node("Sigmoid", ["r"], ["s"], name="gate"),
+        node("Mul", ["r", "s"], ["m"], name="swish"),
+        node("Reshape", ["m", "rows_again"], ["again"], name="again"),
+        node("Gemm", ["again", "v"], ["y"], name="second"),
+    ]
+    weights = {
+        **{"rows": np.array([4, 8]), "tokens": np.array([1, 4, 6]), "rows_again": np.array([4, 6])},
+        **{"w": normal(8, 6), "v": normal(6, 5)},
+    }
+    plain, proto = (model(nodes, weights, inputs=(("x", [1, 4, 8]),)) for _ in range(2))
+    onnx.helper.set_model_props(proto, {KEPT: json.dumps(["r", "s", "m"])})
+    after = optimized(proto, tmp_path)
+    read = {name for item in after.graph.node for name in item.input} | {"y"}
+    assert [item.name for item in after.graph.node if not read.intersection(item.output)] == []
+    assert_same_results(plain, after)

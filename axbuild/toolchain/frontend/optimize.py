@@ -87,7 +87,9 @@ def rewritten(converted: LightModel, kept: Sequence[str], *, only_needed: bool) 
             reasons = apply(rewrite, edit)
             if isinstance(rewrite, FuseBatchNorm):
                 unfused = reasons
-    del model.graph.outputs[len(outputs) :]
+    while len(model.graph.outputs) > len(outputs):
+        model.graph.outputs.pop()  # and not `del`, after which onnx_ir still takes the value for an output
+    edit.sweep()
     left = {node.name for node in model.graph}
     _warn_left({name: reason for name, reason in unfused.items() if name in left})
     mark_attention(model.graph)

@@ -132,6 +132,12 @@ class Edit:
         self.made.clear()
         self._remove(node)
 
+    def sweep(self) -> None:
+        """Nodes that nobody reads any more go."""
+        for node in reversed(list(self.graph)):
+            if node.graph is self.graph and not _is_read(node):
+                self._remove(node)
+
     def _remove(self, node: ir.Node) -> None:
         self.graph.remove(node)
         self.removed.append(node)
