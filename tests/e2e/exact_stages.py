@@ -93,10 +93,10 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
     partition = f"{toolchain}.npu.plan.partition:partition"
     parts = runner.run(partition, "partition", settings, model=model, float_model=optimized) / "partition"
     settings = {"chip": asdict(CHIP.preset("NPU1")), "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
-    split = runner.run(f"{toolchain}.npu.plan.split:split", "split", settings, partition=parts)
+    split = runner.run(f"{toolchain}.npu.plan.split:split", "split", settings, partition=parts, dynamic=[])
     programs = runner.expand(split, {"partition": parts})
     nameplate = {"name": CHIP.name, "number": CHIP.container, "npu_mode": "NPU1"}
-    settings = {"chip": nameplate, "options": {"ddr_bw_limit": 0.0}, "batches": [1, 2]}
+    settings = {"chip": nameplate, "options": {"ddr_bw_limit": 0.0}}
     fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=parts, programs=programs)
     settings = {"inputs": INPUTS, "input_processors": [PROCESSOR]}
     given = {"axmodel": fused / "compiled.axmodel", "model": model, "partition": parts, "samples": [samples]}
