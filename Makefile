@@ -23,10 +23,11 @@ demo:
 	cd $(ZOO) && $(AXBUILD) test //mobilenet:check //mobilenet:equal
 	cd $(ZOO) && $(AXBUILD) build //mobilenet:axmodel //mobilenet:precision
 	@echo
-	@echo "The compiled model, its BUILD file, and how to see what it holds:"
+	@echo "The compiled model, its BUILD file, and how to see what it holds and what it answers:"
 	@echo "  $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
 	@echo "  $(ZOO)/mobilenet/BUILD.toml"
 	@echo "  $(VENV)/bin/axbuild inspect $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel"
+	@echo "  $(VENV)/bin/axbuild run $(ZOO)/axbuild-out/mobilenet/axmodel/compiled.axmodel --input $(ZOO)/fetched/photographs/evaluation"
 
 # Twelve real models; the table at the end is that of docs/guide/zoo.md.
 zoo: $(VENV)/base.stamp
