@@ -69,7 +69,10 @@ def test_what_is_printed(here, models, capsys):
     lines = asked(models, capsys, "--input", "one.npy").out.splitlines()
     assert lines[0] == "one                   out/put  FP32  1x2x3x2  min -62.5  mean 0.5  max 63.5"
     assert lines[1].startswith("1 sample on the simulated AX650 NPU1 in ")
-    assert "as batches of 1; the cost model estimates" in lines[1]
+    assert ", in runs of 1; the cost model estimates" in lines[1]
+    lines = asked(models, capsys, "--input", "seven.npy", "--batch_size", "3").out.splitlines()
+    assert lines[-1].startswith("7 samples on the simulated AX650 NPU1 in ")
+    assert ", in runs of 3 as batches of 2 + 1; the cost model estimates" in lines[-1]
 
 
 def test_what_is_inside_the_programs_is_written_as_codes(here, models, capsys):

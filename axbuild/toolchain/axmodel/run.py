@@ -131,12 +131,13 @@ def _about(session: InferenceSession, together: int, count: int, seconds: float,
 
 
 def _closing(about: dict[str, Any], asked: Asked) -> Iterator[str]:
-    together = " + ".join(map(str, about["batches"]))
+    batches = about["batches"]
+    parts = f" as batches of {' + '.join(map(str, batches))}" if len(batches) > 1 else ""
     if asked.output_dir:
         yield f"written to {asked.output_dir}"
     yield (
         f"{counted(about['count'], 'sample')} on the simulated {about['target_hardware']} {about['npu_mode']} "
-        f"in {about['seconds']:.3g} s, as batches of {together}; "
-        f"the cost model estimates {about['estimated_cycles']:,} cycles for these, "
+        f"in {about['seconds']:.3g} s, in runs of {sum(batches)}{parts}; "
+        f"the cost model estimates {about['estimated_cycles']:,} cycles a run, "
         f"{about['estimated_cycles'] / about['clock_mhz'] / 1e3:.3g} ms on the NPU"
     )
