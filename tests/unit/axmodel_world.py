@@ -74,12 +74,12 @@ def partition_of(*, on_cpu: bool) -> Partition:
     return Partition("AX650", (image,), (out,), inner, tuple(subgraphs))
 
 
-def lay(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False) -> tuple[Path, Path]:
-    """The folders that fuse reads: partition and programs."""
+def lay(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False, op_type: str = "Abs") -> tuple[Path, Path]:
+    """The folders that fuse reads: partition and programs; op_type: what runs on the CPU."""
     partition, programs = folder / "partition", folder / "programs"
     partition.mkdir(parents=True)
     partition_of(on_cpu=on_cpu).write(partition)
-    (partition / "subgraph_cpu_0.onnx").write_bytes(absolute().SerializeToString())
+    (partition / "subgraph_cpu_0.onnx").write_bytes(absolute(op_type).SerializeToString())
     for name, model in (("subgraph_npu_0", tables()), ("subgraph_npu_1", reals())):
         (partition / f"{name}.onnx").write_bytes(model.SerializeToString())
         for batch in batches:
@@ -90,9 +90,9 @@ def lay(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False) -> tuple[Path,
     return partition, programs
 
 
-def build(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False) -> bytes:
+def build(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False, op_type: str = "Abs") -> bytes:
     """The bytes of the fused model."""
-    partition, programs = lay(folder, batches, on_cpu=on_cpu)
+    partition, programs = lay(folder, batches, on_cpu=on_cpu, op_type=op_type)
     (folder / "out").mkdir()
     fuse(partition, programs, folder / "out", params=FuseParams(AX650))
     return (folder / "out" / "compiled.axmodel").read_bytes()

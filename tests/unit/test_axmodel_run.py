@@ -58,6 +58,18 @@ def test_a_batch_takes_as_long_as_its_parts(here, models, capsys):
     assert cycles(0) == cycles(4)
 
 
+def test_numbers_that_json_has_not_are_text(models, tmp_path, monkeypatch, capsys):
+    """A logarithm of negative values on the CPU."""
+    (tmp_path / "odd.axmodel").write_bytes(build(tmp_path / "odd", on_cpu=True, op_type="Log"))
+    monkeypatch.chdir(tmp_path)
+    np.save("one.npy", np.full(SHAPE, 127, np.uint8))
+    assert run(["run", "odd.axmodel", "--input", "one.npy", "--json"]) == 0
+    (output,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["samples"][0]["outputs"]
+    assert (output["min"], output["max"], output["mean"]) == ("nan", "nan", "nan")
+    assert run(["run", "odd.axmodel", "--input", "one.npy"]) == 0
+    assert "min nan  mean nan  max nan" in capsys.readouterr().out
+
+
 def test_raw_bytes_and_arrays_are_the_same_samples(here, models, capsys):
     (here / "seven.bin").write_bytes(PICTURES.tobytes())
     raw, array = (asked(models, capsys, "--input", file).out for file in ("seven.bin", "seven.npy"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -63,7 +64,17 @@ def run(file: Path, asked: Asked) -> None:
             if not asked.json:
                 print("\n".join(_lines(samples[-1])), flush=True)
     about = _about(session, together, feed.count, seconds, asked)
-    print(json.dumps(about | {"samples": samples}) if asked.json else "\n".join(_closing(about, asked)))
+    told = json.dumps(_plain(about | {"samples": samples})) if asked.json else "\n".join(_closing(about, asked))
+    print(told, flush=True)
+
+
+def _plain(value: Any) -> Any:
+    """With text for numbers that JSON has not ("nan", "inf", "-inf")."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -116,14 +127,15 @@ def _lines(sample: dict[str, Any]) -> Iterator[str]:
 
 
 def _about(session: InferenceSession, together: int, count: int, seconds: float, asked: Asked) -> dict[str, Any]:
-    container = session.source
-    cycles, clock = session.estimate(min(together, count), asked.group_index)
+    container, run = session.source, min(together, count)
+    cycles, clock = session.estimate(run, asked.group_index)
     return {
         "target_hardware": container.target_hardware,
         "npu_mode": container.npu_mode,
         "simulated": True,
         "count": count,
-        "batches": split(min(together, count), container.batches()),
+        "run": run,
+        "batches": split(run, container.batches()),
         "estimated_cycles": cycles,
         "clock_mhz": clock,
         "seconds": round(seconds, 6),
@@ -132,12 +144,12 @@ def _about(session: InferenceSession, together: int, count: int, seconds: float,
 
 def _closing(about: dict[str, Any], asked: Asked) -> Iterator[str]:
     batches = about["batches"]
-    parts = f" as batches of {' + '.join(map(str, batches))}" if len(batches) > 1 else ""
+    parts = f" as batches of {' + '.join(map(str, batches))}" if batches != [about["run"]] else ""
     if asked.output_dir:
         yield f"written to {asked.output_dir}"
     yield (
         f"{counted(about['count'], 'sample')} on the simulated {about['target_hardware']} {about['npu_mode']} "
-        f"in {about['seconds']:.3g} s, in runs of {sum(batches)}{parts}; "
+        f"in {about['seconds']:.3g} s, in runs of {about['run']}{parts}; "
         f"the cost model estimates {about['estimated_cycles']:,} cycles a run, "
         f"{about['estimated_cycles'] / about['clock_mhz'] / 1e3:.3g} ms on the NPU"
     )
