@@ -76,7 +76,7 @@ def computed(change):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda r: r.update(format="axref-job/1"), "not of format axref-job/2"),
+        (lambda r: r.update(format="axref-job/1"), "not of format axref-job/3"),
         (lambda r: r.pop("jobs"), "field 'jobs' is missing"),
         (lambda r: r.update(extra=1), "unknown field 'extra'"),
         (lambda r: r.update(batch=0), "expected an integer from 1"),

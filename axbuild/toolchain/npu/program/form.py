@@ -1,4 +1,4 @@
-"""The program of one subgraph at one batch on the reference NPU: format `axref-job/2`.
+"""The program of one subgraph at one batch on the reference NPU: format `axref-job/3`.
 
 axbuild's own format with its own magic; no vendor runtime can take it for a vendor binary. A program is a list of
 jobs in an order in which they may run one after another. Each job says which bytes it reads and writes, and which
@@ -25,8 +25,8 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.kinds.codes import TYPES
 
-FORMAT = "axref-job/2"
-MAGIC = b"axref\x00\x00\x02"
+FORMAT = "axref-job/3"
+MAGIC = b"axref\x00\x00\x03"
 
 PARAMS, SWAP, OCM = "params", "ddr_swap", "ocm_base"
 ITEM_BYTES = {
