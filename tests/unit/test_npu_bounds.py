@@ -11,7 +11,7 @@ from axbuild.toolchain.npu.compile import compile_net, report
 from axbuild.toolchain.npu.layout.bounds import bounds_of
 from axbuild.toolchain.npu.net import at_batch, net_of
 
-NETS = {"mobilenet": mobilenet_v2(64, 10), "branchy": branchy(3)[0], "resnet": resnet18d(64)}
+NETS = {"mobilenet": mobilenet_v2(32, 10), "branchy": branchy(3)[0], "resnet": resnet18d(32, 10)}
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(place))
