@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.toolchain.axmodel.runners import Sample
-from axbuild.toolchain.axmodel.session import SessionError
+from axbuild.toolchain.axmodel.session import SessionError, require_known
 from axbuild.toolchain.data import arrays, images
 from axbuild.toolchain.data.inputs import InputData, source_input
 from axbuild.toolchain.graph import Array
@@ -34,7 +34,8 @@ class SampleFile:
     def named(self) -> Iterator[tuple[str, Array]]:
         """(name, array as the compiled model takes it in) of each sample."""
         content = self._content()
-        count, array = self._count(content), self._array(content)
+        count = self._count(content)
+        array = self._array(content, count)
         for number in range(count):
             name = self.path.stem if count == 1 else f"{self.path.stem}.{number}"
             yield name, self.tensor.sample(array, number)
@@ -63,8 +64,8 @@ class SampleFile:
             )
         return len(content) // one
 
-    def _array(self, content: bytes) -> Array:
-        shape, dtype = self.tensor.at_batch(self._count(content)), self.tensor.dtype
+    def _array(self, content: bytes, count: int) -> Array:
+        shape, dtype = self.tensor.at_batch(count), self.tensor.dtype
         if self._suffix in arrays.SUFFIXES:
             return arrays.decode_array(content, self.path.name, shape, dtype, self.tensor.name)
         return np.frombuffer(content, dtype).reshape(shape) if self._suffix == RAW else self._picture(content)
@@ -120,11 +121,10 @@ def _split(text: str, known: Mapping[str, BoundaryTensor]) -> tuple[str, Path]:
         return name, Path(path)
     if Path(text).exists() and len(known) == 1:
         return next(iter(known)), Path(text)
-    names = ", ".join(known)
     if Path(text).exists():
-        raise SessionError(f"--input {text} says not for which input it is; the model has {names}")
+        raise SessionError(f"--input {text} says not for which input it is; the model has {', '.join(known)}")
     if sign:
-        raise SessionError(f"the model has no input '{name}'; it has {names}")
+        require_known(name, known, "input")
     raise SessionError(f"--input {text}: there is no such file or folder")
 
 

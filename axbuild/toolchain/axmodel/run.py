@@ -84,22 +84,21 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _files(session: InferenceSession, asked: Asked) -> dict[str, str]:
-    """Tensor -> its file; raises SessionError where two tensors would have the same one."""
+    """File -> its tensor; raises SessionError where two tensors would have the same one."""
     found: dict[str, str] = {}
     layers = session.layers(asked.group_index) if asked.layers else ()
     for name in (*(tensor.name for tensor in session.group(asked.group_index).outputs), *layers):
         file = f"{_UNSAFE.sub('_', name)}.npy"
-        if file in found.values():
-            other = next(one for one, own in found.items() if own == file)
-            raise SessionError(f"'{other}' and '{name}' would both be written to {file}")
-        found[name] = file
+        if file in found:
+            raise SessionError(f"'{found[file]}' and '{name}' would both be written to {file}")
+        found[file] = name
     return found
 
 
 def _write(folder: Path, answer: Sample, files: dict[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for tensor, file in files.items():
+        for file, tensor in files.items():
             np.save(folder / file, answer[tensor], allow_pickle=False)
     except OSError as error:
         raise SessionError(f"{folder} cannot be written: {error.strerror}") from None

@@ -93,7 +93,7 @@ class InferenceSession:
         outputs = {tensor.name: tensor for tensor in group.outputs}
         names = list(outputs) if output_names is None else list(output_names)
         for name in names:
-            _require_known(name, outputs, "output")
+            require_known(name, outputs, "output")
         samples = self._answered(group, _samples(group, input_feed))
         return [outputs[name].joined([sample[name] for sample in samples]) for name in names]
 
@@ -154,7 +154,7 @@ def _samples(group: Container, feed: Mapping[str, Array]) -> list[Sample]:
     """The samples of a feed, after every array was held against the model."""
     wanted = {tensor.name: tensor for tensor in group.inputs}
     for name in feed:
-        _require_known(name, wanted, "input")
+        require_known(name, wanted, "input")
     counts = {}
     for name, tensor in wanted.items():
         if name not in feed:
@@ -184,7 +184,8 @@ def _count(tensor: BoundaryTensor, array: Array) -> int:
     return 0 if axis is None else count
 
 
-def _require_known(name: str, known: Mapping[str, object], what: str) -> None:
+def require_known(name: str, known: Mapping[str, object], what: str) -> None:
+    """Raises SessionError with the nearest name; what: an input or output."""
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         raise SessionError(

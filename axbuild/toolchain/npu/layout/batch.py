@@ -17,9 +17,9 @@ WAITING = 0.125
 """share of that room that what waits at a cut may take"""
 
 
-def base_name(op: str) -> str:
-    """The operator that an unrolled one stands for."""
-    return op.partition("#")[0]
+def base_name(name: str) -> str:
+    """The operator, or tensor, that an unrolled one stands for."""
+    return name.partition("#")[0]
 
 
 def cuts_of(net: Net, chip: Chip) -> list[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from axbuild.toolchain.kinds.base import whole_box
 from axbuild.toolchain.npu.chips.preset import Chip
+from axbuild.toolchain.npu.layout.batch import base_name
 from axbuild.toolchain.npu.net import Net
 from axbuild.toolchain.npu.program.form import Job, Program
 
@@ -43,7 +44,7 @@ def bounds_of(program: Program, net: Net, chip: Chip) -> CycleBounds:
 
 
 def _compute(program: Program, net: Net, chip: Chip) -> int:
-    working = {job.op.partition("#")[0] for job in program.jobs if not job.cname}
+    working = {base_name(job.op) for job in program.jobs if not job.cname}
     loads = {engine.engine_class: 0.0 for engine in chip.engines}
     for op in net.ops:
         if op.name in working:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from axbuild.toolchain.npu.chips.preset import Chip
+from axbuild.toolchain.npu.layout.batch import base_name
 from axbuild.toolchain.npu.program.form import Job, Program
 
 
@@ -44,7 +45,7 @@ def layer_profiles(
     """rows: those of report.json, an operator each; names: tensor of the program -> name in the quantised model."""
     jobs: dict[str, list[Job]] = {str(row["name"]): [] for row in rows}
     for job in program.jobs:
-        if (own := job.op.partition("#")[0]) in jobs:
+        if (own := base_name(job.op)) in jobs:
             jobs[own].append(job)
     return [_layer(row, jobs[str(row["name"])], chip, names) for row in rows if jobs[str(row["name"])]]
 
@@ -53,11 +54,12 @@ def _layer(row: Mapping[str, Any], jobs: Sequence[Job], chip: Chip, names: Mappi
     computing = [job for job in jobs if not job.cname]
     busy = sum(job.duration for job in computing)
     traffic = sum(job.outputs[0].bytes for job in jobs if job.cname)
-    classes = sorted({job.engine.rstrip("0123456789") for job in computing})
+    class_of = {engine.name: engine.engine_class for engine in chip.engines}
+    classes = sorted({class_of[job.engine] for job in computing})
     engines = sum(chip.count(name) for name in classes) or 1
     ddr_cycles = round(traffic / chip.ddr_bytes)
     macs = int(row["macs"])
-    written = computing[-1].outputs[0].tensor.partition("#")[0] if computing else ""
+    written = base_name(computing[-1].outputs[0].tensor) if computing else ""
     return LayerProfile(
         op=str(row["name"]),
         op_type=str(row["op_type"]),

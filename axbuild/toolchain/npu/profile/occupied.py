@@ -29,6 +29,9 @@ class _Held:
     operand: Operand
     stop: int
 
+    def meets(self, operand: Operand) -> bool:
+        return self.operand.begin < operand.end and operand.begin < self.operand.end
+
 
 @dataclass
 class _Tensor:
@@ -36,12 +39,12 @@ class _Tensor:
 
     def read(self, operand: Operand, stop: int) -> None:
         for one in self.held:
-            if one.operand.begin < operand.end and operand.begin < one.operand.end:
+            if one.meets(operand):
                 one.stop = max(one.stop, stop)
 
     def write(self, job: Job, operand: Operand) -> Iterator[Occupied]:
         """What lay there before is over."""
-        gone = [one for one in self.held if one.operand.begin < operand.end and operand.begin < one.operand.end]
+        gone = [one for one in self.held if one.meets(operand)]
         # Tiles of interleaved rows overlap as ranges and not as bytes: they are one another's neighbours, not heirs.
         gone = [one for one in gone if one.stop > one.writer.start + one.writer.duration and one.stop <= job.start]
         self.held = [one for one in self.held if one not in gone]
