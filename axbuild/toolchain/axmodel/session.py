@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,11 +117,9 @@ class InferenceSession:
         return cycles, max((part.clock_mhz for part in runners), default=1)
 
     def _answered(self, group: Container, samples: list[Sample], *, layers: bool = False) -> list[Sample]:
-        start = 0
         with self._blas.limit(limits=1, user_api="blas"):
-            for batch in split(len(samples), self._batches):
-                self._run(group, samples[start : start + batch], batch, layers=layers)
-                start += batch
+            for chunk, batch in in_batches(samples, self._batches):
+                self._run(group, chunk, batch, layers=layers)
         return samples
 
     def _run(self, group: Container, samples: Sequence[Sample], batch: int, *, layers: bool) -> None:
@@ -139,6 +137,14 @@ def split(samples: int, batches: Sequence[int]) -> list[int]:
         chosen += [batch] * (samples // batch)
         samples %= batch
     return [*chosen, min(batches)] if samples else chosen
+
+
+def in_batches(samples: Sequence[Sample], batches: Sequence[int]) -> Iterator[tuple[Sequence[Sample], int]]:
+    """(those that run together, the batch they run as), in order, split as above."""
+    start = 0
+    for batch in split(len(samples), batches):
+        yield samples[start : start + batch], batch
+        start += batch
 
 
 def _content(model: str | Path | bytes) -> bytes:

@@ -13,7 +13,7 @@ from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.container import NpuSubgraph
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.axmodel.runners import NpuRunner, Sample
-from axbuild.toolchain.axmodel.session import split
+from axbuild.toolchain.axmodel.session import in_batches
 from axbuild.toolchain.axmodel.simulate import SimulateParams, source_feeds
 
 
@@ -43,8 +43,6 @@ def simulate_parts(axmodel: Path, boundaries: Path, samples: list[Path], out: Pa
 def _answers(subgraph: NpuSubgraph, runner: NpuRunner, known: list[Sample], *, layers: bool) -> list[Sample]:
     """What a subgraph makes of each sample, without what it was given."""
     given = [{key: one[key] for key in subgraph.inputs} for one in known]
-    start = 0
-    for batch in split(len(given), sorted(subgraph.programs)):
-        runner.run(given[start : start + batch], batch, layers=layers)
-        start += batch
+    for chunk, batch in in_batches(given, sorted(subgraph.programs)):
+        runner.run(chunk, batch, layers=layers)
     return [{key: one[key] for key in one if key not in subgraph.inputs} for one in given]
