@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
@@ -18,6 +20,12 @@ class ValueRangeError(AxError):
     code = "AX409"
 
 
+T = TypeVar("T")
+
+Run = Callable[[list[Array], list[Array]], None]
+"""of one job: from its source views to its target views"""
+
+
 @dataclass(frozen=True)
 class Kernel:
     """run(source views, target views, attributes): maps are NHWC, element types those of the views.
@@ -25,6 +33,30 @@ class Kernel:
     sources: number of operands read; attr: the dataclass of its attributes.
     """
 
-    run: Callable[[list[Array], list[Array], Any], None]
+    run: Callable[..., None]
     sources: int
     attr: type[KernelAttr]
+
+    def of_job(self, attr: KernelAttr) -> Run:
+        """May be called any number of times."""
+        return lambda sources, targets: self.run(sources, targets, attr)
+
+
+class Kept(Generic[T]):
+    """What a job makes of the bytes of its constants, for as long as they are the same: in one program, always."""
+
+    def __init__(self) -> None:
+        self._held: tuple[Array, T] | None = None
+
+    def of(self, constants: Array, make: Callable[[], T]) -> T:
+        if self._held is None or not np.array_equal(self._held[0], constants):
+            self._held = constants.copy(), make()
+        return self._held[1]
+
+
+class KeepingKernel(Kernel):
+    """run takes, last, what the job keeps from run to run."""
+
+    def of_job(self, attr: KernelAttr) -> Run:
+        kept: Kept[Any] = Kept()
+        return lambda sources, targets: self.run(sources, targets, attr, kept)

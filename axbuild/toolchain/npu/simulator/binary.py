@@ -15,8 +15,8 @@ from axbuild.toolchain.npu.simulator.requantise import requantise
 
 
 def _blocks(sources: list[Array], targets: list[Array], attr: BinaryAttr) -> Iterator[tuple[Array, Array, Array]]:
-    """int64 blocks of both operands, centred and times their factors, and what they become."""
-    for a, b, y in blocks(targets[0], *sources, dtype=np.int64):
+    """Blocks of both operands as whole float64, centred and times their factors, and what they become."""
+    for a, b, y in blocks(targets[0], *sources, dtype=np.float64):
         yield (a - attr.a_zero) * attr.a_factor, (b - attr.b_zero) * attr.b_factor, y
 
 

@@ -17,16 +17,16 @@ import numpy as np
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import scaled
 from axbuild.toolchain.npu.lower.mac import INT4, ConvAttr, MatMulAttr, WeightedAttr
-from axbuild.toolchain.npu.simulator.base import Kernel
+from axbuild.toolchain.npu.simulator.base import KeepingKernel, Kept, Kernel
 from axbuild.toolchain.npu.simulator.requantise import multipliers, requantise
-from axbuild.toolchain.npu.simulator.window import centred, windows
+from axbuild.toolchain.npu.simulator.window import Lines, centred, windows
 
 EXACT_FLOAT32 = 1 << 24
 LARGEST = 1 << 8
 """magnitude that no weight of 8 bits has, less its zero or not"""
 SAFE_PRODUCTS = EXACT_FLOAT32 // (LARGEST << 8)
 """of such a weight and a centred code, which sum exactly in float32 whatever they are"""
-BLOCK_ELEMENTS = 1 << 16
+BLOCK_ELEMENTS = 1 << 19
 FUSED_SHIFT = 43
 
 
@@ -84,100 +84,121 @@ class Finish:
     clamp(zero + floor(acc M + bias + 0.5)). To float32: f32(f64(acc) M), plus the bias.
     """
 
-    def __init__(self, weights: Weights, attr: WeightedAttr, y: Array) -> None:
+    def __init__(self, weights: Weights, attr: WeightedAttr, y: Array, pixels: int = 1) -> None:
+        """pixels: side by side in a line of accumulators, where each has the channels' constants of its own."""
         self.attr, self.dtype = attr, y.dtype
         self.bias, self.multiplier = weights.bias, multipliers(weights.scale)
-        self.in_steps = self.bias.dtype == np.float64
-        self.fused = _fuses(weights)
-        if self.fused:
-            self.offset = self.bias * self.multiplier + (0.5 + attr.y_zero)
+        self.in_order = np.flatnonzero(~_fuses(weights))
+        self.line = np.tile(self.multiplier, pixels)
+        self.offset = np.tile(self.bias * self.multiplier + (0.5 + attr.y_zero), pixels)
 
     def __call__(self, acc: Array) -> Array:
+        """acc: [.., pixels of a line * co]."""
         if self.dtype == np.float32:
             return self._reals(acc)
-        if self.fused:
-            real = np.multiply(acc, self.multiplier, dtype=np.float64)
-            real += self.offset
-        else:
-            real = np.add(acc, 0.0 if self.in_steps else self.bias, dtype=np.float64)
-            real *= self.multiplier
-            if self.in_steps:
-                real += self.bias
-            real += 0.5
-            np.floor(real, out=real)
-            real += self.attr.y_zero
-        np.maximum(real, self.attr.lo, out=real)
-        np.minimum(real, self.attr.hi, out=real)
-        if self.fused and self.attr.lo < 0:
+        real = acc.astype(np.float64)
+        real *= self.line
+        real += self.offset
+        if self.in_order.size:
+            channels = (-1, len(self.bias))
+            real.reshape(channels)[:, self.in_order] = self._in_order(acc.reshape(channels)[:, self.in_order])
+        np.clip(real, self.attr.lo, self.attr.hi, out=real)
+        if self.attr.lo < 0:
             np.floor(real, out=real)  # elsewhere the cast does
         codes: Array = real.astype(self.dtype)
         return codes
 
+    def _in_order(self, acc: Array) -> Array:
+        """Those channels whose steps round."""
+        real, bias, multiplier = acc.astype(np.float64), self.bias[self.in_order], self.multiplier[self.in_order]
+        if bias.dtype == np.float64:
+            real *= multiplier
+            real += bias
+        else:
+            real += bias
+            real *= multiplier
+        real += 0.5
+        np.floor(real, out=real)
+        real += self.attr.y_zero
+        return real
+
     def _reals(self, acc: Array) -> Array:
         real = np.add(acc, 0.0, dtype=np.float64)  # an accumulator of -0.0 is 0.0
-        real *= self.multiplier
-        biased: Array = real.astype(np.float32) + self.bias
-        return biased
+        real *= self.line
+        pixels = real.reshape(-1, len(self.bias)).astype(np.float32) + self.bias
+        return pixels.reshape(acc.shape)
 
 
-def _fuses(weights: Weights) -> bool:
-    """Whether acc M + (bias M + 0.5 + zero) rounds nowhere, so that the order does not matter.
+def _fuses(weights: Weights) -> Array:
+    """Channel by channel, whether acc M + (bias M + 0.5 + zero) rounds nowhere, so that the order does not matter.
 
     With M = m 2^-t all terms are multiples of 2^-t, and their sum stays below 2^53 of these: m <= 2^22, |acc| < 2^29
     over 2^13 products, |bias| < 2^29, |zero| < 2^8. Near-dead channels have a larger t.
     """
-    if weights.scale.dtype != np.uint32 or weights.bias.dtype.kind == "f":
-        return False
-    small = weights.values.shape[1] <= 1 << 13 and np.abs(weights.bias.astype(np.int64)).max() < 1 << 29
-    return bool(small and (weights.scale >> 24).max() <= FUSED_SHIFT)
+    if weights.scale.dtype != np.uint32 or weights.bias.dtype.kind == "f" or weights.values.shape[1] > 1 << 13:
+        return np.zeros(len(weights.bias), np.bool)
+    small = np.abs(weights.bias.astype(np.int64)) < 1 << 29
+    return small & (weights.scale >> 24 <= FUSED_SHIFT)
 
 
-def conv(sources: list[Array], targets: list[Array], attr: ConvAttr) -> None:
+Constants = tuple[Array, Finish, int]
+"""weights as the products take them, what follows the products, and how many products are summed at once"""
+
+
+def conv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kept[Constants]) -> None:
     """x codes [n, h, w, ci], blocks -> [n, ho, wo, co]; pads: this job's own."""
     x, blocks = sources
     y = targets[0]
     ci, co = x.shape[3] // attr.groups, y.shape[3] // attr.groups
     depth = ci * attr.kernel[0] * attr.kernel[1]
-    weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
-    finish, part = Finish(weights, attr, y), weights.part
-    matrices = [weights.values[g * co : (g + 1) * co].T for g in range(attr.groups)]
-    maps = x if attr.kernel == (1, 1) and not any(attr.pads) else centred(x, attr, attr.x_zero, _work(weights))
+
+    def constants() -> Constants:
+        weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
+        return weights.values, Finish(weights, attr, y, y.shape[2]), weights.part
+
+    values, finish, part = kept.of(blocks, constants)
+    matrices, work = [values[g * co : (g + 1) * co].T for g in range(attr.groups)], values.dtype.type
+    maps = x if attr.kernel == (1, 1) and not any(attr.pads) else centred(x, attr, attr.x_zero, work)
     for n, top, bottom in row_blocks(y.shape, depth * attr.groups):
         acc = []
         for g, matrix in enumerate(matrices):
-            columns = _columns(maps[n, :, :, g * ci : (g + 1) * ci], top, bottom, y.shape[2], attr, _work(weights))
+            columns = _columns(maps[n, :, :, g * ci : (g + 1) * ci], top, bottom, y.shape[2], attr, work)
             acc.append(_product(columns, matrix, part))
-        rows = acc[0] if attr.groups == 1 else np.concatenate(acc, axis=1)
-        y[n, top:bottom] = finish(rows).reshape(bottom - top, y.shape[2], y.shape[3])
+        sums = acc[0] if attr.groups == 1 else np.concatenate(acc, axis=1)
+        y[n, top:bottom] = finish(sums.reshape(bottom - top, -1)).reshape(bottom - top, *y.shape[2:])
 
 
-def dwconv(sources: list[Array], targets: list[Array], attr: ConvAttr) -> None:
-    """As `conv`, with one input channel for each output channel: sums of shifted maps."""
+def dwconv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kept[Constants]) -> None:
+    """As `conv`, with one input channel for each output channel: products of shifted lines."""
     x, blocks = sources
     y = targets[0]
     depth = attr.kernel[0] * attr.kernel[1]
-    weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
-    finish = Finish(weights, attr, y)
-    total = weights.values.dtype if weights.part == depth else np.float64
-    taps = np.ascontiguousarray(weights.values.T)
-    maps = centred(x, attr, attr.x_zero, _work(weights))
+
+    def constants() -> Constants:
+        weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
+        taps = np.tile(weights.values.T, y.shape[2]).reshape(*attr.kernel, -1)
+        return taps, Finish(weights, attr, y, y.shape[2]), weights.part
+
+    taps, finish, part = kept.of(blocks, constants)
+    total = taps.dtype if part == depth else np.float64
+    lines = Lines(centred(x, attr, attr.x_zero, taps.dtype.type), attr)
     for n, top, bottom in row_blocks(y.shape, y.shape[3]):
-        acc = np.zeros((bottom - top, y.shape[2], y.shape[3]), total)
-        part = np.empty_like(acc)
-        for tap, window in zip(taps, windows(maps[n], top, bottom, y.shape[2], attr), strict=True):
-            np.multiply(window, tap, out=part)
-            acc += part
-        y[n, top:bottom] = finish(acc)
+        acc = lines.products(n, top, bottom, taps, total)
+        y[n, top:bottom] = finish(acc).reshape(bottom - top, *y.shape[2:])
 
 
-def fc(sources: list[Array], targets: list[Array], attr: WeightedAttr) -> None:
+def fc(sources: list[Array], targets: list[Array], attr: WeightedAttr, kept: Kept[Constants]) -> None:
     """x codes [.., k], blocks -> [.., co]."""
     x, blocks = sources
     y = targets[0]
-    weights = Weights.unpack(blocks, y.shape[-1], x.shape[-1], x, attr)
-    rows = _centred(x.reshape(-1, x.shape[-1]), attr.x_zero, _work(weights))
-    acc = _product(rows, weights.values.T, weights.part)
-    y[...] = Finish(weights, attr, y)(acc).reshape(y.shape)
+
+    def constants() -> Constants:
+        weights = Weights.unpack(blocks, y.shape[-1], x.shape[-1], x, attr)
+        return weights.values.T, Finish(weights, attr, y), weights.part
+
+    values, finish, part = kept.of(blocks, constants)
+    rows = _centred(x.reshape(-1, x.shape[-1]), attr.x_zero, values.dtype.type)
+    y[...] = finish(_product(rows, values, part)).reshape(y.shape)
 
 
 def matmul(sources: list[Array], targets: list[Array], attr: MatMulAttr) -> None:
@@ -205,13 +226,8 @@ def row_blocks(shape: tuple[int, ...], depth: int) -> Iterator[tuple[int, int, i
             yield image, top, min(height, top + rows)
 
 
-def _work(weights: Weights) -> type[np.floating[Any]]:
-    kind: type[np.floating[Any]] = weights.values.dtype.type
-    return kind
-
-
 def _centred(x: Array, zero: int, work: type[np.floating[Any]]) -> Array:
-    return np.subtract(x, work(zero), dtype=work)
+    return np.subtract(x, work(zero), dtype=work) if zero else x.astype(work)
 
 
 def _columns(image: Array, top: int, bottom: int, width: int, attr: ConvAttr, work: type[np.floating[Any]]) -> Array:
@@ -236,7 +252,7 @@ def _product(columns: Array, matrix: Array, part: int) -> Array:
     return acc
 
 
-CONV = Kernel(conv, 2, ConvAttr)
-DWCONV = Kernel(dwconv, 2, ConvAttr)
-FC = Kernel(fc, 2, WeightedAttr)
+CONV = KeepingKernel(conv, 2, ConvAttr)
+DWCONV = KeepingKernel(dwconv, 2, ConvAttr)
+FC = KeepingKernel(fc, 2, WeightedAttr)
 MATMUL = Kernel(matmul, 2, MatMulAttr)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.npu.lower.attr import KernelAttr
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Activation, Job, Operand, Program, ProgramError
-from axbuild.toolchain.npu.simulator.base import ValueRangeError
+from axbuild.toolchain.npu.simulator.base import Run, ValueRangeError
 from axbuild.toolchain.npu.simulator.registry import KERNELS
 
-Step = tuple[Callable[[list[Array], list[Array], Any], None], list[Array], list[Array], KernelAttr]
-
+Step = tuple[Run, list[Array], list[Array]]
 
 _MISFITS = (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, MemoryError)
 """what numpy raises where a damaged program gives a kernel shapes or constants that contradict each other"""
@@ -52,7 +49,7 @@ class Machine:
             attr = kernel.attr.read(job.attr)
         except ProgramError as error:
             raise ProgramError(f"Job {job.index} ({job.label}): {error.sentence}.") from None
-        return kernel.run, [self.view(o) for o in job.inputs], [self.view(o) for o in job.outputs], attr
+        return kernel.of_job(attr), [self.view(o) for o in job.inputs], [self.view(o) for o in job.outputs]
 
     def view(self, operand: Operand) -> Array:
         if operand.blob >= 0:
@@ -67,9 +64,9 @@ class Machine:
         watched = [self._activation(name) for name in watch]
         self._take(inputs)
         copies = self._copies(watched)
-        for job, (kernel, sources, targets, attr) in zip(self.program.jobs, self.steps, strict=True):
+        for job, (run, sources, targets) in zip(self.program.jobs, self.steps, strict=True):
             try:
-                kernel(sources, targets, attr)
+                run(sources, targets)
             except ValueRangeError as error:
                 raise ValueRangeError(f"Job {job.index} ({job.label}): {error.sentence}.") from None
             except _MISFITS as error:
