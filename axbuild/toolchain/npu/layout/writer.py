@@ -48,6 +48,28 @@ class Writer:
                 )
             )
 
+    def move(self, source: Storage, target: Storage, box: Box, position: int, op: str) -> None:
+        """Moves a box on chip."""
+        reads, write = [Access(source, Part(box))], Access(target, Part(box))
+        self.drafts.append(
+            Draft(
+                index=len(self.drafts),
+                label=f"{source.tensor}{_slices(box)}_{position}",
+                op=op,
+                position=position,
+                engine_classes=self.movers,
+                kind="copy",
+                kernel="move",
+                cname="",
+                inputs=(reads[0].operand,),
+                outputs=(write.operand,),
+                deps=self.hazards.add(reads, [write]),
+                cycles=write.operand.bytes / self.chip.rates.mover_bytes,
+                ddr_bytes=0,
+                moves=True,
+            )
+        )
+
     def work(
         self,
         work: Work,
