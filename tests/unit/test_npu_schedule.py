@@ -13,7 +13,8 @@ from axbuild.toolchain.npu.layout.schedule import Scheduler, jobs_of
 
 
 def draft(index: int, classes: tuple[str, ...], cycles: float, deps=(), *, op="op", position=0, ddr=0) -> Draft:
-    return Draft(index, f"j{index}", op, position, classes, "copy", "move", "", (), (), tuple(deps), cycles, ddr)
+    copy = {"ddr_bytes": ddr, "copies": bool(ddr)}
+    return Draft(index, f"j{index}", op, position, classes, "copy", "move", "", (), (), tuple(deps), cycles, **copy)
 
 
 def spans(drafts: list[Draft], on=None) -> list[tuple[str, int, int]]:

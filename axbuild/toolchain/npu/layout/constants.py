@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from axbuild.toolchain.kinds.base import Box, ceil_div
 from axbuild.toolchain.npu.layout.allocate import OcmError
@@ -12,6 +13,9 @@ from axbuild.toolchain.npu.lower.base import Pack, Part
 from axbuild.toolchain.npu.lower.packing import Packed, aligned
 from axbuild.toolchain.npu.net import Net, Operator
 from axbuild.toolchain.npu.program.form import PARAMS
+
+BURST_BYTES = 64
+"""what the DDR gives at least for each row that is read by index; an assumption"""
 
 
 @dataclass(eq=False)
@@ -32,6 +36,18 @@ class Piece:
     @property
     def box(self) -> Box:
         return Box((self.rows, *((0, size) for size in self.pack.data.shape[1:])))
+
+    @property
+    def far(self) -> bool:
+        """Whether jobs read it where it lies, off chip."""
+        return self.storage is not None and self.storage.region == PARAMS
+
+    def fetched(self, out: Box) -> int:
+        """Bytes that a job for the part `out` of the output moves from off chip: its rows, each in whole bursts."""
+        if not self.far or not out.elements:
+            return 0
+        row = math.prod(stop - start for start, stop in self.pack.part(out)[1:])
+        return out.elements // row * ceil_div(row * self.pack.data.itemsize, BURST_BYTES) * BURST_BYTES
 
     def source(self) -> Storage:
         """The piece in the parameter constant; strides count from row 0."""
@@ -94,10 +110,14 @@ class ConstantPieces:
                 f"{self.chip.npu_mode} has {self.chip.param_bytes} bytes on chip for constants."
             )
         blob = self.blobs.setdefault(self.material.blob(found), len(self.blobs))
-        return pieces_of(op.name, position, found.pack, blob, self.chip.param_bytes // 4, found.unit)
+        if found.far:
+            whole = Piece(op.name, position, found.pack, blob, (0, found.pack.data.shape[0]))
+            return [replace(whole, storage=whole.source())]
+        return pieces_of(op.name, position, found.pack, blob, self.chip.memory.piece_bytes, found.unit)
 
     def in_order(self) -> list[Piece]:
-        return [piece for pieces in self.pieces for piece in pieces]
+        """Those that are loaded."""
+        return [piece for pieces in self.pieces for piece in pieces if not piece.far]
 
     def room(self) -> int:
         """Bytes on chip for parameters: all that there are, or the chip's share."""

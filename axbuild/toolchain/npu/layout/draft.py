@@ -52,7 +52,7 @@ class Draft:
     """A job without a schedule. position: number of the operator it serves, which is its urgency.
 
     engine_classes: who may run it; cycles: on one engine, without operator overhead; ddr_bytes: through the DDR queue;
-    moves: whether it only copies on chip, for which no engine is set up.
+    copies: whether it only copies, for which no engine is set up.
     """
 
     index: int
@@ -69,7 +69,7 @@ class Draft:
     cycles: float
     ddr_bytes: int
     attr: dict[str, AttrValue] = field(default_factory=dict)
-    moves: bool = False
+    copies: bool = False
 
 
 @dataclass(frozen=True)

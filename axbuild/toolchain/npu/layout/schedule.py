@@ -92,7 +92,7 @@ class Scheduler:
         if draft.ddr_bytes:
             self.ddr_free = max(self.ddr_free, now) + draft.ddr_bytes / self.chip.ddr_bytes
             end = max(end, self.ddr_free)
-        elif not draft.moves and (draft.position, engine.name) not in self.set_up:
+        if not draft.copies and (draft.position, engine.name) not in self.set_up:
             self.set_up.add((draft.position, engine.name))
             end += self.chip.op_overhead
         duration = max(1, math.ceil(end - now))

@@ -67,4 +67,14 @@ def write_part(
         if work.params and piece:
             reads.append(Access(state.prefetcher.need(piece), part_of(piece, work.target.box)))
         cycles = task.cutter.cycles(work.target.box) if work.target.box.elements else 0.0
-        state.writer.work(work, reads, target, out.dense(), task.op.name, task.position, task.engine_class, cycles)
+        state.writer.work(
+            work,
+            reads,
+            target,
+            out.dense(),
+            task.op.name,
+            task.position,
+            task.engine_class,
+            cycles,
+            fetched=piece.fetched(work.target.box) if work.params and piece else 0,
+        )
