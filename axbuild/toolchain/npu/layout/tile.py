@@ -55,10 +55,13 @@ class Cutter:
         self.engines = engines
         self.item_bytes = tuple(type_of(edge).bytes for edge in (*kind.reads, kind.writes))
         self.axes = kind.tile_axes(*geometry.inputs)
+        self._cycles: dict[Box, float] = {}
         self._spread: dict[Box, list[Box]] = {}
 
     def cycles(self, box: Box) -> float:
-        return self.kind.job_cycles(box, self.rates, *self.geometry.inputs)
+        if box not in self._cycles:
+            self._cycles[box] = self.kind.job_cycles(box, self.rates, *self.geometry.inputs)
+        return self._cycles[box]
 
     def grain(self, axis: int) -> int:
         """Cuts along a memory axis are at multiples of this."""
