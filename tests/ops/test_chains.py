@@ -13,18 +13,22 @@ from bodies import every_tensor
 from nets import Body, branchy
 from npu_world import carried, chip, random_tiling
 
+from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.compile import assemble, laid_out
 from axbuild.toolchain.npu.layout.choices import Choices, OpChain
+from axbuild.toolchain.npu.layout.draft import Draft
 from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.layout.neighbours import Neighbours
+from axbuild.toolchain.npu.layout.schedule import Scheduler
 from axbuild.toolchain.npu.layout.search import Workbench
+from axbuild.toolchain.npu.layout.waits import waits
 from axbuild.toolchain.npu.net import Net, at_batch, net_of
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.program.form import Program
 from axbuild.toolchain.npu.simulator.machine import Machine
 
-SMALL, MIDDLE = 26 << 10, 64 << 10
+SMALL, MIDDLE = 26 << 10, 36 << 10
 
 Arrays = dict[str, np.ndarray]
 
@@ -32,7 +36,7 @@ Arrays = dict[str, np.ndarray]
 def widened(stride: int = 1) -> onnx.ModelProto:
     """A wide map between two narrow ones, as in MobileNetV2, and a sum with what came before."""
     body = Body()
-    x = body.conv(body.codes("input_0", (1, 8, 24, 24)), 16, 3)
+    x = body.conv(body.codes("input_0", (1, 8, 16, 16)), 16, 3)
     y = body.conv(body.conv(x, 96), 96, 3, stride, group=96)
     y = body.conv(y, 16, linear=True)
     return body.model(body.plus(x, y) if stride == 1 else y)
@@ -86,27 +90,22 @@ def test_a_map_between_an_expansion_and_its_window_never_leaves_the_chip(stride)
     same(program, params, feeds, every_tensor(model, feeds))
 
 
-OPTIONS = [
-    CompileOptions(),
-    CompileOptions(enable_slice_mode=True),
-    CompileOptions(enable_tile_mode=True),
-    CompileOptions(enable_slice_mode=True, enable_tile_mode=True, effort="normal"),
-]
+PLAIN, SLICE, TILE = CompileOptions(), CompileOptions(enable_slice_mode=True), CompileOptions(enable_tile_mode=True)
+ALL = CompileOptions(enable_slice_mode=True, enable_tile_mode=True, effort="normal")
 
 
-def laid(net: Net, batch: int, options: CompileOptions) -> tuple[Program, bytes, tuple]:
-    small = chip(MIDDLE)
-    found = laid_out(net, at_batch(net, batch), small, batch, options)
-    return *assemble(found.net, found.layout, small, batch), found.steps
+def laid(net: Net, batch: int, options: CompileOptions, on: Chip) -> tuple[Program, bytes, tuple]:
+    found = laid_out(net, at_batch(net, batch), on, batch, options)
+    return *assemble(found.net, found.layout, on, batch), found.steps
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-def test_modes_and_effort_change_no_output_and_are_never_worse(batch):
+@pytest.mark.parametrize(("batch", "ways"), [(1, (PLAIN, SLICE, TILE, ALL)), (2, (PLAIN, TILE))])
+def test_modes_and_effort_change_no_output_and_are_never_worse(batch, ways):
     model = widened()
     net, feeds = net_of(model), fed(model, batch)
     outputs = set()
-    for options in OPTIONS:
-        program, params, steps = laid(net, batch, options)
+    for options in ways:
+        program, params, steps = laid(net, batch, options, chip(MIDDLE))
         outputs.add(Machine(program, params).run(feeds)[model.graph.output[0].name].tobytes())
         for before, after in pairwise(steps):
             assert after.cycles <= before.cycles
@@ -115,9 +114,18 @@ def test_modes_and_effort_change_no_output_and_are_never_worse(batch):
     assert len(outputs) == 1
 
 
+def test_what_is_waited_for_is_where_a_search_begins():
+    """A job of teng, which 1,000 cycles set up, between two of the busier class."""
+    ran_by = (("conv", 1000.0), ("teng", 500.0), ("conv", 3000.0))
+    drafts = [
+        Draft(n, "", "", n, (by,), by, "", "", (), (), (n - 1,) * (n > 0), c, 0) for n, (by, c) in enumerate(ran_by)
+    ]
+    assert waits(drafts, Scheduler(drafts, chip()).run(), chip(), 3) == [0, 0, 1500]
+
+
 def test_a_search_finds_the_same_each_time_and_says_what_it_tried():
     options = CompileOptions(effort="normal")
-    (first, _, steps), (second, _, _) = (laid(net_of(widened()), 1, options) for _ in range(2))
+    (first, _, steps), (second, _, _) = (laid(net_of(widened()), 1, options, chip()) for _ in range(2))
     assert encode(first) == encode(second)
     assert [step.name for step in steps] == ["start", "search"]
     assert steps[1].trials == 32
@@ -128,7 +136,7 @@ def test_a_walk_proposes_no_layout_twice_and_differs_in_one_choice():
     net = net_of(widened())
     walk = Neighbours(Random(1), Workbench(net, Material(chip(SMALL))).chains)
     here = Choices()
-    found = [walk.of(here) for _ in range(40)]
+    found = [walk.of(here, [1, 0, 5, 0, 2]) for _ in range(40)]
     assert len(set(found)) == 40
     for choices in found:
         assert choices is not None

@@ -13,15 +13,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 from axbuild.toolchain.npu.layout.allocate import OcmError
-from axbuild.toolchain.npu.layout.chains import Chains, spilled
+from axbuild.toolchain.npu.layout.chains import ROWS, Chains, spilled
 from axbuild.toolchain.npu.layout.choices import Choices, OpChain
 from axbuild.toolchain.npu.layout.emit import Emission, emit
 from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.layout.neighbours import Neighbours
 from axbuild.toolchain.npu.layout.schedule import Scheduler, Slot
+from axbuild.toolchain.npu.layout.waits import waits
 from axbuild.toolchain.npu.net import Net
 from axbuild.toolchain.npu.options import CompileOptions
 
+LINKS = 16
+"""chains that slice mode tries beyond what spills"""
 ROUNDS = 4
 """how often chains grow over what still spills"""
 OTHER_AXES = (2, 3, 0)
@@ -95,26 +98,44 @@ class Workbench:
         """Operator by operator; where maps spill, their makers together with their readers."""
         return self._grown(self.lay(Choices()), self.chains.pairs)
 
-    def sliced(self, laid: Layout) -> Layout:
-        """Longer chains, over everything that still spills."""
-        return self._grown(laid, self.chains.runs)
+    def sliced(self, best: Layout) -> Layout:
+        """Longer chains: over everything that still spills, then where engines wait most."""
+        best, tried = self._grown(best, self.chains.runs), {best.choices}
+        for _ in range(LINKS):
+            choices = next((one for one in self._linked(best) if one not in tried), None)
+            if choices is None:
+                break
+            tried.add(choices)
+            best = self._better(best, choices)
+        return best
 
-    def tiled(self, laid: Layout) -> Layout:
+    def tiled(self, best: Layout) -> Layout:
         """Cuts of streamed operators that move least, and chains cut along other axes than rows."""
-        laid = self._better(laid, replace(laid.choices, thorough=True))
+        best = self._better(best, replace(best.choices, thorough=True))
         for axis in OTHER_AXES:
-            laid = self._grown(laid, partial(self.chains.runs, axis=axis))
-        return laid
+            best = self._grown(best, partial(self.chains.runs, axis=axis))
+        return best
 
-    def searched(self, laid: Layout, trials: int) -> Layout:
+    def searched(self, best: Layout, trials: int) -> Layout:
         """The best that is found from neighbour to neighbour in so many trials; the same each time."""
         walk = Neighbours(random.Random(SEED), self.chains)
         for _ in range(trials):
-            choices = walk.of(laid.choices)
+            choices = walk.of(best.choices, self._waits(best))
             if choices is None:
                 break
-            laid = self._better(laid, choices)
-        return laid
+            best = self._better(best, choices)
+        return best
+
+    def _linked(self, best: Layout) -> Iterator[Choices]:
+        """With an operator and the one before it in one chain, where engines wait longest first."""
+        waiting = self._waits(best)
+        for position in sorted(range(1, len(waiting)), key=lambda n: (-waiting[n], n)):
+            joined = self.chains.joined(OpChain(position - 1, position + 1, ROWS), best.choices.chains)
+            if joined:
+                yield replace(best.choices, chains=joined)
+
+    def _waits(self, layout: Layout) -> list[int]:
+        return waits(layout.emission.drafts, layout.slots, self.material.chip, len(self.net.ops))
 
     def _better(self, best: Layout, choices: Choices) -> Layout:
         """The layout with these choices where it is better, else the best so far."""
