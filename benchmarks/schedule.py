@@ -58,8 +58,7 @@ OPTIONS = {
     "tile": CompileOptions(enable_tile_mode=True),
     "slice, tile": CompileOptions(enable_slice_mode=True, enable_tile_mode=True),
     "normal": CompileOptions(effort="normal"),
-    "slice, normal": CompileOptions(enable_slice_mode=True, effort="normal"),
-    "slice, tile, high": CompileOptions(enable_slice_mode=True, enable_tile_mode=True, effort="high"),
+    "high": CompileOptions(effort="high"),
 }
 SWAPPING = ("ld:ddr_swap", "st:ddr_swap")
 

@@ -27,7 +27,7 @@ class CompilerOptions:
         vendor="compiler.enable_tile_mode",
     )
     effort = Choice(
-        "How long a better schedule is searched for: not at all, 32 other layouts, or 256.",
+        "How long a better schedule is searched for: not at all, or in both modes and 32 layouts more, or 256.",
         ("fast", "normal", "high"),
         default="fast",
     )

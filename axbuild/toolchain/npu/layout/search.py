@@ -30,7 +30,7 @@ ROUNDS = 4
 OTHER_AXES = (2, 3, 0)
 """memory axes beside rows along which chains are cut: columns, channels, samples"""
 TRIALS = {"fast": 0, "normal": 32, "high": 256}
-"""layouts that an effort tries beside the start"""
+"""layouts that an effort tries beside those of both modes"""
 SEED = 0
 
 Growth = Callable[[Iterable[str], tuple[OpChain, ...]], tuple[OpChain, ...]]
@@ -171,13 +171,14 @@ def choose(nets: list[Net], material: Material, options: CompileOptions) -> Chos
 
 
 def _improvements(bench: Workbench, options: CompileOptions) -> Iterator[tuple[str, Callable[[Layout], Layout]]]:
-    """What was asked for, in the order in which it is tried."""
-    if options.enable_slice_mode:
+    """What was asked for, in the order in which it is tried; whoever searches wants both modes."""
+    trials = TRIALS[options.effort]
+    if options.enable_slice_mode or trials:
         yield "slice", bench.sliced
-    if options.enable_tile_mode:
+    if options.enable_tile_mode or trials:
         yield "tile", bench.tiled
-    if TRIALS[options.effort]:
-        yield "search", partial(bench.searched, trials=TRIALS[options.effort])
+    if trials:
+        yield "search", partial(bench.searched, trials=trials)
 
 
 def _first(nets: list[Net], material: Material) -> tuple[Workbench, Layout]:
