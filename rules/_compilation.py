@@ -17,6 +17,20 @@ class CompilerOptions:
         default=0,
         vendor="compiler.ddr_bw_limit",
     )
+    enable_slice_mode = Bool(
+        "Run chains of operators depth first, band of rows by band, where maps would leave the chip between them; kept "
+        "where it takes no more cycles and moves no more bytes.",
+        vendor="compiler.enable_slice_mode",
+    )
+    enable_tile_mode = Bool(
+        "As `enable_slice_mode`, in bands of columns, channels or samples; kept on the same terms.",
+        vendor="compiler.enable_tile_mode",
+    )
+    effort = Choice(
+        "How long a better schedule is searched for: not at all, or in both modes and 32 layouts more, or 256.",
+        ("fast", "normal", "high"),
+        default="fast",
+    )
 
 
 class Compilation(CompilerOptions):

@@ -17,6 +17,7 @@ from axbuild.toolchain.kinds.base import Box, ShapeError
 from axbuild.toolchain.kinds.codes import CODES, FP32, S4, S8, S16, U8, U16, WEIGHTS, Grid
 from axbuild.toolchain.kinds.mac import Conv, FullyConnected, MatMul
 from axbuild.toolchain.npu.layout.constants import ConstantPieces
+from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.lower.base import Geometry
 from axbuild.toolchain.npu.lower.registry import works_of
 from axbuild.toolchain.npu.net import net_of
@@ -124,7 +125,7 @@ def test_constants_that_come_on_chip_piece_by_piece_keep_each_group_with_its_cha
     codes = random_codes(np.random.default_rng(group), U8, (1, group * kind.weight.shape[1], 6, 6))
     model, want = one_kind(kind, (codes.shape,)), run_body(kind, codes)
     for ocm_bytes in (48 << 10, 80 << 10, 112 << 10):
-        constants = ConstantPieces(net_of(model), chip(ocm_bytes))
+        constants = ConstantPieces(net_of(model), Material(chip(ocm_bytes)))
         assert len(constants.in_order()) > 1
         assert max(piece.bytes for piece in constants.in_order()) <= chip(ocm_bytes).param_bytes
         for tiling in (None, random_tiling(net_of(model), ocm_bytes)):
@@ -137,7 +138,8 @@ def test_reductions_so_deep_that_a_block_of_channels_does_not_fit_are_packed_in_
     codes, model = random_codes(np.random.default_rng(3), U8, shape), one_kind(kind, (shape,))
     tight = chip(80 << 10)
     assert tight.rates.mac_co * 3000 > tight.ocm_bytes
-    assert set(ConstantPieces(net_of(model), tight).blocks) < {2, 4, 8, 16}
+    net = net_of(model)
+    assert {Material(tight).packed(net, op).block for op in net.ops} < {2, 4, 8, 16}
     assert same_bits(run(model, {"x0": codes}, tight)["y"], run_body(kind, codes))
 
 

@@ -18,9 +18,10 @@ from axbuild.toolchain.kinds.codes import S8, U8, U16
 from axbuild.toolchain.kinds.mac import Conv, MatMul
 from axbuild.toolchain.kinds.mover import Concat, Reshape, Transpose
 from axbuild.toolchain.kinds.table import Table
-from axbuild.toolchain.npu.compile import compile_batch, compile_net
+from axbuild.toolchain.npu.compile import compile_net, laid_out
 from axbuild.toolchain.npu.layout.batch import unrolled
 from axbuild.toolchain.npu.net import Net, at_batch, net_of
+from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.decode import decode
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.simulator.machine import Machine, simulate
@@ -101,8 +102,8 @@ def test_running_early_operators_sample_by_sample_changes_no_tensor(ocm_bytes):
 
 def test_a_batch_takes_fewer_cycles_a_sample_than_its_samples_one_by_one():
     one = net_of(mobilenet_v2())
-    single = compile_batch(one, one, chip(), 1)[0].max_cycle
-    several = compile_batch(one, at_batch(one, 4), chip(), 4)[0].max_cycle
+    single = laid_out(one, one, chip(), 1, CompileOptions()).layout.cycles
+    several = laid_out(one, at_batch(one, 4), chip(), 4, CompileOptions()).layout.cycles
     assert several < 0.9 * 4 * single
 
 

@@ -18,6 +18,7 @@ from axbuild.toolchain.kinds.base import Box, Rates, whole_box
 from axbuild.toolchain.kinds.codes import BOOL, FP32, INT32, INT64, S8, S16, U8, U16
 from axbuild.toolchain.kinds.gather import Gather
 from axbuild.toolchain.kinds.mover import Concat, Pad, Reshape, Slice, Take, Transpose
+from axbuild.toolchain.npu.layout.bounds import bounds_of
 from axbuild.toolchain.npu.net import net_of
 from axbuild.toolchain.npu.simulator.base import ValueRangeError
 
@@ -151,7 +152,7 @@ def test_an_index_of_no_row_is_an_error_of_the_simulator_and_of_onnxruntime(inde
     x = np.array([[0, 8], [3, outside]])
     with pytest.raises(ValueRangeError) as error:
         run(one_kind(kind, [x.shape]), {"x0": x.astype(np.int32)})
-    assert error.value.sentence == f"Job 2 (op_0[0:2,0:2,0:5]): the index {outside} names none of 9 rows."
+    assert error.value.sentence == f"Job 1 (op_0[0:2,0:2,0:5]): the index {outside} names none of 9 rows."
     assert error.value.code in CODES
     with pytest.raises(InvalidArgument, match="out of data bounds"):
         run_body(kind, x.astype(index.dtype))
@@ -165,16 +166,25 @@ def test_indices_below_zero_count_from_the_end():
     assert np.array_equal(run(one_kind(kind, [x.shape]), {"x0": x.astype(np.int32)})["y"], expected)
 
 
-def test_a_table_larger_than_the_on_chip_memory_comes_in_ranges_of_its_last_axis():
+@pytest.mark.parametrize("ocm_bytes", [0, 64 << 10, 4 << 10])
+def test_of_a_table_larger_than_what_is_read_of_it_only_those_rows_are_loaded(ocm_bytes):
     kind = gather(INT64, U8, (500, 300))
-    small = chip(64 << 10)
     model = one_kind(kind, [(2, 3)])
-    program, _ = compiled(model, small)
+    program, _ = compiled(model, chip(ocm_bytes))
     loads = [job for job in program.jobs if job.cname == "ld:param"]
-    assert len(loads) > 4
-    assert sum(operand.bytes for job in loads for operand in job.outputs) == kind.data.nbytes
+    assert {job.kernel for job in loads} == {"gather_rows"}
+    assert sum(operand.bytes for job in loads for operand in job.outputs) == 6 * 300
+    assert bounds_of(program, net_of(model), chip()).ddr == int((6 * 4 + 2 * 6 * 300) / 21.33)
     x = np.array([[0, 499, 77], [-1, 3, 498]])
-    assert np.array_equal(run(model, {"x0": x.astype(np.int32)}, small)["y"], kind.data[x])
+    for tiling in (None, random_tiling(net_of(model), 3)):
+        found = run(model, {"x0": x.astype(np.int32)}, chip(ocm_bytes), tiling=tiling)["y"]
+        assert np.array_equal(found, kind.data[x])
+
+
+def test_a_table_smaller_than_what_is_read_of_it_is_loaded_once():
+    kind = gather(INT64, U8, (10, 30))
+    program, _ = compiled(one_kind(kind, [(4, 50)]))
+    assert {job.kernel for job in program.jobs if job.cname == "ld:param"} == {"move"}
 
 
 def test_axes_that_a_reshape_leaves_alone_are_cut_where_the_whole_does_not_fit():

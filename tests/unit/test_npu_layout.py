@@ -15,6 +15,7 @@ from axbuild.toolchain.npu.layout.allocate import Arena, OcmError
 from axbuild.toolchain.npu.layout.constants import ConstantPieces
 from axbuild.toolchain.npu.layout.draft import Access, Storage, packed_strides
 from axbuild.toolchain.npu.layout.hazards import Hazards
+from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.layout.spans import Spans
 from axbuild.toolchain.npu.layout.tile import Cutter, grid, tiles
 from axbuild.toolchain.npu.lower.base import Geometry, Part
@@ -140,7 +141,7 @@ def test_constants_larger_than_the_memory_are_named():
 def test_memory_that_no_constants_need_is_room_for_maps():
     body = Body()
     x = body.codes("x", (1, 32, 4, 4))
-    held = ConstantPieces(net_of(body.model(body.conv(x, 32))), chip(1 << 20))
+    held = ConstantPieces(net_of(body.model(body.conv(x, 32))), Material(chip(1 << 20)))
     assert held.room() == sum(aligned(piece.bytes) for piece in held.in_order())
     assert 0 < held.room() < chip(1 << 20).param_bytes
 

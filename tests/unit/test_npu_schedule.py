@@ -9,15 +9,17 @@ from npu_world import CHIPS, chip, chip_of
 
 from axbuild.toolchain.npu.chips.table import ChipError
 from axbuild.toolchain.npu.layout.draft import Draft
-from axbuild.toolchain.npu.layout.schedule import schedule
+from axbuild.toolchain.npu.layout.schedule import Scheduler, jobs_of
 
 
 def draft(index: int, classes: tuple[str, ...], cycles: float, deps=(), *, op="op", position=0, ddr=0) -> Draft:
-    return Draft(index, f"j{index}", op, position, classes, "copy", "move", "", (), (), tuple(deps), cycles, ddr)
+    copy = {"ddr_bytes": ddr, "copies": bool(ddr)}
+    return Draft(index, f"j{index}", op, position, classes, "copy", "move", "", (), (), tuple(deps), cycles, **copy)
 
 
 def spans(drafts: list[Draft], on=None) -> list[tuple[str, int, int]]:
-    return [(job.engine, job.start, job.start + job.duration) for job in schedule(drafts, on or chip())]
+    jobs = jobs_of(drafts, Scheduler(drafts, on or chip()).run())
+    return [(job.engine, job.start, job.start + job.duration) for job in jobs]
 
 
 def test_an_operator_is_set_up_once_an_engine_however_many_jobs_it_has():

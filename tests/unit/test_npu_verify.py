@@ -160,10 +160,13 @@ def test_no_dependency_of_a_compiled_program_is_superfluous():
     x = body.codes("input_0", (1, 8, 12, 12))
     y = body.conv(body.conv(x, 40, 3), 40, linear=True)
     z = body.plus(body.conv(x, 40), y, zero=0)
-    program, _ = compiled(body.model(body.conv(z, 24)), chip(22 << 10))
-    assert {"ld:input", "ld:param", "ld:ddr_swap", "st:ddr_swap", "st:output"} <= {j.cname for j in program.jobs}
-    for later in program.jobs:
-        for dep in later.deps:
-            jobs = list(program.jobs)
-            jobs[later.index] = replace(later, deps=tuple(d for d in later.deps if d != dep))
-            assert "does not wait for it." in refusal(replace(program, jobs=tuple(jobs)))
+    model = body.model(body.conv(z, 24))
+    swapping, in_bands = compiled(model, chip(20 << 10))[0], compiled(model, chip(22 << 10))[0]
+    assert {"ld:input", "ld:param", "ld:ddr_swap", "st:ddr_swap", "st:output"} <= {j.cname for j in swapping.jobs}
+    assert {"ld:input", "ld:param", "st:output", ""} == {j.cname for j in in_bands.jobs}
+    for program in (swapping, in_bands):
+        for later in program.jobs:
+            for dep in later.deps:
+                jobs = list(program.jobs)
+                jobs[later.index] = replace(later, deps=tuple(d for d in later.deps if d != dep))
+                assert "does not wait for it." in refusal(replace(program, jobs=tuple(jobs)))

@@ -73,7 +73,7 @@ def test_the_whole_chain_is_laid_out(lay):
     target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
     assert actions["axmodel", "preflight"].params == target | {"declared": []}
     assert actions["axmodel", "partition"].params == target
-    options = {"options": {"ddr_bw_limit": 0.0}}
+    options = {"options": dataclasses.asdict(CompileOptions())}
     assert actions["axmodel", "split"].params == options | {
         "batches": [1],
         "chip": plain(CHIPS["AX650"].preset("NPU1")),

@@ -12,7 +12,7 @@ from axbuild.errors import AxNote
 from axbuild.progress import tell
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
-from axbuild.toolchain.npu.compile import compile_batch
+from axbuild.toolchain.npu.compile import laid_out
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.plan.record import NPU, Partition
@@ -35,7 +35,10 @@ def dynamic_batches(partition: Path, out: Path, *, params: DynamicParams) -> Non
 
     def cycles(batch: int) -> int:
         tell("batch", batch, params.limit)
-        found = (_cycles(net, chip, item.batch_of(batch)) * (batch // item.batch_of(batch)) for item, net in subgraphs)
+        found = (
+            _cycles(net, chip, item.batch_of(batch), params.options) * (batch // item.batch_of(batch))
+            for item, net in subgraphs
+        )
         return sum(found)
 
     batches, tried = chosen(cycles, params.limit)
@@ -56,8 +59,8 @@ def chosen(cycles: Callable[[int], int], limit: int) -> tuple[list[int], dict[in
     return batches, tried
 
 
-def _cycles(net: Net, chip: Chip, batch: int) -> int:
-    return compile_batch(net, at_batch(net, batch), chip, batch)[0].max_cycle
+def _cycles(net: Net, chip: Chip, batch: int, options: CompileOptions) -> int:
+    return laid_out(net, at_batch(net, batch), chip, batch, options).layout.cycles
 
 
 def _sentence(batches: list[int], tried: dict[int, int], limit: int) -> str:

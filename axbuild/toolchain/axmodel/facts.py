@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from axbuild.errors import counted
 from axbuild.toolchain.npu.plan.record import NPU, Partition
 
 MOST_NAMED = 5
+GAINED = ("trials", "cycles", "swap_bytes")
+WAYS = {"slice": "slice mode", "tile": "tile mode", "search": "searched"}
 
 
 def notes(planned: Partition, programs: Path, batches: tuple[int, ...], size: int, chip: str) -> Iterator[str]:
@@ -26,7 +29,21 @@ def notes(planned: Partition, programs: Path, batches: tuple[int, ...], size: in
                 f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU; "
                 f"no schedule takes fewer than {least:,}"
             )
+            yield from _gains([report["schedule"] for report in reports])
     yield placement(planned)
+
+
+def _gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
+    """What each mode and the search of a batch came to, over all subgraphs, which took the same steps."""
+    steps = [
+        (same[0]["name"], *(sum(step[key] for step in same) for key in GAINED)) for same in zip(*schedules, strict=True)
+    ]
+    for (_, _, cycles, swapped), (name, trials, fewer, less) in pairwise(steps):
+        if (fewer, less) == (cycles, swapped):
+            yield f"{WAYS[name]}: nothing better in {counted(trials, 'layout')}"
+        else:
+            swap = f", {swapped:,} -> {less:,} bytes swapped" if swapped else ""
+            yield f"{WAYS[name]}: {cycles:,} -> {fewer:,} cycles{swap}, the best of {counted(trials, 'layout')}"
 
 
 def placement(planned: Partition) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -56,11 +56,11 @@ class Box:
 
     ranges: tuple[tuple[int, int], ...]
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
-        return tuple(stop - start for start, stop in self.ranges)
+        return tuple([stop - start for start, stop in self.ranges])
 
-    @property
+    @cached_property
     def elements(self) -> int:
         return math.prod(self.shape)
 

@@ -228,7 +228,7 @@ class Conv(_Weighted):
         if self.group < 1 or self.weight.shape[0] % self.group:
             raise ConstantError(f"{self.what} cannot have {self.group} groups.")
 
-    @property
+    @cached_property
     def window(self) -> Window:
         kh, kw = self.weight.shape[2:]
         return Window(self.op_type, (int(kh), int(kw)), self.strides, self.pads, self.dilations)

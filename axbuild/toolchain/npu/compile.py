@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from axbuild.toolchain.npu.chips.preset import Chip, chip_of
 from axbuild.toolchain.npu.chips.records import Preset
-from axbuild.toolchain.npu.layout.allocate import OcmError
 from axbuild.toolchain.npu.layout.batch import base_name, cuts_of, unrolled
 from axbuild.toolchain.npu.layout.bounds import bounds_of
-from axbuild.toolchain.npu.layout.emit import Emission, emit
-from axbuild.toolchain.npu.layout.schedule import schedule
-from axbuild.toolchain.npu.layout.state import Tiling
+from axbuild.toolchain.npu.layout.choices import Choices, Tiling
+from axbuild.toolchain.npu.layout.material import Material
+from axbuild.toolchain.npu.layout.schedule import jobs_of
+from axbuild.toolchain.npu.layout.search import Chosen, Layout, LayoutStep, Workbench, choose
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.encode import encode
@@ -41,31 +40,30 @@ def compile_subgraph(subgraph: Path, out: Path, *, params: CompileParams) -> Non
     chip = chip_of(params.chip, params.options.ddr_bw_limit)
     one = net_of(read_model(subgraph))
     net = at_batch(one, params.batch)
-    program, constants = compile_batch(one, net, chip, params.batch)
+    found = laid_out(one, net, chip, params.batch, params.options)
+    program, constants = assemble(found.net, found.layout, chip, params.batch)
     (out / "program.msgpack").write_bytes(encode(program))
     (out / "params.bin").write_bytes(constants)
-    (out / "report.json").write_text(json.dumps(report(program, net, chip), indent=1, sort_keys=True) + "\n")
+    (out / "report.json").write_text(
+        json.dumps(report(program, net, chip, found.steps), indent=1, sort_keys=True) + "\n"
+    )
 
 
 def compile_net(net: Net, chip: Chip, batch: int = 1, tiling: Tiling | None = None) -> tuple[Program, bytes]:
     """A verified program and the constants it refers to, one blob after another."""
-    return assemble(net, emit(net, chip, tiling), chip, batch)
+    bench = Workbench(net, Material(chip))
+    return assemble(net, bench.lay(Choices(tiling)) if tiling else bench.start(), chip, batch)
 
 
-def compile_batch(one: Net, many: Net, chip: Chip, batch: int) -> tuple[Program, bytes]:
-    """As `compile_net`, all samples together or the early operators one by one, whichever takes fewer cycles."""
+def laid_out(one: Net, many: Net, chip: Chip, batch: int, options: CompileOptions) -> Chosen:
+    """The net at a batch, all samples together or the early operators one by one, whichever takes fewer cycles."""
     cuts = cuts_of(many, chip) if batch > 1 else []
-    found = [compile_net(many, chip, batch)]
-    for cut in cuts:
-        # What waits half made for the other samples stays on chip, and may leave too little beside it.
-        with suppress(OcmError):
-            found.append(compile_net(unrolled(one, many, cut, batch), chip, batch))
-    return min(found, key=lambda result: result[0].max_cycle)
+    return choose([many, *(unrolled(one, many, cut, batch) for cut in cuts)], Material(chip), options)
 
 
-def assemble(net: Net, emission: Emission, chip: Chip, batch: int) -> tuple[Program, bytes]:
-    """Schedules what was emitted, and proves the program sound."""
-    jobs = schedule(emission.drafts, chip)
+def assemble(net: Net, layout: Layout, chip: Chip, batch: int) -> tuple[Program, bytes]:
+    """The program of a layout, proved sound."""
+    emission, jobs = layout.emission, jobs_of(layout.emission.drafts, layout.slots)
     blobs, offset = [], 0
     for data in emission.blobs:
         blobs.append(Blob(hashlib.sha256(data).hexdigest(), offset, len(data)))
@@ -82,7 +80,7 @@ def assemble(net: Net, emission: Emission, chip: Chip, batch: int) -> tuple[Prog
         outputs=_ports(net, net.outputs),
         activations=emission.activations,
         jobs=jobs,
-        max_cycle=max((job.start + job.duration for job in jobs), default=0),
+        max_cycle=layout.cycles,
         macs=net.macs(),
     )
     verify(program)
@@ -93,8 +91,9 @@ def _ports(net: Net, names: tuple[str, ...]) -> tuple[Port, ...]:
     return tuple(Port(name, net.tensors[name].dtype, net.tensors[name].shape) for name in names)
 
 
-def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
-    """What `report.json` holds: figures of an estimate, and a row an operator. cycles of a row: of its jobs, summed."""
+def report(program: Program, net: Net, chip: Chip, steps: tuple[LayoutStep, ...] = ()) -> dict[str, Any]:
+    """What `report.json` holds: figures of an estimate, and a row an operator. cycles of a row: of its jobs, summed;
+    steps: what was tried to make the schedule better, in turn."""
     error = chip.error_percent if was_compared(net, chip) else NEVER_COMPARED
     compared = f"within {error:g} % of the figures published for convolutional networks of 8 bits"
     never = "never compared with published figures for this kind of work"
@@ -111,6 +110,7 @@ def report(program: Program, net: Net, chip: Chip) -> dict[str, Any]:
         "least_cycles": bounds.least,
         "least_by": bounds.by,
         "bounds": asdict(bounds),
+        "schedule": [asdict(step) for step in steps],
         "macs": program.macs,
         "params_bytes": sum(blob.size for blob in program.blobs),
         "swap_bytes": program.region(SWAP).size,

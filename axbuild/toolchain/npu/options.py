@@ -9,7 +9,10 @@ from dataclasses import dataclass
 class CompileOptions:
     """Every option that the rules declare: one record, so that a new one is declared, added here and read, no more.
 
-    ddr_bw_limit: GB/s, 0 for none.
+    ddr_bw_limit: GB/s, 0 for none; enable_slice_mode, enable_tile_mode, effort: see `layout.search`.
     """
 
     ddr_bw_limit: float = 0.0
+    enable_slice_mode: bool = False
+    enable_tile_mode: bool = False
+    effort: str = "fast"

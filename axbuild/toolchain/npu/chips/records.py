@@ -22,6 +22,11 @@ class OnChip:
     param_bytes: int
     lanes: int
 
+    @property
+    def piece_bytes(self) -> int:
+        """Of a piece of constants, at most, where these can be cut."""
+        return self.param_bytes // 4
+
     @classmethod
     def of(cls, npu_mode: str, ocm_bytes: int, prefetch_share: float, lanes: int) -> OnChip:
         """As the figures of a preset have it."""

@@ -25,16 +25,14 @@ class Arena:
         self.peak = self.begin
         self.used: list[tuple[int, int]] = []
 
-    def take(self, size: int) -> int | None:
-        """Address of `size` free bytes, or None; the lowest gap that holds them."""
+    def take(self, size: int, high: bool = False) -> int | None:
+        """Address of `size` free bytes, or None; at the beginning of the lowest gap that holds them, or at the end of
+        the highest."""
         size = aligned(size)
-        at = self.begin
-        for start, stop in self.used:
-            if start - at >= size:
-                break
-            at = stop
-        if at + size > self.end:
+        fitting = [(start, stop) for start, stop in self._gaps() if stop - start >= size]
+        if not fitting:
             return None
+        at = (fitting[-1][1] - size) // ALIGNMENT * ALIGNMENT if high else fitting[0][0]
         insort(self.used, (at, at + size))
         self.peak = max(self.peak, at + size)
         return at
@@ -43,7 +41,15 @@ class Arena:
         """Frees what `take` returned."""
         self.used = [piece for piece in self.used if piece[0] != address]
 
+    def free(self) -> int:
+        """Bytes that are not in use, in however many pieces."""
+        return self.end - self.begin - sum(stop - start for start, stop in self.used)
+
     def largest_gap(self) -> int:
         """Bytes of the largest piece that `take` could return."""
+        return max(stop - start for start, stop in self._gaps())
+
+    def _gaps(self) -> list[tuple[int, int]]:
+        """From the beginning to the end; empty ones too."""
         edges = [(self.begin, self.begin), *self.used, (self.end, self.end)]
-        return max(after[0] - before[1] for before, after in pairwise(edges))
+        return [(before[1], after[0]) for before, after in pairwise(edges)]

@@ -17,8 +17,8 @@ class CycleBounds:
     """Cycles.
 
     compute: of the busiest class of engines, where its operators are spread over it without loss; finer tiles never
-    take fewer, since lanes are filled up and halos read again. ddr: every constant, input and output moved once. path:
-    the longest chain of the program's own jobs; other tiles have other chains.
+    take fewer, since lanes are filled up and halos read again. ddr: every constant that is needed, every input and
+    output moved once. path: the longest chain of the program's own jobs; other tiles have other chains.
     """
 
     compute: int
@@ -39,8 +39,18 @@ class CycleBounds:
 def bounds_of(program: Program, net: Net, chip: Chip) -> CycleBounds:
     """net: at the program's batch, with every operator once."""
     ends = sum(port.bytes for port in (*program.inputs, *program.outputs))
-    traffic = ends + sum(blob.size for blob in program.blobs)
+    traffic = ends + _constants(program)
     return CycleBounds(_compute(program, net, chip), math.floor(traffic / chip.ddr_bytes), _path(program, chip))
+
+
+def _constants(program: Program) -> int:
+    """Bytes of constants that must move: of a table that is read by index the rows that are read, of all others all."""
+    fetches = [(job, o.blob) for job in program.jobs if job.kernel != "move" for o in job.inputs if o.blob >= 0]
+    sizes = {number: blob.size for number, blob in enumerate(program.blobs)}
+    read = dict.fromkeys((blob for _, blob in fetches), 0)
+    for job, blob in fetches:
+        read[blob] += job.outputs[0].bytes
+    return sum(min(size, read.get(number, size)) for number, size in sizes.items())
 
 
 def _compute(program: Program, net: Net, chip: Chip) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from axbuild.toolchain.kinds.base import Box, ceil_div
-from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.allocate import OcmError
 from axbuild.toolchain.npu.layout.draft import Storage, packed_strides
+from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.lower.base import Pack, Part
-from axbuild.toolchain.npu.lower.packing import Packed, Standing, aligned, packed
+from axbuild.toolchain.npu.lower.packing import Packed, aligned
 from axbuild.toolchain.npu.net import Net, Operator
 from axbuild.toolchain.npu.program.form import PARAMS
+
+BURST_BYTES = 64
+"""what the DDR gives at least for each row that is read by index; an assumption"""
 
 
 @dataclass(eq=False)
@@ -32,6 +36,18 @@ class Piece:
     @property
     def box(self) -> Box:
         return Box((self.rows, *((0, size) for size in self.pack.data.shape[1:])))
+
+    @property
+    def far(self) -> bool:
+        """Whether jobs read it where it lies, off chip."""
+        return self.storage is not None and self.storage.region == PARAMS
+
+    def fetched(self, out: Box) -> int:
+        """Bytes that a job for the part `out` of the output moves from off chip: its rows, each in whole bursts."""
+        if not self.far or not out.elements:
+            return 0
+        row = math.prod(stop - start for start, stop in self.pack.part(out)[1:])
+        return out.elements // row * ceil_div(row * self.pack.data.itemsize, BURST_BYTES) * BURST_BYTES
 
     def source(self) -> Storage:
         """The piece in the parameter constant; strides count from row 0."""
@@ -73,26 +89,17 @@ def served(piece: Piece | None, out: Box) -> Box:
 class ConstantPieces:
     """The constants of a net's operators; blobs: the packs' bytes, equal ones once.
 
-    pieces, blocks: for each operator its pieces in order, and how many output channels are packed together.
+    pieces: for each operator, in order.
     """
 
-    def __init__(self, net: Net, chip: Chip) -> None:
-        self.chip = chip
+    def __init__(self, net: Net, material: Material) -> None:
+        self.material = material
+        self.chip = material.chip
         self.blobs: dict[bytes, int] = {}
         self.pieces: list[list[Piece]] = []
-        self.blocks: list[int] = []
-        self._packed: dict[int, Packed] = {}
         for position, op in enumerate(net.ops):
-            found = self._of(op, net)
+            found = material.packed(net, op)
             self.pieces.append(self._pieces(position, op, found))
-            self.blocks.append(found.block)
-
-    def _of(self, op: Operator, net: Net) -> Packed:
-        """Packed once where an operator stands for each sample of a batch."""
-        if id(op.kind) not in self._packed:
-            standing = Standing(op.kind, net.shapes(op.inputs), net.tensors[op.output].shape)
-            self._packed[id(op.kind)] = packed(standing, self.chip.memory)
-        return self._packed[id(op.kind)]
 
     def _pieces(self, position: int, op: Operator, found: Packed) -> list[Piece]:
         if found.pack is None:
@@ -102,11 +109,15 @@ class ConstantPieces:
                 f"The constants of '{op.name}' come in pieces of {found.piece_bytes} bytes or more; {self.chip.name} "
                 f"{self.chip.npu_mode} has {self.chip.param_bytes} bytes on chip for constants."
             )
-        blob = self.blobs.setdefault(found.pack.data.tobytes(), len(self.blobs))
-        return pieces_of(op.name, position, found.pack, blob, self.chip.param_bytes // 4, found.unit)
+        blob = self.blobs.setdefault(self.material.blob(found), len(self.blobs))
+        if found.far:
+            whole = Piece(op.name, position, found.pack, blob, (0, found.pack.data.shape[0]))
+            return [replace(whole, storage=whole.source())]
+        return pieces_of(op.name, position, found.pack, blob, self.chip.memory.piece_bytes, found.unit)
 
     def in_order(self) -> list[Piece]:
-        return [piece for pieces in self.pieces for piece in pieces]
+        """Those that are loaded."""
+        return [piece for pieces in self.pieces for piece in pieces if not piece.far]
 
     def room(self) -> int:
         """Bytes on chip for parameters: all that there are, or the chip's share."""

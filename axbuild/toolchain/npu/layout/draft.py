@@ -51,7 +51,8 @@ def packed_strides(shape: tuple[int, ...], dtype: str) -> tuple[int, ...]:
 class Draft:
     """A job without a schedule. position: number of the operator it serves, which is its urgency.
 
-    engine_classes: who may run it; cycles: on one engine, without operator overhead; ddr_bytes: through the DDR queue.
+    engine_classes: who may run it; cycles: on one engine, without operator overhead; ddr_bytes: through the DDR queue;
+    copies: whether it only copies, for which no engine is set up.
     """
 
     index: int
@@ -68,6 +69,7 @@ class Draft:
     cycles: float
     ddr_bytes: int
     attr: dict[str, AttrValue] = field(default_factory=dict)
+    copies: bool = False
 
 
 @dataclass(frozen=True)

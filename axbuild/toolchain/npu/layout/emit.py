@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from axbuild.toolchain.npu.chips.preset import Chip
+from axbuild.toolchain.npu.layout.bands import run_chain
+from axbuild.toolchain.npu.layout.choices import Choices
 from axbuild.toolchain.npu.layout.draft import Draft
+from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.layout.moves import bring_near, make_room
 from axbuild.toolchain.npu.layout.on_chip import run_on_chip
 from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.ports import settle_input, settle_wholes
-from axbuild.toolchain.npu.layout.state import LayoutState, Tiling
+from axbuild.toolchain.npu.layout.state import LayoutState
 from axbuild.toolchain.npu.layout.stream import stream
 from axbuild.toolchain.npu.layout.task import Task, task_of
 from axbuild.toolchain.npu.layout.trace import activations_of
 from axbuild.toolchain.npu.layout.view import settle_view
-from axbuild.toolchain.npu.net import Net
+from axbuild.toolchain.npu.net import Net, Operator
 from axbuild.toolchain.npu.program.form import Activation
 
 
@@ -38,20 +40,31 @@ class Emission:
     activations: tuple[Activation, ...]
 
 
-def emit(net: Net, chip: Chip, tiling: Tiling | None = None) -> Emission:
-    """The jobs of a net on a chip; tiling None lets the compiler choose. OcmError where an operator cannot fit."""
-    state = LayoutState(net, chip, tiling)
+def emit(net: Net, material: Material, choices: Choices) -> Emission:
+    """The jobs of a net on the material's chip. OcmError where an operator cannot fit."""
+    state = LayoutState(net, material, choices)
     for name in net.inputs:
         settle_input(state, name)
     settle_wholes(state)
-    for position, op in enumerate(net.ops):
+    chains = {chain.start: chain for chain in choices.chains}
+    position = 0
+    while position < len(net.ops):
         state.prefetcher.ahead()
-        if not settle_view(state, position, op):
-            _run(state, task_of(state, position, op))
-        for name in op.inputs:
-            state.read_once(name)
+        chain = chains.get(position)
+        if chain and run_chain(state, chain):
+            position = chain.stop
+        else:
+            _single(state, position, net.ops[position])
+            position += 1
     blobs = list(state.constants.blobs)
     return Emission(state.writer.drafts, blobs, state.memory.swap.peak, activations_of(state))
+
+
+def _single(state: LayoutState, position: int, op: Operator) -> None:
+    if not settle_view(state, position, op):
+        _run(state, task_of(state, position, op))
+    for name in op.inputs:
+        state.read_once(name)
 
 
 def _run(state: LayoutState, task: Task) -> None:

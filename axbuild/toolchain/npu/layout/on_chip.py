@@ -6,8 +6,7 @@ from axbuild.toolchain.npu.layout.constants import served
 from axbuild.toolchain.npu.layout.moves import store_output
 from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
-from axbuild.toolchain.npu.layout.task import Task, write_part
-from axbuild.toolchain.npu.layout.tile import tiles
+from axbuild.toolchain.npu.layout.task import Task, parts_of, write_part
 
 
 def run_on_chip(state: LayoutState, task: Task, out: TensorPlace) -> None:
@@ -15,9 +14,7 @@ def run_on_chip(state: LayoutState, task: Task, out: TensorPlace) -> None:
     assert target is not None, "the output was given room"
     sources = [state.places[name].near() for name in task.op.inputs]
     for piece in task.pieces:
-        box = served(piece, task.whole)
-        parts = tiles(box, state.tiling(task.op, task.cutter)) if state.tiling else task.cutter.spread(box)
-        for part in parts:
+        for part in parts_of(state, task, served(piece, task.whole)):
             write_part(state, task, part, sources, target, out, piece)
         if piece is not None:
             state.prefetcher.done(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from axbuild.toolchain.graph import Shape
@@ -84,13 +85,15 @@ class TensorPlace:
 
 
 class Memory:
-    """The arenas of one program: parameters and maps on chip, and the swap space."""
+    """The arenas of one program: parameters and maps on chip, and the swap space. high: names of the homes that are
+    placed at the end of their arena."""
 
-    def __init__(self, ocm_bytes: int, param_bytes: int) -> None:
+    def __init__(self, ocm_bytes: int, param_bytes: int, high: Collection[str] = ()) -> None:
         self.params = Arena(0, param_bytes)
         self.maps = Arena(param_bytes, ocm_bytes)
         self.swap = Arena(0, MAX_REGION_BYTES)
         self.homes: list[Home] = []
+        self.high = high
 
     def settle(self, home: Home) -> None:
         """From now on a candidate for eviction and release."""
@@ -98,7 +101,7 @@ class Memory:
 
     def take_near(self, home: Home) -> bool:
         """A place on chip for a home, if there is a gap."""
-        home.near = self.maps.take(home.bytes)
+        home.near = self.maps.take(home.bytes, home.name in self.high)
         return home.near is not None
 
     def drop_near(self, home: Home) -> None:

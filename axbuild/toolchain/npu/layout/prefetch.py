@@ -38,7 +38,7 @@ class Prefetcher:
 
     def done(self, piece: Piece) -> None:
         """Frees a piece whose last reader has been written down, and loads what fits in its place."""
-        if piece.storage is not None:
+        if piece.storage is not None and not piece.far:
             self.arena.give_back(piece.storage.begin)
         self.ahead()
 

@@ -1,8 +1,9 @@
 """Engines and start cycles for drafted jobs: list scheduling, the cost model of the reference NPU.
 
-An engine takes the most urgent job that is ready (the operator it serves comes first, then the order of issue). The
-first job of an operator on an engine also pays for setting the engine up, so that a finer tiling pays no more and no
-less. What moves through the DDR occupies its mover, and one queue that all movers share.
+An engine takes the most urgent job that is ready: of the earliest operator, or with the longest way behind it
+(`by_path`), then in the order of issue. The first job of an operator on an engine also pays for setting the engine up,
+so that a finer tiling pays no more and no less. What moves through the DDR occupies its mover, and
+one queue that all movers share.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ class Slot:
 
 
 class Scheduler:
-    def __init__(self, drafts: list[Draft], chip: Chip) -> None:
+    def __init__(self, drafts: list[Draft], chip: Chip, by_path: bool = False) -> None:
         self.drafts = drafts
+        self.urgency = _paths(drafts, chip) if by_path else [draft.position for draft in drafts]
         self.chip = chip
         self.free = list(chip.engines)
-        self.ready: dict[str, list[tuple[int, int]]] = {engine.engine_class: [] for engine in chip.engines}
+        self.ready: dict[str, list[tuple[float, int]]] = {engine.engine_class: [] for engine in chip.engines}
         self.waiting = [len(draft.deps) for draft in drafts]
         self.followers: list[list[int]] = [[] for _ in drafts]
         self.set_up: set[tuple[int, str]] = set()
@@ -56,7 +58,7 @@ class Scheduler:
 
     def _offer(self, draft: Draft) -> None:
         for engine_class in draft.engine_classes:
-            heapq.heappush(self.ready[engine_class], (draft.position, draft.index))
+            heapq.heappush(self.ready[engine_class], (self.urgency[draft.index], draft.index))
 
     def _finish(self, index: int, engine: Engine) -> None:
         self.free.append(engine)
@@ -90,7 +92,7 @@ class Scheduler:
         if draft.ddr_bytes:
             self.ddr_free = max(self.ddr_free, now) + draft.ddr_bytes / self.chip.ddr_bytes
             end = max(end, self.ddr_free)
-        elif (draft.position, engine.name) not in self.set_up:
+        if not draft.copies and (draft.position, engine.name) not in self.set_up:
             self.set_up.add((draft.position, engine.name))
             end += self.chip.op_overhead
         duration = max(1, math.ceil(end - now))
@@ -98,9 +100,19 @@ class Scheduler:
         heapq.heappush(self.running, (now + duration, index, engine))
 
 
-def schedule(drafts: list[Draft], chip: Chip) -> tuple[Job, ...]:
-    """The drafts as jobs of a program, in issue order."""
-    slots = Scheduler(drafts, chip).run()
+def _paths(drafts: list[Draft], chip: Chip) -> list[float]:
+    """For each draft the cycles from its start to the end of all that waits for it, negative: the longest is first."""
+    behind = [0.0] * len(drafts)
+    for draft in reversed(drafts):
+        moving = draft.ddr_bytes / min(chip.rates.mover_bytes, chip.ddr_bytes)
+        behind[draft.index] += max(draft.cycles, moving)
+        for dep in draft.deps:
+            behind[dep] = max(behind[dep], behind[draft.index])
+    return [-cycles for cycles in behind]
+
+
+def jobs_of(drafts: list[Draft], slots: list[Slot]) -> tuple[Job, ...]:
+    """Scheduled drafts as jobs of a program, in issue order."""
     return tuple(
         Job(
             index=draft.index,

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from axbuild.toolchain.npu.chips.preset import Chip
+from axbuild.toolchain.npu.layout.choices import Choices
 from axbuild.toolchain.npu.layout.constants import ConstantPieces
+from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.layout.places import Home, Memory, TensorPlace, place_of, port_storage
 from axbuild.toolchain.npu.layout.prefetch import Prefetcher
-from axbuild.toolchain.npu.layout.tile import Cutter, Steps
 from axbuild.toolchain.npu.layout.writer import Writer
-from axbuild.toolchain.npu.net import Net, Operator
+from axbuild.toolchain.npu.net import Net
 from axbuild.toolchain.npu.program.form import Port
-
-Tiling = Callable[[Operator, Cutter], Steps]
-"""Fixed tile extents for an operator; an axis that is not cut or not named stays whole."""
 
 
 class LayoutState:
-    """One layout in the making. tiling: None lets the compiler choose.
+    """One layout in the making.
 
     places: tensors that have been made, and parts of tensors that will be; outputs: the net's output ports by name,
     each one storage, so that parts which interleave are known to be apart.
     """
 
-    def __init__(self, net: Net, chip: Chip, tiling: Tiling | None) -> None:
+    def __init__(self, net: Net, material: Material, choices: Choices) -> None:
         self.net = net
-        self.chip = chip
-        self.tiling = tiling
-        self.writer = Writer(chip)
-        self.constants = ConstantPieces(net, chip)
-        self.memory = Memory(chip.ocm_bytes, self.constants.room())
+        self.material = material
+        self.chip = material.chip
+        self.choices = choices
+        self.cuts = {cut.position: cut for cut in choices.cuts}
+        self.writer = Writer(self.chip)
+        self.constants = ConstantPieces(net, material)
+        self.memory = Memory(self.chip.ocm_bytes, self.constants.room(), choices.high)
         self.prefetcher = Prefetcher(self.memory.params, self.constants.in_order(), self.writer)
         self.outputs = {name: port_storage(self.port(name)) for name in net.outputs}
         self.places: dict[str, TensorPlace] = {}
@@ -55,6 +52,10 @@ class LayoutState:
         self.places[name] = place
         if place.home not in self.memory.homes:
             self.memory.settle(place.home)
+
+    def read_after(self, name: str, position: int) -> bool:
+        """Whether an operator from that one on reads the tensor."""
+        return bool(self._readers[name]) and self._readers[name][-1] >= position
 
     def read_once(self, name: str) -> None:
         """One reader of the tensor has been written down."""

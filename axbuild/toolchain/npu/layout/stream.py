@@ -106,13 +106,14 @@ class TileStream:
         """A plan with `depth` slots a tensor in the largest gap: the fixed tiling's where there is one and it fits."""
         weigh = self._streamed()
         gap = self.memory.maps.largest_gap()
-        if self.state.tiling:
-            fixed = self._planned(self.state.tiling(self.task.op, self.task.cutter), depth, weigh)
+        if self.state.choices.tiling:
+            fixed = self._planned(self.state.choices.tiling(self.task.op, self.task.cutter), depth, weigh)
             if fixed.bytes <= gap:
                 return fixed
         budget = gap // depth
         while True:
-            steps = self.task.cutter.streamed(self.task.whole, budget - len(weigh) * ALIGNMENT, weigh)
+            room = budget - len(weigh) * ALIGNMENT
+            steps = self.task.cutter.streamed(self.task.whole, room, weigh, self.state.choices.thorough)
             plan = None if steps is None else self._planned(steps, depth, weigh)
             if plan is None or plan.bytes <= gap:
                 return plan

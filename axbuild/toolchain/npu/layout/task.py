@@ -9,7 +9,7 @@ from axbuild.toolchain.npu.layout.constants import Piece, part_of
 from axbuild.toolchain.npu.layout.draft import Access, Storage
 from axbuild.toolchain.npu.layout.places import TensorPlace
 from axbuild.toolchain.npu.layout.state import LayoutState
-from axbuild.toolchain.npu.layout.tile import Cutter
+from axbuild.toolchain.npu.layout.tile import Cutter, grid, tiles
 from axbuild.toolchain.npu.lower.base import Geometry
 from axbuild.toolchain.npu.lower.registry import works_of
 from axbuild.toolchain.npu.net import Operator
@@ -33,11 +33,18 @@ class Task:
 
 
 def task_of(state: LayoutState, position: int, op: Operator) -> Task:
-    net, chip, constants = state.net, state.chip, state.constants
-    geometry = Geometry(net.shapes(op.inputs), net.tensors[op.output].shape, constants.blocks[position])
-    engine_class = chip.engine_class(op.kind)
-    cutter = Cutter(op.kind, geometry, chip.job_rates(engine_class), chip.count(engine_class))
-    return Task(position, op, geometry, engine_class, cutter, tuple(constants.pieces[position]) or (None,))
+    cutter, pieces = state.material.cutter(state.net, op), tuple(state.constants.pieces[position])
+    return Task(position, op, cutter.geometry, state.chip.engine_class(op.kind), cutter, pieces or (None,))
+
+
+def parts_of(state: LayoutState, task: Task, box: Box) -> list[Box]:
+    """A part of an output that lies on chip, as jobs compute it: spread over the engines, or as was chosen."""
+    if not box.elements:
+        return []
+    if state.choices.tiling:
+        return tiles(box, state.choices.tiling(task.op, task.cutter))
+    cut = state.cuts.get(task.position)
+    return grid(box, {cut.axis: cut.count}, {cut.axis: task.cutter.grain(cut.axis)}) if cut else task.cutter.spread(box)
 
 
 def write_part(
@@ -60,4 +67,14 @@ def write_part(
         if work.params and piece:
             reads.append(Access(state.prefetcher.need(piece), part_of(piece, work.target.box)))
         cycles = task.cutter.cycles(work.target.box) if work.target.box.elements else 0.0
-        state.writer.work(work, reads, target, out.dense(), task.op.name, task.position, task.engine_class, cycles)
+        state.writer.work(
+            work,
+            reads,
+            target,
+            out.dense(),
+            task.op.name,
+            task.position,
+            task.engine_class,
+            cycles,
+            fetched=piece.fetched(work.target.box) if work.params and piece else 0,
+        )

@@ -55,9 +55,13 @@ class Cutter:
         self.engines = engines
         self.item_bytes = tuple(type_of(edge).bytes for edge in (*kind.reads, kind.writes))
         self.axes = kind.tile_axes(*geometry.inputs)
+        self._cycles: dict[Box, float] = {}
+        self._spread: dict[Box, list[Box]] = {}
 
     def cycles(self, box: Box) -> float:
-        return self.kind.job_cycles(box, self.rates, *self.geometry.inputs)
+        if box not in self._cycles:
+            self._cycles[box] = self.kind.job_cycles(box, self.rates, *self.geometry.inputs)
+        return self._cycles[box]
 
     def grain(self, axis: int) -> int:
         """Cuts along a memory axis are at multiples of this."""
@@ -65,8 +69,10 @@ class Cutter:
 
     def spread(self, box: Box) -> list[Box]:
         """Parts of `box` that keep all engines busy for the shortest time."""
-        units = {axis: self.grain(axis) for axis in self.axes}
-        return min((grid(box, parts, units) for parts in self._candidates()), key=self._cost)
+        if box not in self._spread:
+            units = {axis: self.grain(axis) for axis in self.axes}
+            self._spread[box] = min((grid(box, parts, units) for parts in self._candidates()), key=self._cost)
+        return self._spread[box]
 
     def _candidates(self) -> Iterator[dict[int, int]]:
         """One job; or one or two jobs an engine, cut along one axis or two."""
@@ -86,8 +92,10 @@ class Cutter:
             heapq.heapreplace(loads, loads[0] + cycles)
         return max(loads) + JOB_COST * len(parts)
 
-    def streamed(self, box: Box, budget: int, weigh: list[int]) -> Steps | None:
+    def streamed(self, box: Box, budget: int, weigh: list[int], thorough: bool = False) -> Steps | None:
         """Steps whose tiles need at most `budget` bytes, as few as possible; None if even the smallest need more.
+
+        thorough: look at every pair of axes for the cut that takes least time, also where nothing is read again.
 
         Cuts along one axis after another, whole samples first. Where an input would be read again and again for that
         (a matrix for each row of the other one), the cut that takes least time.
@@ -100,7 +108,7 @@ class Cutter:
                 break
         if not self._fits(box, steps, budget, weigh):
             return None
-        if not self._reads_again(box, steps, weigh):
+        if not thorough and not self._reads_again(box, steps, weigh):
             return steps
         return min([steps, *self._pairs(box, budget, weigh)], key=lambda each: self._time(box, each, weigh))
 

@@ -28,25 +28,34 @@ class Writer:
     def copy(self, source: Storage, target: Storage, box: Box, cname: str, position: int, op: str) -> None:
         """Moves a box between the DDR and the chip, in pieces."""
         for piece in tiles(box, _piece_steps(box, ITEM_BYTES[source.dtype])):
-            size = piece.elements * ITEM_BYTES[source.dtype]
-            reads, write = [Access(source, Part(piece))], Access(target, Part(piece))
-            self.drafts.append(
-                Draft(
-                    index=len(self.drafts),
-                    label=f"{cname[:3]}{source.tensor}{_slices(piece)}_{position}",
-                    op=op,
-                    position=position,
-                    engine_classes=self.movers,
-                    kind="copy",
-                    kernel="move",
-                    cname=cname,
-                    inputs=(reads[0].operand,),
-                    outputs=(write.operand,),
-                    deps=self.hazards.add(reads, [write]),
-                    cycles=size / self.chip.rates.mover_bytes,
-                    ddr_bytes=size,
-                )
+            label = f"{cname[:3]}{source.tensor}{_slices(piece)}_{position}"
+            self._copy(source, target, piece, cname, label, position, op)
+
+    def move(self, source: Storage, target: Storage, box: Box, position: int, op: str) -> None:
+        """Moves a box on chip."""
+        self._copy(source, target, box, "", f"{source.tensor}{_slices(box)}_{position}", position, op)
+
+    def _copy(self, source: Storage, target: Storage, box: Box, cname: str, label: str, position: int, op: str) -> None:
+        size = box.elements * ITEM_BYTES[source.dtype]
+        reads, write = [Access(source, Part(box))], Access(target, Part(box))
+        self.drafts.append(
+            Draft(
+                index=len(self.drafts),
+                label=label,
+                op=op,
+                position=position,
+                engine_classes=self.movers,
+                kind="copy",
+                kernel="move",
+                cname=cname,
+                inputs=(reads[0].operand,),
+                outputs=(write.operand,),
+                deps=self.hazards.add(reads, [write]),
+                cycles=size / self.chip.rates.mover_bytes,
+                ddr_bytes=size if cname else 0,
+                copies=True,
             )
+        )
 
     def work(
         self,
@@ -58,8 +67,10 @@ class Writer:
         position: int,
         engine_class: str,
         cycles: float,
+        fetched: int = 0,
     ) -> None:
-        """One job that computes; dense: the whole output as a dense copy has it."""
+        """One job that computes; dense: the whole output as a dense copy has it; fetched: bytes of constants that it
+        reads off chip, which makes it a mover's job."""
         write = Access(target, work.target)
         place = dense.operand(work.target)
         self.drafts.append(
@@ -68,15 +79,15 @@ class Writer:
                 label=f"{op}{_slices(work.target.box)}",
                 op=op,
                 position=position,
-                engine_classes=(engine_class,),
+                engine_classes=self.movers if fetched else (engine_class,),
                 kind=work.kind,
                 kernel=work.kernel,
-                cname="",
+                cname="ld:param" if fetched else "",
                 inputs=tuple(access.operand for access in reads),
                 outputs=(replace(write.operand, dense=DensePlace(place.begin, place.strides)),),
                 deps=self.hazards.add(reads, [write]),
-                cycles=cycles,
-                ddr_bytes=0,
+                cycles=fetched / self.chip.rates.mover_bytes if fetched else cycles,
+                ddr_bytes=fetched,
                 attr=work.attr.plain(),
             )
         )

@@ -52,12 +52,14 @@ class Pack:
     batches, shapes and tilings share it.
 
     data: C-contiguous, little-endian; axes: for each of its axes the output axis (memory layout) that selects a
-    part of it, -1 where every job reads all; step: output elements along axes[0] to one index of axis 0.
+    part of it, -1 where every job reads all; step: output elements along axes[0] to one index of axis 0; by_index:
+    whether a job reads a few rows only, known when it runs, so that it may read them where they lie off chip.
     """
 
     data: Array
     axes: tuple[int, ...]
     step: int = 1
+    by_index: bool = False
 
     @property
     def row_bytes(self) -> int:

@@ -34,16 +34,18 @@ class Standing:
 @dataclass(frozen=True)
 class Packed:
     """pack: the constants of a kind, None where it has none; block: output channels that are packed together; unit:
-    rows of the pack that are loaded together at least, all of them where every job reads all."""
+    rows of the pack that are loaded together at least, all of them where every job reads all; far: whether nothing is
+    loaded, and jobs read the rows that they need where these lie, off chip."""
 
     pack: Pack | None
     block: int
     unit: int = 0
+    far: bool = False
 
     @property
     def piece_bytes(self) -> int:
         """Of the smallest piece in which the constants can be loaded."""
-        return self.unit * self.pack.row_bytes if self.pack else 0
+        return self.unit * self.pack.row_bytes if self.pack and not self.far else 0
 
 
 def packed(at: Standing, memory: OnChip) -> Packed:
@@ -58,7 +60,13 @@ def packed(at: Standing, memory: OnChip) -> Packed:
         return Packed(None, block)
     rows, first = pack.data.shape[0], pack.axes[0]
     unit = at.kind.grain(first, block, *at.inputs) // pack.step if first >= 0 else rows
-    return Packed(pack, block, min(unit, rows))
+    return Packed(pack, block, min(unit, rows), pack.by_index and _mostly_unread(pack, at, memory))
+
+
+def _mostly_unread(pack: Pack, at: Standing, memory: OnChip) -> bool:
+    """Whether what is read by index is fewer bytes than the whole, or the whole too much for one piece."""
+    read = whole_box(at.output).elements * pack.data.itemsize
+    return pack.data.nbytes > min(read, memory.piece_bytes)
 
 
 def shortage(at: Standing, memory: OnChip) -> str:

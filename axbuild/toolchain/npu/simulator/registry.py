@@ -92,7 +92,7 @@ KERNELS: dict[str, Kernel] = {
     "float_softmax_logarithm": FLOAT_LOG_SOFTMAX,
     "float_softmax_share": FLOAT_SOFTMAX,
     "float_sub": FLOAT_SUB,
-    "gather": GATHER,
+    "gather_rows": GATHER,
     "given": GIVEN,
     "greater": GREATER,
     "greater_or_equal": GREATER_OR_EQUAL,
