@@ -122,6 +122,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX409": (USER_ERROR, "an input of a simulation holds a value that an operator cannot take"),
     "AX410": (TOOL_FAILED, "the record of a partition is damaged"),
     "AX411": (USER_ERROR, "operators that run on the CPU (a warning)"),
+    "AX412": (USER_ERROR, "a run-time input whose channels come in another order than the model's (a warning)"),
     "AX450": (USER_ERROR, "a node of a quantised model lacks what its operator needs"),
     "AX451": (USER_ERROR, "a constant of a quantised operator is out of range"),
     "AX452": (USER_ERROR, "scales too far apart to requantise between"),

@@ -105,5 +105,8 @@ def _check_fit(t: Settled, label: str, first: Subgraphs, other_label: str, other
 
 def _comparable(subgraphs: Subgraphs) -> dict[str, Any]:
     settings = subgraphs.settings
-    own = {name: getattr(settings, name) for name in ("target_hardware", "npu_mode", "input_processors")}
+    own = {
+        name: getattr(settings, name)
+        for name in ("target_hardware", "npu_mode", "input_processors", "output_processors")
+    }
     return own | settings.options

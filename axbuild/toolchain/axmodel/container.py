@@ -21,8 +21,8 @@ PARAMS, DYN_PARAMS = "npu_params", "npu_dyn_params"
 OPSET, IR_VERSION = 18, 10
 
 LAYOUTS = ("", "NHWC", "NCHW")
-COLORS = ("", "GRAY", "BGR", "RGB")
-"""The place in the list is the number in `extra_data`."""
+COLORS = ("", "GRAY", "BGR", "RGB", "RGBA", "", "YUV420SP", "YVU420SP", "YUYV422", "UYVY422", "RAW")
+"""The place in the list is the number in `extra_data`; 5 is none."""
 MODES = ("NPU1", "NPU2", "NPU3")
 
 META_BACKEND = "axbuild.backend"
