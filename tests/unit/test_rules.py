@@ -84,7 +84,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "chip": plain(CHIPS["AX650"].preset("NPU1")),
     }
     nameplate = {"name": "AX650", "number": 0, "npu_mode": "NPU1"}
-    assert actions["axmodel", "fuse"].params == options | {"shown_batch": 0, "chip": nameplate}
+    assert actions["axmodel", "fuse"].params == options | {"shown_batch": 0, "compressed": False, "chip": nameplate}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
     assert actions["check", "compare"].params == {
         "level": "close",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from axbuild.toolchain.axmodel.container import BACKEND, NOTE, Container, NpuSubgraph
+from axbuild.toolchain.axmodel.container import BACKEND, NOTE, PARAMS, Container, NpuSubgraph
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
@@ -48,6 +48,7 @@ def facts(container: Container) -> dict[str, Any]:
             for subgraph in container.subgraphs
         ],
         "parameter_bytes": len(container.params),
+        "stored_bytes": container.stored,
         "sources": container.sources,
     }
 
@@ -93,6 +94,11 @@ def _taken(program: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def _size(content: int, stored: int | None) -> str:
+    """stored: bytes that it takes in the file, where it is compressed."""
+    return f"{content:,} bytes" if stored is None else f"{content:,} bytes, {stored:,} in the file"
+
+
 def _lines(found: dict[str, Any]) -> Iterable[str]:
     yield f"{found['file']}: {found['bytes']:,} bytes, {found['backend']}"
     yield f"chip        {found['target_hardware']} {found['npu_mode']}"
@@ -106,10 +112,10 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
         ends = f"{', '.join(subgraph['inputs'])} -> {', '.join(subgraph['outputs'])}"
         yield f"{'' if number else 'subgraphs':<11} {subgraph['name']} on the {subgraph['place']}: {ends}"
         for name, size in subgraph["bytes"].items():
-            yield f"{'':<11} {'':<4} {name} {size:,} bytes"
+            yield f"{'':<11} {'':<4} {name} {_size(size, found['stored_bytes'].get(name))}"
         for program in subgraph["programs"]:
             yield f"{'':<11} {'':<4} {_taken(program)}"
-    yield f"parameters  {found['parameter_bytes']:,} bytes"
+    yield f"parameters  {_size(found['parameter_bytes'], found['stored_bytes'].get(PARAMS))}"
     yield f"note        {found['note']}"
     for number, (name, digest) in enumerate(sorted(found["sources"].items())):
         yield f"{'' if number else 'made from':<11} {name} {digest}"

@@ -14,12 +14,14 @@ from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from axbuild.errors import AxError, lfs_hint
 from axbuild.toolchain.axmodel import wire
+from axbuild.toolchain.axmodel.compression import opened
 from axbuild.toolchain.axmodel.container import (
     BACKEND,
     COLORS,
     LAYOUTS,
     META_BACKEND,
     META_CHIP,
+    META_COMPRESSED,
     META_EXTRA,
     META_LAYERS,
     META_MODE,
@@ -110,8 +112,10 @@ def _check_backend(model: ModelProto, meta: dict[str, str], name: str) -> None:
 
 
 def _container(model: ModelProto, meta: dict[str, str]) -> Container:
-    blobs = {tensor.name: tensor.raw_data for tensor in model.graph.initializer}
-    _require(PARAMS in blobs, f"it has no {PARAMS}")
+    stored = {tensor.name: tensor.raw_data for tensor in model.graph.initializer}
+    _require(PARAMS in stored, f"it has no {PARAMS}")
+    sizes = _parsed(meta.get(META_COMPRESSED, "{}"), META_COMPRESSED)
+    blobs = opened(stored, sizes)
     layers = _layers(meta.get(META_LAYERS, ""))
     subgraphs = tuple(_subgraph(node, blobs, layers) for node in model.graph.node)
     (layouts, chip_number), places = _extra(meta.get(META_EXTRA, "")), _places(meta.get(META_SAMPLES, ""))
@@ -128,6 +132,8 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
         params=blobs[PARAMS],
         sources=sources,
         shown_batch=_number(meta.get(META_SHOWN_BATCH, "")),
+        compressed=META_COMPRESSED in meta,
+        stored={name: len(stored[name]) for name in sizes},
     )
     _require(bool(bare.batches()), "its subgraphs have no batch in common")
     sound = max(bare.batches()) <= bare.shown_batch <= MAX_BATCH
