@@ -54,7 +54,7 @@ def inspect(file: Path, json: bool, chip: str, **ends: tuple[str, ...]) -> int |
         raise InspectArgumentError(f"every option but --json is for float models, and {file.name} is none by its name")
     from axbuild.toolchain.axmodel.inspect import inspect as inspect_container
 
-    inspect_container(file, json)
+    inspect_container(file, json, {chip.container: chip.name for chip in reversed(CHIPS.values())})
     return None
 
 

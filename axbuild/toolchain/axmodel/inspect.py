@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json as text
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from axbuild.toolchain.axmodel.container import BACKEND, NOTE, PARAMS, Container, NpuSubgraph
-from axbuild.toolchain.axmodel.read import read
+from axbuild.toolchain.axmodel import vendor
+from axbuild.toolchain.axmodel.container import BACKEND, META_BACKEND, NOTE, PARAMS, Container, NpuSubgraph
+from axbuild.toolchain.axmodel.read import container_of, parsed
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 from axbuild.toolchain.npu.program.decode import decode
@@ -16,12 +17,21 @@ from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, ocm_
 from axbuild.toolchain.npu.program.form import OCM, SWAP
 
 
-def inspect(file: Path, json: bool) -> None:
-    """Print the facts of the container in `file`. Raises MalformedError or ForeignError."""
+def inspect(file: Path, json: bool, chips: Mapping[int, str]) -> None:
+    """Print the facts of the container in `file`, ours or the vendor's. chips: number in a container -> name.
+
+    Raises MalformedError, ForeignError or VendorFileError.
+    """
     content = file.read_bytes()
-    container = read(content, file.name)
-    found = {"file": file.name, "bytes": len(content)} | facts(container)
-    print(text.dumps(found) if json else "\n".join(_lines(found)))
+    model = parsed(content, file.name)
+    about = {"file": file.name, "bytes": len(content)}
+    if vendor.is_vendors(model) and not any(entry.key == META_BACKEND for entry in model.metadata_props):
+        found = about | vendor.facts(model, chips)
+        shown = vendor.lines(found)
+    else:
+        found = about | facts(container_of(model, file.name))
+        shown = _lines(found)
+    print(text.dumps(found) if json else "\n".join(shown))
 
 
 def facts(container: Container) -> dict[str, Any]:

@@ -61,6 +61,11 @@ class ForeignError(AxError):
 
 def read(content: bytes, name: str = "the file") -> Container:
     """The container in `content`; `name` stands for it in errors. Raises MalformedError or ForeignError."""
+    return container_of(parsed(content, name), name)
+
+
+def parsed(content: bytes, name: str) -> ModelProto:
+    """The ONNX model in `content`, of whatever toolchain; raises MalformedError."""
     model = ModelProto()
     try:
         model.ParseFromString(content)
@@ -69,6 +74,11 @@ def read(content: bytes, name: str = "the file") -> Container:
         raise MalformedError(sentence, hint=lfs_hint(content)) from None
     if field := broken_text(model):
         raise MalformedError(f"{name} is damaged: a {field} in it is not text")
+    return model
+
+
+def container_of(model: ModelProto, name: str) -> Container:
+    """The container that a model is; raises MalformedError or ForeignError."""
     meta = {entry.key: entry.value for entry in model.metadata_props}
     _check_backend(model, meta, name)
     try:
