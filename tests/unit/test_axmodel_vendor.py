@@ -85,6 +85,7 @@ def test_a_vendors_file_shows_its_container_and_never_its_programs(tmp_path, cap
         "holds       npu_params 300 bytes",
         "            npu_dyn_params 0 bytes",
         "            subgraph_npu_0_b1_neu 60 bytes",
+        "provenance  no cache of a workspace around here remembers how this file was made",
     ]
     assert run(["inspect", "--json", str(tmp_path / "v.axmodel")]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as text
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,19 @@ from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, ocm_
 from axbuild.toolchain.npu.program.form import OCM, SWAP
 
 
-def inspect(file: Path, json: bool, chips: Mapping[int, str]) -> None:
-    """Print the facts of the container in `file`, ours or the vendor's. chips: number in a container -> name.
+def inspect(file: Path, chips: Mapping[int, str]) -> tuple[dict[str, Any], list[str]]:
+    """The facts of the container in `file`, ours or the vendor's, with its digest; and the same as lines.
 
-    Raises MalformedError, ForeignError or VendorFileError.
+    chips: number in a container -> name. Raises MalformedError, ForeignError or VendorFileError.
     """
     content = file.read_bytes()
     model = parsed(content, file.name)
-    about = {"file": file.name, "bytes": len(content)}
+    about = {"file": file.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     if vendor.is_vendors(model) and not any(entry.key == META_BACKEND for entry in model.metadata_props):
         found = about | vendor.facts(model, chips)
-        shown = vendor.lines(found)
-    else:
-        found = about | facts(container_of(model, file.name))
-        shown = _lines(found)
-    print(text.dumps(found) if json else "\n".join(shown))
+        return found, list(vendor.lines(found))
+    found = about | facts(container_of(model, file.name))
+    return found, list(_lines(found))
 
 
 def facts(container: Container) -> dict[str, Any]:
