@@ -5,7 +5,7 @@ from __future__ import annotations
 from axbuild.workspace.rule import Bool, Choice, Float, attributes_of
 
 from ._chips import CHIPS, MODES
-from ._processors import declared
+from ._processors import declared, declared_outputs
 
 
 class CompilerOptions:
@@ -39,6 +39,7 @@ class Compilation(CompilerOptions):
     target_hardware = Choice("The chip to compile for.", tuple(CHIPS), default="AX650", vendor="target_hardware")
     npu_mode = Choice("How much of the chip's NPU is used.", MODES, default="NPU1", vendor="npu_mode")
     input_processors = declared()
+    output_processors = declared_outputs()
     npu_perf = Bool(
         "Write where the time goes under compiler/debug/: trace.json, op_profile.csv, summary.json and profile.html.",
         vendor="compiler.npu_perf",

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axbuild.errors import AxError
 from axbuild.workspace.rule import Stage
@@ -17,6 +17,9 @@ from axbuild.workspace.rule import Stage
 from ._chips import CHIPS
 from ._external_data import external_data_files
 from ._nouns import ops_of
+
+if TYPE_CHECKING:
+    from axbuild.store.ancestry import Ancestor
 
 OUTLOOK = Stage(
     "axbuild.toolchain.npu.plan.outlook:outlook",
@@ -52,10 +55,36 @@ def inspect(file: Path, json: bool, chip: str, **ends: tuple[str, ...]) -> int |
         return _float_model(file, json, chip, {name: ENDS[name](texts) for name, texts in given.items()})
     if chip or given:
         raise InspectArgumentError(f"every option but --json is for float models, and {file.name} is none by its name")
+    _compiled(file, json)
+    return None
+
+
+def _compiled(file: Path, as_json: bool) -> None:
+    from axbuild.report.provenance import provenance_lines, provenance_record
     from axbuild.toolchain.axmodel.inspect import inspect as inspect_container
 
-    inspect_container(file, json)
-    return None
+    found, lines = inspect_container(file, {chip.container: chip.name for chip in reversed(CHIPS.values())})
+    ancestors = _ancestors(found["sha256"])
+    if as_json:
+        print(json.dumps(found | {"provenance": provenance_record(ancestors)}))
+    else:
+        print("\n".join([*lines, *provenance_lines(ancestors)]))
+
+
+def _ancestors(digest: str) -> list[Ancestor]:
+    """The actions behind a file, as the cache of the workspace around the current folder remembers them."""
+    from axbuild.store.ancestry import ancestry
+    from axbuild.store.rows import NoRows, Rows
+    from axbuild.workspace.workspace import NoWorkspace, Workspace
+
+    try:
+        rows = Rows(Workspace.find(Path.cwd()).cache_dir / "results", foreign=True)
+    except (NoWorkspace, NoRows):
+        return []
+    try:
+        return ancestry(rows, digest)
+    finally:
+        rows.close()
 
 
 def _float_model(file: Path, as_json: bool, chip: str, ends: dict[str, Any]) -> int | None:

@@ -84,6 +84,7 @@ class CompileSettings:
     npu_mode: str
     batches: tuple[int, ...]
     input_processors: list[dict[str, Any]] = field(hash=False)
+    output_processors: list[dict[str, Any]] = field(hash=False)
     options: dict[str, Any] = field(hash=False)
 
 

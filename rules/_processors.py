@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.rule import DEFAULT, Choice, Floats, Record, Records, Settled, String, attributes_of
+from axbuild.workspace.rule import DEFAULT, Choice, Floats, Int, Ints, Record, Records, Settled, String, attributes_of
 
 from ._nouns import BoundSamples, QuantModel
 
 _AUTO = "AutoColorSpace"
-_REVERSIBLE = {"BGR", "RGB"}
+_REVERSED = {"BGR", "RGB"}
 _FORMATS = (_AUTO, "BGR", "RGB", "GRAY")
+_YUV = ("YUV420SP", "YVU420SP", "YUYV422", "UYVY422")
+_NO_CSC, _MATRIX = "NoCSC", "Matrix"
 
 
 class ProcessorEntry:
@@ -23,14 +26,48 @@ class ProcessorEntry:
         "Channel order of the model; AutoColorSpace takes the calibration set's.", _FORMATS, default=_AUTO
     )
     src_format = Choice(
-        "Channel order of the run-time input, BGR or RGB whichever the model has; AutoColorSpace is the model's.",
-        _FORMATS,
+        "Format of the run-time input; AutoColorSpace is the model's. YUV becomes the model's BGR or RGB: YUV420SP "
+        "(NV12), YVU420SP (NV21) as [1, H * 3/2, W, 1], YUYV422 and UYVY422 as [1, H, W, 2]. BGR and RGB do not become "
+        "each other: channels are taken as they come, with a warning.",
+        (*_FORMATS, *_YUV),
         default=_AUTO,
     )
     src_dtype = Choice("Type of the run-time input.", ("FP32", "U8"), default="FP32")
-    src_layout = Choice("Layout of the run-time input.", ("NCHW", "NHWC"), default="NCHW")
+    src_layout = Choice(
+        "Layout of the run-time input; of YUV it is NHWC whatever is said.", ("NCHW", "NHWC"), default="NCHW"
+    )
+    csc_mode = Choice(
+        "How YUV becomes the model's colours: BT.601 of levels 0 to 255 or of 16 to 235, or by `csc_mat`.",
+        (_NO_CSC, _MATRIX, "FullRange", "LimitedRange"),
+        default=_NO_CSC,
+    )
+    csc_mat = Floats(
+        "With Matrix: a row of Y, U, V and a bias for each channel of tensor_format, twelve numbers; the bias is a "
+        "fraction of 256 levels."
+    )
+    slicing = Ints(
+        "What is cut off the run-time input first: begin and end of each axis of the model's input, one after another.",
+        low=0,
+    )
+    padding = Ints("What is added then: begin and end of each axis.", low=0)
+    padding_mode = Choice("What it is filled with.", ("constant",), default="constant")
+    padding_constant_value = Int("The value, as the run-time input holds it.", default=0)
     mean = Floats("Subtracted at run time; the calibration set's where nothing is given.")
     std = Floats("Divides at run time; the calibration set's where nothing is given.")
+
+
+class OutputProcessorEntry:
+    """The run-time form of one model output."""
+
+    tensor_name = String('Name of the model output, or "DEFAULT" for all.', default=DEFAULT)
+    dst_perm = Ints(
+        "The order of its axes at run time, as of a transposition; the model's where nothing is given.", low=0
+    )
+    output_dtype = Choice(
+        "FP32, or U8 for the codes that the NPU computes, whose scale and zero are in quant_axmodel.json.",
+        ("FP32", "U8"),
+        default="FP32",
+    )
 
 
 _UNWRITTEN = {name: field.default for name, field in attributes_of(ProcessorEntry).items()}
@@ -43,13 +80,32 @@ def declared(**common: Any) -> Records:
     return Records(about, ProcessorEntry, vendor="input_processors", example=example, **common)
 
 
+def declared_outputs(**common: Any) -> Records:
+    """The attribute `output_processors`."""
+    about = "Order of axes and type of the run-time outputs; the model's own and FP32 where nothing is given."
+    example = [{"tensor_name": DEFAULT, "dst_perm": [0, 2, 3, 1]}]
+    return Records(about, OutputProcessorEntry, vendor="output_processors", example=example, **common)
+
+
+def settle_outputs(t: Settled) -> list[dict[str, Any]]:
+    """The output processors as parameters, by name."""
+    _once(t, "output_processors", t.output_processors)
+    return sorted((entry.as_dict() for entry in t.output_processors), key=lambda entry: str(entry["tensor_name"]))
+
+
+def _once(t: Settled, attribute: str, entries: Iterable[Record]) -> dict[str, Record]:
+    """Entry by tensor name; two for one are an error."""
+    found: dict[str, Record] = {}
+    for entry in entries:
+        if entry.tensor_name in found:
+            raise t.error(attribute, f"two {attribute} are for '{entry.tensor_name}'", code="AX115")
+        found[entry.tensor_name] = entry
+    return found
+
+
 def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:
     """One processor for each calibrated input, as parameters; a setting that contradicts calibration is an error."""
-    given: dict[str, Record] = {}
-    for processor in t.input_processors:
-        if processor.tensor_name in given:
-            raise t.error("input_processors", f"two input_processors are for '{processor.tensor_name}'", code="AX115")
-        given[processor.tensor_name] = processor
+    given = _once(t, "input_processors", t.input_processors)
     calibrated = quant.samples
     if DEFAULT in calibrated:
         names = {*calibrated, *given}
@@ -77,8 +133,11 @@ def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamp
     for field in ("mean", "std"):
         _agree(t, field, processor, samples)
     written = processor.as_dict() if processor else _UNWRITTEN
-    normal = {"mean": list(samples.mean), "std": list(samples.std)}
-    return written | normal | {"tensor_name": name, "tensor_format": tensor_format, "src_format": src_format}
+    written = {field: value for field, value in written.items() if field != "padding_mode"}  # there is but one
+    settled = {"mean": list(samples.mean), "std": list(samples.std), "tensor_name": name}
+    if src_format in _YUV:
+        settled["src_layout"] = "NHWC"
+    return written | settled | {"tensor_format": tensor_format, "src_format": src_format}
 
 
 def _formats(t: Settled, processor: Record | None, samples: BoundSamples) -> tuple[str, str]:
@@ -89,12 +148,30 @@ def _formats(t: Settled, processor: Record | None, samples: BoundSamples) -> tup
         raise t.error("input_processors", sentence, hint="write it in the calibration set only", code="AX115")
     settled: str = samples.tensor_format if own == _AUTO else own
     source = processor.src_format if processor else _AUTO
+    _check_conversion(t, processor, source)
     if source in (_AUTO, settled):
         return settled, settled
-    if {source, settled} != _REVERSIBLE:
-        sentence = f"src_format {source} with tensor_format {settled}: only BGR and RGB become each other"
+    if source not in _YUV and {source, settled} != _REVERSED:
+        sentence = f"src_format {source} with tensor_format {settled}: only YUV becomes another format"
         raise t.error("input_processors", sentence, hint=f"feed {settled}, or leave src_format out", code="AX119")
     return settled, source
+
+
+def _check_conversion(t: Settled, processor: Record | None, source: str) -> None:
+    """Settings of a conversion that contradict each other, or that there is none for."""
+    if processor is None:
+        return
+    if source in _YUV and processor.csc_mode == _NO_CSC:
+        hint = "csc_mode: FullRange for most cameras, LimitedRange for video streams, or Matrix"
+        raise t.error("input_processors", f"src_format {source} needs a csc_mode", hint=hint, code="AX115")
+    if source not in _YUV and processor.csc_mode != _NO_CSC:
+        sentence = f"csc_mode {processor.csc_mode} has no effect with src_format {source}, which is not converted"
+        raise t.error("input_processors", sentence)
+    if bool(processor.csc_mat) != (processor.csc_mode == _MATRIX):
+        sentence = "csc_mat belongs to csc_mode Matrix, and Matrix needs it"
+        raise t.error("input_processors", sentence, code="AX115")
+    if processor.padding_constant_value and not processor.padding:
+        raise t.error("input_processors", "padding_constant_value has no effect without padding")
 
 
 def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples) -> None:

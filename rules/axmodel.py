@@ -8,7 +8,7 @@ from axbuild.dataclass import replace
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Entry, Tree
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.rule import Int, Ints, Label, Labels, Settled, Stage, rule
+from axbuild.workspace.rule import Bool, Int, Ints, Label, Labels, Settled, Stage, rule
 
 from ._compilation import NAMES, Compilation
 from ._nouns import AxModel, QuantModel, Subgraphs
@@ -44,12 +44,21 @@ class axmodel(Compilation):
         default=0,
         vendor="compiler.max_dynamic_batch_size",
     )
+    enable_data_soft_compression = Bool(
+        "Compress parameters and programs in the file by zstd: it is smaller, opens slower, and answers the same.",
+        vendor="compiler.enable_data_soft_compression",
+    )
 
     def actions(self, t: Settled, plan: Plan) -> AxModel:
         done = self._given(t) if t.subgraphs else self._compiled(t, plan)
         settings = done.settings
         chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}
-        params = {"chip": chip, "shown_batch": t.max_dynamic_batch_size, "options": settings.options}
+        params = {
+            "chip": chip,
+            "shown_batch": t.max_dynamic_batch_size,
+            "compressed": t.enable_data_soft_compression,
+            "options": settings.options,
+        }
         fused = plan.run(FUSE, partition=done.partition, programs=done.programs, params=params)
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
@@ -105,5 +114,8 @@ def _check_fit(t: Settled, label: str, first: Subgraphs, other_label: str, other
 
 def _comparable(subgraphs: Subgraphs) -> dict[str, Any]:
     settings = subgraphs.settings
-    own = {name: getattr(settings, name) for name in ("target_hardware", "npu_mode", "input_processors")}
+    own = {
+        name: getattr(settings, name)
+        for name in ("target_hardware", "npu_mode", "input_processors", "output_processors")
+    }
     return own | settings.options

@@ -83,6 +83,7 @@ class check:
                 "inputs": inputs,
                 "input_processors": t.axmodel.settings.input_processors,
                 "layers": t.mode == LAYERS,
+                "processed": bool(t.axmodel.settings.output_processors),
             },
         ).result
         for processor in t.axmodel.settings.input_processors:

@@ -11,6 +11,7 @@ from axbuild.workspace.rule import Bool, Choice, NewNames, Settled, Shapes, Sour
 
 from ._external_data import external_data_files
 from ._nouns import FloatModel
+from ._patching import Patching, patched
 
 OPTIMIZE = Stage(
     "axbuild.toolchain.frontend.optimize:optimize",
@@ -29,7 +30,7 @@ ENDS = ("input_shapes", "fix", "inputs", "outputs", "rename")
 
 
 @rule
-class float_model:
+class float_model(Patching):
     """A float model: load it, give its inputs their shapes, simplify and fuse it."""
 
     example = "float"
@@ -97,7 +98,7 @@ class float_model:
     )
 
     def actions(self, t: Settled, plan: Plan) -> FloatModel:
-        source, given = _model_folder(t), None
+        source, given = patched(t, plan, _model_folder(t)), None
         if t.model_type == "QuantONNX":
             separated = plan.run(SEPARATE, model=source)
             source, given = separated["separated/"], separated["given.msgpack"]

@@ -8,7 +8,7 @@ from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
 from ._chips import CHIPS, chosen
 from ._compilation import OPTIONS, Compilation
 from ._nouns import CompileSettings, QuantModel, Subgraphs, ops_of
-from ._processors import settle
+from ._processors import settle, settle_outputs
 from .mixed_precision import selected
 
 PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",), named=ops_of("model"))
@@ -55,8 +55,13 @@ def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[
         takers = ", ".join(name for name, other in CHIPS.items() if other.quant_onnx)
         sentence = f"a QuantONNX model cannot be compiled for {t.target_hardware}"
         raise t.error("target_hardware", sentence, hint=f"it can for {takers}", code="AX119")
-    settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, settle(t, quant), t.only(*OPTIONS))
-    target = {"chip": chip.support_in(t.npu_mode), "input_processors": settings.input_processors}
+    processors = settle(t, quant), settle_outputs(t)
+    settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, *processors, t.only(*OPTIONS))
+    target = {
+        "chip": chip.support_in(t.npu_mode),
+        "input_processors": settings.input_processors,
+        "output_processors": settings.output_processors,
+    }
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
     plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
     selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too

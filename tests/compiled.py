@@ -12,7 +12,7 @@ from quantised import Quantised
 
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.session import InferenceSession
-from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.npu.chips.records import Nameplate, Support
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition

@@ -293,24 +293,55 @@ class Shapes(Attribute):
         return {"type": "object", "additionalProperties": shape}
 
 
-class Values(Attribute):
-    """A table of name -> a number, true, false, or a list of these, nested as deep as a tensor's shape."""
+class Value(Attribute):
+    """A number, true, false, or a list of these, nested as deep as a tensor's shape; text: or texts."""
 
-    expects = "a table of name = a number, true, false, or a list of these"
-    empty: ClassVar[Any] = {}
+    expects = "a number, true, false, or a list of these"
+
+    def __init__(self, about: str, *, text: bool = False, **common: Any) -> None:
+        super().__init__(about, **common)
+        self.text = text
+
+    @property
+    def takes(self) -> str:
+        return "a number, a text, true, false, or a list of these" if self.text else self.expects
 
     def parse(self, value: Any, package: str | None) -> Any:
-        if not isinstance(value, dict) or not all(self._is_value(item) for item in value.values()):
+        if not self.fits(value):
             raise self.wrong(value)
-        return dict(value)
+        return value
 
-    def _is_value(self, value: Any) -> bool:
+    def fits(self, value: Any) -> bool:
         if isinstance(value, list):
-            return bool(value) and all(self._is_value(item) for item in value)
+            return bool(value) and all(self.fits(item) for item in value)
+        if isinstance(value, str):
+            return self.text
         return isinstance(value, bool | int | float) and abs(value) < float("inf")
 
     def schema(self) -> Schema:
-        return {"type": "object", "additionalProperties": {"type": ["number", "boolean", "array"]}}
+        return {"type": ["number", "boolean", "array", *(["string"] if self.text else [])]}
+
+
+class Values(Attribute):
+    """A table of name -> `Value`; text: these may be texts."""
+
+    empty: ClassVar[Any] = {}
+
+    def __init__(self, about: str, *, text: bool = False, **common: Any) -> None:
+        super().__init__(about, **common)
+        self.value = Value("", text=text)
+
+    @property
+    def takes(self) -> str:
+        return f"a table of name = {self.value.takes}"
+
+    def parse(self, value: Any, package: str | None) -> Any:
+        if not isinstance(value, dict) or not all(self.value.fits(item) for item in value.values()):
+            raise self.wrong(value)
+        return dict(value)
+
+    def schema(self) -> Schema:
+        return {"type": "object", "additionalProperties": self.value.schema()}
 
 
 class NewNames(Attribute):

@@ -19,6 +19,7 @@ from axbuild.workspace.attributes import (
     Shapes,
     String,
     Strings,
+    Value,
     Values,
 )
 from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, OneRecord, Record, Records, Source
@@ -51,6 +52,7 @@ __all__ = [
     "String",
     "Strings",
     "Tables",
+    "Value",
     "Values",
     "attributes_of",
     "rule",

@@ -5,7 +5,7 @@ from compiled import compiled
 from node_cases import OWN, settled
 from quantised import Net, quantised
 
-from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.data.processors import InputProcessor
 
 
 def same_bits(found, expected):

@@ -13,7 +13,7 @@ import tarfile
 import warnings
 import zipfile
 from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -236,13 +236,10 @@ def reader_of_compiled_models() -> Reader:
 
 def answers(file: Path) -> tuple[dict[str, Any], list[bytes]]:
     """(what `axbuild inspect` says, the outputs of a session)"""
-    said = io.StringIO()
-    with redirect_stdout(said):
-        inspect(file, json=True)
+    facts, _ = inspect(file, {})
     outputs = InferenceSession(file).run(None, {"x": SAMPLES[0]})
-    facts = json.loads(said.getvalue())
-    del facts["bytes"]
-    return facts, [output.tobytes() for output in outputs]
+    of_the_file = ("bytes", "sha256")
+    return {key: fact for key, fact in facts.items() if key not in of_the_file}, [one.tobytes() for one in outputs]
 
 
 @dataclass(frozen=True)

@@ -188,3 +188,10 @@ def test_a_picture_for_an_input_that_is_none_says_how_it_would_be_one(tmp_path):
     with pytest.raises(Exception, match=r"'x' takes FP32 \[1, 3, 2, 2\], which is no picture") as raised:
         SampleFile(tensor, tmp_path / "p.png").count()
     assert "input_processors" in raised.value.hint
+
+
+def test_a_picture_for_an_input_of_yuv_bytes_is_refused(tmp_path):
+    Image.new("RGB", (2, 2)).save(tmp_path / "p.png")
+    tensor = BoundaryTensor("x", "uint8", (1, 3, 2, 1), layout="NHWC", color="YUV420SP")
+    with pytest.raises(Exception, match=r"'x' takes the bytes of a YUV420SP picture, U8 \[1, 3, 2, 1\], and 'p.png'"):
+        SampleFile(tensor, tmp_path / "p.png").count()

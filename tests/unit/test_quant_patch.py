@@ -7,7 +7,8 @@ from onnx import numpy_helper
 from quantised import Net, quantised, session
 
 from axbuild.errors import AxError
-from axbuild.toolchain.quant.patch import OpPatch, OpPatchError, patch
+from axbuild.toolchain.frontend.attributes import OpPatch
+from axbuild.toolchain.quant.patch import OpPatchError, patch
 from axbuild.toolchain.quant.verify import verify
 
 

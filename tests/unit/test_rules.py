@@ -18,6 +18,9 @@ def lay(tmp_path):
     return layer(tmp_path)
 
 
+UNCONVERTED = {"csc_mode": "NoCSC", "csc_mat": [], "slicing": [], "padding": [], "padding_constant_value": 0}
+
+
 def out(target, action, name):
     return Output((f"//m:{target}", action), name)
 
@@ -70,7 +73,9 @@ def test_the_whole_chain_is_laid_out(lay):
     assert actions["quant", "quantize"].inputs["scheme"] == out("quant", "calibrate", "scheme.msgpack")
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
+    processor |= UNCONVERTED
     target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
+    target["output_processors"] = []
     assert actions["axmodel", "preflight"].params == target | {"declared": []}
     assert actions["axmodel", "partition"].params == target
     options = {"options": dataclasses.asdict(CompileOptions())}
@@ -79,7 +84,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "chip": plain(CHIPS["AX650"].preset("NPU1")),
     }
     nameplate = {"name": "AX650", "number": 0, "npu_mode": "NPU1"}
-    assert actions["axmodel", "fuse"].params == options | {"shown_batch": 0, "chip": nameplate}
+    assert actions["axmodel", "fuse"].params == options | {"shown_batch": 0, "compressed": False, "chip": nameplate}
     assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
     assert actions["check", "compare"].params == {
         "level": "close",
@@ -89,7 +94,8 @@ def test_the_whole_chain_is_laid_out(lay):
         "layers": False,
         "tensor_black_list": [],
     }
-    assert actions["check", "answers"].params == {"inputs": inputs, "input_processors": [processor], "layers": False}
+    told = {"inputs": inputs, "input_processors": [processor], "layers": False, "processed": False}
+    assert actions["check", "answers"].params == told
     answers = actions["check", "answers"].id
     assert actions["check", "compare"].inputs == {
         side: Entry(Result(answers), f"{side}/") for side in ("simulated", "reference")
@@ -137,6 +143,7 @@ def test_a_processor_inherits_from_the_calibration_set(lay):
             "src_layout": "NHWC",
             "mean": [127.5, 127.5, 127.5],
             "std": [127.5, 127.5, 127.0],
+            **UNCONVERTED,
         }
     ]
 
@@ -386,7 +393,7 @@ MISTAKES = {
     ),
     "a colour conversion": (
         CHAIN + AXMODEL + 'input_processors = [{ src_format = "GRAY" }]\n',
-        "m/BUILD.toml:21: error AX119: src_format GRAY with tensor_format RGB: only BGR and RGB become each other\n"
+        "m/BUILD.toml:21: error AX119: src_format GRAY with tensor_format RGB: only YUV becomes another format\n"
         '  21 | input_processors = [{ src_format = "GRAY" }]\n  hint: feed RGB, or leave src_format out',
     ),
     "another mean": (

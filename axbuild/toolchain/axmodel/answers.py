@@ -1,7 +1,8 @@
 """Stage, an expansion: what a check compares, by what the model's partition is.
 
 Wholly on the NPU: the compiled model against the quantised one, from samples to outputs, exact on every machine.
-With subgraphs on the CPU, or layer by layer: each NPU subgraph on its own, on what the reference found at its border.
+With subgraphs on the CPU, processed outputs, or layer by layer: each NPU subgraph on its own, on what the reference
+found at its border.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def answers(
 ) -> None:
     """model: quant_axmodel.onnx. Writes expansion.json; its result are the trees simulated/ and reference/."""
     about = dataclasses.asdict(params)
-    if params.layers or Partition.read(partition).at(CPU):
+    if params.layers or params.processed or Partition.read(partition).at(CPU):
         boundaries = "child:follow/boundaries/"
         children = [
             _child("follow", about, "partition"),

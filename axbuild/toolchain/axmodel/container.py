@@ -21,8 +21,8 @@ PARAMS, DYN_PARAMS = "npu_params", "npu_dyn_params"
 OPSET, IR_VERSION = 18, 10
 
 LAYOUTS = ("", "NHWC", "NCHW")
-COLORS = ("", "GRAY", "BGR", "RGB")
-"""The place in the list is the number in `extra_data`."""
+COLORS = ("", "GRAY", "BGR", "RGB", "RGBA", "", "YUV420SP", "YVU420SP", "YUYV422", "UYVY422", "RAW")
+"""The place in the list is the number in `extra_data`; 5 is none."""
 MODES = ("NPU1", "NPU2", "NPU3")
 
 META_BACKEND = "axbuild.backend"
@@ -32,6 +32,7 @@ META_SAMPLES = "axbuild.samples"
 META_SOURCES = "axbuild.sources"
 META_SHOWN_BATCH = "axbuild.shown_batch"
 META_LAYERS = "axbuild.layers"
+META_COMPRESSED = "axbuild.compressed"
 META_DIGEST = "axbuild.digest"
 META_EXTRA = "extra_data"
 META_NOTE = "axbuild.note"
@@ -117,6 +118,8 @@ class Container:
     chip_number: what `extra_data` calls the chip, from its file; inner: tensors between subgraphs; subgraphs: in run
     order; params: the parameter constant that all programs share; sources: name -> SHA-256 of what it was fused from;
     shown_batch: what the file's shapes show, the largest of `batches` or, where these are dynamic, a larger one.
+    compressed: whether parameters and programs are compressed in the file; stored: of a file that was read, what is
+    compressed -> the bytes it takes there.
     """
 
     target_hardware: str
@@ -129,6 +132,8 @@ class Container:
     params: bytes
     sources: dict[str, str] = field(hash=False)
     shown_batch: int = 1
+    compressed: bool = False
+    stored: dict[str, int] = field(default_factory=dict, hash=False, compare=False)
 
     def tensors(self) -> dict[str, BoundaryTensor]:
         """Every tensor at a boundary by name."""
@@ -136,6 +141,13 @@ class Container:
 
     def on_npu(self) -> tuple[NpuSubgraph, ...]:
         return tuple(subgraph for subgraph in self.subgraphs if isinstance(subgraph, NpuSubgraph))
+
+    def npu_blobs(self) -> dict[str, bytes]:
+        """Parameters and programs: what may be compressed."""
+        blobs = {PARAMS: self.params}
+        for subgraph in self.on_npu():
+            blobs |= subgraph.blobs()
+        return blobs
 
     def batches(self) -> tuple[int, ...]:
         """Batches that may run as one, ascending: of every NPU subgraph that takes several samples at once."""

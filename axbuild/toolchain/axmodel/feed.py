@@ -11,7 +11,9 @@ import numpy as np
 from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.axmodel.session import SessionError, require_known
 from axbuild.toolchain.data import arrays, images
-from axbuild.toolchain.data.inputs import InputData, source_input
+from axbuild.toolchain.data.colour import YUV
+from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.data.processors import source_input
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
@@ -77,6 +79,12 @@ class SampleFile:
         return max(1, shape[axis] // self.tensor.shape[axis])
 
     def _require_picture(self) -> None:
+        if self.tensor.color in YUV:
+            raise SessionError(
+                f"input '{self.tensor.name}' takes the bytes of a {self.tensor.color} picture, "
+                f"{described(self.tensor)}, and '{self.path.name}' is neither .npy nor .bin",
+                hint="convert the picture, and save its bytes as .bin",
+            )
         if not self.tensor.layout:
             raise SessionError(
                 f"input '{self.tensor.name}' takes {described(self.tensor)}, which is no picture, "

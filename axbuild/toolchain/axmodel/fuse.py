@@ -30,11 +30,12 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """shown_batch: what shapes in the file show, 0 for the largest that was compiled; options: none changes how
-    programs are fused yet."""
+    """shown_batch: what shapes in the file show, 0 for the largest that was compiled; compressed: parameters and
+    programs are, in the file; options: none changes how programs are fused yet."""
 
     chip: Nameplate
     shown_batch: int = 0
+    compressed: bool = False
     options: CompileOptions = field(default_factory=CompileOptions)
 
 
@@ -53,6 +54,7 @@ def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> N
         subgraphs=tuple(_subgraph(item, partition, programs, batches, constants) for item in planned.subgraphs),
         params=constants.content(),
         sources=_digests(partition, "partition") | _digests(programs, "programs"),
+        compressed=params.compressed,
     )
     container = replace(container, shown_batch=params.shown_batch or container.batches()[-1])
     content = write(container)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json as text
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from axbuild.toolchain.axmodel.container import BACKEND, NOTE, Container, NpuSubgraph
-from axbuild.toolchain.axmodel.read import read
+from axbuild.toolchain.axmodel import vendor
+from axbuild.toolchain.axmodel.container import BACKEND, META_BACKEND, NOTE, PARAMS, Container, NpuSubgraph
+from axbuild.toolchain.axmodel.read import container_of, parsed
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 from axbuild.toolchain.npu.program.decode import decode
@@ -16,12 +17,19 @@ from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, ocm_
 from axbuild.toolchain.npu.program.form import OCM, SWAP
 
 
-def inspect(file: Path, json: bool) -> None:
-    """Print the facts of the container in `file`. Raises MalformedError or ForeignError."""
+def inspect(file: Path, chips: Mapping[int, str]) -> tuple[dict[str, Any], list[str]]:
+    """The facts of the container in `file`, ours or the vendor's, with its digest; and the same as lines.
+
+    chips: number in a container -> name. Raises MalformedError, ForeignError or VendorFileError.
+    """
     content = file.read_bytes()
-    container = read(content, file.name)
-    found = {"file": file.name, "bytes": len(content)} | facts(container)
-    print(text.dumps(found) if json else "\n".join(_lines(found)))
+    model = parsed(content, file.name)
+    about = {"file": file.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    if vendor.is_vendors(model) and not any(entry.key == META_BACKEND for entry in model.metadata_props):
+        found = about | vendor.facts(model, chips)
+        return found, list(vendor.lines(found))
+    found = about | facts(container_of(model, file.name))
+    return found, list(_lines(found))
 
 
 def facts(container: Container) -> dict[str, Any]:
@@ -48,6 +56,7 @@ def facts(container: Container) -> dict[str, Any]:
             for subgraph in container.subgraphs
         ],
         "parameter_bytes": len(container.params),
+        "stored_bytes": container.stored,
         "sources": container.sources,
     }
 
@@ -93,6 +102,11 @@ def _taken(program: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def _size(content: int, stored: int | None) -> str:
+    """stored: bytes that it takes in the file, where it is compressed."""
+    return f"{content:,} bytes" if stored is None else f"{content:,} bytes, {stored:,} in the file"
+
+
 def _lines(found: dict[str, Any]) -> Iterable[str]:
     yield f"{found['file']}: {found['bytes']:,} bytes, {found['backend']}"
     yield f"chip        {found['target_hardware']} {found['npu_mode']}"
@@ -106,10 +120,10 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
         ends = f"{', '.join(subgraph['inputs'])} -> {', '.join(subgraph['outputs'])}"
         yield f"{'' if number else 'subgraphs':<11} {subgraph['name']} on the {subgraph['place']}: {ends}"
         for name, size in subgraph["bytes"].items():
-            yield f"{'':<11} {'':<4} {name} {size:,} bytes"
+            yield f"{'':<11} {'':<4} {name} {_size(size, found['stored_bytes'].get(name))}"
         for program in subgraph["programs"]:
             yield f"{'':<11} {'':<4} {_taken(program)}"
-    yield f"parameters  {found['parameter_bytes']:,} bytes"
+    yield f"parameters  {_size(found['parameter_bytes'], found['stored_bytes'].get(PARAMS))}"
     yield f"note        {found['note']}"
     for number, (name, digest) in enumerate(sorted(found["sources"].items())):
         yield f"{'' if number else 'made from':<11} {name} {digest}"

@@ -14,12 +14,14 @@ from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from axbuild.errors import AxError, lfs_hint
 from axbuild.toolchain.axmodel import wire
+from axbuild.toolchain.axmodel.compression import opened
 from axbuild.toolchain.axmodel.container import (
     BACKEND,
     COLORS,
     LAYOUTS,
     META_BACKEND,
     META_CHIP,
+    META_COMPRESSED,
     META_EXTRA,
     META_LAYERS,
     META_MODE,
@@ -59,6 +61,11 @@ class ForeignError(AxError):
 
 def read(content: bytes, name: str = "the file") -> Container:
     """The container in `content`; `name` stands for it in errors. Raises MalformedError or ForeignError."""
+    return container_of(parsed(content, name), name)
+
+
+def parsed(content: bytes, name: str) -> ModelProto:
+    """The ONNX model in `content`, of whatever toolchain; raises MalformedError."""
     model = ModelProto()
     try:
         model.ParseFromString(content)
@@ -67,6 +74,11 @@ def read(content: bytes, name: str = "the file") -> Container:
         raise MalformedError(sentence, hint=lfs_hint(content)) from None
     if field := broken_text(model):
         raise MalformedError(f"{name} is damaged: a {field} in it is not text")
+    return model
+
+
+def container_of(model: ModelProto, name: str) -> Container:
+    """The container that a model is; raises MalformedError or ForeignError."""
     meta = {entry.key: entry.value for entry in model.metadata_props}
     _check_backend(model, meta, name)
     try:
@@ -110,8 +122,10 @@ def _check_backend(model: ModelProto, meta: dict[str, str], name: str) -> None:
 
 
 def _container(model: ModelProto, meta: dict[str, str]) -> Container:
-    blobs = {tensor.name: tensor.raw_data for tensor in model.graph.initializer}
-    _require(PARAMS in blobs, f"it has no {PARAMS}")
+    stored = {tensor.name: tensor.raw_data for tensor in model.graph.initializer}
+    _require(PARAMS in stored, f"it has no {PARAMS}")
+    sizes = _parsed(meta.get(META_COMPRESSED, "{}"), META_COMPRESSED)
+    blobs = opened(stored, sizes)
     layers = _layers(meta.get(META_LAYERS, ""))
     subgraphs = tuple(_subgraph(node, blobs, layers) for node in model.graph.node)
     (layouts, chip_number), places = _extra(meta.get(META_EXTRA, "")), _places(meta.get(META_SAMPLES, ""))
@@ -128,6 +142,8 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
         params=blobs[PARAMS],
         sources=sources,
         shown_batch=_number(meta.get(META_SHOWN_BATCH, "")),
+        compressed=META_COMPRESSED in meta,
+        stored={name: len(stored[name]) for name in sizes},
     )
     _require(bool(bare.batches()), "its subgraphs have no batch in common")
     sound = max(bare.batches()) <= bare.shown_batch <= MAX_BATCH

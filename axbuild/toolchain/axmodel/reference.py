@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,8 @@ from axbuild.errors import AxError
 from axbuild.progress import tell
 from axbuild.toolchain import ort
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.data.inputs import (
-    InputData,
-    InputProcessor,
-    bind,
-    feed_of,
-    paired,
-    processor_of,
-)
+from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired
+from axbuild.toolchain.data.processors import InputProcessor, processor_of, seen_input
 from axbuild.toolchain.door import in_words
 from axbuild.toolchain.graph import Array
 
@@ -33,12 +27,14 @@ class ReferenceRunError(AxError):
 class ReferenceParams:
     """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name.
 
-    layers: what is inside the NPU's programs is looked at too, which `follow` does.
+    layers: what is inside the NPU's programs is looked at too, which `follow` does; processed: outputs have
+    processors, which only the partition knows, so that `follow` takes that too.
     """
 
     inputs: tuple[InputData, ...]
     input_processors: tuple[InputProcessor, ...]
     layers: bool = False
+    processed: bool = False
 
 
 def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
@@ -52,17 +48,17 @@ def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceP
 
 def feeds_of(names: list[str], samples: list[Path], params: ReferenceParams) -> Iterator[tuple[str, dict[str, Array]]]:
     """(sample, what the float model takes in): each of its inputs `names`, behind the compiled model's processing."""
-    chosen = [(_processed(data, params.input_processors), index) for data, index in bind(params.inputs, names)]
+    chosen = bind(params.inputs, names)
     rows = paired(samples, params.inputs)
     for place, (name, files) in enumerate(rows):
         tell("sample", place + 1, len(rows))
-        yield name, feed_of(files, chosen)
-
-
-def _processed(data: InputData, processors: tuple[InputProcessor, ...]) -> InputData:
-    """The data with the mean and std that are compiled in: those decide what the codes mean."""
-    processor = processor_of(data.name, processors)
-    return replace(data, mean=processor.mean, std=processor.std) if processor else data
+        yield (
+            name,
+            {
+                data.name: seen_input(load_sample(files[index]), data, processor_of(data.name, params.input_processors))
+                for data, index in chosen
+            },
+        )
 
 
 def open_session(model: bytes, *, optimized: bool = False) -> Any:

@@ -10,15 +10,8 @@ from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.container import Container
 from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.axmodel.session import InferenceSession
-from axbuild.toolchain.data.inputs import (
-    InputData,
-    InputProcessor,
-    bind,
-    load_sample,
-    paired,
-    processor_of,
-    source_input,
-)
+from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired
+from axbuild.toolchain.data.processors import InputProcessor, processor_of, source_input
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
@@ -27,12 +20,13 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 class SimulateParams:
     """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name.
 
-    layers: what is inside the NPU's programs is written too, which `simulate_parts` does.
+    layers: what is inside the NPU's programs is written too, which `simulate_parts` does; processed: as of a reference.
     """
 
     inputs: tuple[InputData, ...]
     input_processors: tuple[InputProcessor, ...] = ()
     layers: bool = False
+    processed: bool = False
 
 
 def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
@@ -75,5 +69,4 @@ def source_feeds(container: Container, samples: list[Path], params: SimulatePara
 
 def _source(sample: Array, data: InputData, tensor: BoundaryTensor, params: SimulateParams) -> Array:
     processor = processor_of(tensor.name, params.input_processors)
-    reverses = processor is not None and processor.reverses
-    return source_input(sample, data, tensor.dtype, tensor.layout, reverses=reverses)
+    return source_input(sample, data, tensor.dtype, tensor.layout, processor)

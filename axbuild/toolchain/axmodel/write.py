@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import wire
+from axbuild.toolchain.axmodel.compression import compressed
 from axbuild.toolchain.axmodel.container import (
     BACKEND,
     COLORS,
@@ -19,6 +20,7 @@ from axbuild.toolchain.axmodel.container import (
     LAYOUTS,
     META_BACKEND,
     META_CHIP,
+    META_COMPRESSED,
     META_DIGEST,
     META_EXTRA,
     META_LAYERS,
@@ -53,6 +55,8 @@ def write(container: Container) -> bytes:
     blobs = {PARAMS: container.params, DYN_PARAMS: b""}
     for subgraph in container.subgraphs:
         blobs |= subgraph.blobs()
+    if container.compressed:
+        blobs |= {key: compressed(blob) for key, blob in container.npu_blobs().items()}
     graph = helper.make_graph(
         [_node(subgraph, container, largest) for subgraph in container.subgraphs],
         "main",
@@ -77,7 +81,9 @@ def write(container: Container) -> bytes:
 
 def metadata(container: Container) -> dict[str, str]:
     """What stands in metadata_props; a reader makes it again and compares."""
+    sizes = {key: len(blob) for key, blob in container.npu_blobs().items()}
     return {
+        **({META_COMPRESSED: _json(sizes)} if container.compressed else {}),
         META_EXTRA: base64.b64encode(extra_data(container)).decode(),
         META_BACKEND: BACKEND,
         META_NOTE: NOTE,

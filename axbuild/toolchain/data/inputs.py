@@ -1,4 +1,4 @@
-"""From decoded samples to what a model or a session takes in; observation, simulation and reference share it."""
+"""From decoded samples to what a float model takes in; observation and reference share it."""
 
 from __future__ import annotations
 
@@ -30,34 +30,6 @@ class InputData:
     format: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class InputProcessor:
-    """What a compiled model does to one of its inputs before the float model's own begins.
-
-    tensor_name: the input, "DEFAULT" for every one without an entry of its own; src_dtype: "U8" or "FP32";
-    src_layout: "NHWC" or "NCHW"; mean, std: as in InputData, empty where nothing is normalised.
-    """
-
-    tensor_name: str
-    tensor_format: str
-    src_format: str
-    src_dtype: str
-    src_layout: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @property
-    def reverses(self) -> bool:
-        """Whether the run-time input has the channels in the other order: BGR where the model has RGB, or RGB."""
-        return self.src_format != self.tensor_format
-
-
-def processor_of(name: str, processors: tuple[InputProcessor, ...]) -> InputProcessor | None:
-    """The entry for an input, or the "DEFAULT" one."""
-    by_name = {item.tensor_name: item for item in processors}
-    return by_name.get(name, by_name.get("DEFAULT"))
 
 
 def bind(inputs: tuple[InputData, ...], names: list[str]) -> list[tuple[InputData, int]]:
@@ -128,27 +100,6 @@ def tensor_input(sample: Array, data: InputData) -> Array:
     pixels = sample.astype(np.float32)
     normal = (pixels - _channels(data.mean, sample, 0.0)) / _channels(data.std, sample, 1.0)
     return np.ascontiguousarray(normal.transpose(2, 0, 1)[np.newaxis])
-
-
-def source_input(sample: Array, data: InputData, dtype: str, layout: str, *, reverses: bool = False) -> Array:
-    """What a compiled model takes in, which normalises by itself: [1, H, W, C] or [1, C, H, W], uint8 or float32.
-
-    dtype: numpy's name of the session input's dtype; layout: "NHWC" or "NCHW"; reverses: as InputProcessor has it. A
-    Numpy sample is in the float model's layout and only moved; raises SampleMismatchError where it is not of the
-    session's dtype.
-    """
-    if data.format == "Image":
-        batch = (sample[..., ::-1] if reverses else sample)[np.newaxis].astype(dtype)
-        return np.ascontiguousarray(batch if layout == "NHWC" else batch.transpose(0, 3, 1, 2))
-    if sample.dtype != np.dtype(dtype):
-        raise SampleMismatchError(
-            f"input '{data.name}' of the compiled model is {dtype} and its Numpy samples are {sample.dtype}",
-            hint="use src_dtype = 'FP32' in input_processors, or samples of format Image",
-        )
-    if reverses:
-        sample = sample[:, ::-1]
-    turned = layout == "NHWC" and sample.ndim == 4
-    return np.ascontiguousarray(sample.transpose(0, 2, 3, 1) if turned else sample)
 
 
 def _channels(values: tuple[float, ...], sample: Array, default: float) -> Array:

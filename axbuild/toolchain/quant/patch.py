@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
+from axbuild.toolchain.frontend.attributes import OpPatch
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.base import DOMAIN
 from axbuild.toolchain.kinds.registry import read_node
+from axbuild.toolchain.near import did_you_mean
 from axbuild.toolchain.quant.tensors import shape_in
 
 
@@ -21,14 +21,6 @@ class OpPatchError(AxError):
     """An entry of quant_op_processors that does not fit the quantised model."""
 
     code = "AX366"
-
-
-@dataclass(frozen=True)
-class OpPatch:
-    """The vendor's OpProcessor. op_name: of a node of the quantised model; attrs: attribute -> its new value."""
-
-    op_name: str
-    attrs: dict[str, Any] = field(default_factory=dict)
 
 
 def patch(model: onnx.ModelProto, patches: Sequence[OpPatch]) -> None:
@@ -40,7 +32,7 @@ def patch(model: onnx.ModelProto, patches: Sequence[OpPatch]) -> None:
         if node is None:
             raise OpPatchError(
                 f"quant_op_processors is for the operator '{one.op_name}', and the quantised model has none",
-                hint=_near(one.op_name, nodes),
+                hint=did_you_mean(one.op_name, nodes),
             )
         if node.domain != DOMAIN:
             raise OpPatchError(
@@ -49,11 +41,6 @@ def patch(model: onnx.ModelProto, patches: Sequence[OpPatch]) -> None:
             )
         _overwrite(model, node, one.attrs, constants)
     _follow(model, constants)
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), 3)
-    return f"did you mean {', '.join(near)}?" if near else ""
 
 
 def _overwrite(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from axbuild.toolchain.frontend.attributes import OpPatch
 from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.check_types import require_types
 from axbuild.toolchain.quant.emit import model_with
 from axbuild.toolchain.quant.lowered import lowered
-from axbuild.toolchain.quant.patch import OpPatch, patch
+from axbuild.toolchain.quant.patch import patch
 from axbuild.toolchain.quant.precision import LayerConfig, precisions
 from axbuild.toolchain.quant.records import records_of, write_records
 from axbuild.toolchain.quant.scheme import Scheme

@@ -15,6 +15,7 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import Grid, type_of
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
 from axbuild.toolchain.npu.plan.floats import port
+from axbuild.toolchain.npu.plan.prelude import Prelude
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 from axbuild.toolchain.npu.plan.stages import SubgraphCut
@@ -67,10 +68,12 @@ class _Canonical:
                 self.names[name] = self._chain(self.sources[name].reals(), ports[name])
         self.names[node.outputs[0]] = self._add(kind, [self.names[name] for name in node.inputs], target)
 
-    def _chain(self, kinds: list[Kind], source: str, target: str | None = None) -> str:
-        for i, kind in enumerate(kinds):
-            source = self._add(kind, [source], target if i == len(kinds) - 1 else None)
-        return source
+    def _chain(self, steps: Prelude, source: str, target: str | None = None) -> str:
+        made = [source]
+        for kind, reads in steps.taken:
+            is_last = len(made) == len(steps.taken)
+            made.append(self._add(kind, [made[place] for place in reads], target if is_last else None))
+        return made[-1]
 
     def _add(self, kind: Kind, inputs: list[str], target: str | None) -> str:
         number = len(self.written)

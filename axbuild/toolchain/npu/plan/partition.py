@@ -12,9 +12,9 @@ from pathlib import Path
 
 import onnx
 
-from axbuild.errors import AxWarning, counted
-from axbuild.toolchain.data.inputs import InputProcessor
-from axbuild.toolchain.kinds.codes import ElementType, type_of
+from axbuild.errors import AxNote, AxWarning, counted
+from axbuild.toolchain.data.processors import InputProcessor
+from axbuild.toolchain.kinds.codes import ElementType, Grid, type_of
 from axbuild.toolchain.kinds.mover import Reshape
 from axbuild.toolchain.kinds.registry import model_of, write_node
 from axbuild.toolchain.npu.chips.records import Support
@@ -24,6 +24,7 @@ from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.float_form import with_float_form
 from axbuild.toolchain.npu.plan.floats import FloatGraph, port
 from axbuild.toolchain.npu.plan.placement import Judgement, judge
+from axbuild.toolchain.npu.plan.postprocess import OutputProcessor, with_outputs
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput, sources_of
 from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered, read_graph
 from axbuild.toolchain.npu.plan.record import NPU, PLACED, Partition
@@ -35,6 +36,7 @@ from axbuild.toolchain.npu.plan.subgraphs import SubgraphWriter
 class PartitionParams:
     chip: Support
     input_processors: tuple[InputProcessor, ...]
+    output_processors: tuple[OutputProcessor, ...] = ()
 
 
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
@@ -48,7 +50,7 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     judgements = judged(graph, floats, params.chip)
     graph = with_float_form(graph, floats, [site for site, found in judgements.items() if not found.on_npu])
     sources = {source.name: source for source in sources_of(_inputs(graph), params.input_processors)}
-    graph = _behind_sources(graph, sources)
+    graph = with_outputs(_behind_sources(graph, sources), params.output_processors)
     require_sizes(graph)
     folder = out / "partition"
     folder.mkdir()
@@ -84,7 +86,7 @@ def _inputs(graph: PlanGraph) -> dict[str, tuple[ElementType, tuple[int, ...]]]:
 def _behind_sources(graph: PlanGraph, sources: dict[str, RuntimeInput]) -> PlanGraph:
     """Readers on the CPU get an input that has pre-processing from the NPU, which does that: behind a Reshape of it
     to its own shape, so that it has an operator there."""
-    processed = [name for name in graph.inputs if sources[name].reals()]
+    processed = [name for name in graph.inputs if sources[name].reals().taken]
     read = {name for node in graph.nodes if node.kind is None for name in node.reads}
     taken = graph.names()
     names = {name: taken.free(f"{name}/prepared") for name in processed if name in read}
@@ -140,7 +142,11 @@ def _save(model: onnx.ModelProto, file: Path) -> None:
 
 
 def _tell(done: Partition, graph: PlanGraph, floats: FloatGraph) -> None:
-    """One warning of everything that runs on the CPU; an error where that is everything."""
+    """What codes at an output mean, and one warning of everything on the CPU; an error where that is everything."""
+    for name in graph.outputs:
+        if isinstance(grid := graph.edges[name], Grid):
+            sentence = f"output '{name}' is {grid.type.name} codes: {grid.scale:.9g} x (code - {grid.zero})"
+            warnings.warn(AxNote(sentence), stacklevel=2)
     if not done.on_cpu:
         return
     listed = "; ".join(f"'{node.name}' ({node.op_type}): {', '.join(node.reasons)}" for node in done.on_cpu)

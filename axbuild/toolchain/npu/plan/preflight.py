@@ -10,10 +10,11 @@ from pathlib import Path
 import onnx_ir as ir
 
 from axbuild.errors import AxWarning
-from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.graph import Shape, model_file, shape_of
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.plan.placement import judge, way_back
+from axbuild.toolchain.npu.plan.postprocess import OutputProcessor, processors_of
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
 from axbuild.toolchain.npu.plan.sketch import sketched
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
@@ -35,12 +36,14 @@ class PreflightParams:
     chip: Support
     input_processors: tuple[InputProcessor, ...] = ()
     declared: tuple[Declared, ...] = ()
+    output_processors: tuple[OutputProcessor, ...] = ()
 
 
 def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     """model: the front end's folder. Writes preflight.json: what is expected on the CPU.
 
-    Warns of each node that a limit keeps off the NPU. Raises ProcessorError where an input's processor does not fit it.
+    Warns of each node that a limit keeps off the NPU. Raises ProcessorError where an input's or output's
+    processor does not fit it.
     """
     chip = params.chip
     graph = ir.load(model_file(model)).graph
@@ -52,7 +55,10 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
         if not judgement.on_npu:
             on_cpu.append({"name": fused.name, "op_type": fused.node.op_type, "reasons": judgement.reasons})
     inputs = {value.name or "": (plain_type(value), shape_of(value)) for value in graph.inputs}
-    sources_of(inputs, params.input_processors)
+    for source in sources_of(inputs, params.input_processors):
+        if source.disorder:
+            warnings.warn(AxWarning("AX412", source.disorder), stacklevel=2)
+    processors_of({value.name or "": shape_of(value) for value in graph.outputs}, params.output_processors)
     _check_layouts({name: shape for name, (_, shape) in inputs.items()}, params.declared)
     record = {"chip": chip.name, "nodes": len(graph), "on_cpu": on_cpu}
     (out / "preflight.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")

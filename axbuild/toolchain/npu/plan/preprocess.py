@@ -1,7 +1,7 @@
-"""What stands between a run-time input and the float model's own: transpose, reverse channels, dequantise, normalise.
+"""What stands between a run-time input and the model's own: colours, transpose, slice, pad, dequantise, normalise.
 
-The run-time input holds raw values x (uint8 pictures, or the same as float32) in its own layout and order of channels.
-They are moved to NCHW and the model's order; then the model's input is (f32(x) - mean) / std an element of the channel
+The run-time input holds raw values x (uint8 pictures, or the same as float32) in its own layout, or the bytes of a YUV
+picture. They become NCHW of the model's size; then the model's input is (f32(x) - mean) / std an element of the channel
 axis, or f32(x) where nothing is normalised; each step is one float32 operation. Where a U8 picture feeds a Quantize,
 all of it behind the moves has one case a byte and channel and becomes one table, computed by these same operations.
 Inputs of other types (indices, masks) are taken as they are.
@@ -14,21 +14,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from axbuild.errors import AxError, counted
-from axbuild.toolchain.data.inputs import InputProcessor, processor_of
+from axbuild.toolchain.data.processors import InputProcessor, processor_of
 from axbuild.toolchain.graph import Array, Shape
-from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.border import Dequantize, Normalize
 from axbuild.toolchain.kinds.codes import FP32, U8, ElementType, Grid
-from axbuild.toolchain.kinds.mover import Slice, Transpose
+from axbuild.toolchain.kinds.mover import Pad, Slice, Transpose
 from axbuild.toolchain.kinds.table import ChannelTable, normalise_table
+from axbuild.toolchain.npu.plan.colour import LEVELS, NHWC_TO_NCHW, add_conversion
+from axbuild.toolchain.npu.plan.prelude import Prelude
 
-NHWC_TO_NCHW = (0, 3, 1, 2)
-REVERSIBLE = {"BGR", "RGB"}
+REVERSED = {"BGR", "RGB"}
 COLORS = ("BGR", "RGB", "GRAY")
 """Channel orders that a picture's input says of itself; others, such as those of arrays, say nothing"""
 TYPES = {"U8": U8, "FP32": FP32}
-RAW = Grid(1.0, 0, U8)
-"""what the bytes of a picture stand for"""
 
 
 class ProcessorError(AxError):
@@ -46,7 +44,8 @@ class RuntimeInput:
         self.processor = processor
         self.type = _type(name, own, processor)
         self.image = len(shape) == 4 and own == FP32
-        self.layout = (processor.src_layout if processor else "NCHW") if self.image else ""
+        self.yuv = processor.yuv if processor else None
+        self.layout = "NHWC" if self.yuv else (processor.src_layout if processor else "NCHW") if self.image else ""
         coloured = processor is not None and self.image and processor.tensor_format in COLORS
         self.color = processor.src_format if processor and coloured and shape[1] in (1, 3) else ""
         self._check()
@@ -54,10 +53,29 @@ class RuntimeInput:
     @property
     def source_shape(self) -> Shape:
         """Shape of the run-time input."""
+        shape = self._framed
+        if self.processor and self.yuv:
+            return self.yuv.source_shape(shape, self.processor.src_format)
         if self.layout != "NHWC":
-            return self.shape
-        n, *rest = self.shape
+            return shape
+        n, *rest = shape
         return (n, *rest[1:], rest[0])
+
+    @property
+    def _framed(self) -> Shape:
+        """Before slicing and padding, on the model's axes."""
+        return self.processor.frame.source_shape(self.shape) if self.processor else self.shape
+
+    @property
+    def disorder(self) -> str:
+        """What to warn of where the model has its channels in another order than the run-time input says; "" else."""
+        p = self.processor
+        if p is None or {p.src_format, p.tensor_format} != REVERSED:
+            return ""
+        return (
+            f"Input '{self.name}': channels are taken as they come; src_format {p.src_format} does not become "
+            f"tensor_format {p.tensor_format}, and a picture in {p.src_format} has its red and blue exchanged"
+        )
 
     def _check(self) -> None:
         p = self.processor
@@ -65,14 +83,27 @@ class RuntimeInput:
             return
         if p.src_layout not in ("NCHW", "NHWC"):
             raise ProcessorError(f"Input '{self.name}': src_layout must be NCHW or NHWC, got '{p.src_layout}'.")
-        reversible = {p.src_format, p.tensor_format} == REVERSIBLE and self.image and self.shape[1] == 3
-        if p.reverses and not reversible:
-            raise ProcessorError(
-                f"Input '{self.name}': src_format {p.src_format} does not become tensor_format {p.tensor_format} in a "
-                f"tensor of shape {list(self.shape)}; BGR and RGB of three channels become each other.",
-                hint="give the samples and the model one channel order",
-            )
+        p.frame.check(f"Input '{self.name}'", self.shape)
+        value = p.padding_constant_value
+        if p.padding and self.type == U8 and not U8.lo <= value <= U8.hi:
+            raise ProcessorError(f"Input '{self.name}': padding_constant_value is {value}, and a byte holds 0 to 255.")
+        self._check_colour(p)
         self._check_normalisation(p)
+
+    def _check_colour(self, p: InputProcessor) -> None:
+        if self.yuv:
+            if not self.image or self.shape[1] != 3 or p.tensor_format not in ("BGR", "RGB") or self.type != U8:
+                raise ProcessorError(
+                    f"Input '{self.name}': {p.src_format} becomes BGR or RGB of three channels, from U8; this input is "
+                    f"{list(self.shape)}, its tensor_format {p.tensor_format} and its src_dtype {p.src_dtype}."
+                )
+            self.yuv.source_shape(self._framed, p.src_format)
+            _ = p.conversion
+        elif p.src_format != p.tensor_format and not self.disorder:
+            raise ProcessorError(
+                f"Input '{self.name}': src_format {p.src_format} does not become tensor_format {p.tensor_format}.",
+                hint="give the samples and the model one format",
+            )
 
     def _check_normalisation(self, p: InputProcessor) -> None:
         for name, values in (("mean", p.mean), ("std", p.std)):
@@ -93,30 +124,42 @@ class RuntimeInput:
         channels = (self.shape[1],)
         return np.broadcast_to(mean, channels).copy(), np.broadcast_to(std, channels).copy()
 
-    def reals(self) -> list[Kind]:
-        """Kinds that make the model's own input of the run-time input, in order."""
-        kinds = self._moves()
+    def reals(self) -> Prelude:
+        """What makes the model's own input of the run-time input."""
+        steps = self._moves()
         if (normal := self.normalisation()) is not None:
-            kinds.append(Normalize(RAW if self.type == U8 else FP32, *normal, 1))
+            steps.add(Normalize(LEVELS if self.type == U8 else FP32, *normal, 1))
         elif self.type == U8:
-            kinds.append(Dequantize(RAW))
-        return kinds
+            steps.add(Dequantize(LEVELS))
+        return steps
 
-    def codes(self, y: Grid) -> list[Kind] | None:
-        """Kinds that make codes on `y` straight from a U8 picture; None where a table cannot."""
+    def codes(self, y: Grid) -> Prelude | None:
+        """What makes codes on `y` straight from a U8 picture; None where a table cannot."""
         if self.type != U8 or not self.image:
             return None
         mean, std = self.normalisation() or (np.zeros(self.shape[1], np.float32), np.ones(self.shape[1], np.float32))
-        return [*self._moves(), ChannelTable(RAW, y, normalise_table(mean, std, RAW, y), 1)]
+        steps = self._moves()
+        steps.add(ChannelTable(LEVELS, y, normalise_table(mean, std, LEVELS, y), 1))
+        return steps
 
-    def _moves(self) -> list[Kind]:
-        """To the model's layout and order of channels."""
-        kinds: list[Kind] = []
-        if self.layout == "NHWC":
-            kinds.append(Transpose(self.type, NHWC_TO_NCHW))
-        if self.processor is not None and self.processor.reverses:
-            kinds.append(Slice(self.type, starts=(2,), ends=(-4,), axes=(1,), steps=(-1,)))
-        return kinds
+    def _moves(self) -> Prelude:
+        """To the model's layout, colours and size."""
+        steps = Prelude()
+        p = self.processor
+        if p is not None and self.yuv:
+            add_conversion(steps, self._framed, self.yuv, p.conversion)
+        elif self.layout == "NHWC":
+            steps.add(Transpose(self.type, NHWC_TO_NCHW))
+        if p is not None and p.slicing:
+            begins, ends = zip(*p.frame.slicing, strict=True)
+            stops = tuple(size - end for size, end in zip(self._framed, ends, strict=True))
+            axes = tuple(axis for axis in range(len(begins)) if begins[axis] or ends[axis])
+            starts, ends = (tuple(side[axis] for axis in axes) for side in (begins, stops))
+            steps.add(Slice(self.type, starts, ends, axes, (1,) * len(axes)))
+        if p is not None and p.padding:
+            begins, ends = zip(*p.frame.padding, strict=True)
+            steps.add(Pad(self.type, (*begins, *ends), p.padding_constant_value))
+        return steps
 
 
 def sources_of(
