@@ -25,7 +25,8 @@ def inspect(file: Path, json: bool) -> None:
 
 
 def facts(container: Container) -> dict[str, Any]:
-    """Chip, batches, boundary tensors (shapes of one sample), subgraphs with the size of what they run, parameters."""
+    """Chip, batches, boundary tensors (shapes of one sample), shape groups, subgraphs with the size of what they run,
+    parameters."""
     return {
         "backend": BACKEND,
         "note": NOTE,
@@ -34,6 +35,7 @@ def facts(container: Container) -> dict[str, Any]:
         "batches": container.batches(),
         "inputs": [_tensor(tensor) for tensor in container.inputs],
         "outputs": [_tensor(tensor) for tensor in container.outputs],
+        "shape_groups": [_group(container.group(number)) for number in container.shape_groups()],
         "subgraphs": [
             {
                 "name": subgraph.name,
@@ -50,6 +52,12 @@ def facts(container: Container) -> dict[str, Any]:
         "parameter_bytes": len(container.params),
         "sources": container.sources,
     }
+
+
+def _group(column: Container) -> dict[str, Any]:
+    """Which of the inputs and outputs belong together."""
+    sides = {"inputs": column.inputs, "outputs": column.outputs}
+    return {name: [tensor.name for tensor in side] for name, side in sides.items()} | {"batches": column.batches()}
 
 
 def _program(content: bytes) -> dict[str, Any]:
@@ -102,6 +110,10 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
             shape = "x".join("?" if size == FROM_DATA else str(size) for size in tensor["shape"])
             words = [tensor["name"], tensor["dtype"], shape, tensor["layout"], tensor["color"]]
             yield f"{'' if number else kind:<11} {' '.join(filter(None, words))}"
+    groups = found["shape_groups"] if len(found["shape_groups"]) > 1 else []
+    for number, group in enumerate(groups):
+        ends = f"{', '.join(group['inputs'])} -> {', '.join(group['outputs'])}"
+        yield f"{'' if number else 'groups':<11} {number}: {ends}"
     for number, subgraph in enumerate(found["subgraphs"]):
         ends = f"{', '.join(subgraph['inputs'])} -> {', '.join(subgraph['outputs'])}"
         yield f"{'' if number else 'subgraphs':<11} {subgraph['name']} on the {subgraph['place']}: {ends}"
