@@ -101,15 +101,19 @@ class axmodel(Compilation):
                 raise t.error("subgraphs", f"two of the subgraphs are of batch {batch}", code="AX115")
             by_batch[batch] = other
         own = groups[shown({})].keys()
+        if not own:
+            raise t.error("subgraphs", "no subgraphs are of the model's own shape", code="AX115")
         for shapes, by_batch in groups.items():
-            if by_batch.keys() != own or not own:
-                sentence = f"the batches of the subgraphs of shapes {shapes} are {_list(by_batch)}, and of the model's "
-                raise t.error("subgraphs", f"{sentence}own shape {_list(own)}", code="AX115")
+            if by_batch.keys() != own:
+                sentence = (
+                    f"the subgraphs of shapes {shapes} are of batch {_list(by_batch)}, and the others {_list(own)}"
+                )
+                raise t.error("subgraphs", sentence, code="AX115")
         return tuple(_column(by_batch) for by_batch in groups.values())
 
 
 def _list(batches: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(batches))) or "none"
+    return ", ".join(map(str, sorted(batches)))
 
 
 def _column(by_batch: dict[int, Subgraphs]) -> Subgraphs:

@@ -81,7 +81,11 @@ def compile_subgraphs(
     if not group:
         selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(
-        PARTITION, name=f"partition{end}", model=quant.model, float_model=quant.source.model, params=target
+        PARTITION,
+        name=f"partition{end}",
+        model=quant.model,
+        float_model=quant.source.model,
+        params=target | t.only("disable_ir_fix"),
     )
     compilation = {"chip": preset, "options": settings.options}
     tried = compilation | {"limit": limit}
