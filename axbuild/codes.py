@@ -67,6 +67,8 @@ CODES: dict[str, tuple[int, str]] = {
     "AX313": (USER_ERROR, "a QDQ model whose quantisation contradicts itself, or that no chip computes with"),
     "AX314": (TOOL_FAILED, "an exported QDQ model that onnxruntime does not open; this is a defect to report"),
     "AX315": (USER_ERROR, "an entry of op_processors or const_processors that does not fit the float model"),
+    "AX316": (USER_ERROR, "input_shapes gives an input another shape than the model's (a warning)"),
+    "AX317": (USER_ERROR, "input shapes that a model cannot have beside its own"),
     "AX330": (USER_ERROR, "a calibration sample does not fit its input, or has no partner of the same name"),
     "AX351": (USER_ERROR, "a statistics file is damaged or belongs to another model"),
     "AX353": (USER_ERROR, "the float model gives values on the samples that no range can hold"),

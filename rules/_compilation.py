@@ -40,6 +40,11 @@ class Compilation(CompilerOptions):
     npu_mode = Choice("How much of the chip's NPU is used.", MODES, default="NPU1", vendor="npu_mode")
     input_processors = declared()
     output_processors = declared_outputs()
+    disable_ir_fix = Bool(
+        "Take the shapes in Reshapes as they are at batches above 1, too: one that begins with a number is then an "
+        "error. Without it the number becomes that of the samples.",
+        vendor="compiler.disable_ir_fix",
+    )
     npu_perf = Bool(
         "Write where the time goes under compiler/debug/: trace.json, op_profile.csv, summary.json and profile.html.",
         vendor="compiler.npu_perf",

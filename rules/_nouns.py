@@ -13,13 +13,23 @@ from axbuild.workspace.stage import NamedCode
 
 
 @dataclass(frozen=True)
+class FrontEnd:
+    """What the front end made a float model from, to make it again at other shapes. params: of `optimize_at`."""
+
+    source: Artifact
+    params: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
 class FloatModel:
     """An optimised float model (ONNX) and `interface.json`: its inputs' and outputs' names, shapes and dtypes; given:
-    the grids and codes that a QDQ model brought for it, None where it was a float model from the start."""
+    the grids and codes that a QDQ model brought for it, None where it was a float model from the start; front: None
+    where a rule of a workspace's own made it."""
 
     model: Artifact
     interface: Artifact
     given: Artifact | None = None
+    front: FrontEnd | None = None
 
 
 def ops_of(role: str) -> NamedCode:
@@ -42,7 +52,7 @@ class Samples:
 @dataclass(frozen=True)
 class BoundSamples:
     """Decoded samples of one model input: the tree `samples/` (one .npy a sample), how they are parted
-    (`shards.json`), and how they become tensors."""
+    (`shards.json`), and how they become tensors; drawn: the set they were decoded from, None for a state."""
 
     samples: Artifact
     shards: Artifact
@@ -50,13 +60,24 @@ class BoundSamples:
     tensor_format: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    drawn: Samples | None = None
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """What a float model was quantised with, to do it again at other shapes. model: the front end's; params: of
+    `quantize`."""
+
+    model: FloatModel
+    scheme: Artifact
+    params: dict[str, Any] = field(hash=False)
 
 
 @dataclass(frozen=True)
 class QuantModel:
     """A quantised model: ONNX with exact integer bodies, the records of every tensor, and what it was made from.
 
-    state: output -> the input that it is for the next sample.
+    state: output -> the input that it is for the next sample; made: None where a rule of a workspace's own made it.
     """
 
     model: Artifact
@@ -66,6 +87,7 @@ class QuantModel:
     asked: dict[str, Any] = field(default_factory=dict, hash=False)
     """of precision: parameters of `selected`"""
     state: dict[str, str] = field(default_factory=dict, hash=False)
+    made: Quantisation | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +99,8 @@ class PrecisionReport:
 
 @dataclass(frozen=True)
 class CompileSettings:
-    """What a compilation was asked for; target_hardware: the chip's own name, whatever alias was written."""
+    """What a compilation was asked for; target_hardware: the chip's own name, whatever alias was written; shapes: of
+    the inputs, where they are not the model's own."""
 
     target_hardware: str
     chip_number: int
@@ -86,6 +109,7 @@ class CompileSettings:
     input_processors: list[dict[str, Any]] = field(hash=False)
     output_processors: list[dict[str, Any]] = field(hash=False)
     options: dict[str, Any] = field(hash=False)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -100,9 +124,11 @@ class Subgraphs:
 
 @dataclass(frozen=True)
 class AxModel:
-    """A fused container, the partition behind it, and the settings that shaped its inputs."""
+    """A fused container, the partition behind it, and the settings that shaped its inputs; extra: what its further
+    shape groups were compiled from, in their order."""
 
     axmodel: Artifact
     partition: Artifact
     quant: QuantModel
     settings: CompileSettings
+    extra: tuple[Subgraphs, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from axbuild.dataclass import replace
@@ -12,11 +13,12 @@ from axbuild.workspace.rule import Bool, Int, Ints, Label, Labels, Settled, Stag
 
 from ._compilation import NAMES, Compilation
 from ._nouns import AxModel, QuantModel, Subgraphs
-from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, profile
+from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, folder, profile
+from .shapes import extra_shapes
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
-_WITH_QUANT = ("quant", "static_batch_sizes", "max_dynamic_batch_size", *NAMES)
+_WITH_QUANT = ("quant", "static_batch_sizes", "max_dynamic_batch_size", "src_extra_shapes", *NAMES)
 
 
 @rule
@@ -28,7 +30,7 @@ class axmodel(Compilation):
 
     quant = Label("The quantised model; or name `subgraphs`.", provides=QuantModel, example=":quant")
     subgraphs = Labels(
-        "Subgraphs compiled by targets of their own, one for each batch.", provides=Subgraphs, example=[":b4"]
+        "Subgraphs compiled by targets of their own, one for each batch and shape.", provides=Subgraphs, example=[":b4"]
     )
     static_batch_sizes = Ints(
         "Batches to compile; batch 1 alone where nothing is given.",
@@ -48,10 +50,11 @@ class axmodel(Compilation):
         "Compress parameters and programs in the file by zstd: it is smaller, opens slower, and answers the same.",
         vendor="compiler.enable_data_soft_compression",
     )
+    src_extra_shapes = extra_shapes()
 
     def actions(self, t: Settled, plan: Plan) -> AxModel:
-        done = self._given(t) if t.subgraphs else self._compiled(t, plan)
-        settings = done.settings
+        columns = self._given(t) if t.subgraphs else self._compiled(t, plan)
+        done, settings = columns[0], columns[0].settings
         chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}
         params = {
             "chip": chip,
@@ -59,18 +62,21 @@ class axmodel(Compilation):
             "compressed": t.enable_data_soft_compression,
             "options": settings.options,
         }
-        fused = plan.run(FUSE, partition=done.partition, programs=done.programs, params=params)
+        partitions, programs = [one.partition for one in columns], [one.programs for one in columns]
+        fused = plan.run(FUSE, partition=partitions, programs=programs, params=params)
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
         plan.output("quant/quant_axmodel.json", done.quant.records)
         plan.output("frontend/", done.quant.source.model)
-        plan.output("compiler/", done.programs)
-        plan.output("compiler/partition.json", Entry(done.partition, "partition.json"))
-        if t.npu_perf:
-            profile(t, plan, done)
-        return AxModel(fused.only, done.partition, done.quant, settings)
+        for group, one in enumerate(columns):
+            plan.output(f"{folder(group)}/", one.programs)
+            plan.output(f"{folder(group)}/partition.json", Entry(one.partition, "partition.json"))
+            if t.npu_perf:
+                profile(t, plan, one, group)
+        return AxModel(fused.only, done.partition, done.quant, settings, columns[1:])
 
-    def _compiled(self, t: Settled, plan: Plan) -> Subgraphs:
+    def _compiled(self, t: Settled, plan: Plan) -> tuple[Subgraphs, ...]:
+        """Of each shape group, the model's own first."""
         if t.quant is None:
             raise t.error("", "this axmodel names neither 'quant' nor 'subgraphs'", code="AX107")
         if len(set(t.static_batch_sizes)) < len(t.static_batch_sizes):
@@ -79,31 +85,58 @@ class axmodel(Compilation):
             sentence = "static_batch_sizes and max_dynamic_batch_size exclude each other"
             raise t.error("max_dynamic_batch_size", sentence, hint="leave one of them out", code="AX115")
         batches = () if t.max_dynamic_batch_size else tuple(sorted(t.static_batch_sizes)) or (1,)
-        return compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size)
+        for shapes in t.src_extra_shapes:
+            if not shapes or t.src_extra_shapes.count(shapes) > 1:
+                fault = "has the same shapes twice" if shapes else "has a group that names no input"
+                raise t.error("src_extra_shapes", f"src_extra_shapes {fault}", code="AX106")
+        return tuple(
+            compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size, shapes=shapes, group=group)
+            for group, shapes in enumerate(({}, *t.src_extra_shapes))
+        )
 
-    def _given(self, t: Settled) -> Subgraphs:
+    def _given(self, t: Settled) -> tuple[Subgraphs, ...]:
         for name in _WITH_QUANT:
             if t.given(name):
                 sentence = f"{name} has no effect beside 'subgraphs'"
                 raise t.error(name, sentence, hint="the subgraphs' own targets say it")
         labels = t.plain("subgraphs")
         first: Subgraphs = t.subgraphs[0]
-        by_batch: dict[int, Subgraphs] = {}
+        groups: dict[str, dict[int, Subgraphs]] = {shown({}): {}}
         for label, other in zip(labels, t.subgraphs, strict=True):
             _check_fit(t, labels[0], first, label, other)
             (batch,) = other.settings.batches
+            by_batch = groups.setdefault(shown(other.settings.shapes), {})
             if batch in by_batch:
                 raise t.error("subgraphs", f"two of the subgraphs are of batch {batch}", code="AX115")
             by_batch[batch] = other
-        batches = tuple(sorted(by_batch))
-        if len(by_batch) == 1:
-            return first
-        programs = Tree(tuple(("", by_batch[batch].programs) for batch in batches))
-        return Subgraphs(first.quant, first.partition, programs, replace(first.settings, batches=batches))
+        own = groups[shown({})].keys()
+        if not own:
+            raise t.error("subgraphs", "no subgraphs are of the model's own shape", code="AX115")
+        for shapes, by_batch in groups.items():
+            if by_batch.keys() != own:
+                sentence = (
+                    f"the subgraphs of shapes {shapes} are of batch {_list(by_batch)}, and the others {_list(own)}"
+                )
+                raise t.error("subgraphs", sentence, code="AX115")
+        return tuple(_column(by_batch) for by_batch in groups.values())
+
+
+def _list(batches: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(batches)))
+
+
+def _column(by_batch: dict[int, Subgraphs]) -> Subgraphs:
+    """The subgraphs of one shape group, as one."""
+    batches = tuple(sorted(by_batch))
+    first = by_batch[batches[0]]
+    if len(batches) == 1:
+        return first
+    programs = Tree(tuple(("", by_batch[batch].programs) for batch in batches))
+    return Subgraphs(first.quant, first.partition, programs, replace(first.settings, batches=batches))
 
 
 def _check_fit(t: Settled, label: str, first: Subgraphs, other_label: str, other: Subgraphs) -> None:
-    if other.quant != first.quant:
+    if (other.quant.made or other.quant) != (first.quant.made or first.quant):
         raise t.error("subgraphs", f"{label} and {other_label} are of different quantised models", code="AX115")
     mine, theirs = _comparable(first), _comparable(other)
     for key, value in mine.items():

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.artifact import Entry
+from axbuild.workspace.artifact import Artifact, Entry
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Stage, Strings, rule
 
 from ._evaluation import declared_samples, evaluation_samples
-from ._nouns import AxModel
+from ._nouns import AxModel, BoundSamples, QuantModel
 from .samples import input_data
+from .shapes import behind, samples_at, shown_sizes
 
 SIMULATE = Stage("axbuild.toolchain.axmodel.simulate:simulate", outputs=("outputs/",))
 REFERENCE = Stage("axbuild.toolchain.axmodel.reference:reference", outputs=("outputs/",))
@@ -71,37 +72,60 @@ class check:
             if fault := _fault(pattern):
                 raise t.error("tensor_black_list", f"'{pattern}' is no regular expression: {fault}", code="AX106")
         bound = evaluation_samples(t, plan, t.axmodel.quant)
-        samples = [data.samples for data in bound.values()]
-        inputs = input_data(bound)
-        answers = plan.expand(
-            ANSWERS,
-            axmodel=t.axmodel.axmodel,
-            model=t.axmodel.quant.model,
-            partition=t.axmodel.partition,
-            samples=samples,
-            params={
-                "inputs": inputs,
-                "input_processors": t.axmodel.settings.input_processors,
-                "layers": t.mode == LAYERS,
-                "processed": bool(t.axmodel.settings.output_processors),
-            },
-        ).result
         for processor in t.axmodel.settings.input_processors:
             data = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
             if data is not None and data.format == "Numpy" and processor["src_dtype"] == "U8":
                 sentence = f"the axmodel takes U8 for '{processor['tensor_name']}', and its samples are float arrays"
                 hint = 'compare an axmodel with src_dtype = "FP32", or use samples of format Image'
                 raise t.error("axmodel", sentence, hint=hint, code="AX115")
+        model: AxModel = t.axmodel
+        own = self._compared(t, plan, 0, "", bound, model.quant, model.partition)
+        for group, one in enumerate(model.extra, start=1):
+            fitting, how = samples_at(plan, bound, one.quant, group)
+            about = f"shape group {group} ({shown_sizes(one.settings.shapes)}; {how}): "
+            self._compared(t, plan, group, about, fitting, one.quant, one.partition)
+        return Verdict(own)
+
+    def _compared(
+        self,
+        t: Settled,
+        plan: Plan,
+        group: int,
+        about: str,
+        bound: dict[str, BoundSamples],
+        quant: QuantModel,
+        partition: Artifact,
+    ) -> Artifact:
+        """The verdict on one shape group."""
+        end, layers = behind(group), t.mode == LAYERS
+        processors = t.axmodel.settings.input_processors
+        answers = plan.expand(
+            ANSWERS,
+            name=f"answers{end}",
+            axmodel=t.axmodel.axmodel,
+            model=quant.model,
+            partition=partition,
+            samples=[data.samples for data in bound.values()],
+            params={
+                "inputs": input_data(bound),
+                "input_processors": processors,
+                "layers": layers,
+                "processed": bool(t.axmodel.settings.output_processors),
+                "shape_group": group,
+            },
+        ).result
         limits = {name: getattr(t, name) if t.level == level else 0.0 for name, level in _LEVEL_OF.items()}
+        judged = t.only("level", "tensor_black_list") | {"layers": layers, "about": about} | limits
         compared = plan.run(
             COMPARE,
+            name=f"compare{end}",
             simulated=Entry(answers, "simulated/"),
             reference=Entry(answers, "reference/"),
-            params={"level": t.level, "layers": t.mode == LAYERS, "tensor_black_list": t.tensor_black_list} | limits,
-        )
-        plan.output("verdict.json", compared)
+            params=judged,
+        ).only
+        plan.output(f"verdict{end}.json", compared)
         plan.verdict(compared)
-        return Verdict(compared.only)
+        return compared
 
 
 def _fault(pattern: str) -> str:

@@ -10,7 +10,7 @@ from axbuild.workspace.artifact import SourceFiles, as_tree
 from axbuild.workspace.rule import Bool, Choice, NewNames, Settled, Shapes, Source, Stage, Strings, Values, rule
 
 from ._external_data import external_data_files
-from ._nouns import FloatModel
+from ._nouns import FloatModel, FrontEnd
 from ._patching import Patching, patched
 
 OPTIMIZE = Stage(
@@ -118,7 +118,8 @@ class float_model(Patching):
                 plan.verdict(compared["verdict.json"])
             if t.save_tensors_data:
                 plan.output("tensors/", compared["tensors/"])
-        return FloatModel(done["optimized/"], done["interface.json"], given)
+        front = FrontEnd(source, {"front": ends | switches} | t.only("enable_onnxsim"))
+        return FloatModel(done["optimized/"], done["interface.json"], given, front)
 
 
 def _model_folder(t: Settled) -> Any:

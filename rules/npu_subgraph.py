@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
+from axbuild.workspace.rule import Int, Label, Settled, Shapes, Stage, rule
 
 from ._chips import CHIPS, chosen
 from ._compilation import OPTIONS, Compilation
 from ._nouns import CompileSettings, QuantModel, Subgraphs, ops_of
 from ._processors import settle, settle_outputs
 from .mixed_precision import selected
+from .shapes import Sizes, at_shapes, behind
 
 PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",), named=ops_of("model"))
 PARTITION = Stage(
@@ -29,51 +30,84 @@ LARGEST_BATCH = 1024
 
 @rule
 class npu_subgraph(Compilation):
-    """All NPU subgraphs of a quantised model for one batch, chip and mode; an axmodel of its own fuses them."""
+    """All NPU subgraphs of a quantised model for one batch, shape, chip and mode; an axmodel of its own fuses them."""
 
     example = "b4"
     gives = Subgraphs
 
     quant = Label("The quantised model.", provides=QuantModel, required=True, example=":quant")
     batch = Int("Samples that one run of a subgraph takes.", low=1, high=LARGEST_BATCH, default=1, example=4)
+    shapes = Shapes(
+        "Shapes of the inputs, where they are not the model's own; scales and weights are those of its own.",
+        example={"input": [1, 3, 384, 384]},
+    )
 
     def actions(self, t: Settled, plan: Plan) -> Subgraphs:
-        done = compile_subgraphs(t, plan, t.quant, (t.batch,))
+        done = compile_subgraphs(t, plan, t.quant, (t.batch,), shapes=t.shapes)
         plan.output("compiler/", done.programs)
         if t.npu_perf:
             profile(t, plan, done)
         return done
 
 
-def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[int, ...], limit: int = 0) -> Subgraphs:
+def compile_subgraphs(
+    t: Settled,
+    plan: Plan,
+    quant: QuantModel,
+    batches: tuple[int, ...],
+    limit: int = 0,
+    *,
+    shapes: Sizes | None = None,
+    group: int = 0,
+) -> Subgraphs:
     """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel.
 
-    limit: the largest batch that may be compiled where it pays, in place of `batches`; 0 where these are given.
+    limit: the largest batch that may be compiled where it pays, in place of `batches`; 0 where these are given; shapes:
+    of the inputs, where they are not the model's own; group: which of a target's shape groups that is.
     """
     chip, preset = chosen(t)
     if quant.source.given is not None and not chip.quant_onnx:
         takers = ", ".join(name for name, other in CHIPS.items() if other.quant_onnx)
         sentence = f"a QuantONNX model cannot be compiled for {t.target_hardware}"
         raise t.error("target_hardware", sentence, hint=f"it can for {takers}", code="AX119")
-    processors = settle(t, quant), settle_outputs(t)
-    settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, *processors, t.only(*OPTIONS))
+    processors, options = (settle(t, quant), settle_outputs(t)), t.only(*OPTIONS)
+    settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, *processors, options, dict(shapes or {}))
+    if shapes:
+        quant = at_shapes(t, plan, quant, shapes, group)
+    end = behind(group)
     target = {
         "chip": chip.support_in(t.npu_mode),
         "input_processors": settings.input_processors,
         "output_processors": settings.output_processors,
     }
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
-    plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
-    selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
-    partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)
+    plan.preflight(PREFLIGHT, name=f"preflight{end}", model=quant.source.model, params=target | {"declared": written})
+    if not group:
+        selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
+    partition = plan.run(
+        PARTITION,
+        name=f"partition{end}",
+        model=quant.model,
+        float_model=quant.source.model,
+        params=target | t.only("disable_ir_fix"),
+    )
     compilation = {"chip": preset, "options": settings.options}
-    dynamic = [plan.run(DYNAMIC, partition=partition, params=compilation | {"limit": limit})] if limit else []
-    split = plan.expand(SPLIT, partition=partition, dynamic=dynamic, params=compilation | {"batches": batches})
+    tried = compilation | {"limit": limit}
+    dynamic = [plan.run(DYNAMIC, name=f"dynamic_batches{end}", partition=partition, params=tried)] if limit else []
+    wanted = compilation | {"batches": batches}
+    split = plan.expand(SPLIT, name=f"split{end}", partition=partition, dynamic=dynamic, params=wanted)
     return Subgraphs(quant, partition.only, split.result, settings)
 
 
-def profile(t: Settled, plan: Plan, done: Subgraphs) -> None:
+def profile(t: Settled, plan: Plan, done: Subgraphs, group: int = 0) -> None:
     """Where the time of compiled subgraphs goes, handed over under compiler/debug/."""
     _, preset = chosen(t)
     params = {"chip": preset, "options": done.settings.options}
-    plan.output("compiler/debug/", plan.run(PROFILE, partition=done.partition, programs=done.programs, params=params))
+    name = f"profile{behind(group)}"
+    found = plan.run(PROFILE, name=name, partition=done.partition, programs=done.programs, params=params)
+    plan.output(f"{folder(group)}/debug/", found)
+
+
+def folder(group: int) -> str:
+    """Where a shape group's compilation is handed over."""
+    return f"compiler{behind(group)}"

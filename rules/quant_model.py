@@ -22,7 +22,7 @@ from axbuild.workspace.rule import (
     rule,
 )
 
-from ._nouns import BoundSamples, FloatModel, QuantModel, Samples, ops_of
+from ._nouns import BoundSamples, FloatModel, Quantisation, QuantModel, Samples, ops_of
 from .adoption import Exporting, adopted, exported
 from .auto_precision import AutoPrecision, with_precision
 from .easy_quant import EasyQuant, searched
@@ -136,11 +136,13 @@ class quant_model(
             "transformer_opt_level": t.transformer_opt_level,
         }
         model, scheme = _scheme(t, plan, bound, params)
-        done = plan.run(QUANTIZE, model=model.model, scheme=scheme, params=quantisation(t, asked))
+        settings = quantisation(t, asked)
+        done = plan.run(QUANTIZE, model=model.model, scheme=scheme, params=settings)
         plan.output("quant/quant_axmodel.onnx", done["quant_axmodel.onnx"])
         plan.output("quant/quant_axmodel.json", done["quant_axmodel.json"])
         exported(t, plan, model, scheme, done["quant_axmodel.onnx"], bound)
-        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], model, bound, asked, t.state)
+        made = Quantisation(t.model, scheme, settings)
+        return QuantModel(done["quant_axmodel.onnx"], done["quant_axmodel.json"], model, bound, asked, t.state, made)
 
 
 def _scheme(

@@ -52,15 +52,7 @@ def decode(plan: Plan, key: str, samples: Samples, model: FloatModel, states: tu
     """A calibration set as tensors of the model input `key` ("DEFAULT": of every input but `states`); a large one in
     shards, so that samples that are added decode those alone that they fall into."""
     name = "" if key == DEFAULT else f"_{key}"
-    params = {
-        "input": input_name(key),
-        "format": samples.format,
-        "size": samples.size,
-        "tensor_format": samples.tensor_format,
-        "mean": samples.mean,
-        "std": samples.std,
-        "apart": states if key == DEFAULT else (),
-    }
+    params = decoding(key, samples, states)
     source, interface = samples.source, model.interface
     held: Artifact
     shards: Artifact
@@ -73,7 +65,20 @@ def decode(plan: Plan, key: str, samples: Samples, model: FloatModel, states: tu
             DEAL, name=f"deal{name}", source=source, interface=interface, params=params | {"most": SHARD}
         )
         held, shards = Entry(dealt.result, "samples/"), Entry(dealt.result, "shards.json")
-    return BoundSamples(held, shards, samples.format, samples.tensor_format, samples.mean, samples.std)
+    return BoundSamples(held, shards, samples.format, samples.tensor_format, samples.mean, samples.std, samples)
+
+
+def decoding(key: str, samples: Samples, states: tuple[str, ...]) -> dict[str, Any]:
+    """What decoding is told of a set."""
+    return {
+        "input": input_name(key),
+        "format": samples.format,
+        "size": samples.size,
+        "tensor_format": samples.tensor_format,
+        "mean": samples.mean,
+        "std": samples.std,
+        "apart": states if key == DEFAULT else (),
+    }
 
 
 def _most(samples: Samples) -> float:

@@ -47,5 +47,5 @@ def compiled(
                 settings = CompileParams(CHIPS[chip].preset(mode), subgraph.batch_of(batch))
                 compile_subgraph(work / "partition" / subgraph.file, out, params=settings)
         nameplate = Nameplate(chip, CHIPS[chip].container, mode)
-        fuse(work / "partition", work / "programs", work, params=FuseParams(nameplate))
+        fuse([work / "partition"], [work / "programs"], work, params=FuseParams(nameplate))
         return InferenceSession(work / "compiled.axmodel")

@@ -34,7 +34,7 @@ MODEL_WING = (
     ("toolchain/frontend",),
     ("toolchain/quant",),
     ("toolchain/tune", "toolchain/qdq"),
-    ("toolchain/smooth", "toolchain/search", "toolchain/rounding"),
+    ("toolchain/smooth", "toolchain/search", "toolchain/rounding", "toolchain/shapes"),
     ("toolchain/npu/chips", "toolchain/npu/net", "toolchain/npu/options", "toolchain/npu/program"),
     ("toolchain/npu/lower",),
     ("toolchain/npu/simulator",),

@@ -97,7 +97,7 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
     programs = runner.expand(split, {"partition": parts})
     nameplate = {"name": CHIP.name, "number": CHIP.container, "npu_mode": "NPU1"}
     settings = {"chip": nameplate, "options": {"ddr_bw_limit": 0.0}}
-    fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=parts, programs=programs)
+    fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=[parts], programs=[programs])
     settings = {"inputs": INPUTS, "input_processors": [PROCESSOR]}
     given = {"axmodel": fused / "compiled.axmodel", "model": model, "partition": parts, "samples": [samples]}
     answers = runner.run(f"{toolchain}.axmodel.answers:answers", "answers", settings, **given)

@@ -94,5 +94,5 @@ def build(folder: Path, batches=(1, 2, 4), *, on_cpu: bool = False, op_type: str
     """The bytes of the fused model."""
     partition, programs = lay(folder, batches, on_cpu=on_cpu, op_type=op_type)
     (folder / "out").mkdir()
-    fuse(partition, programs, folder / "out", params=FuseParams(AX650))
+    fuse([partition], [programs], folder / "out", params=FuseParams(AX650))
     return (folder / "out" / "compiled.axmodel").read_bytes()

@@ -92,7 +92,7 @@ def run_chain(
     partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors))
     programs = _compiled(folder, batches, preset)
     settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode))
-    fuse(folder / "cut/partition", programs, place(folder, "fused"), params=settings)
+    fuse([folder / "cut/partition"], [programs], place(folder, "fused"), params=settings)
     _answers(quant, folder, folders, ReferenceParams(inputs, processors))
     for level in (CompareParams("equal"), CompareParams("close", rtol=1e-5), CompareParams("cosine", cosine=0.999)):
         trees = (folder / "simulated/outputs", folder / "reference/outputs")

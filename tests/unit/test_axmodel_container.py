@@ -284,7 +284,7 @@ def test_programs_of_another_partition_cannot_be_fused(tmp_path):
     partition, programs = lay(tmp_path)
     (programs / "subgraph_npu_0/b1/params.bin").write_bytes(bytes(TABLE.size))
     with pytest.raises(FuseError, match=r"params\.bin does not hold the blob"):
-        fuse(partition, programs, tmp_path, params=FuseParams(AX650))
+        fuse([partition], [programs], tmp_path, params=FuseParams(AX650))
 
 
 def test_subgraphs_of_different_batches_cannot_be_fused(tmp_path):
@@ -292,15 +292,15 @@ def test_subgraphs_of_different_batches_cannot_be_fused(tmp_path):
     shutil.rmtree(programs / "subgraph_npu_1/b2")
     wanted = r"subgraph_npu_1 is compiled for the batches \[1\], and others for \[1, 2\]"
     with pytest.raises(PartitionRecordError, match=wanted):
-        fuse(partition, programs, tmp_path, params=FuseParams(AX650))
+        fuse([partition], [programs], tmp_path, params=FuseParams(AX650))
     shutil.rmtree(programs)
     with pytest.raises(PartitionRecordError, match=r"subgraph_npu_0 is compiled for the batches \[\]"):
-        fuse(partition, programs, tmp_path, params=FuseParams(AX650))
+        fuse([partition], [programs], tmp_path, params=FuseParams(AX650))
 
 
 def test_a_model_of_dynamic_batches_shows_the_largest_that_was_allowed(tmp_path):
     partition, programs = lay(tmp_path, batches=(1, 2))
-    fuse(partition, programs, tmp_path, params=FuseParams(AX650, shown_batch=6))
+    fuse([partition], [programs], tmp_path, params=FuseParams(AX650, shown_batch=6))
     content = (tmp_path / "compiled.axmodel").read_bytes()
     session = InferenceSession(content)
     assert session.get_inputs()[0].shape == [6, *SHAPE[1:]]

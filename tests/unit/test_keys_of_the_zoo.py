@@ -77,7 +77,7 @@ def test_a_stage_of_its_own_moves_its_own_key_alone(world):
 
 def test_a_changed_attribute_moves_the_key_of_the_stage_that_reads_it(world):
     def other_default(text: str) -> str:
-        return text.replace('params={"level": t.level, ', 'params={"level": t.level, "more": 1, ')
+        return text.replace('"about": about}', '"about": about, "more": 1}')
 
     assert world.moved_by("rules/check.py", other_default) == {"//digits:check compare"}
 
@@ -98,7 +98,8 @@ SEARCHING = {f"axbuild.toolchain.search.{stage}:{stage}" for stage in ("cut_grid
 ADOPTING = {f"axbuild.toolchain.qdq.{stage}:{stage}" for stage in ("adopt", "adopt_observed", "export")}
 KEEPING = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select"}
 ROUNDING = {f"axbuild.toolchain.rounding.{stage}:{stage}" for stage in ("choose_ranges", "round_weights")}
-OTHERS = {*ROUNDING, *TUNING, *RAISING, *SMOOTHING, *SEARCHING, *ADOPTING, *KEEPING}
+RESHAPING = {"axbuild.toolchain.shapes.quantize_at:quantize_at"}
+OTHERS = {*RESHAPING, *ROUNDING, *TUNING, *RAISING, *SMOOTHING, *SEARCHING, *ADOPTING, *KEEPING}
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *OTHERS}
 
 

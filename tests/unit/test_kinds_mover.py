@@ -119,7 +119,7 @@ def test_shapes_that_do_not_fit_are_errors(kind, shapes):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Reshape(U8, (2, -1)), "only the first dimension may be -1"),
+        (lambda: Reshape(U8, (-1, 2, -1)), "only one dimension may be -1"),
         (lambda: Transpose(U8, (0, 2)), r"\(0, 2\) of AxTranspose is no permutation of axes"),
         (lambda: Pad(U8, (0, -1), 0), "must be begins and ends, none negative"),
         (lambda: Pad(U8, (0, 1), 256), "AxPad of U8 cannot pad with 256"),

@@ -55,7 +55,7 @@ def test_a_body_that_nobody_has_any_more_is_left_out():
         (OpPatch("p", {"ceil_mode": 0}),
          "quant_op_processors sets 'ceil_mode' of 'p', and AxMaxPool has no such attribute", "it has "),
         (OpPatch("f", {"shape": [0, 64]}),
-         "Node 'f': AxReshape to (0, 64): only the first dimension may be -1, none may be 0.", ""),
+         "Node 'f': AxReshape to (0, 64): only one dimension may be -1, none may be 0.", ""),
         (OpPatch("p", {"strides": [1, 1]}), "AxReshape cannot lay (1, 4, 7, 7) out as (-1, 64).", ""),
     ],
 )  # fmt: skip

@@ -84,8 +84,9 @@ def test_the_whole_chain_is_laid_out(lay):
         "chip": plain(CHIPS["AX650"].preset("NPU1")),
     }
     nameplate = {"name": "AX650", "number": 0, "npu_mode": "NPU1"}
-    assert actions["axmodel", "fuse"].params == options | {"shown_batch": 0, "compressed": False, "chip": nameplate}
-    assert actions["axmodel", "fuse"].inputs["programs"] == Result(("//m:axmodel", "split"))
+    expected = {"shown_batch": 0, "compressed": False, "chip": nameplate}
+    assert actions["axmodel", "fuse"].params == options | expected
+    assert actions["axmodel", "fuse"].inputs["programs"] == (Result(("//m:axmodel", "split")),)
     assert actions["check", "compare"].params == {
         "level": "close",
         "rtol": 1e-5,
@@ -93,8 +94,9 @@ def test_the_whole_chain_is_laid_out(lay):
         "cosine": 0.0,
         "layers": False,
         "tensor_black_list": [],
+        "about": "",
     }
-    told = {"inputs": inputs, "input_processors": [processor], "layers": False, "processed": False}
+    told = {"inputs": inputs, "input_processors": [processor], "layers": False, "processed": False, "shape_group": 0}
     assert actions["check", "answers"].params == told
     answers = actions["check", "answers"].id
     assert actions["check", "compare"].inputs == {
@@ -301,7 +303,7 @@ def test_subgraphs_spelled_out_are_the_same_actions(lay):
     actions, targets = lay(CHAIN + AXMODEL + "static_batch_sizes = [1, 4]\n" + BY_HAND)
     whole, hand = actions["axmodel", "fuse"], actions["by_hand", "fuse"]
     assert hand.params == whole.params
-    assert hand.inputs["programs"] == Tree((("", Result(("//m:b1", "split"))), ("", Result(("//m:b4", "split")))))
+    assert hand.inputs["programs"] == (Tree((("", Result(("//m:b1", "split"))), ("", Result(("//m:b4", "split"))))),)
     for name in ("partition", "split", "preflight"):
         assert actions["b4", name].stage == actions["axmodel", name].stage
     assert actions["b4", "partition"].params == actions["axmodel", "partition"].params

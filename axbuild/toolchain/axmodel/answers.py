@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,28 @@ from axbuild.toolchain.npu.plan.record import CPU, Partition
 ROOM = "axbuild.toolchain.axmodel"
 
 
+@dataclass(frozen=True)
+class AnswersParams(ReferenceParams):
+    """shape_group: which column of the compiled model is held against `model` and `partition`."""
+
+    shape_group: int = 0
+
+
 def answers(
-    axmodel: Path, model: Path, partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams
+    axmodel: Path, model: Path, partition: Path, samples: list[Path], out: Path, *, params: AnswersParams
 ) -> None:
     """model: quant_axmodel.onnx. Writes expansion.json; its result are the trees simulated/ and reference/."""
     about = dataclasses.asdict(params)
+    simulated = dict(about)
+    del about["shape_group"]
     if params.layers or params.processed or Partition.read(partition).at(CPU):
         boundaries = "child:follow/boundaries/"
         children = [
             _child("follow", about, "partition"),
-            _child("simulate_parts", about, "axmodel", boundaries=boundaries),
+            _child("simulate_parts", simulated, "axmodel", boundaries=boundaries),
         ]
     else:
-        children = [_child("reference", about, "model"), _child("simulate", about, "axmodel")]
+        children = [_child("reference", about, "model"), _child("simulate", simulated, "axmodel")]
     sides = zip(("reference/", "simulated/"), children, strict=True)
     result = {side: f"child:{child['name']}/outputs/" for side, child in sides}
     text = json.dumps({"children": children, "result": result}, indent=1, sort_keys=True)

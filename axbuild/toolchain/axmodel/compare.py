@@ -23,7 +23,8 @@ class CompareParams:
     """level: "close" (|a - b| <= atol + rtol |b|), "equal" (bit for bit) or "cosine" (of each output, at least).
 
     layers: the tensors are those inside the model as well, and what is told of is the first that fails in run order;
-    tensor_black_list: regular expressions; a tensor whose whole name one of them matches is not compared.
+    tensor_black_list: regular expressions; a tensor whose whole name one of them matches is not compared; about: what
+    is compared, before what is said of it.
     """
 
     level: str
@@ -32,6 +33,7 @@ class CompareParams:
     cosine: float = 0.0
     layers: bool = False
     tensor_black_list: tuple[str, ...] = ()
+    about: str = ""
 
 
 @dataclass
@@ -94,7 +96,7 @@ def verdict(findings: Findings, params: CompareParams) -> dict[str, Any]:
     return {
         "passed": passed,
         "level": params.level,
-        "sentence": findings.fault or (_passed if passed else _failed)(findings, params),
+        "sentence": params.about + (findings.fault or (_passed if passed else _failed)(findings, params)),
         "worst": findings.to_tell(first=params.layers),
         "samples": findings.samples,
         "elements": findings.elements,

@@ -3,7 +3,8 @@
 Nothing in it can be taken for a vendor binary: producer `axbuild`, metadata `axbuild.backend` = `axref/1`, graph
 info of type `AxRefNpu`, node version 1000, programs with a magic of their own. A subgraph is one node, NPU and CPU
 subgraphs in the order in which they run; a node of the CPU names the initialiser that holds its ONNX file, byte for
-byte. A model with several shape groups has a column of nodes for each: tensors of group k are called `<name>_<k>`.
+byte. A model with several shape groups has a column of nodes for each: of group k tensors and nodes are called
+`<name>_<k>`, or on from there where that is taken.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ META_SOURCES = "axbuild.sources"
 META_SHOWN_BATCH = "axbuild.shown_batch"
 META_LAYERS = "axbuild.layers"
 META_COMPRESSED = "axbuild.compressed"
+META_NAMES = "axbuild.names"
 META_DIGEST = "axbuild.digest"
 META_EXTRA = "extra_data"
 META_NOTE = "axbuild.note"
@@ -117,6 +119,7 @@ class Container:
 
     chip_number: what `extra_data` calls the chip, from its file; inner: tensors between subgraphs; subgraphs: in run
     order; params: the parameter constant that all programs share; sources: name -> SHA-256 of what it was fused from;
+    names: tensor of a further shape group -> what the model calls it;
     shown_batch: what the file's shapes show, the largest of `batches` or, where these are dynamic, a larger one.
     compressed: whether parameters and programs are compressed in the file; stored: of a file that was read, what is
     compressed -> the bytes it takes there.
@@ -134,6 +137,11 @@ class Container:
     shown_batch: int = 1
     compressed: bool = False
     stored: dict[str, int] = field(default_factory=dict, hash=False, compare=False)
+    names: dict[str, str] = field(default_factory=dict, hash=False)
+
+    def own_name(self, tensor: str) -> str:
+        """What the model calls a tensor of the file."""
+        return self.names.get(tensor, tensor)
 
     def tensors(self) -> dict[str, BoundaryTensor]:
         """Every tensor at a boundary by name."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from axbuild.errors import counted
+from axbuild.toolchain.axmodel.columns import Column
 from axbuild.toolchain.npu.plan.record import NPU, Partition
 
 MOST_NAMED = 5
@@ -16,10 +17,21 @@ GAINED = ("trials", "cycles", "swap_bytes")
 WAYS = {"slice": "slice mode", "tile": "tile mode", "search": "searched"}
 
 
-def notes(planned: Partition, programs: Path, batches: tuple[int, ...], size: int, chip: str) -> Iterator[str]:
+def notes(columns: Sequence[Column], size: int, chip: str) -> Iterator[str]:
     """size: bytes of the container; chip: name and mode. Cycles are the cost model's, and said to be estimates."""
     yield f"{size / 1e6:.1f} MB for {chip}; a simulated program, not for real hardware"
-    for batch in batches:
+    for column in columns:
+        group = f"shape group {column.number}, {_shapes(column.planned)}: " if column.number else ""
+        yield from (group + sentence for sentence in _of_column(column))
+
+
+def _shapes(planned: Partition) -> str:
+    return ", ".join(f"{tensor.name} {'x'.join(map(str, tensor.shape))}" for tensor in planned.inputs)
+
+
+def _of_column(column: Column) -> Iterator[str]:
+    planned, programs = column.planned, column.programs
+    for batch in column.batches:
         reports = [_report(programs / one.name / f"b{batch}") for one in planned.at(NPU)]
         if reports:
             cycles = sum(report["max_cycle"] for report in reports)

@@ -1,4 +1,4 @@
-"""Stage: a partition and its compiled programs -> one container."""
+"""Stage: partitions and their compiled programs, one of each for every shape group -> one container."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from axbuild.errors import AxError, AxNote
+from axbuild.toolchain.axmodel.columns import Column, Renaming, column_of
 from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph, Subgraph
 from axbuild.toolchain.axmodel.facts import notes
 from axbuild.toolchain.axmodel.write import write
 from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.toolchain.npu.plan.record import CPU, Partition, PlannedSubgraph
+from axbuild.toolchain.npu.plan.record import CPU, PlannedSubgraph
 from axbuild.toolchain.npu.program.decode import decode
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.program.form import Program, link
@@ -39,28 +40,30 @@ class FuseParams:
     options: CompileOptions = field(default_factory=CompileOptions)
 
 
-def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> None:
-    """`programs`: <subgraph>/b<N>/program.msgpack and params.bin. Writes compiled.axmodel."""
-    planned = Partition.read(partition)
-    batches = planned.compiled(programs)
+def fuse(partition: list[Path], programs: list[Path], out: Path, *, params: FuseParams) -> None:
+    """One of each for every shape group, the model's own first; of `programs` <subgraph>/b<N>/program.msgpack and
+    params.bin. Writes compiled.axmodel."""
+    columns = [column_of(number, *folders) for number, folders in enumerate(zip(partition, programs, strict=True))]
+    names = Renaming(columns)
     constants = Constants()
     container = Container(
         target_hardware=params.chip.name,
         chip_number=params.chip.number,
         npu_mode=params.chip.npu_mode,
-        inputs=planned.inputs,
-        outputs=planned.outputs,
-        inner=planned.inner,
-        subgraphs=tuple(_subgraph(item, partition, programs, batches, constants) for item in planned.subgraphs),
+        inputs=tuple(names.tensor(tensor, one) for one in columns for tensor in one.planned.inputs),
+        outputs=tuple(names.tensor(tensor, one) for one in columns for tensor in one.planned.outputs),
+        inner=tuple(names.tensor(tensor, one) for one in columns for tensor in one.planned.inner),
+        subgraphs=tuple(_subgraph(item, one, names, constants) for one in columns for item in one.planned.subgraphs),
         params=constants.content(),
-        sources=_digests(partition, "partition") | _digests(programs, "programs"),
+        sources={name: digest for one in columns for name, digest in one.digests().items()},
+        names=names.own(),
         compressed=params.compressed,
     )
     container = replace(container, shown_batch=params.shown_batch or container.batches()[-1])
     content = write(container)
     (out / "compiled.axmodel").write_bytes(content)
     chip = f"{params.chip.name} {params.chip.npu_mode}"
-    for sentence in notes(planned, programs, batches, len(content), chip):
+    for sentence in notes(columns, len(content), chip):
         warnings.warn(AxNote(sentence), stacklevel=1)
 
 
@@ -87,25 +90,18 @@ class Constants:
         return bytes(self.parts)
 
 
-def _subgraph(
-    planned: PlannedSubgraph, partition: Path, programs: Path, batches: tuple[int, ...], constants: Constants
-) -> Subgraph:
-    about = (planned.name, planned.inputs, planned.outputs)
+def _subgraph(planned: PlannedSubgraph, column: Column, names: Renaming, constants: Constants) -> Subgraph:
+    inputs, outputs = (tuple(names.of(name, column) for name in side) for side in (planned.inputs, planned.outputs))
+    about = (names.of(planned.name, column), inputs, outputs)
     if planned.place == CPU:
-        return CpuSubgraph(*about, (partition / planned.file).read_bytes(), planned.shape_group)
+        return CpuSubgraph(*about, (column.partition / planned.file).read_bytes(), column.number)
     linked: dict[int, bytes] = {}
-    for batch in batches:
-        folder = programs / planned.name / f"b{batch}"
+    for batch in column.batches:
+        folder = column.programs / planned.name / f"b{batch}"
         program = decode((folder / "program.msgpack").read_bytes())
         if program.batch != planned.batch_of(batch) or len(program.inputs) != len(planned.inputs):
             raise FuseError(f"the program of {planned.name} at batch {batch} was compiled for another subgraph")
         constants.take(program, (folder / "params.bin").read_bytes())
         linked[program.batch] = encode(link(program, constants.offsets))
-    return NpuSubgraph(*about, linked, planned.shape_group, planned.layers)
-
-
-def _digests(folder: Path, name: str) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        f"{name}/{path.relative_to(folder).as_posix()}": hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    layers = {tensor: names.of(name, column) for tensor, name in planned.layers.items()}
+    return NpuSubgraph(*about, linked, column.number, layers)

@@ -33,7 +33,8 @@ def inspect(file: Path, chips: Mapping[int, str]) -> tuple[dict[str, Any], list[
 
 
 def facts(container: Container) -> dict[str, Any]:
-    """Chip, batches, boundary tensors (shapes of one sample), subgraphs with the size of what they run, parameters."""
+    """Chip, batches, boundary tensors (shapes of one sample), shape groups, subgraphs with the size of what they run,
+    parameters."""
     return {
         "backend": BACKEND,
         "note": NOTE,
@@ -42,6 +43,7 @@ def facts(container: Container) -> dict[str, Any]:
         "batches": container.batches(),
         "inputs": [_tensor(tensor) for tensor in container.inputs],
         "outputs": [_tensor(tensor) for tensor in container.outputs],
+        "shape_groups": [_group(container.group(number)) for number in container.shape_groups()],
         "subgraphs": [
             {
                 "name": subgraph.name,
@@ -59,6 +61,12 @@ def facts(container: Container) -> dict[str, Any]:
         "stored_bytes": container.stored,
         "sources": container.sources,
     }
+
+
+def _group(column: Container) -> dict[str, Any]:
+    """Which of the inputs and outputs belong together."""
+    sides = {"inputs": column.inputs, "outputs": column.outputs}
+    return {name: [tensor.name for tensor in side] for name, side in sides.items()} | {"batches": column.batches()}
 
 
 def _program(content: bytes) -> dict[str, Any]:
@@ -116,6 +124,10 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
             shape = "x".join("?" if size == FROM_DATA else str(size) for size in tensor["shape"])
             words = [tensor["name"], tensor["dtype"], shape, tensor["layout"], tensor["color"]]
             yield f"{'' if number else kind:<11} {' '.join(filter(None, words))}"
+    groups = found["shape_groups"] if len(found["shape_groups"]) > 1 else []
+    for number, group in enumerate(groups):
+        ends = f"{', '.join(group['inputs'])} -> {', '.join(group['outputs'])}"
+        yield f"{'' if number else 'groups':<11} {number}: {ends}"
     for number, subgraph in enumerate(found["subgraphs"]):
         ends = f"{', '.join(subgraph['inputs'])} -> {', '.join(subgraph['outputs'])}"
         yield f"{'' if number else 'subgraphs':<11} {subgraph['name']} on the {subgraph['place']}: {ends}"

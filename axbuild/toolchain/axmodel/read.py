@@ -25,6 +25,7 @@ from axbuild.toolchain.axmodel.container import (
     META_EXTRA,
     META_LAYERS,
     META_MODE,
+    META_NAMES,
     META_SAMPLES,
     META_SHOWN_BATCH,
     META_SOURCES,
@@ -144,6 +145,7 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
         shown_batch=_number(meta.get(META_SHOWN_BATCH, "")),
         compressed=META_COMPRESSED in meta,
         stored={name: len(stored[name]) for name in sizes},
+        names=_names(_parsed(meta.get(META_NAMES, "{}"), META_NAMES), META_NAMES),
     )
     _require(bool(bare.batches()), "its subgraphs have no batch in common")
     sound = max(bare.batches()) <= bare.shown_batch <= MAX_BATCH
@@ -256,12 +258,15 @@ def _places(text: str) -> dict[str, tuple[int | None, int]]:
 def _layers(text: str) -> dict[str, dict[str, str]]:
     """NPU subgraph -> tensor inside its programs -> name in the quantised model."""
     found = _parsed(text, META_LAYERS)
-    sound = isinstance(found, dict) and all(
-        isinstance(names, dict) and all(isinstance(name, str) for name in names.values()) for names in found.values()
-    )
-    _require(sound, f"{META_LAYERS} is no map of names")
-    layers: dict[str, dict[str, str]] = found
-    return layers
+    _require(isinstance(found, dict), f"{META_LAYERS} is no map of names")
+    return {subgraph: _names(names, META_LAYERS) for subgraph, names in found.items()}
+
+
+def _names(found: Any, what: str) -> dict[str, str]:
+    sound = isinstance(found, dict) and all(isinstance(name, str) for name in found.values())
+    _require(sound, f"{what} is no map of names")
+    names: dict[str, str] = found
+    return names
 
 
 def _extra(extra: str) -> tuple[dict[str, tuple[str, str]], int]:

@@ -49,7 +49,7 @@ def run(file: Path, asked: Asked) -> None:
     group = session.group(asked.group_index)
     feed = Feed(files_of(group.inputs, asked.inputs))
     files = _files(session, asked) if asked.output_dir else {}
-    together = asked.batch_size or (1 if feed.count == 1 else session.source.batches()[-1])
+    together = asked.batch_size or (1 if feed.count == 1 else group.batches()[-1])
     samples: list[dict[str, Any]] = []
     seconds = 0.0
     for chunk in _chunks(feed, together):
@@ -126,7 +126,7 @@ def _lines(sample: dict[str, Any]) -> Iterator[str]:
 
 
 def _about(session: InferenceSession, together: int, count: int, seconds: float, asked: Asked) -> dict[str, Any]:
-    container, run = session.source, min(together, count)
+    container, run = session.group(asked.group_index), min(together, count)
     cycles, clock = session.estimate(run, asked.group_index)
     return {
         "target_hardware": container.target_hardware,

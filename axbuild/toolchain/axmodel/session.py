@@ -49,7 +49,6 @@ class InferenceSession:
         # Numpy's BLAS takes every core for products as small as tiles, and is ten times slower for it.
         self._blas = ThreadpoolController()
         self._container = read(_content(model), name)
-        self._batches = self._container.batches()
         self._groups = {number: self._container.group(number) for number in self._container.shape_groups()}
         try:
             self._runners = {item.name: runner_of(self._container, item) for item in self._container.subgraphs}
@@ -113,12 +112,13 @@ class InferenceSession:
         """(cycles, MHz) that the cost model says the NPU takes for so many samples; CPU subgraphs are not counted."""
         parts = [self._runners[part.name] for part in self.group(shape_group).on_npu()]
         runners = [part for part in parts if isinstance(part, NpuRunner)]
-        cycles = sum(part.cycles(batch) for part in runners for batch in split(samples, self._batches))
+        batches = self.group(shape_group).batches()
+        cycles = sum(part.cycles(batch) for part in runners for batch in split(samples, batches))
         return cycles, max((part.clock_mhz for part in runners), default=1)
 
     def _answered(self, group: Container, samples: list[Sample], *, layers: bool = False) -> list[Sample]:
         with self._blas.limit(limits=1, user_api="blas"):
-            for chunk, batch in in_batches(samples, self._batches):
+            for chunk, batch in in_batches(samples, group.batches()):
                 self._run(group, chunk, batch, layers=layers)
         return samples
 

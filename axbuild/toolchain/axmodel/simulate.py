@@ -20,22 +20,24 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 class SimulateParams:
     """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name.
 
-    layers: what is inside the NPU's programs is written too, which `simulate_parts` does; processed: as of a reference.
+    layers: what is inside the NPU's programs is written too, which `simulate_parts` does; processed: as of a reference;
+    shape_group: which set of input shapes runs.
     """
 
     inputs: tuple[InputData, ...]
     input_processors: tuple[InputProcessor, ...] = ()
     layers: bool = False
     processed: bool = False
+    shape_group: int = 0
 
 
 def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
-    """`samples`: `samples/` trees, paired by file name. Writes outputs/<sample>.npz.
+    """`samples`: `samples/` trees, paired by file name. Writes outputs/<sample>.npz under the model's own names.
 
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """
     session = InferenceSession(axmodel.read_bytes())
-    container = session.source
+    container = session.group(params.shape_group)
     feeds = source_feeds(container, samples, params)
     folder = out / "outputs"
     folder.mkdir()
@@ -46,15 +48,16 @@ def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateP
         tell("sample", start + 1, len(feeds))
         chunk = feeds[start : start + together]
         feed = {tensor.name: tensor.joined([one[tensor.name] for _, one in chunk]) for tensor in container.inputs}
-        results = session.run(None, feed)
+        results = session.run(None, feed, params.shape_group)
         for number, (name, _) in enumerate(chunk):
             found = zip(container.outputs, results, strict=True)
-            outputs.save(folder, name, {tensor.name: tensor.sample(array, number) for tensor, array in found})
+            own = {container.own_name(tensor.name): tensor.sample(array, number) for tensor, array in found}
+            outputs.save(folder, name, own)
 
 
 def source_feeds(container: Container, samples: list[Path], params: SimulateParams) -> list[tuple[str, Sample]]:
-    """(name, what the compiled model takes in) of each sample; `samples`: a tree for each of the inputs."""
-    chosen = bind(params.inputs, [tensor.name for tensor in container.inputs])
+    """(name, what a shape group takes in) of each sample; `samples`: a tree for each of the inputs."""
+    chosen = bind(params.inputs, [container.own_name(tensor.name) for tensor in container.inputs])
     return [
         (
             name,
@@ -68,5 +71,5 @@ def source_feeds(container: Container, samples: list[Path], params: SimulatePara
 
 
 def _source(sample: Array, data: InputData, tensor: BoundaryTensor, params: SimulateParams) -> Array:
-    processor = processor_of(tensor.name, params.input_processors)
+    processor = processor_of(data.name, params.input_processors)
     return source_input(sample, data, tensor.dtype, tensor.layout, processor)

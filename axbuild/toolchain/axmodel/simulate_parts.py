@@ -10,7 +10,7 @@ from pathlib import Path
 
 from axbuild.progress import tell
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.axmodel.container import NpuSubgraph
+from axbuild.toolchain.axmodel.container import Container, NpuSubgraph
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.axmodel.runners import NpuRunner, Sample
 from axbuild.toolchain.axmodel.session import in_batches
@@ -18,11 +18,11 @@ from axbuild.toolchain.axmodel.simulate import SimulateParams, source_feeds
 
 
 def simulate_parts(axmodel: Path, boundaries: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
-    """boundaries: those of `follow`; `samples` as in `simulate`. Writes outputs/<sample>.npz.
+    """boundaries: those of `follow`; `samples` as in `simulate`. Writes outputs/<sample>.npz, by the model's own names.
 
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """
-    container = read(axmodel.read_bytes())
+    container = read(axmodel.read_bytes()).group(params.shape_group)
     feeds = source_feeds(container, samples, params)
     parts = [(subgraph, NpuRunner(container, subgraph)) for subgraph in container.on_npu()]
     together = max(sum(subgraph.programs) for subgraph, _ in parts)
@@ -31,18 +31,23 @@ def simulate_parts(axmodel: Path, boundaries: Path, samples: list[Path], out: Pa
     for start in range(0, len(feeds), together):
         tell("sample", start + 1, len(feeds))
         chunk = feeds[start : start + together]
-        known = [one | outputs.load(boundaries, name) for name, one in chunk]
+        known = [_own(one, container) | outputs.load(boundaries, name) for name, one in chunk]
         found: list[Sample] = [{} for _ in chunk]
         for subgraph, runner in parts:
-            for made, answer in zip(found, _answers(subgraph, runner, known, layers=params.layers), strict=True):
-                made |= answer
+            given = [{name: one[container.own_name(name)] for name in subgraph.inputs} for one in known]
+            for made, answer in zip(found, _answers(subgraph, runner, given, layers=params.layers), strict=True):
+                made |= _own(answer, container)
         for (name, _), made in zip(chunk, found, strict=True):
             outputs.save(folder, name, made)
 
 
-def _answers(subgraph: NpuSubgraph, runner: NpuRunner, known: list[Sample], *, layers: bool) -> list[Sample]:
+def _own(sample: Sample, container: Container) -> Sample:
+    """Under the model's own names."""
+    return {container.own_name(name): array for name, array in sample.items()}
+
+
+def _answers(subgraph: NpuSubgraph, runner: NpuRunner, given: list[Sample], *, layers: bool) -> list[Sample]:
     """What a subgraph makes of each sample, without what it was given."""
-    given = [{key: one[key] for key in subgraph.inputs} for one in known]
     for chunk, batch in in_batches(given, sorted(subgraph.programs)):
         runner.run(chunk, batch, layers=layers)
     return [{key: one[key] for key in one if key not in subgraph.inputs} for one in given]

@@ -25,6 +25,7 @@ from axbuild.toolchain.axmodel.container import (
     META_EXTRA,
     META_LAYERS,
     META_MODE,
+    META_NAMES,
     META_NOTE,
     META_SAMPLES,
     META_SHOWN_BATCH,
@@ -94,7 +95,7 @@ def metadata(container: Container) -> dict[str, str]:
         META_SHOWN_BATCH: str(container.shown_batch),
         META_LAYERS: _json(layers_info(container)),
         META_DIGEST: digest(container),
-    }
+    } | ({META_NAMES: _json(container.names)} if container.names else {})
 
 
 def digest(container: Container) -> str:
@@ -116,7 +117,7 @@ def digest(container: Container) -> str:
         "shown_batch": container.shown_batch,
         "params": _sha(container.params),
         "sources": container.sources,
-    }
+    } | ({"names": container.names} if container.names else {})
     return _sha(_json(record).encode())
 
 

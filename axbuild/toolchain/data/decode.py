@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from axbuild.toolchain.data import arrays, images
 from axbuild.toolchain.data.archives import members
 from axbuild.toolchain.data.chosen import CalibrationSetError, chosen
 from axbuild.toolchain.data.hygiene import Survey
+from axbuild.toolchain.data.sampled import SampledInput, target_of
 from axbuild.toolchain.data.shards import write_shards
 
 Decoder = Callable[[bytes, str], images.Picture]
@@ -41,14 +41,6 @@ class DecodeParams:
     part: bool = False
 
 
-@dataclass(frozen=True)
-class _Input:
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    alone: bool
-
-
 def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) -> None:
     """`source`: a folder holding one archive or loose files. Writes samples/<name>.npy, survey.json
     and shards.json.
@@ -56,7 +48,7 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
     Image: uint8 [H, W, C] of the model's size, channels as tensor_format says. Numpy: the array as it is.
     The first `size` samples by name; fewer where the set has fewer.
     """
-    target = _target(interface, params)
+    target = target_of(interface, params.input, params.apart)
     decoder = _decoder(target, params)
     folder = out / "samples"
     folder.mkdir()
@@ -74,30 +66,7 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
         warnings.warn(warning, stacklevel=1)
 
 
-def _target(interface: Path, params: DecodeParams) -> _Input:
-    described = json.loads(interface.read_text(encoding="utf-8"))["inputs"]
-    if unknown := set(params.apart) - {item["name"] for item in described}:
-        known = ", ".join(item["name"] for item in described)
-        raise CalibrationSetError(f"state names the input '{min(unknown)}'; the model's inputs are {known}")
-    described = [item for item in described if item["name"] not in params.apart]
-    inputs = [_Input(item["name"], tuple(item["shape"]), item["dtype"], len(described) == 1) for item in described]
-    names = ", ".join(item.name for item in inputs)
-    if params.input:
-        found = [item for item in inputs if item.name == params.input]
-        if not found:
-            raise CalibrationSetError(f"calibration names the input '{params.input}'; the model's inputs are {names}")
-        return found[0]
-    if not inputs:
-        raise CalibrationSetError("the model has no input that samples could be for: all of them are states")
-    if any((item.shape, item.dtype) != (inputs[0].shape, inputs[0].dtype) for item in inputs):
-        raise CalibrationSetError(
-            f"one calibration set cannot serve the inputs {names}, which differ in shape or type",
-            hint='give each its own: calibration = { "input name" = ":set" }',
-        )
-    return inputs[0]
-
-
-def _decoder(target: _Input, params: DecodeParams) -> Decoder:
+def _decoder(target: SampledInput, params: DecodeParams) -> Decoder:
     if params.format == "Numpy":
         return lambda content, name: images.Picture(
             arrays.decode_array(content, name, target.shape, target.dtype, target.name), ()

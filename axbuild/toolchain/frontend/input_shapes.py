@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 
 import onnx
 from onnx import ValueInfoProto
 
-from axbuild.errors import AxError, counted
+from axbuild.errors import AxError, AxWarning, counted
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.shapes import MAX_ELEMENTS, Stated, forget_shapes, shown_shape, stated_shape
 from axbuild.toolchain.graph import Shape
@@ -46,6 +47,19 @@ def settle_input_shapes(model: LightModel, wanted: Mapping[str, Shape]) -> None:
     for name, settled in found.items():
         _set_shape(inputs[name], settled)
     forget_shapes(model.proto)
+
+
+def tell_other_shapes(model: LightModel, wanted: Mapping[str, Shape]) -> None:
+    """Warn where `input_shapes` gives another size than the model states; to fill in one that it leaves open is none.
+
+    Settled once more in other stages, shapes are told of in one.
+    """
+    stated = {value.name: stated_shape(value) for value in model.inputs}
+    for name, shape in wanted.items():
+        own = stated.get(name) or ()
+        if any(isinstance(size, int) and size != other for size, other in zip(own, shape, strict=False)):
+            sentence = f"input '{name}' is {list(shape)} by input_shapes, and {shown_shape(own)} in the model"
+            warnings.warn(AxWarning("AX316", sentence), stacklevel=2)
 
 
 def _check(name: str, stated: Stated | None, wanted: Shape) -> None:

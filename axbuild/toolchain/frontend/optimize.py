@@ -18,6 +18,7 @@ from axbuild.toolchain.frontend import check, shapes
 from axbuild.toolchain.frontend.attention import mark_attention
 from axbuild.toolchain.frontend.ends import Ends
 from axbuild.toolchain.frontend.fold import fold
+from axbuild.toolchain.frontend.input_shapes import tell_other_shapes
 from axbuild.toolchain.frontend.light import LightModel, from_graph, to_graph
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.prepare import look_at_shapes, prepared
@@ -44,13 +45,19 @@ class OptimizeParams(Ends):
 
 def optimize(model: Path, out: Path, *, params: OptimizeParams) -> None:
     """`model`: a folder with one .onnx and its external data. Writes optimized/ (see `save`) and interface.json."""
-    done = simplify(load(model, params), params)
+    given = load(model, params)
+    tell_other_shapes(given, params.input_shapes)
+    write(simplify(given, params), out)
+
+
+def write(done: LightModel, out: Path) -> None:
+    """What the stage writes."""
     save(done, out / "optimized")
-    _write(operators(done), out / "optimized" / OPERATORS_FILE)
-    _write(shapes.interface(done), out / "interface.json")
+    _write_json(operators(done), out / "optimized" / OPERATORS_FILE)
+    _write_json(shapes.interface(done), out / "interface.json")
 
 
-def _write(record: dict[str, Any], path: Path) -> None:
+def _write_json(record: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -12,6 +12,7 @@ from axbuild.errors import AxError
 from axbuild.toolchain.door import door
 from axbuild.toolchain.frontend import check
 from axbuild.toolchain.frontend.ends import WHOLE, Ends
+from axbuild.toolchain.frontend.input_shapes import tell_other_shapes
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.load import SIZE_LIMIT, load
 from axbuild.toolchain.frontend.prepare import prepared, settled
@@ -28,10 +29,15 @@ class SlimError(AxError):
 
 def slim(model: Path, out: Path, *, params: Ends) -> None:
     """`model`: as `optimize` takes it. Writes slimmed/ with one .onnx file, which has its ends already."""
+    tell_other_shapes(load(model, params), params.input_shapes)
+    (out / "slimmed").mkdir()
+    write_slimmed(model, params, out / "slimmed")
+
+
+def write_slimmed(model: Path, params: Ends, folder: Path) -> None:
+    """One .onnx file in `folder`."""
     given = load(model, params)
     settled(given, params)
-    folder = out / "slimmed"
-    folder.mkdir()
     (folder / "model.onnx").write_bytes(_slimmed(given).SerializeToString(deterministic=True))
     _require_same(prepared(load(model, params), params)[0], prepared(load(folder), WHOLE)[0].model)
 

@@ -41,7 +41,7 @@ class Mover(Kind):
 
 @dataclass(frozen=True, eq=False)
 class Reshape(Mover):
-    """ONNX Reshape semantics on ONNX order; `shape` is static, its dim 0 may be -1 for the batch."""
+    """ONNX Reshape semantics on ONNX order; `shape` is static, but for a -1 where the batch is, mostly at dim 0."""
 
     spellings: ClassVar = {"AxReshape": {}}
 
@@ -49,8 +49,9 @@ class Reshape(Mover):
     shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.shape or min(self.shape[1:], default=1) < 1 or (self.shape[0] < 1 and self.shape[0] != -1):
-            raise ConstantError(f"{self.op_type} to {self.shape}: only the first dimension may be -1, none may be 0.")
+        sizes = [size for size in self.shape if size != -1]
+        if not self.shape or len(sizes) < len(self.shape) - 1 or min(sizes, default=1) < 1:
+            raise ConstantError(f"{self.op_type} to {self.shape}: only one dimension may be -1, none may be 0.")
 
     def text(self) -> str:
         return """
@@ -59,11 +60,11 @@ class Reshape(Mover):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        total, rest = math.prod(x), math.prod(self.shape[1:])
-        first = total // rest if self.shape[0] == -1 else self.shape[0]
-        if first * rest != total or first < 1:
+        total, rest = math.prod(x), math.prod(size for size in self.shape if size != -1)
+        y = tuple(total // rest if size == -1 else size for size in self.shape)
+        if math.prod(y) != total or min(y) < 1:
             raise ShapeError(f"{self.op_type} cannot lay {x} out as {self.shape}.")
-        return (first, *self.shape[1:])
+        return y
 
     def view(self, *inputs: Shape) -> bool:
         (x,) = inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from axbuild.toolchain.graph import integer
+from axbuild.toolchain.graph import ORIGINS, constant_integers, integer
 
 _STATE = "its state goes from step to step, where roundings to codes would add up: it stays in float32"
 REASONS = {
@@ -37,6 +37,15 @@ def batch_axis(node: ir.Node, place: int) -> int | None:
     if node.op_type not in _TIME_FIRST:
         return None
     return 0 if integer(node, "layout", 0) else _SAMPLES_SECOND.get(place)
+
+
+def counts_samples(node: ir.Node) -> bool:
+    """Whether it says how many samples there are: a Reshape of the user's own whose shape begins with a number.
+
+    One that the front end made is right at every batch.
+    """
+    shape = constant_integers(node, 1, "shape") or () if node.op_type == "Reshape" else ()
+    return ORIGINS not in node.metadata_props and any(size > 0 for size in shape[:1])
 
 
 def numbers_samples(node: ir.Node) -> bool:

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from axbuild.toolchain.graph import (
     Shape,
     constant_input,
+    constant_integers,
     input_of,
     integer,
     integers,
@@ -46,7 +47,11 @@ class Reshaped(MovingOp):
     """The same elements in ONNX order under the output's shape."""
 
     def kind(self, node: ir.Node, elements: ElementType) -> Kind:
-        return Reshape(elements, static_shape(shape_of(needed_input(node, 0)), shape_of(node.outputs[0])))
+        return Reshape(elements, self.batched(node))
+
+    def batched(self, node: ir.Node) -> Shape:
+        """The output's shape with -1 where the samples of a batch lie."""
+        return static_shape(shape_of(needed_input(node, 0)), shape_of(node.outputs[0]))
 
 
 class Inert(Reshaped):
@@ -73,6 +78,14 @@ class ReshapeOp(Reshaped):
         "test_reshape_zero_and_negative_dim",
         "test_reshape_zero_dim",
     )
+
+    def batched(self, node: ir.Node) -> Shape:
+        """Where dim 0 is not the input's, at the first 0 or -1 that the node's own shape has."""
+        usual, asked = super().batched(node), constant_integers(node, 1, "shape") or ()
+        free = next((place for place, size in enumerate(asked) if size < 1), None)
+        if -1 in usual or free is None:
+            return usual
+        return (*usual[:free], -1, *usual[free + 1 :])
 
 
 class FlattenOp(Reshaped):

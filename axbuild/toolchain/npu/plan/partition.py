@@ -34,9 +34,12 @@ from axbuild.toolchain.npu.plan.subgraphs import SubgraphWriter
 
 @dataclass(frozen=True)
 class PartitionParams:
+    """disable_ir_fix: a Reshape whose shape begins with a number has one batch."""
+
     chip: Support
     input_processors: tuple[InputProcessor, ...]
     output_processors: tuple[OutputProcessor, ...] = ()
+    disable_ir_fix: bool = False
 
 
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
@@ -57,7 +60,9 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     writer = SubgraphWriter(graph, floats, sources, judgements, folder)
     for cut in cuts_of(graph):
         writer.take(cut)
-    done = Partition(params.chip.name, *writer.borders(), writer.subgraphs, writer.single())
+    done = Partition(
+        params.chip.name, *writer.borders(), writer.subgraphs, writer.single(as_written=params.disable_ir_fix)
+    )
     _save(placed_model(graph), folder / PLACED)
     done.write(folder)
     _tell(done, graph, floats)

@@ -18,7 +18,7 @@ from typing import Any
 from axbuild.errors import AxError
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
-FORMAT = "axbuild-partition/3"
+FORMAT = "axbuild-partition/4"
 RECORD, PLACED = "partition.json", "placed.onnx"
 NPU, CPU = "NPU", "CPU"
 
@@ -44,8 +44,7 @@ class PlannedSubgraph:
     """place: NPU or CPU. together: several samples may run as one batch; otherwise they run one after another.
 
     check: how simulation is held against the reference, "equal" or "" (the same file runs in both); options: compile
-    options of this subgraph alone; shape_group: which set of input shapes it is for; layers: of the NPU, tensor inside
-    its file -> name in the quantised model.
+    options of this subgraph alone; layers: of the NPU, tensor inside its file -> name in the quantised model.
     """
 
     name: str
@@ -55,7 +54,6 @@ class PlannedSubgraph:
     nodes: tuple[PlacedNode, ...] = ()
     together: bool = False
     check: str = ""
-    shape_group: int = 0
     options: dict[str, Any] = field(default_factory=dict, hash=False)
     layers: dict[str, str] = field(default_factory=dict, hash=False)
 

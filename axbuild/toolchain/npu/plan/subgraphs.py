@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from axbuild.toolchain.graph import Names, Shape
+from axbuild.toolchain.graph import Names, Shape, constant_integers
 from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.npu.net import net_of
 from axbuild.toolchain.npu.plan import batches
@@ -20,7 +20,7 @@ from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 from axbuild.toolchain.npu.plan.record import CPU, NPU, PlacedNode, PlannedSubgraph
 from axbuild.toolchain.npu.plan.stages import SubgraphCut
-from axbuild.toolchain.ops.host import numbers_samples
+from axbuild.toolchain.ops.host import counts_samples, numbers_samples
 
 Borders = tuple[tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...], tuple[BoundaryTensor, ...]]
 
@@ -125,8 +125,13 @@ class SubgraphWriter:
         kind, shape = self._form(name)
         return BoundaryTensor(name, kind.dtype, shape, self.axes[name], self.steps.get(name, 0))
 
-    def single(self) -> str:
-        """Why several samples cannot be answered together; "" where they can."""
+    def single(self, *, as_written: bool = False) -> str:
+        """Why several samples cannot be answered together; "" where they can. as_written: shapes in Reshapes stay what
+        they are."""
+        counting = [node for node in self.floats.nodes(self.floats.order) if as_written and counts_samples(node)]
+        if counting:
+            shape = list(constant_integers(counting[0], 1, "shape") or ())
+            return f"Reshape '{counting[0].name}' makes the shape {shape}, of one batch, and disable_ir_fix keeps it"
         writers = self.graph.writers()
         for name in self.graph.outputs:
             if self.axes[name] is None:

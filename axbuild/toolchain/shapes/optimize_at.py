@@ -1,0 +1,72 @@
+"""Stage: a float model through the front end once more, at other shapes of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx_ir as ir
+
+from axbuild.errors import counted
+from axbuild.toolchain.frontend.ends import WHOLE
+from axbuild.toolchain.frontend.load import load
+from axbuild.toolchain.frontend.optimize import OptimizeParams, simplify, write
+from axbuild.toolchain.frontend.slim import write_slimmed
+from axbuild.toolchain.graph import Shape, model_file, shape_of
+from axbuild.toolchain.shapes.alike import require_alike
+from axbuild.toolchain.shapes.place import ExtraShapeError, at, shown
+
+
+@dataclass(frozen=True)
+class OptimizeAtParams:
+    """shapes: input, by the name that it has behind the front end -> its other shape; front: what the front end was
+    told at the model's own shapes; enable_onnxsim: onnxslim came first."""
+
+    shapes: dict[str, tuple[int, ...]]
+    front: OptimizeParams = field(default_factory=OptimizeParams)
+    enable_onnxsim: bool = False
+
+
+def optimize_at(model: Path, own: Path, out: Path, *, params: OptimizeAtParams) -> None:
+    """`model`: as `optimize` takes it, whose outputs are written; own: the optimized/ of the model's own shapes.
+
+    Raises ExtraShapeError where the shapes are none of the model's inputs', or lead to another graph.
+    """
+    graph = ir.load(model_file(own)).graph
+    require_other(params.shapes, {value.name or "": shape_of(value) for value in graph.inputs})
+    front = _front(params)
+    with at(params.shapes), TemporaryDirectory() as folder:
+        if params.enable_onnxsim:
+            write_slimmed(model, front, Path(folder))
+            model, front = Path(folder), replace(front, **vars(WHOLE))
+        write(simplify(load(model, front), front), out)
+        require_alike(graph, ir.load(model_file(out / "optimized")).graph)
+
+
+def _front(params: OptimizeAtParams) -> OptimizeParams:
+    """With the shapes under the names that the inputs have in the file."""
+    given = {new: old for old, new in params.front.rename.items()}
+    other = {given.get(name, name): shape for name, shape in params.shapes.items()}
+    return replace(params.front, input_shapes=params.front.input_shapes | other)
+
+
+def require_other(shapes: Mapping[str, Shape], own: Mapping[str, Shape]) -> None:
+    """Raise ExtraShapeError unless the shapes are other ones of the model's inputs; own: input -> its shape."""
+    for name, shape in shapes.items():
+        if name not in own:
+            near = get_close_matches(name, own, 1)
+            raise ExtraShapeError(
+                f"src_extra_shapes names '{name}', and the model's inputs are {', '.join(own)}",
+                hint=f"did you mean '{near[0]}'?" if near else "",
+            )
+        if len(shape) != len(own[name]):
+            raise ExtraShapeError(
+                f"src_extra_shapes gives '{name}' {counted(len(shape), 'dimension')} {list(shape)}, and the model has "
+                f"{len(own[name])}: {list(own[name])}",
+                hint="shapes are those of the float model, whatever src_layout says",
+            )
+    if all(own[name] == shape for name, shape in shapes.items()):
+        raise ExtraShapeError(f"src_extra_shapes has the model's own shape {shown(own)} once more")
