@@ -37,7 +37,7 @@ zoo: $(VENV)/base.stamp
 	$(RUN) $(MODELS)/report.py --events $(MODELS)/zoo.jsonl
 
 test: $(VENV)/dev.stamp fetch
-	$(RUN) -m pytest $(PYTEST_ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 # What CI runs: the cheap checks first, the tests last.
 check: format lint types generated
