@@ -166,3 +166,14 @@ def test_a_constant_that_does_not_fit_is_an_error(tmp_path, one, content, senten
     with pytest.raises(PatchError) as raised:
         patch(place(reshaped(), tmp_path / "in"), files, tmp_path, params=PatchParams((), (one,)))
     assert (raised.value.sentence, raised.value.hint) == (sentence, hint)
+
+
+def test_a_name_that_two_operators_inside_branches_have_is_refused(tmp_path):
+    def branch(op_type):
+        output = helper.make_tensor_value_info("b", onnx.TensorProto.FLOAT, None)
+        return helper.make_graph([node(op_type, ["x"], ["b"], name="same")], op_type, [], [output])
+
+    proto = model([node("If", ["c"], ["y"], then_branch=branch("Relu"), else_branch=branch("Abs"))])
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "c"))
+    with pytest.raises(PatchError, match="op_processors is for the operator 'same', and 2 are called so"):
+        patch(place(proto, tmp_path / "in"), [], tmp_path, params=PatchParams((OpPatch("same", {"a": 1}),)))

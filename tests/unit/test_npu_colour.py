@@ -184,7 +184,7 @@ def test_slicing_and_padding_run_on_the_models_axes_whatever_the_layout(tmp_path
          "[1, 3, 8, 12], its tensor_format BGR and its src_dtype FP32."),
         ({"slicing": (0, 0, 0, 0, 1, 0, 0, 0)},
          "YUV420SP needs pictures of an even height and width, and the model's are 9 x 12."),
-        ({"padding": (0, 0, 1)}, "Input 'x': padding has 2 numbers and takes 8 numbers, begin and end of each axis."),
+        ({"padding": (0, 0, 1)}, "Input 'x': padding has 3 numbers and takes 8 numbers, begin and end of each axis."),
         ({"padding": (0, 0, 0, 0, 8, 0, 0, 0)},
          "Input 'x': padding leaves nothing of [1, 3, 8, 12] to the run-time input."),
         ({"slicing": (1, 0, 0, 0, 0, 0, 0, 0)},

@@ -22,29 +22,30 @@ class FrameError(AxError):
 
 @dataclass(frozen=True)
 class Frame:
-    """On the model's axes; () is none.
+    """Begin and end of each axis of the model's input, axis after axis; () is none.
 
     slicing: what is cut off, first; padding: what is added then, all of it `value`.
     """
 
-    slicing: Ends
-    padding: Ends
-    value: int
+    slicing: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    value: int = 0
 
-    @staticmethod
-    def of(slicing: Sequence[int], padding: Sequence[int], value: int) -> Frame:
-        """slicing, padding: begin and end of each axis, axis after axis."""
-        return Frame(_ends(slicing), _ends(padding), value)
+    @property
+    def cut(self) -> Ends:
+        return _ends(self.slicing)
+
+    @property
+    def added(self) -> Ends:
+        return _ends(self.padding)
 
     def check(self, what: str, shape: Shape) -> None:
         """Raises FrameError where it does not fit the model's input of that shape."""
-        for name, ends in (("slicing", self.slicing), ("padding", self.padding)):
-            if not ends:
-                continue
-            if len(ends) != len(shape):
+        for name, numbers in (("slicing", self.slicing), ("padding", self.padding)):
+            if numbers and len(numbers) != 2 * len(shape):
                 expected = f"{counted(2 * len(shape), 'number')}, begin and end of each axis"
-                raise FrameError(f"{what}: {name} has {counted(2 * len(ends), 'number')} and takes {expected}.")
-            if min(map(min, ends)) < 0 or any(ends[0]):
+                raise FrameError(f"{what}: {name} has {counted(len(numbers), 'number')} and takes {expected}.")
+            if min(numbers, default=0) < 0 or any(numbers[:2]):
                 raise FrameError(f"{what}: {name} takes no negative number, and nothing along axis 0, the samples'.")
         if min(self._inner(shape)) < 1:
             raise FrameError(f"{what}: padding leaves nothing of {list(shape)} to the run-time input.")
@@ -52,23 +53,23 @@ class Frame:
     def source_shape(self, shape: Shape) -> Shape:
         """Of the run-time input, on the model's axes."""
         inner = self._inner(shape)
-        cut = self.slicing or ((0, 0),) * len(shape)
+        cut = self.cut or ((0, 0),) * len(shape)
         return tuple(size + sum(ends) for size, ends in zip(inner, cut, strict=True))
 
     def _inner(self, shape: Shape) -> Shape:
         """Of the part that is both seen and given."""
-        added = self.padding or ((0, 0),) * len(shape)
+        added = self.added or ((0, 0),) * len(shape)
         return tuple(size - sum(ends) for size, ends in zip(shape, added, strict=True))
 
     def seen(self, source: Array) -> Array:
         """What the model sees of a run-time input."""
-        part = source[_inside(source.shape, self.slicing)]
-        return np.pad(part, self.padding, constant_values=self.value) if self.padding else part
+        part = source[_inside(source.shape, self.cut)]
+        return np.pad(part, self.added, constant_values=self.value) if self.padding else part
 
     def source(self, array: Array) -> Array:
         """A run-time input for what the model should see, zeros where it is cut off."""
-        part = array[_inside(array.shape, self.padding)]
-        return np.pad(part, self.slicing) if self.slicing else part
+        part = array[_inside(array.shape, self.added)]
+        return np.pad(part, self.cut) if self.slicing else part
 
 
 def _ends(numbers: Sequence[int]) -> Ends:

@@ -22,7 +22,7 @@ class InputProcessor:
     tensor_name: the input, "DEFAULT" for every one without an entry of its own; src_format: a YUV format, or the order
     of channels in which they are taken as they come; src_dtype: "U8" or "FP32"; src_layout: "NHWC" or "NCHW"; mean,
     std: as in InputData, empty where nothing is normalised; csc_mode, csc_mat: how YUV becomes `tensor_format`;
-    slicing, padding: numbers as `Frame.of` takes them, on the axes of the model.
+    slicing, padding: as `Frame` has them.
     """
 
     tensor_name: str
@@ -50,7 +50,7 @@ class InputProcessor:
 
     @property
     def frame(self) -> Frame:
-        return Frame.of(self.slicing, self.padding, self.padding_constant_value)
+        return Frame(self.slicing, self.padding, self.padding_constant_value)
 
     def source(self, planes: Array) -> Array:
         """The run-time input, NCHW or of YUV NHWC, for what the model should see, a picture NCHW."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onnx import NodeProto
+
 from axbuild.errors import AxNote
 from axbuild.toolchain.frontend.attributes import OpPatch, PatchError, set_attribute
 from axbuild.toolchain.frontend.constants import NamedConstants, values_of
@@ -52,14 +54,18 @@ def patch(model: Path, values: list[Path], out: Path, *, params: PatchParams) ->
 
 
 def _operators(model: LightModel, processors: Sequence[OpPatch]) -> list[str]:
-    nodes = {node.name: node for node in all_nodes(model.proto) if node.name}
+    nodes: dict[str, list[NodeProto]] = {}
+    for node in all_nodes(model.proto):
+        nodes.setdefault(node.name, []).append(node)
     opsets = {entry.domain: entry.version for entry in model.proto.opset_import}
     told = []
     for one in processors:
-        node = nodes.get(one.op_name)
-        if node is None:
-            sentence = f"op_processors is for the operator '{one.op_name}', and the model has none of that name"
-            raise PatchError(sentence, hint=did_you_mean(one.op_name, nodes))
+        found = nodes.get(one.op_name, [])
+        if len(found) != 1:
+            many = f"{len(found)} are called so" if found else "the model has none of that name"
+            sentence = f"op_processors is for the operator '{one.op_name}', and {many}"
+            raise PatchError(sentence, hint="" if found else did_you_mean(one.op_name, nodes))
+        (node,) = found
         opset = opsets.get(node.domain) or opsets.get("ai.onnx" if not node.domain else "", 1)
         told += [set_attribute(node, name, value, opset) for name, value in one.attrs.items()]
     return told

@@ -151,13 +151,13 @@ class RuntimeInput:
         elif self.layout == "NHWC":
             steps.add(Transpose(self.type, NHWC_TO_NCHW))
         if p is not None and p.slicing:
-            begins, ends = zip(*p.frame.slicing, strict=True)
+            begins, ends = zip(*p.frame.cut, strict=True)
             stops = tuple(size - end for size, end in zip(self._framed, ends, strict=True))
             axes = tuple(axis for axis in range(len(begins)) if begins[axis] or ends[axis])
             starts, ends = (tuple(side[axis] for axis in axes) for side in (begins, stops))
             steps.add(Slice(self.type, starts, ends, axes, (1,) * len(axes)))
         if p is not None and p.padding:
-            begins, ends = zip(*p.frame.padding, strict=True)
+            begins, ends = zip(*p.frame.added, strict=True)
             steps.add(Pad(self.type, (*begins, *ends), p.padding_constant_value))
         return steps
 
