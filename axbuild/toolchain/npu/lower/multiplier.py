@@ -18,4 +18,5 @@ def packed_multipliers(multiplier: Array, *edges: Edge) -> Array:
     if by_ratio(*edges):
         return little_endian(multiplier)
     m, t = splits(multiplier)
-    return (m | t << 24).astype("<u4")
+    words: Array = (m | t << 24).astype("<u4")
+    return words
