@@ -42,6 +42,13 @@ def widened(stride: int = 1) -> onnx.ModelProto:
     return body.model(body.plus(x, y) if stride == 1 else y)
 
 
+def skipping() -> onnx.ModelProto:
+    """A stride that reads every third row and column of a map, and not its last ones."""
+    body = Body()
+    x = body.conv(body.codes("input_0", (1, 8, 24, 24)), 96)
+    return body.model(body.conv(body.conv(x, 16, 1, 3), 24, 3))
+
+
 def fed(model: onnx.ModelProto, batch: int = 1) -> Arrays:
     rng = np.random.default_rng(batch)
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input}
@@ -88,6 +95,14 @@ def test_a_map_between_an_expansion_and_its_window_never_leaves_the_chip(stride)
     assert sum(job.outputs[0].bytes for job in halos) < plain.swap_bytes // 4
     feeds = fed(model)
     same(program, params, feeds, every_tensor(model, feeds))
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_what_a_stride_skips_is_made_too(axis):
+    model = skipping()
+    net, feeds, small = net_of(model), fed(model), chip(MIDDLE)
+    layout = Workbench(net, Material(small)).lay(Choices(chains=(OpChain(0, 3, axis),)))
+    same(*assemble(net, layout, small, 1), feeds, every_tensor(model, feeds))
 
 
 PLAIN, SLICE, TILE = CompileOptions(), CompileOptions(enable_slice_mode=True), CompileOptions(enable_tile_mode=True)

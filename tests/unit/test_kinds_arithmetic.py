@@ -287,3 +287,12 @@ EXP_BITS = [
 def test_exp_has_fixed_bits():
     values = a.exp(np.array([0.0, 1.0, -1.0, 0.3, -20.5, 700.0]))
     assert [v.hex() for v in values.tolist()] == EXP_BITS
+
+
+@pytest.mark.parametrize("rare", [[], [0.0], [2.0**21], [2.0**-52]], ids=["usual", "zero", "carried", "tiny"])
+def test_multipliers_split_all_at_once_as_one_by_one(rare):
+    ratios = np.exp(np.random.default_rng(3).uniform(-20, 14, 200))
+    stored = np.concatenate([a.multipliers_of(ratios), rare]).reshape(1, -1)
+    m, t = a.splits(stored)
+    assert m.shape == t.shape == stored.shape
+    assert list(zip(m[0], t[0], strict=True)) == [a.split(value) for value in stored[0].tolist()]

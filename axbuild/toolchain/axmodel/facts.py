@@ -41,11 +41,11 @@ def _of_column(column: Column) -> Iterator[str]:
                 f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU; "
                 f"no schedule takes fewer than {least:,}"
             )
-            yield from _gains([report["schedule"] for report in reports])
+            yield from gains([report["schedule"] for report in reports])
     yield placement(planned)
 
 
-def _gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
+def gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
     """What each mode and the search of a batch came to, over all subgraphs, which took the same steps."""
     steps = [
         (same[0]["name"], *(sum(step[key] for step in same) for key in GAINED)) for same in zip(*schedules, strict=True)

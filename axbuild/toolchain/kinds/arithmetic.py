@@ -78,6 +78,17 @@ def split(multiplier: float) -> tuple[int, int]:
     raise ConstantError(f"The multiplier {multiplier!r} is not a {MANTISSA_BITS}-bit integer times 2^-1 to 2^-52.")
 
 
+def splits(multipliers: Array) -> tuple[Array, Array]:
+    """`split` of each: m and t, int64 of the same shape."""
+    if _usual(multipliers).all():
+        fraction, exponent = np.frexp(multipliers)
+        m = np.ldexp(fraction, MANTISSA_BITS)
+        if (m == np.rint(m)).all():
+            return m.astype(np.int64), MANTISSA_BITS - exponent.astype(np.int64)
+    pairs = np.array([split(multiplier) for multiplier in multipliers.ravel().tolist()], np.int64).reshape(-1, 2)
+    return pairs[:, 0].reshape(multipliers.shape), pairs[:, 1].reshape(multipliers.shape)
+
+
 def by_ratio(*edges: Edge) -> bool:
     """Whether multipliers between tensors of these types are float64 ratios: where any is wider than 8 bits or real."""
     return wide(*edges) or FP32 in edges

@@ -38,6 +38,10 @@ class Track:
         """Of a tensor that both read."""
         return Track(tuple(map(max, self.upto, other.upto)), tuple(map(min, self.low, other.low)))
 
+    def gapless(self) -> Track:
+        """With what a stride skips: it is made like the rest, and so needs a place."""
+        return Track(self.upto, tuple(map(min, self.low, (0, *self.upto[:-1]))))
+
 
 def tracks(tasks: list[Task], axis: int, count: int) -> dict[str, Track]:
     """A track for each tensor that the tasks touch and that has such an axis; the last output grows evenly in `count`
@@ -53,7 +57,7 @@ def tracks(tasks: list[Task], axis: int, count: int) -> dict[str, Track]:
             if len(task.geometry.inputs[number]) > axis:
                 needed = _needed(task, number, axis, upto)
                 found[source] = needed.with_reader(found[source]) if source in found else needed
-    return found
+    return {name: track.gapless() for name, track in found.items()}
 
 
 def _needed(task: Task, number: int, axis: int, upto: tuple[int, ...]) -> Track:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from axbuild.toolchain.graph import Array
-from axbuild.toolchain.kinds.arithmetic import by_ratio, split
+from axbuild.toolchain.kinds.arithmetic import by_ratio, splits
 from axbuild.toolchain.kinds.codes import Edge
 from axbuild.toolchain.npu.lower.base import little_endian
 
@@ -19,5 +17,6 @@ def packed_multipliers(multiplier: Array, *edges: Edge) -> Array:
     """Same shape: uint32 words m + t 2^24 between tensors of 8 bits (m has at most 23), float64 for all others."""
     if by_ratio(*edges):
         return little_endian(multiplier)
-    words = [m | t << 24 for m, t in map(split, multiplier.ravel().tolist())]
-    return np.array(words, "<u4").reshape(multiplier.shape)
+    m, t = splits(multiplier)
+    words: Array = (m | t << 24).astype("<u4")
+    return words
