@@ -72,7 +72,7 @@ def test_the_whole_chain_is_laid_out(lay):
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
     target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
     assert actions["axmodel", "preflight"].params == target | {"declared": []}
-    assert actions["axmodel", "partition"].params == target
+    assert actions["axmodel", "partition"].params == target | {"disable_ir_fix": False}
     options = {"options": {"ddr_bw_limit": 0.0}}
     assert actions["axmodel", "split"].params == options | {
         "batches": [1],
