@@ -124,11 +124,15 @@ class Subgraphs:
 
 @dataclass(frozen=True)
 class AxModel:
-    """A fused container, the partition behind it, and the settings that shaped its inputs; extra: what its further
-    shape groups were compiled from, in their order."""
+    """A fused container; groups: what each of its shape groups was compiled from, the model's own shape first."""
 
     axmodel: Artifact
-    partition: Artifact
-    quant: QuantModel
-    settings: CompileSettings
-    extra: tuple[Subgraphs, ...] = ()
+    groups: tuple[Subgraphs, ...]
+
+    @property
+    def quant(self) -> QuantModel:
+        return self.groups[0].quant
+
+    @property
+    def settings(self) -> CompileSettings:
+        return self.groups[0].settings

@@ -73,7 +73,7 @@ class axmodel(Compilation):
             plan.output(f"{folder(group)}/partition.json", Entry(one.partition, "partition.json"))
             if t.npu_perf:
                 profile(t, plan, one, group)
-        return AxModel(fused.only, done.partition, done.quant, settings, columns[1:])
+        return AxModel(fused.only, columns)
 
     def _compiled(self, t: Settled, plan: Plan) -> tuple[Subgraphs, ...]:
         """Of each shape group, the model's own first."""

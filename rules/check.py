@@ -11,7 +11,7 @@ from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Stage, Strings, rule
 
 from ._evaluation import declared_samples, evaluation_samples
-from ._nouns import AxModel, BoundSamples, QuantModel
+from ._nouns import AxModel, BoundSamples, Subgraphs
 from .samples import input_data
 from .shapes import behind, samples_at, shown_sizes
 
@@ -78,40 +78,33 @@ class check:
                 sentence = f"the axmodel takes U8 for '{processor['tensor_name']}', and its samples are float arrays"
                 hint = 'compare an axmodel with src_dtype = "FP32", or use samples of format Image'
                 raise t.error("axmodel", sentence, hint=hint, code="AX115")
-        model: AxModel = t.axmodel
-        own = self._compared(t, plan, 0, "", bound, model.quant, model.partition)
-        for group, one in enumerate(model.extra, start=1):
-            fitting, how = samples_at(plan, bound, one.quant, group)
-            about = f"shape group {group} ({shown_sizes(one.settings.shapes)}; {how}): "
-            self._compared(t, plan, group, about, fitting, one.quant, one.partition)
+        groups: tuple[Subgraphs, ...] = t.axmodel.groups
+        own = self._compared(t, plan, 0, bound)
+        for number, group in enumerate(groups[1:], start=1):
+            fitting, how = samples_at(plan, bound, group.quant, number)
+            about = f"shape group {number} ({shown_sizes(group.settings.shapes)}; {how}): "
+            self._compared(t, plan, number, fitting, about)
         return Verdict(own)
 
     def _compared(
-        self,
-        t: Settled,
-        plan: Plan,
-        group: int,
-        about: str,
-        bound: dict[str, BoundSamples],
-        quant: QuantModel,
-        partition: Artifact,
+        self, t: Settled, plan: Plan, number: int, bound: dict[str, BoundSamples], about: str = ""
     ) -> Artifact:
         """The verdict on one shape group."""
-        end, layers = behind(group), t.mode == LAYERS
-        processors = t.axmodel.settings.input_processors
+        group: Subgraphs = t.axmodel.groups[number]
+        end, layers = behind(number), t.mode == LAYERS
         answers = plan.expand(
             ANSWERS,
             name=f"answers{end}",
             axmodel=t.axmodel.axmodel,
-            model=quant.model,
-            partition=partition,
+            model=group.quant.model,
+            partition=group.partition,
             samples=[data.samples for data in bound.values()],
             params={
                 "inputs": input_data(bound),
-                "input_processors": processors,
+                "input_processors": group.settings.input_processors,
                 "layers": layers,
-                "processed": bool(t.axmodel.settings.output_processors),
-                "shape_group": group,
+                "processed": bool(group.settings.output_processors),
+                "shape_group": number,
             },
         ).result
         limits = {name: getattr(t, name) if t.level == level else 0.0 for name, level in _LEVEL_OF.items()}

@@ -51,7 +51,7 @@ def at_shapes(t: Settled, plan: Plan, quant: QuantModel, shapes: Sizes, group: i
     if made is None or front is None:
         rule = "quant_model" if made is None else "float_model"
         sentence = f"the model at other shapes is made by a {rule}, and here a rule of this workspace made it"
-        raise t.error("src_extra_shapes", sentence, code="AX115")
+        raise t.error("", sentence, code="AX115")
     told = {"shapes": dict(shapes)}
     reshaped = plan.run(
         OPTIMIZE_AT,

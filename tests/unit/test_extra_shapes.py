@@ -49,9 +49,9 @@ def at(folder, proto, shapes, front=OptimizeParams()):  # noqa: B008  frozen
 @pytest.mark.parametrize(
     ("proto", "shapes", "sentence"),
     [
-        (POOLED, {"xx": (1, 3, 9, 9)}, "src_extra_shapes names 'xx', and the model's inputs are x"),
+        (POOLED, {"xx": (1, 3, 9, 9)}, "an extra shape is for 'xx', and the model's inputs are x"),
         (POOLED, {"x": (3, 9, 9)}, "gives 'x' 3 dimensions [3, 9, 9], and the model has 4: [1, 3, 8, 8]"),
-        (POOLED, {"x": (1, 3, 8, 8)}, "has the model's own shape 'x' [1, 3, 8, 8] once more"),
+        (POOLED, {"x": (1, 3, 8, 8)}, "the extra shape is the model's own: 'x' [1, 3, 8, 8]"),
     ],
 )  # fmt: skip
 def test_a_shape_that_the_model_cannot_have_is_refused_with_the_node(tmp_path, proto, shapes, sentence):
@@ -106,6 +106,17 @@ def test_shapes_go_by_the_name_behind_rename(tmp_path):
     own, other = at(tmp_path, POOLED, {"image": (1, 3, 10, 12)}, front)
     assert [shape_of(graph.inputs[0]) for graph in (own, other)] == [(1, 3, 6, 6), (1, 3, 10, 12)]
     assert [value.name for value in other.inputs] == ["image"]
+
+
+def test_several_inputs_change_their_shapes_together(tmp_path):
+    net = model([node("Add", ["a", "b"], ["y"], name="add")], inputs=(("a", [1, 4]), ("b", [1, 4])))
+    front = OptimizeParams(input_shapes={"a": (1, 6), "b": (1, 6)})
+    with pytest.warns(AxWarning) as told:
+        own, other = at(tmp_path, net, {"a": (1, 9), "b": (1, 9)}, front)
+    assert [one.message.sentence for one in told] == [
+        f"input '{name}' is [1, 6] by input_shapes, and [1, 4] in the model" for name in "ab"
+    ]
+    assert [[shape_of(value) for value in graph.inputs] for graph in (own, other)] == [[(1, 6)] * 2, [(1, 9)] * 2]
 
 
 def graph(nodes, shape=(1, 4), **weights):

@@ -77,7 +77,7 @@ def test_the_whole_chain_is_laid_out(lay):
     target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
     target["output_processors"] = []
     assert actions["axmodel", "preflight"].params == target | {"declared": []}
-    assert actions["axmodel", "partition"].params == target
+    assert actions["axmodel", "partition"].params == target | {"disable_ir_fix": False}
     options = {"options": dataclasses.asdict(CompileOptions())}
     assert actions["axmodel", "split"].params == options | {
         "batches": [1],

@@ -59,14 +59,14 @@ def require_other(shapes: Mapping[str, Shape], own: Mapping[str, Shape]) -> None
         if name not in own:
             near = get_close_matches(name, own, 1)
             raise ExtraShapeError(
-                f"src_extra_shapes names '{name}', and the model's inputs are {', '.join(own)}",
+                f"an extra shape is for '{name}', and the model's inputs are {', '.join(own)}",
                 hint=f"did you mean '{near[0]}'?" if near else "",
             )
         if len(shape) != len(own[name]):
             raise ExtraShapeError(
-                f"src_extra_shapes gives '{name}' {counted(len(shape), 'dimension')} {list(shape)}, and the model has "
+                f"the extra shape gives '{name}' {counted(len(shape), 'dimension')} {list(shape)}, and the model has "
                 f"{len(own[name])}: {list(own[name])}",
                 hint="shapes are those of the float model, whatever src_layout says",
             )
     if all(own[name] == shape for name, shape in shapes.items()):
-        raise ExtraShapeError(f"src_extra_shapes has the model's own shape {shown(own)} once more")
+        raise ExtraShapeError(f"the extra shape is the model's own: {shown(shapes)}")

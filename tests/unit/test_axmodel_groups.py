@@ -101,15 +101,13 @@ def test_a_batch_of_a_group_is_its_samples_one_by_one(groups):
         session.run(None, {"data_1": samples("own")["data"][0]}, shape_group=1)
 
 
-def test_groups_share_scales(groups):
-    own, other = (scales(file) for file in (groups.own.folder / "quant/quant_axmodel.onnx", groups.quant))
+def test_groups_share_every_record_of_quantisation(groups):
+    own, other = (
+        json.loads(file.with_suffix(".json").read_text())
+        for file in (groups.own.folder / "quant/quant_axmodel.onnx", groups.quant)
+    )
     assert own == other
     assert len(own) > 5
-
-
-def scales(file):
-    """Records of tensors in quant_axmodel.json, without what a shape decides."""
-    return json.loads(file.with_suffix(".json").read_text())
 
 
 def test_groups_share_weights_so_that_the_file_is_much_smaller_than_two(groups):
@@ -130,12 +128,13 @@ def test_the_other_group_answers_as_the_float_model_does_there(groups):
         assert np.sum(found * wanted) / np.linalg.norm(found) / np.linalg.norm(wanted) > 0.99
 
 
-def test_divisors_are_those_of_the_own_size(groups):
-    sums = {}
-    for number, file in enumerate((groups.own.folder / "quant/quant_axmodel.onnx", groups.quant)):
+def test_divisors_are_those_of_the_groups_own_size(groups):
+    found = []
+    for file in (groups.own.folder / "quant/quant_axmodel.onnx", groups.quant):
         constants = {item.name: numpy_helper.to_array(item) for item in onnx.load(file).graph.initializer}
-        sums[number] = [array.shape for name, array in constants.items() if "pool" in name]
-    assert sums[0] != sums[1]
+        found.append(constants["pool.multiplier"])
+    assert [array.shape for array in found] == [(3, 3), (5, 4)]
+    assert [array[0, 0] > array[1, 1] for array in found] == [True, True]
 
 
 def test_a_name_that_another_tensor_has_goes_on_counting(tmp_path):
