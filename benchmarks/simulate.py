@@ -83,7 +83,7 @@ def write_resnet50(file: Path) -> None:
     torch.onnx.export(resnet50().eval(), (torch.zeros(SHAPE),), str(file), opset_version=13, dynamo=False, **names)
 
 
-class Samples(CalibrationDataReader):  # type: ignore[misc]
+class Samples(CalibrationDataReader):
     """The calibration samples, as onnxruntime's quantiser reads them."""
 
     def __init__(self, name: str, samples: list[np.ndarray]) -> None:
