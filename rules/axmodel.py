@@ -12,15 +12,16 @@ from axbuild.workspace.rule import Int, Ints, Label, Labels, Settled, Stage, rul
 
 from ._compilation import NAMES, Compilation
 from ._nouns import AxModel, QuantModel, Subgraphs
+from ._sub_configs import SubConfigs, check_parts, profiled, settled
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, profile
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
-_WITH_QUANT = ("quant", "static_batch_sizes", "max_dynamic_batch_size", *NAMES)
+_WITH_QUANT = ("quant", "static_batch_sizes", "max_dynamic_batch_size", "sub_configs", *NAMES)
 
 
 @rule
-class axmodel(Compilation):
+class axmodel(Compilation, SubConfigs):
     """A compiled model: partition the quantised model, compile its subgraphs for each batch, fuse them."""
 
     example = "axmodel"
@@ -49,7 +50,8 @@ class axmodel(Compilation):
         done = self._given(t) if t.subgraphs else self._compiled(t, plan)
         settings = done.settings
         chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}
-        params = {"chip": chip, "shown_batch": t.max_dynamic_batch_size, "options": settings.options}
+        options = {"options": settings.options, "sub_options": settings.apart.options}
+        params = {"chip": chip, "shown_batch": t.max_dynamic_batch_size} | options
         fused = plan.run(FUSE, partition=done.partition, programs=done.programs, params=params)
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
@@ -57,9 +59,11 @@ class axmodel(Compilation):
         plan.output("frontend/", done.quant.source.model)
         plan.output("compiler/", done.programs)
         plan.output("compiler/partition.json", Entry(done.partition, "partition.json"))
-        if t.npu_perf:
-            profile(t, plan, done)
-        return AxModel(fused.only, done.partition, done.quant, settings)
+        if asked := profiled(t):
+            profile(t, plan, done, asked if t.sub_configs else [])
+        made = AxModel(fused.only, done.partition, done.quant, settings)
+        check_parts(t, plan, made, done.quant.samples)
+        return made
 
     def _compiled(self, t: Settled, plan: Plan) -> Subgraphs:
         if t.quant is None:
@@ -70,7 +74,7 @@ class axmodel(Compilation):
             sentence = "static_batch_sizes and max_dynamic_batch_size exclude each other"
             raise t.error("max_dynamic_batch_size", sentence, hint="leave one of them out", code="AX115")
         batches = () if t.max_dynamic_batch_size else tuple(sorted(t.static_batch_sizes)) or (1,)
-        return compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size)
+        return compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size, settled(t))
 
     def _given(self, t: Settled) -> Subgraphs:
         for name in _WITH_QUANT:

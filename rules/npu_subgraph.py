@@ -7,7 +7,7 @@ from axbuild.workspace.rule import Int, Label, Settled, Stage, rule
 
 from ._chips import CHIPS, chosen
 from ._compilation import OPTIONS, Compilation
-from ._nouns import CompileSettings, QuantModel, Subgraphs, ops_of
+from ._nouns import Apart, CompileSettings, QuantModel, Subgraphs, ops_of
 from ._processors import settle
 from .mixed_precision import selected
 
@@ -41,34 +41,47 @@ class npu_subgraph(Compilation):
         done = compile_subgraphs(t, plan, t.quant, (t.batch,))
         plan.output("compiler/", done.programs)
         if t.npu_perf:
-            profile(t, plan, done)
+            profile(t, plan, done, [])
         return done
 
 
-def compile_subgraphs(t: Settled, plan: Plan, quant: QuantModel, batches: tuple[int, ...], limit: int = 0) -> Subgraphs:
+def compile_subgraphs(
+    t: Settled, plan: Plan, quant: QuantModel, batches: tuple[int, ...], limit: int = 0, apart: Apart | None = None
+) -> Subgraphs:
     """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel.
 
-    limit: the largest batch that may be compiled where it pays, in place of `batches`; 0 where these are given.
+    limit: the largest batch that may be compiled where it pays, in place of `batches`; 0 where these are given; apart:
+    what is compiled by itself, None where nothing is.
     """
     chip, preset = chosen(t)
     if quant.source.given is not None and not chip.quant_onnx:
         takers = ", ".join(name for name, other in CHIPS.items() if other.quant_onnx)
         sentence = f"a QuantONNX model cannot be compiled for {t.target_hardware}"
         raise t.error("target_hardware", sentence, hint=f"it can for {takers}", code="AX119")
-    settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, settle(t, quant), t.only(*OPTIONS))
-    target = {"chip": chip.support_in(t.npu_mode), "input_processors": settings.input_processors}
+    apart = apart or Apart()
+    about = (chip.name, chip.container, t.npu_mode, batches, settle(t, quant), t.only(*OPTIONS))
+    settings = CompileSettings(*about, apart)
+    target = {
+        "chip": chip.support_in(t.npu_mode),
+        "input_processors": settings.input_processors,
+        "sub_configs": apart.sub_configs,
+    }
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
-    plan.preflight(PREFLIGHT, model=quant.source.model, params=target | {"declared": written})
+    early = target | {"declared": written, "settled": not any(quant.asked.values())}
+    plan.preflight(PREFLIGHT, model=quant.source.model, params=early)
     selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)
-    compilation = {"chip": preset, "options": settings.options}
+    compilation = {"chip": preset, "options": settings.options, "sub_options": apart.options}
     dynamic = [plan.run(DYNAMIC, partition=partition, params=compilation | {"limit": limit})] if limit else []
     split = plan.expand(SPLIT, partition=partition, dynamic=dynamic, params=compilation | {"batches": batches})
     return Subgraphs(quant, partition.only, split.result, settings)
 
 
-def profile(t: Settled, plan: Plan, done: Subgraphs) -> None:
-    """Where the time of compiled subgraphs goes, handed over under compiler/debug/."""
+def profile(t: Settled, plan: Plan, done: Subgraphs, sub_configs: list[int | None]) -> None:
+    """Where the time of compiled subgraphs goes, handed over under compiler/debug/; sub_configs: of which, None for
+    what is in no part, an empty list for all."""
     _, preset = chosen(t)
-    params = {"chip": preset, "options": done.settings.options}
+    settings = done.settings
+    options = {"options": settings.options, "sub_options": settings.apart.options}
+    params = {"chip": preset, "sub_configs": sub_configs} | options
     plan.output("compiler/debug/", plan.run(PROFILE, partition=done.partition, programs=done.programs, params=params))

@@ -71,9 +71,10 @@ def test_the_whole_chain_is_laid_out(lay):
     processor = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "src_format": "RGB", "src_dtype": "FP32"}
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
     target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
-    assert actions["axmodel", "preflight"].params == target | {"declared": []}
+    target |= {"sub_configs": []}
+    assert actions["axmodel", "preflight"].params == target | {"declared": [], "settled": True}
     assert actions["axmodel", "partition"].params == target
-    options = {"options": {"ddr_bw_limit": 0.0}}
+    options = {"options": {"ddr_bw_limit": 0.0}, "sub_options": []}
     assert actions["axmodel", "split"].params == options | {
         "batches": [1],
         "chip": plain(CHIPS["AX650"].preset("NPU1")),
@@ -88,8 +89,10 @@ def test_the_whole_chain_is_laid_out(lay):
         "cosine": 0.0,
         "layers": False,
         "tensor_black_list": [],
+        "part": "",
     }
-    assert actions["check", "answers"].params == {"inputs": inputs, "input_processors": [processor], "layers": False}
+    asked = {"inputs": inputs, "input_processors": [processor], "layers": False, "sub_configs": []}
+    assert actions["check", "answers"].params == asked
     answers = actions["check", "answers"].id
     assert actions["check", "compare"].inputs == {
         side: Entry(Result(answers), f"{side}/") for side in ("simulated", "reference")

@@ -15,28 +15,28 @@ from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.npu.compile import compile_batch
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.toolchain.npu.plan.record import NPU, Partition
+from axbuild.toolchain.npu.plan.record import NPU, Partition, PlannedSubgraph
 
 
 @dataclass(frozen=True)
 class DynamicParams:
-    """limit: the largest batch that may be compiled."""
+    """limit: the largest batch that may be compiled; options, sub_options: as in SplitParams."""
 
     chip: Preset
     limit: int
     options: CompileOptions = field(default_factory=CompileOptions)
+    sub_options: tuple[CompileOptions, ...] = ()
 
 
 def dynamic_batches(partition: Path, out: Path, *, params: DynamicParams) -> None:
     """Writes batches.json: those worth compiling, ascending, and the cycles of each that was tried."""
     planned = Partition.read(partition)
-    chip = chip_of(params.chip, params.options.ddr_bw_limit)
-    subgraphs = [(item, net_of(read_model(partition / item.file))) for item in planned.at(NPU)]
+    subgraphs = [(item, net_of(read_model(partition / item.file)), _chip(params, item)) for item in planned.at(NPU)]
 
     def cycles(batch: int) -> int:
         tell("batch", batch, params.limit)
-        found = (_cycles(net, chip, item.batch_of(batch)) * (batch // item.batch_of(batch)) for item, net in subgraphs)
-        return sum(found)
+        sizes = ((item.batch_of(batch), net, chip) for item, net, chip in subgraphs)
+        return sum(_cycles(net, chip, size) * (batch // size) for size, net, chip in sizes)
 
     batches, tried = chosen(cycles, params.limit)
     record = {"batches": batches, "cycles": {str(batch): tried[batch] for batch in sorted(tried)}}
@@ -54,6 +54,10 @@ def chosen(cycles: Callable[[int], int], limit: int) -> tuple[list[int], dict[in
             break
         batches.append(batch)
     return batches, tried
+
+
+def _chip(params: DynamicParams, subgraph: PlannedSubgraph) -> Chip:
+    return chip_of(params.chip, subgraph.own(params.options, params.sub_options).ddr_bw_limit)
 
 
 def _cycles(net: Net, chip: Chip, batch: int) -> int:

@@ -7,6 +7,7 @@ the compiled model holds. From the first of these on, the bits are those of one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -22,17 +23,28 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.floats import port
 from axbuild.toolchain.npu.plan.record import CPU, PLACED, Partition, PlannedSubgraph
 
+
+@dataclass(frozen=True)
+class FollowParams(ReferenceParams):
+    """layers: whether to look inside the NPU's programs; subgraphs: those on the NPU that are looked at, all where none
+    is named."""
+
+    layers: bool = False
+    subgraphs: tuple[str, ...] = ()
+
+
 RunPart = Callable[[Sequence[Array]], Sample]
 
 
-def follow(partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
-    """Writes boundaries/<sample>.npz of every tensor that a subgraph makes, and outputs/... of those that one
-    makes which is checked, in run order: with `layers` also of those inside it, as the NPU holds them."""
+def follow(partition: Path, samples: list[Path], out: Path, *, params: FollowParams) -> None:
+    """Writes boundaries/<sample>.npz of every tensor that a subgraph makes, and outputs/... of those that one of
+    `subgraphs` makes, in run order: with `layers` also of those inside it, as the NPU holds them."""
     planned = Partition.read(partition)
     placed = read_model(partition / PLACED)
     inside = _inside(planned, placed) if params.layers else {}
     parts = {item.name: _part(item, planned, placed, partition, inside) for item in planned.subgraphs}
-    checked = [subgraph for subgraph in planned.subgraphs if subgraph.check]
+    named = set(params.subgraphs)
+    checked = [one for one in planned.subgraphs if one.check and (not named or one.name in named)]
     for name, values in feeds_of([tensor.name for tensor in planned.inputs], samples, params):
         made: Sample = {}
         for subgraph in planned.subgraphs:

@@ -30,12 +30,13 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """shown_batch: what shapes in the file show, 0 for the largest that was compiled; options: none changes how
-    programs are fused yet."""
+    """shown_batch: what shapes in the file show, 0 for the largest that was compiled; options, sub_options: as in
+    SplitParams, none changes how programs are fused yet."""
 
     chip: Nameplate
     shown_batch: int = 0
     options: CompileOptions = field(default_factory=CompileOptions)
+    sub_options: tuple[CompileOptions, ...] = ()
 
 
 def fuse(partition: Path, programs: Path, out: Path, *, params: FuseParams) -> None:

@@ -31,14 +31,10 @@ class ReferenceRunError(AxError):
 
 @dataclass(frozen=True)
 class ReferenceParams:
-    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name.
-
-    layers: what is inside the NPU's programs is looked at too, which `follow` does.
-    """
+    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name."""
 
     inputs: tuple[InputData, ...]
     input_processors: tuple[InputProcessor, ...]
-    layers: bool = False
 
 
 def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:

@@ -25,14 +25,10 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
 @dataclass(frozen=True)
 class SimulateParams:
-    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name.
-
-    layers: what is inside the NPU's programs is written too, which `simulate_parts` does.
-    """
+    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name."""
 
     inputs: tuple[InputData, ...]
     input_processors: tuple[InputProcessor, ...] = ()
-    layers: bool = False
 
 
 def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:

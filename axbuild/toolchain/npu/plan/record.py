@@ -11,16 +11,19 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from axbuild.errors import AxError
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
-FORMAT = "axbuild-partition/3"
+FORMAT = "axbuild-partition/4"
 RECORD, PLACED = "partition.json", "placed.onnx"
 NPU, CPU = "NPU", "CPU"
+
+T = TypeVar("T")
 
 
 class PartitionRecordError(AxError):
@@ -43,9 +46,9 @@ class PlacedNode:
 class PlannedSubgraph:
     """place: NPU or CPU. together: several samples may run as one batch; otherwise they run one after another.
 
-    check: how simulation is held against the reference, "equal" or "" (the same file runs in both); options: compile
-    options of this subgraph alone; shape_group: which set of input shapes it is for; layers: of the NPU, tensor inside
-    its file -> name in the quantised model.
+    check: how simulation is held against the reference, "equal" or "" (the same file runs in both); sub_config: by its
+    place in the list, the one that this subgraph was cut out for; shape_group: which set of input shapes it is for;
+    layers: of the NPU, tensor inside its file -> name in the quantised model.
     """
 
     name: str
@@ -56,12 +59,16 @@ class PlannedSubgraph:
     together: bool = False
     check: str = ""
     shape_group: int = 0
-    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    sub_config: int | None = None
     layers: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def file(self) -> str:
         return f"{self.name}.onnx"
+
+    def own(self, common: T, of_sub_configs: Sequence[T]) -> T:
+        """What is said of this subgraph: by its sub_config, or of all that have none."""
+        return common if self.sub_config is None else of_sub_configs[self.sub_config]
 
     def batch_of(self, wanted: int) -> int:
         """Samples in one run of the program that is used where `wanted` come together."""
@@ -88,6 +95,10 @@ class Partition:
 
     def at(self, place: str) -> tuple[PlannedSubgraph, ...]:
         return tuple(subgraph for subgraph in self.subgraphs if subgraph.place == place)
+
+    def of(self, sub_configs: Sequence[int | None]) -> tuple[PlannedSubgraph, ...]:
+        """The subgraphs of those sub_configs, None for what is in none; all where the list is empty."""
+        return tuple(one for one in self.subgraphs if not sub_configs or one.sub_config in sub_configs)
 
     @property
     def on_cpu(self) -> tuple[PlacedNode, ...]:
