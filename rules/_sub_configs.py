@@ -9,7 +9,18 @@ from axbuild.workspace.rule import Bool, Choice, Float, Int, Record, Records, Se
 
 from ._compilation import OPTIONS, CompilerOptions
 from ._nouns import Apart, AxModel, BoundSamples
-from .checking import LAYERS, LEVEL_OF, LEVELS, OUTPUTS, answered, compared, comparison, fault_of
+from .checking import (
+    LAYERS,
+    LEVEL_OF,
+    LEVELS,
+    OUTPUTS,
+    answered,
+    compared,
+    comparison,
+    fault_of,
+    folder_of,
+    sample_files,
+)
 
 INHERITED = type("InheritedOptions", (), {name: a.optional() for name, a in attributes_of(CompilerOptions).items()})
 
@@ -32,6 +43,7 @@ class SubConfigEntry(INHERITED):  # type: ignore[valid-type, misc]  # a class ma
     check_atol = Float("Absolute tolerance of check 1.", low=0, default=0.0)
     check_cosine = Float("Smallest cosine of check 3.", low=-1, high=1, default=0.999)
     check_tensor_black_list = Strings("As `tensor_black_list` of a check.")
+    input_sample_dir = sample_files("this part")
 
 
 class SubConfigs:
@@ -51,7 +63,7 @@ def settled(t: Settled) -> Apart:
     for number, one in enumerate(t.sub_configs):
         if empty := [name for name in ends if not getattr(one, name)]:
             raise t.error("sub_configs", f"sub_configs[{number}].{empty[0]} is empty", code="AX106")
-        if not one.check and (odd := _given(t, number, "check_")):
+        if not one.check and (odd := _given(t, number, "check_") or _given(t, number, "input_sample_dir")):
             sentence = f"sub_configs[{number}].{odd} has no effect without check"
             raise t.error("sub_configs", sentence, hint="check = 1, 2 or 3 compares this part")
     return Apart(
@@ -71,7 +83,11 @@ def check_parts(t: Settled, plan: Plan, made: AxModel, bound: dict[str, BoundSam
     """A comparison and a verdict of each part that asks for one."""
     for number, one in enumerate(t.sub_configs):
         if one.check:
-            answers = answered(plan, made, bound, [number], one.check_mode, f"answers_sub_config_{number}")
+            data = folder_of(t, "sub_configs", one.input_sample_dir)
+            name = f"answers_sub_config_{number}"
+            answers = answered(
+                plan, made, bound, one.check_mode, data=data, sub_configs=[number], start=number, name=name
+            )
             verdict = compared(plan, answers, _comparison(t, number, one), f"compare_sub_config_{number}")
             plan.output(f"compiler/check/sub_config_{number}.json", verdict)
 

@@ -9,7 +9,18 @@ from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Strin
 
 from ._evaluation import declared_samples, evaluation_samples
 from ._nouns import AxModel
-from .checking import LAYERS, LEVEL_OF, LEVELS, OUTPUTS, answered, compared, comparison, fault_of
+from .checking import (
+    LAYERS,
+    LEVEL_OF,
+    LEVELS,
+    OUTPUTS,
+    answered,
+    compared,
+    comparison,
+    fault_of,
+    folder_of,
+    sample_files,
+)
 
 
 @rule
@@ -48,6 +59,7 @@ class check:
         example=[".*Add.*"],
     )
     samples = declared_samples("Data to compare on")
+    input_sample_dir = sample_files("the compiled model", vendor="compiler.input_sample_dir", example="pictures")
 
     def actions(self, t: Settled, plan: Plan) -> Verdict:
         for name, level in LEVEL_OF.items():
@@ -56,14 +68,18 @@ class check:
                 raise t.error(name, f"{name} has no effect with level {shown(t.level)}", hint=hint)
         if fault := fault_of(t.tensor_black_list):
             raise t.error("tensor_black_list", fault, code="AX106")
+        data = folder_of(t, "input_sample_dir", t.input_sample_dir)
+        if data and t.samples:
+            raise t.error("samples", "samples have no effect beside input_sample_dir")
         bound = evaluation_samples(t, plan, t.axmodel.quant)
         for processor in t.axmodel.settings.input_processors:
-            data = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
-            if data is not None and data.format == "Numpy" and processor["src_dtype"] == "U8":
+            samples = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
+            if not data and samples and samples.format == "Numpy" and processor["src_dtype"] == "U8":
                 sentence = f"the axmodel takes U8 for '{processor['tensor_name']}', and its samples are float arrays"
                 hint = 'compare an axmodel with src_dtype = "FP32", or use samples of format Image'
                 raise t.error("axmodel", sentence, hint=hint, code="AX115")
-        answers = answered(plan, t.axmodel, bound, t.axmodel.settings.apart.rest, t.mode)
+        apart = t.axmodel.settings.apart.rest
+        answers = answered(plan, t.axmodel, bound, t.mode, data=data, sub_configs=apart)
         params = comparison(t.level, t.mode, t.only(*LEVEL_OF), t.tensor_black_list)
         verdict = compared(plan, answers, params)
         plan.output("verdict.json", verdict)

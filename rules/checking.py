@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from axbuild.graph.plan import Outputs, Plan
-from axbuild.workspace.artifact import Artifact, Entry
-from axbuild.workspace.rule import Stage
+from axbuild.workspace.artifact import Artifact, Entry, SourceFiles
+from axbuild.workspace.rule import Settled, Source, Stage
 
 from ._nouns import AxModel, BoundSamples
 from .samples import input_data
@@ -16,6 +16,7 @@ from .samples import input_data
 SIMULATE = Stage("axbuild.toolchain.axmodel.simulate:simulate", outputs=("outputs/",))
 REFERENCE = Stage("axbuild.toolchain.axmodel.reference:reference", outputs=("outputs/",))
 FOLLOW = Stage("axbuild.toolchain.axmodel.follow:follow", float=True, outputs=("boundaries/", "outputs/"))
+GIVEN = Stage("axbuild.toolchain.axmodel.given:given", float=True, outputs=("boundaries/", "outputs/"))
 SIMULATE_PARTS = Stage("axbuild.toolchain.axmodel.simulate_parts:simulate_parts", outputs=("outputs/",))
 ANSWERS = Stage("axbuild.toolchain.axmodel.answers:answers", expands=True)
 COMPARE = Stage("axbuild.toolchain.axmodel.compare:compare", outputs=("verdict.json",))
@@ -24,6 +25,23 @@ OUTPUTS, LAYERS = "CheckOutput", "CheckPerLayer"
 LEVELS = ("close", "equal", "cosine")
 LEVEL_OF = {"rtol": "close", "atol": "close", "cosine": "cosine"}
 """limit -> the level that looks at it"""
+
+
+def sample_files(about: str, **common: Any) -> Source:
+    """The attribute `input_sample_dir`."""
+    return Source(
+        f"Folder of what {about} takes in, to compare on instead of samples: .npy or .bin files, or pictures for an "
+        "input that takes them; of several inputs a file or folder each, called as the input is.",
+        default=[],
+        **common,
+    )
+
+
+def folder_of(t: Settled, attribute: str, files: Artifact | None) -> Artifact | None:
+    """The files, which lie in a folder."""
+    if isinstance(files, SourceFiles) and not files.tree:
+        raise t.error(attribute, f"input_sample_dir is a folder, and {files.files[0][1]} is a file", code="AX106")
+    return files
 
 
 def comparison(
@@ -35,22 +53,34 @@ def comparison(
 
 
 def answered(
-    plan: Plan, made: AxModel, bound: dict[str, BoundSamples], sub_configs: list[int | None], mode: str, name: str = ""
+    plan: Plan,
+    made: AxModel,
+    bound: dict[str, BoundSamples],
+    mode: str,
+    *,
+    data: Artifact | None = None,
+    sub_configs: list[int | None],
+    start: int | None = None,
+    name: str = "",
 ) -> Artifact:
-    """Both sides of a check; sub_configs: those that are looked at, by their place, None for what no one takes; the
-    whole model where the list is empty."""
+    """Both sides of a check. data: what the compiled model takes in, or where the sub_config `start` is given, this
+    part of it, instead of samples; sub_configs: those that are looked at, by their place, None for what is in none;
+    the whole model where the list is empty."""
+    samples = {} if data else bound
     return plan.expand(
         ANSWERS,
         name=name,
         axmodel=made.axmodel,
         model=made.quant.model,
         partition=made.partition,
-        samples=[data.samples for data in bound.values()],
+        samples=[one.samples for one in samples.values()],
+        data=[data] if data else [],
         params={
-            "inputs": input_data(bound),
+            "inputs": input_data(samples),
             "input_processors": made.settings.input_processors,
             "layers": mode == LAYERS,
             "sub_configs": sub_configs,
+            "start": start,
         },
     ).result
 

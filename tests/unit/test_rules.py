@@ -91,7 +91,7 @@ def test_the_whole_chain_is_laid_out(lay):
         "tensor_black_list": [],
         "part": "",
     }
-    asked = {"inputs": inputs, "input_processors": [processor], "layers": False, "sub_configs": []}
+    asked = {"inputs": inputs, "input_processors": [processor], "layers": False, "sub_configs": [], "start": None}
     assert actions["check", "answers"].params == asked
     answers = actions["check", "answers"].id
     assert actions["check", "compare"].inputs == {

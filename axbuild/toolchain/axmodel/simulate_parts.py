@@ -29,12 +29,13 @@ class SimulatePartsParams(SimulateParams):
 def simulate_parts(
     axmodel: Path, boundaries: Path, samples: list[Path], out: Path, *, params: SimulatePartsParams
 ) -> None:
-    """boundaries: those of `follow`; `samples` as in `simulate`. Writes outputs/<sample>.npz.
+    """boundaries: those of `follow`, or of `given`, which hold the inputs too; `samples` as in `simulate`, none for
+    the latter. Writes outputs/<sample>.npz.
 
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """
     container = read(axmodel.read_bytes())
-    feeds = source_feeds(container, samples, params)
+    feeds = source_feeds(container, samples, params) if samples else [(n, {}) for n in outputs.samples(boundaries)]
     named = set(params.subgraphs)
     asked = [subgraph for subgraph in container.on_npu() if not named or subgraph.name in named]
     parts = [(subgraph, NpuRunner(container, subgraph)) for subgraph in asked]

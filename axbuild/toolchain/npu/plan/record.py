@@ -96,6 +96,11 @@ class Partition:
     def at(self, place: str) -> tuple[PlannedSubgraph, ...]:
         return tuple(subgraph for subgraph in self.subgraphs if subgraph.place == place)
 
+    def ports(self, subgraph: PlannedSubgraph) -> tuple[list[BoundaryTensor], list[BoundaryTensor]]:
+        """Its inputs and its outputs."""
+        tensors = self.tensors
+        return [tensors[name] for name in subgraph.inputs], [tensors[name] for name in subgraph.outputs]
+
     def of(self, sub_configs: Sequence[int | None]) -> tuple[PlannedSubgraph, ...]:
         """The subgraphs of those sub_configs, None for what is in none; all where the list is empty."""
         return tuple(one for one in self.subgraphs if not sub_configs or one.sub_config in sub_configs)
