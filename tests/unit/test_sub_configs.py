@@ -10,6 +10,7 @@ from npu_world import support_of
 
 from axbuild.errors import AxError
 from axbuild.toolchain.axmodel.container import NpuSubgraph
+from axbuild.toolchain.axmodel.facts import parts
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.data.inputs import InputProcessor
 from axbuild.toolchain.npu.plan.flow import Flow, FlowNode
@@ -182,3 +183,15 @@ def test_parts_that_wait_for_each_other_are_refused():
 def test_the_record_says_which_part_a_subgraph_is(chain):
     record = json.loads((chain.folder / "cut/partition/partition.json").read_text())
     assert [one["sub_config"] for one in record["subgraphs"]] == [None, 0, None]
+
+
+def test_a_build_tells_the_cycles_and_stages_of_each_subgraph(chain):
+    planned = Partition.read(chain.folder / "cut/partition")
+    lines = list(parts(planned, chain.folder / "programs", 1))
+    reports = [json.loads((chain.folder / f"programs/subgraph_npu_{n}/b1/report.json").read_text()) for n in range(3)]
+    first, middle, _ = (f"{report['max_cycle']:,} cycles at batch 1; " for report in reports)
+    assert lines[0].startswith(f"subgraph_npu_0: {first}2 operators in ")
+    assert lines[1].startswith(f"subgraph_npu_1 (sub_configs[0]): {middle}4 operators in ")
+    assert [line.rpartition(" with DDR swap, ")[2] for line in lines] == [
+        f"{report['jobs']} jobs" for report in reports
+    ]

@@ -26,7 +26,22 @@ def notes(planned: Partition, programs: Path, batches: tuple[int, ...], size: in
                 f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU; "
                 f"no schedule takes fewer than {least:,}"
             )
+    yield from parts(planned, programs, batches[0])
     yield placement(planned)
+
+
+def parts(planned: Partition, programs: Path, batch: int) -> Iterator[str]:
+    """A line a subgraph, where a sub_config cut some out."""
+    if all(one.sub_config is None for one in planned.subgraphs):
+        return
+    for one in planned.at(NPU)[:MOST_NAMED]:
+        report = _report(programs / one.name / f"b{batch}")
+        stages = report["stages"]
+        what = "" if one.sub_config is None else f" (sub_configs[{one.sub_config}])"
+        yield (
+            f"{one.name}{what}: {report['max_cycle']:,} cycles at batch {batch}; {stages['operators']:,} operators in "
+            f"{stages['tiles']:,} tiles, {stages['after_ddr_swap']:,} with DDR swap, {stages['jobs']:,} jobs"
+        )
 
 
 def placement(planned: Partition) -> str:

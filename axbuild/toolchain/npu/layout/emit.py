@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from axbuild.progress import tell
 from axbuild.toolchain.npu.chips.preset import Chip
 from axbuild.toolchain.npu.layout.draft import Draft
 from axbuild.toolchain.npu.layout.moves import bring_near, make_room
@@ -45,6 +46,7 @@ def emit(net: Net, chip: Chip, tiling: Tiling | None = None) -> Emission:
         settle_input(state, name)
     settle_wholes(state)
     for position, op in enumerate(net.ops):
+        tell("tiling op", position + 1, len(net.ops))
         state.prefetcher.ahead()
         if not settle_view(state, position, op):
             _run(state, task_of(state, position, op))
