@@ -67,7 +67,8 @@ def compile_subgraphs(
         "sub_configs": apart.sub_configs,
     }
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
-    early = target | {"declared": written, "settled": not any(quant.asked.values())}
+    fused_alike = quant.source.given is None and not any(quant.asked.values())
+    early = target | {"declared": written, "settled": fused_alike}
     plan.preflight(PREFLIGHT, model=quant.source.model, params=early)
     selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(PARTITION, model=quant.model, float_model=quant.source.model, params=target)

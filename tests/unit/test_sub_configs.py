@@ -6,18 +6,20 @@ import json
 
 import numpy as np
 import pytest
-from npu_world import support_of
+from npu_world import preset_of, support_of
 
-from axbuild.errors import AxError
+from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.axmodel.container import NpuSubgraph
 from axbuild.toolchain.axmodel.facts import parts
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.plan.flow import Flow, FlowNode
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.npu.plan.preflight import PreflightParams, preflight
 from axbuild.toolchain.npu.plan.record import Partition
 from axbuild.toolchain.npu.plan.sub_configs import SubConfig, parts_of
+from axbuild.toolchain.npu.profile.profile import ProfileParams, profile
 from chain_world import run_chain
 from frontend_world import model, node, normal
 
@@ -162,6 +164,17 @@ def test_a_part_with_an_operator_on_the_cpu_is_refused(cut, before):
     assert caught.value.sentence.startswith("sub_configs[0]: 'add' between its tensors runs on the CPU: ")
 
 
+def test_a_part_stands_beside_what_runs_on_the_cpu(cut):
+    with pytest.warns(AxWarning, match="1 of 8 operators on the CPU of AX650: 'pool'"):
+        found = cut(MIDDLE, lacking=("MaxPool",))
+    assert found == [
+        (("x",), ("ar",), None),
+        (("ar",), ("s",), 0),
+        (("s",), ("d/real",), None),
+        (("d/real",), ("y",), None),
+    ]
+
+
 def test_a_tensor_that_fusing_swallowed_is_told_with_its_fused_node(cut):
     with pytest.raises(AxError, match="'a' lies inside the fused node 'c1'") as caught:
         cut(SubConfig(("a",), ("s",)))
@@ -183,6 +196,12 @@ def test_parts_that_wait_for_each_other_are_refused():
 def test_the_record_says_which_part_a_subgraph_is(chain):
     record = json.loads((chain.folder / "cut/partition/partition.json").read_text())
     assert [one["sub_config"] for one in record["subgraphs"]] == [None, 0, None]
+
+
+def test_the_time_of_one_part_can_be_profiled_alone(chain, tmp_path):
+    params = ProfileParams(preset_of(), sub_options=(CompileOptions(),), sub_configs=(0,))
+    profile(chain.folder / "cut/partition", chain.folder / "programs", tmp_path, params=params)
+    assert [path.name for path in (tmp_path / "debug").iterdir()] == ["subgraph_npu_1"]
 
 
 def test_a_build_tells_the_cycles_and_stages_of_each_subgraph(chain):
