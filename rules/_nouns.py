@@ -98,6 +98,22 @@ class PrecisionReport:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Parts of a model that are compiled apart: where each begins and ends, its compile options, and which of them, by
+    their place, say themselves how they are compared."""
+
+    sub_configs: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    options: list[dict[str, Any]] = field(default_factory=list, hash=False)
+    checked: tuple[int, ...] = ()
+
+    @property
+    def rest(self) -> list[int | None]:
+        """What a check of the whole looks at, None for what is in no part; empty where that is everything."""
+        left = [number for number in range(len(self.sub_configs)) if number not in self.checked]
+        return [None, *left] if self.checked else []
+
+
+@dataclass(frozen=True)
 class CompileSettings:
     """What a compilation was asked for; target_hardware: the chip's own name, whatever alias was written; shapes: of
     the inputs, where they are not the model's own."""
@@ -110,6 +126,7 @@ class CompileSettings:
     output_processors: list[dict[str, Any]] = field(hash=False)
     options: dict[str, Any] = field(hash=False)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
+    apart: Apart = field(default_factory=Apart)
 
 
 @dataclass(frozen=True)

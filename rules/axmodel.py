@@ -13,16 +13,24 @@ from axbuild.workspace.rule import Bool, Int, Ints, Label, Labels, Settled, Stag
 
 from ._compilation import NAMES, Compilation
 from ._nouns import AxModel, QuantModel, Subgraphs
+from ._sub_configs import SubConfigs, check_parts, profiled, settled
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, folder, profile
 from .shapes import extra_shapes
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
-_WITH_QUANT = ("quant", "static_batch_sizes", "max_dynamic_batch_size", "src_extra_shapes", *NAMES)
+_WITH_QUANT = (
+    "quant",
+    "static_batch_sizes",
+    "max_dynamic_batch_size",
+    "src_extra_shapes",
+    "sub_configs",
+    *NAMES,
+)
 
 
 @rule
-class axmodel(Compilation):
+class axmodel(Compilation, SubConfigs):
     """A compiled model: partition the quantised model, compile its subgraphs for each batch, fuse them."""
 
     example = "axmodel"
@@ -61,6 +69,7 @@ class axmodel(Compilation):
             "shown_batch": t.max_dynamic_batch_size,
             "compressed": t.enable_data_soft_compression,
             "options": settings.options,
+            "sub_options": settings.apart.options,
         }
         partitions, programs = [one.partition for one in columns], [one.programs for one in columns]
         fused = plan.run(FUSE, partition=partitions, programs=programs, params=params)
@@ -68,12 +77,15 @@ class axmodel(Compilation):
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
         plan.output("quant/quant_axmodel.json", done.quant.records)
         plan.output("frontend/", done.quant.source.model)
+        asked = profiled(t)
         for group, one in enumerate(columns):
             plan.output(f"{folder(group)}/", one.programs)
             plan.output(f"{folder(group)}/partition.json", Entry(one.partition, "partition.json"))
-            if t.npu_perf:
-                profile(t, plan, one, group)
-        return AxModel(fused.only, columns)
+            if asked:
+                profile(t, plan, one, asked if t.sub_configs else [], group)
+        made = AxModel(fused.only, columns)
+        check_parts(t, plan, made)
+        return made
 
     def _compiled(self, t: Settled, plan: Plan) -> tuple[Subgraphs, ...]:
         """Of each shape group, the model's own first."""
@@ -89,8 +101,9 @@ class axmodel(Compilation):
             if not shapes or t.src_extra_shapes.count(shapes) > 1:
                 fault = "has the same shapes twice" if shapes else "has a group that names no input"
                 raise t.error("src_extra_shapes", f"src_extra_shapes {fault}", code="AX106")
+        apart = settled(t)
         return tuple(
-            compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size, shapes=shapes, group=group)
+            compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size, apart, shapes=shapes, group=group)
             for group, shapes in enumerate(({}, *t.src_extra_shapes))
         )
 

@@ -7,7 +7,7 @@ from axbuild.workspace.rule import Int, Label, Settled, Shapes, Stage, rule
 
 from ._chips import CHIPS, chosen
 from ._compilation import OPTIONS, Compilation
-from ._nouns import CompileSettings, QuantModel, Subgraphs, ops_of
+from ._nouns import Apart, CompileSettings, QuantModel, Subgraphs, ops_of
 from ._processors import settle, settle_outputs
 from .mixed_precision import selected
 from .shapes import Sizes, at_shapes, behind
@@ -46,7 +46,7 @@ class npu_subgraph(Compilation):
         done = compile_subgraphs(t, plan, t.quant, (t.batch,), shapes=t.shapes)
         plan.output("compiler/", done.programs)
         if t.npu_perf:
-            profile(t, plan, done)
+            profile(t, plan, done, [])
         return done
 
 
@@ -56,22 +56,25 @@ def compile_subgraphs(
     quant: QuantModel,
     batches: tuple[int, ...],
     limit: int = 0,
+    apart: Apart | None = None,
     *,
     shapes: Sizes | None = None,
     group: int = 0,
 ) -> Subgraphs:
     """Preflight, partition and compilation, the same actions for a subgraph target and for an axmodel.
 
-    limit: the largest batch that may be compiled where it pays, in place of `batches`; 0 where these are given; shapes:
-    of the inputs, where they are not the model's own; group: which of a target's shape groups that is.
+    limit: the largest batch that may be compiled where it pays, in place of `batches`; 0 where these are given; apart:
+    what is compiled by itself, None where nothing is; shapes: of the inputs, where they are not the model's own; group:
+    which of a target's shape groups that is.
     """
     chip, preset = chosen(t)
     if quant.source.given is not None and not chip.quant_onnx:
         takers = ", ".join(name for name, other in CHIPS.items() if other.quant_onnx)
         sentence = f"a QuantONNX model cannot be compiled for {t.target_hardware}"
         raise t.error("target_hardware", sentence, hint=f"it can for {takers}", code="AX119")
-    processors, options = (settle(t, quant), settle_outputs(t)), t.only(*OPTIONS)
-    settings = CompileSettings(chip.name, chip.container, t.npu_mode, batches, *processors, options, dict(shapes or {}))
+    apart, processors = apart or Apart(), (settle(t, quant), settle_outputs(t))
+    about = (chip.name, chip.container, t.npu_mode, batches, *processors, t.only(*OPTIONS))
+    settings = CompileSettings(*about, dict(shapes or {}), apart)
     if shapes:
         quant = at_shapes(t, plan, quant, shapes, group)
     end = behind(group)
@@ -79,9 +82,12 @@ def compile_subgraphs(
         "chip": chip.support_in(t.npu_mode),
         "input_processors": settings.input_processors,
         "output_processors": settings.output_processors,
+        "sub_configs": apart.sub_configs,
     }
     written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
-    plan.preflight(PREFLIGHT, name=f"preflight{end}", model=quant.source.model, params=target | {"declared": written})
+    fused_alike = quant.source.given is None and not any(quant.asked.values())
+    early = target | {"declared": written, "settled": fused_alike}
+    plan.preflight(PREFLIGHT, name=f"preflight{end}", model=quant.source.model, params=early)
     if not group:
         selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(
@@ -91,7 +97,7 @@ def compile_subgraphs(
         float_model=quant.source.model,
         params=target | t.only("disable_ir_fix"),
     )
-    compilation = {"chip": preset, "options": settings.options}
+    compilation = {"chip": preset, "options": settings.options, "sub_options": apart.options}
     tried = compilation | {"limit": limit}
     dynamic = [plan.run(DYNAMIC, name=f"dynamic_batches{end}", partition=partition, params=tried)] if limit else []
     wanted = compilation | {"batches": batches}
@@ -99,10 +105,13 @@ def compile_subgraphs(
     return Subgraphs(quant, partition.only, split.result, settings)
 
 
-def profile(t: Settled, plan: Plan, done: Subgraphs, group: int = 0) -> None:
-    """Where the time of compiled subgraphs goes, handed over under compiler/debug/."""
+def profile(t: Settled, plan: Plan, done: Subgraphs, sub_configs: list[int | None], group: int = 0) -> None:
+    """Where the time of compiled subgraphs goes, handed over under compiler/debug/; sub_configs: of which, None for
+    what is in no part, an empty list for all."""
     _, preset = chosen(t)
-    params = {"chip": preset, "options": done.settings.options}
+    settings = done.settings
+    options = {"options": settings.options, "sub_options": settings.apart.options}
+    params = {"chip": preset, "sub_configs": sub_configs} | options
     name = f"profile{behind(group)}"
     found = plan.run(PROFILE, name=name, partition=done.partition, programs=done.programs, params=params)
     plan.output(f"{folder(group)}/debug/", found)

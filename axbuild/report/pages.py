@@ -73,7 +73,7 @@ def _setting(name: str, attribute: Attribute) -> list[str]:
     lines = []
     if isinstance(attribute, OneRecord):
         for key, field in attribute.fields.items():
-            lines += _comment(f"{key} = {shown(field.default)}: {field.about}", "#   ")
+            lines += _comment(f"{key} = {_default(field)}: {field.about}", "#   ")
     if attribute.example is not None:
         lines.append(f"#: {name} = {shown(attribute.example)}  # an example; default: {_default(attribute)}")
     else:
@@ -82,7 +82,8 @@ def _setting(name: str, attribute: Attribute) -> list[str]:
 
 
 def _default(attribute: Attribute) -> str:
-    return "none" if attribute.default is None else shown(attribute.default)
+    nothing = "required" if attribute.required else "none"
+    return nothing if attribute.default is None else shown(attribute.default)
 
 
 def _comment(text: str, lead: str = "# ") -> list[str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from copy import copy
+from typing import Any, ClassVar, Protocol, Self
 
 from axbuild.workspace.artifact import Artifact
 
@@ -105,6 +106,12 @@ class Attribute:
     def schema(self) -> Schema:
         """JSON Schema of the TOML value."""
         raise NotImplementedError
+
+    def optional(self) -> Self:
+        """The same without a default: where nothing is written, the rule sees None."""
+        other = copy(self)
+        other.default, other.example = None, None
+        return other
 
     @property
     def takes(self) -> str:
@@ -357,3 +364,11 @@ class NewNames(Attribute):
 
     def schema(self) -> Schema:
         return {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}
+
+
+def attributes_of(declaration: type) -> dict[str, Attribute]:
+    """The attributes of a class by name: its own in order, then those of its bases."""
+    found: dict[str, Attribute] = {}
+    for one in declaration.__mro__:
+        found |= {key: value for key, value in vars(one).items() if isinstance(value, Attribute) and key not in found}
+    return found

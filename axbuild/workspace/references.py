@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from axbuild.workspace.attributes import Attribute, Companions, Schema, Settler, WrongValue, did_you_mean
+from axbuild.workspace.attributes import (
+    Attribute,
+    Companions,
+    Schema,
+    Settler,
+    WrongValue,
+    attributes_of,
+    did_you_mean,
+)
 from axbuild.workspace.label import canonical
 
 DEFAULT = "DEFAULT"
@@ -165,8 +173,8 @@ class OneRecord(Attribute):
 
     def __init__(self, about: str, of: type, **common: Any) -> None:
         super().__init__(about, **common)
-        self.fields = {name: field for name, field in vars(of).items() if isinstance(field, Attribute)}
-        self.summary = (of.__doc__ or "").strip()
+        self.fields = attributes_of(of)
+        self.summary = " ".join((of.__doc__ or "").split())
 
     def parse(self, value: Any, package: str | None) -> Any:
         if not isinstance(value, dict):
@@ -197,8 +205,11 @@ class OneRecord(Attribute):
         return self._settle(value, settler) if value else None
 
     def _settle(self, table: dict[str, Any], settler: Settler) -> Record:
-        fields = self.fields.items()
-        return Record({name: field.settle(table.get(name, field.default), settler) for name, field in fields})
+        written = {name: table.get(name, field.default) for name, field in self.fields.items()}
+        settled = {
+            name: self.fields[name].settle(value, settler) for name, value in written.items() if value is not None
+        }
+        return Record(dict.fromkeys(self.fields) | settled)
 
     def schema(self) -> Schema:
         required = [name for name, field in self.fields.items() if field.required]

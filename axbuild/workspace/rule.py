@@ -21,6 +21,7 @@ from axbuild.workspace.attributes import (
     Strings,
     Value,
     Values,
+    attributes_of,
 )
 from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, OneRecord, Record, Records, Source
 from axbuild.workspace.settled import Settled
@@ -76,14 +77,6 @@ class Rule:
     example: str
     lay_out: Callable[[Settled, Any], Any]
     module: str
-
-
-def attributes_of(declaration: type) -> dict[str, Attribute]:
-    """The attributes of a class by name: its own in order, then those of its bases."""
-    found: dict[str, Attribute] = {}
-    for one in declaration.__mro__:
-        found |= {key: value for key, value in vars(one).items() if isinstance(value, Attribute) and key not in found}
-    return found
 
 
 def rule(declaration: type) -> Rule:

@@ -11,11 +11,11 @@ import onnxruntime as ort
 from npu_world import CHIPS
 
 from axbuild.toolchain.axmodel.compare import CompareParams, compare
-from axbuild.toolchain.axmodel.follow import follow
+from axbuild.toolchain.axmodel.follow import FollowParams, follow
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.reference import ReferenceParams, open_session, reference, run
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
-from axbuild.toolchain.axmodel.simulate_parts import simulate_parts
+from axbuild.toolchain.axmodel.simulate_parts import SimulatePartsParams, simulate_parts
 from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, tensor_input
 from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.npu.chips.records import Nameplate, Preset, Support
@@ -75,6 +75,7 @@ def run_chain(
     lacking=(),
     rules=(),
     ocm_bytes=0,
+    sub_configs=(),
 ) -> Chain:
     """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`; lacking: operators that the
     chip's NPU is taken to have not; rules: of precision; ocm_bytes: on chip, 0 for the chip's own."""
@@ -89,7 +90,7 @@ def run_chain(
     own_preset = CHIPS[chip].preset(mode)
     preset = replace(own_preset, ocm_bytes=ocm_bytes or own_preset.ocm_bytes)
     support = Support(CHIPS[chip].name, operators, preset.memory)
-    partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors))
+    partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors, sub_configs=sub_configs))
     programs = _compiled(folder, batches, preset)
     settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode))
     fuse([folder / "cut/partition"], [programs], place(folder, "fused"), params=settings)
@@ -115,10 +116,9 @@ def _answers(quant: Path, folder: Path, samples: list[Path], params: ReferencePa
     axmodel, cut, inputs = folder / "fused/compiled.axmodel", folder / "cut/partition", params.inputs
     simulated, out = place(folder, "simulated"), place(folder, "reference")
     if Partition.read(cut).at(CPU):
-        follow(cut, samples, out, params=params)
-        simulate_parts(
-            axmodel, out / "boundaries", samples, simulated, params=SimulateParams(inputs, params.input_processors)
-        )
+        follow(cut, samples, out, params=FollowParams(inputs, params.input_processors))
+        params_of_parts = SimulatePartsParams(inputs, params.input_processors)
+        simulate_parts(axmodel, out / "boundaries", samples, simulated, params=params_of_parts)
     else:
         simulate(axmodel, samples, simulated, params=SimulateParams(inputs, params.input_processors))
         reference(quant, samples, out, params=params)

@@ -10,7 +10,7 @@ import pytest
 from axbuild.engine.run.expansion import read_expansion
 from axbuild.engine.workers.params import params_of
 from axbuild.graph.actions import Action
-from axbuild.toolchain.axmodel.answers import answers
+from axbuild.toolchain.axmodel.answers import NothingToCompareError, answers
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.record import CPU, NPU, Partition, PlannedSubgraph
 from axbuild.workspace.artifact import Output
@@ -26,32 +26,53 @@ PARAMS = {
 }
 
 
+FOLLOWED = [{"partition", "samples"}, {"axmodel", "boundaries", "samples"}]
+GIVEN = [{"partition", "data"}, {"axmodel", "boundaries", "samples"}]
+
+
 @pytest.mark.parametrize(
-    ("place", "layers", "stages", "inputs"),
+    ("place", "asked", "stages", "inputs"),
     [
-        (NPU, False, ["reference", "simulate"], [{"model", "samples"}, {"axmodel", "samples"}]),
-        (NPU, True, ["follow", "simulate_parts"], [{"partition", "samples"}, {"axmodel", "boundaries", "samples"}]),
-        (CPU, False, ["follow", "simulate_parts"], [{"partition", "samples"}, {"axmodel", "boundaries", "samples"}]),
+        (NPU, {}, ["reference", "simulate"], [{"model", "samples"}, {"axmodel", "samples"}]),
+        (NPU, {"layers": True}, ["follow", "simulate_parts"], FOLLOWED),
+        (CPU, {}, ["follow", "simulate_parts"], FOLLOWED),
+        (NPU, {"sub_configs": [0]}, ["follow", "simulate_parts"], FOLLOWED),
+        (NPU, {"data": True}, ["given", "simulate_parts"], GIVEN),
     ],
 )
-def test_what_is_compared_follows_from_the_partition(tmp_path, place, layers, stages, inputs):
-    asked = PARAMS | {"layers": layers}
-    x, y = (BoundaryTensor(name, "float32", (1, 4)) for name in "xy")
-    Partition("AX650", (x,), (y,), (), (PlannedSubgraph("s", place, ("x",), ("y",)),)).write(tmp_path)
-    (tmp_path / "axbuild.toml").touch()
+def test_what_is_compared_follows_from_the_partition(tmp_path, place, asked, stages, inputs):
+    asked = PARAMS | asked
+    data = [tmp_path] if asked.pop("data", False) else []
+    part = PlannedSubgraph("s", place, ("x",), ("y",), check="equal" if place == NPU else "", sub_config=0)
+    write(tmp_path, part)
     known = Workspace.find(tmp_path, environ={}).rules.stages
     own = next(stage for stage in known.values() if stage.function == "answers")
-    roles = ("axmodel", "model", "partition", "samples")
-    parent = Action(("//m:check", "answers"), own, asked, {role: Output(("//m:x", role), f"{role}/") for role in roles})
+    roles = {role: Output(("//m:x", role), f"{role}/") for role in ("axmodel", "model", "partition", "samples")}
+    parent = Action(("//m:check", "answers"), own, asked, roles | {"data": (roles["samples"],) if data else ()})
 
-    answers(tmp_path, tmp_path, tmp_path, [], tmp_path, **params_of(answers, asked))
+    answers(tmp_path, tmp_path, tmp_path, [], data, tmp_path, **params_of(answers, asked))
     expansion = read_expansion(parent, (tmp_path / "expansion.json").read_bytes(), known)
 
     assert [child.stage.function for child in expansion.children] == stages
-    assert [child.stage.float for child in expansion.children] == [stages[0] == "follow", False]
+    assert [child.stage.float for child in expansion.children] == [stages[0] in ("follow", "given"), False]
     assert [set(child.inputs) for child in expansion.children] == inputs
     assert list(expansion.result) == ["reference/", "simulated/"]
     for child in expansion.children:
         function = getattr(importlib.import_module(child.stage.module), child.stage.function)
         assert {*child.inputs, "out", "params"} == inspect.signature(function).parameters.keys()
         params_of(function, child.params)
+        if "subgraphs" in child.params:
+            assert child.params["subgraphs"] == (["s"] if "sub_configs" in asked else [])
+
+
+def test_a_check_of_the_rest_where_there_is_none_is_refused(tmp_path):
+    write(tmp_path, PlannedSubgraph("s", NPU, ("x",), ("y",), check="equal", sub_config=0))
+    with pytest.raises(NothingToCompareError, match="of a sub_config that has a check of its own"):
+        answers(tmp_path, tmp_path, tmp_path, [], [], tmp_path, **params_of(answers, PARAMS | {"sub_configs": [None]}))
+
+
+def write(folder, subgraph: PlannedSubgraph) -> None:
+    """A partition of one subgraph, in a workspace."""
+    x, y = (BoundaryTensor(name, "float32", (1, 4)) for name in "xy")
+    Partition("AX650", (x,), (y,), (), (subgraph,)).write(folder)
+    (folder / "axbuild.toml").touch()

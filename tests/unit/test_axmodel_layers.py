@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 
 from axbuild.toolchain.axmodel.compare import CompareParams, compare
-from axbuild.toolchain.axmodel.follow import follow
+from axbuild.toolchain.axmodel.follow import FollowParams, follow
 from axbuild.toolchain.axmodel.read import read
-from axbuild.toolchain.axmodel.reference import ReferenceParams
-from axbuild.toolchain.axmodel.simulate import SimulateParams
-from axbuild.toolchain.axmodel.simulate_parts import simulate_parts
+from axbuild.toolchain.axmodel.simulate_parts import SimulatePartsParams, simulate_parts
 from axbuild.toolchain.axmodel.write import write
 from axbuild.toolchain.npu.program.decode import decode
 from chain_world import place, run_chain
@@ -46,9 +44,9 @@ def laid(tmp_path, lacking):
 
 def judged(chain, axmodel, params=LAYERS):
     folder = place(chain.folder, f"layers{len(list(chain.folder.glob('layers*')))}")
-    asked = ReferenceParams(chain.inputs, (), layers=True)
+    asked = FollowParams(chain.inputs, (), layers=True)
     follow(chain.folder / "cut/partition", chain.samples, place(folder, "reference"), params=asked)
-    simulated = SimulateParams(chain.inputs, (), layers=True)
+    simulated = SimulatePartsParams(chain.inputs, (), layers=True)
     simulate_parts(
         axmodel, folder / "reference/boundaries", chain.samples, place(folder, "simulated"), params=simulated
     )

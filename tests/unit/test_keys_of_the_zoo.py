@@ -77,9 +77,9 @@ def test_a_stage_of_its_own_moves_its_own_key_alone(world):
 
 def test_a_changed_attribute_moves_the_key_of_the_stage_that_reads_it(world):
     def other_default(text: str) -> str:
-        return text.replace('"about": about}', '"about": about, "more": 1}')
+        return text.replace('return {"level": level, ', 'return {"level": level, "more": 1, ')
 
-    assert world.moved_by("rules/check.py", other_default) == {"//digits:check compare"}
+    assert world.moved_by("rules/checking.py", other_default) == {"//digits:check compare"}
 
 
 _QUANT = "axbuild.toolchain.quant"

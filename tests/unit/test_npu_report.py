@@ -72,3 +72,14 @@ def test_weights_of_four_bits_take_half_the_bytes_on_their_way_from_the_ddr_too(
     assert four["params_bytes"] == weights // 2 + beside
     assert eight["ops"][0]["ddr_bytes"] - four["ops"][0]["ddr_bytes"] == weights // 2
     assert four["max_cycle"] < eight["max_cycle"]
+
+
+def test_the_stages_of_a_compilation_are_counted():
+    body = Body()
+    model = body.model(body.conv(body.codes("x", (1, 4, 6, 6)), 8, 3))
+    program, found = compiled(model)[0], said(model)
+    moves = [job.cname for job in program.jobs if job.cname]
+    assert found["stages"]["operators"] == 1
+    assert found["stages"]["jobs"] == found["jobs"] == found["stages"]["tiles"] + len(moves)
+    assert found["stages"]["after_ddr_swap"] == found["stages"]["tiles"] > 0
+    assert sorted(set(moves)) == ["ld:input", "ld:param", "st:output"]

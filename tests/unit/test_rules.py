@@ -75,10 +75,10 @@ def test_the_whole_chain_is_laid_out(lay):
     processor |= {"src_layout": "NCHW", "mean": inputs[0]["mean"], "std": inputs[0]["std"]}
     processor |= UNCONVERTED
     target = {"chip": plain(CHIPS["AX650"].support_in("NPU1")), "input_processors": [processor]}
-    target["output_processors"] = []
-    assert actions["axmodel", "preflight"].params == target | {"declared": []}
+    target |= {"output_processors": [], "sub_configs": []}
+    assert actions["axmodel", "preflight"].params == target | {"declared": [], "settled": True}
     assert actions["axmodel", "partition"].params == target | {"disable_ir_fix": False}
-    options = {"options": dataclasses.asdict(CompileOptions())}
+    options = {"options": dataclasses.asdict(CompileOptions()), "sub_options": []}
     assert actions["axmodel", "split"].params == options | {
         "batches": [1],
         "chip": plain(CHIPS["AX650"].preset("NPU1")),
@@ -94,10 +94,11 @@ def test_the_whole_chain_is_laid_out(lay):
         "cosine": 0.0,
         "layers": False,
         "tensor_black_list": [],
-        "about": "",
+        "part": "",
     }
-    told = {"inputs": inputs, "input_processors": [processor], "layers": False, "processed": False, "shape_group": 0}
-    assert actions["check", "answers"].params == told
+    asked = {"inputs": inputs, "input_processors": [processor], "layers": False, "processed": False}
+    asked |= {"shape_group": 0, "sub_configs": [], "start": None}
+    assert actions["check", "answers"].params == asked
     answers = actions["check", "answers"].id
     assert actions["check", "compare"].inputs == {
         side: Entry(Result(answers), f"{side}/") for side in ("simulated", "reference")

@@ -17,14 +17,17 @@ from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.likeness import cosine_of
 
+MOST_NAMED = 3
+"""tensors of a part that a verdict names, each with its type and shape"""
+
 
 @dataclass(frozen=True)
 class CompareParams:
     """level: "close" (|a - b| <= atol + rtol |b|), "equal" (bit for bit) or "cosine" (of each output, at least).
 
     layers: the tensors are those inside the model as well, and what is told of is the first that fails in run order;
-    tensor_black_list: regular expressions; a tensor whose whole name one of them matches is not compared; about: what
-    is compared, before what is said of it.
+    tensor_black_list: regular expressions; a tensor whose whole name one of them matches is not compared; part: what of
+    the model is compared, "" where it is the whole.
     """
 
     level: str
@@ -33,7 +36,7 @@ class CompareParams:
     cosine: float = 0.0
     layers: bool = False
     tensor_black_list: tuple[str, ...] = ()
-    about: str = ""
+    part: str = ""
 
 
 @dataclass
@@ -56,6 +59,7 @@ class Findings:
     fault: str = ""
     worst: dict[str, Worst] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    forms: dict[str, str] = field(default_factory=dict)
     left_out: set[str] = field(default_factory=set)
 
     def see(self, tensor: str, excess: float, record: dict[str, Any]) -> None:
@@ -93,10 +97,11 @@ def compare(simulated: Path, reference: Path, out: Path, *, params: CompareParam
 def verdict(findings: Findings, params: CompareParams) -> dict[str, Any]:
     """The content of verdict.json; numbers that JSON cannot hold are text ("nan", "inf", "-inf")."""
     passed = not findings.fault and findings.failing == 0
+    sentence = findings.fault or (_passed if passed else _failed)(findings, params)
     return {
         "passed": passed,
         "level": params.level,
-        "sentence": params.about + (findings.fault or (_passed if passed else _failed)(findings, params)),
+        "sentence": f"{params.part}: {sentence}" if params.part else sentence,
         "worst": findings.to_tell(first=params.layers),
         "samples": findings.samples,
         "elements": findings.elements,
@@ -136,6 +141,7 @@ def _compare_tensor(where: tuple[str, str], a: Array, b: Array, params: CompareP
     findings.elements += a.size
     findings.differing += a.size - int(same.sum())
     findings.largest = max(findings.largest, largest)
+    findings.forms[where[1]] = f"'{where[1]}' ({a.dtype} {list(a.shape)})"
     record = findings.outputs.setdefault(where[1], {"elements": 0, "differing": 0})
     record["elements"] += a.size
     record["differing"] += a.size - int(same.sum())
@@ -220,8 +226,9 @@ def _judge_cosine(where: tuple[str, str], a: Array, b: Array, params: ComparePar
 
 def _passed(findings: Findings, params: CompareParams) -> str:
     noun = "tensor" if params.layers else "output"
-    outputs_seen, samples = _count(len(findings.outputs), noun), _count(findings.samples, "sample")
-    seen = f"{_count(findings.elements, 'element')} of {outputs_seen} on {samples}"
+    named = params.part and len(findings.forms) <= MOST_NAMED
+    tensors = ", ".join(findings.forms.values()) if named else _count(len(findings.outputs), noun)
+    seen = f"{_count(findings.elements, 'element')} of {tensors} on {_count(findings.samples, 'sample')}"
     if params.level == "cosine":
         worst = findings.to_tell(first=False) or {}
         return f"the lowest cosine is {worst.get('simulated')}, at least {params.cosine:g} ({seen})"

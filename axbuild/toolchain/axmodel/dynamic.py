@@ -10,36 +10,33 @@ from pathlib import Path
 
 from axbuild.errors import AxNote
 from axbuild.progress import tell
-from axbuild.toolchain.npu.chips.preset import Chip, chip_of
+from axbuild.toolchain.npu.chips.preset import chip_of
 from axbuild.toolchain.npu.chips.records import Preset
 from axbuild.toolchain.npu.compile import laid_out
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
-from axbuild.toolchain.npu.plan.record import NPU, Partition
+from axbuild.toolchain.npu.plan.record import NPU, Partition, PlannedSubgraph
 
 
 @dataclass(frozen=True)
 class DynamicParams:
-    """limit: the largest batch that may be compiled."""
+    """limit: the largest batch that may be compiled; options, sub_options: as in SplitParams."""
 
     chip: Preset
     limit: int
     options: CompileOptions = field(default_factory=CompileOptions)
+    sub_options: tuple[CompileOptions, ...] = ()
 
 
 def dynamic_batches(partition: Path, out: Path, *, params: DynamicParams) -> None:
     """Writes batches.json: those worth compiling, ascending, and the cycles of each that was tried."""
     planned = Partition.read(partition)
-    chip = chip_of(params.chip, params.options.ddr_bw_limit)
     subgraphs = [(item, net_of(read_model(partition / item.file))) for item in planned.at(NPU)]
 
     def cycles(batch: int) -> int:
         tell("batch", batch, params.limit)
-        found = (
-            _cycles(net, chip, item.batch_of(batch), params.options) * (batch // item.batch_of(batch))
-            for item, net in subgraphs
-        )
-        return sum(found)
+        sizes = ((item, item.batch_of(batch), net) for item, net in subgraphs)
+        return sum(_cycles(params, item, net, size) * (batch // size) for item, size, net in sizes)
 
     batches, tried = chosen(cycles, params.limit)
     record = {"batches": batches, "cycles": {str(batch): tried[batch] for batch in sorted(tried)}}
@@ -59,7 +56,9 @@ def chosen(cycles: Callable[[int], int], limit: int) -> tuple[list[int], dict[in
     return batches, tried
 
 
-def _cycles(net: Net, chip: Chip, batch: int, options: CompileOptions) -> int:
+def _cycles(params: DynamicParams, subgraph: PlannedSubgraph, net: Net, batch: int) -> int:
+    options = subgraph.own(params.options, params.sub_options)
+    chip = chip_of(params.chip, options.ddr_bw_limit)
     return laid_out(net, at_batch(net, batch), chip, batch, options).layout.cycles
 
 

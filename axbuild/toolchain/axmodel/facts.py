@@ -41,7 +41,9 @@ def _of_column(column: Column) -> Iterator[str]:
                 f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU; "
                 f"no schedule takes fewer than {least:,}"
             )
-            yield from gains([report["schedule"] for report in reports])
+            if not any(one.sub_config is not None for one in planned.subgraphs):
+                yield from gains([report["schedule"] for report in reports])
+    yield from parts(planned, programs, column.batches[0])
     yield placement(planned)
 
 
@@ -56,6 +58,21 @@ def gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
         else:
             swap = f", {swapped:,} -> {less:,} bytes swapped" if swapped else ""
             yield f"{WAYS[name]}: {cycles:,} -> {fewer:,} cycles{swap}, the best of {counted(trials, 'layout')}"
+
+
+def parts(planned: Partition, programs: Path, batch: int) -> Iterator[str]:
+    """Lines of each subgraph, where a sub_config cut some out: each may have options of its own."""
+    if all(one.sub_config is None for one in planned.subgraphs):
+        return
+    for one in planned.at(NPU)[:MOST_NAMED]:
+        report = _report(programs / one.name / f"b{batch}")
+        stages = report["stages"]
+        what = "" if one.sub_config is None else f" (sub_configs[{one.sub_config}])"
+        yield (
+            f"{one.name}{what}: {report['max_cycle']:,} cycles at batch {batch}; {stages['operators']:,} operators in "
+            f"{stages['tiles']:,} tiles, {stages['after_ddr_swap']:,} with DDR swap, {stages['jobs']:,} jobs"
+        )
+        yield from (f"{one.name}: {gain}" for gain in gains([report["schedule"]]))
 
 
 def placement(planned: Partition) -> str:

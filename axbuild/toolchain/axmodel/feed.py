@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,35 @@ def files_of(inputs: Sequence[BoundaryTensor], given: Sequence[str]) -> dict[str
             hint=f"--input {missing[0].name}=FILE, a {'picture, ' if missing[0].layout else ''}.npy or .bin file",
         )
     return found
+
+
+def files_in(folder: Path, inputs: Sequence[BoundaryTensor]) -> dict[str, list[SampleFile]]:
+    """Input -> its files in a folder: an entry for each input, a file or a folder of them, called as the input is with
+    "_" for each character but letters, digits, "_" and "-"; those of a single input may lie in the folder itself.
+
+    Raises SessionError where an input has none, or an entry is for none.
+    """
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    called = {_file_name(tensor.name): tensor for tensor in inputs}
+    owners = [called.get(entry.name if entry.is_dir() else entry.stem) for entry in entries]
+    if len(inputs) == 1 and not any(owners):
+        owners = [inputs[0]] * len(entries)
+    found: dict[str, list[SampleFile]] = {tensor.name: [] for tensor in inputs}
+    for entry, owner in zip(entries, owners, strict=True):
+        if owner is None:
+            raise SessionError(f"the sample '{entry.name}' is for no input; expected {_expected(inputs)}")
+        found[owner.name] += [SampleFile(owner, file) for file in _files(entry)]
+    if missing := [tensor for tensor in inputs if not found[tensor.name]]:
+        raise SessionError(f"there are no samples for the input '{missing[0].name}'; expected {_expected(inputs)}")
+    return found
+
+
+def _file_name(tensor: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", tensor)
+
+
+def _expected(inputs: Sequence[BoundaryTensor]) -> str:
+    return ", ".join(f"{_file_name(tensor.name)} (.npy, .bin or a folder), {described(tensor)}" for tensor in inputs)
 
 
 def _split(text: str, known: Mapping[str, BoundaryTensor]) -> tuple[str, Path]:

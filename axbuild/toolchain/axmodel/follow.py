@@ -7,6 +7,7 @@ the compiled model holds. From the first of these on, the bits are those of one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -22,24 +23,55 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.floats import port
 from axbuild.toolchain.npu.plan.record import CPU, PLACED, Partition, PlannedSubgraph
 
+
+@dataclass(frozen=True)
+class FollowParams(ReferenceParams):
+    """layers: whether to look inside the NPU's programs; subgraphs: those on the NPU that are looked at, all where none
+    is named."""
+
+    layers: bool = False
+    subgraphs: tuple[str, ...] = ()
+
+
 RunPart = Callable[[Sequence[Array]], Sample]
 
 
-def follow(partition: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:
-    """Writes boundaries/<sample>.npz of every tensor that a subgraph makes, and outputs/... of those that one
-    makes which is checked, in run order: with `layers` also of those inside it, as the NPU holds them."""
+@dataclass(frozen=True)
+class Course:
+    """The way through subgraphs, in run order. parts: what each makes of its inputs, by name; named: those on the NPU
+    that are looked at, all where none is named."""
+
+    running: tuple[PlannedSubgraph, ...]
+    parts: Mapping[str, RunPart]
+    named: tuple[str, ...]
+
+    def made(self, values: Sample) -> Sample:
+        """What subgraphs make of what they are given, all of it by name."""
+        found: Sample = {}
+        for subgraph in self.running:
+            found |= self.parts[subgraph.name]([(values | found)[tensor] for tensor in subgraph.inputs])
+        return found
+
+    def save(self, out: Path, name: str, made: Sample, given: Sample) -> None:
+        """Writes boundaries/<name>.npz of what subgraphs make, beside what was given, and outputs/<name>.npz of what
+        those make that are looked at, with what is known from inside them."""
+        borders = [tensor for subgraph in self.running for tensor in subgraph.outputs]
+        looked_at = [one for one in self.running if one.check and (not self.named or one.name in self.named)]
+        judged = [tensor for one in looked_at for tensor in (*one.layers.values(), *one.outputs) if tensor in made]
+        outputs.save(out / "boundaries", name, given | {tensor: made[tensor] for tensor in borders})
+        outputs.save(out / "outputs", name, {tensor: made[tensor] for tensor in judged})
+
+
+def follow(partition: Path, samples: list[Path], out: Path, *, params: FollowParams) -> None:
+    """Writes boundaries/<sample>.npz of every tensor that a subgraph makes, and outputs/... of those that one of
+    `subgraphs` makes, in run order: with `layers` also of those inside it, as the NPU holds them."""
     planned = Partition.read(partition)
     placed = read_model(partition / PLACED)
     inside = _inside(planned, placed) if params.layers else {}
     parts = {item.name: _part(item, planned, placed, partition, inside) for item in planned.subgraphs}
-    checked = [subgraph for subgraph in planned.subgraphs if subgraph.check]
+    course = Course(planned.subgraphs, parts, params.subgraphs)
     for name, values in feeds_of([tensor.name for tensor in planned.inputs], samples, params):
-        made: Sample = {}
-        for subgraph in planned.subgraphs:
-            made |= parts[subgraph.name]([(values | made)[tensor] for tensor in subgraph.inputs])
-        outputs.save(out / "boundaries", name, {tensor: made[tensor] for tensor in made if tensor not in inside})
-        judged = [tensor for subgraph in checked for tensor in (*_seen(subgraph, inside), *subgraph.outputs)]
-        outputs.save(out / "outputs", name, {tensor: made[tensor] for tensor in judged})
+        course.save(out, name, course.made(values), {})
 
 
 def _inside(planned: Partition, placed: onnx.ModelProto) -> dict[str, BoundaryTensor]:
@@ -53,10 +85,6 @@ def _inside(planned: Partition, placed: onnx.ModelProto) -> dict[str, BoundaryTe
     }
 
 
-def _seen(subgraph: PlannedSubgraph, inside: Mapping[str, BoundaryTensor]) -> list[str]:
-    return [name for name in subgraph.layers.values() if name in inside]
-
-
 def _part(
     subgraph: PlannedSubgraph,
     planned: Partition,
@@ -65,11 +93,10 @@ def _part(
     inside: Mapping[str, BoundaryTensor],
 ) -> RunPart:
     """What one subgraph makes of its inputs: tensor -> array."""
-    inputs, outs = ([planned.tensors[name] for name in side] for side in (subgraph.inputs, subgraph.outputs))
     if subgraph.place == CPU:
-        file = CpuFile((folder / subgraph.file).read_bytes(), inputs, outs, subgraph.name)
-        return lambda arrays: dict(zip(subgraph.outputs, file.run(arrays), strict=True))
-    layers = [inside[name] for name in _seen(subgraph, inside)]
+        return on_cpu(subgraph, planned, folder)
+    inputs, outs = planned.ports(subgraph)
+    layers = [inside[name] for name in subgraph.layers.values() if name in inside]
     session = open_session(bodies(placed, inputs, [*layers, *outs]).SerializeToString())
 
     def run_bodies(arrays: Sequence[Array]) -> Sample:
@@ -77,6 +104,11 @@ def _part(
         return found | {tensor.name: tensor.to_npu(found[tensor.name]) for tensor in layers}
 
     return run_bodies
+
+
+def on_cpu(subgraph: PlannedSubgraph, planned: Partition, folder: Path) -> RunPart:
+    file = CpuFile((folder / subgraph.file).read_bytes(), *planned.ports(subgraph), subgraph.name)
+    return lambda arrays: dict(zip(subgraph.outputs, file.run(arrays), strict=True))
 
 
 def bodies(

@@ -32,12 +32,13 @@ class FuseError(AxError):
 @dataclass(frozen=True)
 class FuseParams:
     """shown_batch: what shapes in the file show, 0 for the largest that was compiled; compressed: parameters and
-    programs are, in the file; options: none changes how programs are fused yet."""
+    programs are, in the file; options, sub_options: as in SplitParams, none changes how programs are fused yet."""
 
     chip: Nameplate
     shown_batch: int = 0
     compressed: bool = False
     options: CompileOptions = field(default_factory=CompileOptions)
+    sub_options: tuple[CompileOptions, ...] = ()
 
 
 def fuse(partition: list[Path], programs: list[Path], out: Path, *, params: FuseParams) -> None:

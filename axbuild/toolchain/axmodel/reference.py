@@ -25,16 +25,10 @@ class ReferenceRunError(AxError):
 
 @dataclass(frozen=True)
 class ReferenceParams:
-    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name.
-
-    layers: what is inside the NPU's programs is looked at too, which `follow` does; processed: outputs have
-    processors, which only the partition knows, so that `follow` takes that too.
-    """
+    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name."""
 
     inputs: tuple[InputData, ...]
     input_processors: tuple[InputProcessor, ...]
-    layers: bool = False
-    processed: bool = False
 
 
 def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceParams) -> None:

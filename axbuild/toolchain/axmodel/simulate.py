@@ -18,16 +18,11 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
 @dataclass(frozen=True)
 class SimulateParams:
-    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name.
-
-    layers: what is inside the NPU's programs is written too, which `simulate_parts` does; processed: as of a reference;
-    shape_group: which set of input shapes runs.
-    """
+    """inputs[i] says what the i-th tree of samples is; input_processors: the compiled model's, by tensor name;
+    shape_group: which set of input shapes runs."""
 
     inputs: tuple[InputData, ...]
     input_processors: tuple[InputProcessor, ...] = ()
-    layers: bool = False
-    processed: bool = False
     shape_group: int = 0
 
 

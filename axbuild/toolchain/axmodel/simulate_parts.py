@@ -6,6 +6,7 @@ what the NPU makes of stored inputs is the same on every machine.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from axbuild.progress import tell
@@ -17,14 +18,27 @@ from axbuild.toolchain.axmodel.session import in_batches
 from axbuild.toolchain.axmodel.simulate import SimulateParams, source_feeds
 
 
-def simulate_parts(axmodel: Path, boundaries: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
-    """boundaries: those of `follow`; `samples` as in `simulate`. Writes outputs/<sample>.npz, by the model's own names.
+@dataclass(frozen=True)
+class SimulatePartsParams(SimulateParams):
+    """layers, subgraphs: as in FollowParams."""
+
+    layers: bool = False
+    subgraphs: tuple[str, ...] = ()
+
+
+def simulate_parts(
+    axmodel: Path, boundaries: Path, samples: list[Path], out: Path, *, params: SimulatePartsParams
+) -> None:
+    """boundaries: those of `follow`, or of `given`, which hold the inputs too; `samples` as in `simulate`, none for
+    the latter. Writes outputs/<sample>.npz, by the model's own names.
 
     As many samples run at once as all compiled batches together hold, so that the program of each takes part.
     """
     container = read(axmodel.read_bytes()).group(params.shape_group)
-    feeds = source_feeds(container, samples, params)
-    parts = [(subgraph, NpuRunner(container, subgraph)) for subgraph in container.on_npu()]
+    feeds = source_feeds(container, samples, params) if samples else [(n, {}) for n in outputs.samples(boundaries)]
+    named = set(params.subgraphs)
+    asked = [one for one in container.on_npu() if not named or container.own_name(one.name) in named]
+    parts = [(subgraph, NpuRunner(container, subgraph)) for subgraph in asked]
     together = max(sum(subgraph.programs) for subgraph, _ in parts)
     folder = out / "outputs"
     folder.mkdir()

@@ -19,7 +19,7 @@ from axbuild.toolchain.npu.layout.search import Chosen, Layout, LayoutStep, Work
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.program.encode import encode
-from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, ocm_peak
+from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, job_counts, ocm_peak
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region
 from axbuild.toolchain.npu.program.verify import verify
 
@@ -116,6 +116,7 @@ def report(program: Program, net: Net, chip: Chip, steps: tuple[LayoutStep, ...]
         "swap_bytes": program.region(SWAP).size,
         "ocm_peak": ocm_peak(program),
         "ddr_bytes": ddr_traffic(program),
+        "stages": {"operators": len(net.ops)} | job_counts(program),
         "jobs": len(program.jobs),
         "busy_cycles": busy_cycles(program),
         "ops": _rows(program, net),

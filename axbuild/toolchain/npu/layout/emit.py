@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from axbuild.progress import tell
 from axbuild.toolchain.npu.layout.bands import run_chain
 from axbuild.toolchain.npu.layout.choices import Choices
 from axbuild.toolchain.npu.layout.draft import Draft
@@ -49,6 +50,7 @@ def emit(net: Net, material: Material, choices: Choices) -> Emission:
     chains = {chain.start: chain for chain in choices.chains}
     position = 0
     while position < len(net.ops):
+        tell("tiling op", position + 1, len(net.ops))
         state.prefetcher.ahead()
         chain = chains.get(position)
         if chain and run_chain(state, chain):

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import IR_VERSION, OPSET, Shape, constant_of, model_file
+from axbuild.toolchain.graph import IR_VERSION, OPSET, Shape, constant_of, model_file, names_of
 from axbuild.toolchain.kinds.codes import ElementType
 from axbuild.toolchain.named import opened
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
@@ -52,6 +52,11 @@ class FloatGraph:
     def writes(self, name: str) -> tuple[str, ...]:
         """Its outputs; "" for what is left out."""
         return tuple(value.name or "" for value in self.node(name).outputs)
+
+    def aliases(self) -> dict[str, str]:
+        """Every name that a tensor has, or had in the user's model -> its name here."""
+        users = {alias: name for name, value in self._values.items() for alias in names_of(value)}
+        return users | {name: name for name in self._values}
 
     def bare(self, name: str) -> onnx.NodeProto:
         """The operator without what was noted on it, which must not reach the bytes of a subgraph."""

@@ -23,12 +23,14 @@ from axbuild.toolchain.npu.net import read_model
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.float_form import with_float_form
 from axbuild.toolchain.npu.plan.floats import FloatGraph, port
+from axbuild.toolchain.npu.plan.flow import planned_flow
 from axbuild.toolchain.npu.plan.placement import Judgement, judge
 from axbuild.toolchain.npu.plan.postprocess import OutputProcessor, with_outputs
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput, sources_of
 from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered, read_graph
 from axbuild.toolchain.npu.plan.record import NPU, PLACED, Partition
 from axbuild.toolchain.npu.plan.stages import cuts_of
+from axbuild.toolchain.npu.plan.sub_configs import SubConfig, parts_of
 from axbuild.toolchain.npu.plan.subgraphs import SubgraphWriter
 
 
@@ -40,13 +42,15 @@ class PartitionParams:
     input_processors: tuple[InputProcessor, ...]
     output_processors: tuple[OutputProcessor, ...] = ()
     disable_ir_fix: bool = False
+    sub_configs: tuple[SubConfig, ...] = ()
 
 
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
     """model: quant_axmodel.onnx; float_model: the front end's folder. Writes the folder partition/.
 
-    Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, PlanError where a
-    tensor whose size depends on data would feed the NPU, or nothing runs there.
+    Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, SubConfigError
+    where a sub_config names no part that can stand alone, PlanError where a tensor whose size depends on data would
+    feed the NPU, or nothing runs there.
     """
     floats = FloatGraph(float_model)
     graph = read_graph(read_model(model))
@@ -58,7 +62,8 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     folder = out / "partition"
     folder.mkdir()
     writer = SubgraphWriter(graph, floats, sources, judgements, folder)
-    for cut in cuts_of(graph):
+    parts = parts_of(planned_flow(graph, floats, judgements), params.sub_configs) if params.sub_configs else ()
+    for cut in cuts_of(graph, parts):
         writer.take(cut)
     done = Partition(
         params.chip.name, *writer.borders(), writer.subgraphs, writer.single(as_written=params.disable_ir_fix)

@@ -13,10 +13,12 @@ from axbuild.errors import AxWarning
 from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.graph import Shape, model_file, shape_of
 from axbuild.toolchain.npu.chips.records import Support
+from axbuild.toolchain.npu.plan.flow import float_flow
 from axbuild.toolchain.npu.plan.placement import judge, way_back
 from axbuild.toolchain.npu.plan.postprocess import OutputProcessor, processors_of
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
 from axbuild.toolchain.npu.plan.sketch import sketched
+from axbuild.toolchain.npu.plan.sub_configs import SubConfig, parts_of
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
 from axbuild.toolchain.quant.tensors import plain_type
 
@@ -31,29 +33,42 @@ class Declared:
 
 @dataclass(frozen=True)
 class PreflightParams:
-    """input_processors: one an input, as partition gets them; declared: the entries they were settled from."""
+    """input_processors: one an input, as partition gets them; declared: the entries they were settled from.
+
+    settled: whether operators will be fused as they are without layer rules.
+    """
 
     chip: Support
     input_processors: tuple[InputProcessor, ...] = ()
     declared: tuple[Declared, ...] = ()
     output_processors: tuple[OutputProcessor, ...] = ()
+    sub_configs: tuple[SubConfig, ...] = ()
+    settled: bool = True
 
 
 def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     """model: the front end's folder. Writes preflight.json: what is expected on the CPU.
 
-    Warns of each node that a limit keeps off the NPU. Raises ProcessorError where an input's or output's
-    processor does not fit it.
+    Warns of each node that a limit keeps off the NPU. Raises ProcessorError where an input's or output's processor
+    does not fit it, SubConfigError where a sub_config names no part that can stand alone.
     """
     chip = params.chip
     graph = ir.load(model_file(model)).graph
-    on_cpu = []
-    for fused in fused_nodes(graph):
-        judgement = judge(fused.nodes, chip, without_integer_form(fused.node), sketched(fused))
+    judged = [
+        (fused, judge(fused.nodes, chip, without_integer_form(fused.node), sketched(fused)))
+        for fused in fused_nodes(graph)
+    ]
+    for fused, judgement in judged:
         if judgement.expected:
             warnings.warn(AxWarning("AX406", way_back(fused.node, judgement)), stacklevel=2)
-        if not judgement.on_npu:
-            on_cpu.append({"name": fused.name, "op_type": fused.node.op_type, "reasons": judgement.reasons})
+    on_cpu = [
+        {"name": fused.name, "op_type": fused.node.op_type, "reasons": judgement.reasons}
+        for fused, judgement in judged
+        if not judgement.on_npu
+    ]
+    if params.sub_configs:
+        asked = [name for one in params.sub_configs for name in (*one.start_tensor_names, *one.end_tensor_names)]
+        parts_of(float_flow(graph, judged, asked, settled=params.settled), params.sub_configs)
     inputs = {value.name or "": (plain_type(value), shape_of(value)) for value in graph.inputs}
     for source in sources_of(inputs, params.input_processors):
         if source.disorder:

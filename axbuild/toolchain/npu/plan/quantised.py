@@ -75,6 +75,11 @@ class PlanGraph:
     def writers(self) -> dict[str, PlanNode]:
         return {name: node for node in self.nodes for name in node.outputs}
 
+    def constants(self) -> dict[str, PlanNode]:
+        """Tensor -> the operator that makes it of nothing, for others of the graph."""
+        made = (node for node in self.nodes if node.kind is not None and not node.reads)
+        return {node.outputs[0]: node for node in made if node.outputs[0] not in self.outputs}
+
     def sites(self) -> dict[str, list[PlanNode]]:
         """Fused node -> what it became, in order."""
         found: dict[str, list[PlanNode]] = {}

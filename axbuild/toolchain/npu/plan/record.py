@@ -11,9 +11,10 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from axbuild.errors import AxError
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
@@ -21,6 +22,8 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 FORMAT = "axbuild-partition/4"
 RECORD, PLACED = "partition.json", "placed.onnx"
 NPU, CPU = "NPU", "CPU"
+
+T = TypeVar("T")
 
 
 class PartitionRecordError(AxError):
@@ -43,8 +46,9 @@ class PlacedNode:
 class PlannedSubgraph:
     """place: NPU or CPU. together: several samples may run as one batch; otherwise they run one after another.
 
-    check: how simulation is held against the reference, "equal" or "" (the same file runs in both); options: compile
-    options of this subgraph alone; layers: of the NPU, tensor inside its file -> name in the quantised model.
+    check: how simulation is held against the reference, "equal" or "" (the same file runs in both); sub_config: by its
+    place in the list, the one that this subgraph was cut out for; layers: of the NPU, tensor inside its file -> name in
+    the quantised model.
     """
 
     name: str
@@ -54,12 +58,16 @@ class PlannedSubgraph:
     nodes: tuple[PlacedNode, ...] = ()
     together: bool = False
     check: str = ""
-    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    sub_config: int | None = None
     layers: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def file(self) -> str:
         return f"{self.name}.onnx"
+
+    def own(self, common: T, of_sub_configs: Sequence[T]) -> T:
+        """What is said of this subgraph: by its sub_config, or of all that have none."""
+        return common if self.sub_config is None else of_sub_configs[self.sub_config]
 
     def batch_of(self, wanted: int) -> int:
         """Samples in one run of the program that is used where `wanted` come together."""
@@ -86,6 +94,15 @@ class Partition:
 
     def at(self, place: str) -> tuple[PlannedSubgraph, ...]:
         return tuple(subgraph for subgraph in self.subgraphs if subgraph.place == place)
+
+    def ports(self, subgraph: PlannedSubgraph) -> tuple[list[BoundaryTensor], list[BoundaryTensor]]:
+        """Its inputs and its outputs."""
+        tensors = self.tensors
+        return [tensors[name] for name in subgraph.inputs], [tensors[name] for name in subgraph.outputs]
+
+    def of(self, sub_configs: Sequence[int | None]) -> tuple[PlannedSubgraph, ...]:
+        """The subgraphs of those sub_configs, None for what is in none; all where the list is empty."""
+        return tuple(one for one in self.subgraphs if not sub_configs or one.sub_config in sub_configs)
 
     @property
     def on_cpu(self) -> tuple[PlacedNode, ...]:

@@ -22,7 +22,8 @@ class BatchError(AxError):
 
 @dataclass(frozen=True)
 class SplitParams:
-    """chip, options: what every compilation is told beside its batch, handed on unread.
+    """chip, options: what every compilation is told beside its batch, handed on unread; sub_options: the options of the
+    subgraphs of each sub_config instead.
 
     batches: to compile; none where `dynamic` says which.
     """
@@ -30,6 +31,7 @@ class SplitParams:
     chip: dict[str, Any]
     options: dict[str, Any]
     batches: tuple[int, ...]
+    sub_options: tuple[dict[str, Any], ...] = ()
 
 
 def split(partition: Path, dynamic: list[Path], out: Path, *, params: SplitParams) -> None:
@@ -50,12 +52,13 @@ def split(partition: Path, dynamic: list[Path], out: Path, *, params: SplitParam
     children: list[dict[str, Any]] = []
     result: dict[str, str] = {}
     for number, subgraph in enumerate(planned.at(NPU)):
+        options = subgraph.own(params.options, params.sub_options)
         for batch in sorted({subgraph.batch_of(batch) for batch in batches}):
             children.append(
                 {
                     "name": f"compile_{number}_b{batch}",
                     "stage": COMPILE,
-                    "params": {"chip": params.chip, "options": params.options | subgraph.options, "batch": batch},
+                    "params": {"chip": params.chip, "options": options, "batch": batch},
                     "inputs": {"subgraph": f"input:partition/{subgraph.file}"},
                 }
             )

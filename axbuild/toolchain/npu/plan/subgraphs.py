@@ -57,8 +57,8 @@ class SubgraphWriter:
             model, together = self._on_cpu(cut, name), False
         (self.folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
         nodes, check = tuple(self._nodes(cut)), "equal" if cut.place == NPU else ""
-        planned = PlannedSubgraph(name, cut.place, cut.inputs, cut.outputs, nodes, together, check, layers=layers)
-        self.planned.append(planned)
+        about = (name, cut.place, cut.inputs, cut.outputs, nodes, together, check)
+        self.planned.append(PlannedSubgraph(*about, sub_config=cut.sub_config, layers=layers))
 
     def _runs_together(self, cut: SubgraphCut, model: onnx.ModelProto) -> bool:
         """Whether the NPU may run it on several samples at once."""

@@ -24,20 +24,25 @@ from axbuild.toolchain.page import document, section, table_of
 
 @dataclass(frozen=True)
 class ProfileParams:
-    """chip, options: what the programs were compiled for."""
+    """chip, options, sub_options: what the programs were compiled for, as in SplitParams; sub_configs: of which parts,
+    None for what is in none, all where it is empty."""
 
     chip: Preset
     options: CompileOptions = field(default_factory=CompileOptions)
+    sub_options: tuple[CompileOptions, ...] = ()
+    sub_configs: tuple[int | None, ...] = ()
 
 
 def profile(partition: Path, programs: Path, out: Path, *, params: ProfileParams) -> None:
     """`programs`: <subgraph>/b<N>/program.msgpack and report.json. Writes debug/<subgraph>/b<N>/: trace.json,
     op_profile.csv, summary.json and profile.html."""
-    chip = chip_of(params.chip, params.options.ddr_bw_limit)
     planned = Partition.read(partition)
-    asked = [(subgraph, batch) for subgraph in planned.at(NPU) for batch in planned.compiled(programs)]
+    batches, parts = planned.compiled(programs), planned.of(params.sub_configs)
+    asked = [(subgraph, batch) for subgraph in parts if subgraph.place == NPU for batch in batches]
     for place, (subgraph, batch) in enumerate(asked):
         tell("program", place + 1, len(asked))
+        options = subgraph.own(params.options, params.sub_options)
+        chip = chip_of(params.chip, options.ddr_bw_limit)
         source = programs / subgraph.name / f"b{batch}"
         program = decode((source / "program.msgpack").read_bytes())
         report = json.loads((source / "report.json").read_text(encoding="utf-8"))

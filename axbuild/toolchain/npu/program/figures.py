@@ -14,6 +14,19 @@ def ddr_traffic(program: Program) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
+def job_counts(program: Program) -> dict[str, int]:
+    """How many jobs there are at each stage of a compilation: tiles that compute, these and what moves to and from the
+    DDR swap, all jobs, and the dependencies between them."""
+    computing = sum(not job.cname for job in program.jobs)
+    swapping = sum(job.cname.endswith(":ddr_swap") for job in program.jobs)
+    return {
+        "tiles": computing,
+        "after_ddr_swap": computing + swapping,
+        "jobs": len(program.jobs),
+        "dependencies": sum(len(job.deps) for job in program.jobs),
+    }
+
+
 def busy_cycles(program: Program) -> dict[str, int]:
     """Cycles that each engine works."""
     found = dict.fromkeys(program.engines, 0)

@@ -1,0 +1,129 @@
+"""`sub_configs`: parts of a model that are compiled apart, with options and a check of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axbuild.graph.plan import Plan
+from axbuild.workspace.rule import Bool, Choice, Float, Int, Record, Records, Settled, Strings, attributes_of
+
+from ._compilation import OPTIONS, CompilerOptions
+from ._nouns import Apart, AxModel
+from .checking import (
+    LAYERS,
+    LEVEL_OF,
+    LEVELS,
+    OUTPUTS,
+    answered,
+    compared,
+    comparison,
+    fault_of,
+    fitted,
+    folder_of,
+    sample_files,
+)
+from .npu_subgraph import folder
+from .shapes import behind
+
+INHERITED = type("InheritedOptions", (), {name: a.optional() for name, a in attributes_of(CompilerOptions).items()})
+
+
+class SubConfigEntry(INHERITED):  # type: ignore[valid-type, misc]  # a class made of another's attributes
+    """A compiler option that one leaves out is the axmodel's own; one with `check` is compared with the reference by
+    itself when the axmodel is built, and left out of the axmodel's other checks."""
+
+    start_tensor_names = Strings('Tensors that the part begins at; "DEFAULT" for the model\'s inputs.', required=True)
+    end_tensor_names = Strings('Tensors that the part ends at; "DEFAULT" for the model\'s outputs.', required=True)
+    npu_perf = Bool("Write where the time of this part goes under compiler/debug/.").optional()
+    check = Int(
+        "How this part is compared: 0 not at all, 1 close, 2 bit for bit, 3 by cosine; as the axmodel's checks say "
+        "where nothing is given.",
+        low=0,
+        high=len(LEVELS),
+    )
+    check_mode = Choice("As `mode` of a check.", (OUTPUTS, LAYERS), default=OUTPUTS)
+    check_rtol = Float("Relative tolerance of check 1.", low=0, default=1e-5)
+    check_atol = Float("Absolute tolerance of check 1.", low=0, default=0.0)
+    check_cosine = Float("Smallest cosine of check 3.", low=-1, high=1, default=0.999)
+    check_tensor_black_list = Strings("As `tensor_black_list` of a check.")
+    input_sample_dir = sample_files("this part")
+
+
+class SubConfigs:
+    """The attribute, for targets that partition and fuse."""
+
+    sub_configs = Records(
+        "Parts of the model that become subgraphs of their own, each between tensors of the quantised model.",
+        SubConfigEntry,
+        vendor="compiler.sub_configs",
+        example=[{"start_tensor_names": ["conv_1"], "end_tensor_names": ["relu_5"], "check": 2}],
+    )
+
+
+def settled(t: Settled) -> Apart:
+    """What is compiled apart; a part without an option of its own has the model's."""
+    ends = ("start_tensor_names", "end_tensor_names")
+    for number, one in enumerate(t.sub_configs):
+        if empty := [name for name in ends if not getattr(one, name)]:
+            raise t.error("sub_configs", f"sub_configs[{number}].{empty[0]} is empty", code="AX106")
+        if not one.check and (odd := _given(t, number, "check_") or _given(t, number, "input_sample_dir")):
+            sentence = f"sub_configs[{number}].{odd} has no effect without check"
+            raise t.error("sub_configs", sentence, hint="check = 1, 2 or 3 compares this part")
+    return Apart(
+        [{name: getattr(one, name) for name in ends} for one in t.sub_configs],
+        [{name: _own(t, one, name) for name in OPTIONS} for one in t.sub_configs],
+        tuple(number for number, one in enumerate(t.sub_configs) if one.check is not None),
+    )
+
+
+def profiled(t: Settled) -> list[int | None]:
+    """Parts whose time is profiled, by their place; None for what is in no part."""
+    asked = [number for number, one in enumerate(t.sub_configs) if _own(t, one, "npu_perf")]
+    return [None, *asked] if t.npu_perf else [*asked]
+
+
+def check_parts(t: Settled, plan: Plan, made: AxModel) -> None:
+    """A comparison and a verdict of each part that asks for one, in each shape group."""
+    asked = [(number, one) for number, one in enumerate(t.sub_configs) if one.check]
+    if not asked:
+        return
+    for group, about, samples in fitted(plan, made, made.quant.samples):
+        for number, one in asked:
+            data = None if group else folder_of(t, "sub_configs", one.input_sample_dir)
+            answers = answered(
+                plan,
+                made,
+                samples,
+                one.check_mode,
+                group=group,
+                data=data,
+                sub_configs=[number],
+                start=number,
+                name=f"answers_sub_config_{number}",
+            )
+            end = f"sub_config_{number}{behind(group)}"
+            verdict = compared(plan, answers, _comparison(t, number, one, about), f"compare_{end}")
+            plan.output(f"{folder(group)}/check/sub_config_{number}.json", verdict)
+
+
+def _comparison(t: Settled, number: int, one: Record, about: str) -> dict[str, Any]:
+    level = LEVELS[one.check - 1]
+    for name, own in LEVEL_OF.items():
+        if own != level and _given(t, number, f"check_{name}"):
+            sentence = f"sub_configs[{number}].check_{name} has no effect with check = {one.check}"
+            raise t.error("sub_configs", sentence, hint=f"it belongs to check = {LEVELS.index(own) + 1}")
+    if fault := fault_of(one.check_tensor_black_list):
+        raise t.error("sub_configs", f"sub_configs[{number}].check_tensor_black_list: {fault}", code="AX106")
+    limits = {name: getattr(one, f"check_{name}") for name in LEVEL_OF}
+    part = ", ".join(filter(None, (about, f"sub_configs[{number}]")))
+    return comparison(level, one.check_mode, limits, one.check_tensor_black_list, part)
+
+
+def _own(t: Settled, one: Record, name: str) -> Any:
+    own = getattr(one, name)
+    return getattr(t, name) if own is None else own
+
+
+def _given(t: Settled, number: int, lead: str) -> str:
+    """The first field of a part whose name begins so; "" where none is written."""
+    return next((name for name in t.plain("sub_configs")[number] if name.startswith(lead)), "")

@@ -1,0 +1,58 @@
+"""A part of a model with options and a check of its own, and what an edit of each thing then runs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from quantised import Net
+
+from net_workspace import AXMODEL, CHECK, QUANT, net_workspace
+from zoo_workspace import Outcome, Zoo
+
+PART = 'sub_configs = [{ start_tensor_names = ["a"], end_tensor_names = ["s"], check = 1, check_rtol = 1e-5 }]\n'
+
+
+def net() -> Net:
+    n = Net(1, 3, 8, 8)
+    n.conv("x", "a", 4, 3)
+    n.conv("a", "b", 4, 4)
+    n.add("HardSwish", ["b"], "h")
+    n.conv("h", "c", 4, 4)
+    n.add("Add", ["c", "a"], "s")
+    n.conv("s", "y", 4, 4)
+    return n
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Zoo:
+    rng = np.random.default_rng(0)
+    samples = [rng.standard_normal((1, 3, 8, 8), dtype=np.float32) for _ in range(2)]
+    build = QUANT + "layer_configs = []\n" + AXMODEL + "static_batch_sizes = [1]\n" + PART + CHECK
+    return net_workspace(tmp_path / "workspace", build, net().model("y"), samples)
+
+
+def ran(outcome: Outcome) -> list[str]:
+    return sorted(event["action"] for event in outcome.finished("executed") if event["label"] == "//m:axmodel")
+
+
+def test_what_an_edit_of_a_part_runs(workspace):
+    first = workspace.run("test", "//m:axmodel", "//m:check")
+    assert first.code == 0, first.out + first.err
+    assert [name for name in ran(first) if "compile" in name] == [f"split/compile_{n}_b1" for n in range(3)]
+    assert {event["label"]: event["sentence"] for event in first.events if event["event"] == "test_result"} == {
+        "//m:axmodel": "sub_configs[0]: 512 elements of 's' (uint8 [1, 4, 8, 8]) on 2 samples: equal bit for bit",
+        "//m:check": "1024 elements of 2 outputs on 2 samples: equal bit for bit",
+    }
+    partition = json.loads((workspace.root / "axbuild-out/m/axmodel/compiler/partition.json").read_text())
+    borders = [(one["inputs"], one["outputs"]) for one in partition["subgraphs"]]
+    assert borders == [(["x"], ["a"]), (["a"], ["s"]), (["s"], ["y"])]
+
+    with workspace.edited("m/BUILD.toml", "check_rtol = 1e-5", "check_rtol = 1e-4"):
+        assert ran(workspace.build("//m:axmodel")) == ["compare_sub_config_0"]
+    with workspace.edited("m/BUILD.toml", "sizes = [1]", "sizes = [1, 2]"):
+        compiled = [name for name in ran(workspace.build("//m:axmodel")) if "compile" in name]
+        assert compiled == [f"split/compile_{n}_b2" for n in range(3)]
+    with workspace.edited("m/BUILD.toml", "[]\n", '[{ layer_name = "c", data_type = "U16" }]\n'):
+        assert [name for name in ran(workspace.build("//m:axmodel")) if "compile" in name] == ["split/compile_1_b1"]
