@@ -188,6 +188,16 @@ def test_an_input_that_moved_with_its_maker_is_named_by_it(history):
     assert [moved.same_outputs for moved in found.moved] == [False, True]
 
 
+def test_each_verdict_of_a_check_with_several_stands_beside_its_own(history):
+    record(history, TestResult("//m:check", True, "own"), TestResult("//m:check", True, "group 1"))
+    record(history, TestResult("//m:check", True, "own"), TestResult("//m:check", False, "group 1"))
+    second, first = history.newest_first()
+    found = compare(first, second, [], stored())
+    assert [(before.passed, after.passed, after.sentence) for before, after in found.checks] == [
+        (True, False, "group 1")
+    ]
+
+
 def test_builds_are_listed_with_how_they_ended(history):
     record(history, action("//m:check", "f"), action("//m:check", "g"), action("//m:check", "h", "up_to_date"))
     error = {"code": "AX202", "sentence": "there is no target //m:nope", "hint": "", "place": None}

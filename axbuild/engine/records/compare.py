@@ -131,9 +131,11 @@ def _names(records: Sequence[BuildRecord]) -> dict[tuple[ActionId, str], str]:
 
 
 def _checks(first: BuildRecord, second: BuildRecord) -> Iterator[tuple[TestResult | None, TestResult]]:
-    """Checks whose verdict, or the sentence of it, is another one."""
-    old = {event.label: event for event in first.of(TestResult)}
+    """Checks whose verdict, or the sentence of it, is another one; of a check with several, each beside its own."""
+    old: dict[str, list[TestResult]] = {}
+    for event in first.of(TestResult):
+        old.setdefault(event.label, []).append(event)
     for event in second.of(TestResult):
-        before = old.get(event.label)
+        before = old[event.label].pop(0) if old.get(event.label) else None
         if before is None or (before.passed, before.sentence) != (event.passed, event.sentence):
             yield before, event
