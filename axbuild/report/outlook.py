@@ -62,8 +62,9 @@ def _weights(layers: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _layer(layer: Mapping[str, Any]) -> str:
-    """`AxQuantizedConv 'conv1': U8 -> U8, weights S8`"""
-    name = f"{layer['operator']} '{_shortened(layer['name'])}'"
+    """`AxQuantizedConv 'conv1' makes 'relu1': U8 -> U8, weights S8`"""
+    made = ", ".join(f"'{_shortened(name)}'" for name in layer["outputs"])
+    name = f"{layer['operator']} '{_shortened(layer['name'])}' makes {made}"
     types = f"{', '.join(layer['reads'])} -> {layer['writes']}" if layer["writes"] else "in float"
     return f"{name}: {types}{', weights ' + layer['weight'] if layer['weight'] else ''}"
 

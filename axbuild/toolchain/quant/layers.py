@@ -18,21 +18,20 @@ def is_quantised(model: onnx.ModelProto) -> bool:
 
 
 def layers_of(model: onnx.ModelProto) -> list[dict[str, Any]]:
-    """In the order of the graph: [{"name", "operator", "reads": names of types, "writes": of one, "weight": of its
-    constant weight or "", "weights": how many}]; a float operator reads and writes nothing that is told."""
+    """In the order of the graph: [{"name", "operator", "outputs": tensors, "reads": names of types, "writes": of one,
+    "weight": of its constant weight or "", "weights": how many}]; of a float operator no types are told."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     return [_layer(node, constants) for node in model.graph.node]
 
 
 def _layer(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> dict[str, Any]:
+    about = {"name": node.name, "operator": node.op_type, "outputs": [name for name in node.output if name]}
     if node.domain != DOMAIN:
-        return {"name": node.name, "operator": node.op_type} | {"reads": [], "writes": "", "weight": "", "weights": 0}
+        return about | {"reads": [], "writes": "", "weight": "", "weights": 0}
     own = {name: numpy_helper.to_array(constants[name]) for name in node.input if name in constants}
     kind, _ = read_node(node, own)
     held = kind.weight_type
-    return {
-        "name": node.name,
-        "operator": node.op_type,
+    return about | {
         "reads": [_named(edge) for edge in kind.reads],
         "writes": _named(kind.writes),
         "weight": held.name if held else "",
