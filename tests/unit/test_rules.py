@@ -130,6 +130,13 @@ def test_every_option_of_the_compiler_arrives_where_it_is_read(lay):
     assert actions["axmodel", "fuse"].params["options"] == record
 
 
+@pytest.mark.parametrize("line", ['effort = "high"', "enable_slice_mode = true", "enable_tile_mode = true"])
+def test_modes_and_effort_are_told_to_nobody_before_the_compilation(lay, line):
+    plain, asked = (lay(CHAIN + AXMODEL + extra)[0] for extra in ("", line + "\n"))
+    changed = {name for name, action in plain.items() if action.params != asked[name].params}
+    assert changed == {("axmodel", "split"), ("axmodel", "fuse")}
+
+
 def test_only_the_preflight_is_one(lay):
     actions, _ = lay(CHAIN + AXMODEL + CHECK)
     assert [name for name, action in actions.items() if action.preflight] == [("axmodel", "preflight")]
