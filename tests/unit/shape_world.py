@@ -10,12 +10,13 @@ import numpy as np
 from npu_world import CHIPS
 
 from axbuild.toolchain.axmodel.compare import CompareParams, compare
-from axbuild.toolchain.axmodel.follow import follow
+from axbuild.toolchain.axmodel.follow import FollowParams, follow
 from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.reference import ReferenceParams, reference
 from axbuild.toolchain.axmodel.simulate import SimulateParams, simulate
-from axbuild.toolchain.axmodel.simulate_parts import simulate_parts
-from axbuild.toolchain.data.inputs import InputData, InputProcessor
+from axbuild.toolchain.axmodel.simulate_parts import SimulatePartsParams, simulate_parts
+from axbuild.toolchain.data.inputs import InputData
+from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.npu.chips.records import Nameplate, Support
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
@@ -54,15 +55,14 @@ class Groups:
             for number, array in enumerate(arrays):
                 np.save(trees[-1] / f"{number}.npy", array)
         quant, cut = (self.quant, self.partition) if group else (self._own("quant/quant_axmodel.onnx"), self._own_cut)
-        asked = ReferenceParams(inputs, self.processors, layers)
-        params = SimulateParams(inputs, self.processors, layers, group)
         ours, theirs, verdict = (place(folder, name) for name in ("ours", "theirs", "verdict"))
         if layers or Partition.read(cut).at(CPU):
-            follow(cut, trees, theirs, params=asked)
+            follow(cut, trees, theirs, params=FollowParams(inputs, self.processors, layers))
+            params = SimulatePartsParams(inputs, self.processors, group, layers)
             simulate_parts(self.axmodel, theirs / "boundaries", trees, ours, params=params)
         else:
-            reference(quant, trees, theirs, params=asked)
-            simulate(self.axmodel, trees, ours, params=params)
+            reference(quant, trees, theirs, params=ReferenceParams(inputs, self.processors))
+            simulate(self.axmodel, trees, ours, params=SimulateParams(inputs, self.processors, group))
         compare(ours / "outputs", theirs / "outputs", verdict, params=CompareParams("equal", layers=layers))
         found = json.loads((verdict / "verdict.json").read_text())
         assert found["passed"] == (found["differing"] == 0), found["sentence"]

@@ -29,7 +29,7 @@ def files(tmp_path_factory):
     made = []
     for packed in (False, True):
         (folder / str(packed)).mkdir()
-        fuse(partition, programs, folder / str(packed), params=FuseParams(AX650, compressed=packed))
+        fuse([partition], [programs], folder / str(packed), params=FuseParams(AX650, compressed=packed))
         made.append((folder / str(packed) / "compiled.axmodel").read_bytes())
     return tuple(made)
 

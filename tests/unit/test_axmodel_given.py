@@ -56,7 +56,7 @@ def run(chain, tmp_path):
         reference, simulated, judged = (place(tmp_path, name) for name in ("reference", "simulated", "judged"))
         cut = chain.folder / "cut/partition"
         given(cut, tmp_path / "data", reference, params=GivenParams(start, layers, subgraphs))
-        params = SimulatePartsParams((), (), layers, subgraphs)
+        params = SimulatePartsParams((), layers=layers, subgraphs=subgraphs)
         simulate_parts(chain.axmodel, reference / "boundaries", [], simulated, params=params)
         compare(simulated / "outputs", reference / "outputs", judged, params=CompareParams("equal", layers=layers))
         made = reference / "outputs"

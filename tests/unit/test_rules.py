@@ -263,34 +263,6 @@ def test_a_check_that_would_feed_arrays_to_an_input_of_bytes_is_refused(lay):
     lay(TWO_INPUTS + AXMODEL + 'input_processors = [{ tensor_name = "a", src_dtype = "U8" }]\n' + CHECK)
 
 
-def test_a_batch_beyond_reason_is_refused_before_anything_runs(lay):
-    lay(CHAIN + AXMODEL + "static_batch_sizes = [1024]\n")
-    with pytest.raises(AxError, match="AX106: static_batch_sizes takes a whole number from 1 to 1024, got 1000000"):
-        lay(CHAIN + AXMODEL + "static_batch_sizes = [1000000]\n")
-
-
-def test_batches_are_split_and_fused_in_order(lay):
-    actions, _ = lay(CHAIN + AXMODEL + "static_batch_sizes = [4, 1, 2]\n")
-    assert actions["axmodel", "split"].params["batches"] == [1, 2, 4]
-    assert actions["axmodel", "fuse"].params["shown_batch"] == 0
-    assert "batches" not in actions["axmodel", "partition"].params
-    assert ("axmodel", "dynamic_batches") not in actions
-
-
-def test_dynamic_batches_are_chosen_behind_the_partition(lay):
-    actions, _ = lay(CHAIN + AXMODEL + "max_dynamic_batch_size = 6\n")
-    assert actions["axmodel", "dynamic_batches"].params["limit"] == 6
-    assert actions["axmodel", "split"].params["batches"] == []
-    assert len(actions["axmodel", "split"].inputs["dynamic"]) == 1
-    assert actions["axmodel", "fuse"].params["shown_batch"] == 6
-
-
-def test_static_and_dynamic_batches_exclude_each_other(lay):
-    with pytest.raises(AxError, match="static_batch_sizes and max_dynamic_batch_size exclude each other") as raised:
-        lay(CHAIN + AXMODEL + "max_dynamic_batch_size = 6\nstatic_batch_sizes = [1, 2]\n")
-    assert raised.value.code == "AX115"
-
-
 BY_HAND = """
 [[npu_subgraph]]
 name = "b1"

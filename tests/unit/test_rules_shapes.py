@@ -53,9 +53,9 @@ def test_pictures_are_decoded_at_the_other_size_and_arrays_fitted(lay):
     actions, _ = lay(TWO_INPUTS + extra("[{ a = [1, 3, 9, 9] }]") + CHECK)
     assert actions["check", "decode_a_shape_1"].params["part"] is True
     assert actions["check", "fit_b_shape_1"].params == {"input": "b", "apart": []}
-    about = actions["check", "compare_shape_1"].params["about"]
+    about = actions["check", "compare_shape_1"].params["part"]
     assert (
-        about == "shape group 1 (a 1x3x9x9; on the pictures at that size and on the arrays repeated or cut off to it): "
+        about == "shape group 1 (a 1x3x9x9; on the pictures at that size and on the arrays repeated or cut off to it)"
     )
 
 

@@ -29,8 +29,9 @@ def params(actions, name, target="axmodel"):
 
 def test_an_option_that_a_part_leaves_out_is_the_model_s(lay):
     actions = lay(", ddr_bw_limit = 0", "ddr_bw_limit = 3\n")
-    assert params(actions, "split")["options"] == {"ddr_bw_limit": 3.0}
-    assert params(actions, "split")["sub_options"] == [{"ddr_bw_limit": 0.0}, {"ddr_bw_limit": 3.0}]
+    split = params(actions, "split")
+    assert split["options"]["ddr_bw_limit"] == 3.0
+    assert split["sub_options"] == [split["options"] | {"ddr_bw_limit": limit} for limit in (0.0, 3.0)]
 
 
 def test_where_parts_lie_is_told_to_what_looks_first_and_to_what_cuts(lay):

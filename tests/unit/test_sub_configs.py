@@ -12,7 +12,7 @@ from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.axmodel.container import NpuSubgraph
 from axbuild.toolchain.axmodel.facts import parts
 from axbuild.toolchain.axmodel.read import read
-from axbuild.toolchain.data.inputs import InputProcessor
+from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.npu.options import CompileOptions
 from axbuild.toolchain.npu.plan.flow import Flow, FlowNode
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
@@ -62,7 +62,7 @@ def cut(chain, tmp_path):
             preflight(floats, tmp_path, params=PreflightParams(chip, sub_configs=sub_configs))
             return []
         processor = InputProcessor("x", "RGB", "RGB", "FP32", "NCHW", (), ())
-        partition(quant, floats, tmp_path, params=PartitionParams(chip, (processor,), sub_configs))
+        partition(quant, floats, tmp_path, params=PartitionParams(chip, (processor,), sub_configs=sub_configs))
         return [(one.inputs, one.outputs, one.sub_config) for one in Partition.read(tmp_path / "partition").subgraphs]
 
     return made

@@ -19,7 +19,7 @@ from axbuild.toolchain.npu.lower.attr import scaled
 from axbuild.toolchain.npu.lower.mac import INT4, ConvAttr, MatMulAttr, WeightedAttr
 from axbuild.toolchain.npu.simulator.base import KeepingKernel, Kept, Kernel
 from axbuild.toolchain.npu.simulator.requantise import multipliers, requantise
-from axbuild.toolchain.npu.simulator.window import Lines, centred, windows
+from axbuild.toolchain.npu.simulator.window import PixelLines, centred, windows
 
 EXACT_FLOAT32 = 1 << 24
 LARGEST = 1 << 8
@@ -181,7 +181,7 @@ def dwconv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kep
 
     taps, finish, part = kept.of(blocks, constants)
     total = taps.dtype if part == depth else np.float64
-    lines = Lines(centred(x, attr, attr.x_zero, taps.dtype.type), attr)
+    lines = PixelLines(centred(x, attr, attr.x_zero, taps.dtype.type), attr)
     for n, top, bottom in row_blocks(y.shape, y.shape[3]):
         acc = lines.products(n, top, bottom, taps, total)
         y[n, top:bottom] = finish(acc).reshape(bottom - top, *y.shape[2:])

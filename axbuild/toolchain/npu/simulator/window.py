@@ -38,7 +38,7 @@ def windows(image: Array, top: int, bottom: int, width: int, attr: WindowAttr) -
             yield image[first : first + (bottom - top - 1) * sh + 1 : sh, dx * dw : dx * dw + (width - 1) * sw + 1 : sw]
 
 
-class Lines:
+class PixelLines:
     """Padded maps [n, h, w, c] by lines of pixels, [pixels * c]. Numpy takes long lines several times faster than short
     ones, so columns that a stride brings together lie side by side."""
 
