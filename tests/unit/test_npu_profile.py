@@ -17,9 +17,10 @@ from axbuild.toolchain.npu.compile import compile_net, report
 from axbuild.toolchain.npu.net import net_of
 from axbuild.toolchain.npu.profile.layers import layer_profiles, table
 from axbuild.toolchain.npu.profile.occupied import blocks
-from axbuild.toolchain.npu.profile.pictures import memory_map, peak_macs, roofline
+from axbuild.toolchain.npu.profile.pictures import HEIGHT, TOP, memory_map, peak_macs, roofline
 from axbuild.toolchain.npu.profile.profile import page, summary
 from axbuild.toolchain.npu.profile.trace import COLOURS, trace
+from axbuild.toolchain.page import table_of as page_table
 
 AX650 = chip_of("AX650", "NPU1")
 
@@ -144,6 +145,22 @@ def test_pictures_are_well_formed_and_escape_names(mobilenet):
     text = page("s", program, summary(found, AX650), layers, AX650)
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_the_memory_map_is_as_tall_as_what_is_used_and_says_how_much_that_is(mobilenet):
+    program, found = mobilenet
+    text = page("s", program, summary(found, AX650), layers_of(program, found), AX650)
+    drawn = ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    bottoms = [float(r.get("y")) + float(r.get("height")) for r in drawn.iter("rect")]
+    assert max(bottoms) == pytest.approx(TOP + HEIGHT, abs=0.2)
+    ticks = [node.text for node in drawn.iter("text")]
+    assert f"{round(found['ocm_peak'] / 1024, 1):,g} KiB" in ticks
+
+
+def test_names_stand_left_and_figures_right():
+    text = page_table(("makes", "cycles", "bound"), [("a<b", "1,024", "DDR")], words=(2,))
+    cells = '<td class="word name">a&lt;b</td><td class="figure">1,024</td><td class="word">DDR</td>'
+    assert f"<tr>{cells}</tr>" in text
 
 
 def test_no_layer_is_above_the_roof(mobilenet):

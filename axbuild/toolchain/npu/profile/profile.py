@@ -99,13 +99,13 @@ def page(name: str, program: Program, found: Mapping[str, Any], layers: Sequence
             said,
             section("Engines", table_of(("engine", "busy cycles", "of the estimate"), engines)),
             section("DDR", table_of(("what moves", "bytes"), [(k, f"{v:,}") for k, v in found["ddr_bytes"].items()])),
-            section("On-chip memory", maps, memory_map(blocks(program), program.max_cycle, chip.ocm_bytes)),
+            section("On-chip memory", maps, memory_map(blocks(program), program.max_cycle, found["ocm_peak"])),
             section(
                 "Roofline",
                 '<p class="soft">MACs a cycle over MACs a byte of DDR traffic; the line is what the chip allows</p>',
                 roofline(layers, chip),
             ),
-            section("Operators", table_of(*_operators(layers))),
+            section("Operators", _operators(layers)),
         ],
         STYLE,
     )
@@ -124,9 +124,9 @@ def _sentences(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _operators(layers: Sequence[LayerProfile]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _operators(layers: Sequence[LayerProfile]) -> str:
     head = ("makes", "operator", "engine", "begins", "ends", "busy cycles", "MACs", "DDR bytes", "bound by")
-    rows: list[tuple[str, ...]] = [
+    rows = [
         (
             layer.makes,
             layer.op_type,
@@ -140,4 +140,4 @@ def _operators(layers: Sequence[LayerProfile]) -> tuple[tuple[str, ...], list[tu
         )
         for layer in layers
     ]
-    return head, rows
+    return table_of(head, rows, words=(1, 2, len(head) - 1))
