@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -42,7 +43,7 @@ def layers_of(program, found, chip=AX650):
 
 def test_a_trace_is_as_long_as_the_estimate_and_no_engine_does_two_things_at_once(mobilenet):
     program, _ = mobilenet
-    found = trace(program, "subgraph_npu_0")
+    found = trace(program, "subgraph_npu_0", {})
     events = found["traceEvents"]
     assert found["displayTimeUnit"] == "ns"
     assert [event["args"]["index"] for event in events] == [job.index for job in program.jobs]
@@ -55,7 +56,7 @@ def test_a_trace_is_as_long_as_the_estimate_and_no_engine_does_two_things_at_onc
 
 def test_dependencies_stand_in_both_directions_and_are_over_before(mobilenet):
     program, _ = mobilenet
-    events = trace(program, "s")["traceEvents"]
+    events = trace(program, "s", {})["traceEvents"]
     for job, event in zip(program.jobs, events, strict=True):
         assert event["cat"] == ",".join(events[dep]["name"] for dep in job.deps)
         for dep in job.deps:
@@ -64,9 +65,32 @@ def test_dependencies_stand_in_both_directions_and_are_over_before(mobilenet):
             assert before["starts"] + before["dur"] <= event["args"]["starts"]
 
 
+def test_an_event_has_the_documented_fields_and_the_name_that_users_know(mobilenet):
+    program, found = mobilenet
+    makes = {layer.op: f"user/{layer.makes}" for layer in layers_of(program, found)}
+    events = trace(program, "s", makes)["traceEvents"]
+    documented = {"label", "inputs", "outputs", "cname", "dur", "starts", "index", "dep_by"}
+    for job, event in zip(program.jobs, events, strict=True):
+        assert event.keys() - {"cname"} == {"ph", "pid", "tid", "name", "cat", "ts", "dur", "args"}
+        assert event["args"].keys() == documented | {"op", "makes"}
+        assert event["args"]["label"] == event["name"]
+        assert event["args"]["makes"] == makes[job.op]
+        assert (event["ts"] * 1000, event["dur"] * 1000) == pytest.approx((job.start, job.duration))
+
+
+def test_labels_say_direction_slice_operator_and_tile_and_are_each_there_once(mobilenet):
+    program, _ = mobilenet
+    for job in program.jobs:
+        found = re.fullmatch(r"(ld:|st:|)([^\[]+)\[[\d:,]+\]_(\d+)_(\d+)", job.label)
+        assert found, job.label
+        assert (found[1], job.op) == (job.cname[:3], f"op_{found[3]}")
+        assert job.cname or found[2] == job.op
+    assert len({job.label for job in program.jobs}) == len(program.jobs)
+
+
 def test_what_moves_has_its_colour_and_every_operand_its_bytes(mobilenet):
     program, _ = mobilenet
-    events = trace(program, "s")["traceEvents"]
+    events = trace(program, "s", {})["traceEvents"]
     assert {event["args"]["cname"]: event.get("cname") for event in events} == {
         "": None,
         **{name: COLOURS[name] for name in ("ld:input", "ld:param", "st:output")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from axbuild.toolchain.kinds.base import Box
@@ -23,6 +24,7 @@ class Writer:
         self.chip = chip
         self.drafts: list[Draft] = []
         self.hazards = Hazards()
+        self.labelled: Counter[int] = Counter()
         self.movers = tuple(c for c in MOVERS if chip.count(c))
 
     def copy(self, source: Storage, target: Storage, box: Box, cname: str, position: int, op: str) -> None:
@@ -33,7 +35,7 @@ class Writer:
             self.drafts.append(
                 Draft(
                     index=len(self.drafts),
-                    label=f"{cname[:3]}{source.tensor}{_slices(piece)}_{position}",
+                    label=self._label(f"{cname[:3]}{source.tensor}", piece, position),
                     op=op,
                     position=position,
                     engine_classes=self.movers,
@@ -65,7 +67,7 @@ class Writer:
         self.drafts.append(
             Draft(
                 index=len(self.drafts),
-                label=f"{op}{_slices(work.target.box)}",
+                label=self._label(op, work.target.box, position),
                 op=op,
                 position=position,
                 engine_classes=(engine_class,),
@@ -80,6 +82,12 @@ class Writer:
                 attr=work.attr.plain(),
             )
         )
+
+    def _label(self, stem: str, box: Box, position: int) -> str:
+        """As the vendor's traces name tasks: `<stem>[<slice>]_<operator>_<tile>`, each once in a program."""
+        tile = self.labelled[position]
+        self.labelled[position] += 1
+        return f"{stem}{_slices(box)}_{position}_{tile}"
 
 
 def _piece_steps(box: Box, item_bytes: int) -> Steps:

@@ -58,7 +58,9 @@ def _write(
 ) -> None:
     found = summary(report, chip)
     texts = {
-        "trace.json": json.dumps(trace(program, name), sort_keys=True, separators=(",", ":")),
+        "trace.json": json.dumps(
+            trace(program, name, {one.op: one.makes for one in layers}), sort_keys=True, separators=(",", ":")
+        ),
         "op_profile.csv": table(layers),
         "summary.json": json.dumps(found, indent=1, sort_keys=True) + "\n",
         "profile.html": page(name, program, found, layers, chip),
