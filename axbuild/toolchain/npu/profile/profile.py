@@ -91,7 +91,8 @@ def page(name: str, program: Program, found: Mapping[str, Any], layers: Sequence
     title = f"{name} at batch {found['batch']} on {found['chip']} {found['npu_mode']}"
     said = "".join(f"<p>{line}</p>" for line in _sentences(found))
     key = '<p class="soft"><span class="key" style="background:var(--{})"></span>{}'
-    maps = key.format("first", "maps") + '<span class="key" style="background:var(--second)"></span>constants</p>'
+    maps = key.format("first", "maps") + '<span class="key" style="background:var(--second)"></span>constants; '
+    maps += "addresses downwards, cycles to the right</p>"
     engines = [
         (engine, f"{busy:,}", f"{found['utilisation'][engine]:.1%}") for engine, busy in found["busy_cycles"].items()
     ]
