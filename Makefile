@@ -11,10 +11,12 @@ MODELS := examples/models
 QUANT := .quant
 STAMPS := $(QUANT)/deb/usr/share/tuxpaint/stamps
 PYTEST_ARGS ?=
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+NO_CHROMIUM := There is no Chromium to open pages in: apt-get install chromium, or name one with make browser CHROMIUM=PATH.
 # onnxruntime asks when it is loaded, also by scripts that do so themselves.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: demo zoo test check docs bench quant-models fetch format lint types generated clean
+.PHONY: demo zoo test browser check docs bench quant-models fetch format lint types generated clean
 
 # The paths that axbuild prints are seen from the workspace, where it runs; those at the end, from here.
 demo:
@@ -38,6 +40,12 @@ zoo: $(VENV)/base.stamp
 
 test: $(VENV)/dev.stamp fetch
 	$(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+# Traces and pages in a real browser, which `make test` does without.
+browser:
+	@test -n "$(CHROMIUM)" || { echo "$(NO_CHROMIUM)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(VENV)/browser.stamp
+	CHROMIUM="$(CHROMIUM)" $(RUN) -m pytest tests/browser
 
 # What CI runs: the cheap checks first, the tests last.
 check: format lint types generated
@@ -87,6 +95,10 @@ $(VENV)/base.stamp: constraints.txt pyproject.toml
 
 $(VENV)/dev.stamp: $(VENV)/base.stamp
 	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
+
+$(VENV)/browser.stamp: $(VENV)/dev.stamp
+	$(PIP) --no-build-isolation --editable '.[browser]'
 	touch $@
 
 clean:

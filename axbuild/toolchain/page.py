@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 
 STYLE = """
@@ -16,9 +16,11 @@ h1 { font-size: 1.4rem; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2re
 p { margin: .3rem 0; } .soft { color: var(--soft); } .wide { overflow-x: auto; }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif; } .grid { stroke: var(--line); }
 .key { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin: 0 .35em 0 1em; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+.key:first-child { margin-left: 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .25rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; max-width: 22rem; overflow: hidden; text-overflow: ellipsis; }
+.word { text-align: left; } th { white-space: normal; vertical-align: bottom; } td { vertical-align: top; }
+td.name { white-space: normal; min-width: 7rem; max-width: 22rem; overflow-wrap: anywhere; }
 """
 
 
@@ -38,11 +40,17 @@ def section(title: str, *body: str) -> str:
     return f'<h2>{escape(title)}</h2><div class="wide">{"".join(body)}</div>\n'
 
 
-def table_of(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are text, not HTML."""
+def table_of(head: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> str:
+    """Cells are text. The first column names its row; words: further columns that hold no figures."""
+    return table_of_html(head, (tuple(map(escape, row)) for row in rows), words)
 
-    def cells(tag: str, row: Sequence[str]) -> str:
-        return "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
+
+def table_of_html(head: Sequence[str], rows: Iterable[Sequence[str]], words: Collection[int] = ()) -> str:
+    """As `table_of`, with cells that are HTML; the head is text."""
+    css = ["word name" if place == 0 else "word" if place in words else "figure" for place in range(len(head))]
+
+    def cells(tag: str, row: Iterable[str]) -> str:
+        return "".join(f'<{tag} class="{name}">{cell}</{tag}>' for name, cell in zip(css, row, strict=True))
 
     lines = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in rows)
-    return f"<table><thead><tr>{cells('th', head)}</tr></thead><tbody>\n{lines}</tbody></table>"
+    return f"<table><thead><tr>{cells('th', map(escape, head))}</tr></thead><tbody>\n{lines}</tbody></table>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -17,9 +18,10 @@ from axbuild.toolchain.npu.compile import compile_net, report
 from axbuild.toolchain.npu.net import net_of
 from axbuild.toolchain.npu.profile.layers import layer_profiles, table
 from axbuild.toolchain.npu.profile.occupied import blocks
-from axbuild.toolchain.npu.profile.pictures import memory_map, peak_macs, roofline
+from axbuild.toolchain.npu.profile.pictures import HEIGHT, TOP, memory_map, peak_macs, roofline
 from axbuild.toolchain.npu.profile.profile import page, summary
 from axbuild.toolchain.npu.profile.trace import COLOURS, trace
+from axbuild.toolchain.page import table_of as page_table
 
 AX650 = chip_of("AX650", "NPU1")
 
@@ -41,7 +43,7 @@ def layers_of(program, found, chip=AX650):
 
 def test_a_trace_is_as_long_as_the_estimate_and_no_engine_does_two_things_at_once(mobilenet):
     program, _ = mobilenet
-    found = trace(program, "subgraph_npu_0")
+    found = trace(program, "subgraph_npu_0", {})
     events = found["traceEvents"]
     assert found["displayTimeUnit"] == "ns"
     assert [event["args"]["index"] for event in events] == [job.index for job in program.jobs]
@@ -54,7 +56,7 @@ def test_a_trace_is_as_long_as_the_estimate_and_no_engine_does_two_things_at_onc
 
 def test_dependencies_stand_in_both_directions_and_are_over_before(mobilenet):
     program, _ = mobilenet
-    events = trace(program, "s")["traceEvents"]
+    events = trace(program, "s", {})["traceEvents"]
     for job, event in zip(program.jobs, events, strict=True):
         assert event["cat"] == ",".join(events[dep]["name"] for dep in job.deps)
         for dep in job.deps:
@@ -63,9 +65,32 @@ def test_dependencies_stand_in_both_directions_and_are_over_before(mobilenet):
             assert before["starts"] + before["dur"] <= event["args"]["starts"]
 
 
+def test_an_event_has_the_documented_fields_and_the_name_that_users_know(mobilenet):
+    program, found = mobilenet
+    makes = {layer.op: f"user/{layer.makes}" for layer in layers_of(program, found)}
+    events = trace(program, "s", makes)["traceEvents"]
+    documented = {"label", "inputs", "outputs", "cname", "dur", "starts", "index", "dep_by"}
+    for job, event in zip(program.jobs, events, strict=True):
+        assert event.keys() - {"cname"} == {"ph", "pid", "tid", "name", "cat", "ts", "dur", "args"}
+        assert event["args"].keys() == documented | {"op", "makes"}
+        assert event["args"]["label"] == event["name"]
+        assert event["args"]["makes"] == makes[job.op]
+        assert (event["ts"] * 1000, event["dur"] * 1000) == pytest.approx((job.start, job.duration))
+
+
+def test_labels_say_direction_slice_operator_and_tile_and_are_each_there_once(mobilenet):
+    program, _ = mobilenet
+    for job in program.jobs:
+        found = re.fullmatch(r"(ld:|st:|)([^\[]+)\[[\d:,]+\]_(\d+)_(\d+)", job.label)
+        assert found, job.label
+        assert (found[1], job.op) == (job.cname[:3], f"op_{found[3]}")
+        assert job.cname or found[2] == job.op
+    assert len({job.label for job in program.jobs}) == len(program.jobs)
+
+
 def test_what_moves_has_its_colour_and_every_operand_its_bytes(mobilenet):
     program, _ = mobilenet
-    events = trace(program, "s")["traceEvents"]
+    events = trace(program, "s", {})["traceEvents"]
     assert {event["args"]["cname"]: event.get("cname") for event in events} == {
         "": None,
         **{name: COLOURS[name] for name in ("ld:input", "ld:param", "st:output")},
@@ -144,6 +169,22 @@ def test_pictures_are_well_formed_and_escape_names(mobilenet):
     text = page("s", program, summary(found, AX650), layers, AX650)
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_the_memory_map_is_as_tall_as_what_is_used_and_says_how_much_that_is(mobilenet):
+    program, found = mobilenet
+    text = page("s", program, summary(found, AX650), layers_of(program, found), AX650)
+    drawn = ET.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    bottoms = [float(r.get("y")) + float(r.get("height")) for r in drawn.iter("rect")]
+    assert max(bottoms) == pytest.approx(TOP + HEIGHT, abs=0.2)
+    ticks = [node.text for node in drawn.iter("text")]
+    assert f"{round(found['ocm_peak'] / 1024, 1):,g} KiB" in ticks
+
+
+def test_names_stand_left_and_figures_right():
+    text = page_table(("makes", "cycles", "bound"), [("a<b", "1,024", "DDR")], words=(2,))
+    cells = '<td class="word name">a&lt;b</td><td class="figure">1,024</td><td class="word">DDR</td>'
+    assert f"<tr>{cells}</tr>" in text
 
 
 def test_no_layer_is_above_the_roof(mobilenet):

@@ -120,6 +120,13 @@ def test_the_chart_says_which_layer_it_is_and_what_a_bar_means():
     ElementTree.fromstring(text)
 
 
+def test_few_layers_share_the_width_and_each_has_its_number():
+    text = chart(layers(*((f"n{number}", 0.1, READING, ()) for number in range(12))))
+    assert re.findall(r'text-anchor="middle">(\d+)<', text) == [str(number) for number in range(1, 13)]
+    hits = re.findall(r'class="hit" x="(\d+)" y="\d+" width="(\d+)"', text)
+    assert hits == [(str(44 + 48 * place), "48") for place in range(12)]
+
+
 def test_a_net_without_layers_has_a_page_too():
     assert "<svg" in page("empty", [], [], [])
     assert table_of([]) == []

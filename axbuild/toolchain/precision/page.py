@@ -6,20 +6,23 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from axbuild.toolchain.page import document, section
+from axbuild.toolchain.page import document, section, table_of_html
 from axbuild.toolchain.precision.layers import MeasuredLayer
 
-HEIGHT, STEP, LEFT, RIGHT, TOP = 260, 14, 44, 48, 16
-"""pixels of the plot, of one layer along it, and around it"""
-NUMBERED = 10
-"""every so many layers have their number below"""
+HEIGHT, LEFT, RIGHT, TOP = 260, 44, 48, 16
+"""pixels of the plot, and around it"""
+NARROW, WIDE, ENOUGH = 14, 48, 600
+"""pixels of one layer along the plot: at least, at most, and of all, which few layers share"""
+NUMBERED, ROOM = 10, 20
+"""every so many layers have their number below; each has, where it has so many pixels"""
 
 STYLE = """
 .whole { stroke: var(--first); fill: none; stroke-width: 2; } .alone { stroke: var(--second); fill: none; }
 circle.whole { fill: var(--first); stroke: none; } circle.alone { fill: var(--second); stroke: none; }
 svg .share { fill: var(--third); }
 .part { fill: var(--third); opacity: .75; } .hit { fill: transparent; } .hit:hover { fill: var(--line); opacity: .5; }
-td:last-child, th:last-child { text-align: left; } code { font: 12px ui-monospace, monospace; }
+td:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
+code { font: 12px ui-monospace, monospace; }
 """
 KEY = """<p class="soft"><span class="key" style="background:var(--first)"></span>SNR of the whole model, dB
 <span class="key" style="background:var(--second)"></span>SNR of the layer alone, dB
@@ -44,24 +47,27 @@ def chart(layers: Sequence[MeasuredLayer]) -> str:
     shown = [value for layer in layers for value in (layer.accumulated_db, layer.local_db) if math.isfinite(value)]
     top = 10.0 * math.ceil(max(shown, default=10.0) / 10.0)
     bottom = min(0.0, 10.0 * math.floor(min(shown, default=0.0) / 10.0))
-    width = LEFT + STEP * max(1, len(layers)) + RIGHT
+    count = max(1, len(layers))
+    step = min(WIDE, max(NARROW, ENOUGH // count))
+    width = LEFT + step * count + RIGHT
 
     def level(value: float) -> float:
         return TOP + HEIGHT * (top - min(max(value, bottom), top)) / (top - bottom or 1.0)
 
-    parts = [*_scale(bottom, top, width - RIGHT, level), *_numbers(len(layers), width - RIGHT), *_bars(layers)]
+    parts = [*_scale(bottom, top, width - RIGHT, level), *_shares(width - RIGHT)]
+    parts += [*_numbers(len(layers), step), *_bars(layers, step)]
     for css, values in (("alone", [one.local_db for one in layers]), ("whole", [one.accumulated_db for one in layers])):
-        points = [(_middle(place), level(value)) for place, value in enumerate(values) if not math.isnan(value)]
+        points = [(_middle(place, step), level(value)) for place, value in enumerate(values) if not math.isnan(value)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts.append(f'<polyline class="{css}" points="{line}"/>')
         parts += [f'<circle class="{css}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in points]
-    parts += [_hit(place, layer) for place, layer in enumerate(layers)]
+    parts += [_hit(place, step, layer) for place, layer in enumerate(layers)]
     name = "SNR of each layer along the net"
     return f'<svg role="img" aria-label="{name}" width="{width}" height="{TOP + HEIGHT + 24}">{"".join(parts)}</svg>'
 
 
-def _middle(place: int) -> float:
-    return LEFT + STEP * (place + 0.5)
+def _middle(place: int, step: int) -> float:
+    return LEFT + step * (place + 0.5)
 
 
 def _scale(bottom: float, top: float, width: int, level: Callable[[float], float]) -> Iterator[str]:
@@ -71,34 +77,38 @@ def _scale(bottom: float, top: float, width: int, level: Callable[[float], float
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value}</text>'
 
 
-def _numbers(count: int, width: int) -> Iterator[str]:
-    """Of the layers, below, and of what bars mean, at the right."""
-    for place in range(0, count, NUMBERED):
-        yield f'<text x="{_middle(place):.1f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{place + 1}</text>'
+def _numbers(count: int, step: int) -> Iterator[str]:
+    """Of the layers, below."""
+    for place in range(0, count, 1 if step >= ROOM else NUMBERED):
+        yield f'<text x="{_middle(place, step):.1f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{place + 1}</text>'
+
+
+def _shares(width: int) -> Iterator[str]:
+    """What bars mean, at the right."""
     for percent in (0, 25, 50, 75, 100):
         y = TOP + HEIGHT * (1 - percent / 100)
         yield f'<text class="share" x="{width + 6}" y="{y + 4:.1f}">{percent} %</text>'
 
 
-def _bars(layers: Sequence[MeasuredLayer]) -> Iterator[str]:
+def _bars(layers: Sequence[MeasuredLayer], step: int) -> Iterator[str]:
     for place, layer in enumerate(layers):
         tall = HEIGHT * layer.part
         if tall >= 0.5:
-            x, y = LEFT + STEP * place + 3, TOP + HEIGHT - tall
-            yield f'<rect class="part" x="{x}" y="{y:.1f}" width="{STEP - 6}" height="{tall:.1f}"/>'
+            x, y = LEFT + step * place + 3, TOP + HEIGHT - tall
+            yield f'<rect class="part" x="{x}" y="{y:.1f}" width="{step - 6}" height="{tall:.1f}"/>'
 
 
-def _hit(place: int, layer: MeasuredLayer) -> str:
+def _hit(place: int, step: int, layer: MeasuredLayer) -> str:
     text = (
         f"{layer.name} ({'+'.join(layer.ops)}), {layer.type}\nwhole model {decibels(layer.accumulated_db)} dB, alone "
         f"{decibels(layer.local_db)} dB\n{layer.part:.1%} of the noise at the outputs"
     )
-    x = LEFT + STEP * place
-    return f'<rect class="hit" x="{x}" y="{TOP}" width="{STEP}" height="{HEIGHT}"><title>{escape(text)}</title></rect>'
+    x = LEFT + step * place
+    return f'<rect class="hit" x="{x}" y="{TOP}" width="{step}" height="{HEIGHT}"><title>{escape(text)}</title></rect>'
 
 
 def table(layers: Sequence[MeasuredLayer]) -> str:
-    heads = (
+    head = (
         "layer",
         "operators",
         "type",
@@ -111,9 +121,7 @@ def table(layers: Sequence[MeasuredLayer]) -> str:
         "reads / weight / writes",
         "in layer_configs",
     )
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(layer))}</tr>" for layer in layers)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return table_of_html(head, map(_cells, layers), words=(1, 2, len(head) - 1))
 
 
 def _cells(layer: MeasuredLayer) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from axbuild.toolchain.kinds.base import Box
@@ -23,17 +24,18 @@ class Writer:
         self.chip = chip
         self.drafts: list[Draft] = []
         self.hazards = Hazards()
+        self.labelled: Counter[int] = Counter()
         self.movers = tuple(c for c in MOVERS if chip.count(c))
 
     def copy(self, source: Storage, target: Storage, box: Box, cname: str, position: int, op: str) -> None:
         """Moves a box between the DDR and the chip, in pieces."""
         for piece in tiles(box, _piece_steps(box, ITEM_BYTES[source.dtype])):
-            label = f"{cname[:3]}{source.tensor}{_slices(piece)}_{position}"
+            label = self._label(f"{cname[:3]}{source.tensor}", piece, position)
             self._copy(source, target, piece, cname, label, position, op)
 
     def move(self, source: Storage, target: Storage, box: Box, position: int, op: str) -> None:
         """Moves a box on chip."""
-        self._copy(source, target, box, "", f"{source.tensor}{_slices(box)}_{position}", position, op)
+        self._copy(source, target, box, "", self._label(source.tensor, box, position), position, op)
 
     def _copy(self, source: Storage, target: Storage, box: Box, cname: str, label: str, position: int, op: str) -> None:
         size = box.elements * ITEM_BYTES[source.dtype]
@@ -76,7 +78,7 @@ class Writer:
         self.drafts.append(
             Draft(
                 index=len(self.drafts),
-                label=f"{op}{_slices(work.target.box)}",
+                label=self._label(("ld:" if fetched else "") + op, work.target.box, position),
                 op=op,
                 position=position,
                 engine_classes=self.movers if fetched else (engine_class,),
@@ -91,6 +93,12 @@ class Writer:
                 attr=work.attr.plain(),
             )
         )
+
+    def _label(self, stem: str, box: Box, position: int) -> str:
+        """As the vendor's traces name tasks: `<stem>[<slice>]_<operator>_<tile>`, each once in a program."""
+        tile = self.labelled[position]
+        self.labelled[position] += 1
+        return f"{stem}{_slices(box)}_{position}_{tile}"
 
 
 def _piece_steps(box: Box, item_bytes: int) -> Steps:

@@ -21,7 +21,7 @@ STYLE = """
 
 
 def memory_map(blocks: Sequence[Occupied], cycles: int, size: int) -> str:
-    """Time to the right, addresses downwards; size: bytes of the on-chip memory."""
+    """Time to the right, addresses downwards; size: bytes to show, those that are used."""
 
     def x(cycle: float) -> float:
         return LEFT + WIDTH * cycle / max(1, cycles)
@@ -61,9 +61,10 @@ def roofline(layers: Sequence[LayerProfile], chip: Chip) -> str:
     left = max(10.0**low, 10.0**bottom / chip.ddr_bytes)
     corner = peak / chip.ddr_bytes
     roof = [(x(left), y(left * chip.ddr_bytes)), (x(corner), y(peak)), (x(10.0**high), y(peak))]
-    parts = [f'<polyline class="roof" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in roof)}"/>']
-    parts += [_tick(x(10.0**power), TOP + HEIGHT + 16, f"{10.0**power:g}") for power in range(low, high + 1)]
-    parts += [_tick(LEFT - 30, y(10.0**power) + 4, f"{10.0**power:g}") for power in range(bottom, top + 1)]
+    parts = [_grid_line(y(10.0**power)) for power in range(bottom, top + 1)]
+    parts += [_tick(x(10.0**power), TOP + HEIGHT + 16, f"{10.0**power:,g}") for power in range(low, high + 1)]
+    parts += [_tick(LEFT - 30, y(10.0**power) + 4, f"{10.0**power:,g}") for power in range(bottom, top + 1)]
+    parts.append(f'<polyline class="roof" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in roof)}"/>')
     for layer in shown:
         rates = f"{layer.macs_per_byte:.3g} MACs a byte, {layer.macs_per_cycle:.4g} a cycle"
         name = f"{layer.makes} ({layer.op_type}): {rates}"
@@ -81,13 +82,17 @@ def peak_macs(chip: Chip) -> float:
 def _ticks_down(size: int) -> Iterator[str]:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         place = TOP + HEIGHT * share
-        yield f'<line class="grid" x1="{LEFT}" y1="{place:.1f}" x2="{LEFT + WIDTH}" y2="{place:.1f}"/>'
-        yield _tick(LEFT - 34, place + 4, f"{size * share / 1024:,.0f} KiB")
+        yield _grid_line(place)
+        yield _tick(LEFT - 34, place + 4, f"{round(size * share / 1024, 1):,g} KiB")
 
 
 def _ticks_right(cycles: int) -> Iterator[str]:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         yield _tick(LEFT + WIDTH * share, TOP + HEIGHT + 16, f"{cycles * share:,.0f}")
+
+
+def _grid_line(y: float) -> str:
+    return f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{LEFT + WIDTH}" y2="{y:.1f}"/>'
 
 
 def _tick(x: float, y: float, text: str) -> str:

@@ -63,7 +63,9 @@ def _write(
 ) -> None:
     found = summary(report, chip)
     texts = {
-        "trace.json": json.dumps(trace(program, name), sort_keys=True, separators=(",", ":")),
+        "trace.json": json.dumps(
+            trace(program, name, {one.op: one.makes for one in layers}), sort_keys=True, separators=(",", ":")
+        ),
         "op_profile.csv": table(layers),
         "summary.json": json.dumps(found, indent=1, sort_keys=True) + "\n",
         "profile.html": page(name, program, found, layers, chip),
@@ -94,7 +96,8 @@ def page(name: str, program: Program, found: Mapping[str, Any], layers: Sequence
     title = f"{name} at batch {found['batch']} on {found['chip']} {found['npu_mode']}"
     said = "".join(f"<p>{line}</p>" for line in _sentences(found))
     key = '<p class="soft"><span class="key" style="background:var(--{})"></span>{}'
-    maps = key.format("first", "maps") + '<span class="key" style="background:var(--second)"></span>constants</p>'
+    maps = key.format("first", "maps") + '<span class="key" style="background:var(--second)"></span>constants; '
+    maps += "addresses downwards, cycles to the right</p>"
     engines = [
         (engine, f"{busy:,}", f"{found['utilisation'][engine]:.1%}") for engine, busy in found["busy_cycles"].items()
     ]
@@ -104,13 +107,13 @@ def page(name: str, program: Program, found: Mapping[str, Any], layers: Sequence
             said,
             section("Engines", table_of(("engine", "busy cycles", "of the estimate"), engines)),
             section("DDR", table_of(("what moves", "bytes"), [(k, f"{v:,}") for k, v in found["ddr_bytes"].items()])),
-            section("On-chip memory", maps, memory_map(blocks(program), program.max_cycle, chip.ocm_bytes)),
+            section("On-chip memory", maps, memory_map(blocks(program), program.max_cycle, found["ocm_peak"])),
             section(
                 "Roofline",
                 '<p class="soft">MACs a cycle over MACs a byte of DDR traffic; the line is what the chip allows</p>',
                 roofline(layers, chip),
             ),
-            section("Operators", table_of(*_operators(layers))),
+            section("Operators", _operators(layers)),
         ],
         STYLE,
     )
@@ -129,9 +132,9 @@ def _sentences(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _operators(layers: Sequence[LayerProfile]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _operators(layers: Sequence[LayerProfile]) -> str:
     head = ("makes", "operator", "engine", "begins", "ends", "busy cycles", "MACs", "DDR bytes", "bound by")
-    rows: list[tuple[str, ...]] = [
+    rows = [
         (
             layer.makes,
             layer.op_type,
@@ -145,4 +148,4 @@ def _operators(layers: Sequence[LayerProfile]) -> tuple[tuple[str, ...], list[tu
         )
         for layer in layers
     ]
-    return head, rows
+    return table_of(head, rows, words=(1, 2, len(head) - 1))

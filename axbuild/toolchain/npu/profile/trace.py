@@ -6,8 +6,10 @@ trace is as long as the estimate; `ts` and `dur` are in microseconds, as the for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from axbuild.toolchain.npu.layout.batch import base_name
 from axbuild.toolchain.npu.program.form import PARAMS, Job, Operand, Program
 
 COLOURS = {
@@ -20,8 +22,9 @@ COLOURS = {
 """what moves -> one of the colours that viewers know: yellow, green, blue, red, orange"""
 
 
-def trace(program: Program, subgraph: str) -> dict[str, Any]:
-    """The content of trace.json."""
+def trace(program: Program, subgraph: str, makes: Mapping[str, str]) -> dict[str, Any]:
+    """The content of trace.json. makes: operator of the program -> what it writes, as the quantised model calls it, so
+    that a viewer finds tasks by the names that users know."""
     followers: dict[int, list[int]] = {job.index: [] for job in program.jobs}
     for job in program.jobs:
         for dep in job.deps:
@@ -36,11 +39,11 @@ def trace(program: Program, subgraph: str) -> dict[str, Any]:
             "clock_mhz": program.clock_mhz,
             "max_cycle": program.max_cycle,
         },
-        "traceEvents": [_event(job, program, subgraph, followers[job.index]) for job in program.jobs],
+        "traceEvents": [_event(job, program, subgraph, makes, followers[job.index]) for job in program.jobs],
     }
 
 
-def _event(job: Job, program: Program, subgraph: str, followers: list[int]) -> dict[str, Any]:
+def _event(job: Job, program: Program, subgraph: str, makes: Mapping[str, str], followers: list[int]) -> dict[str, Any]:
     colour = {"cname": COLOURS[job.cname]} if job.cname in COLOURS else {}
     return {
         "ph": "X",
@@ -54,6 +57,7 @@ def _event(job: Job, program: Program, subgraph: str, followers: list[int]) -> d
         "args": {
             "label": job.label,
             "op": job.op,
+            "makes": makes.get(base_name(job.op), ""),
             "inputs": ",".join(map(_range, job.inputs)),
             "outputs": ",".join(map(_range, job.outputs)),
             "cname": job.cname,
