@@ -99,7 +99,13 @@ def run_all(optimized: Path, statistics: Path, samples: Path, room: Path) -> Non
     settings = {"chip": nameplate, "options": {"ddr_bw_limit": 0.0}}
     fused = runner.run(f"{toolchain}.axmodel.fuse:fuse", "fuse", settings, partition=[parts], programs=[programs])
     settings = {"inputs": INPUTS, "input_processors": [PROCESSOR]}
-    given = {"axmodel": fused / "compiled.axmodel", "model": model, "partition": parts, "samples": [samples]}
+    given = {
+        "axmodel": fused / "compiled.axmodel",
+        "model": model,
+        "partition": parts,
+        "samples": [samples],
+        "data": [],
+    }
     answers = runner.run(f"{toolchain}.axmodel.answers:answers", "answers", settings, **given)
     runner.expand(answers, given)
 
