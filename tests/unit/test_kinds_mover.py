@@ -152,7 +152,7 @@ def test_an_index_of_no_row_is_an_error_of_the_simulator_and_of_onnxruntime(inde
     x = np.array([[0, 8], [3, outside]])
     with pytest.raises(ValueRangeError) as error:
         run(one_kind(kind, [x.shape]), {"x0": x.astype(np.int32)})
-    assert error.value.sentence == f"Job 1 (op_0[0:2,0:2,0:5]): the index {outside} names none of 9 rows."
+    assert error.value.sentence == f"Job 1 (ld:op_0[0:2,0:2,0:5]_0_1): the index {outside} names none of 9 rows."
     assert error.value.code in CODES
     with pytest.raises(InvalidArgument, match="out of data bounds"):
         run_body(kind, x.astype(index.dtype))
