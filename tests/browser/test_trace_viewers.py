@@ -66,7 +66,7 @@ class Viewers(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answers[self.path])
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Nothing: pytest's own lines are enough."""
 
 
