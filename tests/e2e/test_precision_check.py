@@ -33,9 +33,10 @@ def test_the_end_says_size_estimate_placement_and_precision_each_time(zoo: Zoo) 
     assert notes[0] == "  0.1 MB for AX650 NPU1; a simulated program, not for real hardware"
     report = json.loads((zoo.root / "axbuild-out/digits/axmodel/compiler/subgraph_npu_0/b1/report.json").read_text())
     cycles = report["max_cycle"]
-    assert notes[1].startswith(
-        f"  estimate at batch 1: {cycles:,} cycles, {cycles / 1e6:.3g} ms on the NPU; no schedule"
+    estimate = (
+        f"  estimate at batch 1: {cycles:,} cycles, {cycles / 1e6:.3g} ms on the NPU for {report['macs']:,} MACs; "
     )
+    assert notes[1].startswith(estimate)
     assert notes[2].endswith(" operators run on the NPU")
     verdict = json.loads((zoo.root / "axbuild-out/digits/precision/verdict.json").read_text())
     assert notes[3] == f"  against the float model: {verdict['sentence']}"

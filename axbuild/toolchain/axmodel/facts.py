@@ -37,9 +37,10 @@ def _of_column(column: Column) -> Iterator[str]:
             cycles = sum(report["max_cycle"] for report in reports)
             milliseconds = sum(report["max_cycle"] / report["clock_mhz"] / 1e3 for report in reports)
             least = sum(report["least_cycles"] for report in reports)
+            macs = sum(report["macs"] for report in reports)
             yield (
-                f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU; "
-                f"no schedule takes fewer than {least:,}"
+                f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU for {macs:,} MACs; "
+                f"no schedule takes fewer cycles than {least:,}"
             )
             if not any(one.sub_config is not None for one in planned.subgraphs):
                 yield from gains([report["schedule"] for report in reports])
