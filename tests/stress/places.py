@@ -1,12 +1,12 @@
 """The zoo on several chips and modes, at several batches: the simulated chip beside the quantised models, bit for bit.
 
-    python tests/stress/places.py WORK [--packages NAMES] [--places CHIP:MODE,...] [--samples 7] [--write FILE]
+    python tests/stress/places.py WORK [--packages NAMES] [--places CHIP:MODE[:modes],...] [--samples 7] [--write FILE]
 
 WORK becomes a copy of the workspaces examples/zoo and examples/models, whose files must have been fetched. In every
 package that has an axmodel, `axbuild build` compiles its quantised model for each place with batches 1, 2 and 4, and a
 check of level equal runs samples that calibrated nothing: 7 of them run as 4 + 2 + 1. Of a model with CPU subgraphs
-each NPU subgraph is compared by itself, from the same tensors. Every program is verified when it is compiled. Prints
-a row for every place and exits 1 where an element differs or a build fails. --write puts the table between FILE's
+each NPU subgraph is compared by itself, from the same tensors. Every program is verified when it is compiled. `modes`
+stands for slice mode and tile mode. Prints a row for every place and exits 1 where an element differs or a build fails. --write puts the table between FILE's
 marks `<!-- places.py -->` and `<!-- end of places.py -->`. WORK may be used again: what is built stays built.
 """
 
@@ -26,7 +26,8 @@ from tables import markdown, put_into
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WORKSPACES = ("zoo", "models")
-PLACES = "AX650:NPU1,AX650:NPU3,AX620E:NPU2,M57:NPU1"
+PLACES = "AX650:NPU1,AX650:NPU3,AX620E:NPU2,AX620E:NPU2:modes,M57:NPU1"
+MODES = ("enable_slice_mode", "enable_tile_mode")
 BATCHES = [1, 2, 4]
 
 
@@ -34,7 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--packages", default="", help="names; all by default")
-    parser.add_argument("--places", default=PLACES, help="CHIP:MODE, ...")
+    parser.add_argument("--places", default=PLACES, help="CHIP:MODE, or CHIP:MODE:modes, ...")
     parser.add_argument("--samples", type=int, default=sum(BATCHES))
     parser.add_argument("--write", type=Path, help="a page to put the table into, between its marks")
     options = parser.parse_args()
@@ -55,9 +56,9 @@ def main() -> int:
     return 0 if all(row[-1] == 0 for row in rows) else 1
 
 
-def place_of(text: str) -> dict[str, str]:
-    chip, mode = text.split(":")
-    return {"target_hardware": chip, "npu_mode": mode}
+def place_of(text: str) -> dict[str, Any]:
+    chip, mode, *modes = text.split(":")
+    return {"target_hardware": chip, "npu_mode": mode} | dict.fromkeys(MODES if modes else (), True)
 
 
 def packages(root: Path) -> Iterator[Path]:
@@ -66,7 +67,7 @@ def packages(root: Path) -> Iterator[Path]:
             yield file.parent
 
 
-def widen(file: Path, places: list[dict[str, str]], samples: int) -> None:
+def widen(file: Path, places: list[dict[str, Any]], samples: int) -> None:
     """Add the first axmodel and a check of it, once for each place."""
     held = tomllib.loads(file.read_text(encoding="utf-8"))
     model = next(iter(held["axmodel"]))
