@@ -6,8 +6,9 @@ WORK becomes a copy of the workspaces examples/zoo and examples/models, whose fi
 package that has an axmodel, `axbuild build` compiles its quantised model for each place with batches 1, 2 and 4, and a
 check of level equal runs samples that calibrated nothing: 7 of them run as 4 + 2 + 1. Of a model with CPU subgraphs
 each NPU subgraph is compared by itself, from the same tensors. Every program is verified when it is compiled. `modes`
-stands for slice mode and tile mode. Prints a row for every place and exits 1 where an element differs or a build fails. --write puts the table between FILE's
-marks `<!-- places.py -->` and `<!-- end of places.py -->`. WORK may be used again: what is built stays built.
+stands for slice mode and tile mode. Prints a row for every place and exits 1 where an element differs or a build fails.
+--write puts the table between FILE's marks `<!-- places.py -->` and `<!-- end of places.py -->`. WORK may be used
+again: what is built stays built.
 """
 
 from __future__ import annotations
