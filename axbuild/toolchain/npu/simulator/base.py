@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.lower.attr import KernelAttr
@@ -46,11 +44,12 @@ class Kept(Generic[T]):
     """What a job makes of the bytes of its constants, for as long as they are the same: in one program, always."""
 
     def __init__(self) -> None:
-        self._held: tuple[Array, T] | None = None
+        self._held: tuple[bytes, T] | None = None
 
     def of(self, constants: Array, make: Callable[[], T]) -> T:
-        if self._held is None or not np.array_equal(self._held[0], constants):
-            self._held = constants.copy(), make()
+        content = constants.tobytes()
+        if self._held is None or self._held[0] != content:
+            self._held = content, make()
         return self._held[1]
 
 

@@ -154,10 +154,11 @@ def conv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kept[
 
     def constants() -> Constants:
         weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
-        return weights.values, Finish(weights, attr, y, y.shape[2]), weights.part
+        matrices = np.ascontiguousarray(weights.values.reshape(attr.groups, co, depth).transpose(0, 2, 1))
+        return matrices, Finish(weights, attr, y, y.shape[2]), weights.part
 
-    values, finish, part = kept.of(blocks, constants)
-    matrices, work = [values[g * co : (g + 1) * co].T for g in range(attr.groups)], values.dtype.type
+    matrices, finish, part = kept.of(blocks, constants)
+    work = matrices.dtype.type
     maps = x if attr.kernel == (1, 1) and not any(attr.pads) else centred(x, attr, attr.x_zero, work)
     for n, top, bottom in row_blocks(y.shape, depth * attr.groups):
         acc = []
@@ -181,7 +182,7 @@ def dwconv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kep
 
     taps, finish, part = kept.of(blocks, constants)
     total = taps.dtype if part == depth else np.float64
-    lines = PixelLines(centred(x, attr, attr.x_zero, taps.dtype.type), attr)
+    lines = PixelLines(centred(x, attr, attr.x_zero, taps.dtype.type), y.shape[2], attr)
     for n, top, bottom in row_blocks(y.shape, y.shape[3]):
         acc = lines.products(n, top, bottom, taps, total)
         y[n, top:bottom] = finish(acc).reshape(bottom - top, *y.shape[2:])
@@ -194,7 +195,7 @@ def fc(sources: list[Array], targets: list[Array], attr: WeightedAttr, kept: Kep
 
     def constants() -> Constants:
         weights = Weights.unpack(blocks, y.shape[-1], x.shape[-1], x, attr)
-        return weights.values.T, Finish(weights, attr, y), weights.part
+        return np.ascontiguousarray(weights.values.T), Finish(weights, attr, y), weights.part
 
     values, finish, part = kept.of(blocks, constants)
     rows = _centred(x.reshape(-1, x.shape[-1]), attr.x_zero, values.dtype.type)

@@ -39,35 +39,27 @@ def windows(image: Array, top: int, bottom: int, width: int, attr: WindowAttr) -
 
 
 class PixelLines:
-    """Padded maps [n, h, w, c] by lines of pixels, [pixels * c]. Numpy takes long lines several times faster than short
-    ones, so columns that a stride brings together lie side by side."""
+    """Padded maps [n, h, w, c] by lines of `pixels` pixels, [pixels * c]. Numpy takes long lines several times faster
+    than short ones, so columns that a stride brings together lie side by side."""
 
-    def __init__(self, maps: Array, attr: WindowAttr) -> None:
-        stride = attr.strides[1]
-        self._attr, self._channels = attr, maps.shape[3]
-        parted = [maps[:, :, first::stride] for first in range(stride)]
-        self._columns = [part.reshape(*part.shape[:2], -1) for part in parted]
+    def __init__(self, maps: Array, pixels: int, attr: WindowAttr) -> None:
+        (self._down, across), (apart, dilation), (height, width) = attr.strides, attr.dilations, attr.kernel
+        size = ((height - 1) * apart + 1, pixels * maps.shape[3])
+        self._parts = []
+        for first in range(across):
+            mine = [tap for tap in range(width) if tap * dilation % across == first]
+            if mine:
+                lines = maps[:, :, first::across].reshape(*maps.shape[:2], -1)
+                places = _every([tap * dilation // across * maps.shape[3] for tap in mine])
+                self._parts.append((_every(mine), sliding_window_view(lines, size, axis=(1, 2))[:, :, places, ::apart]))
 
     def products(self, n: int, top: int, bottom: int, taps: Array, total: Any) -> Array:
         """[bottom - top, length] of one map: windows times taps [kh, kw, length], summed in `total`; rows are the
         output's."""
-        stride, dilation, width = self._attr.strides[1], self._attr.dilations[1], self._attr.kernel[1]
-        found = []
-        for first, columns in enumerate(self._columns):
-            mine = [tap for tap in range(width) if tap * dilation % stride == first]
-            if mine:
-                shifted = self._shifted(columns[n], top, bottom, taps.shape[2])
-                places = _every([tap * dilation // stride * self._channels for tap in mine])
-                found.append(np.einsum("rxyl,yxl->rl", shifted[:, places], taps[:, _every(mine)], dtype=total))
-        sums: Array = sum(found[1:], found[0])
-        return sums
-
-    def _shifted(self, columns: Array, top: int, bottom: int, length: int) -> Array:
-        """View [rows, places of a line, kh, length]."""
-        height, (stride, _), (step, _) = self._attr.kernel[0], self._attr.strides, self._attr.dilations
-        size = ((height - 1) * step + 1, length)
-        rows = slice(top * stride, (bottom - 1) * stride + 1, stride)
-        return sliding_window_view(columns, size, axis=(0, 1))[rows, :, ::step]
+        rows = slice(top * self._down, (bottom - 1) * self._down + 1, self._down)
+        sums = [np.einsum("rxyl,yxl->rl", part[n, rows], taps[:, mine], dtype=total) for mine, part in self._parts]
+        whole: Array = sum(sums[1:], sums[0])
+        return whole
 
 
 def _every(numbers: list[int]) -> slice:
