@@ -26,28 +26,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from tables import markdown
 from torch import nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+
 import axbuild
+from net_workspace import AXMODEL, QUANT
 
-BUILD = """
-[[float_model]]
-name = "float"
-src = "model.onnx"
-
-[[calibration_set]]
-name = "calib"
-src = "samples/*.npy"
-format = "Numpy"
-size = -1
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = ":calib"
-
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
-"""
 SHAPE = (1, 3, 224, 224)
 SAMPLES = 4
 
@@ -96,15 +80,15 @@ class Samples(CalibrationDataReader):
 def build(folder: Path, write: Callable[[Path], None]) -> None:
     """Build what `write` writes as a user would; the QDQ model lies beside the float one."""
     (folder / "samples").mkdir(parents=True)
-    write(folder / "model.onnx")
+    write(folder / "net.onnx")
     random = np.random.default_rng(0)
     samples = [random.standard_normal(SHAPE, np.float32) for _ in range(SAMPLES)]
     for number, sample in enumerate(samples):
         np.save(folder / "samples" / f"{number}.npy", sample)
-    (folder / "BUILD.toml").write_text(BUILD)
+    (folder / "BUILD.toml").write_text(QUANT + AXMODEL)
     Workspace(folder).build("//:axmodel")
     model, quantised = folder / "prepared.onnx", folder / "qdq.onnx"
-    quant_pre_process(folder / "model.onnx", model)
+    quant_pre_process(folder / "net.onnx", model)
     name = onnx.load(model).graph.input[0].name
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
     quantize_static(model, quantised, Samples(name, samples), per_channel=True, **types)
@@ -129,7 +113,7 @@ def measured(folder: Path, write: Callable[[Path], None], runs: int) -> list[str
     if not container.exists():
         build(folder, write)
     simulator = runner(axbuild.InferenceSession(container))
-    peers = [reference(folder / name) for name in ("model.onnx", "qdq.onnx")]
+    peers = [reference(folder / name) for name in ("net.onnx", "qdq.onnx")]
     times = [[timed(run) for run in (simulator, *peers)] for _ in range(runs)]
     best = [min(column) * 1e3 for column in zip(*times, strict=True)]
     return [*(f"{milliseconds:.1f}" for milliseconds in best), f"{best[0] / best[1]:.2f}"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from axbuild.dataclass import dataclass, field
-from axbuild.store.faults import RefusedRow
 from axbuild.store.gc import Limits, last_time, scan
-from axbuild.store.result import digests_of, result_of
+from axbuild.store.remembered import LastOf, remembered
+from axbuild.store.result import digests_of
 from axbuild.store.rows import NoRows
 from axbuild.store.store import ROOT, Store
 
@@ -83,30 +84,20 @@ def stats(store: Store, limits: Limits, workspace_id: str) -> Stats:
 
 
 def _rows(store: Store) -> tuple[dict[str, tuple[str, tuple[str, ...]]], list[tuple[str, str, str]]]:
-    """key -> (stage, digests of its outputs); (workspace, label, last key). Rows that are refused count for nothing."""
+    """key -> (stage, digests of its outputs); (workspace, label, last key)."""
     results: dict[str, tuple[str, tuple[str, ...]]] = {}
     lasts: list[tuple[str, str, str]] = []
     try:
         rows = store.results.rows()
     except NoRows:
         return results, lasts
-    try:
-        for row in rows.all():
-            kind, _, rest = (row.name or "").partition("/")
-            try:
-                value = row.value() if row.name else None
-                result = result_of(value) if kind == "result" else None
-            except RefusedRow:
-                continue
-            if kind == "last" and isinstance(value, str):
-                workspace, _, who = rest.partition("/")
-                lasts.append((workspace, who.partition("\n")[0], value))
-            if result is not None:
-                results[rest] = str(result.key_record.get("stage", "")), tuple(digests_of(result.outputs))
-    except NoRows:
-        return results, lasts
-    finally:
-        rows.close()
+    with closing(rows):
+        for one in remembered(rows):
+            if isinstance(one, LastOf):
+                lasts.append((one.workspace, one.label, one.key))
+            else:
+                stage = str(one.result.key_record.get("stage", ""))
+                results[one.key] = stage, tuple(digests_of(one.result.outputs))
     return results, lasts
 
 

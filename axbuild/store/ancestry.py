@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from axbuild.dataclass import dataclass
-from axbuild.store.faults import RefusedRow
-from axbuild.store.result import ActionResult, digests_of, result_of
-from axbuild.store.rows import NoRows, Rows
+from axbuild.store.remembered import LastOf, Remembered, remembered
+from axbuild.store.result import digests_of
+from axbuild.store.rows import Rows
 
 Named = tuple[tuple[str, str], ...]
 """(role, or role/file in a tree; digest)"""
@@ -32,13 +32,6 @@ class Ancestor:
     tools: dict[str, str]
     platform: str | None
     sources: Named
-
-
-@dataclass(frozen=True)
-class _Made:
-    key: str
-    result: ActionResult
-    stored: float
 
 
 def ancestry(rows: Rows, digest: str) -> list[Ancestor]:
@@ -61,13 +54,13 @@ def ancestry(rows: Rows, digest: str) -> list[Ancestor]:
     return found
 
 
-def _before(makers: list[_Made], reader: _Made) -> _Made:
+def _before(makers: list[Remembered], reader: Remembered) -> Remembered:
     """Of those that gave the same bytes the last one before they were read."""
     earlier = [made for made in makers if made.stored <= reader.stored]
     return max(earlier or makers, key=lambda made: made.stored)
 
 
-def _ancestor(made: _Made, owner: tuple[str, str], sources: Named) -> Ancestor:
+def _ancestor(made: Remembered, owner: tuple[str, str], sources: Named) -> Ancestor:
     record = made.result.key_record
     about = (record["stage"], record["code"], record["params"], record["tools"], record["platform"])
     return Ancestor(*owner, *about, sources)
@@ -82,25 +75,14 @@ def _inputs(inputs: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield role, item
 
 
-def _read(rows: Rows) -> tuple[dict[str, list[_Made]], dict[str, tuple[str, str]]]:
-    """(digest -> the results that gave it, key -> label and action that have it now); refused rows are as none."""
-    makers: dict[str, list[_Made]] = {}
+def _read(rows: Rows) -> tuple[dict[str, list[Remembered]], dict[str, tuple[str, str]]]:
+    """(digest -> the results that gave it, key -> label and action that have it now)."""
+    makers: dict[str, list[Remembered]] = {}
     owners: dict[str, tuple[str, str]] = {}
-    try:
-        for row in rows.all():
-            kind, _, rest = (row.name or "").partition("/")
-            try:
-                value = row.value() if row.name else None
-                result = result_of(value) if kind == "result" else None
-            except RefusedRow:
-                continue
-            if kind == "last" and isinstance(value, str):
-                label, _, action = rest.partition("/")[2].partition("\n")
-                owners[value] = label, action
-            if result is not None:
-                made = _Made(rest, result, row.stored)
-                for digest in digests_of(result.outputs):
-                    makers.setdefault(digest, []).append(made)
-    except NoRows:
-        return makers, owners
+    for one in remembered(rows):
+        if isinstance(one, LastOf):
+            owners[one.key] = one.label, one.action
+        else:
+            for digest in digests_of(one.result.outputs):
+                makers.setdefault(digest, []).append(one)
     return makers, owners
