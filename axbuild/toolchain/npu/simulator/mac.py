@@ -145,6 +145,11 @@ Constants = tuple[Array, Finish, int]
 """weights as the products take them, what follows the products, and how many products are summed at once"""
 
 
+def held(values: Array, finish: Finish, weights: Weights) -> tuple[Constants, int]:
+    """Constants, and their bytes."""
+    return (values, finish, weights.part), values.nbytes + 2 * finish.line.nbytes
+
+
 def conv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kept[Constants]) -> None:
     """x codes [n, h, w, ci], blocks -> [n, ho, wo, co]; pads: this job's own."""
     x, blocks = sources
@@ -152,10 +157,10 @@ def conv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kept[
     ci, co = x.shape[3] // attr.groups, y.shape[3] // attr.groups
     depth = ci * attr.kernel[0] * attr.kernel[1]
 
-    def constants() -> Constants:
+    def constants() -> tuple[Constants, int]:
         weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
         matrices = np.ascontiguousarray(weights.values.reshape(attr.groups, co, depth).transpose(0, 2, 1))
-        return matrices, Finish(weights, attr, y, y.shape[2]), weights.part
+        return held(matrices, Finish(weights, attr, y, y.shape[2]), weights)
 
     matrices, finish, part = kept.of(blocks, constants)
     work = matrices.dtype.type
@@ -175,10 +180,10 @@ def dwconv(sources: list[Array], targets: list[Array], attr: ConvAttr, kept: Kep
     y = targets[0]
     depth = attr.kernel[0] * attr.kernel[1]
 
-    def constants() -> Constants:
+    def constants() -> tuple[Constants, int]:
         weights = Weights.unpack(blocks, y.shape[3], depth, x, attr)
         taps = np.tile(weights.values.T, y.shape[2]).reshape(*attr.kernel, -1)
-        return taps, Finish(weights, attr, y, y.shape[2]), weights.part
+        return held(taps, Finish(weights, attr, y, y.shape[2]), weights)
 
     taps, finish, part = kept.of(blocks, constants)
     total = taps.dtype if part == depth else np.float64
@@ -193,9 +198,9 @@ def fc(sources: list[Array], targets: list[Array], attr: WeightedAttr, kept: Kep
     x, blocks = sources
     y = targets[0]
 
-    def constants() -> Constants:
+    def constants() -> tuple[Constants, int]:
         weights = Weights.unpack(blocks, y.shape[-1], x.shape[-1], x, attr)
-        return np.ascontiguousarray(weights.values.T), Finish(weights, attr, y), weights.part
+        return held(np.ascontiguousarray(weights.values.T), Finish(weights, attr, y), weights)
 
     values, finish, part = kept.of(blocks, constants)
     rows = _centred(x.reshape(-1, x.shape[-1]), attr.x_zero, values.dtype.type)

@@ -10,7 +10,7 @@ import numpy as np
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Activation, Job, Operand, Program, ProgramError
-from axbuild.toolchain.npu.simulator.base import Run, ValueRangeError
+from axbuild.toolchain.npu.simulator.base import KeptRoom, Run, ValueRangeError
 from axbuild.toolchain.npu.simulator.registry import KERNELS
 
 Step = tuple[Run, list[Array], list[Array]]
@@ -39,9 +39,10 @@ class Machine:
                 raise ProgramError(f"Blob {blob.digest} lies outside the {self.params.size} bytes of parameters.")
         self.memory = {name: np.zeros(max(1, program.region(name).size), np.uint8) for name in (OCM, SWAP)}
         self.memory |= {name: np.zeros(max(1, port.bytes), np.uint8) for name, port in program.ports().items()}
-        self.steps = [self._bind(job) for job in program.jobs]
+        room = KeptRoom()
+        self.steps = [self._bind(job, room) for job in program.jobs]
 
-    def _bind(self, job: Job) -> Step:
+    def _bind(self, job: Job, room: KeptRoom) -> Step:
         kernel = KERNELS.get(job.kernel)
         if kernel is None or len(job.inputs) != kernel.sources or len(job.outputs) != 1:
             raise ProgramError(f"Job {job.index} ({job.label}): '{job.kernel}' is no kernel of these operands.")
@@ -49,7 +50,7 @@ class Machine:
             attr = kernel.attr.read(job.attr)
         except ProgramError as error:
             raise ProgramError(f"Job {job.index} ({job.label}): {error.sentence}.") from None
-        return kernel.of_job(attr), [self.view(o) for o in job.inputs], [self.view(o) for o in job.outputs]
+        return kernel.of_job(attr, room), [self.view(o) for o in job.inputs], [self.view(o) for o in job.outputs]
 
     def view(self, operand: Operand) -> Array:
         if operand.blob >= 0:
