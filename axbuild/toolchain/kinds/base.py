@@ -68,6 +68,10 @@ class Box:
     def slices(self) -> tuple[slice, ...]:
         return tuple(slice(start, stop) for start, stop in self.ranges)
 
+    def along(self, axis: int, start: int, stop: int) -> Box:
+        """The same along the other axes."""
+        return Box((*self.ranges[:axis], (start, stop), *self.ranges[axis + 1 :]))
+
 
 @dataclass(frozen=True)
 class Rates:

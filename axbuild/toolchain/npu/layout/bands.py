@@ -149,9 +149,7 @@ class BandRun:
     def _new(self, name: str, band: int) -> Box:
         """What a band adds to a tensor."""
         upto = self.tracks[name].upto
-        span = (upto[band - 1] if band else 0, upto[band])
-        ranges = self.places[name].box().ranges
-        return Box((*ranges[: self.axis], span, *ranges[self.axis + 1 :]))
+        return self.places[name].box().along(self.axis, upto[band - 1] if band else 0, upto[band])
 
     def _reach(self, task: Task, name: str, band: int) -> Storage:
         """Where a band's part of a tensor goes; what is still needed of it moves along."""

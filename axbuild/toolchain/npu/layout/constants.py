@@ -83,7 +83,7 @@ def served(piece: Piece | None, out: Box) -> Box:
     start, stop = out.ranges[axis]
     step = piece.pack.step
     low, high = max(start, piece.rows[0] * step), min(stop, piece.rows[1] * step)
-    return Box((*out.ranges[:axis], (low, high), *out.ranges[axis + 1 :]))
+    return out.along(axis, low, high)
 
 
 class ConstantPieces:

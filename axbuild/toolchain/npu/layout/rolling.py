@@ -42,8 +42,7 @@ class Rolling:
 
     def box(self, start: int, stop: int) -> Box:
         """Those positions, whole along the other axes."""
-        ranges = self.place.box().ranges
-        return Box((*ranges[: self.axis], (start, stop), *ranges[self.axis + 1 :]))
+        return self.place.box().along(self.axis, start, stop)
 
     def _at(self, first: int) -> Storage:
         shape = self.place.shape

@@ -147,7 +147,7 @@ class Cutter:
         """Whether the next tile along an axis needs another part of a tensor."""
         start, stop = tile.ranges[axis]
         by = -1 if start else 1
-        moved = Box((*tile.ranges[:axis], (start + by, stop + by), *tile.ranges[axis + 1 :]))
+        moved = tile.along(axis, start + by, stop + by)
         return self._boxes(tile)[number] != self._boxes(moved)[number]
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
-from axbuild.toolchain.kinds.base import Box, ceil_div
+from axbuild.toolchain.kinds.base import ceil_div
 from axbuild.toolchain.npu.layout.task import Task
 
 
@@ -71,6 +71,5 @@ def _needed(task: Task, number: int, axis: int, upto: tuple[int, ...]) -> Track:
 
 def _range(task: Task, number: int, axis: int, start: int, stop: int) -> tuple[int, int]:
     """What of an input the positions start..stop of the output need."""
-    ranges = task.whole.ranges
-    box = Box((*ranges[:axis], (start, stop), *ranges[axis + 1 :]))
+    box = task.whole.along(axis, start, stop)
     return task.op.kind.input_boxes(box, *task.geometry.inputs)[number].ranges[axis]
