@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from axbuild.toolchain.axmodel.container import Container
 from axbuild.toolchain.axmodel.read import MalformedError, read
 from axbuild.toolchain.axmodel.runners import NpuRunner, Sample, runner_of
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.near import nearest
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor, RangeError
 
 _ONNX_NAMES = {"float32": "float"}
@@ -193,8 +193,7 @@ def _count(tensor: BoundaryTensor, array: Array) -> int:
 def require_known(name: str, known: Mapping[str, object], what: str) -> None:
     """Raises SessionError with the nearest name; what: an input or output."""
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
         raise SessionError(
             f"the model has no {what} '{name}'; it has {', '.join(known)}",
-            hint=f"did you mean '{near[0]}'?" if near else "",
+            hint=nearest(name, known),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from axbuild.errors import AxError, AxWarning, counted
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.shapes import MAX_ELEMENTS, Stated, forget_shapes, shown_shape, stated_shape
 from axbuild.toolchain.graph import Shape
+from axbuild.toolchain.near import nearest
 
 
 class InputShapeError(AxError):
@@ -34,10 +34,9 @@ def settle_input_shapes(model: LightModel, wanted: Mapping[str, Shape]) -> None:
     stated = {name: stated_shape(value) for name, value in inputs.items()}
     for name, shape in wanted.items():
         if name not in inputs:
-            near = difflib.get_close_matches(name, inputs, 1)
             raise InputShapeError(
                 f"input_shapes names '{name}', and the model's inputs are {', '.join(inputs)}",
-                hint=f"did you mean '{near[0]}'?" if near else "",
+                hint=nearest(name, inputs),
             )
         _check(name, stated[name], shape)
     sizes = _named_sizes(stated, wanted)

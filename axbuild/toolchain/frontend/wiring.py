@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-
 from onnx import GraphProto, ModelProto, NodeProto
 
 from axbuild.errors import AxError, counted
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.nested import all_nodes, graphs_of, reads_of
+from axbuild.toolchain.near import nearest
 
 
 class InvalidModelError(AxError):
@@ -82,8 +81,7 @@ def _require_made(graph: GraphProto, makers: dict[str, str]) -> None:
 
 
 def _nearest(name: str, known: dict[str, str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean '{near[0]}'?" if near else "the model is not whole: export it again"
+    return nearest(name, known) or "the model is not whole: export it again"
 
 
 def _ordered(graph: GraphProto, makers: dict[str, str]) -> list[NodeProto]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +15,7 @@ from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.optimize import OptimizeParams, simplify, write
 from axbuild.toolchain.frontend.slim import write_slimmed
 from axbuild.toolchain.graph import Shape, model_file, shape_of
+from axbuild.toolchain.near import nearest
 from axbuild.toolchain.shapes.alike import require_alike
 from axbuild.toolchain.shapes.place import ExtraShapeError, at, shown
 
@@ -57,10 +57,9 @@ def require_other(shapes: Mapping[str, Shape], own: Mapping[str, Shape]) -> None
     """Raise ExtraShapeError unless the shapes are other ones of the model's inputs; own: input -> its shape."""
     for name, shape in shapes.items():
         if name not in own:
-            near = get_close_matches(name, own, 1)
             raise ExtraShapeError(
                 f"an extra shape is for '{name}', and the model's inputs are {', '.join(own)}",
-                hint=f"did you mean '{near[0]}'?" if near else "",
+                hint=nearest(name, own),
             )
         if len(shape) != len(own[name]):
             raise ExtraShapeError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.near import nearest
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Activation, Job, Operand, Program, ProgramError
 from axbuild.toolchain.npu.simulator.base import KeptRoom, Run, ValueRangeError
 from axbuild.toolchain.npu.simulator.registry import KERNELS
@@ -83,9 +83,7 @@ class Machine:
     def _activation(self, name: str) -> Activation:
         known = {activation.name: activation for activation in self.program.activations}
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else ""
-            raise InputError(f"The program has no tensor '{name}' to watch.", hint=hint)
+            raise InputError(f"The program has no tensor '{name}' to watch.", hint=nearest(name, known))
         return known[name]
 
     def _copies(self, watched: list[Activation]) -> dict[str, Array]:
