@@ -42,9 +42,10 @@ def _of_column(column: Column) -> Iterator[str]:
                 f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU for {macs:,} MACs; "
                 f"no schedule takes fewer cycles than {least:,}"
             )
-            if not any(one.sub_config is not None for one in planned.subgraphs):
+            if not planned.parted:
                 yield from gains([report["schedule"] for report in reports])
-    yield from parts(planned, programs, column.batches[0])
+    if planned.parted:
+        yield from parts(planned, programs, column.batches[0])
     yield placement(planned)
 
 
@@ -62,9 +63,7 @@ def gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
 
 
 def parts(planned: Partition, programs: Path, batch: int) -> Iterator[str]:
-    """Lines of each subgraph, where a sub_config cut some out: each may have options of its own."""
-    if all(one.sub_config is None for one in planned.subgraphs):
-        return
+    """Lines of each subgraph, which may have options of its own."""
     for one in planned.at(NPU)[:MOST_NAMED]:
         report = _report(programs / one.name / f"b{batch}")
         stages = report["stages"]

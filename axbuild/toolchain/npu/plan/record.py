@@ -105,6 +105,11 @@ class Partition:
         return tuple(one for one in self.subgraphs if not sub_configs or one.sub_config in sub_configs)
 
     @property
+    def parted(self) -> bool:
+        """Whether a sub_config cut some out."""
+        return any(one.sub_config is not None for one in self.subgraphs)
+
+    @property
     def on_cpu(self) -> tuple[PlacedNode, ...]:
         return tuple(node for subgraph in self.at(CPU) for node in subgraph.nodes)
 

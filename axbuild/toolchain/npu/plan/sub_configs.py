@@ -94,14 +94,11 @@ class _Asked:
         forms = self.flow.forms(name)
         if len(forms) > 1:
             raise self._error(f"'{name}' has several forms in the quantised model", f"name one of {', '.join(forms)}")
-        if forms and not (site := self.flow.site_around(forms[0])):
+        site = self.flow.site_around(forms[0]) if forms else self.flow.swallowed.get(name, "")
+        if forms and not site:
             return forms[0]
-        if site := self.flow.swallowed.get(name, "") or (self.flow.site_around(forms[0]) if forms else ""):
-            before, behind = self.flow.around(site)
-            raise self._error(
-                f"'{name}' lies inside the fused node '{site}', which is compiled as one",
-                f"the nearest tensors are {_quoted(before)} before it and {_quoted(behind)} behind it",
-            )
+        if site:
+            raise self._inside(f"'{name}' lies inside", site)
         if writes := self.flow.writes_of(name):
             raise self._error(f"'{name}' is an operator and no tensor", f"it writes {_quoted(writes)}")
         near = difflib.get_close_matches(name, list(self.flow.known), 3)
@@ -142,11 +139,14 @@ class _Asked:
         inside = {step.name for step in part}
         sites = {step.site for step in part if step.site}
         if odd := [step for step in self.flow.steps if step.site in sites and step.name not in inside]:
-            before, behind = self.flow.around(odd[0].site)
-            raise self._error(
-                f"it takes a part of the fused node '{odd[0].site}', which is compiled as one",
-                f"the nearest tensors are {_quoted(before)} before it and {_quoted(behind)} behind it",
-            )
+            raise self._inside("it takes a part of", odd[0].site)
+
+    def _inside(self, what: str, site: str) -> SubConfigError:
+        before, behind = self.flow.around(site)
+        return self._error(
+            f"{what} the fused node '{site}', which is compiled as one",
+            f"the nearest tensors are {_quoted(before)} before it and {_quoted(behind)} behind it",
+        )
 
     def _error(self, what: str, hint: str) -> SubConfigError:
         return SubConfigError(f"{self.word}: {what}", hint=hint)
