@@ -16,7 +16,7 @@ NO_CHROMIUM := There is no Chromium to open pages in: apt-get install chromium, 
 # onnxruntime asks when it is loaded, also by scripts that do so themselves.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: demo zoo test browser check docs bench quant-models fetch format lint types generated clean
+.PHONY: demo zoo test browser check docs bench quant-models fetch format lint types generated checklist clean
 
 # The paths that axbuild prints are seen from the workspace, where it runs; those at the end, from here.
 demo:
@@ -66,6 +66,10 @@ docs: $(VENV)/dev.stamp
 
 generated: $(VENV)/dev.stamp
 	$(RUN) -m axbuild.report.pages --check
+
+# The vendor's guide, row by row: the tests that its rows name run, and the page is written from how they ended.
+checklist: $(VENV)/dev.stamp fetch
+	$(RUN) -m pytest -n 2 --dist loadfile --checklist $$($(RUN) tests/seed/checklist.py)
 
 bench: fetch
 	$(RUN) benchmarks/mobilenet.py

@@ -1,0 +1,30 @@
+"""The checklist of the vendor's guide: whole, of tests that there are, and its page of these rows."""
+
+from seed import checklist
+
+
+def test_the_guide_has_its_rows_in_order():
+    rows = [row for section in checklist.titles().values() for row in section]
+    assert rows == [f"S{number}" for number in range(1, checklist.ROWS + 1)]
+
+
+def test_what_is_named_for_a_row_is_a_test_that_there_is():
+    assert [test for tests in checklist.shown_by().values() for test in tests if not checklist.exists(test)] == []
+
+
+def test_rows_are_of_the_guide():
+    known = {row for section in checklist.titles().values() for row in section}
+    assert checklist.shown_by().keys() - known == set()
+
+
+def test_the_page_has_these_rows_and_every_test_passed():
+    passed = {test: "passed" for tests in checklist.shown_by().values() for test in tests}
+    assert checklist.PAGE.read_text(encoding="utf-8") == checklist.page(passed)
+
+
+def test_a_row_whose_test_failed_did_not_run_or_is_missing_says_so():
+    (row, tests), *_ = checklist.shown_by().items()
+    failed = checklist.page({tests[0]: "failed"})
+    assert f"| {row} | " in failed
+    assert "| failed |" in failed
+    assert "| not run |" in failed
