@@ -12,7 +12,9 @@ from pathlib import Path
 
 from axbuild.dataclass import dataclass
 from axbuild.report.operators import operators
-from axbuild.workspace.attributes import Attribute, shown
+from axbuild.toolchain.pulsar2.json_schema import json_schema
+from axbuild.toolchain.pulsar2.page import fields_page
+from axbuild.workspace.attributes import Attribute, Schema, shown
 from axbuild.workspace.references import OneRecord
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.rulepack import load_rules, standard_folder
@@ -127,7 +129,11 @@ def _table(attributes: dict[str, Attribute]) -> list[str]:
 
 
 def schema(rules: Rules) -> str:
-    return json.dumps(schema_of(rules), indent=2) + "\n"
+    return _json(schema_of(rules))
+
+
+def _json(schema: Schema) -> str:
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def settings(rules: Rules) -> str:
@@ -148,12 +154,25 @@ def settings(rules: Rules) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pulsar2(rules: Rules) -> str:
+    """The reference of the vendor's fields, each with the attribute that says the same."""
+    said: dict[str, list[str]] = {}
+    for rule in rules.values():
+        for name, attribute in rule.attributes.items():
+            said.setdefault(attribute.vendor, []).append(f"`{rule.name}.{name}`")
+            for inner in attribute.fields if attribute.vendor and isinstance(attribute, OneRecord) else ():
+                said.setdefault(f"{attribute.vendor}.{inner}", []).append(f"`{rule.name}.{name}.{inner}`")
+    return fields_page({field: ", ".join(names) for field, names in said.items()})
+
+
 PAGES = (
     Page("BUILD.example.toml", example),
     Page("docs/reference/rules.md", reference),
     Page("docs/reference/BUILD.schema.json", schema),
     Page("docs/reference/settings.md", settings),
     Page("docs/reference/operators.md", lambda rules: operators()),
+    Page("docs/reference/pulsar2.md", pulsar2),
+    Page("docs/reference/pulsar2.schema.json", lambda rules: _json(json_schema())),
 )
 
 

@@ -68,6 +68,7 @@ HOMES = {
     "onnxruntime": {"toolchain", "engine"},
     "numpy": {"toolchain", "engine"},
     "PIL": {"toolchain"},
+    "yaml": {"toolchain"},
     "torch": {"toolchain"},
     "pickle": set(),
     "marshal": set(),

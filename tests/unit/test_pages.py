@@ -14,7 +14,7 @@ from axbuild.report.pages import PAGES, main
 from axbuild.workspace.rulepack import load_rules, standard_folder
 from axbuild.workspace.workspace import Workspace
 
-EXAMPLE, REFERENCE, SCHEMA, _, OPERATORS = PAGES
+EXAMPLE, REFERENCE, SCHEMA, _, OPERATORS, *_ = PAGES
 TOP = standard_folder().parent
 OPTIONAL = re.compile(r"#: (.*?)(?:  # an example.*)?\n")
 OTHERWISE = ("subgraphs", "input_sample_dir")
