@@ -150,6 +150,8 @@ CODES: dict[str, tuple[int, str]] = {
     "AX488": (USER_ERROR, "a pattern of tensor_black_list matches no tensor (a warning)"),
     "AX487": (TOOL_FAILED, "onnxruntime does not run a CPU subgraph"),
     "AX489": (USER_ERROR, "a check of what no sub_config has a check for, where nothing is left"),
+    "AX490": (USER_ERROR, "a precision analysis on the NPU of a model that the CPU runs parts of"),
+    "AX491": (USER_ERROR, "limits for the outputs of a model that a precision analysis has no row of"),
     "AX500": (BUILD_FAILED, "an action failed"),
     "AX502": (BUILD_FAILED, "an expansion named children that are not allowed"),
     "AX503": (USER_ERROR, "an action needs a resource that this machine does not offer"),

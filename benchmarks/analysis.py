@@ -73,7 +73,7 @@ def measured(folder: Path, name: str, runs: int, work: Path) -> list[Any]:
     model, inputs = work / "quant_axmodel.onnx", (InputData(port, "Numpy"),)
     plain = quant.averaged(lambda: quant.float_pass(optimised, port, calibration[:SAMPLES]), runs)
     edges = quant.averaged(
-        lambda: measure_edges(optimised, model, [few], work, params=MeasureEdgesParams(inputs)), runs
+        lambda: measure_edges(optimised, model, [few], work, params=MeasureEdgesParams(inputs, SAMPLES)), runs
     )
     spread = quant.averaged(lambda: effects(optimised, model, [few], work, params=EffectsParams(inputs)), runs)
     return [

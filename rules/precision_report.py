@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from axbuild.graph.plan import Plan
+from axbuild.graph.plan import Outputs, Plan
 from axbuild.workspace.rule import Int, Settled, Stage, rule
 
 from ._evaluation import declared_samples, evaluation_samples, measured_model
-from ._nouns import AxModel, PrecisionReport, QuantModel
+from ._nouns import AxModel, BoundSamples, PrecisionReport, QuantModel
 from .precision_check import measured_precision
 from .samples import input_data
 
@@ -16,6 +16,9 @@ REPORT = Stage(
     "axbuild.toolchain.precision.report:report",
     outputs=("precision_report.txt", "precision_report.json", "precision_report.html"),
 )
+
+COMPARED = 8
+"""samples: an edge has many values in each"""
 
 
 @rule
@@ -39,16 +42,8 @@ class precision_report:
         quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
         bound = evaluation_samples(t, plan, quant)
         measured = measured_precision(plan, quant, bound)
-        edges, effects = (
-            plan.run(
-                stage,
-                model=quant.source.model,
-                quantised=quant.model,
-                samples=[data.samples for data in bound.values()],
-                params={"inputs": input_data(bound)},
-            )
-            for stage in (MEASURE_EDGES, EFFECTS)
-        )
+        edges = measured_edges(plan, quant, bound, COMPARED)
+        effects = _measured(EFFECTS, plan, quant, bound, {})
         params = {"title": f"Precision of {t.label}", "layers": t.layers}
         done = plan.run(REPORT, measured=measured, edges=edges, effects=effects, params=params)
         for name in REPORT.outputs:
@@ -56,3 +51,20 @@ class precision_report:
         plan.output("precision.json", measured)
         plan.output("edges.json", edges)
         return PrecisionReport(done["precision_report.json"])
+
+
+def measured_edges(plan: Plan, quant: QuantModel, bound: dict[str, BoundSamples], size: int) -> Outputs:
+    """The one measurement of edges that reports and analyses read; size: of how many samples, -1 for all."""
+    return _measured(MEASURE_EDGES, plan, quant, bound, {"size": size})
+
+
+def _measured(
+    stage: Stage, plan: Plan, quant: QuantModel, bound: dict[str, BoundSamples], params: dict[str, int]
+) -> Outputs:
+    return plan.run(
+        stage,
+        model=quant.source.model,
+        quantised=quant.model,
+        samples=[data.samples for data in bound.values()],
+        params={"inputs": input_data(bound)} | params,
+    )

@@ -30,6 +30,7 @@ ORDER = (
     "check",
     "precision_check",
     "precision_report",
+    "precision_analysis",
     "test_suite",
     "filegroup",
     "alias",

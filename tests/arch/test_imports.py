@@ -41,6 +41,7 @@ MODEL_WING = (
     ("toolchain/npu/plan", "toolchain/npu/layout"),
     ("toolchain/npu/compile", "toolchain/npu/profile"),
     ("toolchain/precision", "toolchain/axmodel"),
+    ("toolchain/analysis",),
     ("toolchain/pulsar2",),
 )
 """the same; of npu, a file beside rooms is a room of its own"""

@@ -51,7 +51,7 @@ def test_the_end_says_size_estimate_placement_and_precision_each_time(zoo: Zoo) 
 
 def test_a_limit_reruns_the_judgement_alone_and_can_fail(zoo: Zoo) -> None:
     zoo.build(*TARGETS)
-    with zoo.edited("digits/BUILD.toml", "min_cosine = 0.9", "min_cosine = 1.0"):
+    with zoo.edited("digits/BUILD.toml", "min_cosine = 0.9\nmin", "min_cosine = 1.0\nmin"):
         done = zoo.run("test", "//digits:precision")
     assert done.code == 1
     assert done.executed == ["judge"]

@@ -11,11 +11,13 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.kinds.codes import FP32, U8, Grid
 from axbuild.toolchain.precision.effects import Effects, EffectsParams, effects
 from axbuild.toolchain.precision.error_sums import BLOCK, Clipped, ErrorMeter, reals
-from axbuild.toolchain.precision.measure_edges import SAMPLES, MeasureEdgesParams, measure_edges
+from axbuild.toolchain.precision.measure_edges import MeasureEdgesParams, measure_edges
 from axbuild.toolchain.precision.measured_edges import MeasuredEdges
 from axbuild.toolchain.quant.node_model import node_model
 from axbuild.toolchain.quant.precision import LayerConfig
 from precision_world import INPUTS, WIDE, PrecisionWorld
+
+SAMPLES = 8
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def world(tmp_path):
 
 
 def measured(world):
-    params = MeasureEdgesParams(INPUTS)
+    params = MeasureEdgesParams(INPUTS, SAMPLES)
     measure_edges(world.float_file, world.quantised_file, world.samples, world.folder, params=params)
     return MeasuredEdges.read(world.folder / "edges.json")
 
@@ -181,6 +183,6 @@ def test_a_layer_that_only_moves_codes_is_none_that_hurts(tmp_path):
 
 def test_the_front_ends_folder_is_taken_as_well(world):
     assert model_file(world.folder) == world.float_file
-    params = MeasureEdgesParams(INPUTS)
+    params = MeasureEdgesParams(INPUTS, SAMPLES)
     measure_edges(world.folder, world.quantised_file, world.samples, world.folder, params=params)
     assert len(MeasuredEdges.read(world.folder / "edges.json").edges) == 6

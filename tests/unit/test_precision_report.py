@@ -137,7 +137,7 @@ def test_the_stage_writes_text_json_and_page_and_says_the_worst(tmp_path):
     world = PrecisionWorld.of(tmp_path, net.model("y"), net.samples(4))
     files = (world.float_file, world.quantised_file)
     measure(*files, world.samples, [], tmp_path, params=MeasureParams(INPUTS))
-    measure_edges(*files, world.samples, tmp_path, params=MeasureEdgesParams(INPUTS))
+    measure_edges(*files, world.samples, tmp_path, params=MeasureEdgesParams(INPUTS, 8))
     effects(*files, world.samples, tmp_path, params=EffectsParams(INPUTS))
     with pytest.warns(AxNote) as said:
         report(

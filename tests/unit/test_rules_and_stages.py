@@ -20,6 +20,24 @@ def lay(tmp_path):
 RULES = 'layer_configs = [{ op_types = ["Add"], data_type = "U16" }]\n'
 LAYERS = TWO_INPUTS.replace('model = ":float"\n', 'model = ":float"\n' + RULES)
 EVERYTHING = LAYERS + AXMODEL + "input_processors = [{ tensor_name = 'b' }]\n" + CHECK
+ANALYSES = """
+[[precision_analysis]]
+name = "analysis"
+quant = ":quant"
+max_step = 3.0
+
+[[precision_analysis]]
+name = "npu_per_layer"
+quant = ":axmodel"
+mode = "NPUBackend"
+
+[[precision_analysis]]
+name = "npu_end_to_end"
+quant = ":axmodel"
+mode = "NPUBackend"
+method = "EndToEnd"
+"""
+EVERYTHING += ANALYSES
 
 
 def fits(value, annotation):
@@ -44,6 +62,8 @@ def fits(value, annotation):
 STAGES = (
     *("optimize", "decode_b", "watch", "spread", "calibrate", "quantize"),
     *("preflight", "partition", "split", "fuse", "answers", "compare"),
+    *("measure_edges", "analyse", "judge_rows", "wholly_npu", "take_apart", "float_values", "join", "simulate_parts"),
+    *("simulate_layers", "measure_on_npu"),
 )
 
 
@@ -53,8 +73,9 @@ def test_a_stage_takes_what_its_rule_passes(lay, stage):
     action = next(action for (_, name), action in actions.items() if name == stage)
     function = getattr(importlib.import_module(action.stage.module), action.stage.function)
     signature = inspect.signature(function)
-    assert {*action.inputs, "out", "params"} - {*action.stage.hands_on} == signature.parameters.keys()
-    assert fits(action.params, typing.get_type_hints(function)["params"])
+    assert {*action.inputs, "out"} - {*action.stage.hands_on} == signature.parameters.keys() - {"params"}
+    hints = typing.get_type_hints(function)
+    assert fits(action.params, hints["params"]) if "params" in hints else action.params == {}
 
 
 def test_a_compilation_takes_what_split_hands_on(lay):

@@ -43,8 +43,25 @@ class FuseParams:
 
 def fuse(partition: list[Path], programs: list[Path], out: Path, *, params: FuseParams) -> None:
     """One of each for every shape group, the model's own first; of `programs` <subgraph>/b<N>/program.msgpack and
-    params.bin. Writes compiled.axmodel."""
-    columns = [column_of(number, *folders) for number, folders in enumerate(zip(partition, programs, strict=True))]
+    params.bin. Writes compiled.axmodel, and says at the end of the build what it is."""
+    columns = _columns(partition, programs)
+    size = _write(columns, params, out)
+    chip = f"{params.chip.name} {params.chip.npu_mode}"
+    for sentence in notes(columns, size, chip):
+        warnings.warn(AxNote(sentence), stacklevel=1)
+
+
+def join(partition: list[Path], programs: list[Path], out: Path, *, params: FuseParams) -> None:
+    """As `fuse`, of a model that is a means and nobody's: nothing is said of it."""
+    _write(_columns(partition, programs), params, out)
+
+
+def _columns(partition: list[Path], programs: list[Path]) -> list[Column]:
+    return [column_of(number, *folders) for number, folders in enumerate(zip(partition, programs, strict=True))]
+
+
+def _write(columns: list[Column], params: FuseParams, out: Path) -> int:
+    """Writes compiled.axmodel; its size in bytes."""
     names = Renaming(columns)
     constants = Constants()
     container = Container(
@@ -60,12 +77,9 @@ def fuse(partition: list[Path], programs: list[Path], out: Path, *, params: Fuse
         names=names.own(),
         compressed=params.compressed,
     )
-    container = replace(container, shown_batch=params.shown_batch or container.batches()[-1])
-    content = write(container)
+    content = write(replace(container, shown_batch=params.shown_batch or container.batches()[-1]))
     (out / "compiled.axmodel").write_bytes(content)
-    chip = f"{params.chip.name} {params.chip.npu_mode}"
-    for sentence in notes(columns, len(content), chip):
-        warnings.warn(AxNote(sentence), stacklevel=1)
+    return len(content)
 
 
 @dataclass

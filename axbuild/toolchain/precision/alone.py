@@ -56,7 +56,9 @@ class _Apart:
         outputs = {name: name if self.places.writers.get(name) else self._exact(name) for name in wanted}
         ports = [_port(name, self.infos[own], self.places.edges[own]) for own, name in outputs.items()]
         kept = [tensor for tensor in graph.initializer if tensor.name in read]
-        made = helper.make_graph(self.nodes, "alone", list(self.inputs.values()), ports, kept)
+        given = {info.name for info in ports}
+        inner = [self.infos[name] for node in self.nodes for name in node.output if name not in given]
+        made = helper.make_graph(self.nodes, "alone", list(self.inputs.values()), ports, kept, value_info=inner)
         inputs = {info.name: tensor for tensor, info in self.inputs.items()}
         return Alone(model_around(made, self.functions), inputs, outputs)
 
@@ -79,6 +81,7 @@ class _Apart:
                 self.functions[written.function.name, written.function.overload] = written.function
                 self.nodes.append(written.node)
                 value = written.node.output[0]
+                self.infos[value] = _port(value, self.infos[name], edge)
             self.exact[name] = value
         return self.exact[name]
 

@@ -90,16 +90,28 @@ class EdgeMeter:
 
     def add(self, feed: Tensors) -> None:
         """feed: of one sample. No more than two of the three models' tensors are held at once."""
-        self.samples += 1
         exact = self.models.float_values(feed)
-        self._compare(exact, self.models.coded_values(feed), self.accumulated)
-        self._compare(exact, self.models.alone_values(exact), self.local)
+        self.begin(exact)
+        self.compare(exact, self.models.coded_values(feed), self.accumulated)
+        self.compare(exact, self.models.alone_values(exact), self.local)
+
+    def begin(self, exact: Tensors) -> None:
+        """One more sample, of which each of the meters to be filled is then shown what was made."""
+        self.samples += 1
         for name, clipped in self.clipped.items():
             clipped.add(exact[self.models.places.tensors[name]])
 
-    def _compare(self, exact: Tensors, made: Tensors, meters: Mapping[str, ErrorMeter]) -> None:
+    def compare(
+        self,
+        exact: Tensors,
+        made: Tensors,
+        meters: Mapping[str, ErrorMeter],
+        edges: Mapping[str, Edge] | None = None,
+    ) -> None:
+        """meters: `accumulated` or `local`; edges: what `made` holds, None for what the quantised model has there."""
+        held = self.models.places.edges if edges is None else edges
         for name, meter in meters.items():
-            meter.add(exact[self.models.places.tensors[name]], made[name], self._edge(name))
+            meter.add(exact[self.models.places.tensors[name]], made[name], held[name])
 
     def rows(self) -> list[MeasuredEdge]:
         places = self.models.places

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from axbuild.progress import tell
 from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
@@ -20,6 +22,14 @@ def feeds(
     for number, (sample, files) in enumerate(rows, 1):
         tell("sample", number, len(rows))
         yield sample, feed_of(files, chosen)
+
+
+T = TypeVar("T")
+
+
+def first(size: int, rows: Iterator[T]) -> Iterator[T]:
+    """The first `size` rows; all of them where it is -1."""
+    return islice(rows, None if size < 0 else size)
 
 
 def some(folders: list[Path], inputs: tuple[InputData, ...], names: list[str], most: int) -> list[dict[str, Array]]:

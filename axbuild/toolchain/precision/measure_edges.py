@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import onnx
 
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.precision.edges import EdgeMeter, ExposedModels
-from axbuild.toolchain.precision.feeds import feeds
+from axbuild.toolchain.precision.feeds import feeds, first
 from axbuild.toolchain.precision.measured_edges import MeasuredEdges
-
-SAMPLES = 8
-"""An edge has many values a sample"""
 
 
 @dataclass(frozen=True)
 class MeasureEdgesParams:
-    """inputs[i] says what the i-th tree of samples is."""
+    """inputs[i] says what the i-th tree of samples is; size: how many samples are compared, the first ones by name, -1
+    for all."""
 
     inputs: tuple[InputData, ...]
+    size: int
 
 
 def measure_edges(model: Path, quantised: Path, samples: list[Path], out: Path, *, params: MeasureEdgesParams) -> None:
-    """model: the front end's folder; quantised: quant_axmodel.onnx. Writes edges.json, of the first SAMPLES samples."""
+    """model: the front end's folder; quantised: quant_axmodel.onnx. Writes edges.json, of the first `size` samples."""
     models = ExposedModels(model, onnx.load(quantised))
     meter = EdgeMeter(models)
-    for _, feed in islice(feeds(models.inputs, samples, params.inputs), SAMPLES):
+    for _, feed in first(params.size, feeds(models.inputs, samples, params.inputs)):
         meter.add(feed)
     MeasuredEdges(meter.samples, meter.rows()).write(out)

@@ -20,8 +20,8 @@ class MeasuredEdge:
     head of the fused node that writes it, in the optimised model, "" for a border; ops: the operators of that fused
     node; nodes: the user's nodes that it stands for. type, scale, zero: the grid; scale 0 for floats.
     accumulated: of the quantised model run from its inputs on; local: of its fused node alone, on the float model's
-    values on the grids that it reads; None where a value was not finite. clipped: the share of the float values that
-    lies beyond the grid's ends.
+    values on the grids that it reads; None where a value was not finite, or that form was not run. clipped: the share
+    of the float values that lies beyond the grid's ends.
     """
 
     name: str

@@ -64,6 +64,11 @@ def with_outputs(graph: PlanGraph, processors: Sequence[OutputProcessor]) -> Pla
     return graph
 
 
+def own_output(name: str) -> str:
+    """What the tensor is called that the model itself gives as the output `name`, where a processor stands behind."""
+    return f"{name}/own"
+
+
 def _processed(graph: PlanGraph, name: str, processor: OutputProcessor) -> PlanGraph:
     """One output behind its processor; what the model made is called otherwise from now on."""
     free = graph.names().free
@@ -71,7 +76,7 @@ def _processed(graph: PlanGraph, name: str, processor: OutputProcessor) -> PlanG
     codes = maker.inputs[0] if maker is not None and maker.leaves else ""
     if processor.output_dtype == "U8":
         _require_codes(name, graph.edges[codes or name])
-    own = free(f"{name}/own")
+    own = free(own_output(name))
     graph = _called(graph, name, own)
     source, edge = (codes, graph.edges[codes]) if codes else (own, graph.edges[own])
     shape = processor.permuted(graph.shapes[source])
