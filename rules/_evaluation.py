@@ -8,7 +8,7 @@ from axbuild.workspace.rule import DEFAULT, Label, LabelMap, Settled
 
 from ._nouns import AxModel, BoundSamples, QuantModel, Samples
 from ._processors import not_calibrated
-from .samples import bind
+from .samples import bind, form_of
 from .samples import input_data as input_data  # rules of a workspace's own import it from here
 
 
@@ -52,7 +52,8 @@ def evaluation_samples(t: Settled, plan: Plan, quant: QuantModel) -> dict[str, B
 
 def _check_form(t: Settled, calibrated: BoundSamples, chosen: Samples) -> None:
     for name in ("format", "tensor_format", "mean", "std"):
-        mine, theirs = getattr(chosen, name), getattr(calibrated, name)
+        mine = form_of(chosen) if name == "format" else getattr(chosen, name)
+        theirs = getattr(calibrated, name)
         if mine != theirs:
             sentence = f"{name} is {shown(mine)} in the samples and {shown(theirs)} in the calibration set"
             raise t.error("samples", sentence, code="AX115")

@@ -52,7 +52,10 @@ class Samples:
 @dataclass(frozen=True)
 class BoundSamples:
     """Decoded samples of one model input: the tree `samples/` (one .npy a sample), how they are parted
-    (`shards.json`), and how they become tensors; drawn: the set they were decoded from, None for a state."""
+    (`shards.json`), and how they become tensors.
+
+    format: "Image", or "Numpy" for whatever is taken as it is; drawn: the set they were decoded from, None for a state.
+    """
 
     samples: Artifact
     shards: Artifact

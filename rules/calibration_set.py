@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from axbuild.graph.plan import Plan
-from axbuild.workspace.artifact import as_tree
-from axbuild.workspace.rule import Choice, Floats, Int, Settled, Source, rule
+from axbuild.workspace.address import pinned
+from axbuild.workspace.artifact import Artifact, Remote, as_tree
+from axbuild.workspace.rule import Choice, Floats, Int, Settled, Source, String, rule
 
 from ._nouns import Samples
 
@@ -19,14 +20,19 @@ class calibration_set:
     gives = Samples
 
     src = Source(
-        "An archive (tar, tar.gz, zip), a folder, a glob, a list of paths, or a label of plain files.",
+        "An archive (tar, tar.gz, zip), a folder, a glob, a list of paths, a label of plain files, or the https://, "
+        "http:// or s3:// address of an archive or a file.",
         required=True,
+        remote=True,
         vendor="quant.input_configs.calibration_dataset",
         example="imagenet-32-images.tar",
     )
+    sha256 = String("SHA-256 of what an address gives: it is fetched once, and nothing else is ever taken for it.")
     format = Choice(
-        "Image: pictures, resized bilinearly to the model's input. Numpy: .npy arrays, taken as they are.",
-        ("Image", "Numpy"),
+        "Image: pictures, resized bilinearly to the model's input. What the others hold is taken as it is: Numpy, .npy "
+        "arrays; Binary, .bin files with the bytes of one; NumpyObject, .npy files with a dict {input name: array} of "
+        "all inputs.",
+        ("Image", "Numpy", "Binary", "NumpyObject"),
         default="Image",
         vendor="quant.input_configs.calibration_format",
     )
@@ -56,14 +62,22 @@ class calibration_set:
     def actions(self, t: Settled, plan: Plan) -> Samples:
         if t.size == 0:
             raise t.error("size", "size takes a number of samples, or -1 for all, got 0", code="AX106")
-        if t.format == "Numpy":
+        if t.format != "Image":
             for name in ("mean", "std", "tensor_format"):
                 if t.given(name):
                     hint = "arrays are taken as they are: normalise them before they are saved"
-                    raise t.error(name, f'{name} has no effect with format "Numpy"', hint=hint)
-            return Samples(as_tree(t.src), t.format, t.size, "AutoColorSpace", (), ())
+                    raise t.error(name, f'{name} has no effect with format "{t.format}"', hint=hint)
+            return Samples(_source(t), t.format, t.size, "AutoColorSpace", (), ())
         mean, std = normalisation(t)
-        return Samples(as_tree(t.src), t.format, t.size, t.tensor_format, mean, std)
+        return Samples(_source(t), t.format, t.size, t.tensor_format, mean, std)
+
+
+def _source(t: Settled) -> Artifact:
+    if isinstance(t.src, Remote):
+        return as_tree(pinned(t.src, t.sha256))
+    if t.sha256:
+        raise t.error("sha256", "sha256 has no effect: it pins an address, and src is a path")
+    return as_tree(t.src)
 
 
 def normalisation(t: Settled) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -65,7 +65,12 @@ def decode(plan: Plan, key: str, samples: Samples, model: FloatModel, states: tu
             DEAL, name=f"deal{name}", source=source, interface=interface, params=params | {"most": SHARD}
         )
         held, shards = Entry(dealt.result, "samples/"), Entry(dealt.result, "shards.json")
-    return BoundSamples(held, shards, samples.format, samples.tensor_format, samples.mean, samples.std, samples)
+    return BoundSamples(held, shards, form_of(samples), samples.tensor_format, samples.mean, samples.std, samples)
+
+
+def form_of(samples: Samples) -> str:
+    """What a set is once it is decoded: pictures, "Image", or the inputs' own values, "Numpy"."""
+    return samples.format if samples.format == "Image" else "Numpy"
 
 
 def decoding(key: str, samples: Samples, states: tuple[str, ...]) -> dict[str, Any]:
@@ -84,7 +89,9 @@ def decoding(key: str, samples: Samples, states: tuple[str, ...]) -> dict[str, A
 def _most(samples: Samples) -> float:
     """How many samples a set can have, as far as that is known before it is opened."""
     files = samples.source.files if isinstance(samples.source, SourceFiles) else ()
-    loose = len(files) > 1 or any(name.endswith((".npy", ".png", ".jpg")) for name, _ in files)  # one may be an archive
+    loose = len(files) > 1 or any(
+        name.endswith((".npy", ".bin", ".png", ".jpg")) for name, _ in files
+    )  # one may be an archive
     return min(samples.size if samples.size >= 0 else math.inf, len(files) if loose else math.inf)
 
 

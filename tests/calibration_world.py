@@ -14,6 +14,7 @@ from axbuild.toolchain.data.decode import DecodeParams, decode
 
 PICTURES = DecodeParams("", "Image", 32, "RGB")
 ARRAYS = DecodeParams("", "Numpy", 32, "RGB")
+BYTES = DecodeParams("", "Binary", 32, "RGB")
 
 
 def png(color, size=(4, 4), mode="RGB") -> bytes:
@@ -43,13 +44,14 @@ def room_in(tmp_path):
     class Room:
         source = tmp_path / "source"
         inputs = (("x", [1, 3, 4, 4]),)
+        dtype = "float32"
         count = 0
 
         def run(self, params):
             self.count += 1
             out = tmp_path / f"out{self.count}"
             out.mkdir()
-            described = [{"name": name, "shape": shape, "dtype": "float32"} for name, shape in self.inputs]
+            described = [{"name": name, "shape": shape, "dtype": self.dtype} for name, shape in self.inputs]
             (tmp_path / "interface.json").write_text(json.dumps({"inputs": described, "outputs": []}))
             decode(self.source, tmp_path / "interface.json", out, params=params)
             return {path.stem: np.load(path) for path in sorted((out / "samples").iterdir())}

@@ -8,10 +8,10 @@ from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.graph.actions import Action, TargetActions
-from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Remote, Result, SourceFiles, Tree
 from axbuild.workspace.stage import Stage
 
-_ARTIFACTS = (SourceFiles, Output, Result, Entry, Tree)
+_ARTIFACTS = (SourceFiles, Remote, Output, Result, Entry, Tree)
 
 
 class RuleMistake(AxError):

@@ -23,6 +23,15 @@ class SourceFiles:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """One file by its SHA-256, fetched from `url` where the store does not hold it; called `name`."""
+
+    name: str
+    url: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Output:
     """A declared output of an action; a name ending in "/" is a tree."""
 
@@ -56,14 +65,14 @@ class Tree:
     entries: tuple[tuple[str, Artifact], ...]
 
 
-Artifact = SourceFiles | Output | Result | Entry | Tree
+Artifact = SourceFiles | Remote | Output | Result | Entry | Tree
 
 
 def is_tree(artifact: Artifact) -> bool:
     """Whether an artifact is an ordered map of names to blobs rather than one blob."""
     if isinstance(artifact, SourceFiles):
         return artifact.tree
-    return artifact.name.endswith("/") if isinstance(artifact, Output | Entry) else True
+    return artifact.name.endswith("/") if isinstance(artifact, Output | Entry) else not isinstance(artifact, Remote)
 
 
 def file_name(artifact: Artifact) -> str:
@@ -72,6 +81,8 @@ def file_name(artifact: Artifact) -> str:
         return ""
     if isinstance(artifact, SourceFiles):
         return artifact.files[0][0]
+    if isinstance(artifact, Remote):
+        return artifact.name
     return artifact.name.rpartition("/")[2] if isinstance(artifact, Output | Entry) else ""
 
 

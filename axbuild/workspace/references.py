@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from axbuild.workspace.address import the_address
 from axbuild.workspace.attributes import (
     Attribute,
     Companions,
@@ -114,17 +115,25 @@ class Source(Attribute):
 
     The rule sees an artifact: one file as a single file, everything else as a tree; None when not given.
     companions: finds the files that belong to each file named (the result is then a tree).
+    remote: it may be an address as well, which the rule sees as a `Remote` to be pinned.
     """
 
     expects = "a path, a glob, a list of them, or a label"
     single = "a path or a label"
 
     def __init__(
-        self, about: str, *, one_file: bool = False, companions: Companions | None = None, **common: Any
+        self,
+        about: str,
+        *,
+        one_file: bool = False,
+        companions: Companions | None = None,
+        remote: bool = False,
+        **common: Any,
     ) -> None:
         super().__init__(about, **common)
         self.one_file = one_file
         self.companions = companions
+        self.remote = remote
 
     @property
     def takes(self) -> str:
@@ -140,6 +149,8 @@ class Source(Attribute):
         return tuple(item for item in value or () if item.startswith("//"))
 
     def settle(self, value: Any, settler: Settler) -> Any:
+        if self.remote and value and (address := the_address(value)):
+            return address
         return settler.sources(value, self.one_file, self.companions) if value else None
 
     def schema(self) -> Schema:

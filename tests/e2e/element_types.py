@@ -10,6 +10,7 @@ import onnxruntime
 from onnx import numpy_helper
 from PIL import Image
 
+from axbuild.toolchain.data.resize import resized
 from zoo_workspace import Outcome, Zoo, copy_package, copy_zoo
 
 WHOLE = 'start_tensor_names = ["DEFAULT"], end_tensor_names = ["DEFAULT"]'
@@ -96,8 +97,8 @@ def pictures(root: Path, model: str, which: str) -> np.ndarray:
         return np.load(root / "fetched/digits/test_images.npy")[:32].reshape(-1, 28, 28, 1)
     place, side = {"digits": ("digits", 28), "mobilenet": ("photographs", 160)}[model]
     files = sorted((root / "fetched" / place / which).iterdir())
-    resized = [Image.open(file).resize((side, side), Image.Resampling.BILINEAR) for file in files]
-    return np.stack([np.asarray(picture).reshape(side, side, -1) for picture in resized])
+    opened = [np.asarray(Image.open(file)) for file in files]
+    return np.stack([resized(pixels.reshape(*pixels.shape[:2], -1), side, side) for pixels in opened])
 
 
 def reals(shown: np.ndarray) -> np.ndarray:

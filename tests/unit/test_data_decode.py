@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from calibration_world import ARRAYS, PICTURES, npy, png, room_in, tar
+from calibration_world import ARRAYS, BYTES, PICTURES, npy, png, room_in, tar
 from PIL import Image
 
 from axbuild.codes import exit_code_of
@@ -17,6 +17,7 @@ from axbuild.toolchain.data.archives import BrokenArchiveError
 from axbuild.toolchain.data.arrays import BadArrayError
 from axbuild.toolchain.data.decode import CalibrationSetError, DecodeParams
 from axbuild.toolchain.data.images import BadImageError, decode_image
+from axbuild.toolchain.data.resize import resized
 
 
 @pytest.fixture
@@ -63,13 +64,12 @@ def test_a_picture_is_resized_to_the_model_and_grey_is_one_channel(room):
     assert sample.tolist() == [[[255]] * 3] * 2
 
 
-def test_resizing_is_pillows_bilinear():
+def test_a_picture_is_resized_as_opencv_does_it_in_the_order_of_its_channels():
     rng = np.random.default_rng(1)
-    picture = Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
-    stream = io.BytesIO()
-    picture.save(stream, "PNG")
-    expected = np.asarray(picture.resize((7, 5), Image.Resampling.BILINEAR))
-    assert np.array_equal(decode_image(stream.getvalue(), "a", (5, 7), "RGB").pixels, expected)
+    pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    content = saved(Image.fromarray(pixels))
+    assert np.array_equal(decode_image(content, "a", (5, 7), "RGB").pixels, resized(pixels, 5, 7))
+    assert np.array_equal(decode_image(content, "a", (5, 7), "BGR").pixels, resized(pixels, 5, 7)[:, :, ::-1])
 
 
 def test_a_picture_that_has_the_size_keeps_its_pixels():
@@ -190,6 +190,35 @@ def test_a_mean_in_units_of_one_is_seen(room, mean, std, odd):
     assert not odd or said["AX342"].endswith("both are in units of pixels, 0 to 255")
 
 
+@pytest.mark.parametrize(
+    ("rows", "code", "sentence"),
+    [
+        (
+            [[5, 0, 7, 0], [9, 8, 0, 0]],
+            "",
+            "2 samples; the arrays hold whole numbers from 0 to 9, 38% of them zeros that",
+        ),
+        (
+            [[-1, 2, 3, 4], [9, 8, 7, 6]],
+            "",
+            "2 samples; the arrays hold whole numbers from -1 to 9, 0% of them zeros that",
+        ),
+        (
+            [[5] + [0] * 15, [3] + [0] * 15],
+            "AX388",
+            "the arrays hold whole numbers from 0 to 5, 94% of them zeros that",
+        ),
+    ],
+)
+def test_of_whole_numbers_range_and_padding_are_told(room, rows, code, sentence):
+    room.inputs, room.dtype = (("ids", [1, len(rows[0])]),), "int64"
+    for number, row in enumerate(rows):
+        (room.source / f"{number}.npy").write_bytes(npy(np.array([row])))
+    said = told(room, DecodeParams("ids", "Numpy", 2, "AutoColorSpace"))
+    assert list(said) == [code]
+    assert said[code].startswith(sentence)
+
+
 def test_a_text_that_is_called_a_picture_is_no_object_at_an_address(room):
     (room.source / "a.jpg").write_text("hello")
     with pytest.raises(BadImageError) as caught:
@@ -285,6 +314,36 @@ def test_an_array_that_does_not_fit_is_named_with_both_shapes(room, array, sente
     with pytest.raises(BadArrayError, match=sentence) as caught:
         room.run(ARRAYS)
     assert exit_code_of(caught.value.code) == 2
+
+
+def test_bytes_are_taken_as_an_array_of_the_inputs_type_and_shape(room):
+    array = np.random.default_rng(3).standard_normal((1, 3, 4, 4), dtype=np.float32)
+    for name in ("1", "2"):
+        (room.source / f"{name}.bin").write_bytes(array.tobytes())
+    samples = room.run(BYTES)
+    assert list(samples) == ["1", "2"]
+    assert samples["2"].dtype == np.float32
+    assert np.array_equal(samples["2"], array)
+
+
+def test_bytes_of_another_number_are_named_with_both_sizes(room):
+    tar(room.source / "set.tar", {"input1/1.bin": bytes(191)})
+    with pytest.raises(BadArrayError) as caught:
+        room.run(BYTES)
+    assert caught.value.sentence == (
+        "'set.tar/input1/1.bin' has 191 bytes, and model input 'x' is float32 [1, 3, 4, 4], 192 bytes"
+    )
+    (room.source / "set.tar").unlink()
+    (room.source / "1.bin").write_bytes(np.full((1, 3, 4, 4), np.nan, np.float32).tobytes())
+    with pytest.raises(BadArrayError, match=r"'1\.bin' has values that are not finite"):
+        room.run(BYTES)
+
+
+@pytest.mark.parametrize(("params", "name", "other"), [("BYTES", "a.npy", "Numpy"), ("ARRAYS", "a.bin", "Binary")])
+def test_a_file_of_another_format_is_named_with_it(room, params, name, other):
+    (room.source / name).write_bytes(b"")
+    with pytest.raises(CalibrationSetError, match=f"'{name}' is of format {other} and the set is of format"):
+        room.run({"BYTES": BYTES, "ARRAYS": ARRAYS}[params])
 
 
 def test_a_scalar_is_a_sample_of_an_input_that_was_one(room):

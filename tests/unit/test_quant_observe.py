@@ -5,7 +5,7 @@ import onnx
 import pytest
 from quantised import Net, float_run, loaded, write_samples
 
-from axbuild.toolchain.data.inputs import InputData, SampleMismatchError
+from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, SampleRefusedError
 from axbuild.toolchain.quant.observe import FloatPass, ObserveParams, observe, one_ahead
 from axbuild.toolchain.quant.observer import SampleNotFiniteError
 from axbuild.toolchain.quant.statistics import Statistics
@@ -189,6 +189,16 @@ def test_an_overflow_inside_the_model_is_named(tmp_path):
     folder = write_samples(tmp_path / "samples", [np.full((1, 3, 8, 8), 3e38, np.float32)])
     with pytest.raises(SampleNotFiniteError, match="tensor 'r' of the float model"):
         run(tmp_path, net(), [folder], InputData("x", "Numpy"))
+
+
+def test_an_id_that_the_table_does_not_have_is_told_with_its_sample(tmp_path):
+    n = Net(1, 3)
+    n.add("Cast", ["x"], "ids", to=onnx.TensorProto.INT64)
+    n.add("Gather", [n.weight("table", 5, 4), "ids"], "e")
+    n.add("Relu", ["e"], "y")
+    folder = write_samples(tmp_path / "samples", [np.array([[0, 1, 4]], np.float32), np.array([[0, 1, 5]], np.float32)])
+    with pytest.raises(SampleRefusedError, match=r"on sample 's001': .*idx=5 must be within the inclusive range"):
+        run(tmp_path, n.model("y"), [folder], InputData("x", "Numpy"))
 
 
 def test_an_output_whose_shape_depends_on_data_does_not_stop_observation(tmp_path):

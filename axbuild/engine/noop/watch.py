@@ -29,7 +29,7 @@ from axbuild.graph.actions import TargetActions
 from axbuild.graph.targets import TargetGraph
 from axbuild.store.packed import pack
 from axbuild.store.statcache import StatCache, has_settled
-from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Remote, Result, SourceFiles, Tree
 from axbuild.workspace.disk import BUILD_FILE, Seen, digest_of_listing, join, look, scan
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
 from axbuild.workspace.workspace import Workspace
@@ -214,12 +214,12 @@ def _reached(artifacts: Iterable[Artifact], nodes: Container[ActionId]) -> tuple
         for part in _parts(artifact):
             if isinstance(part, SourceFiles):
                 sources += [path for _, path in part.files]
-            elif part.action in nodes:
+            elif not isinstance(part, Remote) and part.action in nodes:
                 owners.append(part.action)
     return owners, sources
 
 
-def _parts(artifact: Artifact) -> Iterator[SourceFiles | Output | Result]:
+def _parts(artifact: Artifact) -> Iterator[SourceFiles | Remote | Output | Result]:
     match artifact:
         case Entry(tree, _):
             yield from _parts(tree)

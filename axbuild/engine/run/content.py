@@ -11,15 +11,17 @@ from typing import Protocol, TypeVar
 from axbuild.dataclass import dataclass
 from axbuild.engine.code.key import Shape
 from axbuild.errors import AxError
-from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Result, SourceFiles, Tree, is_tree
+from axbuild.workspace.artifact import ActionId, Artifact, Entry, Output, Remote, Result, SourceFiles, Tree, is_tree
 
 
 @dataclass(frozen=True)
 class File:
-    """One file by its SHA-256; `source` is its path relative to the workspace when it is no blob of the store."""
+    """One file by its SHA-256; `source` is its path relative to the workspace when it is no blob of the store, `url`
+    where it is fetched from when the store lacks it."""
 
     digest: str
     source: str = ""
+    url: str = ""
 
 
 Held = TypeVar("Held")
@@ -81,7 +83,7 @@ class Contents:
             case Tree(entries):
                 for _, part in entries:
                     yield from self.pending(part)
-            case SourceFiles():
+            case SourceFiles() | Remote():
                 return
 
     def content(self, artifact: Artifact) -> Content:
@@ -91,6 +93,8 @@ class Contents:
                 if not tree:
                     return self._source(files[0][1])
                 return {name: self._source(path) for name, path in files}
+            case Remote(_, url, digest):
+                return File(digest, url=url)
             case Output(action, name):
                 outputs = self._done[action].outputs
                 if name not in outputs:
@@ -163,6 +167,8 @@ def said(artifact: Artifact) -> str:
     match artifact:
         case SourceFiles(files, tree):
             return f"{len(files)} files" if tree else files[0][1]
+        case Remote(name):
+            return name
         case Output((label, action), name):
             return f"{name} of {label} {action}"
         case Result((label, action)):

@@ -22,6 +22,7 @@ from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, c
 from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
+from axbuild.store.fetch import fetch
 from axbuild.store.result import ActionResult
 from axbuild.store.scratch import remove_tree
 from axbuild.store.statcache import StatCache
@@ -214,6 +215,7 @@ class LocalWorld:
             for role, content in inputs.items()
         }
         try:
+            self._fetch(inputs, scratch)
             paths = prepare(scratch, given, self.store.blobs, self.stat)
         except BaseException as error:
             remove_tree(scratch)
@@ -225,6 +227,14 @@ class LocalWorld:
         bounds = self._bounds.get(action.stage.bounds, StageBounds())
         run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch, bounds, action.device)
         self._workers.submit(run, alone=again)
+
+    def _fetch(self, inputs: Inputs, scratch: Path) -> None:
+        """Bring in what is known by its digest and address alone, and what the store does not hold yet."""
+        for content in inputs.values():
+            for item in content if isinstance(content, list) else [content]:
+                for file in files_of(item):
+                    if file.url and not self.store.blobs.has(file.digest):
+                        fetch(file.url, file.digest, scratch / "tmp", self.store.blobs)
 
     def _given(self, content: Content) -> FileInput | TreeInput:
         if isinstance(content, File):

@@ -11,7 +11,7 @@ from axbuild.errors import AxError
 from axbuild.progress import tell
 from axbuild.toolchain import ort
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired
+from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, refused_sample
 from axbuild.toolchain.data.processors import InputProcessor, processor_of, seen_input
 from axbuild.toolchain.door import in_words
 from axbuild.toolchain.graph import Array
@@ -37,7 +37,9 @@ def reference(model: Path, samples: list[Path], out: Path, *, params: ReferenceP
     folder = out / "outputs"
     folder.mkdir()
     for name, feed in feeds_of([item.name for item in session.get_inputs()], samples, params):
-        outputs.save(folder, name, run(session, feed))
+        with refused_sample(name):
+            answers = run(session, feed)
+        outputs.save(folder, name, answers)
 
 
 def feeds_of(names: list[str], samples: list[Path], params: ReferenceParams) -> Iterator[tuple[str, dict[str, Array]]]:

@@ -13,7 +13,12 @@ from axbuild.toolchain.data.archives import Member
 
 LONGEST = 200
 """bytes of a sample's name; file systems take 255 for a file's"""
-_SUFFIXES = {"Image": images.SUFFIXES, "Numpy": arrays.SUFFIXES}
+_SUFFIXES = {
+    "Image": images.SUFFIXES,
+    "Numpy": arrays.SUFFIXES,
+    "Binary": arrays.BINARY_SUFFIXES,
+    "NumpyObject": arrays.SUFFIXES,
+}
 
 
 class CalibrationSetError(AxError):
@@ -23,7 +28,7 @@ class CalibrationSetError(AxError):
 
 
 def chosen(found: list[Member], kind: str, size: int) -> list[tuple[str, Member]]:
-    """(sample name, file) of the first `size` samples by name, of all where it is -1; kind: "Image" or "Numpy"."""
+    """(sample name, file) of the first `size` samples by name, of all where it is -1; kind: of `_SUFFIXES`."""
     own = [item for item in found if item.name.lower().endswith(_SUFFIXES[kind])]
     taken = {id(item) for item in own}
     others = [item for item in found if id(item) not in taken]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from axbuild.toolchain.data.sampled import target_of
+from axbuild.toolchain.data.inputs import load_sample, own_array, record_of, save_sample
+from axbuild.toolchain.data.sampled import target_of, targets_of
 from axbuild.toolchain.graph import Array, Shape
 
 
@@ -24,11 +25,17 @@ def fit(samples: Path, interface: Path, out: Path, *, params: FitParams) -> None
 
     Values are the samples' own, so that indices and masks stay what they are.
     """
-    shape = target_of(interface, params.input, params.apart).shape
+    inputs = {item.name: item for item in targets_of(interface, params.input, params.apart)}
     folder = out / "samples"
     folder.mkdir()
     for file in sorted(samples.rglob("*.npy")):
-        np.save(folder / file.name, fitted(np.load(file, allow_pickle=False), shape), allow_pickle=False)
+        sample = load_sample(file)
+        if sample.dtype.names:
+            fields = {name: fitted(own_array(sample, name), inputs[name].shape) for name in sample.dtype.names}
+            save_sample(folder / file.name, record_of(fields))
+        else:
+            shape = target_of(interface, params.input, params.apart).shape
+            save_sample(folder / file.name, fitted(sample, shape))
 
 
 def fitted(array: Array, shape: Shape) -> Array:

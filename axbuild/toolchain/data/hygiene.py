@@ -20,6 +20,9 @@ FEW_LEVELS = 16
 FAR = 300.0
 """what pixels less their mean, in units of a standard deviation of at least one pixel, never reach"""
 
+MOSTLY = 0.9
+"""share of padding above which rows are hardly filled"""
+
 
 class SurveyError(AxError):
     """A survey that is damaged or of another format."""
@@ -33,7 +36,8 @@ class Survey:
 
     alone: whether the model takes in nothing else; of several inputs one may well be the same in all samples, as a mask
     is. digests: sample -> SHA-256. constant: samples of one value. converted: conversion -> the samples that needed it.
-    pixels: int64 [channels, 256], how often each value stands in each channel of pictures.
+    pixels: int64 [channels, 256], how often each value stands in each channel of pictures. whole: of arrays of whole
+    numbers, input -> [lowest value, highest, how many values there are, how many are 0 at the end of a row].
 
     The file is `survey.json`: "format": "axbuild-survey/1", and the fields.
     """
@@ -43,6 +47,7 @@ class Survey:
     constant: list[str] = field(default_factory=list)
     converted: dict[str, list[str]] = field(default_factory=dict)
     pixels: Array | None = None
+    whole: dict[str, list[int]] = field(default_factory=dict)
 
     def see(self, name: str, sample: Array, conversions: tuple[str, ...] = ()) -> None:
         if sample.size > 1 and (sample == sample.flat[0]).all():
@@ -55,6 +60,15 @@ class Survey:
             self._count(
                 np.stack([np.bincount(channel.reshape(-1), minlength=LEVELS) for channel in np.moveaxis(sample, 2, 0)])
             )
+
+        for field_name in sample.dtype.names or ("",):
+            part = sample[field_name] if field_name else sample
+            if part.dtype in (np.int32, np.int64) and part.size:
+                self._see_whole(field_name, [int(part.min()), int(part.max()), part.size, _padding(part)])
+
+    def _see_whole(self, name: str, row: list[int]) -> None:
+        low, high, count, padding = self.whole.get(name, [row[0], row[1], 0, 0])
+        self.whole[name] = [min(low, row[0]), max(high, row[1]), count + row[2], padding + row[3]]
 
     def _count(self, pixels: Array) -> None:
         self.pixels = pixels if self.pixels is None else self.pixels + pixels
@@ -70,6 +84,8 @@ class Survey:
                 whole.converted[what] = sorted([*whole.converted.get(what, []), *names])
             if part.pixels is not None:
                 whole._count(part.pixels)
+            for name, row in part.whole.items():
+                whole._see_whole(name, row)
         return whole
 
     def write(self, path: Path) -> None:
@@ -109,6 +125,16 @@ class Survey:
             parts = [f"{len(names)} {what}" for what, names in sorted(self.converted.items())]
             such = min(names[0] for names in self.converted.values())
             yield AxWarning("AX340", f"of {counted(count, 'picture')} {', '.join(parts)}, such as '{such}'")
+        for name, (low, high, values, padding) in sorted(self.whole.items()):
+            what = f"'{name}' holds" if name else "the arrays hold"
+            sentence = (
+                f"{what} whole numbers from {low} to {high}, {padding / values:.0%} of them zeros that fill up rows"
+            )
+            yield (
+                AxWarning("AX388", f"{sentence}; the samples say little of longer rows")
+                if padding > MOSTLY * values
+                else AxNote(f"{counted(count, 'sample')}; {sentence}")
+            )
         if self.pixels is not None:
             yield from self._values(Normalised(self.pixels, mean, std))
 
@@ -135,6 +161,13 @@ class Survey:
                 sentence = f"behind mean and std the channels hold {channels}; both are in units of pixels, 0 to 255"
                 yield AxWarning("AX342", sentence)
         yield AxNote(f"{counted(len(self.digests), 'sample')}; behind mean and std the channels hold {channels}")
+
+
+def _padding(values: Array) -> int:
+    """How many zeros stand at the end of its rows."""
+    rows = values.reshape(-1, values.shape[-1]) if values.ndim else values.reshape(1, 1)
+    behind = np.logical_and.accumulate(rows[:, ::-1] == 0, axis=1)
+    return int(behind.sum())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from axbuild.errors import AxError, lfs_hint
+from axbuild.toolchain.data.resize import resized
 from axbuild.toolchain.door import door
 from axbuild.toolchain.graph import Array
 
@@ -44,9 +45,8 @@ class Picture:
 def decode_image(content: bytes, name: str, size: tuple[int, int], tensor_format: str) -> Picture:
     """One picture at the model's size, which is (height, width).
 
-    Turned as its EXIF orientation says; an alpha channel is dropped, of 16 bits the upper 8 are kept. Resized by
-    Pillow's BILINEAR, which widens its window when it shrinks a picture (it averages, where OpenCV's INTER_LINEAR
-    skips pixels); a picture that has the size already is not touched. Grey is ITU-R 601 luma.
+    Turned as its EXIF orientation says; an alpha channel is dropped, of 16 bits the upper 8 are kept. Resized as
+    OpenCV's INTER_LINEAR does; a picture that has the size already is not touched. Grey is ITU-R 601 luma.
     """
     wanted = "L" if tensor_format == "GRAY" else "RGB"
     with door(lambda said: BadImageError(f"'{name}' is not a readable picture: {said}")):
@@ -63,10 +63,8 @@ def decode_image(content: bytes, name: str, size: tuple[int, int], tensor_format
             _check(image, name)
             conversions = tuple(_conversions(image, wanted))
             pixels = ImageOps.exif_transpose(_of_8_bits(image)).convert(wanted)
-    height, width = size
-    if pixels.size != (width, height):
-        pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
-    array = np.asarray(pixels, dtype=np.uint8).reshape(height, width, -1)
+    array = np.asarray(pixels, dtype=np.uint8).reshape(pixels.height, pixels.width, -1)
+    array = resized(array, *size)
     return Picture(np.ascontiguousarray(array[:, :, ::-1] if tensor_format == "BGR" else array), conversions)
 
 

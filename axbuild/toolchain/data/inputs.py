@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from axbuild.errors import AxError, counted
+from axbuild.toolchain.door import door
 from axbuild.toolchain.graph import Array
+
+MAX_HEADER = 2**22
+"""bytes of what names the fields of a record"""
+FEW = 3
+"""samples named of those that lack a partner"""
 
 
 class SampleMismatchError(AxError):
@@ -18,11 +25,26 @@ class SampleMismatchError(AxError):
     code = "AX330"
 
 
+class SampleRefusedError(AxError):
+    """A sample on which the float model cannot be computed, as one whose id no row of a table has."""
+
+    code = "AX389"
+
+
+@contextmanager
+def refused_sample(name: str) -> Iterator[None]:
+    """Where onnxruntime runs the model on a sample: what it raises is a SampleRefusedError."""
+    hint = "whole numbers must be within the table that they pick rows from"
+    with door(lambda said: SampleRefusedError(f"the model cannot be computed on sample '{name}': {said}", hint=hint)):
+        yield
+
+
 @dataclass(frozen=True)
 class InputData:
     """How the decoded samples of one model input become its tensor.
 
-    format: "Image" (uint8 HWC pictures, still to be normalised) or "Numpy" (the input's own values, used as they are).
+    format: "Image" (uint8 HWC pictures, still to be normalised) or "Numpy" (the input's own values, used as they are,
+    whatever the format of the set was).
     mean, std: one value a channel in the sample's channel order, or one for all; empty: 0 and 1. In pixel units.
     """
 
@@ -55,9 +77,31 @@ def bind(inputs: tuple[InputData, ...], names: list[str]) -> list[tuple[InputDat
 
 
 def load_sample(file: Path) -> Array:
-    """One `samples/<name>.npy`: uint8 [H, W, C] of an image, or the input's own array."""
-    sample: Array = np.load(file, allow_pickle=False)
+    """One `samples/<name>.npy`: uint8 [H, W, C] of an image, the input's own array, or a record of several inputs'."""
+    sample: Array = np.load(file, allow_pickle=False, max_header_size=MAX_HEADER)
     return sample
+
+
+def save_sample(file: Path, sample: Array) -> None:
+    """As `load_sample` reads it."""
+    version = (3, 0) if sample.dtype.names else None  # the one whose names of fields are any text
+    with file.open("wb") as stream:
+        np.lib.format.write_array(stream, sample, version, allow_pickle=False)
+
+
+def record_of(arrays: Mapping[str, Array]) -> Array:
+    """One array as it is; of several inputs a record of rank 0, with a field of each one's type and shape."""
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    record = np.empty((), np.dtype([(name, array.dtype, array.shape) for name, array in arrays.items()]))
+    for name, array in arrays.items():
+        record[name] = array
+    return record
+
+
+def own_array(sample: Array, name: str) -> Array:
+    """An input's own array out of a sample that may be a record."""
+    return np.array(sample[name]) if sample.dtype.names else sample
 
 
 def feed_of(files: Sequence[Path], chosen: Iterable[tuple[InputData, int]]) -> dict[str, Array]:
@@ -81,13 +125,25 @@ def paired(folders: list[Path], inputs: Sequence[InputData]) -> list[tuple[str, 
 def refuse_unpaired(names: Sequence[set[str]], inputs: Sequence[InputData]) -> None:
     """Raise SampleMismatchError where an input lacks a sample that another one has; names: of each input's samples."""
     for index, found in enumerate(names[1:], start=1):
-        if odd := sorted(found ^ names[0]):
-            has, lacks = (0, index) if odd[0] in names[0] else (index, 0)
-            first, other = (inputs[number].name or "DEFAULT" for number in (has, lacks))
-            raise SampleMismatchError(
-                f"sample '{odd[0]}' is in the set of input '{first}' and not in that of '{other}'",
-                hint="files with the same name form one sample; every input needs one of each name",
-            )
+        if found == names[0]:
+            continue
+        first, other = (f"'{inputs[number].name or 'DEFAULT'}'" for number in (0, index))
+        alone = [
+            f"{_listed(odd)} in the set of input {has} and not in that of {lacks}"
+            for odd, has, lacks in ((names[0] - found, first, other), (found - names[0], other, first))
+            if odd
+        ]
+        raise SampleMismatchError(
+            "; ".join(alone), hint="files with the same name form one sample; every input needs one of each name"
+        )
+
+
+def _listed(names: set[str]) -> str:
+    """`sample 'a' is`, `5 samples ('a', 'b', 'c', ...) are`"""
+    shown = ", ".join(f"'{name}'" for name in sorted(names)[:FEW])
+    if len(names) == 1:
+        return f"sample {shown} is"
+    return f"{counted(len(names), 'sample')} ({shown}{', ...' if len(names) > FEW else ''}) are"
 
 
 def tensor_input(sample: Array, data: InputData) -> Array:
@@ -96,7 +152,7 @@ def tensor_input(sample: Array, data: InputData) -> Array:
     A Numpy sample is returned as it is, batch dimension included.
     """
     if data.format != "Image":
-        return sample
+        return own_array(sample, data.name)
     pixels = sample.astype(np.float32)
     normal = (pixels - _channels(data.mean, sample, 0.0)) / _channels(data.std, sample, 1.0)
     return np.ascontiguousarray(normal.transpose(2, 0, 1)[np.newaxis])

@@ -11,7 +11,7 @@ import numpy as np
 
 from axbuild.toolchain.data.colour import NO_CSC, YUV, Conversion, YuvFormat, conversion
 from axbuild.toolchain.data.frame import Frame
-from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, tensor_input
+from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, own_array, tensor_input
 from axbuild.toolchain.graph import Array
 
 
@@ -75,7 +75,7 @@ def seen_input(sample: Array, data: InputData, processor: InputProcessor | None)
         return tensor_input(sample, data)
     normal = replace(data, mean=processor.mean, std=processor.std)
     if data.format != "Image":
-        return tensor_input(processor.seen(sample), normal)
+        return tensor_input(processor.seen(own_array(sample, data.name)), normal)
     return tensor_input(processor.seen(_planes(sample))[0].transpose(1, 2, 0), normal)
 
 
@@ -88,6 +88,7 @@ def source_input(
     layout; raises SampleMismatchError where it is not of the session's dtype.
     """
     image = data.format == "Image"
+    sample = sample if image else own_array(sample, data.name)
     if not image and sample.dtype != np.dtype(dtype):
         raise SampleMismatchError(
             f"input '{data.name}' of the compiled model is {dtype} and its Numpy samples are {sample.dtype}",

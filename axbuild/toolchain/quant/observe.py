@@ -21,7 +21,15 @@ from onnx import helper
 
 from axbuild.progress import tell
 from axbuild.toolchain import ort
-from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, bind, load_sample, paired, tensor_input
+from axbuild.toolchain.data.inputs import (
+    InputData,
+    SampleMismatchError,
+    bind,
+    load_sample,
+    paired,
+    refused_sample,
+    tensor_input,
+)
 from axbuild.toolchain.graph import Array, Shape, model_file
 from axbuild.toolchain.quant.observer import Observer, TensorObserver
 from axbuild.toolchain.quant.watched import read_watched
@@ -78,12 +86,17 @@ def one_ahead(float_pass: FloatPass, samples: Iterable[tuple[str, Feeds]]) -> It
     with ThreadPoolExecutor(1) as thread:
         name, running = "", None
         for following, feeds in samples:
-            begun = thread.submit(float_pass.run, feeds)
+            begun = thread.submit(_run, float_pass, following, feeds)
             if running is not None:
                 yield name, running.result()
             name, running = following, begun
         if running is not None:
             yield name, running.result()
+
+
+def _run(float_pass: FloatPass, name: str, feeds: Feeds) -> dict[str, Array]:
+    with refused_sample(name):
+        return float_pass.run(feeds)
 
 
 @dataclass(frozen=True)
