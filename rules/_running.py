@@ -47,7 +47,7 @@ def run(
     from axbuild.toolchain.axmodel.run import run as run_file
 
     folder = Path(output_dir) if output_dir else None
-    with _progress():
+    with shown_progress():
         run_file(file, Asked(input, folder, batch_size, group_index, layers, top, json))
     return None
 
@@ -70,7 +70,7 @@ def _built(target: str) -> Path | int:
 
 
 @contextmanager
-def _progress() -> Iterator[None]:
+def shown_progress() -> Iterator[None]:
     """How far the samples are, on a terminal, in a line that goes again."""
     if not sys.stderr.isatty():
         yield

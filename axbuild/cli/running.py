@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from axbuild.cli import interrupts
 from axbuild.cli.keeping import drop, keep_answer, keep_merged
@@ -77,8 +77,21 @@ def settled(words: Words) -> Options:
     )
 
 
-def run(command: str, options: Options, found: Found | None = None, ahead: Launched | None = None) -> int:
-    """One build with its display, of which `found` is what its snapshot says; the exit code. ahead: as in `build`."""
+def run(
+    command: str,
+    options: Options,
+    found: Found | None = None,
+    ahead: Launched | None = None,
+    *,
+    start: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    listeners: Sequence[Listener] = (),
+) -> int:
+    """One build with its display, of which `found` is what its snapshot says; the exit code. ahead: as in `build`.
+
+    start: the folder whose workspace is built, where that is not the one around the current folder; overrides: settings
+    that count whatever its files and the environment say; listeners: more of them, which hear after the display.
+    """
     found = None if options.dry_run else found
     reports = {"--events": options.events, "--junit": options.junit, "--profile": options.profile}
     if refused := refusals(reports):
@@ -86,8 +99,8 @@ def run(command: str, options: Options, found: Found | None = None, ahead: Launc
     request = Request(
         command,
         options.targets,
-        Path.cwd(),
-        overrides={"build.jobs": options.jobs} if options.jobs else {},
+        start or Path.cwd(),
+        overrides={**(overrides or {}), **({"build.jobs": options.jobs} if options.jobs else {})},
         config=options.config,
         keep_going=options.keep_going,
         dry_run=options.dry_run,
@@ -98,20 +111,20 @@ def run(command: str, options: Options, found: Found | None = None, ahead: Launc
     )
     summary = Summary(whole=options.verbose)
     with ExitStack() as stack, _terminated_as_interrupt():
-        renderer = _renderer(options)
+        renderer = _renderer(options, request.start)
         stack.callback(renderer.close)
-        listeners: list[Listener] = [renderer, summary]
+        hearing: list[Listener] = [renderer, summary, *listeners]
         if options.events is not None:
-            listeners.append(stack.enter_context(_events_file(options.events)))
+            hearing.append(stack.enter_context(_events_file(options.events)))
         if options.profile is not None:
             from axbuild.report.trace import Trace
 
-            listeners.append(stack.enter_context(_written("--profile", options.profile, Trace())))
+            hearing.append(stack.enter_context(_written("--profile", options.profile, Trace())))
         if options.junit is not None:
             from axbuild.report.junit import JUnit
 
-            listeners.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
-        report = build(request, *listeners, ahead=ahead)
+            hearing.append(stack.enter_context(_written("--junit", options.junit, JUnit())))
+        report = build(request, *hearing, ahead=ahead)
         summary.base = report.base
         if found is not None and report.watched is not None:
             keep_answer(found, report.watched, report.base)
@@ -137,8 +150,8 @@ def _tell(summary: Summary, options: Options) -> None:
         print(text, flush=True)
 
 
-def _renderer(options: Options) -> PlainRenderer | LiveRenderer:
-    made = partial(_made, options.config)
+def _renderer(options: Options, start: Path) -> PlainRenderer | LiveRenderer:
+    made = partial(_made, start, options.config)
     wanted = Wanted(
         quiet=options.quiet,
         verbose=options.verbose,
@@ -160,9 +173,9 @@ def _renderer(options: Options) -> PlainRenderer | LiveRenderer:
     return PlainRenderer(sys.stderr, lines)
 
 
-def _made(config: tuple[str, ...]) -> dict[ActionId, Made]:
+def _made(start: Path, config: tuple[str, ...]) -> dict[ActionId, Made]:
     """What is remembered of earlier builds."""
-    return History(Workspace.find(Path.cwd(), {}, config).state_dir / "builds").made()
+    return History(Workspace.find(start, {}, config).state_dir / "builds").made()
 
 
 class _Report(Protocol):

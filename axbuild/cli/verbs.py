@@ -60,7 +60,16 @@ def _command(loaded: LoadedVerb) -> click.Command:
     verb = loaded.verb
     rows = [f"{one.role.upper()}  {one.about}" for one in verb.arguments if not one.is_option]
     about = "\n".join([verb.about, *(["", "\b", *rows] if rows else [])])
-    return click.Command(verb.name, callback=run, params=[_parameter(one) for one in verb.arguments], help=about)
+    kind = _Rest if verb.takes_rest else click.Command
+    return kind(verb.name, callback=run, params=[_parameter(one) for one in verb.arguments], help=about)
+
+
+class _Rest(click.Command):
+    """Hands on what it is given, which click would take apart."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params[str(self.params[0].name)] = tuple(args)
+        return []
 
 
 def _parameter(one: Argument) -> click.Parameter:
@@ -69,5 +78,6 @@ def _parameter(one: Argument) -> click.Parameter:
     if one.is_option:
         names = [one.name, one.role]
         return click.Option(names, type=_TYPES[one.kind], default=one.default, multiple=one.many, help=one.about)
-    many, required = -1 if one.many else 1, one.default is None
-    return click.Argument([one.role], type=_TYPES[one.kind], default=one.default, nargs=many, required=required)
+    many, required = -1 if one.many or one.kind == "rest" else 1, one.default is None
+    typed = _TYPES.get(one.kind, click.STRING)
+    return click.Argument([one.role], type=typed, default=one.default, nargs=many, required=required)

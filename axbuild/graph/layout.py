@@ -14,6 +14,7 @@ from axbuild.graph.targets import TargetGraph
 from axbuild.workspace.artifact import Artifact, Tree, file_name, is_tree
 from axbuild.workspace.attributes import Companions
 from axbuild.workspace.confined import Unwatched, confined
+from axbuild.workspace.expansion import mention
 from axbuild.workspace.packages import Mistakes, Target, raise_all
 from axbuild.workspace.providers import Files
 from axbuild.workspace.rulepack import raised_in
@@ -101,6 +102,7 @@ class _TargetLayout:
         place = partial(packages.place, target)
         t = Settled(target.label, settled, target.values, target.given(), place)
         try:
+            assert self._rule.lay_out is not None, "a rule that expands has no targets of its own"
             return plan.finished(self._rule.lay_out(t, plan), disk.asked)
         except _FAILURES as error:
             told = self._told(error, "")
@@ -125,6 +127,8 @@ class _TargetLayout:
         if isinstance(error, AxError):
             if error.place is None:
                 error.place = workspace.packages.place(target, attribute)
+            if target.header[2]:
+                mention(error, workspace.packages.place(target))
             return error
         place = raised_in(workspace.root / "rules", error)
         return RuleFailed(target.rule, target.label, error, place) if place else Defect(target, error)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
 from axbuild.errors import counted, visible
+from axbuild.report.build_file import toml_text, toml_value
 
 _WIDTH = 11
 """columns of the words at the left"""
@@ -119,24 +119,15 @@ def build_lines(file: str, inputs: list[Mapping[str, Any]], ends: Mapping[str, A
     """
     sets = {one["name"]: f"calib_{number}" if len(inputs) > 1 else "calib" for number, one in enumerate(inputs)}
     labels = {name: f":{target}" for name, target in sets.items()}
-    source = [f"src = {_text(file)}", *(f"{name} = {_value(value)}" for name, value in ends.items())]
+    source = [f"src = {toml_text(file)}", *(f"{name} = {toml_value(value)}" for name, value in ends.items())]
     tables = [
         ("float_model", "float", source),
         *(("calibration_set", sets[one["name"]], _samples(sets[one["name"]], one)) for one in inputs),
-        ("quant_model", "quant", ['model = ":float"', f"calibration = {_value(labels)}"]),
-        ("axmodel", "axmodel", ['quant = ":quant"', f"target_hardware = {_text(chip)}"]),
+        ("quant_model", "quant", ['model = ":float"', f"calibration = {toml_value(labels)}"]),
+        ("axmodel", "axmodel", ['quant = ":quant"', f"target_hardware = {toml_text(chip)}"]),
         ("check", "check", ['axmodel = ":axmodel"', 'level = "equal"']),
     ]
     return "\n".join("\n".join([f"[[{rule}]]", f'name = "{name}"', *lines, ""]) for rule, name, lines in tables)
-
-
-def _value(value: Any) -> str:
-    """As TOML writes it."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_text(name)} = {_value(item)}" for name, item in value.items()) + " }"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    return _text(value)
 
 
 _CHANNELS = {1: "GRAY", 3: "BGR"}
@@ -153,8 +144,3 @@ def _samples(target: str, tensor: Mapping[str, Any]) -> list[str]:
             "std = [127.5]  # put in what the model was trained with",
         ]
     return [f'src = "{target}/*.npy"  # arrays of {tensor["dtype"]} {shape}', 'format = "Numpy"']
-
-
-def _text(name: Any) -> str:
-    # TOML writes strings, numbers and truth as JSON does, but no character as a pair of escapes.
-    return json.dumps(name, ensure_ascii=False)

@@ -34,6 +34,7 @@ ORDER = (
     "test_suite",
     "filegroup",
     "alias",
+    "pulsar2_build",
 )
 _WIDTH = 116
 

@@ -2,7 +2,8 @@
 
 One file: a checksum of the rest (a damaged cache is made anew, never believed), then in msgpack what
 everything depends on (a fingerprint) and for each package the fingerprint of its BUILD.toml and its
-rows, packed apart so that a build of one label unpacks one package.
+rows, packed apart so that a build of one label unpacks one package, with the fingerprints of the files beside it that
+its tables were made of.
 """
 
 from __future__ import annotations
@@ -16,10 +17,20 @@ from typing import Any
 import msgpack
 from xxhash import xxh3_128_digest
 
+from axbuild.dataclass import dataclass
 from axbuild.store.plain import read_plain
+from axbuild.workspace.disk import Disk, Unreadable
 
 Row = list[Any]
-"""rule, index among the file's tables of that rule, name, values, number of own values, labels"""
+"""rule, header (`packages.Header`), name, values, number of own values, labels"""
+
+
+@dataclass(frozen=True)
+class KeptPackage:
+    """What a package came to. texts: path of each file beside it that counts -> digest of its bytes."""
+
+    rows: list[Row]
+    texts: dict[str, bytes]
 
 
 def _code_fingerprint() -> bytes:
@@ -34,10 +45,10 @@ class PackageCache:
         self._path = path
         settled = json.dumps(defaults, sort_keys=True, default=str)
         self._fingerprint = xxh3_128_digest(_code_fingerprint() + rules_digest.encode() + settled.encode())
-        self._packages: dict[str, list[bytes]] = self._read()
+        self._packages: dict[str, list[Any]] = self._read()
         self._changed = False
 
-    def _read(self) -> dict[str, list[bytes]]:
+    def _read(self) -> dict[str, list[Any]]:
         try:
             stored = read_plain(self._path)
         except OSError:
@@ -48,16 +59,21 @@ class PackageCache:
         fingerprint, packages = msgpack.unpackb(packed)
         return packages if fingerprint == self._fingerprint else {}
 
-    def get(self, package: str, text: bytes) -> list[Row] | None:
-        """Rows of a package whose BUILD.toml holds `text`; None where they are not known."""
+    def get(self, package: str, text: bytes, disk: Disk) -> KeptPackage | None:
+        """What the package came to, if it was kept for this BUILD file and for the files beside it as they are now."""
         entry = self._packages.get(package)
         if entry is None or entry[0] != xxh3_128_digest(text):
             return None
-        rows: list[Row] = msgpack.unpackb(entry[1])
-        return rows
+        texts: dict[str, bytes] = entry[2]
+        try:
+            if any(xxh3_128_digest(disk.read(path)) != digest for path, digest in texts.items()):
+                return None
+        except Unreadable:
+            return None
+        return KeptPackage(msgpack.unpackb(entry[1]), texts)
 
-    def put(self, package: str, text: bytes, rows: list[Row]) -> None:
-        self._packages[package] = [xxh3_128_digest(text), msgpack.packb(rows)]
+    def put(self, package: str, text: bytes, kept: KeptPackage) -> None:
+        self._packages[package] = [xxh3_128_digest(text), msgpack.packb(kept.rows), kept.texts]
         self._changed = True
 
     def save(self) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError, Place
 from axbuild.workspace.attributes import WrongValue, did_you_mean, shown
 from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join
+from axbuild.workspace.expansion import Texts, expand, field_place, found_text, mention
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.label import BadLabel, canonical, is_name
-from axbuild.workspace.package_cache import PackageCache, Row
+from axbuild.workspace.package_cache import KeptPackage, PackageCache, Row
 from axbuild.workspace.references import Labels
 from axbuild.workspace.rule import Rule
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
+from axbuild.workspace.settled import Settled
 from axbuild.workspace.sources import check_link
 from axbuild.workspace.toml_text import InvalidToml, Path, TomlText, place_in, read_text
 
@@ -82,14 +85,21 @@ class NoPackage(AxError):
         super().__init__(f"there is no package //{package}: {join(package, BUILD_FILE)} does not exist", hint=hint)
 
 
+Header = tuple[str, int, str]
+"""the rule that a table is written under, its number among those, and the path of the file that the target was made of;
+"" where the table is the target's own"""
+
+
 @dataclass(frozen=True)
 class Target:
-    """One table of a BUILD file: plain values by attribute (own ones first, then defaults) and its labels."""
+    """One table of a BUILD file: plain values by attribute (own ones first, then defaults) and its labels.
+
+    header: see `Header`."""
 
     label: str
     package: str
     rule: str
-    index: int
+    header: Header
     values: dict[str, Any]
     own: int
     labels: tuple[str, ...]
@@ -104,13 +114,14 @@ class Package:
     """What a BUILD file declares: targets by name, in the file's order of rules.
 
     faults: its mistakes. broken: names of targets that have one -> its place in `faults`. whole: whether the name of
-    every target is known.
+    every target is known. texts: paths of the files that tables were made from.
     """
 
     targets: dict[str, Target]
     faults: tuple[AxError, ...] = ()
     broken: dict[str, int] = field(default_factory=dict)
     whole: bool = True
+    texts: tuple[str, ...] = ()
 
 
 class Packages:
@@ -192,10 +203,15 @@ class Packages:
             self._cache.save()
 
     def place(self, target: Target, attribute: str = "") -> Place:
-        """Where a target's attribute is written: its own line, that of the default it took, or its header."""
+        """Where a target's attribute is written: its own line, that of the default it took, or its header; in the text
+        that it was made of, where that says it."""
         file = join(target.package, BUILD_FILE)
         text = read_text(self._disk, file)
-        own: Path = (target.rule, target.index)
+        own: Path = target.header[:2]
+        if target.header[2] and attribute in target.given():
+            rule, build = self.rules[target.rule], TomlText.of(file, text)
+            if made := place_in_text(build, self._disk, rule, target.header, attribute):
+                return made
         if not attribute or attribute in target.given():
             return place_in(file, text, (*own, attribute) if attribute else own)
         if attribute in target.values:
@@ -209,19 +225,20 @@ class Packages:
         file = join(package, BUILD_FILE)
         try:
             raw = self._disk.read(file)
-            rows = self._cache.get(package, raw) if self._cache else None
-            if rows is not None:
-                return Package(_targets(package, rows))
+            kept = self._cache.get(package, raw, self._disk) if self._cache else None
+            if kept is not None:
+                return Package(_targets(package, kept.rows), texts=tuple(kept.texts))
             _check_package_name(package, file)
             reader = self._parse(package, TomlText.of(file, read_text(self._disk, file)))
         except AxError as error:
             return Package({}, (error,), whole=False)
         if self._cache and not reader.faults:
-            self._cache.put(package, raw, reader.rows)
-        return Package(_targets(package, reader.rows), tuple(reader.faults), reader.broken, whole=reader.whole)
+            self._cache.put(package, raw, KeptPackage(reader.rows, reader.texts.seen))
+        found, texts = _targets(package, reader.rows), tuple(reader.texts.seen)
+        return Package(found, tuple(reader.faults), reader.broken, reader.whole, texts)
 
     def _parse(self, package: str, text: TomlText) -> _Reader:
-        reader = _Reader(self.rules, package, text, self._defaults)
+        reader = _Reader(self.rules, Texts(self._disk, self.ignore, package), text, self._defaults)
         reader.read()
         return reader
 
@@ -235,26 +252,36 @@ class Packages:
 
 def _targets(package: str, rows: list[Row]) -> dict[str, Target]:
     return {
-        name: Target(f"//{package}:{name}", package, rule, index, values, own, tuple(labels))
-        for rule, index, name, values, own, labels in rows
+        name: Target(f"//{package}:{name}", package, rule, tuple(header), values, own, tuple(labels))
+        for rule, header, name, values, own, labels in rows
     }
+
+
+def place_in_text(build: TomlText, disk: Disk, rule: Rule, header: Header, attribute: str) -> Place | None:
+    """Where the text that a target was made from says its attribute; None where the BUILD file does, or nobody."""
+    made_by, index, path = header
+    known = rule.attributes.get(attribute)
+    if not path or known is None or attribute in build.data[made_by][index]:
+        return None
+    return field_place(path, read_text(disk, path), known.vendor)
 
 
 class _Reader:
     """The tables of one BUILD file -> rows. Goes on behind a mistake, so that one look tells of all.
 
-    settings: the defaults of axbuild.toml, by rule.
+    texts: how files beside it are read. settings: the defaults of axbuild.toml, by rule.
     """
 
     def __init__(
-        self, rules: Mapping[str, Rule], package: str, text: TomlText, settings: Mapping[str, dict[str, Any]]
+        self, rules: Mapping[str, Rule], texts: Texts, text: TomlText, settings: Mapping[str, dict[str, Any]]
     ) -> None:
-        self._rules, self._package, self._text = rules, package, text
+        self._rules, self._package, self._text = rules, texts.package, text
+        self.texts = texts
         self.rows: list[Row] = []
         self.faults: list[AxError] = []
         self.broken: dict[str, int] = {}
         self.whole = True
-        found, faults = _parse_defaults(rules, text, text.data.get("defaults", {}), package)
+        found, faults = _parse_defaults(rules, text, text.data.get("defaults", {}), texts.package)
         self._defaults = {name: settings.get(name, {}) | found.get(name, {}) for name in settings.keys() | found.keys()}
         self._doubtful = {name: number for number, (name, _) in enumerate(faults)}
         self.faults += [fault for _, fault in faults]
@@ -274,15 +301,17 @@ class _Reader:
                 self.faults.append(UnknownRule(rule_name, self._rules, self._text.place((rule_name,))))
             else:
                 for index, table in enumerate(tables):
-                    self._table(rule, index, table, seen)
+                    self._table(rule, (rule_name, index, ""), table, seen)
         self.rows = [row for row in self.rows if row[2] not in self.broken]
         for row in self.rows:
             self._name_the_rest(row)
 
-    def _table(self, rule: Rule, index: int, table: dict[str, Any], seen: dict[str, Path]) -> None:
-        where: Path = (rule.name, index)
+    def _table(self, rule: Rule, header: Header, table: dict[str, Any], seen: dict[str, Path]) -> None:
+        where: Path = header[:2]
         name = self._name(rule, table, where)
-        row, faults = self._row(rule, index, table)
+        row, faults = self._row(rule, header, table)
+        if rule.expansion and name is not None and not faults:
+            return self._made(rule, header, name, row, seen)
         if name is not None and name in seen:
             first = self._text.place(seen[name])
             faults.append(DuplicateName(f"//{self._package}:{name}", first, self._text.place((*where, "name"))))
@@ -290,8 +319,30 @@ class _Reader:
             seen.setdefault(name, (*where, "name"))
             if faults or rule.name in self._doubtful:
                 self.broken.setdefault(name, len(self.faults) if faults else self._doubtful[rule.name])
-            self.rows.append([rule.name, index, name, *row])
+            self.rows.append([rule.name, header, name, *row])
+        self.whole = self.whole and not (rule.expansion and faults)
         self.faults += faults
+        return None
+
+    def _made(self, rule: Rule, header: Header, name: str, row: Row, seen: dict[str, Path]) -> None:
+        """The tables that one of them stands for."""
+        values, own, _ = row
+        label = f"//{self._package}:{name}"
+        place = partial(self._place, rule, header)
+        try:
+            assert rule.expansion is not None
+            path, text = found_text(rule, values, self.texts, place(rule.expansion.text))
+            plain = {key: attribute.default for key, attribute in rule.attributes.items()} | values
+            plain[rule.expansion.text] = path
+            t = Settled(label, plain, values, frozenset(list(values)[:own]), lambda key: place(key) if key else place())
+            tables = expand(rule, t, text, place())
+        except AxError as error:
+            self.whole = False
+            self.broken.setdefault(name, len(self.faults))
+            self.faults.append(error)
+            return
+        for made, attributes in tables:
+            self._table(self._rules[made], (*header[:2], path), attributes, seen)
 
     def _name(self, rule: Rule, table: dict[str, Any], where: Path) -> str | None:
         name = table.get("name")
@@ -306,11 +357,11 @@ class _Reader:
             self.faults.append(WrongAttribute("name", wrong, self._text.place((*where, "name"))))
         return None
 
-    def _row(self, rule: Rule, index: int, table: dict[str, Any]) -> tuple[Row, list[AxError]]:
+    def _row(self, rule: Rule, header: Header, table: dict[str, Any]) -> tuple[Row, list[AxError]]:
         """What follows a row's name: values, number of own ones, labels; and what is wrong with them."""
-        where: Path = (rule.name, index)
         own = {key: item for key, item in table.items() if key != "name"}
-        values, faults = _parse_table(rule, own, self._package, self._text, where)
+        place = partial(self._place, rule, header)
+        values, faults = _parse_table(rule, own, self._package, place)
         count = len(values)
         values |= {key: item for key, item in self._defaults.get(rule.name, {}).items() if key not in table}
         misspelt = {fault.hint for fault in faults if isinstance(fault, UnknownAttribute)}
@@ -319,8 +370,16 @@ class _Reader:
             if key in values:
                 labels.update(dict.fromkeys(attribute.labels(values[key])))
             elif attribute.required and key not in table and f"did you mean '{key}'?" not in misspelt:
-                faults.append(MissingAttribute(rule, key, attribute.about, self._text.place(where)))
+                faults.append(MissingAttribute(rule, key, attribute.about, place()))
+        if header[2]:
+            for fault in faults:
+                mention(fault, self._text.place(header[:2]))
         return [values, count, list(labels)], faults
+
+    def _place(self, rule: Rule, header: Header, key: str = "") -> Place:
+        where = header[:2]
+        made = place_in_text(self._text, self.texts.disk, rule, header, key)
+        return made or self._text.place((*where, key) if key else where)
 
     def _name_the_rest(self, row: Row) -> None:
         """Where an empty list stands for the package's targets of a kind, put their labels there."""
@@ -356,13 +415,18 @@ def _parse_defaults(
         elif not isinstance(table, dict):
             faults.append((name, InvalidToml(f"defaults stand in a table [defaults.{name}]", place)))
         else:
-            found[name], wrong = _parse_table(rules[name], table, package, text, ("defaults", name))
+            place_of = partial(_default_place, text, name)
+            found[name], wrong = _parse_table(rules[name], table, package, place_of)
             faults += [(name, fault) for fault in wrong]
     return found, faults
 
 
+def _default_place(text: TomlText, rule: str, key: str) -> Place:
+    return text.place(("defaults", rule, key))
+
+
 def _parse_table(
-    rule: Rule, table: dict[str, Any], package: str | None, text: TomlText, where: Path
+    rule: Rule, table: dict[str, Any], package: str | None, place: Callable[[str], Place]
 ) -> tuple[dict[str, Any], list[AxError]]:
     """The values that fit their attributes, and what is wrong with the others."""
     values: dict[str, Any] = {}
@@ -370,13 +434,13 @@ def _parse_table(
     for key, item in table.items():
         attribute = rule.attributes.get(key)
         if attribute is None:
-            faults.append(UnknownAttribute(rule, key, text.place((*where, key))))
+            faults.append(UnknownAttribute(rule, key, place(key)))
             continue
         try:
             values[key] = attribute.parse(item, package)
         except WrongValue as error:
-            faults.append(WrongAttribute(key, error, text.place((*where, key))))
+            faults.append(WrongAttribute(key, error, place(key)))
         except BadLabel as error:
-            error.place = text.place((*where, key))
+            error.place = place(key)
             faults.append(error)
     return values, faults

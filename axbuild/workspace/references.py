@@ -158,6 +158,21 @@ class Source(Attribute):
         return text if self.one_file else {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}
 
 
+class TextFile(Attribute):
+    """A file of the package whose text the package is made from: it is read while the package loads, so that a build
+    watches it as it does BUILD.toml. The rule sees its path."""
+
+    expects = "a path"
+
+    def parse(self, value: Any, package: str | None) -> Any:
+        if not isinstance(value, str) or not value:
+            raise self.wrong(value)
+        return value
+
+    def schema(self) -> Schema:
+        return {"type": "string", "minLength": 1}
+
+
 class Record:
     """One settled table of a `Records` attribute: a value for each field, by name."""
 

@@ -1,4 +1,7 @@
-"""`@rule`: a class of attributes with an `actions` method becomes a rule; all a rule file needs is here."""
+"""`@rule`: a class of attributes with an `actions` method becomes a rule; all a rule file needs is here.
+
+One with an `expand` method in its place stands for targets of other rules (decision 056).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from axbuild.workspace.attributes import (
     Values,
     attributes_of,
 )
-from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, OneRecord, Record, Records, Source
+from axbuild.workspace.references import DEFAULT, Label, LabelMap, Labels, OneRecord, Record, Records, Source, TextFile
 from axbuild.workspace.settled import Settled
 from axbuild.workspace.stage import Stage
 from axbuild.workspace.tables import Tables
@@ -53,11 +56,29 @@ __all__ = [
     "String",
     "Strings",
     "Tables",
+    "TextFile",
     "Value",
     "Values",
     "attributes_of",
     "rule",
 ]
+
+
+BuildTable = tuple[str, dict[str, Any]]
+"""a table of a BUILD file: rule, and attributes with `name` among them"""
+
+
+@dataclass(frozen=True)
+class TableMaking:
+    """How a target becomes others.
+
+    text: the attribute that names the file whose text they are made from. tables: called as `tables(t, text)` with
+    the attributes as written and that text. code: packages of Python whose modules it imports when it is called.
+    """
+
+    text: str
+    tables: Callable[[Settled, str], list[BuildTable]]
+    code: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +88,7 @@ class Rule:
     gives: class of the provider, if the declaration names it (`gives = FloatModel`).
     example: the name of the target that BUILD.example.toml shows.
     lay_out: called as `lay_out(t, plan)` with the settled attributes (`Settled`) and the target's
-    `Plan`; returns the target's provider.
+    `Plan`; returns the target's provider. None where `expansion` says which targets stand for it.
     """
 
     name: str
@@ -75,12 +96,14 @@ class Rule:
     attributes: dict[str, Attribute]
     gives: type | None
     example: str
-    lay_out: Callable[[Settled, Any], Any]
+    lay_out: Callable[[Settled, Any], Any] | None
     module: str
+    expansion: TableMaking | None = None
 
 
 def rule(declaration: type) -> Rule:
-    """Make a rule of a class: its name, docstring, attributes in order, and `actions(self, t, plan)`.
+    """Make a rule of a class: its name, docstring, attributes in order, and `actions(self, t, plan)`, or in its place
+    `expand(self, t, text)` with the packages that it imports as `code`.
 
     Its own attributes come first, then those of its bases. TypeError where the class cannot be a rule.
     """
@@ -89,9 +112,20 @@ def rule(declaration: type) -> Rule:
     for key in attributes:
         if key == "name" or hasattr(Settled, key):
             raise TypeError(f"rule {name} cannot have an attribute called '{key}': every target has one already")
-    actions = getattr(declaration(), "actions", None)
-    if not callable(actions):
-        raise TypeError(f"rule {name} lacks its method actions(self, t, plan)")
+    made = declaration()
+    actions, expand = getattr(made, "actions", None), getattr(made, "expand", None)
+    if callable(actions) == callable(expand):
+        raise TypeError(f"rule {name} takes one method: actions(self, t, plan), or expand(self, t, text)")
+    expansion = _expansion(name, attributes, expand, getattr(made, "code", ())) if expand else None
     about = (declaration.__doc__ or "").strip()
     gives, example = getattr(declaration, "gives", None), getattr(declaration, "example", name)
-    return Rule(name, about, attributes, gives, example, actions, declaration.__module__)
+    return Rule(name, about, attributes, gives, example, actions, declaration.__module__, expansion)
+
+
+def _expansion(
+    name: str, attributes: dict[str, Attribute], tables: Callable[..., list[BuildTable]], code: tuple[str, ...]
+) -> TableMaking:
+    texts = [key for key, attribute in attributes.items() if isinstance(attribute, TextFile)]
+    if len(texts) != 1:
+        raise TypeError(f"rule {name} expands the text of one attribute, and declares {len(texts)} of kind TextFile")
+    return TableMaking(texts[0], tables, code)

@@ -118,7 +118,19 @@ def _load(own: Path | None, word: bytes) -> RulePack:
         for tables in folder.tables():
             digest.update(tables.digest)
             pack.seen.update(tables.seen)
+    for name in sorted({name for rule in pack.rules.values() if rule.expansion for name in rule.expansion.code}):
+        digest.update(_code_of(name, pack.seen))
     return replace(pack, digest=digest.hexdigest())
+
+
+def _code_of(package: str, seen: dict[Path, Seen]) -> bytes:
+    """The digest of a package of axbuild's own that rules expand with; its files are noted in `seen`."""
+    whole, folder = hashlib.sha256(), Path(axbuild.__file__).parent.joinpath(*package.split(".")[1:])
+    for path in _python_below(folder, seen):
+        before, taken_ns, text = look(str(path)), time.time_ns(), path.read_bytes()
+        seen[path] = Seen(before, taken_ns, hashlib.sha256(text).digest())
+        whole.update(path.name.encode() + b"\0" + hashlib.sha256(text).digest())
+    return whole.digest()
 
 
 def _python_below(folder: Path, seen: dict[Path, Seen]) -> list[Path]:

@@ -14,14 +14,16 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 class Argument:
     """What a user types behind a verb: in its place, or as an option where the name begins with "--".
 
-    kind: what the function gets: "text", "number" (an int), "file" (the Path of a file that exists) or "flag" (options
-    only). An option that is not given is its `default`; what stands in its place must be given unless it has one.
+    kind: what the function gets: "text", "number" (an int), "file" (the Path of a file that exists), "flag" (options
+    only) or "rest": all that stands behind the verb as it was typed, -h included, for a command line with rules of its
+    own; it is a verb's only argument. An option that is not given is its `default`; what stands in its place must be
+    given unless it has one.
     many: any number of them, as a tuple.
     """
 
     name: str
     about: str
-    kind: Literal["text", "number", "file", "flag"] = "text"
+    kind: Literal["text", "number", "file", "flag", "rest"] = "text"
     default: str | int | bool | None = None
     many: bool = False
 
@@ -56,6 +58,12 @@ class Verb:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"'{self.name}' is no name of a verb: it takes lower-case letters, digits and _")
+        if self.takes_rest and len(self.arguments) > 1:
+            raise ValueError(f"an argument of the verb '{self.name}' takes all, and there are others")
+
+    @property
+    def takes_rest(self) -> bool:
+        return any(one.kind == "rest" for one in self.arguments)
 
     @property
     def module(self) -> str:

@@ -119,7 +119,7 @@ def test_a_model_is_looked_at_as_it_would_be_cut(zoo: Zoo) -> None:
     onnx.save(two_inputs(), zoo.root / "m.onnx")
     cut = ("--inputs", "c", "--fix", "ids=[2]", "--outputs", "y", "--outputs", "r", "--rename", "y=sum")
     found = json.loads(zoo.run("inspect", "--json", "m.onnx", *cut).out)
-    settings = 'inputs = ["c"]\nfix = { "ids" = [2] }\noutputs = ["y", "r"]\nrename = { "y" = "sum" }\n'
+    settings = 'inputs = ["c"]\nfix = { ids = [2] }\noutputs = ["y", "r"]\nrename = { y = "sum" }\n'
     assert sorted(settings.splitlines()) == sorted(found["build"].partition('src = "m.onnx"\n')[2].splitlines()[:4])
     becomes = {row["operator"]: row["becomes"] for row in found["rows"]}
     assert (becomes["Conv"], becomes["Gather"]) == ("a constant", "a constant")

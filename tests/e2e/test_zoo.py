@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import runpy
 import shutil
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+from npu_world import CHIPS
 from PIL import Image
 
 import axbuild
-from zoo_workspace import Zoo, copy_package, copy_zoo
+from axbuild.toolchain.pulsar2.run import run as run_on_files
+from zoo_workspace import REPOSITORY, Zoo, copy_package, copy_zoo
 
 MOBILENET = ("//mobilenet:check", "//mobilenet:equal")
 BUILD_FILE = "mobilenet/BUILD.toml"
@@ -156,3 +160,35 @@ def test_simulator_and_quantised_model_differ_in_no_element(zoo: Zoo, model: str
         (simulated,) = simulator.run(None, {simulator.get_inputs()[0].name: picture})
         (expected,) = body.run(None, {body.get_inputs()[0].name: codes.transpose(0, 3, 1, 2)})
         np.testing.assert_array_equal(simulated, expected)
+
+
+def test_the_guides_script_around_pulsar2_run_names_the_largest_scores_of_photographs(
+    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As written on the page: a picture becomes sim_inputs/0/input.bin, five lines of score and index come back."""
+    (script,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs/guide/pulsar2-run.md").read_text(), re.DOTALL)
+    (tmp_path / "classify.py").write_text(script)
+    monkeypatch.chdir(tmp_path)
+    zoo.build("//mobilenet:axmodel")
+    built = zoo.root / "axbuild-out/mobilenet/axmodel"
+    folders = ["--input_dir", "sim_inputs", "--output_dir", "sim_outputs", "--list", "list.txt"]
+    session = axbuild.InferenceSession(built / "compiled.axmodel")
+    for file in sorted((zoo.root / "fetched/photographs/evaluation").iterdir())[:6]:
+        picture = np.asarray(Image.open(file).resize((160, 160))).reshape(1, 160, 160, 3)
+        _script("--pre_processing", file)
+        assert run_on_files(["--model", str(built / "compiled.axmodel"), *folders], CHIPS) == 0
+        capsys.readouterr()
+        _script("--post_processing", file)
+        (scores,) = session.run(None, {"input": picture})[0]
+        largest = np.argsort(-scores)[:5]
+        assert capsys.readouterr().out.splitlines() == [f"{scores[index]:.4f}, {index}" for index in largest]
+        reals = (picture.astype(np.float32) - np.float32(127.5)) / np.float32(127.5)
+        reals.transpose(0, 3, 1, 2).tofile("sim_inputs/0/input.bin")
+        assert run_on_files(["--model", str(built / "frontend/optimized.onnx"), *folders], CHIPS) == 0
+        assert np.fromfile("sim_outputs/0/logits.bin", np.float32).argmax() in largest
+
+
+def _script(step: str, picture: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["classify.py", step, str(picture)])
+        runpy.run_path("classify.py")

@@ -181,7 +181,7 @@ def test_attributes_of_a_base_class_come_last(folder):
     [
         (("times =", "name ="), "rule half cannot have an attribute called 'name': every target has one already"),
         (("times =", "given ="), "rule half cannot have an attribute called 'given': every target has one already"),
-        (("def actions", "def action"), "rule half lacks its method actions(self, t, plan)"),
+        (("def actions", "def action"), "rule half takes one method: actions(self, t, plan), or expand(self, t, text)"),
     ],
 )
 def test_a_class_that_cannot_be_a_rule_is_named(folder, change, sentence):

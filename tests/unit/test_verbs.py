@@ -119,6 +119,7 @@ def test_a_broken_rule_file_takes_no_help_away_and_is_told(workspace, capsys):
         (("./count_stages.py:count", "./gone.py:count"), "verb ./gone.py:count: there is no gone.py beside this file"),
         (("./count_stages.py:count", "count"), "verb 'count' must read package.module:function or ./file.py:function"),
         (('"--loud"', '"loud"'), "ValueError: the flag 'loud' must begin with --"),
+        (('"number"', '"rest"'), "ValueError: an argument of the verb 'count' takes all, and there are others"),
     ],
 )
 def test_a_verb_that_cannot_be_one_is_named(workspace, change, told):
@@ -137,3 +138,16 @@ def test_a_verb_without_its_function_says_so_when_it_runs(workspace, capsys):
 def test_arguments_reach_the_function_by_name():
     assert [Argument(name, "").role for name in ("file", "--as-json")] == ["file", "as_json"]
     assert Verb("x", "", "a.b:c").module == "a.b"
+
+
+def test_the_rest_of_a_line_is_handed_on_as_it_was_typed(workspace, capsys):
+    (workspace / "rules/say.py").write_text(
+        "from axbuild.workspace.verb import Argument, Verb\n"
+        'SAY = Verb("say", "Say it.", "./say_stages.py:say", (Argument("words", "What.", "rest"),))\n'
+    )
+    (workspace / "rules/say_stages.py").write_text("def say(words):\n    print(words)\n")
+    verbs.declared.cache_clear()
+    typed = ["build", "-h", "--x", "1", "2", "--y=-1", "--", "--help", "a b"]
+    assert run(["say", *typed]) == 0
+    assert run(["say"]) == 0
+    assert capsys.readouterr().out == f"{tuple(typed)}\n()\n"

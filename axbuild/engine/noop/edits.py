@@ -19,7 +19,7 @@ from typing import Any, cast
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.noop import snapshot as form
 from axbuild.engine.noop.keep import freshen, write
-from axbuild.engine.noop.meaning import fingerprints, rule_meaning, settings_meaning, young
+from axbuild.engine.noop.meaning import fingerprints, rule_meaning, settings_meaning, texts_of, young
 from axbuild.engine.noop.stored import StoredGraph
 from axbuild.errors import AxError
 from axbuild.graph.targets import expand
@@ -85,10 +85,18 @@ class Edits:
                 packages.pop(name, None)
             else:
                 packages[name] = own
+        self._learn_texts(texts_of(self.workspace.packages))
         return pack(self.meaning)
 
-    def learn(self, rules: Container[int], packages: Mapping[str, bytes]) -> None:
-        """What a part came to: the rule files that are nothing else, the packages it read."""
+    def _learn_texts(self, texts: Mapping[str, list[str]]) -> None:
+        """A package that a text is no more read for is read in vain, until the next build of everything."""
+        known = self.meaning["texts"]
+        for path, names in texts.items():
+            known[path] = sorted({*known.get(path, ()), *names})
+
+    def learn(self, rules: Container[int], packages: Mapping[str, bytes], texts: Mapping[str, list[str]]) -> None:
+        """What a part came to: the rule files that are nothing else, the packages it read, what they are made of."""
+        self._learn_texts(texts)
         self.meaning["rules"] = {number: one for number, one in self.meaning["rules"].items() if number in rules}
         # What was known is left as it was judged: it may have changed once more.
         self.meaning["packages"] = {**packages, **self.meaning["packages"]}
@@ -183,7 +191,12 @@ class _Reading:
             elif not self._snapshot.flags[number] & form.LAID or path == IGNORE_FILE:
                 raise _NotTold
             elif path == join(package, BUILD_FILE) and package in meaning["packages"]:
-                self._package(number, package)
+                self._package(package)
+                self._judged(number, path)
+            elif path in meaning["texts"]:
+                for name in meaning["texts"][path]:
+                    self._package(name)
+                self._judged(number, path)
             else:
                 self._moved = True
                 self._edits.looked.add(number)
@@ -219,17 +232,29 @@ class _Reading:
             raise _NotTold
         self._edits.seen[number] = form.FILE, Seen(signature, taken_ns, sha256(text).digest())
 
-    def _package(self, number: int, name: str) -> None:
-        edits, packages = self._edits, self._workspace.packages
+    def _judged(self, number: int, path: str) -> None:
+        """A file is as the packages found it; one that none of them read any more counts as it stands."""
+        if seen := self._workspace.disk.files.get(path):
+            self._edits.seen[number] = form.FILE, seen
+
+    def _targets(self, name: str) -> dict[str, Target]:
+        """Those of a package, whose texts are watched already: others only a whole build can begin to watch."""
+        found = self._workspace.packages.targets(name)
+        if not set(self._workspace.packages.read(name).texts) <= self._edits.meaning["texts"].keys():
+            raise _NotTold
+        return found
+
+    def _package(self, name: str) -> None:
+        edits = self._edits
+        if name in edits.again or name not in edits.meaning["packages"]:
+            return
         before = unpack(edits.meaning["packages"][name])
-        if not packages.exists(name):
+        if not self._workspace.packages.exists(name):
             edits.again[name] = None
-            edits.seen[number] = form.ABSENT, Seen(None, time.time_ns(), None)
             self._moved = True
             edits.labels.update(f"//{name}:{target}" for target in before)
             return
-        own = edits.again[name] = fingerprints(packages.targets(name))
-        edits.seen[number] = form.FILE, self._workspace.disk.files[join(name, BUILD_FILE)]
+        own = edits.again[name] = fingerprints(self._targets(name))
         now = unpack(own)
         self._moved = self._moved or list(now) != list(before)
         edits.labels.update(
@@ -247,7 +272,7 @@ class _Reading:
         if list(named) != list(self._edits.graph.answer.names.labels):
             self._edits.named = named
         for name in known.new:
-            targets = self._workspace.packages.targets(name)
+            targets = self._targets(name)
             self._edits.again[name] = fingerprints(targets)
             self._edits.labels.update(target.label for target in targets.values())
 

@@ -15,7 +15,7 @@ import xxhash
 from axbuild.engine.noop import snapshot as form
 from axbuild.store.packed import pack
 from axbuild.workspace.disk import Seen
-from axbuild.workspace.packages import Target
+from axbuild.workspace.packages import Packages, Target
 from axbuild.workspace.settings import Settings
 from axbuild.workspace.workspace import Workspace
 
@@ -36,7 +36,17 @@ def meaning_of(workspace: Workspace, numbers: Mapping[str, int], exact: set[str]
         "rules": _rules(workspace, numbers, exact),
         "packages": {name: fingerprints(found.targets) for name, found in workspace.packages.parsed.items()},
         "walked": workspace.packages.walked,
+        "texts": texts_of(workspace.packages),
     }
+
+
+def texts_of(packages: Packages) -> dict[str, list[str]]:
+    """Files that targets are made of -> the packages of these."""
+    found: dict[str, list[str]] = {}
+    for name, package in packages.parsed.items():
+        for path in package.texts:
+            found.setdefault(path, []).append(name)
+    return found
 
 
 def settings_meaning(settings: Settings) -> bytes:

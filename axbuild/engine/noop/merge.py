@@ -41,7 +41,7 @@ def merge(part: PartialBuild, actions: Mapping[ActionId, ActionFinished], watche
     graph = part.graph.rewritten(_changes(part, own), _answer(part, watched.answer))
     if part.edits is not None:
         rules = {places[number] for number in watched.meaning["rules"]}
-        part.edits.learn(rules, watched.meaning["packages"])
+        part.edits.learn(rules, watched.meaning["packages"], watched.meaning["texts"])
         snapshot.meaning = part.edits.packed()
     return Merged(snapshot, graph, _says_otherwise(part.graph, graph))
 

@@ -15,7 +15,7 @@ from typing import Any
 from axbuild.dataclass import dataclass, field
 from axbuild.engine.code.closure import Code
 from axbuild.engine.noop import snapshot as form
-from axbuild.engine.noop.meaning import meaning_of, young
+from axbuild.engine.noop.meaning import meaning_of, texts_of, young
 from axbuild.engine.noop.stored import (
     Answer,
     StoredAction,
@@ -129,7 +129,7 @@ def _mark_texts(
 ) -> None:
     """Mark what may be read and laid out by once more: neither code nor rules, nor a text that is a source as well. A
     model that was looked into may: the stored graph knows who reads it."""
-    texts = [SETTINGS_FILE, *(join(name, BUILD_FILE) for name in packages)]
+    texts = [SETTINGS_FILE, *(join(name, BUILD_FILE) for name in packages), *texts_of(workspace.packages)]
     rules = (_relative(workspace.root, str(file)) for file in workspace.rules.seen)
     apart = code.union(rules, (path for path in texts if path in sources))
     for path in (*workspace.disk.files, *(folder or "." for folder in workspace.disk.folders)):

@@ -131,7 +131,7 @@ def files_in(folder: Path, inputs: Sequence[BoundaryTensor]) -> dict[str, list[S
     Raises SessionError where an input has none, or an entry is for none.
     """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    called = {_file_name(tensor.name): tensor for tensor in inputs}
+    called = {file_name(tensor.name): tensor for tensor in inputs}
     owners = [called.get(entry.name if entry.is_dir() else entry.stem) for entry in entries]
     if len(inputs) == 1 and not any(owners):
         owners = [inputs[0]] * len(entries)
@@ -145,12 +145,13 @@ def files_in(folder: Path, inputs: Sequence[BoundaryTensor]) -> dict[str, list[S
     return found
 
 
-def _file_name(tensor: str) -> str:
+def file_name(tensor: str) -> str:
+    """What the file of a tensor is called, without its suffix."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", tensor)
 
 
 def _expected(inputs: Sequence[BoundaryTensor]) -> str:
-    return ", ".join(f"{_file_name(tensor.name)} (.npy, .bin or a folder), {described(tensor)}" for tensor in inputs)
+    return ", ".join(f"{file_name(tensor.name)} (.npy, .bin or a folder), {described(tensor)}" for tensor in inputs)
 
 
 def _split(text: str, known: Mapping[str, BoundaryTensor]) -> tuple[str, Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from axbuild.errors import counted
 from axbuild.progress import tell
-from axbuild.toolchain.axmodel.feed import Feed, files_of
+from axbuild.toolchain.axmodel.feed import Feed, file_name, files_of
 from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.axmodel.session import InferenceSession, SessionError, split
 from axbuild.toolchain.graph import Array
@@ -24,8 +23,6 @@ from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
 T = TypeVar("T")
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def _files(session: InferenceSession, asked: Asked) -> dict[str, str]:
     found: dict[str, str] = {}
     layers = session.layers(asked.group_index) if asked.layers else ()
     for name in (*(tensor.name for tensor in session.group(asked.group_index).outputs), *layers):
-        file = f"{_UNSAFE.sub('_', name)}.npy"
+        file = f"{file_name(name)}.npy"
         if file in found:
             raise SessionError(f"'{found[file]}' and '{name}' would both be written to {file}")
         found[file] = name

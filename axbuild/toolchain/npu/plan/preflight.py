@@ -9,14 +9,14 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from axbuild.errors import AxWarning
+from axbuild.errors import AxNote, AxWarning
 from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.graph import Shape, model_file, shape_of
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.plan.flow import float_flow
 from axbuild.toolchain.npu.plan.placement import judge, way_back
 from axbuild.toolchain.npu.plan.postprocess import OutputProcessor, processors_of
-from axbuild.toolchain.npu.plan.preprocess import ProcessorError, sources_of
+from axbuild.toolchain.npu.plan.preprocess import ProcessorError, RuntimeInput, sources_of
 from axbuild.toolchain.npu.plan.sketch import sketched
 from axbuild.toolchain.npu.plan.sub_configs import SubConfig, parts_of
 from axbuild.toolchain.ops.fused import fused_nodes, without_integer_form
@@ -73,10 +73,20 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
     for source in sources_of(inputs, params.input_processors):
         if source.disorder:
             warnings.warn(AxWarning("AX412", source.disorder), stacklevel=2)
+        if source.image and params.declared:
+            warnings.warn(AxNote(_in_front(source)), stacklevel=2)
     processors_of({value.name or "": shape_of(value) for value in graph.outputs}, params.output_processors)
     _check_layouts({name: shape for name, (_, shape) in inputs.items()}, params.declared)
     record = {"chip": chip.name, "nodes": len(graph), "on_cpu": on_cpu}
     (out / "preflight.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _in_front(source: RuntimeInput) -> str:
+    """What a compiled model takes in, and which steps that spares its user."""
+    form = " ".join(filter(None, [str(source.type), str(list(source.source_shape)), source.layout, source.color]))
+    return (
+        f"input '{source.name}' is {form} at run time; in front of the model: {', '.join(source.inserted) or 'nothing'}"
+    )
 
 
 def _check_layouts(inputs: dict[str, Shape], declared: tuple[Declared, ...]) -> None:

@@ -115,12 +115,29 @@ class RuntimeInput:
         if not all(np.isfinite(value) and np.float32(value) > 0 for value in p.std):
             raise ProcessorError(f"Input '{self.name}': every std must be a positive number.")
 
+    @property
+    def inserted(self) -> tuple[str, ...]:
+        """What stands between the run-time input and the model's own, as steps of the vendor's order: that of axbuild
+        moves bytes first and computes then, on the same values, and makes one table of all that it can."""
+        p = self.processor
+        steps = {
+            f"{self.color} to {p.tensor_format}" if p else "": bool(self.yuv),
+            "slice": bool(p and p.slicing),
+            "pad": bool(p and p.padding),
+            "dequantise": p is not None and self.image and self.type == U8,
+            "normalise": self.normalisation() is not None,
+            "transpose": self.layout == "NHWC" and not self.yuv,
+        }
+        return tuple(step for step, taken in steps.items() if taken)
+
     def normalisation(self) -> tuple[Array, Array] | None:
         """float32 [c] mean and std; None where nothing is normalised."""
         p = self.processor
         if p is None or not (p.mean or p.std):
             return None
         mean, std = (np.asarray(v or (d,), np.float32) for v, d in ((p.mean, 0.0), (p.std, 1.0)))
+        if not mean.any() and (std == 1).all():
+            return None
         channels = (self.shape[1],)
         return np.broadcast_to(mean, channels).copy(), np.broadcast_to(std, channels).copy()
 

@@ -1,0 +1,206 @@
+"""What `pulsar2 build` says, in the order of the vendor's stages and with the words that people look for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axbuild.engine.records.events import ActionFinished
+from axbuild.report.pulsar2_compiled import checks, compiled, fused, processed
+from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
+from axbuild.report.story import Chapter, Line, Products
+from axbuild.toolchain.pulsar2.facts import model_facts, snapshot
+from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig, InputQuantConfig
+from axbuild.toolchain.pulsar2.schema import shapes_of as shapes_in
+
+if TYPE_CHECKING:
+    from axbuild.report.story import Told
+
+OPTIMIZE, PATCH, DECODE, SMOOTH, KEEP, TUNED = "optimize", "patch", "decode", "smooth", "keep_pairs", "finish"
+QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
+ANALYSE = "analyse"
+
+_PATCHED_OPERATOR = re.compile(r"set op '")
+
+
+def chapters(config: BuildConfig) -> list[Chapter]:
+    """Of a build of `config`, which is resolved: every field says what counts."""
+    teller = _Teller(config)
+    told = [
+        Chapter(OPTIMIZE, teller.opening),
+        Chapter(DECODE, teller.data),
+        Chapter(OPTIMIZE, teller.model),
+        Chapter(DECODE, teller.settings),
+        Chapter(KEEP, teller.smoothed),
+        Chapter(TUNED, teller.tuned),
+        Chapter(QUANTIZE, teller.quantised),
+        Chapter(ANALYSE, teller.analysed),
+        Chapter(PARTITION, lambda products: processed(products, config)),
+        Chapter(FUSE, compiled),
+        Chapter(COMPARE, checks),
+        Chapter(COMPARE if is_checked(config) else FUSE, fused),
+    ]
+    wanted = {
+        OPTIMIZE: config.model_type != "QuantAxModel",
+        DECODE: bool(config.quant.input_configs),
+        KEEP: bool(config.quant.enable_smooth_quant),
+        TUNED: any((config.quant.enable_adaround, config.quant.enable_lsq, config.quant.enable_brecq)),
+        QUANTIZE: config.model_type != "QuantAxModel",
+        ANALYSE: bool(config.quant.precision_analysis),
+        COMPARE: is_checked(config),
+    }
+    return [one for one in told if wanted.get(one.after, True)]
+
+
+def is_checked(config: BuildConfig) -> bool:
+    return bool(config.compiler.check or any(one.check for one in config.compiler.sub_configs or ()))
+
+
+class _Teller:
+    def __init__(self, config: BuildConfig) -> None:
+        self.config, self.out = config, Path(config.output_dir or "")
+
+    def opening(self, products: Products) -> Iterator[Told]:
+        """What the configuration changes of the model, and what it leaves to defaults."""
+        config = self.config
+        interface = _interface(products)
+        yield from self._patches(products)
+        if shapes := shapes_in(config.input_shapes or ""):
+            yield Line(f"change input shape to {shapes_of(shapes)}", "WARNING")
+        for index, shapes in enumerate(extra_shapes(config, list(interface["inputs"])), 1):
+            yield Line(f"extra input shape, index: {index}, shape: {shapes_of(shapes)}")
+        named = {one.tensor_name for one in config.output_processors or ()}
+        left = [name for name in interface["outputs"] if not named & {name, "DEFAULT"}]
+        if left:
+            yield Line(f"apply default output processor configuration to {left}", "WARNING")
+        if any(_same_colours(one) for one in config.input_processors or ()):
+            because = "src_format is AutoColorSpace or src_format and tensor_format are the same"
+            yield Line(f"ignore input csc config because of {because}", "WARNING")
+
+    def _patches(self, products: Products) -> Iterator[Line]:
+        for one in self.config.op_processors or ():
+            for name, value in (one.attrs or {}).items():
+                yield Line(f"set op [{one.op_name}] attr [{name}] to {value}")
+        for note in products.notes(PATCH):
+            if not _PATCHED_OPERATOR.match(note):
+                yield Line(note, "WARNING")
+
+    def data(self, products: Products) -> Iterator[Line]:
+        for one in self.config.quant.input_configs or ():
+            yield Line(f"extract [{one.calibration_dataset}] to [{self._dataset(one)}]...")
+        for count in _samples(products):
+            yield Line(f"{count} File(s) Loaded.")
+
+    def _dataset(self, one: InputQuantConfig) -> Path:
+        return self.out / "quant/dataset" / str(one.tensor_name)
+
+    def model(self, products: Products) -> Iterator[Told]:
+        yield model_table(model_facts(Path(self.config.input or "")))
+        yield Line("Building onnx")
+        yield Line(f"save optimized onnx to [{self.out / 'frontend/optimized.onnx'}]")
+
+    def settings(self, products: Products) -> Iterator[Told]:
+        yield quant_table(self._data_rows(_interface(products)["inputs"]))
+        rows = [(_selected(one), _precision(one)) for one in self.config.quant.layer_configs or ()]
+        if rows:
+            yield layer_table(rows)
+        yield Line(f"Transformer optimize level: {self.config.quant.transformer_opt_level}")
+
+    def _data_rows(self, inputs: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+        formats = {one.tensor_name: str(one.tensor_format) for one in self.config.input_processors or ()}
+        for one in self.config.quant.input_configs or ():
+            for name, shape in inputs.items():
+                if one.tensor_name in (name, "DEFAULT"):
+                    order = formats.get(name) or formats.get("DEFAULT") or "AutoColorSpace"
+                    mean, std = (str(list(values or ())) for values in (one.calibration_mean, one.calibration_std))
+                    yield (name, str(shape), str(self._dataset(one)), str(one.calibration_format), order, mean, std)
+
+    def smoothed(self, products: Products) -> Iterator[Line]:
+        yield Line("Enable Smooth Quant, this pass is used for outlier activation.")
+        (smooth, *_), (kept, *_) = products.ended(SMOOTH), products.ended(KEEP)
+        yield from _lines(products.text(smooth, "outliers.txt"))
+        yield from _lines(products.text(kept, "smooth_quant.log"))
+
+    def tuned(self, products: Products) -> Iterator[Line]:
+        yield from _lines(products.text(products.ended(TUNED)[0], "finetune.log"))
+
+    def quantised(self, products: Products) -> Iterator[Line]:
+        found = snapshot(products.json(products.ended(QUANTIZE)[0], "quant_axmodel.json"))
+        rows = {
+            "Num of Op": found.operators[0],
+            "Num of Quantized Op": found.operators[1],
+            "Num of Variable": found.variables[0],
+            "Num of Quantized Var": found.variables[1],
+        }
+        yield Line("Calibration Progress(Phase 1)")
+        yield from _counted(" Network Snapshot ", rows)
+        yield from _counted(" Quantization Snapshot ", {"Num of Quant Config": found.records} | found.states)
+        yield Line("Network Quantization Finished.")
+        yield Line(f"quant.axmodel export success: [{self.out / 'quant/quant_axmodel.onnx'}]")
+
+    def analysed(self, products: Products) -> Iterator[Line]:
+        event = products.ended(ANALYSE)[0]
+        yield from _lines(products.text(event, "precision_analysis_table.txt"))
+        yield Line(f"save precision analysis table to [{self.out / 'quant/debug/precision_analysis_table.txt'}]")
+        yield Line(f"save precision analysis graph to [{self.out / 'quant/debug/precision_analysis.mmd'}]")
+
+
+def extra_shapes(config: BuildConfig, inputs: list[str]) -> list[dict[str, tuple[int, ...]]]:
+    """The further shape groups: in each, input -> shape."""
+    groups: dict[int, dict[str, tuple[int, ...]]] = {}
+    for one in config.input_processors or ():
+        for place, extra in enumerate(one.src_extra_shapes or ()):
+            name = inputs[0] if one.tensor_name == "DEFAULT" and len(inputs) == 1 else str(one.tensor_name)
+            groups.setdefault(place, {})[name] = tuple(extra.shape or ())
+    return [groups[place] for place in sorted(groups)]
+
+
+def _interface(products: Products) -> dict[str, dict[str, str]]:
+    """inputs and outputs of the float model, name -> shape; nothing of a model that had no front end."""
+    for event in products.ended(OPTIMIZE)[:1]:
+        found = products.json(event, "interface.json")
+        return {side: {one["name"]: shape_of(one["shape"]) for one in tensors} for side, tensors in found.items()}
+    return {"inputs": {}, "outputs": {}}
+
+
+def _samples(products: Products) -> list[int]:
+    """How many samples each data set gave."""
+    counts: dict[str, int] = {}
+    for event in products.ended(DECODE):
+        of = event.action.partition("/")[0]
+        counts[of] = counts.get(of, 0) + len(_files(event, "samples/"))
+    return list(counts.values())
+
+
+def _files(event: ActionFinished, tree: str) -> dict[str, str]:
+    found: dict[str, str] = event.outputs.get(tree, {})
+    return found
+
+
+def _same_colours(one: InputProcessorConfig) -> bool:
+    return one.csc_mode is not None and one.src_format in ("AutoColorSpace", one.tensor_format)
+
+
+def _selected(one: Any) -> str:
+    if one.start_tensor_names or one.end_tensor_names:
+        return f"{', '.join(one.start_tensor_names or ())} -> {', '.join(one.end_tensor_names or ())}"
+    single = one.layer_name or one.op_type
+    return single or ", ".join(one.layer_names or one.op_types or ())
+
+
+def _precision(one: Any) -> str:
+    said = [str(one.data_type or "U8")]
+    said += [f"weight {one.weight_data_type}"] if one.weight_data_type else []
+    said += [f"output {one.output_data_type}"] if one.output_data_type else []
+    return ", ".join(said)
+
+
+def _lines(text: str) -> Iterator[Line]:
+    return (Line(line, "") for line in text.splitlines())
+
+
+def _counted(title: str, rows: dict[str, int]) -> Iterable[Line]:
+    yield Line(title.center(40, "-"), "")
+    yield from (Line(f"{name + ':':<30}[{count}]", "") for name, count in rows.items())

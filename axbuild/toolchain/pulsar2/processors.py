@@ -1,0 +1,88 @@
+"""Pre- and post-processing of a configuration as attributes of an axmodel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import Any
+
+from axbuild.toolchain.pulsar2.calibration import DEFAULT
+from axbuild.toolchain.pulsar2.enums import YUV
+from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
+
+_TAKEN_OVER = (
+    "tensor_format",
+    "src_format",
+    "src_dtype",
+    "src_layout",
+    "csc_mode",
+    "csc_mat",
+    "slicing",
+    "padding",
+    "padding_mode",
+    "padding_constant_value",
+    "mean",
+    "std",
+)
+
+
+def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict[str, Any]]:
+    """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is none."""
+    found = []
+    for number, message in enumerate(config.input_processors or ()):
+        fields = MappedFields(message, f"input_processors[{number}]")
+        entry = fields.copy("tensor_name", *_TAKEN_OVER)
+        if message.tensor_name in formats:
+            entry.pop("tensor_format", None)
+        for name in _idle(message):
+            entry.pop(name, None)
+        _lay_out(fields, entry)
+        fields.take("src_extra_shapes")
+        fields.finish({})
+        if len(entry) > 1:
+            found.append(entry)
+    return found
+
+
+def _idle(message: InputProcessorConfig) -> Iterator[str]:
+    """MappedFields that have no effect, which is an error in a BUILD file and for the vendor none."""
+    if not message.padding:
+        yield "padding_constant_value"
+    if message.src_format not in YUV:
+        yield from ("csc_mode", "csc_mat")
+    elif message.csc_mode != "Matrix":
+        yield "csc_mat"
+
+
+def _lay_out(fields: MappedFields, entry: dict[str, Any]) -> None:
+    """src_layout is told from the model's own layout, which is NCHW here: a model in NHWC takes NHWC as it is."""
+    if fields.take("tensor_layout") != "NHWC":
+        return
+    if entry.pop("src_layout", "NCHW") != "NHWC":
+        raise fields.refusal("tensor_layout", "NHWC with src_layout NCHW is not supported: give src_layout NHWC too")
+
+
+def output_processors(config: BuildConfig) -> list[dict[str, Any]]:
+    found = []
+    for number, message in enumerate(config.output_processors or ()):
+        fields = MappedFields(message, f"output_processors[{number}]")
+        entry = fields.copy("tensor_name", "dst_perm", "output_dtype")
+        if fields.take("tensor_layout") == "NHWC":
+            raise fields.refusal("tensor_layout", "NHWC is not supported: outputs are the model's own; see dst_perm")
+        if len(entry) > 1:
+            found.append(entry)
+    return found
+
+
+def extra_shapes(config: BuildConfig) -> list[dict[str, list[int]]]:
+    """The shapes of each input as groups: the n-th shape of every input makes group n + 1."""
+    groups: list[dict[str, list[int]]] = []
+    for number, message in enumerate(config.input_processors or ()):
+        shapes = [list(one.shape or ()) for one in message.src_extra_shapes or ()]
+        if shapes and message.tensor_name == DEFAULT:
+            fields = MappedFields(message, f"input_processors[{number}]")
+            raise fields.refusal("src_extra_shapes", "needs an entry that names its input, in place of DEFAULT")
+        groups = groups or [{} for _ in shapes]
+        for group, shape in zip(groups, shapes, strict=True):
+            group[str(message.tensor_name)] = shape
+    return groups

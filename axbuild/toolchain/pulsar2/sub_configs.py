@@ -1,0 +1,55 @@
+"""Checks of a compiled model, and the parts of it that have compiler options of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.merge import inherited
+from axbuild.toolchain.pulsar2.schema import CompilerConfig
+
+_LEVELS = ("close", "equal", "cosine")
+_LIMITS = {"rtol": (1, "check_rtol"), "atol": (1, "check_atol"), "cosine": (3, "check_cosine_simularity")}
+"""attribute -> the value of `check` that it belongs to, and the vendor's field"""
+_LIMIT_FIELDS = tuple(field for _, field in _LIMITS.values())
+CHECKING = ("check", "check_mode", *_LIMIT_FIELDS, "check_tensor_black_list", "input_sample_dir")
+_OF_PARTS = ("npu_perf", "ddr_bw_limit", "enable_slice_mode", "enable_tile_mode")
+_WHOLE = "is one setting of the whole model here: it goes into compiler"
+_OF_THE_WHOLE = (
+    "static_batch_sizes",
+    "max_dynamic_batch_size",
+    "disable_ir_fix",
+    "enable_data_soft_compression",
+    "compiler_group_patterns",
+)
+
+
+def checks(fields: MappedFields, level: str, mode: str, lead: str) -> dict[str, Any]:
+    """What a comparison is told. level, mode: the attributes' names; lead: what those of the others begin with."""
+    said = {name: fields.take(name) for name in CHECKING}
+    number = said["check"] or 0
+    found = {level: _LEVELS[number - 1] if level == "level" else number, mode: said["check_mode"]}
+    if number:
+        found |= {f"{lead}{name}": said[field] for name, (of, field) in _LIMITS.items() if of == number}
+        found[f"{lead}tensor_black_list"] = said["check_tensor_black_list"]
+        found["input_sample_dir"] = said["input_sample_dir"]
+    else:
+        found.pop(mode)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def sub_configs(compiler: CompilerConfig) -> list[dict[str, Any]]:
+    """Parts; one that says nothing of its check is left to the model's own, one that says something of it takes what it
+    leaves out from there."""
+    found = []
+    for number, message in enumerate(compiler.sub_configs or ()):
+        path = f"compiler.sub_configs[{number}]"
+        fields = MappedFields(message, path)
+        entry = fields.copy("start_tensor_names", "end_tensor_names", *_OF_PARTS)
+        if any(fields.take(name) is not None for name in CHECKING):
+            of_model = replace(compiler, input_sample_dir=None)  # which is for the whole model's inputs
+            entry |= checks(MappedFields(inherited(message, of_model), path), "check", "check_mode", "check_")
+        fields.finish(dict.fromkeys(_OF_THE_WHOLE, _WHOLE))
+        found.append(entry)
+    return found

@@ -1,0 +1,172 @@
+"""A checked configuration as the tables of a BUILD file that it stands for (decision 056).
+
+A field is written where the configuration sets it, under the name that the attribute has here; what `settled` warns of
+as without effect is left out. Whatever is set and stands for no attribute is refused by name. Paths stay as they are.
+
+A rule file calls this while a package loads, so it imports nothing but the configuration's own declarations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axbuild.toolchain.pulsar2.calibration import Calibration, calibration_of
+from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.message import settings_of
+from axbuild.toolchain.pulsar2.processors import extra_shapes, input_processors, output_processors
+from axbuild.toolchain.pulsar2.schema import BuildConfig
+from axbuild.toolchain.pulsar2.sub_configs import CHECKING, checks, sub_configs
+
+BuildTable = tuple[str, dict[str, Any]]
+"""rule, and attributes with `name` among them"""
+
+_OF_FLOAT = (
+    "enable_onnxsim",
+    "disable_onnx_optimization",
+    "disable_transformation_check",
+    "model_check",
+    "save_tensors_data",
+)
+_OF_QUANT = (
+    "highest_mix_precision",
+    "conv_bias_data_type",
+    "refine_weight_threshold",
+    "disable_auto_refine_scale",
+    "ln_scale_data_type",
+    "disable_quant_optimization",
+    "check",
+    "transformer_opt_level",
+    "enable_smooth_quant",
+    "enable_easy_quant",
+)
+_SMOOTH = ("smooth_quant_threshold", "smooth_quant_strength")
+_TUNERS = ("enable_adaround", "enable_lsq", "enable_brecq")
+_TUNING = ("finetune_epochs", "finetune_block_size", "finetune_batch_size", "finetune_lr", "device")
+_ANALYSIS = ("precision_analysis_method", "precision_analysis_mode", "input_sample_dir")
+_OF_AXMODEL = (
+    "static_batch_sizes",
+    "max_dynamic_batch_size",
+    "enable_data_soft_compression",
+    "disable_ir_fix",
+    "npu_perf",
+    "ddr_bw_limit",
+    "enable_slice_mode",
+    "enable_tile_mode",
+)
+OF_THE_COMMAND = ("output_dir", "output_name", "work_dir")
+"""where the vendor's command puts what the targets give; no target has them, nor `debug`, one more file of it"""
+
+_NO_QUANT_AXMODEL = (
+    "QuantAxModel is not supported: a build begins with the float model or a QuantONNX one, and takes quantisation "
+    "from the cache where nothing that it rests on changed"
+)
+_NO_PATTERNS = (
+    "names operators to schedule together, and there is nothing of the kind here: enable_slice_mode and "
+    "enable_tile_mode find such chains by themselves"
+)
+
+
+def tables(config: BuildConfig, name: str) -> list[BuildTable]:
+    """The targets NAME_float, NAME_calib (NAME_calib_INPUT for each of several sets), NAME_quant, NAME (the axmodel),
+    NAME_check where the compiled model is checked, and NAME_precision where precision is analysed."""
+    root, quant, compiler = (
+        MappedFields(config),
+        MappedFields(config.quant, "quant"),
+        MappedFields(config.compiler, "compiler"),
+    )
+    if config.model_type == "QuantAxModel":
+        raise root.refusal("model_type", _NO_QUANT_AXMODEL)
+    calibration = calibration_of(config, quant, name)
+    found: list[BuildTable] = [
+        ("float_model", {"name": f"{name}_float"} | _float_model(config, root)),
+        *(("calibration_set", attributes) for attributes in calibration.sets),
+        ("quant_model", {"name": f"{name}_quant"} | _quant_model(config, root, quant, calibration, name)),
+        ("axmodel", {"name": name, "quant": f":{name}_quant"} | _axmodel(config, root, compiler, calibration)),
+    ]
+    if config.compiler.check:
+        own = checks(compiler, "level", "mode", "")
+        found.append(("check", {"name": f"{name}_check", "axmodel": f":{name}"} | own))
+    else:
+        compiler.without_effect(CHECKING)
+    if config.quant.precision_analysis:
+        found.append(("precision_analysis", {"name": f"{name}_precision"} | _analysis(quant, name)))
+    quant.without_effect(("precision_analysis", *_ANALYSIS))
+    root.without_effect(OF_THE_COMMAND)
+    for fields in (root, quant, compiler):
+        fields.finish({"compiler_group_patterns": _NO_PATTERNS})
+    return found
+
+
+def shapes_of(text: str) -> dict[str, list[int]]:
+    """`a:1x3x224x224;b:1x1x112x112` as a table; a name may hold colons."""
+    entries = [entry.rpartition(":") for entry in text.split(";") if entry]
+    return {name: [int(size) for size in sizes.split("x")] for name, _, sizes in entries}
+
+
+def _float_model(config: BuildConfig, root: MappedFields) -> dict[str, Any]:
+    found = root.copy(src="input") | root.copy("model_type")
+    if shapes := root.take("input_shapes"):
+        found["input_shapes"] = shapes_of(shapes)
+    found |= MappedFields(config.onnx_opt, "onnx_opt").copy(*_OF_FLOAT)
+    for list_, names in (("op_processors", ("op_name", "attrs")), ("const_processors", ("name", "data", "data_path"))):
+        root.take(list_)
+        if entries := [MappedFields(entry, list_).copy(*names) for entry in getattr(config, list_) or ()]:
+            found[list_] = [_whole(entry) for entry in entries]
+    return found
+
+
+def _whole(entry: dict[str, Any]) -> dict[str, Any]:
+    """A constant's values; whole ones without a point, as a shape is written."""
+    if "data" in entry:
+        entry["data"] = [int(item) if float(item).is_integer() else item for item in entry["data"]]
+    return entry
+
+
+def _quant_model(
+    config: BuildConfig, root: MappedFields, quant: MappedFields, calibration: Calibration, name: str
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"model": f":{name}_float", "calibration": calibration.labels}
+    found |= quant.copy(method="calibration_method")
+    quant.take("layer_configs")
+    if rules := config.quant.layer_configs:
+        found["layer_configs"] = [
+            MappedFields(entry, f"quant.layer_configs[{number}]").copy(*settings_of(type(entry)))
+            for number, entry in enumerate(rules)
+        ]
+    found |= quant.copy(*_OF_QUANT)
+    _only_with(quant, found, ("enable_smooth_quant",), _SMOOTH)
+    found |= quant.copy(*_TUNERS)
+    _only_with(quant, found, _TUNERS, _TUNING)
+    root.take("quant_op_processors")
+    if patches := config.quant_op_processors:
+        found["quant_op_processors"] = [MappedFields(entry).copy("op_name", "attrs") for entry in patches]
+    return found
+
+
+def _only_with(quant: MappedFields, found: dict[str, Any], switches: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Copy fields that only count where a switch is on."""
+    if any(quant.value(switch) for switch in switches):
+        found |= quant.copy(*names)
+    quant.without_effect(names)
+
+
+def _axmodel(
+    config: BuildConfig, root: MappedFields, compiler: MappedFields, calibration: Calibration
+) -> dict[str, Any]:
+    found = root.copy("target_hardware", "npu_mode") | compiler.copy(*_OF_AXMODEL)
+    for list_ in ("input_processors", "output_processors"):
+        root.take(list_)
+    compiler.take("sub_configs")
+    lists = {
+        "input_processors": input_processors(config, calibration.formats),
+        "output_processors": output_processors(config),
+        "src_extra_shapes": extra_shapes(config),
+        "sub_configs": sub_configs(config.compiler),
+    }
+    return found | {attribute: value for attribute, value in lists.items() if value}
+
+
+def _analysis(quant: MappedFields, name: str) -> dict[str, Any]:
+    backend = quant.value("precision_analysis_mode") == "NPUBackend"
+    renamed = dict(zip(("method", "mode", "input_sample_dir"), _ANALYSIS, strict=True))
+    return {"quant": f":{name}" if backend else f":{name}_quant"} | quant.copy(**renamed)

@@ -1,0 +1,201 @@
+"""The workspace in which `pulsar2 build` builds: hidden below work_dir, with the targets that a config means.
+
+It is an ordinary one: `axbuild why` and `axbuild build` work in it. Its inputs are links to where the user has them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from axbuild.codes import USER_ERROR
+from axbuild.errors import AxError
+from axbuild.report.build_file import build_text, toml_text
+from axbuild.toolchain.pulsar2.message import Message
+from axbuild.toolchain.pulsar2.schema import BuildConfig
+from axbuild.toolchain.pulsar2.tables import BuildTable, tables
+from axbuild.workspace.attributes import did_you_mean
+from axbuild.workspace.disk import RealDisk
+from axbuild.workspace.workspace import NoWorkspace, Workspace
+
+from ._external_data import external_data_files
+
+HIDDEN = ".axbuild"
+TARGET = "model"
+"""of the axmodel; the others have it in front"""
+
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
+_GLOB = re.compile(r"[*?\[]")
+
+C = TypeVar("C", bound=Message)
+
+
+class NoInputError(AxError):
+    code = "AX541"
+
+    def __init__(self, what: str, path: str) -> None:
+        folder = Path(path).parent
+        beside = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+        super().__init__(f"{what}: there is no '{path}'", hint=did_you_mean(Path(path).name, beside))
+
+
+class FolderError(AxError):
+    code = "AX542"
+
+
+@dataclass
+class Links:
+    """link below the workspace -> what it leads to."""
+
+    found: dict[str, Path] = field(default_factory=dict)
+
+    def model(self, path: str) -> str:
+        """The model under its own name, its external data beside it."""
+        file = _existing("input", path)
+        if file.is_dir():
+            raise NoInputError("input", f"{path}/*.onnx")
+        names = [file.name, *external_data_files(RealDisk(str(file.parent)), file.name)]
+        self.found |= {f"inputs/model/{name}": file.parent / name for name in names}
+        return f"inputs/model/{file.name}"
+
+    def data(self, what: str, path: str) -> str:
+        """A file, a folder or a glob; what is remote stays as it is."""
+        if _REMOTE.match(path):
+            return path
+        where = f"inputs/{len(self.found)}"
+        if _GLOB.search(path) and not Path(path).exists():
+            literal = next(folder for folder in Path(path).parents if not _GLOB.search(str(folder)))
+            self.found[where] = _existing(what, str(literal))
+            return f"{where}/{Path(path).relative_to(literal)}"
+        file = _existing(what, path)
+        link = where if file.is_dir() else f"{where}/{file.name}"
+        self.found[link] = file
+        return link
+
+
+def _existing(what: str, path: str) -> Path:
+    if not Path(path).exists():
+        raise NoInputError(what, path)
+    return Path(os.path.realpath(path)) if Path(path).is_dir() else Path(path).absolute()
+
+
+def linked(config: BuildConfig, links: Links) -> BuildConfig:
+    """The configuration with its paths as they are in the workspace."""
+    quant, compiler = config.quant, config.compiler
+    return replace(
+        config,
+        input=links.model(str(config.input)),
+        quant=replace(
+            _moved(quant, "input_sample_dir", "quant.input_sample_dir", links),
+            input_configs=_each(quant.input_configs, "calibration_dataset", "calibration_dataset", links),
+        ),
+        compiler=replace(
+            _moved(compiler, "input_sample_dir", "compiler.input_sample_dir", links),
+            sub_configs=_each(compiler.sub_configs, "input_sample_dir", "compiler.sub_configs.input_sample_dir", links),
+        ),
+        const_processors=_each(config.const_processors, "data_path", "const_processors.data_path", links),
+    )
+
+
+def _each(messages: tuple[C, ...] | None, name: str, what: str, links: Links) -> tuple[C, ...] | None:
+    return None if messages is None else tuple(_moved(one, name, what, links) for one in messages)
+
+
+def _moved(message: C, name: str, what: str, links: Links) -> C:
+    path = getattr(message, name)
+    changed: dict[str, Any] = {name: links.data(what, path)} if path else {}
+    return replace(message, **changed)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A workspace that nothing is written of yet."""
+
+    root: Path
+    tables: list[BuildTable]
+    links: dict[str, Path]
+    cache: Path
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is asked for: the compiled model, and every target with a verdict or a table of its own."""
+        wanted = {"axmodel", "check", "precision_analysis"}
+        checked = [one for rule, one in self.tables if rule == "float_model" and _hands_over(one)]
+        named = [one["name"] for rule, one in self.tables if rule in wanted]
+        return tuple(f"//:{name}" for name in (*named, *(one["name"] for one in checked)))
+
+
+def _hands_over(float_model: dict[str, Any]) -> bool:
+    return bool(float_model.get("model_check") or float_model.get("save_tensors_data"))
+
+
+def prepared(config: BuildConfig) -> Prepared:
+    """What a resolved configuration builds in, with every path looked at."""
+    links = Links()
+    found = tables(linked(config, links), TARGET)
+    root = Path(config.work_dir or str(config.output_dir)) / HIDDEN
+    return Prepared(root.absolute(), found, links.found, cache_folder())
+
+
+def cache_folder() -> Path:
+    """The cache of the workspace around the current folder; elsewhere one of the user's own."""
+    named = os.environ.get("AXBUILD_CACHE_DIR")
+    try:
+        return Workspace.find(Path.cwd()).cache_dir
+    except NoWorkspace:
+        if named:
+            return Path(named).absolute()
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser().absolute() / "axbuild"
+
+
+@contextmanager
+def written(workspace: Prepared) -> Iterator[list[int]]:
+    """The workspace on disk. What it yields takes the build's exit code: where that says that the user's input cannot
+    be built, folders that were not there before go again."""
+    new = _first_missing(workspace.root)
+    code: list[int] = []
+    try:
+        with told_as_folder_errors(workspace.root):
+            _write(workspace)
+        yield code
+    finally:
+        if new is not None and (not code or code[-1] == USER_ERROR):
+            shutil.rmtree(new, ignore_errors=True)
+
+
+@contextmanager
+def told_as_folder_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(f"{error.filename or folder} cannot be written: {error.strerror or error}") from error
+
+
+def _first_missing(folder: Path) -> Path | None:
+    """The uppermost folder on the way to `folder` that is not there."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    return missing[-1] if missing else None
+
+
+def _write(workspace: Prepared) -> None:
+    root = workspace.root
+    root.mkdir(parents=True, exist_ok=True)
+    settings = f"# Written by `pulsar2 build`.\n[cache]\ndir = {toml_text(str(workspace.cache))}\n"
+    _put(root / "axbuild.toml", settings)
+    _put(root / "BUILD.toml", build_text(workspace.tables))
+    shutil.rmtree(root / "inputs", ignore_errors=True)
+    for link, target in workspace.links.items():
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).symlink_to(target)
+
+
+def _put(file: Path, text: str) -> None:
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
