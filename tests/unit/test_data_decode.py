@@ -219,6 +219,14 @@ def test_of_whole_numbers_range_and_padding_are_told(room, rows, code, sentence)
     assert said[code].startswith(sentence)
 
 
+def test_one_number_in_all_samples_as_the_segments_of_single_sentences_is_no_padding(room):
+    room.inputs, room.dtype = (("segments", [1, 4]), ("ids", [1, 4])), "int64"
+    for number in range(2):
+        (room.source / f"{number}.npy").write_bytes(npy(np.zeros((1, 4), np.int64)))
+    said = told(room, DecodeParams("segments", "Numpy", 2, "AutoColorSpace"))
+    assert said == {"": "2 samples; the arrays hold 0 and no other number"}
+
+
 def test_a_text_that_is_called_a_picture_is_no_object_at_an_address(room):
     (room.source / "a.jpg").write_text("hello")
     with pytest.raises(BadImageError) as caught:

@@ -202,6 +202,11 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
             "src_layout NHWC too",
         ),
         (
+            {"input_processors": [{"tensor_name": "ids", "src_dtype": "S32"}]},
+            "error AX530: input_processors[0].src_dtype takes FP32 or U8 here; an input of whole numbers is taken as "
+            "the model has it",
+        ),
+        (
             {"model_type": "QuantAxModel"},
             "error AX530: model_type QuantAxModel is not supported: a build begins with the float model or a QuantONNX "
             "one, and takes quantisation from the cache where nothing that it rests on changed",

@@ -125,18 +125,18 @@ class Survey:
             parts = [f"{len(names)} {what}" for what, names in sorted(self.converted.items())]
             such = min(names[0] for names in self.converted.values())
             yield AxWarning("AX340", f"of {counted(count, 'picture')} {', '.join(parts)}, such as '{such}'")
-        for name, (low, high, values, padding) in sorted(self.whole.items()):
-            what = f"'{name}' holds" if name else "the arrays hold"
-            sentence = (
-                f"{what} whole numbers from {low} to {high}, {padding / values:.0%} of them zeros that fill up rows"
-            )
-            yield (
-                AxWarning("AX388", f"{sentence}; the samples say little of longer rows")
-                if padding > MOSTLY * values
-                else AxNote(f"{counted(count, 'sample')}; {sentence}")
-            )
+        for name, row in sorted(self.whole.items()):
+            yield self._of_whole(f"'{name}' holds" if name else "the arrays hold", *row)
         if self.pixels is not None:
             yield from self._values(Normalised(self.pixels, mean, std))
+
+    def _of_whole(self, what: str, low: int, high: int, values: int, padding: int) -> AxWarning:
+        if low == high:  # as the segments of one sentence: nothing is padded there
+            return AxNote(f"{counted(len(self.digests), 'sample')}; {what} {low} and no other number")
+        sentence = f"{what} whole numbers from {low} to {high}, {padding / values:.0%} of them zeros that fill up rows"
+        if padding > MOSTLY * values:
+            return AxWarning("AX388", f"{sentence}; the samples say little of longer rows")
+        return AxNote(f"{counted(len(self.digests), 'sample')}; {sentence}")
 
     def _twins(self) -> Iterator[tuple[str, str]]:
         """(sample, the first one that is the same)."""

@@ -25,6 +25,9 @@ _TAKEN_OVER = (
     "std",
 )
 
+SOURCE_TYPES = ("FP32", "U8")
+"""what a run-time input may be where the model takes floats"""
+
 
 def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict[str, Any]]:
     """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is none."""
@@ -37,6 +40,11 @@ def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict
         for name in _idle(message):
             entry.pop(name, None)
         _lay_out(fields, entry)
+        if entry.get("src_dtype", "FP32") not in SOURCE_TYPES:
+            kinds = " and ".join(SOURCE_TYPES)
+            raise fields.refusal(
+                "src_dtype", f"takes {kinds} here; an input of whole numbers is taken as the model has it"
+            )
         fields.take("src_extra_shapes")
         fields.finish({})
         if len(entry) > 1:
