@@ -94,6 +94,23 @@ class QuantModel:
 
 
 @dataclass(frozen=True)
+class Pulsar2Quant:
+    """A quantisation that a real Pulsar2 does when an axmodel asks for it, since its chip is part of the question.
+    config: the vendor's settings but for the chip, without paths."""
+
+    source: Artifact
+    samples: dict[str, Samples] = field(hash=False)
+    config: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Pulsar2AxModel:
+    """A container that a real Pulsar2 compiled, which axbuild can neither open nor simulate."""
+
+    axmodel: Artifact
+
+
+@dataclass(frozen=True)
 class PrecisionReport:
     """`precision_report.json`: every layer of a quantised model with what it costs."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.rule import DEFAULT, Choice, Floats, Int, Ints, Record, Records, Settled, String, attributes_of
 
-from ._nouns import BoundSamples, QuantModel
+from ._nouns import BoundSamples, Pulsar2Quant, QuantModel, Samples
 
 _AUTO = "AutoColorSpace"
 _REVERSED = {"BGR", "RGB"}
@@ -70,7 +70,7 @@ class OutputProcessorEntry:
     )
 
 
-_UNWRITTEN = {name: field.default for name, field in attributes_of(ProcessorEntry).items()}
+NEUTRAL = {name: field.default for name, field in attributes_of(ProcessorEntry).items()}
 
 
 def declared(**common: Any) -> Records:
@@ -103,10 +103,10 @@ def _once(t: Settled, attribute: str, entries: Iterable[Record]) -> dict[str, Re
     return found
 
 
-def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:
+def settle(t: Settled, quant: QuantModel | Pulsar2Quant) -> list[dict[str, Any]]:
     """One processor for each calibrated input, as parameters; a setting that contradicts calibration is an error."""
     given = _once(t, "input_processors", t.input_processors)
-    calibrated = quant.samples
+    calibrated: Mapping[str, BoundSamples | Samples] = quant.samples
     if DEFAULT in calibrated:
         names = {*calibrated, *given}
     else:
@@ -122,17 +122,17 @@ def settle(t: Settled, quant: QuantModel) -> list[dict[str, Any]]:
     ]
 
 
-def not_calibrated(t: Settled, attribute: str, name: str, quant: QuantModel) -> AxError:
+def not_calibrated(t: Settled, attribute: str, name: str, quant: QuantModel | Pulsar2Quant) -> AxError:
     """The error about an input's name that the quantised model's calibration does not know."""
     hint = f"the calibrated inputs are: {', '.join(quant.samples)}"
     return t.error(attribute, f"{attribute} names '{name}', which has no calibration set", hint=hint, code="AX115")
 
 
-def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples) -> dict[str, Any]:
+def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples | Samples) -> dict[str, Any]:
     tensor_format, src_format = _formats(t, processor, samples)
     for field in ("mean", "std"):
         _agree(t, field, processor, samples)
-    written = processor.as_dict() if processor else _UNWRITTEN
+    written = processor.as_dict() if processor else NEUTRAL
     written = {field: value for field, value in written.items() if field != "padding_mode"}  # there is but one
     settled = {"mean": list(samples.mean), "std": list(samples.std), "tensor_name": name}
     if src_format in _YUV:
@@ -140,7 +140,7 @@ def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamp
     return written | settled | {"tensor_format": tensor_format, "src_format": src_format}
 
 
-def _formats(t: Settled, processor: Record | None, samples: BoundSamples) -> tuple[str, str]:
+def _formats(t: Settled, processor: Record | None, samples: BoundSamples | Samples) -> tuple[str, str]:
     """(the model's order of channels, the run-time input's)"""
     own = processor.tensor_format if processor else _AUTO
     if _AUTO not in (own, samples.tensor_format) and own != samples.tensor_format:
@@ -174,7 +174,7 @@ def _check_conversion(t: Settled, processor: Record | None, source: str) -> None
         raise t.error("input_processors", "padding_constant_value has no effect without padding")
 
 
-def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples) -> None:
+def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples | Samples) -> None:
     own: tuple[float, ...] = getattr(processor, field) if processor else ()
     if not own:
         return

@@ -9,10 +9,11 @@ from axbuild.dataclass import replace
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Entry, Tree
 from axbuild.workspace.attributes import shown
-from axbuild.workspace.rule import Bool, Int, Ints, Label, Labels, Settled, Stage, rule
+from axbuild.workspace.rule import Bool, Int, Ints, Label, Labels, Settled, Stage, attributes_of, rule
 
 from ._compilation import NAMES, Compilation
-from ._nouns import AxModel, QuantModel, Subgraphs
+from ._driving import compiled_by_pulsar2
+from ._nouns import AxModel, Pulsar2AxModel, Pulsar2Quant, QuantModel, Subgraphs
 from ._sub_configs import SubConfigs, check_parts, profiled, settled
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, folder, profile
 from .shapes import extra_shapes
@@ -36,7 +37,7 @@ class axmodel(Compilation, SubConfigs):
     example = "axmodel"
     gives = AxModel
 
-    quant = Label("The quantised model; or name `subgraphs`.", provides=QuantModel, example=":quant")
+    quant = Label("The quantised model; or name `subgraphs`.", provides=(QuantModel, Pulsar2Quant), example=":quant")
     subgraphs = Labels(
         "Subgraphs compiled by targets of their own, one for each batch and shape.", provides=Subgraphs, example=[":b4"]
     )
@@ -60,7 +61,9 @@ class axmodel(Compilation, SubConfigs):
     )
     src_extra_shapes = extra_shapes()
 
-    def actions(self, t: Settled, plan: Plan) -> AxModel:
+    def actions(self, t: Settled, plan: Plan) -> AxModel | Pulsar2AxModel:
+        if isinstance(t.quant, Pulsar2Quant):
+            return compiled_by_pulsar2(t, plan, t.quant, attributes_of(type(self)))
         columns = self._given(t) if t.subgraphs else self._compiled(t, plan)
         done, settings = columns[0], columns[0].settings
         chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}

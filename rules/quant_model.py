@@ -22,7 +22,8 @@ from axbuild.workspace.rule import (
     rule,
 )
 
-from ._nouns import BoundSamples, FloatModel, Quantisation, QuantModel, Samples, ops_of
+from ._driving import PULSAR2, quantised_by_pulsar2, toolchain_attribute
+from ._nouns import BoundSamples, FloatModel, Pulsar2Quant, Quantisation, QuantModel, Samples, ops_of
 from .adoption import Exporting, adopted, exported
 from .auto_precision import AutoPrecision, with_precision
 from .easy_quant import EasyQuant, searched
@@ -118,8 +119,11 @@ class quant_model(
     )
 
     frozen = frozen_attribute()
+    toolchain = toolchain_attribute()
 
-    def actions(self, t: Settled, plan: Plan) -> QuantModel:
+    def actions(self, t: Settled, plan: Plan) -> QuantModel | Pulsar2Quant:
+        if t.toolchain == PULSAR2:
+            return quantised_by_pulsar2(t, attributes_of(type(self)))
         _check_state(t)
         rules = [layer_config(t, entry) for entry in t.layer_configs]
         asked = asked_of(t, rules)

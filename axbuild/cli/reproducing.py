@@ -25,6 +25,7 @@ def reproduce(request: Request, first: Report, as_json: bool) -> int:
             "actions": found.actions,
             "files": found.files,
             "differences": [vars(difference) for difference in found.differences],
+            "external": [list(id_) for id_ in found.external],
         }
         print(json.dumps({"reproducible": record}))
     if found.differences:
@@ -35,4 +36,6 @@ def reproduce(request: Request, first: Report, as_json: bool) -> int:
             f"{style('green', 'reproducible')}: {counted(found.files, 'file')} of "
             f"{counted(found.actions, 'action')} came out the same"
         )
+        for label, action in found.external:
+            print(f"not compared: {label} {action}, whose bytes a tool outside axbuild makes")
     return 0

@@ -39,6 +39,7 @@ from axbuild.engine.records.events import (
 from axbuild.engine.records.history import History
 from axbuild.engine.records.lost import CODES as LOST
 from axbuild.engine.records.lost import Lost
+from axbuild.engine.run.external import ExternalTools
 from axbuild.engine.run.nodes import Goal
 from axbuild.engine.run.outputs import OutputFolders
 from axbuild.engine.run.resources import Pool, machine_cpus, machine_memory_gb, optimize_bounds
@@ -102,6 +103,8 @@ class Report:
 
     exit_code: int = 0
     actions: dict[ActionId, ActionFinished] = field(default_factory=dict)
+    external: frozenset[ActionId] = frozenset()
+    """those that ran a tool outside axbuild, or would have"""
     errors: list[AxError] = field(default_factory=list)
     base: str = ""
     """the way from where the request was made to the workspace's root: "" or "../" and so on"""
@@ -266,7 +269,9 @@ class _Build:
             placed = self._hand_over(scheduler, world, requested, verdicts)
             if verdicts.failed:
                 self.report.exit_code = worse(self.report.exit_code, BUILD_FAILED)
-            if self.request.watch and not self.report.exit_code:
+            self.report.external = frozenset(id_ for id_ in scheduler.nodes if scheduler.actions[id_].stage.external)
+            # Of a tool outside axbuild no file says whether it is still the same: each build asks it.
+            if self.request.watch and not self.report.exit_code and not self.report.external:
                 self._watch(scheduler, world, goals, placed, Laid(graph, layout, named))
             if self.part:
                 self._tell_of_the_rest(self.part, scheduler)
@@ -323,7 +328,8 @@ class _Build:
         code = Code(rules=root / "rules", cache=state.folder / "code.msgpack")
         try:
             bounds = {"optimize": optimize_bounds(settings)}
-            yield LocalWorld(root, store, state, stat, code, workers, settings.share_float, bounds)
+            external = ExternalTools(settings.toolchain, root, stat)
+            yield LocalWorld(root, store, state, stat, code, workers, settings.share_float, bounds, external)
         finally:
             stat.save()
             code.save()

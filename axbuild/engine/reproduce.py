@@ -39,12 +39,14 @@ class OtherBytes:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Actions compared, files among them, and what differs; `again` is the second build."""
+    """Actions compared, files among them, and what differs; `again` is the second build. external: actions that are
+    not compared, since a tool outside axbuild made their bytes."""
 
     actions: int
     files: int
     differences: list[OtherBytes]
     again: Report
+    external: list[ActionId]
 
 
 def build_again(request: Request, first: Report, *listeners: Listener) -> Comparison:
@@ -53,16 +55,18 @@ def build_again(request: Request, first: Report, *listeners: Listener) -> Compar
     with tempfile.TemporaryDirectory(prefix="axbuild-again-") as folder:
         overrides = {**request.overrides, "build.jobs": jobs}
         again = build(replace(request, overrides=overrides, reverse=True, cache_dir=Path(folder)), *listeners)
-    return compare(first.actions, again)
+    return compare(first.actions, again, first.external)
 
 
-def compare(first: Mapping[ActionId, ActionFinished], again: Report) -> Comparison:
+def compare(
+    first: Mapping[ActionId, ActionFinished], again: Report, external: frozenset[ActionId] = frozenset()
+) -> Comparison:
     """Actions of equal keys must have equal outputs; an action whose inputs differ already is not blamed for it."""
     differences: list[OtherBytes] = []
     actions = files = 0
     for id_, one in first.items():
         other = again.actions.get(id_)
-        if other is None or other.key != one.key or other.status == "failed":
+        if id_ in external or other is None or other.key != one.key or other.status == "failed":
             continue
         actions += 1
         before, after = dict(files_of(one.outputs)), dict(files_of(other.outputs))
@@ -70,4 +74,4 @@ def compare(first: Mapping[ActionId, ActionFinished], again: Report) -> Comparis
             files += 1
             if before.get(name) != after.get(name):
                 differences.append(OtherBytes(*id_, name, before.get(name, "nothing"), after.get(name, "nothing")))
-    return Comparison(actions, files, differences, again)
+    return Comparison(actions, files, differences, again, sorted(external))

@@ -38,6 +38,10 @@ KNOWN: dict[str, Attribute] = {
     "resources.optimize_memory_gb": Float(
         "Gigabytes of memory that optimising one float model may take; 0 is `memory_gb`.", low=0, default=0
     ),
+    "toolchain.pulsar2": String(
+        "How a real Pulsar2 is called: docker:IMAGE, or a command; targets with `toolchain` pulsar2 need it.",
+        default="",
+    ),
 }
 _SECTIONS = sorted({key.partition(".")[0] for key in KNOWN})
 
@@ -60,6 +64,7 @@ class WrongSetting(AxError):
 class Settings:
     """Settled settings; zero means "find out" where KNOWN says so.
 
+    toolchain: tool outside axbuild -> how it is called, "" where nothing says so.
     defaults: rule -> attribute -> TOML value, checked when the rules are known.
     """
 
@@ -72,6 +77,7 @@ class Settings:
     resources: dict[str, int]
     optimize_seconds: float
     optimize_memory_gb: float
+    toolchain: dict[str, str]
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -104,6 +110,7 @@ def read_settings(
         resources={name: values[f"resources.{name}"] for name in ("cpu", "memory_gb", "gpu")},
         optimize_seconds=values["resources.optimize_seconds"],
         optimize_memory_gb=values["resources.optimize_memory_gb"],
+        toolchain={"pulsar2": values["toolchain.pulsar2"]},
         defaults=defaults,
     )
 

@@ -37,6 +37,9 @@ class Stage:
         where somebody reads them.
     device: it computes where its action says, and takes the name ("cpu", "cuda:3") as its argument `device`.
     bounds: the name of what bounds its time and memory: "optimize" is `optimize_seconds` and `optimize_memory_gb`.
+    external: the tool outside axbuild that it runs, as it is called under [toolchain]: it may start processes and takes
+        how the tool is called here as its argument `call`; what the tool is stands in its key; and nobody promises that
+        it gives the same bytes twice.
     """
 
     ref: str
@@ -50,6 +53,7 @@ class Stage:
     intermediate: bool = False
     device: bool = False
     bounds: str = ""
+    external: str = ""
 
     @property
     def writes(self) -> tuple[str, ...]:

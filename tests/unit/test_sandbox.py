@@ -8,6 +8,7 @@ import pytest
 
 from axbuild.codes import exit_code_of
 from axbuild.engine.code.closure import Code
+from axbuild.engine.workers.guard import Refused, Walls
 from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, collect, prepare
 from axbuild.store import statcache
 from axbuild.store.faults import BlobLost
@@ -212,3 +213,11 @@ def test_another_stages_tools_stay_out_of_sight(bench):
     assert bench.text("optional") == "None"
     assert bench.run("dynamic", {"text": "numpy"}).error["code"] == "AX557"
     assert bench.text("numeric:run") == "3"
+
+
+def test_only_a_stage_that_runs_a_tool_starts_processes_and_that_is_all_it_may_beside_others(tmp_path):
+    usual, running = Walls(str(tmp_path), {}), Walls(str(tmp_path), {}, processes=True)
+    running.judge("subprocess.Popen", ("sh", ["sh"], None, None))
+    for walls, event in ((usual, "subprocess.Popen"), (running, "os.fork"), (running, "socket.connect")):
+        with pytest.raises(Refused):
+            walls.judge(event, ())

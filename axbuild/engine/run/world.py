@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axbuild.codes import USER_ERROR, exit_code_of
-from axbuild.dataclass import dataclass
+from axbuild.dataclass import dataclass, replace
 from axbuild.engine.code.key import Key, Shape, key_of
 from axbuild.engine.code.platform import float_platform
 from axbuild.engine.records.explain import Cause
 from axbuild.engine.run.content import Content, File, files_of, shape_of
+from axbuild.engine.run.external import ExternalTools
 from axbuild.engine.run.nodes import Inputs, Lock, Lookup, Ran
 from axbuild.engine.workers.local import StageBounds, StageKilled, StageOutcome, StageRun, StageTimedOut, Workers
 from axbuild.engine.workers.progress import Progress
@@ -101,12 +102,13 @@ class LocalWorld:
         workers: Workers,
         share_float: bool,
         bounds: Mapping[str, StageBounds],
+        external: ExternalTools,
     ) -> None:
         self.root, self.store, self.state, self.stat = root, store, state, stat
         self.code, self._workers, self._share_float = code, workers, share_float
         self.listener: Callable[[Action, Progress], None] = lambda _action, _progress: None
         workers.listener = self._told
-        self._bounds = bounds
+        self._bounds, self._external = bounds, external
         self._maps: dict[str, Mapping[str, str]] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
@@ -143,6 +145,9 @@ class LocalWorld:
         platform = self._platform(action)
         try:
             code = self._closure(stage, inputs).code
+            if stage.external:
+                identity = self._external.tool(stage.external).identity
+                code = replace(code, tools={**code.tools, stage.external: identity})
         except BlobLost:
             raise
         except AxError as error:
@@ -225,7 +230,18 @@ class LocalWorld:
         self._started[scratch.name] = started
         closure = self._closure(action.stage, inputs)
         bounds = self._bounds.get(action.stage.bounds, StageBounds())
-        run = StageRun(scratch.name, action.stage, closure, dict(action.params), paths, scratch, bounds, action.device)
+        call = self._external.tool(action.stage.external).call if action.stage.external else None
+        run = StageRun(
+            scratch.name,
+            action.stage,
+            closure,
+            params=dict(action.params),
+            inputs=paths,
+            scratch=scratch,
+            bounds=bounds,
+            device=action.device,
+            call=call,
+        )
         self._workers.submit(run, alone=again)
 
     def _fetch(self, inputs: Inputs, scratch: Path) -> None:

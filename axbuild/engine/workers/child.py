@@ -118,8 +118,8 @@ def _attempt(job: Mapping[str, Any], view: View, finder: Finder, out: Path, tell
         if not callable(stage):
             raise _Misfit(f"module {job['module']} has no function '{name}'")
         inputs = {role: _paths(value) for role, value in job["inputs"].items()}
-        device = {} if job["device"] is None else {"device": job["device"]}
-        stage(**inputs, out=out, **params_of(stage, job["params"]), **device)
+        placed = {role: job[role] for role in ("device", "call") if job[role] is not None}
+        stage(**inputs, out=out, **params_of(stage, job["params"]), **placed)
         _check_outputs(out, job["outputs"])
     # Every way in which a stage can end is reported by the process that runs it; none may end the parent.
     except BaseException as error:

@@ -169,12 +169,13 @@ def _real_folder(folder: str) -> str:
 
 class Walls:
     """Which paths a stage may open: its scratch folder; else the nearest ancestor with a verdict decides, and without
-    one it may not."""
+    one it may not. processes: whether it may start some, as a stage does that runs a tool outside axbuild."""
 
-    def __init__(self, scratch: str, verdicts: Mapping[str, bool]) -> None:
+    def __init__(self, scratch: str, verdicts: Mapping[str, bool], *, processes: bool = False) -> None:
         folder, _, name = scratch.rpartition("/")
         self._scratch = f"{_real_folder(folder)}/{name}"
         self._readable = verdicts
+        self._may_start = processes
 
     def judge(self, event: str, arguments: tuple[Any, ...]) -> None:
         """For sys.addaudithook, from which there is no way back; raises Refused."""
@@ -187,6 +188,8 @@ class Walls:
                 self._write(arguments[at], arguments[folder_at] if 0 <= folder_at < len(arguments) else -1)
         elif event in _READS:
             self._read(arguments[0], -1)
+        elif event == "subprocess.Popen" and self._may_start:
+            return
         elif event in _REFUSED or event.startswith("socket."):
             raise Refused(f"it tried to {_REFUSED.get(event, 'use a socket')} ({event})")
 

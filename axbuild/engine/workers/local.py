@@ -48,6 +48,8 @@ class StageRun:
     scratch: Path
     bounds: StageBounds = StageBounds()
     device: str = "cpu"
+    call: dict[str, Any] | None = None
+    """how the tool outside axbuild is called, for a stage that runs one"""
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,7 @@ class Workers:
             "params": job.params,
             "inputs": job.inputs,
             "device": job.device if job.stage.device else None,
+            "call": job.call,
             "scratch": str(job.scratch),
             "outputs": job.stage.writes,
             "seconds": job.bounds.seconds,

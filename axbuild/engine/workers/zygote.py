@@ -153,7 +153,7 @@ class Zygote:
     def _fork(self, job: dict[str, Any], view: View) -> Child:
         """The child that runs the job; raises OSError and leaves nothing behind then."""
         began, parent, limit = time.monotonic(), os.getpid(), job["seconds"]
-        walls = Walls(job["scratch"], view.readable)
+        walls = Walls(job["scratch"], view.readable, processes=job["call"] is not None)
         files: list[int] = []
         pid = -1
         try:

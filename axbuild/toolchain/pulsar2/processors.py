@@ -41,7 +41,7 @@ def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict
             entry.pop(name, None)
         _lay_out(fields, entry)
         if entry.get("src_dtype", "FP32") not in SOURCE_TYPES:
-            kinds = " and ".join(SOURCE_TYPES)
+            kinds = " or ".join(SOURCE_TYPES)
             raise fields.refusal(
                 "src_dtype", f"takes {kinds} here; an input of whole numbers is taken as the model has it"
             )

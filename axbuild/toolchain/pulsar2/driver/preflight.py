@@ -1,0 +1,37 @@
+"""Check both configurations that a real Pulsar2 will be given, before it is asked for anything."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from axbuild.toolchain.pulsar2.driver.given import typed
+from axbuild.toolchain.pulsar2.settled import settled
+from axbuild.toolchain.pulsar2.write import written
+
+_STANDING_IN = "-"
+"""for paths, which the runs will have"""
+
+
+@dataclass(frozen=True)
+class Pulsar2PreflightParams:
+    """The vendor's settings of both runs, without paths."""
+
+    quantisation: dict[str, Any]
+    compilation: dict[str, Any]
+
+
+def pulsar2_preflight(out: Path, *, params: Pulsar2PreflightParams) -> None:
+    """Write quantisation.json and compilation.json, warning of what has no effect in them; raises what is wrong."""
+    sets = len(params.quantisation["quant"]["input_configs"])
+    told: set[str] = set()
+    for name in ("quantisation", "compilation"):
+        config = typed(getattr(params, name), [_STANDING_IN] * sets if name == "quantisation" else ())
+        done = settled(None, replace(config, input=_STANDING_IN, output_dir=_STANDING_IN))
+        (out / f"{name}.json").write_text(written(done.config), encoding="utf-8")
+        for warning in done.warnings:
+            if warning.sentence not in told:
+                warnings.warn(warning, stacklevel=1)
+            told.add(warning.sentence)
