@@ -141,7 +141,7 @@ def test_every_configuration_of_the_guide_is_read_and_written_back_equal(path) -
 
 def test_the_guides_configurations_say_what_they_say() -> None:
     configs = {path.stem[5:]: parse_config(path.read_text(encoding="utf-8"), path.name) for path in GUIDE}
-    assert len(configs) == 18
+    assert len(configs) == 19
     assert configs["two_cores"].npu_mode == "NPU2"
     assert configs["numpy_data"].quant.input_configs[0].calibration_format == "Numpy"
     assert [entry.calibration_format for entry in configs["two_inputs"].quant.input_configs] == ["Image", "Image"]
