@@ -140,3 +140,14 @@ def test_the_compiled_model_takes_bytes_with_channels_last_and_gives_floats(
     compiled = read((data.root / "output/compiled.axmodel").read_bytes())
     sides = [(one.name, one.dtype, tuple(one.shape)) for one in (*compiled.inputs, *compiled.outputs)]
     assert sides == [("input", "uint8", (1, SIZE, SIZE, 3)), ("output", "float32", (1, 10))]
+
+
+def test_data_of_the_model_s_own_size_is_refused_where_input_shapes_changed_it(
+    data: Zoo, done: dict[str, Outcome]
+) -> None:
+    words = shlex.split(PROMPT.sub("", COMMANDS["994"]))
+    words[words.index("--output_dir") + 1] = "wider"
+    found = data.run(*words, "--input_shapes", "input:1x3x384x384")
+    assert (done["994"].code, found.code) == (0, 2)
+    assert f"is float32 [1, 3, {SIZE}, {SIZE}], and model input 'input' is float32 [1, 3, 384, 384]" in found.err
+    assert not (data.root / "wider/compiled.axmodel").exists()
