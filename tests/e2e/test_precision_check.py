@@ -30,6 +30,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
 def test_the_end_says_size_estimate_placement_and_precision_each_time(zoo: Zoo) -> None:
     first = zoo.build(*TARGETS).out.splitlines()
     notes = [line for line in first if line.startswith("  ") and not line.startswith(("  axbuild-out", "   "))]
+    asked, *notes = notes
+    assert asked.startswith("  input 'image' is U8 [1, 28, 28, 1] NHWC GRAY at run time")
     assert notes[0] == "  0.1 MB for AX650 NPU1; a simulated program, not for real hardware"
     report = json.loads((zoo.root / "axbuild-out/digits/axmodel/compiler/subgraph_npu_0/b1/report.json").read_text())
     cycles = report["max_cycle"]
