@@ -33,7 +33,8 @@ def extra_shapes() -> List:
     """The attribute `src_extra_shapes`."""
     return List(
         "Further shapes of the inputs, a table for each shape group; they share scales and weights with the model's "
-        "own shape, at which it is quantised. Shapes are the float model's, whatever src_layout says.",
+        "own shape, at which it is quantised. Shapes are the float model's, whatever src_layout says; DEFAULT is the "
+        "model's only input.",
         Shapes(""),
         vendor="input_processors.src_extra_shapes",
         example=[{"input": [1, 3, 384, 384]}],

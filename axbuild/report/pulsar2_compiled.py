@@ -11,7 +11,7 @@ from axbuild.report.story import Line, Products, each
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
 
 PARTITION, COMPILE, FUSE, COMPARE = "partition", "compile_subgraph", "fuse", "compare"
-_ACTION = re.compile(r"split(?:_(?P<group>\d+))?/compile_(?P<subgraph>.+)_b(?P<batch>\d+)")
+_ACTION = re.compile(r"split(?:_shape_(?P<group>\d+))?/compile_(?P<subgraph>.+)_b(?P<batch>\d+)")
 _TYPES = {"float32": "FP32", "uint8": "U8", "int32": "S32", "int64": "S64", "bool": "BOOL"}
 _STAGES = {
     "tiling op": "operators",

@@ -151,3 +151,21 @@ def test_data_of_the_model_s_own_size_is_refused_where_input_shapes_changed_it(
     assert (done["994"].code, found.code) == (0, 2)
     assert f"is float32 [1, 3, {SIZE}, {SIZE}], and model input 'input' is float32 [1, 3, 384, 384]" in found.err
     assert not (data.root / "wider/compiled.axmodel").exists()
+
+
+def test_a_further_size_is_a_subgraph_of_its_own_in_the_same_file(data: Zoo, done: dict[str, Outcome]) -> None:
+    """As the guide has it, for DEFAULT; there it is 384."""
+    text = (SEED / "configs/0732_precision_analysis.json").read_text(encoding="utf-8")
+    said = '"src_layout": "NHWC", "src_extra_shapes": [{"shape": [1, 3, 256, 256]}],'
+    (data.root / "config/two_sizes.json").write_text(text.replace('"src_layout": "NHWC",', said), encoding="utf-8")
+    words = shlex.split(PROMPT.sub("", COMMANDS["768"]))
+    words[words.index("--output_dir") + 1], words[words.index("--config") + 1] = "sizes", "config/two_sizes.json"
+    found = data.run(*words, "--quant.precision_analysis", "0")
+    assert (done["768"].code, found.code) == (0, 0), found.err
+    assert "extra input shape, index: 1, shape: {'input': (1, 3, 256, 256)}" in found.out
+    assert [line.split("group: ")[1] for line in found.out.splitlines() if "GraphType" in line] == [
+        "0, type: GraphType.NPU",
+        "1, type: GraphType.NPU",
+    ]
+    compiled = read((data.root / "sizes/compiled.axmodel").read_bytes())
+    assert compiled.shape_groups() == (0, 1)

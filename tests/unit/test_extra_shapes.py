@@ -108,6 +108,18 @@ def test_shapes_go_by_the_name_behind_rename(tmp_path):
     assert [value.name for value in other.inputs] == ["image"]
 
 
+def test_default_is_the_only_input(tmp_path):
+    other = at(tmp_path, POOLED, {"DEFAULT": (1, 3, 10, 12)})[1]
+    assert [(value.name, shape_of(value)) for value in other.inputs] == [("x", (1, 3, 10, 12))]
+
+
+def test_default_is_no_one_of_several_inputs(tmp_path):
+    net = model([node("Add", ["a", "b"], ["y"], name="add")], inputs=(("a", [1, 4]), ("b", [1, 4])))
+    with pytest.raises(ExtraShapeError, match="is for DEFAULT, and the model has 2 inputs: a, b") as caught:
+        at(tmp_path, net, {"DEFAULT": (1, 6)})
+    assert caught.value.hint == "give each input its own"
+
+
 def test_several_inputs_change_their_shapes_together(tmp_path):
     net = model([node("Add", ["a", "b"], ["y"], name="add")], inputs=(("a", [1, 4]), ("b", [1, 4])))
     front = OptimizeParams(input_shapes={"a": (1, 6), "b": (1, 6)})

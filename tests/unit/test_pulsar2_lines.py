@@ -101,7 +101,7 @@ def compiled(*places):
     """An action of each (shape group, subgraph, batch)."""
     made = []
     for group, subgraph, batch in places:
-        action = f"split{f'_{group}' if group else ''}/compile_{subgraph}_b{batch}"
+        action = f"split{f'_shape_{group}' if group else ''}/compile_{subgraph}_b{batch}"
         content = json.dumps(report(100 * batch, 1000 * batch))
         made.append(("compile_subgraph", action, {"report.json": content}))
     return made

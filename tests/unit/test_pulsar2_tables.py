@@ -135,6 +135,11 @@ def test_further_shapes_of_each_input_become_groups_of_all():
     ]
 
 
+def test_a_further_shape_of_default_is_the_only_inputs():
+    processors = [{"tensor_name": "DEFAULT", "src_extra_shapes": [{"shape": [1, 3, 384, 384]}]}]
+    assert attributes("net", {"input_processors": processors})["src_extra_shapes"] == [{"DEFAULT": [1, 3, 384, 384]}]
+
+
 def test_a_part_has_its_own_options_and_takes_what_it_says_nothing_of_from_the_model():
     ends = {"start_tensor_names": ["x"], "end_tensor_names": ["y"]}
     parts = [ends, ends | {"check": 2, "ddr_bw_limit": 3}, ends | {"check_atol": 0.5}, ends | {"check": 0}]
@@ -215,11 +220,6 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
             {"output_processors": [{"tensor_name": "y", "tensor_layout": "NHWC"}]},
             "error AX530: output_processors[0].tensor_layout NHWC is not supported: outputs are the model's own; see "
             "dst_perm",
-        ),
-        (
-            {"input_processors": [{"tensor_name": "DEFAULT", "src_extra_shapes": [{"shape": [1]}]}]},
-            "error AX530: input_processors[0].src_extra_shapes needs an entry that names its input, in place of "
-            "DEFAULT",
         ),
         (
             {

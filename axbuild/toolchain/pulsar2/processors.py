@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Any
 
-from axbuild.toolchain.pulsar2.calibration import DEFAULT
 from axbuild.toolchain.pulsar2.enums import YUV
 from axbuild.toolchain.pulsar2.mapped import MappedFields
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
@@ -85,11 +84,8 @@ def output_processors(config: BuildConfig) -> list[dict[str, Any]]:
 def extra_shapes(config: BuildConfig) -> list[dict[str, list[int]]]:
     """The shapes of each input as groups: the n-th shape of every input makes group n + 1."""
     groups: list[dict[str, list[int]]] = []
-    for number, message in enumerate(config.input_processors or ()):
+    for message in config.input_processors or ():
         shapes = [list(one.shape or ()) for one in message.src_extra_shapes or ()]
-        if shapes and message.tensor_name == DEFAULT:
-            fields = MappedFields(message, f"input_processors[{number}]")
-            raise fields.refusal("src_extra_shapes", "needs an entry that names its input, in place of DEFAULT")
         groups = groups or [{} for _ in shapes]
         for group, shape in zip(groups, shapes, strict=True):
             group[str(message.tensor_name)] = shape

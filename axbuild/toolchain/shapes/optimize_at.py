@@ -19,11 +19,13 @@ from axbuild.toolchain.near import nearest
 from axbuild.toolchain.shapes.alike import require_alike
 from axbuild.toolchain.shapes.place import ExtraShapeError, at, shown
 
+DEFAULT = "DEFAULT"
+
 
 @dataclass(frozen=True)
 class OptimizeAtParams:
-    """shapes: input, by the name that it has behind the front end -> its other shape; front: what the front end was
-    told at the model's own shapes; enable_onnxsim: onnxslim came first."""
+    """shapes: input, by the name that it has behind the front end, "DEFAULT" for the model's only one -> its other
+    shape; front: what the front end was told at the model's own shapes; enable_onnxsim: onnxslim came first."""
 
     shapes: dict[str, tuple[int, ...]]
     front: OptimizeParams = field(default_factory=OptimizeParams)
@@ -36,9 +38,11 @@ def optimize_at(model: Path, own: Path, out: Path, *, params: OptimizeAtParams) 
     Raises ExtraShapeError where the shapes are none of the model's inputs', or lead to another graph.
     """
     graph = ir.load(model_file(own)).graph
-    require_other(params.shapes, {value.name or "": shape_of(value) for value in graph.inputs})
-    front = _front(params)
-    with at(params.shapes), TemporaryDirectory() as folder:
+    own_shapes = {value.name or "": shape_of(value) for value in graph.inputs}
+    shapes = by_name(params.shapes, own_shapes)
+    require_other(shapes, own_shapes)
+    front = _front(params.front, shapes)
+    with at(shapes), TemporaryDirectory() as folder:
         if params.enable_onnxsim:
             write_slimmed(model, front, Path(folder))
             model, front = Path(folder), replace(front, **vars(WHOLE))
@@ -46,11 +50,20 @@ def optimize_at(model: Path, own: Path, out: Path, *, params: OptimizeAtParams) 
         require_alike(graph, ir.load(model_file(out / "optimized")).graph)
 
 
-def _front(params: OptimizeAtParams) -> OptimizeParams:
+def by_name(shapes: Mapping[str, Shape], own: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The shapes by the names of inputs; own: as in `require_other`."""
+    if DEFAULT in shapes and len(own) != 1:
+        raise ExtraShapeError(
+            f"an extra shape is for {DEFAULT}, and the model has {counted(len(own), 'input')}: {', '.join(own)}",
+            hint="give each input its own",
+        )
+    return {next(iter(own)) if name == DEFAULT else name: shape for name, shape in shapes.items()}
+
+
+def _front(front: OptimizeParams, shapes: Mapping[str, Shape]) -> OptimizeParams:
     """With the shapes under the names that the inputs have in the file."""
-    given = {new: old for old, new in params.front.rename.items()}
-    other = {given.get(name, name): shape for name, shape in params.shapes.items()}
-    return replace(params.front, input_shapes=params.front.input_shapes | other)
+    given = {new: old for old, new in front.rename.items()}
+    return replace(front, input_shapes=front.input_shapes | {given.get(name, name): shapes[name] for name in shapes})
 
 
 def require_other(shapes: Mapping[str, Shape], own: Mapping[str, Shape]) -> None:
