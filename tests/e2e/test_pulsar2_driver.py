@@ -32,7 +32,7 @@ static_batch_sizes = [1, 2]
 )
 SETTINGS = """
 [toolchain]
-pulsar2 = '{command}'
+pulsar2 = {command}
 
 [defaults.quant_model]
 toolchain = "pulsar2"
@@ -61,7 +61,7 @@ def zoo(tmp_path_factory):
     rng = np.random.default_rng(4)
     samples = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(3)]
     zoo = net_workspace(tmp_path_factory.mktemp("driven") / "ws", BUILD, net(), samples)
-    (zoo.root / "axbuild.toml").write_text(SETTINGS.format(command=standin()))
+    (zoo.root / "axbuild.toml").write_text(SETTINGS.format(command=json.dumps(standin())))
     return zoo
 
 
