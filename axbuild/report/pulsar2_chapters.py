@@ -11,7 +11,9 @@ from axbuild.engine.records.events import ActionFinished
 from axbuild.report.pulsar2_compiled import checks, compiled, fused, processed
 from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
 from axbuild.report.story import Chapter, Line, Products
+from axbuild.toolchain.pulsar2.calibration import DEFAULT
 from axbuild.toolchain.pulsar2.facts import model_facts, snapshot
+from axbuild.toolchain.pulsar2.processors import extra_shapes
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig, InputQuantConfig
 from axbuild.toolchain.pulsar2.schema import shapes_of as shapes_in
 
@@ -69,10 +71,10 @@ class _Teller:
         yield from self._patches(products)
         if shapes := shapes_in(config.input_shapes or ""):
             yield Line(f"change input shape to {shapes_of(shapes)}", "WARNING")
-        for index, shapes in enumerate(extra_shapes(config, list(interface["inputs"])), 1):
+        for index, shapes in enumerate(shape_groups(config, list(interface["inputs"])), 1):
             yield Line(f"extra input shape, index: {index}, shape: {shapes_of(shapes)}")
         named = {one.tensor_name for one in config.output_processors or ()}
-        left = [name for name in interface["outputs"] if not named & {name, "DEFAULT"}]
+        left = [name for name in interface["outputs"] if not named & {name, DEFAULT}]
         if left:
             yield Line(f"apply default output processor configuration to {left}", "WARNING")
         if any(_same_colours(one) for one in config.input_processors or ()):
@@ -112,8 +114,8 @@ class _Teller:
         formats = {one.tensor_name: str(one.tensor_format) for one in self.config.input_processors or ()}
         for one in self.config.quant.input_configs or ():
             for name, shape in inputs.items():
-                if one.tensor_name in (name, "DEFAULT"):
-                    order = formats.get(name) or formats.get("DEFAULT") or "AutoColorSpace"
+                if one.tensor_name in (name, DEFAULT):
+                    order = formats.get(name) or formats.get(DEFAULT) or "AutoColorSpace"
                     mean, std = (str(list(values or ())) for values in (one.calibration_mean, one.calibration_std))
                     yield (name, str(shape), str(self._dataset(one)), str(one.calibration_format), order, mean, std)
 
@@ -147,14 +149,10 @@ class _Teller:
         yield Line(f"save precision analysis graph to [{self.out / 'quant/debug/precision_analysis.mmd'}]")
 
 
-def extra_shapes(config: BuildConfig, inputs: list[str]) -> list[dict[str, tuple[int, ...]]]:
+def shape_groups(config: BuildConfig, inputs: list[str]) -> list[dict[str, tuple[int, ...]]]:
     """The further shape groups: in each, input -> shape."""
-    groups: dict[int, dict[str, tuple[int, ...]]] = {}
-    for one in config.input_processors or ():
-        for place, extra in enumerate(one.src_extra_shapes or ()):
-            name = inputs[0] if one.tensor_name == "DEFAULT" and len(inputs) == 1 else str(one.tensor_name)
-            groups.setdefault(place, {})[name] = tuple(extra.shape or ())
-    return [groups[place] for place in sorted(groups)]
+    only = {DEFAULT: inputs[0]} if len(inputs) == 1 else {}
+    return [{only.get(name, name): tuple(shape) for name, shape in group.items()} for group in extra_shapes(config)]
 
 
 def _interface(products: Products) -> dict[str, dict[str, str]]:

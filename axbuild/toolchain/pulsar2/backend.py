@@ -8,7 +8,7 @@ from pathlib import Path
 
 from axbuild.errors import AxError, AxWarning, counted
 from axbuild.progress import tell
-from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
+from axbuild.toolchain.axmodel.fuse import FuseParams, join
 from axbuild.toolchain.graph import MODEL_FILE
 from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.chips.table import ChipFile
@@ -46,7 +46,7 @@ def compiled(model: Path, chip: ChipFile) -> bytes:
                 compile_subgraph(folder / "partition" / subgraph.file, programs, params=CompileParams(preset))
             tell("Building native", len(subgraphs), len(subgraphs))
             nameplate = Nameplate(chip.name, chip.container, MODE)
-            fuse([folder / "partition"], [folder / "programs"], folder, params=FuseParams(nameplate))
+            join([folder / "partition"], [folder / "programs"], folder, params=FuseParams(nameplate))
         return (folder / "compiled.axmodel").read_bytes()
 
 
@@ -65,7 +65,7 @@ def float_model(model: Path) -> Path:
 
 def _require_no_cpu(planned: Partition) -> None:
     if planned.on_cpu:
-        listed = "; ".join(f"'{one.name}' ({one.op_type}): {', '.join(one.reasons)}" for one in planned.on_cpu)
+        listed = "; ".join(map(str, planned.on_cpu))
         raise BackendError(
             f"NPUBackend runs on the NPU alone, and {counted(len(planned.on_cpu), 'node')} would run on the CPU of "
             f"{planned.chip}: {listed}",

@@ -159,7 +159,7 @@ def _tell(done: Partition, graph: PlanGraph, floats: FloatGraph) -> None:
             warnings.warn(AxNote(sentence), stacklevel=2)
     if not done.on_cpu:
         return
-    listed = "; ".join(f"'{node.name}' ({node.op_type}): {', '.join(node.reasons)}" for node in done.on_cpu)
+    listed = "; ".join(map(str, done.on_cpu))
     if not done.at(NPU):
         raise PlanError(f"Nothing of the model runs on the NPU of {done.chip}: {listed}")
     count = sum(len(node.members) for node in graph.nodes if node.kind is None)

@@ -41,6 +41,10 @@ class PlacedNode:
     nodes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """As it is told of one on the CPU: "'bent' (Softsign): Softsign has no integer form"."""
+        return f"'{self.name}' ({self.op_type}): {', '.join(self.reasons)}"
+
 
 @dataclass(frozen=True)
 class PlannedSubgraph:

@@ -19,7 +19,7 @@ def wholly_npu(partition: Path, out: Path) -> None:
     """Writes preflight.json: how many operators there are. Raises OnCpuError, which names those on the CPU."""
     planned = Partition.read(partition)
     if planned.on_cpu:
-        listed = "; ".join(f"'{node.name}' ({node.op_type}): {', '.join(node.reasons)}" for node in planned.on_cpu)
+        listed = "; ".join(map(str, planned.on_cpu))
         raise OnCpuError(
             f'mode "NPUBackend" is for models that the NPU runs wholly, and the CPU of {planned.chip} runs '
             f"{counted(len(planned.on_cpu), 'operator')} of this one: {listed}",
