@@ -59,6 +59,7 @@ lint: $(VENV)/dev.stamp
 
 types: $(VENV)/dev.stamp
 	$(RUN) -m mypy
+	$(RUN) -m mypy --config-file benchmarks/mypy.ini
 
 # The pages made from the rules: written by `docs`, compared by `generated`.
 docs: $(VENV)/dev.stamp

@@ -14,13 +14,14 @@ import csv
 import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+import onnx
 import published_nets
 import tables
 from nets import mobilenet_v2, resnet18d, stack
@@ -31,7 +32,7 @@ from axbuild.toolchain.npu.chips.preset import Chip
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs/benchmarks.md"
 CSV = HERE / "published_cycles.csv"
-NETS = {"mobilenet_v2": mobilenet_v2, "resnet18d": resnet18d, "stack": stack}
+NETS: dict[str, Callable[..., onnx.ModelProto]] = {"mobilenet_v2": mobilenet_v2, "resnet18d": resnet18d, "stack": stack}
 FITTED = re.compile(r"AX650 NPU[13] (?!product)|AX620E NPU1 mobilenet_v2 u8 cycles|AX620E NPU2|M57|AX615")
 """what the presets' figures were chosen with: nearly all networks; not the products, nor what has two cores"""
 

@@ -67,9 +67,9 @@ def figures(root: Path) -> str:
     build(root, targets, dict(os.environ))
     lines: list[Iterable[object]] = [SEED]
     for (scheme, _, method, samples), target in zip(ROWS, targets, strict=True):
-        file = root / "axbuild-out" / target[2:].replace(":", "/") / "precision_analysis.json"
+        found = root / "axbuild-out" / target[2:].replace(":", "/") / "precision_analysis.json"
         lines.append(
-            _line(f"{target[2:].partition(':')[0]}, {scheme}, {samples}", method, json.loads(file.read_text()))
+            _line(f"{target[2:].partition(':')[0]}, {scheme}, {samples}", method, json.loads(found.read_text()))
         )
     heads = ("net, precision, samples", "method", "samples", "rows", "< 0.999", "< 0.99", "lowest", "final cosine")
     return markdown(heads, lines)

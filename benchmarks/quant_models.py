@@ -66,7 +66,7 @@ def main() -> int:
     for name in options.models.split(","):
         model, data = NETWORKS[name](options.stamps)
         onnx.save(model, folder / "models" / f"{name}.onnx")
-        np.savez(folder / "data" / f"{name}.npz", **data)
+        np.savez(folder / "data" / f"{name}.npz", allow_pickle=False, **data)
         print(name, {part: array.shape for part, array in data.items()}, flush=True)
     return 0
 

@@ -24,7 +24,8 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from axbuild import InferenceSession
 from axbuild.toolchain.data.decode import DecodeParams, decode
-from axbuild.toolchain.data.inputs import InputData, load_sample, paired, source_input, tensor_input
+from axbuild.toolchain.data.inputs import InputData, load_sample, paired, tensor_input
+from axbuild.toolchain.data.processors import source_input
 
 ZOO = Path(__file__).resolve().parents[1] / "examples" / "zoo"
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -113,7 +114,7 @@ def decoded(zoo: Path, package: str, pictures: Path) -> list[Array]:
         interface.write_text(json.dumps({"inputs": [described], "outputs": []}), encoding="utf-8")
         params = DecodeParams("", "Image", -1, calibration_set(zoo, package)["tensor_format"])
         decode(pictures, interface, Path(name), params=params)
-        return [load_sample(files[0]) for _, files in paired([Path(name) / "samples"])]
+        return [load_sample(files[0]) for _, files in paired([Path(name) / "samples"], [InputData(port.name, "Image")])]
 
 
 def inputs_of(model: Path) -> Any:

@@ -30,7 +30,7 @@ import onnx_ir as ir
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run from a copy, where nothing is installed
 
 from axbuild.toolchain.data.inputs import InputData
-from axbuild.toolchain.quant.scheme import Scheme
+from axbuild.toolchain.quant.scheme import Scheme, SiteScheme
 from axbuild.toolchain.tune.begin import BeginParams, begin
 from axbuild.toolchain.tune.carry import CarryParams, carry
 from axbuild.toolchain.tune.cut import CutParams, cut
@@ -182,7 +182,7 @@ class Judge:
 def tuned(folder: Path, judge: Judge, params: TuneParams, size: int, device: str) -> Tuned:
     """Every block in turn, by the stages of a build, in this process."""
     rows: list[Outcome] = []
-    sites = {}
+    sites: dict[tuple[str, ...], SiteScheme] = {}
     wall, cpu, tuning = time.perf_counter(), time.process_time(), 0.0
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

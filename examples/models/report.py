@@ -97,7 +97,7 @@ def bits_of(package: str) -> str:
     """Of all tensors, of those of some operators, and of weights that have not 8; and whether some stay reals."""
     declared = tomllib.loads((HERE / package / "BUILD.toml").read_text(encoding="utf-8"))
     rules = declared["quant_model"][0].get("layer_configs", [])
-    whole = next((rule for rule in rules if rule.get("start_tensor_names") == ["DEFAULT"]), {})
+    whole: dict[str, Any] = next((rule for rule in rules if rule.get("start_tensor_names") == ["DEFAULT"]), {})
     tensors, weights = (whole.get(name, "8").lstrip("US") for name in ("data_type", "weight_data_type"))
     parts = {rule["data_type"] for rule in rules if rule is not whole}
     some = sorted(kind.lstrip("US") for kind in parts - {"FP32"})

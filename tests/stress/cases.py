@@ -89,7 +89,9 @@ def every_case():
     with np.errstate(all="ignore"):
         cases = {case.name: case for case in collect_testcases(None)}
     for name, case in sorted(cases.items()):
-        yield cases.get(name.split("_expanded")[0], case).model.graph.node[0].op_type, case
+        whole = cases.get(name.split("_expanded")[0], case).model
+        assert whole is not None
+        yield whole.graph.node[0].op_type, case
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import models
 import numpy as np
@@ -36,7 +37,7 @@ class Chain:
         self.weights: list[onnx.TensorProto] = []
         self.random = np.random.default_rng(0)
 
-    def add(self, op: str, *others: str, at: str = "", **attributes: object) -> str:
+    def add(self, op: str, *others: str, at: str = "", **attributes: Any) -> str:
         output = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, [at or self.at, *others], [output], **attributes))
         self.at = output
@@ -79,7 +80,7 @@ def attention(chain: Chain) -> None:
         chain.add("Reshape", split)
         parts.append(chain.add("Transpose", perm=order))
     chain.add("MatMul", parts[1], at=parts[0])
-    chain.add("Mul", chain.constant(np.float32((channels // HEADS) ** -0.5)))
+    chain.add("Mul", chain.constant(np.array((channels // HEADS) ** -0.5, np.float32)))
     chain.add("Softmax")
     chain.add("MatMul", parts[2])
     chain.add("Transpose", perm=[0, 2, 1, 3])

@@ -74,7 +74,7 @@ def run(rounds: int, seed: int, folder: Path, say=lambda line: None) -> tuple[Co
     pick = random.Random(seed)
     spaces = Workspaces(folder, pick, 1)
     hit, calm, before = spaces.hit, spaces.calm, folder / "before"
-    done, wrong = Counter(), 0
+    done, wrong = Counter[str](), 0
     for number in range(rounds):
         hit.run("build", "//...")
         shutil.rmtree(before, ignore_errors=True)

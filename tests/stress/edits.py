@@ -193,7 +193,7 @@ class World:
         return {
             "nothing": (lambda: None, EVERYTHING),
             "comment": (lambda: _set(s, comments=s.comments + 1), EVERYTHING),
-            "touch": (lambda: [path.touch() for path in self.root.glob(f"{s.package}/**/*")] and None, EVERYTHING),
+            "touch": (self._touch, EVERYTHING),
             "move": (lambda: _set(s, package=pick.choice(["net", "nets/a", "b"])), EVERYTHING),
             "rtol": (lambda: _set(s, rtol=pick.choice([1e-5, 1e-4, 1e-3])), EVERYTHING - COMPARISON),
             "level": (lambda: _set(s, level=pick.choice(["close", "equal", "cosine"])), EVERYTHING - COMPARISON),
@@ -208,6 +208,10 @@ class World:
             "lost outputs": (self._lose_outputs, EVERYTHING),
             "lost blobs": (self._lose_blobs, set()),
         }
+
+    def _touch(self) -> None:
+        for path in self.root.glob(f"{self.sources.package}/**/*"):
+            path.touch()
 
     def _input(self) -> None:
         _set(self.sources, dtype=self.pick.choice(["U8", "FP32"]), layout=self.pick.choice(["NHWC", "NCHW"]))

@@ -16,7 +16,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +74,8 @@ def networks(folders: list[Path]) -> Iterator[tuple[str, Path, dict[str, Feeds]]
         for data in sorted(folder.glob("data/*.npz")):
             if (model := folder / "models" / f"{data.stem}.onnx").exists():
                 with np.load(data, allow_pickle=False) as arrays:
-                    parts = (("calibration", arrays["calib"]), ("evaluation", arrays["eval"]))
-                    yield data.stem, model, {part: {"DEFAULT": [x[np.newaxis] for x in held]} for part, held in parts}
+                    held = (("calibration", arrays["calib"]), ("evaluation", arrays["eval"]))
+                    yield data.stem, model, {part: {"DEFAULT": [x[np.newaxis] for x in xs]} for part, xs in held}
         for model in sorted(folder.glob("*/model.onnx")):
             parts = {part: sorted((model.parent / part).iterdir()) for part in ("calibration", "evaluation")}
             yield (
@@ -133,7 +133,7 @@ def build_file(ports: list[str], shapes: Mapping[str, list[int]], schemes: Mappi
     return "\n\n".join(blocks) + "\n"
 
 
-def outcome(work: Path, name: str, schemes: Mapping[str, str]) -> Iterator[tuple[object, ...]]:
+def outcome(work: Path, name: str, schemes: Iterable[str]) -> Iterator[tuple[object, ...]]:
     """Rows, of which the last cell is the number of differing elements, or that the build failed."""
     for number, scheme in enumerate(schemes):
         targets = [f"//{name}:{target}_{number}" for target in ("equal", "axmodel")]

@@ -12,6 +12,7 @@ import itertools
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -127,7 +128,13 @@ class Upscaler(nn.Module):
         return self.layers(x).clamp(0, 1)
 
 
-OWN = {"unet": UNet, "yolo_head": YoloHead, "lstm_tagger": LstmTagger, "keywords": KeywordSpotter, "upscaler": Upscaler}
+OWN: dict[str, Any] = {
+    "unet": UNet,
+    "yolo_head": YoloHead,
+    "lstm_tagger": LstmTagger,
+    "keywords": KeywordSpotter,
+    "upscaler": Upscaler,
+}
 
 
 def block(channels: int, out: int, stride: int = 1) -> nn.Module:

@@ -71,7 +71,7 @@ def every_job() -> list[str]:
 def tried(job: str, folder: Path, torch: Path, chip: str) -> dict[str, Any]:
     """What became of one export."""
     file = folder / f"{job}.onnx"
-    exporting = [torch, Path(__file__).with_name("exporting.py"), folder, job]
+    exporting = [str(torch), str(Path(__file__).with_name("exporting.py")), str(folder), job]
     if not file.exists() and (done := subprocess.run(exporting, capture_output=True, text=True)).returncode:
         return row("not exported", why=(done.stdout + done.stderr)[-600:])
     with tempfile.TemporaryDirectory() as name:

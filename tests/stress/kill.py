@@ -151,7 +151,7 @@ def play(spaces: Workspaces, number: int) -> Round:
     undisturbed = calm.run("build", "//...", "--jobs", "2")
     seconds = time.monotonic() - began
     need = executed(undisturbed.events)
-    log, finished, told = spaces.folder / "killed.jsonl", set[tuple[str, str]](), {}
+    log, finished, told = spaces.folder / "killed.jsonl", set[tuple[str, str]](), dict[tuple[str, str], str]()
     for attempt in range(2 if pick.random() < TWICE else 1):
         victim = round_.victim if not attempt else pick.choice(VICTIMS)
         who, events = killed_build(hit, victim, pick.uniform(0.0, seconds), log)
@@ -215,7 +215,7 @@ def table(played: list[Round]) -> str:
     lines = [form.format("killed", "rounds", "finished before", "ran after", "stored, untold", "wrong")]
     for victim in (*VICTIMS, "twice", "too late"):
         chosen = [one for one in played if _kind(one) == victim]
-        sums = Counter()
+        sums = Counter[str]()
         for one in chosen:
             sums.update(before=one.before, after=one.after, untold=one.untold, wrong=bool(one.wrong))
         cells = (sums["before"], sums["after"], sums["untold"], sums["wrong"])

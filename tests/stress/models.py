@@ -97,7 +97,7 @@ def lay_out(root: Path, file: Path, chips: list[tuple[str, str]], shapes: dict[s
 
 def build(root: Path, package: str) -> subprocess.CompletedProcess[str]:
     """All targets of a package; its events stand beside it, one JSON object a line."""
-    command = [AXBUILD, "build", f"//{package}:all", "--events", root / f"{package}.jsonl"]
+    command = [str(AXBUILD), "build", f"//{package}:all", "--events", f"{root / package}.jsonl"]
     return subprocess.run(command, cwd=root, capture_output=True, text=True)
 
 

@@ -19,6 +19,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -44,7 +45,7 @@ from axbuild.toolchain.quant.quantize import QuantizeParams, quantize
 from axbuild.toolchain.quant.scheme import Form, Scheme, SiteScheme
 from axbuild.toolchain.tune.arrays import to_array, to_tensor
 from axbuild.toolchain.tune.evaluations import can_evaluate
-from axbuild.toolchain.tune.program import JudgedSites, Numbers, TorchBlock, fake_quantised
+from axbuild.toolchain.tune.program import JudgedSites, Numbers, TorchBlock, Values, fake_quantised
 
 HEADS = (
     *("network", "fused nodes, torch", "elements", "equal", "largest, steps"),
@@ -91,7 +92,7 @@ def prepared(folder: Path, name: str, method: str, work: Path) -> tuple[str, np.
     return port, sample
 
 
-def compared(name: str, work: Path, port: str, sample: np.ndarray) -> tuple[object, ...]:
+def compared(name: str, work: Path, port: str, sample: np.ndarray) -> tuple[Any, ...]:
     """The row of a network."""
     graph = ir.load(model_file(work / "optimized")).graph
     models = ExposedModels(work / "optimized", onnx.load(work / "quant_axmodel.onnx"))
@@ -137,7 +138,7 @@ def steps_apart(fused: FusedNode, site: SiteScheme, codes: Codes) -> dict[int, i
     block = TorchBlock(JudgedSites([(fused, site)], (output,), {}), CPU, rounded=True)
     if not all(key in codes for key in block.needs):
         return None
-    values = {(name, grid): to_tensor(reals(codes[name, grid], grid), CPU) for name, grid in given(block)}
+    values: Values = {(name, grid): to_tensor(reals(codes[name, grid], grid), CPU) for name, grid in given(block)}
     with torch.no_grad():
         found = to_array(fake_quantised(block.run(values, numbers_of(site))[output], edge))
     steps = np.rint(found / np.float32(edge.scale)).astype(np.int64) + edge.zero

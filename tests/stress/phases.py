@@ -192,7 +192,7 @@ def outcome(phase: Phase, folder: Path, calm: dict[str, bytes]) -> Outcome:
     # What is left counts as abandoned once it is a few seconds old.
     for path in tiny.root.glob("axbuild-out/.axbuild/new-*"):
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 60))
-    before = {id_ for id_, status in statuses(read_events(log)).items() if status == "executed"}
+    finished = {id_ for id_, status in statuses(read_events(log)).items() if status == "executed"}
     after = tiny.build(*TARGETS, "--jobs", "1")
     assert after.code == 0, f"{phase.name}: {after.out}{after.err}"
     ran = executed(after.events)
@@ -200,9 +200,9 @@ def outcome(phase: Phase, folder: Path, calm: dict[str, bytes]) -> Outcome:
         phase,
         left,
         leftovers(tiny.root),
-        stages(before),
+        stages(finished),
         stages(ran),
-        stages(ran & before),
+        stages(ran & finished),
         sound,
         files(tiny.root / "axbuild-out") == calm,
     )
