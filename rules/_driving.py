@@ -147,8 +147,9 @@ def _input_config(key: str, samples: Samples) -> Config:
 
 def _processor(entry: Config) -> Config:
     """A settled processor without what is so by default."""
+    written = {name: value for name, value in entry.items() if name in NEUTRAL}
     return {
-        name: value for name, value in entry.items() if name == "tensor_name" or not _same(value, NEUTRAL.get(name))
+        name: value for name, value in written.items() if name == "tensor_name" or not _same(value, NEUTRAL.get(name))
     }
 
 

@@ -196,10 +196,10 @@ def test_simulation_writes_every_output_of_every_sample(tmp_path, count):
 def test_samples_that_the_model_cannot_take_are_named(tmp_path):
     build(tmp_path / "model")
     (tmp_path / "samples").mkdir()
-    np.save(tmp_path / "samples/a.npy", np.zeros((1, 2, 3, 2), np.float32))
+    np.save(tmp_path / "samples/a.npy", np.full((1, 2, 3, 2), 0.5, np.float32))
     params = SimulateParams((InputData("image", "Numpy"),))
     with pytest.raises(
-        SampleMismatchError, match="'image' of the compiled model is uint8 and its Numpy samples are float32"
+        SampleMismatchError, match=r"'image' of the compiled model is uint8, and of a sample it would hold 0\.5"
     ):
         simulate(tmp_path / "model/out/compiled.axmodel", [tmp_path / "samples"], tmp_path, params=params)
 

@@ -266,7 +266,7 @@ def test_a_model_that_takes_its_channels_last_is_told_so(room):
     room.inputs = (("x", [1, 4, 4, 3]),)
     (room.source / "a.png").write_bytes(png((0, 0, 0)))
     with pytest.raises(
-        CalibrationSetError, match="hint: the model takes its channels last: export it with channels first"
+        CalibrationSetError, match="hint: the model takes its channels last: say so by tensor_layout, NHWC"
     ):
         room.run(PICTURES)
 

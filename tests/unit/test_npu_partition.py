@@ -141,7 +141,7 @@ def test_the_entry_of_an_input_goes_before_the_default(tmp_path):
         ({"src_format": "GRAY"}, ProcessorError, "src_format GRAY does not become tensor_format BGR"),
         ({"mean": (1.0, 2.0)}, ProcessorError, "mean has 2 values"),
         ({"std": (1.0, 0.0, 1.0)}, ProcessorError, "every std must be a positive number"),
-        ({"src_dtype": "U16"}, ProcessorError, "src_dtype must be U8 or FP32, got 'U16'"),
+        ({"src_dtype": "U64"}, ProcessorError, "src_dtype must be one of U8, S8, U16, S16, U32, S32, FP16, FP32, got"),
         ({"src_layout": "NHCW"}, ProcessorError, "src_layout must be NCHW or NHWC, got 'NHCW'"),
     ],
 )
