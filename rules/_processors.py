@@ -215,12 +215,13 @@ def _all(values: Sequence[float], others: Sequence[float], neutral: float) -> tu
     return found if len(found) > 1 else found * max(len(others), 1)
 
 
-def unlike(quant: QuantModel, settled: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def unlike(quant: QuantModel | Pulsar2Quant, settled: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each processor that does something else to what comes in than calibration did to its samples: what that was,
     as parameters."""
+    calibrated: Mapping[str, BoundSamples | Samples] = quant.samples
     found = []
     for entry in settled:
-        samples = quant.samples.get(entry["tensor_name"]) or quant.samples.get(DEFAULT)
+        samples = calibrated.get(entry["tensor_name"]) or calibrated.get(DEFAULT)
         if samples is None or "scale" in entry or _alike(entry["mean"], entry["std"], samples):
             continue
         said = {"mean": list(samples.mean), "std": list(samples.std), "format": samples.format}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -271,6 +272,8 @@ def test_what_a_float_model_and_a_session_take_in_is_the_same_picture():
     picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     data = InputData("x", "Image", (1.0, 2.0, 3.0), (2.0,))
     assert tensor_input(picture, data)[0, 1].tolist() == [[-0.5, 1.0], [2.5, 4.0]]
+    last = tensor_input(picture, replace(data, tensor_layout="NHWC"))
+    assert np.array_equal(last, tensor_input(picture, data).transpose(0, 2, 3, 1))
     assert source_input(picture, data, "uint8", "NHWC").shape == (1, 2, 2, 3)
     assert source_input(picture, data, "float32", "NCHW")[0, 1].tolist() == [[1.0, 4.0], [7.0, 10.0]]
     array = np.zeros((1, 3, 4, 5), np.float32)

@@ -107,6 +107,23 @@ def test_inputs_of_the_same_data_in_two_colour_orders_have_a_set_each():
     assert found["net_calib_a"]["src"] == "imgs.tar"
 
 
+def test_the_layout_of_the_model_is_that_of_its_pictures_and_of_its_run_time_input():
+    processors = [
+        {"tensor_name": "a", "tensor_layout": "NHWC", "mean": [0, 0, 0], "std": [1, 1, 1]},
+        {"tensor_name": "b", "tensor_layout": "NCHW", "src_dtype": "S32", "zeropoint": 3},
+        {"tensor_name": "c", "tensor_layout": "NHWC", "src_layout": "NHWC", "src_dtype": "S8", "scale": 0.5},
+    ]
+    found = made({"input_processors": processors})
+    assert found["net_quant"]["calibration"] == {"DEFAULT": ":net_calib", "a": ":net_calib_a", "c": ":net_calib_c"}
+    layouts = [found[name].get("tensor_layout") for name in ("net_calib", "net_calib_a", "net_calib_c")]
+    assert layouts == [None, "NHWC", "NHWC"]
+    assert found["net"]["input_processors"] == [
+        {"tensor_name": "a", "tensor_layout": "NHWC", "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]},
+        {"tensor_name": "b", "src_dtype": "S32"},
+        {"tensor_name": "c", "tensor_layout": "NHWC", "src_dtype": "S8", "src_layout": "NHWC", "scale": 0.5},
+    ]
+
+
 def test_arrays_have_no_normalisation():
     arrays = DATA | {"calibration_format": "Numpy", "calibration_mean": [0], "calibration_std": [2]}
     assert attributes("net_calib", {"quant": {"input_configs": [arrays]}}) == {"src": "imgs.tar", "format": "Numpy"}

@@ -96,8 +96,8 @@ class SampleFile:
             raise SessionError(
                 f"input '{self.tensor.name}' takes {described(self.tensor)}, not the levels of a picture, and "
                 f"'{self.path.name}' is neither .npy nor .bin",
-                hint="the model is fed values that its user makes of pictures; where these are the levels themselves, "
-                "tensor_format in input_processors says so",
+                hint="it is fed values that its user makes of pictures; an input takes their levels where "
+                "input_processors give it a tensor_format and calibration's mean and std",
             )
 
     def _picture(self, content: bytes) -> Array:

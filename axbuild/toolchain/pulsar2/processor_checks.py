@@ -107,7 +107,7 @@ def check_output_processors(config: BuildConfig) -> Iterator[AxWarning]:
             sentence = f"output_processors[{index}].dst_perm is {shown(order)}, no order of axes"
             raise ContradictionError(sentence, entry, "dst_perm", "as in [0, 2, 3, 1]")
         if entry.tensor_layout == "NHWC":
-            reason = "by itself: an output keeps the model's own order of axes, whatever it is, but for dst_perm"
+            reason = "here: an output keeps the model's order of axes, but for dst_perm"
             yield idle(f"output_processors[{index}].tensor_layout", reason, entry)
     if entries and all(entry.tensor_name != "DEFAULT" for entry in entries):
         sentence = "outputs without an entry of output_processors keep their axes and leave in FP32"

@@ -137,7 +137,8 @@ def _computed(normal: tuple[Array, Array] | None) -> str:
     if normal is None:
         return "x as it comes"
     mean, std = (shortest(values) for values in normal)
-    return f"(x - {_number(mean)}) / {_number(std)}"
+    moved = f"x + {-mean[0]:g}" if mean[0] < 0 and len({*mean}) == 1 else f"x - {_number(mean)}"
+    return f"({moved}) / {_number(std)}"
 
 
 def _number(values: list[float]) -> str:
