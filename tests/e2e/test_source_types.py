@@ -222,7 +222,6 @@ def test_codes_of_another_model_come_in_by_their_scale(project, first):
     assert np.abs(found - answers).max() < 0.02 * np.abs(answers).max()
 
 
-@pytest.mark.skipif(not (ZOO / DIGITS).is_dir(), reason="needs the example's data: make fetch")
 def test_digits_in_levels_less_128_are_read_as_those_in_bytes(tmp_path):
     """A real net: S8 pixels with a mean of its own do not move a bit of its logits."""
     root = tmp_path / "digits"
