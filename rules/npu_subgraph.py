@@ -86,7 +86,11 @@ def compile_subgraphs(
         "output_processors": settings.output_processors,
         "sub_configs": apart.sub_configs,
     }
-    written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
+    written = [
+        {"tensor_name": p.tensor_name, "src_layout": p.src_layout}
+        | ({} if p.tensor_layout == "NCHW" else {"tensor_layout": p.tensor_layout})
+        for p in t.input_processors
+    ]
     others = unlike(quant, settings.input_processors)
     fused_alike = quant.source.given is None and not any(quant.asked.values())
     early = target | {"declared": written, "settled": fused_alike} | ({"unlike": others} if others else {})

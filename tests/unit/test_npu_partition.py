@@ -237,6 +237,9 @@ def test_preflight_refuses_processors_that_fit_no_input(tmp_path):
         early(tmp_path, tensor_name="z")
     with pytest.raises(ProcessorError, match="mean has 2 values"):
         early(tmp_path, mean=(1.0, 2.0))
+    flat = r"tensor_layout NHWC has no effect: it is for inputs of rank 4, and 'x' is \[1, 20\]"
+    with pytest.raises(ProcessorError, match=flat):
+        early(tmp_path, Declared("x", "NCHW", "NHWC"), shape=[1, 20], mean=(), std=())
     flat = r"src_layout NHWC has no effect: it is for inputs of rank 4, and 'x' is \[1, 20\]"
     with pytest.raises(ProcessorError, match=flat):
         early(tmp_path, Declared("DEFAULT", "NHWC"), shape=[1, 20], mean=(), std=())

@@ -214,3 +214,17 @@ def test_what_fits_no_input_is_refused(tmp_path, change, sentence):
     with pytest.raises(ProcessorError) as caught:
         cut(tmp_path, replace(PLAIN, **change), GRIDS["fine"], NCHW)
     assert sentence in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("tensor_layout", "shape", "hint"),
+    [
+        ("NHWC", NCHW, "the model takes its channels first: leave tensor_layout NHWC out"),
+        ("NCHW", NHWC, "tensor_layout NHWC is for a model that takes its channels last"),
+        ("NCHW", (1, 4, 6, 5), ""),
+    ],
+)
+def test_a_mean_that_fits_the_other_layout_says_so(tmp_path, tensor_layout, shape, hint):
+    with pytest.raises(ProcessorError, match="mean has 3 values") as caught:
+        cut(tmp_path, replace(PLAIN, tensor_layout=tensor_layout, mean=MEAN, std=STD), GRIDS["fine"], shape)
+    assert caught.value.hint == hint

@@ -31,6 +31,7 @@ class Declared:
 
     tensor_name: str
     src_layout: str
+    tensor_layout: str = "NCHW"
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ def _check_layouts(inputs: dict[str, Shape], declared: tuple[Declared, ...]) -> 
     own = {entry.tensor_name for entry in declared}
     for entry in declared:
         named = [entry.tensor_name] if entry.tensor_name in inputs else [name for name in inputs if name not in own]
-        if entry.src_layout == "NHWC" and not any(len(inputs[name]) == 4 for name in named):
+        said = [field for field in ("tensor_layout", "src_layout") if getattr(entry, field) == "NHWC"]
+        if said and not any(len(inputs[name]) == 4 for name in named):
             shapes = ", ".join(f"'{name}' is {list(inputs[name])}" for name in named)
-            raise ProcessorError(f"src_layout NHWC has no effect: it is for inputs of rank 4, and {shapes}.")
+            raise ProcessorError(f"{said[0]} NHWC has no effect: it is for inputs of rank 4, and {shapes}.")

@@ -158,12 +158,19 @@ class RuntimeInput:
             if values and (len(self.shape) < 2 or len(values) not in (1, self.shape[self.channels])):
                 raise ProcessorError(
                     f"Input '{self.name}': {name} has {counted(len(values), 'value')}, "
-                    f"the input's shape is {list(self.shape)}."
+                    f"the input's shape is {list(self.shape)}.",
+                    hint=self._other_layout(len(values)),
                 )
         if not all(np.isfinite(value) and np.float32(value) > 0 for value in p.std):
             raise ProcessorError(f"Input '{self.name}': every std must be a positive number.")
         if self.own != FP32 and self.normalisation() is not None:
             raise ProcessorError(f"Input '{self.name}' is {self.own}: mean and std have no effect.")
+
+    def _other_layout(self, channels: int) -> str:
+        """A hint where the model has so many channels along the other axis."""
+        if self.channels == 3 and self.shape[1] == channels:
+            return "the model takes its channels first: leave tensor_layout NHWC out"
+        return "tensor_layout NHWC is for a model that takes its channels last" if self.shape[3:] == (channels,) else ""
 
     @property
     def inserted(self) -> tuple[InsertedOp, ...]:
