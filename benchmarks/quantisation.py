@@ -24,7 +24,8 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from axbuild import InferenceSession
 from axbuild.toolchain.data.decode import DecodeParams, decode
-from axbuild.toolchain.data.inputs import InputData, load_sample, paired, source_input, tensor_input
+from axbuild.toolchain.data.inputs import InputData, load_sample, paired, tensor_input
+from axbuild.toolchain.data.processors import source_input
 
 ZOO = Path(__file__).resolve().parents[1] / "examples" / "zoo"
 Array = np.ndarray[Any, np.dtype[Any]]
