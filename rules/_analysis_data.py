@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.artifact import Artifact, SourceFiles, as_tree
@@ -20,11 +21,14 @@ def analysed_samples(t: Settled, plan: Plan, quant: QuantModel) -> dict[str, Bou
     if t.samples:
         raise t.error("samples", "samples have no effect beside input_sample_dir")
     calibrated = {key: samples for key, samples in quant.samples.items() if key not in quant.state.values()}
-    chosen = {
-        key: Samples(_own(t, key, alone=len(calibrated) == 1), one.format, -1, one.tensor_format, one.mean, one.std)
-        for key, one in calibrated.items()
-    }
+    chosen = {key: Samples(_own(t, key, alone=len(calibrated) == 1), *_form(one)) for key, one in calibrated.items()}
     return bind(plan, quant.source, chosen, quant.state)
+
+
+def _form(calibrated: BoundSamples) -> tuple[Any, ...]:
+    """What a set of that form is, of all samples there are."""
+    one = calibrated
+    return one.format, -1, one.tensor_format, one.mean, one.std, one.tensor_layout
 
 
 def _own(t: Settled, key: str, *, alone: bool) -> Artifact:

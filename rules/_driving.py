@@ -12,7 +12,7 @@ from axbuild.workspace.rule import DEFAULT, Attribute, Choice, Settled, Stage
 
 from ._chips import chosen
 from ._nouns import FloatModel, Pulsar2AxModel, Pulsar2Quant, Samples
-from ._processors import NEUTRAL, settle
+from ._processors import NEUTRAL, settle, unlike
 
 QUANTISE = Stage(
     "axbuild.toolchain.pulsar2.driver.quantise:pulsar2_quantise",
@@ -52,9 +52,9 @@ def quantised_by_pulsar2(t: Settled, attributes: Mapping[str, Attribute]) -> Pul
     own = _written(t, attributes, ("model", "calibration", "toolchain"))
     front = _front_end(t, model)
     quant = own.pop("quant", {}) | {"input_configs": [_input_config(key, one) for key, one in t.calibration.items()]}
-    pictures = {key: one.tensor_format for key, one in t.calibration.items() if one.format == "Image"}
-    # The order of channels in calibration is that of the processors.
-    orders = [{"tensor_name": key, "tensor_format": order} for key, order in pictures.items()]
+    pictures = {key: one for key, one in t.calibration.items() if one.format == "Image"}
+    # The order of channels in calibration is that of the processors, and so is the layout.
+    orders = [_processor({"tensor_name": key, **_form(one)}) for key, one in pictures.items()]
     config = own | front | {"model_type": "ONNX", "quant": quant} | ({"input_processors": orders} if orders else {})
     assert model.front is not None
     return Pulsar2Quant(model.front.source, t.calibration, config)
@@ -69,8 +69,11 @@ def compiled_by_pulsar2(
     chip = {"target_hardware": chosen(t)[0].name}
     settings = quant.config | chip | {"npu_mode": _ONE_CORE}
     sets = [samples.source for samples in quant.samples.values()]
-    config = _compilation(t, quant, attributes) | chip
-    plan.preflight(PREFLIGHT, params={"quantisation": settings, "compilation": config})
+    processors = settle(t, quant)
+    config = _compilation(t, attributes, processors) | chip
+    others = [_normalised_otherwise(processors, one) for one in unlike(quant, processors) if one["format"] == "Image"]
+    told = {"unlike": others} if others else {}
+    plan.preflight(PREFLIGHT, params={"quantisation": settings, "compilation": config} | told)
     quantised = plan.run(QUANTISE, model=quant.source, datasets=sets, params={"config": settings})
     compiled = plan.run(COMPILE, quant=quantised["quant/"], params={"config": config})
     plan.output("compiled.axmodel", compiled["compiled.axmodel"])
@@ -84,16 +87,23 @@ def compiled_by_pulsar2(
     return Pulsar2AxModel(compiled["compiled.axmodel"])
 
 
-def _compilation(t: Settled, quant: Pulsar2Quant, attributes: Mapping[str, Attribute]) -> Config:
+def _compilation(t: Settled, attributes: Mapping[str, Attribute], processors: list[Config]) -> Config:
     """The settings of the axmodel, but for its chip."""
     apart = ("quant", "input_processors", "output_processors", "sub_configs")
     config = _written(t, attributes, apart) | {"npu_mode": t.npu_mode, "model_type": "QuantAxModel"}
-    config["input_processors"] = [_processor(entry) for entry in settle(t, quant)]
+    config["input_processors"] = [_processor(entry) for entry in processors]
     if outputs := t.plain("output_processors"):
         config["output_processors"] = [{"tensor_name": DEFAULT} | entry for entry in outputs]
     if parts := t.plain("sub_configs"):
         config.setdefault("compiler", {})["sub_configs"] = [_sub_config(t, entry) for entry in parts]
     return config
+
+
+def _normalised_otherwise(processors: list[Config], calibrated: Config) -> str:
+    """What to warn of where calibration normalised pictures otherwise."""
+    (own,) = (one for one in processors if one["tensor_name"] == calibrated["tensor_name"])
+    here, there = (f"mean {shown(one['mean'])} and std {shown(one['std'])}" for one in (own, calibrated))
+    return f"the input processor of '{own['tensor_name']}' takes {here}, and calibration took {there}"
 
 
 def _written(t: Settled, attributes: Mapping[str, Attribute], apart: tuple[str, ...]) -> Config:
@@ -123,6 +133,10 @@ def _not_passed_on(t: Settled, name: str, what: str = "") -> Exception:
     return t.error(name, sentence, hint=f"leave it out, or build with toolchain = {shown(AXBUILD)}", code="AX583")
 
 
+def _form(samples: Samples) -> Config:
+    return {"tensor_format": samples.tensor_format, "tensor_layout": samples.tensor_layout}
+
+
 def _front_end(t: Settled, model: FloatModel) -> Config:
     """What the float model's target says, which Pulsar2's own front end does."""
     if model.front is None or model.given is not None:
@@ -147,8 +161,9 @@ def _input_config(key: str, samples: Samples) -> Config:
 
 def _processor(entry: Config) -> Config:
     """A settled processor without what is so by default."""
+    written = {name: value for name, value in entry.items() if name in NEUTRAL}
     return {
-        name: value for name, value in entry.items() if name == "tensor_name" or not _same(value, NEUTRAL.get(name))
+        name: value for name, value in written.items() if name == "tensor_name" or not _same(value, NEUTRAL.get(name))
     }
 
 

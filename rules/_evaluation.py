@@ -51,7 +51,7 @@ def evaluation_samples(t: Settled, plan: Plan, quant: QuantModel) -> dict[str, B
 
 
 def _check_form(t: Settled, calibrated: BoundSamples, chosen: Samples) -> None:
-    for name in ("format", "tensor_format", "mean", "std"):
+    for name in ("format", "tensor_format", "tensor_layout", "mean", "std"):
         mine = form_of(chosen) if name == "format" else getattr(chosen, name)
         theirs = getattr(calibrated, name)
         if mine != theirs:

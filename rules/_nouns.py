@@ -47,6 +47,7 @@ class Samples:
     tensor_format: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    tensor_layout: str = "NCHW"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class BoundSamples:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     drawn: Samples | None = None
+    tensor_layout: str = "NCHW"
 
 
 @dataclass(frozen=True)

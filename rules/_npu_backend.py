@@ -59,7 +59,8 @@ def _apart(plan: Plan, made: AxModel) -> Artifact:
         "sub_configs": [],
         "disable_ir_fix": False,
     }
-    partition = plan.run(PARTITION, model=apart, float_model=quant.source.model, params=target)
+    done = plan.run(PARTITION, name="partition_apart", model=apart, float_model=quant.source.model, params=target)
+    partition = done["partition/"]
     told = {"options": settings.options, "sub_options": []}
     compilation = {"chip": chip.preset(settings.npu_mode), "batches": (1,)} | told
     programs = plan.expand(SPLIT, partition=partition, dynamic=[], params=compilation).result

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from axbuild.errors import AxError
-from axbuild.workspace.attributes import shown
-from axbuild.workspace.rule import DEFAULT, Choice, Floats, Int, Ints, Record, Records, Settled, String, attributes_of
+from axbuild.workspace.rule import (
+    DEFAULT,
+    Choice,
+    Float,
+    Floats,
+    Int,
+    Ints,
+    Record,
+    Records,
+    Settled,
+    String,
+    attributes_of,
+)
 
 from ._nouns import BoundSamples, Pulsar2Quant, QuantModel, Samples
 
@@ -16,6 +27,8 @@ _REVERSED = {"BGR", "RGB"}
 _FORMATS = (_AUTO, "BGR", "RGB", "GRAY")
 _YUV = ("YUV420SP", "YVU420SP", "YUYV422", "UYVY422")
 _NO_CSC, _MATRIX = "NoCSC", "Matrix"
+_TYPES = ("FP32", "U8", "S8", "U16", "S16", "U32", "S32", "FP16")
+_NCHW, _NHWC = "NCHW", "NHWC"
 
 
 class ProcessorEntry:
@@ -32,9 +45,17 @@ class ProcessorEntry:
         (*_FORMATS, *_YUV),
         default=_AUTO,
     )
-    src_dtype = Choice("Type of the run-time input.", ("FP32", "U8"), default="FP32")
+    tensor_layout = Choice(
+        "Layout of the model; a calibration set of pictures may say it as well.", (_NCHW, _NHWC), default=_NCHW
+    )
+    src_dtype = Choice(
+        "Type of the run-time input. It becomes the nearest float32; of an input of whole numbers FP32 stands for the "
+        "model's own type, and another type of whole numbers becomes that. U32 is taken up to 2147483647.",
+        _TYPES,
+        default="FP32",
+    )
     src_layout = Choice(
-        "Layout of the run-time input; of YUV it is NHWC whatever is said.", ("NCHW", "NHWC"), default="NCHW"
+        "Layout of the run-time input; of YUV it is NHWC whatever is said.", (_NCHW, _NHWC), default=_NCHW
     )
     csc_mode = Choice(
         "How YUV becomes the model's colours: BT.601 of levels 0 to 255 or of 16 to 235, or by `csc_mat`.",
@@ -52,8 +73,18 @@ class ProcessorEntry:
     padding = Ints("What is added then: begin and end of each axis.", low=0)
     padding_mode = Choice("What it is filled with.", ("constant",), default="constant")
     padding_constant_value = Int("The value, as the run-time input holds it.", default=0)
-    mean = Floats("Subtracted at run time; the calibration set's where nothing is given.")
+    mean = Floats(
+        "Subtracted at run time; the calibration set's where nothing is given. With mean 0 and std 1 nothing is "
+        "normalised: what comes in already is. Others than the calibration set's are told by a warning."
+    )
     std = Floats("Divides at run time; the calibration set's where nothing is given.")
+    scale = Float(
+        "Of codes at the run-time input, such as another model's output: they stand for scale (code - zeropoint), and "
+        "mean and std, where they are given here, come after that. 0 is none.",
+        low=0,
+        default=0.0,
+    )
+    zeropoint = Int("The code that stands for 0.", default=0)
 
 
 class OutputProcessorEntry:
@@ -70,6 +101,8 @@ class OutputProcessorEntry:
     )
 
 
+_LATER = ("tensor_layout", "scale", "zeropoint")
+"""fields that came after models had been built without them"""
 NEUTRAL = {name: field.default for name, field in attributes_of(ProcessorEntry).items()}
 
 
@@ -130,14 +163,70 @@ def not_calibrated(t: Settled, attribute: str, name: str, quant: QuantModel | Pu
 
 def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples | Samples) -> dict[str, Any]:
     tensor_format, src_format = _formats(t, processor, samples)
-    for field in ("mean", "std"):
-        _agree(t, field, processor, samples)
     written = processor.as_dict() if processor else NEUTRAL
-    written = {field: value for field, value in written.items() if field != "padding_mode"}  # there is but one
-    settled = {"mean": list(samples.mean), "std": list(samples.std), "tensor_name": name}
+    # What says nothing is no parameter, so that its key is that of who never heard of it.
+    written = {f: v for f, v in written.items() if f != "padding_mode" and not (f in _LATER and v == NEUTRAL[f])}
+    mean, std = _normalisation(t, processor, samples)
+    settled: dict[str, Any] = {"mean": mean, "std": std, "tensor_name": name}
+    if _layout(t, processor, samples) == _NHWC:
+        settled |= {"tensor_layout": _NHWC} | ({} if processor else {"src_layout": _NHWC})
     if src_format in _YUV:
-        settled["src_layout"] = "NHWC"
+        settled["src_layout"] = _NHWC
+    if samples.format == "Image" and (written.get("scale") or not _alike(mean, std, samples)):
+        settled["pictures"] = False
     return written | settled | {"tensor_format": tensor_format, "src_format": src_format}
+
+
+def _layout(t: Settled, processor: Record | None, samples: BoundSamples | Samples) -> str:
+    """The model's."""
+    own = processor.tensor_layout if processor else _NCHW
+    if samples.format == "Image" and (own, samples.tensor_layout) == (_NHWC, _NCHW):
+        sentence = "tensor_layout is NHWC here and NCHW in the calibration set"
+        raise t.error("input_processors", sentence, hint="write it in the calibration set", code="AX115")
+    return _NHWC if _NHWC in (own, samples.tensor_layout) else _NCHW
+
+
+def _normalisation(
+    t: Settled, processor: Record | None, samples: BoundSamples | Samples
+) -> tuple[list[float], list[float]]:
+    """(mean, std) of what comes in: what is said here, else the calibration set's."""
+    if processor is None:
+        return list(samples.mean), list(samples.std)
+    if any(value <= 0 for value in processor.std):
+        raise t.error("input_processors", "std takes numbers above 0", code="AX106")
+    if processor.zeropoint and not processor.scale:
+        raise t.error("input_processors", "zeropoint has no effect without scale")
+    # Codes are no pictures: what pictures were calibrated with is not theirs.
+    common = ((), ()) if processor.scale else (samples.mean, samples.std)
+    mean, std = (own or other for own, other in zip((processor.mean, processor.std), common, strict=True))
+    if _alike(mean, std, samples):
+        return list(samples.mean), list(samples.std)
+    return list(mean), list(std)
+
+
+def _alike(mean: Sequence[float], std: Sequence[float], samples: BoundSamples | Samples) -> bool:
+    """Whether that is what the calibration set is normalised by; one number stands for all channels."""
+    sides = ((mean, samples.mean, 0.0), (std, samples.std, 1.0))
+    return all(_all(own, theirs, neutral) == _all(theirs, own, neutral) for own, theirs, neutral in sides)
+
+
+def _all(values: Sequence[float], others: Sequence[float], neutral: float) -> tuple[float, ...]:
+    found = tuple(values) or (neutral,)
+    return found if len(found) > 1 else found * max(len(others), 1)
+
+
+def unlike(quant: QuantModel | Pulsar2Quant, settled: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each processor that does something else to what comes in than calibration did to its samples: what that was,
+    as parameters."""
+    calibrated: Mapping[str, BoundSamples | Samples] = quant.samples
+    found = []
+    for entry in settled:
+        samples = calibrated.get(entry["tensor_name"]) or calibrated.get(DEFAULT)
+        if samples is None or "scale" in entry or _alike(entry["mean"], entry["std"], samples):
+            continue
+        said = {"mean": list(samples.mean), "std": list(samples.std), "format": samples.format}
+        found.append({"tensor_name": entry["tensor_name"]} | said)
+    return found
 
 
 def _formats(t: Settled, processor: Record | None, samples: BoundSamples | Samples) -> tuple[str, str]:
@@ -172,19 +261,3 @@ def _check_conversion(t: Settled, processor: Record | None, source: str) -> None
         raise t.error("input_processors", sentence, code="AX115")
     if processor.padding_constant_value and not processor.padding:
         raise t.error("input_processors", "padding_constant_value has no effect without padding")
-
-
-def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples | Samples) -> None:
-    own: tuple[float, ...] = getattr(processor, field) if processor else ()
-    if not own:
-        return
-    neutral = 0.0 if field == "mean" else 1.0
-    calibrated: tuple[float, ...] = getattr(samples, field)
-    if (own if len(own) > 1 else own * max(len(calibrated), 1)) == (calibrated or (neutral,) * len(own)):
-        return
-    if samples.format == "Numpy":
-        hint = "arrays are calibrated as they are, so nothing may be normalised at run time"
-    else:
-        hint = "write it in the calibration set only"
-    sentence = f"{field} is {shown(own)} here and {shown(calibrated)} in the calibration set"
-    raise t.error("input_processors", sentence, hint=hint, code="AX115")

@@ -58,18 +58,24 @@ class calibration_set:
         default="BGR",
         vendor="input_processors.tensor_format",
     )
+    tensor_layout = Choice(
+        "Layout in which the model takes pictures.",
+        ("NCHW", "NHWC"),
+        default="NCHW",
+        vendor="input_processors.tensor_layout",
+    )
 
     def actions(self, t: Settled, plan: Plan) -> Samples:
         if t.size == 0:
             raise t.error("size", "size takes a number of samples, or -1 for all, got 0", code="AX106")
         if t.format != "Image":
-            for name in ("mean", "std", "tensor_format"):
+            for name in ("mean", "std", "tensor_format", "tensor_layout"):
                 if t.given(name):
                     hint = "arrays are taken as they are: normalise them before they are saved"
                     raise t.error(name, f'{name} has no effect with format "{t.format}"', hint=hint)
             return Samples(_source(t), t.format, t.size, "AutoColorSpace", (), ())
         mean, std = normalisation(t)
-        return Samples(_source(t), t.format, t.size, t.tensor_format, mean, std)
+        return Samples(_source(t), t.format, t.size, t.tensor_format, mean, std, t.tensor_layout)
 
 
 def _source(t: Settled) -> Artifact:

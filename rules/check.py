@@ -5,7 +5,7 @@ from __future__ import annotations
 from axbuild.graph.plan import Plan
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.providers import Verdict
-from axbuild.workspace.rule import DEFAULT, Choice, Float, Label, Settled, Strings, rule
+from axbuild.workspace.rule import Choice, Float, Label, Settled, Strings, rule
 
 from ._evaluation import declared_samples, evaluation_samples
 from ._nouns import AxModel
@@ -74,12 +74,6 @@ class check:
         if data and t.samples:
             raise t.error("samples", "samples have no effect beside input_sample_dir")
         bound = evaluation_samples(t, plan, t.axmodel.quant)
-        for processor in t.axmodel.settings.input_processors:
-            samples = bound.get(processor["tensor_name"]) or bound.get(DEFAULT)
-            if not data and samples and samples.format == "Numpy" and processor["src_dtype"] == "U8":
-                sentence = f"the axmodel takes U8 for '{processor['tensor_name']}', and its samples are float arrays"
-                hint = 'compare an axmodel with src_dtype = "FP32", or use samples of format Image'
-                raise t.error("axmodel", sentence, hint=hint, code="AX115")
         apart, verdicts = t.axmodel.settings.apart.rest, []
         for group, about, given in fitted(plan, t.axmodel, bound):
             own = None if group else data

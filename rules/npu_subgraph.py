@@ -8,13 +8,15 @@ from axbuild.workspace.rule import Int, Label, Settled, Shapes, Stage, rule
 from ._chips import CHIPS, chosen
 from ._compilation import OPTIONS, Compilation
 from ._nouns import Apart, CompileSettings, QuantModel, Subgraphs, ops_of
-from ._processors import settle, settle_outputs
+from ._processors import settle, settle_outputs, unlike
 from .mixed_precision import selected
 from .shapes import Sizes, at_shapes, behind
 
 PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",), named=ops_of("model"))
 PARTITION = Stage(
-    "axbuild.toolchain.npu.plan.partition:partition", outputs=("partition/",), named=ops_of("float_model")
+    "axbuild.toolchain.npu.plan.partition:partition",
+    outputs=("partition/", "processing.json"),
+    named=ops_of("float_model"),
 )
 SPLIT = Stage("axbuild.toolchain.npu.plan.split:split", expands=True)
 COMPILE = Stage(
@@ -84,9 +86,14 @@ def compile_subgraphs(
         "output_processors": settings.output_processors,
         "sub_configs": apart.sub_configs,
     }
-    written = [{"tensor_name": p.tensor_name, "src_layout": p.src_layout} for p in t.input_processors]
+    written = [
+        {"tensor_name": p.tensor_name, "src_layout": p.src_layout}
+        | ({} if p.tensor_layout == "NCHW" else {"tensor_layout": p.tensor_layout})
+        for p in t.input_processors
+    ]
+    others = unlike(quant, settings.input_processors)
     fused_alike = quant.source.given is None and not any(quant.asked.values())
-    early = target | {"declared": written, "settled": fused_alike}
+    early = target | {"declared": written, "settled": fused_alike} | ({"unlike": others} if others else {})
     plan.preflight(PREFLIGHT, name=f"preflight{end}", model=quant.source.model, params=early)
     if not group:
         selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
@@ -96,13 +103,13 @@ def compile_subgraphs(
         model=quant.model,
         float_model=quant.source.model,
         params=target | t.only("disable_ir_fix"),
-    )
+    )["partition/"]
     compilation = {"chip": preset, "options": settings.options, "sub_options": apart.options}
     tried = compilation | {"limit": limit}
     dynamic = [plan.run(DYNAMIC, name=f"dynamic_batches{end}", partition=partition, params=tried)] if limit else []
     wanted = compilation | {"batches": batches}
     split = plan.expand(SPLIT, name=f"split{end}", partition=partition, dynamic=dynamic, params=wanted)
-    return Subgraphs(quant, partition.only, split.result, settings)
+    return Subgraphs(quant, partition, split.result, settings)
 
 
 def profile(t: Settled, plan: Plan, done: Subgraphs, sub_configs: list[int | None], group: int = 0) -> None:

@@ -65,7 +65,9 @@ def decode(plan: Plan, key: str, samples: Samples, model: FloatModel, states: tu
             DEAL, name=f"deal{name}", source=source, interface=interface, params=params | {"most": SHARD}
         )
         held, shards = Entry(dealt.result, "samples/"), Entry(dealt.result, "shards.json")
-    return BoundSamples(held, shards, form_of(samples), samples.tensor_format, samples.mean, samples.std, samples)
+    return BoundSamples(
+        held, shards, form_of(samples), samples.tensor_format, samples.mean, samples.std, samples, samples.tensor_layout
+    )
 
 
 def form_of(samples: Samples) -> str:
@@ -83,7 +85,7 @@ def decoding(key: str, samples: Samples, states: tuple[str, ...]) -> dict[str, A
         "mean": samples.mean,
         "std": samples.std,
         "apart": states if key == DEFAULT else (),
-    }
+    } | _layout(samples)
 
 
 def _most(samples: Samples) -> float:
@@ -98,9 +100,14 @@ def _most(samples: Samples) -> float:
 def input_data(bound: dict[str, BoundSamples]) -> list[dict[str, Any]]:
     """What stages are told of each tree of samples, in the same order."""
     return [
-        {"name": input_name(key), "format": samples.format, "mean": samples.mean, "std": samples.std}
+        {"name": input_name(key), "format": samples.format, "mean": samples.mean, "std": samples.std} | _layout(samples)
         for key, samples in bound.items()
     ]
+
+
+def _layout(samples: Samples | BoundSamples) -> dict[str, str]:
+    """Of a model that takes its channels last; of others nothing, as it was before there was a choice."""
+    return {} if samples.tensor_layout == "NCHW" else {"tensor_layout": samples.tensor_layout}
 
 
 def input_name(key: str) -> str:

@@ -39,7 +39,7 @@ def chapters(config: BuildConfig) -> list[Chapter]:
         Chapter(TUNED, teller.tuned),
         Chapter(QUANTIZE, teller.quantised),
         Chapter(ANALYSE, teller.analysed),
-        Chapter(PARTITION, lambda products: processed(products, config)),
+        Chapter(PARTITION, processed, PARTITION),
         Chapter(FUSE, compiled),
         Chapter(COMPARE, checks),
         Chapter(COMPARE if is_checked(config) else FUSE, fused),

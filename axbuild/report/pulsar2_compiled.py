@@ -8,11 +8,11 @@ from typing import Any
 
 from axbuild.report.pulsar2_tables import shape_of
 from axbuild.report.story import Line, Products, each
-from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
 
 PARTITION, COMPILE, FUSE, COMPARE = "partition", "compile_subgraph", "fuse", "compare"
 _ACTION = re.compile(r"split(?:_shape_(?P<group>\d+))?/compile_(?P<subgraph>.+)_b(?P<batch>\d+)")
-_TYPES = {"float32": "FP32", "uint8": "U8", "int32": "S32", "int64": "S64", "bool": "BOOL"}
+_TYPES = {"INT32": "S32", "INT64": "S64"}
+"""element types that the vendor calls otherwise"""
 _STAGES = {
     "tiling op": "operators",
     "build op serially": "operators",
@@ -26,59 +26,27 @@ _STAGES = {
 """what a line calls a count of `stages` in report.json"""
 
 
-def processed(products: Products, config: BuildConfig) -> Iterator[Line]:
-    """The operators that stand before and behind the model's own."""
-    planned = products.json(products.ended(PARTITION)[0], "partition/", "partition.json")
-    for tensor in planned["inputs"]:
-        name, shape = tensor["name"], shape_of(tensor["shape"])
-        yield Line(f"preprocess tensor [{name}]")
-        yield Line(f"tensor: {name}, {shape}, {_type(tensor)}")
-        processor = _processor(config.input_processors or (), name)
-        operators = list(_before(processor, config, name, len(tensor["shape"]))) if processor else []
-        for number, (operator, kind, attributes) in enumerate(operators):
-            if number:
-                yield Line(f"tensor: tensor:{operator}, {shape}, FP32")
-            yield Line(f"op: op:{operator}, {kind}, {attributes}")
-    for tensor in planned["outputs"]:
-        yield Line(f"postprocess tensor [{tensor['name']}]")
-        yield Line(f"tensor: {tensor['name']}, {shape_of(tensor['shape'])}, {_type(tensor)}")
+def processed(products: Products) -> Iterator[Line]:
+    """The operators that stand before and behind the model's own, as the partition has them."""
+    own = next(event for event in products.ended(PARTITION) if event.action == PARTITION)
+    told = products.json(own, "processing.json")
+    for side, word in (("inputs", "preprocess"), ("outputs", "postprocess")):
+        for tensor in told[side]:
+            yield Line(f"{word} tensor [{tensor['name']}]")
+            yield Line(f"tensor: {tensor['name']}, {shape_of(tensor['shape'])}, {_type(tensor)}")
+            yield from _operators(tensor["operators"])
 
 
-def _before(p: InputProcessorConfig, config: BuildConfig, name: str, rank: int) -> Iterator[tuple[str, str, Any]]:
-    """(name, type, attributes) of what stands in front of an input."""
-    if p.csc_mode not in (None, "NoCSC"):
-        yield "pre_csc_1", "AxColorSpaceConvert", {"csc_mode": p.csc_mode, "src_format": p.src_format}
-    if p.src_dtype == "U8":
-        yield "pre_dequant_1", "AxDequantizeLinear", {"scale": 1, "zero_point": 0, "output_dtype": "FP32"}
-    mean, std = _normalisation(p, config, name)
-    if any(mean) or any(one != 1 for one in std):
-        axis = rank - 1 if p.src_layout == "NHWC" else 1
-        yield "pre_norm_1", "AxNormalize", {"dim": axis, "mean": mean, "std": std}
-    if p.src_layout == "NHWC" and p.tensor_layout == "NCHW" and rank == 4:
-        yield "pre_transpose_1", "AxTranspose", {"perm": [0, 3, 1, 2]}
-    if any(p.slicing or ()):
-        yield "pre_slice_1", "Slice", {"slicing": list(p.slicing or ())}
-    if any(p.padding or ()):
-        yield "pre_pad_1", "Pad", {"padding": list(p.padding or ()), "value": p.padding_constant_value}
+def _operators(operators: list[dict[str, Any]]) -> Iterator[Line]:
+    for place, one in enumerate(operators):
+        if place:
+            yield Line(f"tensor: tensor:{one['name']}, {shape_of(one['shape'])}, {_type(one)}")
+        within = f", within {one['within']}" if one["within"] else ""
+        yield Line(f"op: op:{one['name']}, {one['op_type']}, {one['attributes']}{within}")
 
 
-def _normalisation(p: InputProcessorConfig, config: BuildConfig, name: str) -> tuple[list[float], list[float]]:
-    """What the processor says, and what calibration is told where it says nothing."""
-    data = next((one for one in config.quant.input_configs or () if one.tensor_name in (name, "DEFAULT")), None)
-    mean, std = p.mean, p.std
-    if data is not None and data.calibration_format == "Image":
-        mean = data.calibration_mean if mean is None else mean
-        std = data.calibration_std if std is None else std
-    return list(mean or ()), list(std or ())
-
-
-def _processor(processors: tuple[InputProcessorConfig, ...], name: str) -> InputProcessorConfig | None:
-    by_name = {one.tensor_name: one for one in processors}
-    return by_name.get(name, by_name.get("DEFAULT"))
-
-
-def _type(tensor: dict[str, Any]) -> str:
-    return _TYPES.get(tensor["dtype"], str(tensor["dtype"]))
+def _type(told: dict[str, Any]) -> str:
+    return _TYPES.get(told["dtype"], str(told["dtype"]))
 
 
 def compiled(products: Products) -> Iterator[Line]:

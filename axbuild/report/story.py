@@ -69,10 +69,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chapter:
-    """after: the stage whose action must have ended; telling: what is then said."""
+    """after: the stage whose action must have ended; telling: what is then said; action: its name, where others of the
+    stage will not do."""
 
     after: str
     telling: Callable[[Products], Iterable[Told]]
+    action: str = ""
 
 
 class Story:
@@ -121,7 +123,7 @@ class Story:
 
     def _told(self, chapter: Chapter) -> list[Told] | None:
         """None where its time has not come, or what it reads is lost and being made again."""
-        if not self._products.ended(chapter.after):
+        if all(chapter.action not in ("", event.action) for event in self._products.ended(chapter.after)):
             return None
         try:
             return list(chapter.telling(self._products))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -196,10 +197,10 @@ def test_simulation_writes_every_output_of_every_sample(tmp_path, count):
 def test_samples_that_the_model_cannot_take_are_named(tmp_path):
     build(tmp_path / "model")
     (tmp_path / "samples").mkdir()
-    np.save(tmp_path / "samples/a.npy", np.zeros((1, 2, 3, 2), np.float32))
+    np.save(tmp_path / "samples/a.npy", np.full((1, 2, 3, 2), 0.5, np.float32))
     params = SimulateParams((InputData("image", "Numpy"),))
     with pytest.raises(
-        SampleMismatchError, match="'image' of the compiled model is uint8 and its Numpy samples are float32"
+        SampleMismatchError, match=r"'image' of the compiled model is uint8, and of a sample it would hold 0\.5"
     ):
         simulate(tmp_path / "model/out/compiled.axmodel", [tmp_path / "samples"], tmp_path, params=params)
 
@@ -271,6 +272,8 @@ def test_what_a_float_model_and_a_session_take_in_is_the_same_picture():
     picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     data = InputData("x", "Image", (1.0, 2.0, 3.0), (2.0,))
     assert tensor_input(picture, data)[0, 1].tolist() == [[-0.5, 1.0], [2.5, 4.0]]
+    last = tensor_input(picture, replace(data, tensor_layout="NHWC"))
+    assert np.array_equal(last, tensor_input(picture, data).transpose(0, 2, 3, 1))
     assert source_input(picture, data, "uint8", "NHWC").shape == (1, 2, 2, 3)
     assert source_input(picture, data, "float32", "NCHW")[0, 1].tolist() == [[1.0, 4.0], [7.0, 10.0]]
     array = np.zeros((1, 3, 4, 5), np.float32)

@@ -266,9 +266,20 @@ def test_a_model_that_takes_its_channels_last_is_told_so(room):
     room.inputs = (("x", [1, 4, 4, 3]),)
     (room.source / "a.png").write_bytes(png((0, 0, 0)))
     with pytest.raises(
-        CalibrationSetError, match="hint: the model takes its channels last: export it with channels first"
+        CalibrationSetError, match="hint: the model takes its channels last: say so by tensor_layout, NHWC"
     ):
         room.run(PICTURES)
+
+
+def test_pictures_of_a_model_that_takes_its_channels_last_have_its_size(room):
+    room.inputs = (("x", [1, 2, 5, 3]),)
+    (room.source / "a.png").write_bytes(png((1, 2, 3)))
+    samples = room.run(DecodeParams("", "Image", 32, "BGR", tensor_layout="NHWC"))
+    assert samples["a"].shape == (2, 5, 3)
+    assert samples["a"][0, 0].tolist() == [3, 2, 1]
+    room.inputs = (("x", [1, 3, 2, 5]),)
+    with pytest.raises(CalibrationSetError, match="hint: the model takes its channels first: leave tensor_layout"):
+        room.run(DecodeParams("", "Image", 32, "BGR", tensor_layout="NHWC"))
 
 
 def test_a_picture_of_absurd_size_is_refused_before_it_is_decoded(room):

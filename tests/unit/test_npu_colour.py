@@ -190,7 +190,7 @@ def test_slicing_and_padding_run_on_the_models_axes_whatever_the_layout(tmp_path
         ({"slicing": (1, 0, 0, 0, 0, 0, 0, 0)},
          "Input 'x': slicing takes no negative number, and nothing along axis 0, the samples'."),
         ({"padding": (0, 0, 0, 0, 2, 0, 0, 0), "padding_constant_value": 256},
-         "Input 'x': padding_constant_value is 256, and a byte holds 0 to 255."),
+         "Input 'x': padding_constant_value is 256, and U8 holds 0 to 255."),
         ({"src_format": "GRAY"}, "Input 'x': src_format GRAY does not become tensor_format BGR."),
     ],
 )  # fmt: skip

@@ -141,7 +141,7 @@ def test_the_entry_of_an_input_goes_before_the_default(tmp_path):
         ({"src_format": "GRAY"}, ProcessorError, "src_format GRAY does not become tensor_format BGR"),
         ({"mean": (1.0, 2.0)}, ProcessorError, "mean has 2 values"),
         ({"std": (1.0, 0.0, 1.0)}, ProcessorError, "every std must be a positive number"),
-        ({"src_dtype": "U16"}, ProcessorError, "src_dtype must be U8 or FP32, got 'U16'"),
+        ({"src_dtype": "U64"}, ProcessorError, "src_dtype must be one of U8, S8, U16, S16, U32, S32, FP16, FP32, got"),
         ({"src_layout": "NHCW"}, ProcessorError, "src_layout must be NCHW or NHWC, got 'NHCW'"),
     ],
 )
@@ -237,6 +237,9 @@ def test_preflight_refuses_processors_that_fit_no_input(tmp_path):
         early(tmp_path, tensor_name="z")
     with pytest.raises(ProcessorError, match="mean has 2 values"):
         early(tmp_path, mean=(1.0, 2.0))
+    flat = r"tensor_layout NHWC has no effect: it is for inputs of rank 4, and 'x' is \[1, 20\]"
+    with pytest.raises(ProcessorError, match=flat):
+        early(tmp_path, Declared("x", "NCHW", "NHWC"), shape=[1, 20], mean=(), std=())
     flat = r"src_layout NHWC has no effect: it is for inputs of rank 4, and 'x' is \[1, 20\]"
     with pytest.raises(ProcessorError, match=flat):
         early(tmp_path, Declared("DEFAULT", "NHWC"), shape=[1, 20], mean=(), std=())

@@ -101,7 +101,7 @@ def computed(change):
         (operand(1, "params", "out"), "names a blob and another region"),
         (operand(2, -1), "expected an integer from 0"),
         (operand(2, 5), "shape, strides and end"),
-        (operand(4, "float16"), "unknown dtype"),
+        (operand(4, "complex64"), "unknown dtype"),
         (operand(5, [1, 2]), "shape, strides and end"),
         (operand(6, [-1, 1, 1, 1]), "expected an integer from 0"),
         (operand(7, 99), "expected an integer from -1"),

@@ -59,7 +59,7 @@ def agree(chain):
     files = sorted(chain.samples[0].glob("*.npy"))
     arrays = [np.load(file) for file in files]
     batch = np.stack(arrays) if arrays[0].ndim < len(source.shape) else np.concatenate(arrays)
-    (found,) = session.run(None, {source.name: batch})
+    (found,) = session.run(None, {source.name: batch.astype(source.dtype)})
     stored = [outputs.load(chain.folder / "reference/boundaries", file.stem)["y"] for file in files]
     assert np.concatenate(stored).tobytes() == found.tobytes()
 
@@ -133,14 +133,22 @@ def test_the_model_s_output_is_what_the_cpu_made(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
-def test_the_cpu_reads_a_picture_behind_the_pre_processing_of_the_npu(tmp_path):
+@pytest.mark.parametrize(
+    ("source", "dtype", "operators"),
+    [
+        ("U8", "uint8", ["AxTranspose", "AxNormalize", "AxReshape"]),
+        ("U32", "uint32", ["AxCast", "AxTranspose", "AxNormalize", "AxReshape"]),
+        ("FP16", "float16", ["AxCast", "AxTranspose", "AxNormalize", "AxReshape"]),
+    ],
+)
+def test_the_cpu_reads_a_picture_behind_the_pre_processing_of_the_npu(tmp_path, source, dtype, operators):
     rng = np.random.default_rng(1)
     pictures = {"x": [rng.integers(0, 256, (6, 6, 3), dtype=np.uint8) for _ in range(3)]}
-    settings = {"images": ("x",), "source": "U8", "layout": "NHWC", "mean": (120.0,) * 3, "std": (60.0,) * 3}
+    settings = {"images": ("x",), "source": source, "layout": "NHWC", "mean": (120.0,) * 3, "std": (60.0,) * 3}
     planned, folder = built(tmp_path, ("Conv",), samples=pictures, **settings)
     assert [item.place for item in planned.subgraphs] == [NPU, CPU, NPU, CPU, NPU]
-    assert op_types(folder / "subgraph_npu_0.onnx") == ["AxTranspose", "AxNormalize", "AxReshape"]
-    assert (planned.inputs[0].dtype, planned.inputs[0].shape) == ("uint8", (1, 6, 6, 3))
+    assert op_types(folder / "subgraph_npu_0.onnx") == operators
+    assert (planned.inputs[0].dtype, planned.inputs[0].shape) == (dtype, (1, 6, 6, 3))
 
 
 def test_nothing_is_written_twice_where_everything_runs_on_the_npu(tmp_path, recwarn):

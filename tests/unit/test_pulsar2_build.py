@@ -193,7 +193,7 @@ ASKED = "it is asked for at m/BUILD.toml:2"
         (('"KL"', '"KLL"'), "m/config.json:13: error AX522: quant.calibration_method takes MinMax", ASKED),
         (('"pool6"', "6"), "m/config.json:18: error AX522: op_processors[0].op_name takes a text, got 6", ASKED),
         (('"NPU2"', '"NPU7"'), "m/config.json:5: error AX522: npu_mode takes", ASKED),
-        (('"U8", "src', '"S8", "src'), "m/config.json:17: error AX530: input_processors[0].src_dtype takes", ASKED),
+        (('"U8", "src', '"S64", "src'), "m/config.json:17: error AX522: input_processors[0].src_dtype takes", ASKED),
         (("net.onnx", "no.onnx"), "m/config.json:3: error AX109: there is no 'no.onnx' in //m", ASKED),
         (("./samples", "../samples"), "m/config.json:9: error AX110: '../samples.tar' leaves the package //m", ASKED),
         (("[1, 2]", "[2, 2]"), "m/config.json:19: error AX106: static_batch_sizes names a batch twice", ASKED),

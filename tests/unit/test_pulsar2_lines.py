@@ -14,8 +14,14 @@ INTERFACE = {
     "inputs": [{"name": "data", "shape": [1, 3, 224, 224], "dtype": "float32"}],
     "outputs": [{"name": "prob", "shape": [1, 1000], "dtype": "float32"}],
 }
-SOURCE = {"name": "data", "shape": [1, 224, 224, 3], "dtype": "uint8"}
-PARTITION = {"inputs": [SOURCE], "outputs": [{"name": "prob", "shape": [1, 1000], "dtype": "float32"}]}
+BYTES, REALS = {"dtype": "U8", "shape": [1, 224, 224, 3]}, {"dtype": "FP32", "shape": [1, 3, 224, 224]}
+TURN = {"name": "pre_transpose_1", "op_type": "AxTranspose", "attributes": {"perm": [0, 3, 1, 2]}, "within": ""}
+NORM = {"name": "pre_norm_1", "op_type": "AxNormalize", "attributes": {"dim": 1}, "within": "AxQuantizedNormalize"}
+LAST = {"name": "post_dequant_1", "op_type": "AxDequantizeLinear", "attributes": {"scale": 0.5}, "within": ""}
+PROCESSING = {
+    "inputs": [{"name": "data", **BYTES, "operators": [TURN | BYTES, NORM | REALS]}],
+    "outputs": [{"name": "prob", "dtype": "FP32", "shape": [1, 1000], "operators": [LAST | BYTES]}],
+}
 STAGES = {"operators": 5, "tiles": 6, "after_ddr_swap": 7, "jobs": 9, "dependencies": 8}
 VERDICT = {"passed": True, "level": "equal", "sentence": "sub_configs[0]: equal bit for bit", "outputs": {"op_5": {}}}
 PICTURES = {"tensor_name": "data", "calibration_dataset": "x.tar", "calibration_mean": [1, 2, 3]}
@@ -45,7 +51,13 @@ def told(config, *made, notes=()):
 
 
 OPTIMIZED = ("optimize", "optimize", {"interface.json": json.dumps(INTERFACE)})
-PLANNED = ("partition", "partition", {"partition/": {"partition.json": json.dumps(PARTITION)}})
+
+
+def planned(processing, action="partition"):
+    return "partition", action, {"partition/": {}, "processing.json": json.dumps(processing)}
+
+
+PLANNED = planned(PROCESSING)
 
 
 @pytest.mark.parametrize(
@@ -77,24 +89,28 @@ def test_what_a_configuration_changes_of_the_model_is_told_first(config, line):
     assert not any(word in said for said in lines for word in ("Loaded", "Building onnx"))  # whose time has not come
 
 
-BYTES = {"tensor_name": "data", "src_dtype": "U8", "src_layout": "NHWC"}
+def test_operators_before_and_behind_are_told_as_the_partition_has_them():
+    """Whatever the configuration says, and not those of another partition, such as that of an analysis."""
+    processor = {"tensor_name": "data", "src_dtype": "U8", "src_layout": "NHWC", "mean": [1, 2, 3]}
+    config = {"input_processors": [processor], "model_type": "QuantAxModel"}
+    lines = told(config, planned({"inputs": [], "outputs": []}, "another"), PLANNED)
+    start = lines.index("INFO preprocess tensor [data]")
+    assert lines[start : lines.index("INFO tensor: prob, (1, 1000), FP32") + 2] == [
+        "INFO preprocess tensor [data]",
+        "INFO tensor: data, (1, 224, 224, 3), U8",
+        "INFO op: op:pre_transpose_1, AxTranspose, {'perm': [0, 3, 1, 2]}",
+        "INFO tensor: tensor:pre_norm_1, (1, 3, 224, 224), FP32",
+        "INFO op: op:pre_norm_1, AxNormalize, {'dim': 1}, within AxQuantizedNormalize",
+        "INFO postprocess tensor [prob]",
+        "INFO tensor: prob, (1, 1000), FP32",
+        "INFO op: op:post_dequant_1, AxDequantizeLinear, {'scale': 0.5}",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("processor", "operators"),
-    [
-        (BYTES, ["AxDequantizeLinear", "AxNormalize", "AxTranspose"]),
-        (BYTES | {"mean": [0, 0, 0], "std": [1, 1, 1]}, ["AxDequantizeLinear", "AxTranspose"]),
-        (BYTES | {"src_layout": "NCHW"}, ["AxDequantizeLinear", "AxNormalize"]),
-        ({"tensor_name": "DEFAULT", "mean": [0], "std": [1]}, []),
-    ],
-)
-def test_operators_in_front_are_told_where_they_are_inserted(processor, operators):
-    config = {"input_processors": [processor], "quant": {"input_configs": [PICTURES]}, "model_type": "QuantAxModel"}
-    lines = told(config, ("decode", "decode", {"samples/": {}}), PLANNED)
-    between = lines[lines.index("INFO preprocess tensor [data]") : lines.index("INFO postprocess tensor [prob]")]
-    assert [line.split(", ")[1] for line in between if line.startswith("INFO op: ")] == operators
-    assert "INFO tensor: data, (1, 224, 224, 3), U8" in between
+def test_where_nothing_is_inserted_no_operator_is_told():
+    bare = {"inputs": [{"name": "ids", "dtype": "INT32", "shape": [1, 52], "operators": []}], "outputs": []}
+    lines = told({"model_type": "QuantAxModel"}, planned(bare))
+    assert lines == ["INFO preprocess tensor [ids]", "INFO tensor: ids, (1, 52), S32"]
 
 
 def compiled(*places):

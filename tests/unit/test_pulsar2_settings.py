@@ -230,6 +230,10 @@ def processor(fields: str) -> str:
          "c.json:3: input_processors[0].src_layout has no effect with src_format YUV420SP, which is NHWC"),
         (processor('"padding_constant_value": 3'),
          "c.json:2: input_processors[0].padding_constant_value has no effect without padding"),
+        (processor('"zeropoint": 3'), "c.json:2: input_processors[0].zeropoint has no effect without scale"),
+        ('{"output_processors": [{"tensor_name": "DEFAULT",\n"tensor_layout": "NHWC"}]}',
+         "c.json:2: output_processors[0].tensor_layout has no effect here: an output keeps the model's order of axes, "
+         "but for dst_perm"),
     ],
 )  # fmt: skip
 def test_what_the_vendor_accepts_without_effect_is_a_warning(file, sentence) -> None:

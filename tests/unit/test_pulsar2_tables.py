@@ -107,6 +107,23 @@ def test_inputs_of_the_same_data_in_two_colour_orders_have_a_set_each():
     assert found["net_calib_a"]["src"] == "imgs.tar"
 
 
+def test_the_layout_of_the_model_is_that_of_its_pictures_and_of_its_run_time_input():
+    processors = [
+        {"tensor_name": "a", "tensor_layout": "NHWC", "mean": [0, 0, 0], "std": [1, 1, 1]},
+        {"tensor_name": "b", "tensor_layout": "NCHW", "src_dtype": "S32", "zeropoint": 3},
+        {"tensor_name": "c", "tensor_layout": "NHWC", "src_layout": "NHWC", "src_dtype": "S8", "scale": 0.5},
+    ]
+    found = made({"input_processors": processors})
+    assert found["net_quant"]["calibration"] == {"DEFAULT": ":net_calib", "a": ":net_calib_a", "c": ":net_calib_c"}
+    layouts = [found[name].get("tensor_layout") for name in ("net_calib", "net_calib_a", "net_calib_c")]
+    assert layouts == [None, "NHWC", "NHWC"]
+    assert found["net"]["input_processors"] == [
+        {"tensor_name": "a", "tensor_layout": "NHWC", "mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]},
+        {"tensor_name": "b", "src_dtype": "S32"},
+        {"tensor_name": "c", "tensor_layout": "NHWC", "src_dtype": "S8", "src_layout": "NHWC", "scale": 0.5},
+    ]
+
+
 def test_arrays_have_no_normalisation():
     arrays = DATA | {"calibration_format": "Numpy", "calibration_mean": [0], "calibration_std": [2]}
     assert attributes("net_calib", {"quant": {"input_configs": [arrays]}}) == {"src": "imgs.tar", "format": "Numpy"}
@@ -202,24 +219,9 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
             "of the kind here: enable_slice_mode and enable_tile_mode find such chains by themselves",
         ),
         (
-            {"input_processors": [{"tensor_name": "x", "tensor_layout": "NHWC"}]},
-            "error AX530: input_processors[0].tensor_layout NHWC with src_layout NCHW is not supported: give "
-            "src_layout NHWC too",
-        ),
-        (
-            {"input_processors": [{"tensor_name": "ids", "src_dtype": "S32"}]},
-            "error AX530: input_processors[0].src_dtype takes FP32 or U8 here; an input of whole numbers is taken as "
-            "the model has it",
-        ),
-        (
             {"model_type": "QuantAxModel"},
             "error AX530: model_type QuantAxModel is not supported: a build begins with the float model or a QuantONNX "
             "one, and takes quantisation from the cache where nothing that it rests on changed",
-        ),
-        (
-            {"output_processors": [{"tensor_name": "y", "tensor_layout": "NHWC"}]},
-            "error AX530: output_processors[0].tensor_layout NHWC is not supported: outputs are the model's own; see "
-            "dst_perm",
         ),
         (
             {
@@ -248,6 +250,8 @@ BASES = [
     {"compiler": {"check": 3}},
 ]
 ONE_VALUE = {"input_processors[].padding_mode"}
+TOLD = {"output_processors[].tensor_layout"}
+"""what has no effect, which a warning says"""
 OF_THE_COMMAND = {"output_dir", "output_name", "work_dir", "debug.dump_frontend_graph"}
 
 
@@ -276,7 +280,13 @@ def marked(value):
 ENTRY = {
     "input_configs": DATA,
     "layer_configs": {},
-    "input_processors": {"tensor_name": "x", "padding": [1, 1], "src_format": "YUYV422", "csc_mode": "Matrix"},
+    "input_processors": {
+        "tensor_name": "x",
+        "padding": [1, 1],
+        "src_format": "YUYV422",
+        "csc_mode": "Matrix",
+        "scale": 1,
+    },
     "output_processors": {"tensor_name": "x", "output_dtype": "U8"},
     "const_processors": {"name": "c"},
     "op_processors": {"op_name": "o", "attrs": {}},
@@ -312,7 +322,7 @@ LEAVES = [
     field
     for field in declared_fields()
     if not field.path.endswith("[]") and ".nodes" not in field.path and "group_patterns" not in field.path
-    if field.path not in OF_THE_COMMAND | ONE_VALUE and not isinstance(field.setting.takes, Nested)
+    if field.path not in OF_THE_COMMAND | ONE_VALUE | TOLD and not isinstance(field.setting.takes, Nested)
 ]
 
 

@@ -72,7 +72,7 @@ def test_the_npu_backend_compiles_every_operator_by_itself_for_the_chip_of_the_a
     actions, _ = lay(CHAIN + told + analysis('mode = "NPUBackend"', quant="axmodel"))
     own, whole = actions["analysis", "split"].params, actions["axmodel", "split"].params
     assert own == whole
-    assert actions["analysis", "partition"].params["chip"] == actions["axmodel", "partition"].params["chip"]
+    assert actions["analysis", "partition_apart"].params["chip"] == actions["axmodel", "partition"].params["chip"]
     assert actions["analysis", "wholly_npu"].preflight
 
 

@@ -45,7 +45,9 @@ def fits(value, annotation):
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
-        return value.keys() == hints.keys() and all(fits(value[name], hints[name]) for name in hints)
+        needed = {one.name for one in dataclasses.fields(annotation) if one.default is dataclasses.MISSING}
+        needed -= {one.name for one in dataclasses.fields(annotation) if callable(one.default_factory)}
+        return needed <= value.keys() <= hints.keys() and all(fits(value[name], hints[name]) for name in value)
     if origin is types.UnionType:
         return any(fits(value, one) for one in arguments)
     if annotation is types.NoneType:

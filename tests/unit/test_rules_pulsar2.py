@@ -2,7 +2,9 @@
 
 import pytest
 
-from axbuild.errors import AxError
+from axbuild.engine.workers.params import params_of
+from axbuild.errors import AxError, AxWarning
+from axbuild.toolchain.pulsar2.driver.preflight import pulsar2_preflight
 from rules_world import AXMODEL, CHAIN, CHECK, layer
 
 
@@ -52,6 +54,26 @@ def test_pictures_are_normalised_alike_in_calibration_and_at_run_time(lay):
             "std": [127.5, 127.5, 127.0],
         }
     ]
+
+
+def test_other_means_at_run_time_are_passed_on_and_told(lay, tmp_path):
+    driven = DRIVEN.replace('tensor_format = "RGB"', 'tensor_format = "RGB"\ntensor_layout = "NHWC"')
+    own = '{ mean = [0], std = [1], src_dtype = "S16" }'
+    actions, _ = lay(driven + AXMODEL + f"input_processors = [{own}]\n")
+    quantised, compiled = (actions["axmodel", f"pulsar2_{name}"].params["config"] for name in ("quantise", "compile"))
+    form = {"tensor_name": "DEFAULT", "tensor_format": "RGB", "tensor_layout": "NHWC"}
+    assert quantised["input_processors"] == [form]
+    said = {"src_format": "RGB", "src_dtype": "S16", "mean": [0.0], "std": [1.0]}
+    assert compiled["input_processors"] == [form | said]
+    params = actions["axmodel", "pulsar2_preflight"].params
+    sentence = (
+        "the input processor of 'DEFAULT' takes mean [0.0] and std [1.0], and calibration took mean "
+        "[127.5, 127.5, 127.5] and std [127.5, 127.5, 127.0]"
+    )
+    assert params["unlike"] == [sentence]
+    with pytest.warns(AxWarning, match="AX593") as told:
+        pulsar2_preflight(tmp_path, **params_of(pulsar2_preflight, params))
+    assert [one.message.sentence for one in told if one.message.code == "AX593"] == [sentence]
 
 
 REFUSED = [

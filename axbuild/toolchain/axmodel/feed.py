@@ -92,6 +92,13 @@ class SampleFile:
                 f"and '{self.path.name}' is neither .npy nor .bin",
                 hint="with input_processors in the axmodel its pre-processing is compiled in, and it takes pictures",
             )
+        if not self.tensor.color:
+            raise SessionError(
+                f"input '{self.tensor.name}' takes {described(self.tensor)}, not the levels of a picture, and "
+                f"'{self.path.name}' is neither .npy nor .bin",
+                hint="it is fed values that its user makes of pictures; an input takes their levels where "
+                "input_processors give it a tensor_format and calibration's mean and std",
+            )
 
     def _picture(self, content: bytes) -> Array:
         nhwc = self.tensor.layout == "NHWC"
@@ -119,7 +126,7 @@ def files_of(inputs: Sequence[BoundaryTensor], given: Sequence[str]) -> dict[str
         lines = ", ".join(f"'{tensor.name}' {described(tensor)}" for tensor in missing)
         raise SessionError(
             f"nothing is given for the input{'s' if len(missing) > 1 else ''} {lines}",
-            hint=f"--input {missing[0].name}=FILE, a {'picture, ' if missing[0].layout else ''}.npy or .bin file",
+            hint=f"--input {missing[0].name}=FILE, a {'picture, ' if missing[0].color else ''}.npy or .bin file",
         )
     return found
 

@@ -38,7 +38,7 @@ from axbuild.toolchain.axmodel.container import (
 )
 from axbuild.toolchain.axmodel.write import metadata, outputs_info
 from axbuild.toolchain.frontend.text import broken_text
-from axbuild.toolchain.kinds.codes import type_numbered
+from axbuild.toolchain.kinds.codes import border_type_numbered
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 from axbuild.toolchain.quant.tensors import shape_in
 
@@ -228,7 +228,7 @@ class _Tensors:
         return tuple(self._tensor(value) for value in values)
 
     def _tensor(self, value: ValueInfoProto) -> BoundaryTensor:
-        kind = type_numbered(value.type.tensor_type.elem_type)
+        kind = border_type_numbered(value.type.tensor_type.elem_type)
         if kind is None:
             raise _Fault(f"tensor '{value.name}' has an unknown type")
         shown = shape_in(value)

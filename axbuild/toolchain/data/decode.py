@@ -20,7 +20,10 @@ from axbuild.toolchain.data.shards import write_shards
 Decoder = Callable[[bytes, str], images.Picture]
 
 _FORMAT = "set tensor_format to what the model takes in, or give the data as Numpy"
-_NHWC = "the model takes its channels last: export it with channels first (NCHW), or give the data as Numpy"
+_OTHER = {
+    "NCHW": "the model takes its channels last: say so by tensor_layout, NHWC",
+    "NHWC": "the model takes its channels first: leave tensor_layout NHWC out",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class DecodeParams:
 
     mean, std: what is done to the samples later, for what is to be said of them; they change no sample. apart: inputs
     that "" is not for. part: these are some samples of a set, of which another stage says what is to be said.
+    tensor_layout: of pictures in the model.
     """
 
     input: str
@@ -40,6 +44,7 @@ class DecodeParams:
     std: tuple[float, ...] = ()
     apart: tuple[str, ...] = ()
     part: bool = False
+    tensor_layout: str = "NCHW"
 
 
 def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) -> None:
@@ -91,12 +96,14 @@ def _arrays(target: SampledInput, params: DecodeParams) -> Decoder:
 
 
 def _pictures(target: SampledInput, params: DecodeParams) -> Decoder:
-    wanted = images.channels(params.tensor_format)
-    if len(target.shape) != 4 or target.shape[:2] != (1, wanted):
+    wanted, shape = images.channels(params.tensor_format), target.shape
+    last = params.tensor_layout == "NHWC"
+    if len(shape) != 4 or shape[0] != 1 or shape[3 if last else 1] != wanted:
+        form = f"[1, height, width, {wanted}]" if last else f"[1, {wanted}, height, width]"
         raise CalibrationSetError(
-            f"pictures in {params.tensor_format} need a model input of shape [1, {wanted}, height, width], "
-            f"and '{target.name}' is {list(target.shape)}",
-            hint=_NHWC if target.shape[3:] == (wanted,) else _FORMAT,
+            f"pictures in {params.tensor_format} need a model input of shape {form}, "
+            f"and '{target.name}' is {list(shape)}",
+            hint=_OTHER[params.tensor_layout] if shape[1 if last else 3 :][:1] == (wanted,) else _FORMAT,
         )
-    size = (target.shape[2], target.shape[3])
+    size = (shape[1], shape[2]) if last else (shape[2], shape[3])
     return lambda content, name: images.decode_image(content, name, size, params.tensor_format)

@@ -45,6 +45,7 @@ class InputData:
 
     format: "Image" (uint8 HWC pictures, still to be normalised) or "Numpy" (the input's own values, used as they are,
     whatever the format of the set was).
+    tensor_layout: of a picture in the model, "NCHW" or "NHWC".
     mean, std: one value a channel in the sample's channel order, or one for all; empty: 0 and 1. In pixel units.
     """
 
@@ -52,6 +53,7 @@ class InputData:
     format: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    tensor_layout: str = "NCHW"
 
 
 def bind(inputs: tuple[InputData, ...], names: list[str]) -> list[tuple[InputData, int]]:
@@ -147,7 +149,8 @@ def _listed(names: set[str]) -> str:
 
 
 def tensor_input(sample: Array, data: InputData) -> Array:
-    """What the float model takes in: of an image float32 [1, C, H, W] = (f32(x) - mean) / std, two IEEE operations.
+    """What the float model takes in: of an image float32 [1, C, H, W], of a model with its channels last [1, H, W, C],
+    = (f32(x) - mean) / std, two IEEE operations.
 
     A Numpy sample is returned as it is, batch dimension included.
     """
@@ -155,7 +158,7 @@ def tensor_input(sample: Array, data: InputData) -> Array:
         return own_array(sample, data.name)
     pixels = sample.astype(np.float32)
     normal = (pixels - _channels(data.mean, sample, 0.0)) / _channels(data.std, sample, 1.0)
-    return np.ascontiguousarray(normal.transpose(2, 0, 1)[np.newaxis])
+    return np.ascontiguousarray((normal if data.tensor_layout == "NHWC" else normal.transpose(2, 0, 1))[np.newaxis])
 
 
 def _channels(values: tuple[float, ...], sample: Array, default: float) -> Array:

@@ -86,6 +86,8 @@ FP32 = ElementType("FP32", "float32", 1)
 INT32 = ElementType("INT32", "int32", 6)
 INT64 = ElementType("INT64", "int64", 7, carrier="int32")
 BOOL = ElementType("BOOL", "bool", 9, carrier="uint8")
+U32 = ElementType("U32", "uint32", 12, carrier="int32")
+FP16 = ElementType("FP16", "float16", 10)
 
 CODES = (U8, S8, U16, S16)
 """what activations may be quantised to"""
@@ -93,9 +95,11 @@ WEIGHTS = (S4, S8, S16)
 """what constant weights may be quantised to"""
 TYPES = (*CODES, FP32, INT32, INT64, BOOL)
 """what a tensor of a quantised model may be"""
-_BY_NAME = {item.name: item for item in (*TYPES, S4)}
-_BY_ONNX = {item.onnx: item for item in TYPES}
-_BY_DTYPE = {item.dtype: item for item in TYPES}
+BORDER = (*TYPES, U32, FP16)
+"""what a tensor between a compiled model and its user may be"""
+_BY_NAME = {item.name: item for item in (*BORDER, S4)}
+_BY_ONNX = {item.onnx: item for item in BORDER}
+_BY_DTYPE = {item.dtype: item for item in BORDER}
 
 
 def type_named(name: str) -> ElementType:
@@ -106,7 +110,13 @@ def type_named(name: str) -> ElementType:
 
 
 def type_numbered(onnx: int) -> ElementType | None:
-    """The element type with a number of TensorProto.DataType; None where the toolchain has none."""
+    """The element type with a number of TensorProto.DataType; None where no quantised model has one."""
+    found = _BY_ONNX.get(onnx)
+    return found if found in TYPES else None
+
+
+def border_type_numbered(onnx: int) -> ElementType | None:
+    """As `type_numbered`, of a tensor that may be a compiled model's input."""
     return _BY_ONNX.get(onnx)
 
 

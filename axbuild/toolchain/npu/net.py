@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.base import Kind, Ranges, whole, whole_box
-from axbuild.toolchain.kinds.codes import type_numbered, type_of
+from axbuild.toolchain.kinds.codes import border_type_numbered, type_of
 from axbuild.toolchain.kinds.registry import read_node
 
 MAX_MODEL_BYTES = 2 << 30
@@ -181,7 +181,7 @@ def _tensor(info: onnx.ValueInfoProto) -> Tensor:
     dims = tuple(d.dim_value for d in info.type.tensor_type.shape.dim)
     if not dims or min(dims) < 1:
         raise NetError(f"Input '{info.name}' must have a static shape of rank 1 or more, got {list(dims)}.")
-    kind = type_numbered(info.type.tensor_type.elem_type)
+    kind = border_type_numbered(info.type.tensor_type.elem_type)
     if kind is None:
         raise NetError(f"Input '{info.name}' has an element type that the NPU does not hold.")
     return Tensor(info.name, kind.carried, dims)

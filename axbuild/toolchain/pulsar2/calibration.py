@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from axbuild.toolchain.pulsar2.mapped import MappedFields
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputQuantConfig
 
 DEFAULT, AUTO = "DEFAULT", "AutoColorSpace"
+
+
+class PictureForm(NamedTuple):
+    """How an input takes pictures: tensor_format, and tensor_layout."""
+
+    order: str = AUTO
+    layout: str = "NCHW"
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,12 @@ def calibration_of(config: BuildConfig, quant: MappedFields, name: str) -> Calib
     entries = {str(entry.tensor_name): entry for entry in config.quant.input_configs or ()}
     if not entries:
         raise quant.refusal("input_configs", "is empty: a model is quantised with calibration data")
-    orders = _orders(config, entries)
-    names = list(orders)
+    forms = _forms(config, entries)
+    names = list(forms)
     alone = len(names) == 1
     targets = dict(zip(names, [f"{name}_calib"] if alone else _target_names(f"{name}_calib", names), strict=True))
     sets = [
-        {"name": target} | _calibration_set(entries.get(input_) or entries[DEFAULT], orders[input_])
+        {"name": target} | _calibration_set(entries.get(input_) or entries[DEFAULT], forms[input_])
         for input_, target in targets.items()
     ]
     labels = {input_: f":{target}" for input_, target in targets.items()}
@@ -43,16 +50,18 @@ def calibration_of(config: BuildConfig, quant: MappedFields, name: str) -> Calib
     return Calibration(sets, labels[DEFAULT] if names == [DEFAULT] else labels, frozenset(written))
 
 
-def _orders(config: BuildConfig, entries: dict[str, InputQuantConfig]) -> dict[str, str]:
-    """Input -> its colour order, one entry a set: those of the data, and inputs of DEFAULT's data whose order is
-    another."""
-    said = {str(one.tensor_name): one.tensor_format or AUTO for one in config.input_processors or ()}
-    common = said.get(DEFAULT, AUTO)
-    apart = {name: order for name, order in said.items() if name not in entries and DEFAULT in entries}
+def _forms(config: BuildConfig, entries: dict[str, InputQuantConfig]) -> dict[str, PictureForm]:
+    """Input -> its form, one entry a set: those of the data, and inputs of DEFAULT's data whose form is another."""
+    said = {
+        str(one.tensor_name): PictureForm(one.tensor_format or AUTO, one.tensor_layout or "NCHW")
+        for one in config.input_processors or ()
+    }
+    common = said.get(DEFAULT, PictureForm())
+    apart = {name: form for name, form in said.items() if name not in entries and DEFAULT in entries}
     if DEFAULT not in said and len({*apart.values()}) == 1:
         common = next(iter(apart.values()))
-    orders = {name: said.get(name, common) for name in entries}
-    return orders | {name: order for name, order in apart.items() if order not in (common, AUTO)}
+    forms = {name: said.get(name, common) for name in entries}
+    return forms | {name: form for name, form in apart.items() if form not in (common, PictureForm())}
 
 
 def _target_names(stem: str, inputs: list[str]) -> list[str]:
@@ -64,11 +73,12 @@ def _target_names(stem: str, inputs: list[str]) -> list[str]:
     return names
 
 
-def _calibration_set(entry: InputQuantConfig, order: str) -> dict[str, Any]:
+def _calibration_set(entry: InputQuantConfig, form: PictureForm) -> dict[str, Any]:
     fields = MappedFields(entry, "quant.input_configs")
     fields.take("tensor_name")
     found = fields.copy(src="calibration_dataset", format="calibration_format", size="calibration_size")
     if found.get("format", "Image") == "Image":
         found |= fields.copy(mean="calibration_mean", std="calibration_std")
-        found |= {} if order == AUTO else {"tensor_format": order}
+        found |= {} if form.order == AUTO else {"tensor_format": form.order}
+        found |= {} if form.layout == "NCHW" else {"tensor_layout": form.layout}
     return found

@@ -26,6 +26,8 @@ def check_input_processors(config: BuildConfig) -> Iterator[AxWarning]:
         yield from _check_conversion(entry, path)
         if differs(entry, "padding_constant_value") and not entry.padding:
             yield idle(f"{path}.padding_constant_value", "without padding", entry)
+        if differs(entry, "zeropoint") and not entry.scale:
+            yield idle(f"{path}.zeropoint", "without scale", entry)
     _check_extra_shapes(entries)
 
 
@@ -104,6 +106,9 @@ def check_output_processors(config: BuildConfig) -> Iterator[AxWarning]:
         if sorted(order) != list(range(len(order))):
             sentence = f"output_processors[{index}].dst_perm is {shown(order)}, no order of axes"
             raise ContradictionError(sentence, entry, "dst_perm", "as in [0, 2, 3, 1]")
+        if entry.tensor_layout == "NHWC":
+            reason = "here: an output keeps the model's order of axes, but for dst_perm"
+            yield idle(f"output_processors[{index}].tensor_layout", reason, entry)
     if entries and all(entry.tensor_name != "DEFAULT" for entry in entries):
         sentence = "outputs without an entry of output_processors keep their axes and leave in FP32"
         yield told("AX528", sentence, config, "output_processors")

@@ -11,6 +11,7 @@ from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
 
 _TAKEN_OVER = (
     "tensor_format",
+    "tensor_layout",
     "src_format",
     "src_dtype",
     "src_layout",
@@ -22,10 +23,9 @@ _TAKEN_OVER = (
     "padding_constant_value",
     "mean",
     "std",
+    "scale",
+    "zeropoint",
 )
-
-SOURCE_TYPES = ("FP32", "U8")
-"""what a run-time input may be where the model takes floats"""
 
 
 def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict[str, Any]]:
@@ -38,12 +38,6 @@ def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict
             entry.pop("tensor_format", None)
         for name in _idle(message):
             entry.pop(name, None)
-        _lay_out(fields, entry)
-        if entry.get("src_dtype", "FP32") not in SOURCE_TYPES:
-            kinds = " or ".join(SOURCE_TYPES)
-            raise fields.refusal(
-                "src_dtype", f"takes {kinds} here; an input of whole numbers is taken as the model has it"
-            )
         fields.take("src_extra_shapes")
         fields.finish({})
         if len(entry) > 1:
@@ -59,14 +53,10 @@ def _idle(message: InputProcessorConfig) -> Iterator[str]:
         yield from ("csc_mode", "csc_mat")
     elif message.csc_mode != "Matrix":
         yield "csc_mat"
-
-
-def _lay_out(fields: MappedFields, entry: dict[str, Any]) -> None:
-    """src_layout is told from the model's own layout, which is NCHW here: a model in NHWC takes NHWC as it is."""
-    if fields.take("tensor_layout") != "NHWC":
-        return
-    if entry.pop("src_layout", "NCHW") != "NHWC":
-        raise fields.refusal("tensor_layout", "NHWC with src_layout NCHW is not supported: give src_layout NHWC too")
+    if message.tensor_layout != "NHWC":
+        yield "tensor_layout"
+    if not message.scale:
+        yield from ("scale", "zeropoint")
 
 
 def output_processors(config: BuildConfig) -> list[dict[str, Any]]:
@@ -74,8 +64,7 @@ def output_processors(config: BuildConfig) -> list[dict[str, Any]]:
     for number, message in enumerate(config.output_processors or ()):
         fields = MappedFields(message, f"output_processors[{number}]")
         entry = fields.copy("tensor_name", "dst_perm", "output_dtype")
-        if fields.take("tensor_layout") == "NHWC":
-            raise fields.refusal("tensor_layout", "NHWC is not supported: outputs are the model's own; see dst_perm")
+        fields.take("tensor_layout")  # says what the model has; the order at run time is dst_perm's
         if len(entry) > 1:
             found.append(entry)
     return found

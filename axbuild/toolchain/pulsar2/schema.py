@@ -214,6 +214,10 @@ class InputProcessorConfig(Message):
     slicing: tuple[int, ...] | None = setting(
         _AMOUNTS, 30, "How much is cut off, begin and end of each axis.", default=()
     )
+    scale: float | None = setting(
+        Number(low=0), 40, "Of codes that come in, scale (code - zeropoint); 0 is none.", default=0.0
+    )
+    zeropoint: int | None = setting(Whole(), 41, "The code that stands for 0.", default=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from axbuild.toolchain.kinds.base import Kind
 from axbuild.toolchain.kinds.codes import Grid, type_of
 from axbuild.toolchain.kinds.registry import Written, model_of, write_node
 from axbuild.toolchain.npu.plan.floats import port
-from axbuild.toolchain.npu.plan.prelude import Prelude
+from axbuild.toolchain.npu.plan.prelude import InsertedOp, Prelude
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 from axbuild.toolchain.npu.plan.stages import SubgraphCut
@@ -23,12 +23,14 @@ from axbuild.toolchain.npu.plan.stages import SubgraphCut
 
 def canonical_model(
     graph: PlanGraph, cut: SubgraphCut, sources: Mapping[str, RuntimeInput]
-) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """The model of one subgraph, and what its inner tensors are called in the graph; sources: of the model's inputs."""
+) -> tuple[onnx.ModelProto, dict[str, str], dict[str, tuple[InsertedOp, ...]]]:
+    """The model of one subgraph, what its inner tensors are called in the graph, and what stands behind each of the
+    model's inputs that it reads; sources: of the model's inputs."""
     canonical = _Canonical(graph, cut, sources)
     model = canonical.model()
     borders = {*cut.inputs, *cut.outputs}
-    return model, {own: name for name, own in canonical.names.items() if name not in borders}
+    layers = {own: name for name, own in canonical.names.items() if name not in borders}
+    return model, layers, canonical.inserted
 
 
 @dataclass
@@ -39,6 +41,8 @@ class _Canonical:
     written: list[Written] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     """tensor of the graph -> its canonical name, where it has been made"""
+    inserted: dict[str, tuple[InsertedOp, ...]] = field(default_factory=dict)
+    """input of the model -> what was first written behind it"""
 
     def model(self) -> onnx.ModelProto:
         ports = {name: f"input_{i}" for i, name in enumerate(self.cut.inputs)}
@@ -61,14 +65,15 @@ class _Canonical:
         if node.enters and (first := node.inputs[0]) in self.sources and isinstance(kind.writes, Grid):
             codes = self.sources[first].codes(kind.writes)
             if codes:
-                self.names[node.outputs[0]] = self._chain(codes, ports[first], target)
+                self.names[node.outputs[0]] = self._chain(codes, first, ports[first], target)
                 return
         for name in node.inputs:
             if name not in self.names:
-                self.names[name] = self._chain(self.sources[name].reals(), ports[name])
+                self.names[name] = self._chain(self.sources[name].reals(), name, ports[name])
         self.names[node.outputs[0]] = self._add(kind, [self.names[name] for name in node.inputs], target)
 
-    def _chain(self, steps: Prelude, source: str, target: str | None = None) -> str:
+    def _chain(self, steps: Prelude, name: str, source: str, target: str | None = None) -> str:
+        self.inserted.setdefault(name, tuple(steps.told))
         made = [source]
         for kind, reads in steps.taken:
             is_last = len(made) == len(steps.taken)

@@ -24,6 +24,7 @@ from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.float_form import with_float_form
 from axbuild.toolchain.npu.plan.floats import FloatGraph, port
 from axbuild.toolchain.npu.plan.flow import planned_flow
+from axbuild.toolchain.npu.plan.inserted import PROCESSING, write_processing
 from axbuild.toolchain.npu.plan.placement import Judgement, judge
 from axbuild.toolchain.npu.plan.postprocess import OutputProcessor, with_outputs
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput, sources_of
@@ -46,7 +47,8 @@ class PartitionParams:
 
 
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
-    """model: quant_axmodel.onnx; float_model: the front end's folder. Writes the folder partition/.
+    """model: quant_axmodel.onnx; float_model: the front end's folder. Writes the folder partition/ and
+    processing.json.
 
     Warns of what runs on the CPU. Raises ProcessorError where an input's processor does not fit it, SubConfigError
     where a sub_config names no part that can stand alone, PlanError where a tensor whose size depends on data would
@@ -57,7 +59,7 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     judgements = judged(graph, floats, params.chip)
     graph = with_float_form(graph, floats, [site for site, found in judgements.items() if not found.on_npu])
     sources = {source.name: source for source in sources_of(_inputs(graph), params.input_processors)}
-    graph = with_outputs(_behind_sources(graph, sources), params.output_processors)
+    graph, behind = with_outputs(_behind_sources(graph, sources), params.output_processors)
     require_sizes(graph)
     folder = out / "partition"
     folder.mkdir()
@@ -70,6 +72,7 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     )
     _save(placed_model(graph), folder / PLACED)
     done.write(folder)
+    write_processing(done, writer.inserted, behind, out / PROCESSING)
     _tell(done, graph, floats)
 
 

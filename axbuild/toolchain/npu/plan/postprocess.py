@@ -5,13 +5,14 @@ An output keeps its name. Codes are permuted before they become float32, which m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.codes import U8, Edge, Grid, type_of
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
 from axbuild.toolchain.near import did_you_mean
+from axbuild.toolchain.npu.plan.prelude import InsertedOp
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 
@@ -56,12 +57,34 @@ def _check(name: str, shape: Shape, processor: OutputProcessor) -> None:
         )
 
 
-def with_outputs(graph: PlanGraph, processors: Sequence[OutputProcessor]) -> PlanGraph:
-    """The graph with processors behind its outputs; raises ProcessorError."""
+def with_outputs(
+    graph: PlanGraph, processors: Sequence[OutputProcessor]
+) -> tuple[PlanGraph, dict[str, tuple[InsertedOp, ...]]]:
+    """The graph with processors behind its outputs, and what then stands behind each; raises ProcessorError."""
     found = processors_of({name: graph.shapes[name] for name in graph.outputs}, processors)
+    told = {name: tuple(_behind(graph, name, found.get(name) or OutputProcessor(name))) for name in graph.outputs}
     for name, processor in found.items():
         graph = _processed(graph, name, processor)
-    return graph
+    return graph, told
+
+
+def _behind(graph: PlanGraph, name: str, processor: OutputProcessor) -> Iterator[InsertedOp]:
+    """What makes an output of what the model computes."""
+    codes = _codes(graph.writers().get(name))
+    grid, shape = graph.edges[codes or name], graph.shapes[codes or name]
+    kind = type_of(grid).name
+    if processor.dst_perm:
+        perm = {"perm": list(processor.dst_perm)}
+        yield InsertedOp("post_transpose_1", "AxTranspose", perm, kind, shape, "transpose")
+    if isinstance(grid, Grid) and codes and processor.output_dtype == "FP32":
+        about = {"scale": grid.scale, "zero_point": grid.zero, "output_dtype": "FP32"}
+        shape = processor.permuted(shape)
+        yield InsertedOp("post_dequant_1", "AxDequantizeLinear", about, kind, shape, "dequantise")
+
+
+def _codes(maker: PlanNode | None) -> str:
+    """The codes that an output's maker turns into float32; "" where it does not."""
+    return maker.inputs[0] if maker is not None and maker.leaves else ""
 
 
 def own_output(name: str) -> str:
@@ -73,7 +96,7 @@ def _processed(graph: PlanGraph, name: str, processor: OutputProcessor) -> PlanG
     """One output behind its processor; what the model made is called otherwise from now on."""
     free = graph.names().free
     maker = graph.writers().get(name)
-    codes = maker.inputs[0] if maker is not None and maker.leaves else ""
+    codes = _codes(maker)
     if processor.output_dtype == "U8":
         _require_codes(name, graph.edges[codes or name])
     own = free(own_output(name))

@@ -16,6 +16,7 @@ from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.canonical import canonical_model
 from axbuild.toolchain.npu.plan.floats import FloatGraph
 from axbuild.toolchain.npu.plan.placement import Judgement
+from axbuild.toolchain.npu.plan.prelude import InsertedOp
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
 from axbuild.toolchain.npu.plan.record import CPU, NPU, PlacedNode, PlannedSubgraph
@@ -37,6 +38,8 @@ class SubgraphWriter:
     planned: list[PlannedSubgraph] = field(default_factory=list)
     axes: batches.Axes = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
+    inserted: dict[str, tuple[InsertedOp, ...]] = field(default_factory=dict)
+    """input of the model -> what was written behind it"""
 
     def __post_init__(self) -> None:
         self.axes = batches.input_axes(self.graph, self.floats)
@@ -51,7 +54,8 @@ class SubgraphWriter:
         name = f"subgraph_{cut.place.lower()}_{number}"
         layers: dict[str, str] = {}
         if cut.place == NPU:
-            model, layers = canonical_model(self.graph, cut, self.sources)
+            model, layers, inserted = canonical_model(self.graph, cut, self.sources)
+            self.inserted = inserted | self.inserted
             together = self._runs_together(cut, model)
         else:
             model, together = self._on_cpu(cut, name), False

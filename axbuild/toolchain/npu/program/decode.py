@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from axbuild.toolchain.kinds.codes import TYPES
+from axbuild.toolchain.kinds.codes import BORDER
 from axbuild.toolchain.npu.program.fields import Fields, dims, dtype, integer, text
 from axbuild.toolchain.npu.program.form import (
     FORMAT,
@@ -42,7 +42,7 @@ KINDS = frozenset(
     )
 )
 CNAMES = frozenset(("", "ld:param", "ld:input", "ld:ddr_swap", "st:ddr_swap", "st:output"))
-CARRIED = frozenset(kind.carried for kind in TYPES)
+CARRIED = frozenset(kind.carried for kind in BORDER)
 """what a tensor of a net may hold; constants have further types"""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

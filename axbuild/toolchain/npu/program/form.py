@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.kinds.codes import TYPES
+from axbuild.toolchain.kinds.codes import BORDER
 
 FORMAT = "axref-job/3"
 MAGIC = b"axref\x00\x00\x03"
@@ -31,7 +31,7 @@ MAGIC = b"axref\x00\x00\x03"
 PARAMS, SWAP, OCM = "params", "ddr_swap", "ocm_base"
 ITEM_BYTES = {
     name: int(np.dtype(name).itemsize)
-    for name in (*dict.fromkeys(kind.carried for kind in TYPES), "uint32", "int64", "float64")
+    for name in (*dict.fromkeys(kind.carried for kind in BORDER), "uint32", "int64", "float64")
 }
 """what an operand may hold; the wide ones are packed constants"""
 

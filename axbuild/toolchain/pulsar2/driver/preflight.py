@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from axbuild.errors import AxWarning
 from axbuild.toolchain.pulsar2.driver.given import typed
 from axbuild.toolchain.pulsar2.settled import settled
 from axbuild.toolchain.pulsar2.write import written
@@ -17,16 +18,20 @@ _STANDING_IN = "-"
 
 @dataclass(frozen=True)
 class Pulsar2PreflightParams:
-    """The vendor's settings of both runs, without paths."""
+    """The vendor's settings of both runs, without paths. unlike: what is to be said of inputs that come in otherwise
+    than calibration's pictures."""
 
     quantisation: dict[str, Any]
     compilation: dict[str, Any]
+    unlike: tuple[str, ...] = ()
 
 
 def pulsar2_preflight(out: Path, *, params: Pulsar2PreflightParams) -> None:
     """Write quantisation.json and compilation.json, warning of what has no effect in them; raises what is wrong."""
     sets = len(params.quantisation["quant"]["input_configs"])
     told: set[str] = set()
+    for sentence in params.unlike:
+        warnings.warn(AxWarning("AX593", sentence), stacklevel=1)
     for name in ("quantisation", "compilation"):
         config = typed(getattr(params, name), [_STANDING_IN] * sets if name == "quantisation" else ())
         done = settled(None, replace(config, input=_STANDING_IN, output_dir=_STANDING_IN))
