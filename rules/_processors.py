@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.rule import DEFAULT, Choice, Floats, Int, Ints, Record, Records, Settled, String, attributes_of
 
-from ._nouns import BoundSamples, Pulsar2Quant, QuantModel, Samples
+from ._nouns import BoundSamples, Compilable, Pulsar2Quant, Samples
 
 _AUTO = "AutoColorSpace"
 _REVERSED = {"BGR", "RGB"}
@@ -70,6 +71,22 @@ class OutputProcessorEntry:
     )
 
 
+@dataclass(frozen=True)
+class OwnWord:
+    """What a processor says of an input whose calibration is not known; as `Samples` say it."""
+
+    tensor_format: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    format: str = "Image"
+
+    @staticmethod
+    def of(processor: Record | None) -> OwnWord:
+        said = (processor.tensor_format, processor.mean, processor.std) if processor else (_AUTO, (), ())
+        return OwnWord(*said)
+
+
+Calibrated = BoundSamples | Samples | OwnWord
 NEUTRAL = {name: field.default for name, field in attributes_of(ProcessorEntry).items()}
 
 
@@ -103,10 +120,13 @@ def _once(t: Settled, attribute: str, entries: Iterable[Record]) -> dict[str, Re
     return found
 
 
-def settle(t: Settled, quant: QuantModel | Pulsar2Quant) -> list[dict[str, Any]]:
-    """One processor for each calibrated input, as parameters; a setting that contradicts calibration is an error."""
+def settle(t: Settled, quant: Compilable | Pulsar2Quant) -> list[dict[str, Any]]:
+    """One processor for each calibrated input, as parameters; a setting that contradicts calibration is an error. What
+    is not calibrated here is as the processors themselves say."""
     given = _once(t, "input_processors", t.input_processors)
-    calibrated: Mapping[str, BoundSamples | Samples] = quant.samples
+    calibrated: Mapping[str, Calibrated] = quant.samples
+    if not calibrated:
+        calibrated = {name: OwnWord.of(given.get(name)) for name in {DEFAULT, *given}}
     if DEFAULT in calibrated:
         names = {*calibrated, *given}
     else:
@@ -122,13 +142,13 @@ def settle(t: Settled, quant: QuantModel | Pulsar2Quant) -> list[dict[str, Any]]
     ]
 
 
-def not_calibrated(t: Settled, attribute: str, name: str, quant: QuantModel | Pulsar2Quant) -> AxError:
+def not_calibrated(t: Settled, attribute: str, name: str, quant: Compilable | Pulsar2Quant) -> AxError:
     """The error about an input's name that the quantised model's calibration does not know."""
     hint = f"the calibrated inputs are: {', '.join(quant.samples)}"
     return t.error(attribute, f"{attribute} names '{name}', which has no calibration set", hint=hint, code="AX115")
 
 
-def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples | Samples) -> dict[str, Any]:
+def _settled(t: Settled, name: str, processor: Record | None, samples: Calibrated) -> dict[str, Any]:
     tensor_format, src_format = _formats(t, processor, samples)
     for field in ("mean", "std"):
         _agree(t, field, processor, samples)
@@ -140,7 +160,7 @@ def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamp
     return written | settled | {"tensor_format": tensor_format, "src_format": src_format}
 
 
-def _formats(t: Settled, processor: Record | None, samples: BoundSamples | Samples) -> tuple[str, str]:
+def _formats(t: Settled, processor: Record | None, samples: Calibrated) -> tuple[str, str]:
     """(the model's order of channels, the run-time input's)"""
     own = processor.tensor_format if processor else _AUTO
     if _AUTO not in (own, samples.tensor_format) and own != samples.tensor_format:
@@ -174,7 +194,7 @@ def _check_conversion(t: Settled, processor: Record | None, source: str) -> None
         raise t.error("input_processors", "padding_constant_value has no effect without padding")
 
 
-def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples | Samples) -> None:
+def _agree(t: Settled, field: str, processor: Record | None, samples: Calibrated) -> None:
     own: tuple[float, ...] = getattr(processor, field) if processor else ()
     if not own:
         return

@@ -33,7 +33,7 @@ def processed(products: Products, config: BuildConfig) -> Iterator[Line]:
         name, shape = tensor["name"], shape_of(tensor["shape"])
         yield Line(f"preprocess tensor [{name}]")
         yield Line(f"tensor: {name}, {shape}, {_type(tensor)}")
-        processor = _processor(config.input_processors or (), name)
+        processor = processor_for(config.input_processors or (), name)
         operators = list(_before(processor, config, name, len(tensor["shape"]))) if processor else []
         for number, (operator, kind, attributes) in enumerate(operators):
             if number:
@@ -50,7 +50,7 @@ def _before(p: InputProcessorConfig, config: BuildConfig, name: str, rank: int) 
         yield "pre_csc_1", "AxColorSpaceConvert", {"csc_mode": p.csc_mode, "src_format": p.src_format}
     if p.src_dtype == "U8":
         yield "pre_dequant_1", "AxDequantizeLinear", {"scale": 1, "zero_point": 0, "output_dtype": "FP32"}
-    mean, std = _normalisation(p, config, name)
+    mean, std = normalisation(p, config, name)
     if any(mean) or any(one != 1 for one in std):
         axis = rank - 1 if p.src_layout == "NHWC" else 1
         yield "pre_norm_1", "AxNormalize", {"dim": axis, "mean": mean, "std": std}
@@ -62,17 +62,17 @@ def _before(p: InputProcessorConfig, config: BuildConfig, name: str, rank: int) 
         yield "pre_pad_1", "Pad", {"padding": list(p.padding or ()), "value": p.padding_constant_value}
 
 
-def _normalisation(p: InputProcessorConfig, config: BuildConfig, name: str) -> tuple[list[float], list[float]]:
+def normalisation(p: InputProcessorConfig | None, config: BuildConfig, name: str) -> tuple[list[float], list[float]]:
     """What the processor says, and what calibration is told where it says nothing."""
     data = next((one for one in config.quant.input_configs or () if one.tensor_name in (name, "DEFAULT")), None)
-    mean, std = p.mean, p.std
+    mean, std = (p.mean, p.std) if p is not None else (None, None)
     if data is not None and data.calibration_format == "Image":
         mean = data.calibration_mean if mean is None else mean
         std = data.calibration_std if std is None else std
     return list(mean or ()), list(std or ())
 
 
-def _processor(processors: tuple[InputProcessorConfig, ...], name: str) -> InputProcessorConfig | None:
+def processor_for(processors: tuple[InputProcessorConfig, ...], name: str) -> InputProcessorConfig | None:
     by_name = {one.tensor_name: one for one in processors}
     return by_name.get(name, by_name.get("DEFAULT"))
 
