@@ -30,7 +30,7 @@ from axbuild.toolchain.quant.outline import completed, operators_in, outline_of
 from axbuild.toolchain.quant.patch import patch
 from axbuild.toolchain.quant.records import read_records
 from axbuild.toolchain.quant.sound import require_bodies, require_own_operators, require_records
-from axbuild.toolchain.quant.verify import verify
+from axbuild.toolchain.quant.verify import GraphFault, verify
 
 RECORDS = "quant_axmodel.json"
 _EXPECTED = (
@@ -146,6 +146,8 @@ def _looked_over(model: onnx.ModelProto, name: str, records: Path) -> onnx.Model
             return completed(outline, len(model.graph.input), _constants_of_floats(model))
     except NotQuantisedError:
         raise
+    except GraphFault as error:
+        raise NotQuantisedError(name, error.found) from error
     except AxError as error:
         raise NotQuantisedError(name, error.sentence.rstrip("."), error.hint or _EXPECTED) from error
 

@@ -4,7 +4,7 @@ are the kinds' own, that its float operators are those of its outline, and that 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import onnx
 from onnx import helper, numpy_helper
@@ -76,8 +76,8 @@ def require_own_operators(model: onnx.ModelProto, outline: onnx.ModelProto) -> N
             raise GraphFault(info.name, f"it stands for the tensor '{tensor}', and the outline has none")
 
 
-def _ports(values: object) -> list[tuple[str, bytes]]:
-    return [(one.name, one.type.SerializeToString(deterministic=True)) for one in values]  # type: ignore[attr-defined]
+def _ports(values: Iterable[onnx.ValueInfoProto]) -> list[tuple[str, bytes]]:
+    return [(one.name, one.type.SerializeToString(deterministic=True)) for one in values]
 
 
 def _members(node: onnx.NodeProto) -> list[str]:
