@@ -90,12 +90,12 @@ def test_constants_of_float_operators_come_from_the_quantised_model(tmp_path):
     """A float operator and its constant of 6 kB stand in it as they are."""
     n = Net(1, 3, 8, 8)
     n.conv("x", "a", 24, 3)
-    powers = np.full((1, 24, 8, 8), 2.0, np.float32)
-    n.add("Pow", ["a", n.constant("powers", powers)], "y")
+    steps = np.full((1, 24, 8, 8), 2.0, np.float32)
+    n.add("Mod", ["a", n.constant("steps", steps)], "y", fmod=1)
     out = planned(quantised(n.model("y"), n.samples()), tmp_path, support_of())
     on_cpu = onnx.load(out / "partition/subgraph_cpu_0.onnx")
-    assert [one.op_type for one in on_cpu.graph.node] == ["Pow"]
-    assert np.array_equal(numpy_helper.to_array(on_cpu.graph.initializer[0]), powers)
+    assert [one.op_type for one in on_cpu.graph.node] == ["Mod"]
+    assert np.array_equal(numpy_helper.to_array(on_cpu.graph.initializer[0]), steps)
 
 
 def test_an_operator_whose_weights_are_left_out_cannot_go_to_the_cpu(made, tmp_path):
