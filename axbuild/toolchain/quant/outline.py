@@ -19,10 +19,8 @@ from onnx import TensorProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import from_graph
-from axbuild.toolchain.graph import Array
+from axbuild.toolchain.graph import OUTLINE, Array
 
-OUTLINE = "axbuild.outline"
-"""property of a quantised model"""
 LEFT_OUT = "axbuild.left-out"
 """where a weight of an outline says that its data is; no file is called so"""
 

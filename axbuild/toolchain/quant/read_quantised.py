@@ -94,7 +94,9 @@ def _write_json(record: Mapping[str, object], path: Path) -> None:
 def _only(folder: Path) -> Path:
     found = sorted(path for path in folder.rglob("*") if path.suffix == ".onnx")
     if len(found) != 1:
-        raise NotQuantisedError("src", f"it takes one .onnx file, found {', '.join(p.name for p in found) or 'none'}")
+        names = ", ".join(path.name for path in found or sorted(folder.rglob("*")))
+        why = "takes one .onnx file" if found else "does not end in .onnx"
+        raise NotQuantisedError(names, f"it {why}")
     if not 0 < found[0].stat().st_size <= SIZE_LIMIT:
         raise NotQuantisedError(found[0].name, f"it has {found[0].stat().st_size} bytes")
     return found[0]
