@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 import onnx
 import onnx_ir as ir
@@ -19,7 +21,7 @@ from onnx import TensorProto
 
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import from_graph
-from axbuild.toolchain.graph import OUTLINE, Array
+from axbuild.toolchain.graph import MODEL_FILE, OPERATORS_FILE, OUTLINE, Array
 
 LEFT_OUT = "axbuild.left-out"
 """where a weight of an outline says that its data is; no file is called so"""
@@ -77,6 +79,10 @@ def is_left_out(value: ir.Value) -> bool:
     return isinstance(value.const_value, ir.ExternalTensor) and str(value.const_value.location) == LEFT_OUT
 
 
-def operators_in(outline: onnx.ModelProto) -> dict[str, int]:
-    """How many nodes there are of each operator, by op_type."""
-    return dict(Counter(node.op_type for node in outline.graph.node))
+def write_outline(outline: onnx.ModelProto, folder: Path) -> None:
+    """Write a completed outline as the front end writes a float model; `folder` is new."""
+    folder.mkdir()
+    (folder / MODEL_FILE).write_bytes(outline.SerializeToString(deterministic=True))
+    operators = Counter(node.op_type for node in outline.graph.node)
+    text = json.dumps(operators, indent=1, sort_keys=True) + "\n"
+    (folder / OPERATORS_FILE).write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from axbuild.errors import LONGEST_MAGIC, AxError, other_file
 from axbuild.toolchain.door import door
@@ -24,12 +24,11 @@ from axbuild.toolchain.frontend.load import SIZE_LIMIT, external_place
 from axbuild.toolchain.frontend.nested import all_constants
 from axbuild.toolchain.frontend.shapes import interface
 from axbuild.toolchain.frontend.text import broken_text
-from axbuild.toolchain.graph import MODEL_FILE, OPERATORS_FILE, Array
 from axbuild.toolchain.kinds.base import DOMAIN
-from axbuild.toolchain.quant.outline import completed, operators_in, outline_of
+from axbuild.toolchain.quant.outline import write_outline
 from axbuild.toolchain.quant.patch import patch
 from axbuild.toolchain.quant.records import read_records
-from axbuild.toolchain.quant.sound import require_bodies, require_own_operators, require_records
+from axbuild.toolchain.quant.sound import require_bodies, require_records, sound_outline
 from axbuild.toolchain.quant.verify import GraphFault, verify
 
 RECORDS = "quant_axmodel.json"
@@ -80,15 +79,8 @@ def read_quantised(model: Path, out: Path, *, params: ReadQuantisedParams) -> No
         verify(quantised)
     (out / "quant_axmodel.onnx").write_bytes(quantised.SerializeToString(deterministic=True))
     shutil.copyfile(records, out / RECORDS)
-    folder = out / "outline"
-    folder.mkdir()
-    (folder / MODEL_FILE).write_bytes(outline.SerializeToString(deterministic=True))
-    _write_json(operators_in(outline), folder / OPERATORS_FILE)
-    _write_json(found, out / "interface.json")
-
-
-def _write_json(record: Mapping[str, object], path: Path) -> None:
-    path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_outline(outline, out / "outline")
+    (out / "interface.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _only(folder: Path) -> Path:
@@ -142,10 +134,9 @@ def _looked_over(model: onnx.ModelProto, name: str, records: Path) -> onnx.Model
         with door(lambda said: NotQuantisedError(name, said)):
             verified = verify(model)
             require_bodies(model, verified)
-            outline = outline_of(model)
-            require_own_operators(model, outline)
+            outline = sound_outline(model)
             require_records(read_records(records), model, verified, outline)
-            return completed(outline, len(model.graph.input), _constants_of_floats(model))
+            return outline
     except NotQuantisedError:
         raise
     except GraphFault as error:
@@ -164,12 +155,6 @@ def _what_it_is(model: onnx.ModelProto) -> str:
     if {"QuantizeLinear", "DequantizeLinear"} & types:
         return "it has QuantizeLinear and DequantizeLinear nodes, as a QuantONNX model has"
     return "none of its operators is quantised, as in a float model" if types else "it has no operators"
-
-
-def _constants_of_floats(model: onnx.ModelProto) -> dict[str, Array]:
-    """What stands in the quantised model under the float model's own names: constants of its float operators."""
-    read = {name for node in model.graph.node if node.domain != DOMAIN for name in node.input}
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name in read}
 
 
 def _require_shapes(own: Mapping[str, tuple[int, ...]], asked: Mapping[str, tuple[int, ...]]) -> None:

@@ -13,6 +13,7 @@ from axbuild.toolchain.kinds.base import DOMAIN
 from axbuild.toolchain.kinds.codes import Edge, Grid
 from axbuild.toolchain.kinds.registry import model_around
 from axbuild.toolchain.named import complete
+from axbuild.toolchain.quant.outline import completed, outline_of
 from axbuild.toolchain.quant.records import Record, record_hash
 from axbuild.toolchain.quant.tensors import NODES, SITE, TENSOR
 from axbuild.toolchain.quant.verify import GraphFault, VerifiedGraph
@@ -74,6 +75,16 @@ def require_own_operators(model: onnx.ModelProto, outline: onnx.ModelProto) -> N
         tensor = _note(info, TENSOR)
         if tensor and tensor not in tensors:
             raise GraphFault(info.name, f"it stands for the tensor '{tensor}', and the outline has none")
+
+
+def sound_outline(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The outline of a quantised model, with the constants of float operators, which stand in it as they are; raises
+    NoOutlineError, and what `require_own_operators` does."""
+    outline = outline_of(model)
+    require_own_operators(model, outline)
+    read = {name for node in model.graph.node if node.domain != DOMAIN for name in node.input}
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name in read}
+    return completed(outline, len(model.graph.input), known)
 
 
 def _ports(values: Iterable[onnx.ValueInfoProto]) -> list[tuple[str, bytes]]:
