@@ -22,9 +22,7 @@ from onnx import TensorProto
 from axbuild.errors import AxError
 from axbuild.toolchain.frontend.light import from_graph
 from axbuild.toolchain.graph import MODEL_FILE, OPERATORS_FILE, OUTLINE, Array
-
-LEFT_OUT = "axbuild.left-out"
-"""where a weight of an outline says that its data is; no file is called so"""
+from axbuild.toolchain.quant.tensors import LEFT_OUT
 
 
 class NoOutlineError(AxError):
@@ -72,11 +70,6 @@ def completed(outline: onnx.ModelProto, inputs: int, known: Mapping[str, Array])
             tensor.external_data.add(key="location", value=LEFT_OUT)
         graph.initializer.append(tensor)
     return model
-
-
-def is_left_out(value: ir.Value) -> bool:
-    """Whether a constant of a float graph is a weight that its outline does not hold."""
-    return isinstance(value.const_value, ir.ExternalTensor) and str(value.const_value.location) == LEFT_OUT
 
 
 def write_outline(outline: onnx.ModelProto, folder: Path) -> None:

@@ -27,7 +27,7 @@ from axbuild.toolchain.frontend.text import broken_text
 from axbuild.toolchain.kinds.base import DOMAIN
 from axbuild.toolchain.quant.outline import write_outline
 from axbuild.toolchain.quant.patch import patch
-from axbuild.toolchain.quant.records import read_records
+from axbuild.toolchain.quant.record_file import read_records
 from axbuild.toolchain.quant.sound import require_bodies, require_records, sound_outline
 from axbuild.toolchain.quant.verify import GraphFault, verify
 

@@ -12,30 +12,21 @@ others; SOI is a shape or an index; FP32 stays a float.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import onnx_ir as ir
 
-from axbuild.errors import AxError
 from axbuild.toolchain.graph import Array, is_activation
 from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import BakedWeight
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.lowered import LoweredNode
+from axbuild.toolchain.quant.record_file import Record, record_hash
 from axbuild.toolchain.quant.scheme import Scheme
-
-Record = dict[str, Any]
-
-
-def record_hash(node: str, tensor: str) -> int:
-    """48 bits of a digest of the record's place: the same in every run."""
-    return int.from_bytes(hashlib.sha256(f"{node}\0{tensor}".encode()).digest()[:6], "big")
 
 
 def policy(*, per_channel: bool, symmetrical: bool) -> dict[str, bool]:
@@ -185,22 +176,3 @@ def write_records(records: dict[str, dict[str, Record]], path: Path) -> None:
         lines = [f"  {json.dumps(tensor)}: {json.dumps(record)}" for tensor, record in tensors.items()]
         nodes.append(f" {json.dumps(node)}: {{\n" + ",\n".join(lines) + "\n }")
     path.write_text("{\n" + ",\n".join(nodes) + "\n}\n", encoding="utf-8")
-
-
-class RecordsError(AxError):
-    """A file that holds no records."""
-
-    code = "AX590"
-
-
-def read_records(path: Path) -> dict[str, dict[str, Record]]:
-    """As `write_records` wrote them; raises RecordsError."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise RecordsError(f"{path.name} is not JSON") from None
-    tensors = list(found.values()) if isinstance(found, dict) else [None]
-    records = [record for one in tensors if isinstance(one, dict) for record in one.values()]
-    if not all(isinstance(one, dict) for one in (*tensors, *records)):
-        raise RecordsError(f"{path.name} does not hold a record for each tensor of each operator")
-    return cast("dict[str, dict[str, Record]]", found)

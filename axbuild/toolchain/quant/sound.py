@@ -14,7 +14,7 @@ from axbuild.toolchain.kinds.codes import Edge, Grid
 from axbuild.toolchain.kinds.registry import model_around
 from axbuild.toolchain.named import complete
 from axbuild.toolchain.quant.outline import completed, outline_of
-from axbuild.toolchain.quant.records import Record, record_hash
+from axbuild.toolchain.quant.record_file import Record, record_hash
 from axbuild.toolchain.quant.tensors import NODES, SITE, TENSOR
 from axbuild.toolchain.quant.verify import GraphFault, VerifiedGraph
 

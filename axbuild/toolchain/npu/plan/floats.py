@@ -14,8 +14,7 @@ from axbuild.toolchain.graph import IR_VERSION, OPSET, Array, Shape, constant_of
 from axbuild.toolchain.kinds.codes import ElementType
 from axbuild.toolchain.named import opened
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
-from axbuild.toolchain.quant.outline import is_left_out
-from axbuild.toolchain.quant.tensors import plain_type
+from axbuild.toolchain.quant.tensors import is_left_out, plain_type
 
 
 class FloatGraphError(AxError):
