@@ -94,6 +94,31 @@ class QuantModel:
     state: dict[str, str] = field(default_factory=dict, hash=False)
     made: Quantisation | None = None
 
+    @property
+    def operators(self) -> Artifact:
+        """The float operators that it stands for, as partition asks for them."""
+        return self.source.model
+
+    @property
+    def interface(self) -> Artifact:
+        return self.source.interface
+
+
+@dataclass(frozen=True)
+class QuantAxModel:
+    """A quantised model of an earlier build, as it lay in a file: of its float model there is an outline alone, without
+    weights. samples: empty where its calibration data is not at hand."""
+
+    model: Artifact
+    records: Artifact
+    operators: Artifact
+    interface: Artifact
+    samples: dict[str, BoundSamples] = field(default_factory=dict, hash=False)
+
+
+Compilable = QuantModel | QuantAxModel
+"""what axmodels are made of"""
+
 
 @dataclass(frozen=True)
 class Pulsar2Quant:
@@ -155,7 +180,7 @@ class CompileSettings:
 class Subgraphs:
     """Compiled programs of one batch, chip and mode, with the partition they came from."""
 
-    quant: QuantModel
+    quant: Compilable
     partition: Artifact
     programs: Artifact
     settings: CompileSettings
@@ -169,7 +194,7 @@ class AxModel:
     groups: tuple[Subgraphs, ...]
 
     @property
-    def quant(self) -> QuantModel:
+    def quant(self) -> Compilable:
         return self.groups[0].quant
 
     @property

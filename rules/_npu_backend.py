@@ -9,7 +9,7 @@ from axbuild.workspace.artifact import Artifact
 from axbuild.workspace.rule import Stage
 
 from ._chips import CHIPS
-from ._nouns import AxModel, BoundSamples
+from ._nouns import AxModel, BoundSamples, CompileSettings, QuantModel
 from .checking import SIMULATE_PARTS
 from .npu_subgraph import PARTITION, SPLIT
 from .samples import input_data
@@ -26,17 +26,20 @@ FLOAT_VALUES = Stage(
 MEASURE_ON_NPU = Stage("axbuild.toolchain.analysis.measure_on_npu:measure_on_npu", float=True, outputs=("edges.json",))
 
 
-def edges_on_npu(plan: Plan, made: AxModel, bound: dict[str, BoundSamples], method: str, size: int) -> Outputs:
-    """method: PerLayer, of every operator compiled and simulated by itself, or EndToEnd, of the axmodel run through."""
+def edges_on_npu(
+    plan: Plan, made: AxModel, quant: QuantModel, bound: dict[str, BoundSamples], method: str, size: int
+) -> Outputs:
+    """quant: what `made` was compiled from; method: PerLayer, of every operator compiled and simulated by itself, or
+    EndToEnd, of the axmodel run through."""
     plan.preflight(WHOLLY_NPU, partition=made.groups[0].partition)
     samples = [data.samples for data in bound.values()]
     about = {"inputs": input_data(bound), "size": size}
-    measured: dict[str, Any] = {"model": made.quant.source.model, "quantised": made.quant.model, "samples": samples}
+    measured: dict[str, Any] = {"model": quant.source.model, "quantised": quant.model, "samples": samples}
     if method == "PerLayer":
         values = plan.run(FLOAT_VALUES, **measured, params=about)
         simulated = plan.run(
             SIMULATE_PARTS,
-            axmodel=_apart(plan, made),
+            axmodel=_apart(plan, made.settings, quant),
             boundaries=values,
             samples=[],
             params={"inputs": [], "input_processors": [], "shape_group": 0, "layers": False, "subgraphs": []},
@@ -47,9 +50,8 @@ def edges_on_npu(plan: Plan, made: AxModel, bound: dict[str, BoundSamples], meth
     return plan.run(MEASURE_ON_NPU, **measured, made=simulated, params=about | {"method": method})
 
 
-def _apart(plan: Plan, made: AxModel) -> Artifact:
+def _apart(plan: Plan, settings: CompileSettings, quant: QuantModel) -> Artifact:
     """A compiled model that holds every operator by itself, for the same chip, mode and options."""
-    settings, quant = made.settings, made.quant
     chip = CHIPS[settings.target_hardware]
     apart = plan.run(TAKE_APART, model=quant.source.model, quantised=quant.model)
     target = {

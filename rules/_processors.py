@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.workspace.rule import (
     DEFAULT,
@@ -20,7 +21,7 @@ from axbuild.workspace.rule import (
     attributes_of,
 )
 
-from ._nouns import BoundSamples, Pulsar2Quant, QuantModel, Samples
+from ._nouns import BoundSamples, Compilable, Pulsar2Quant, Samples
 
 _AUTO = "AutoColorSpace"
 _REVERSED = {"BGR", "RGB"}
@@ -103,6 +104,26 @@ class OutputProcessorEntry:
 
 _LATER = ("tensor_layout", "scale", "zeropoint")
 """fields that came after models had been built without them"""
+
+
+@dataclass(frozen=True)
+class OwnWord:
+    """What a processor says of an input whose calibration is not known; as `Samples` say it."""
+
+    tensor_format: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    tensor_layout: str
+    format: str = "Image"
+
+    @staticmethod
+    def of(processor: Record | None) -> OwnWord:
+        if processor is None:
+            return OwnWord(_AUTO, (), (), _NCHW)
+        return OwnWord(processor.tensor_format, processor.mean, processor.std, processor.tensor_layout)
+
+
+Calibrated = BoundSamples | Samples | OwnWord
 NEUTRAL = {name: field.default for name, field in attributes_of(ProcessorEntry).items()}
 
 
@@ -136,10 +157,13 @@ def _once(t: Settled, attribute: str, entries: Iterable[Record]) -> dict[str, Re
     return found
 
 
-def settle(t: Settled, quant: QuantModel | Pulsar2Quant) -> list[dict[str, Any]]:
-    """One processor for each calibrated input, as parameters; a setting that contradicts calibration is an error."""
+def settle(t: Settled, quant: Compilable | Pulsar2Quant) -> list[dict[str, Any]]:
+    """One processor for each calibrated input, as parameters; a setting that contradicts calibration is an error. What
+    is not calibrated here is as the processors themselves say."""
     given = _once(t, "input_processors", t.input_processors)
-    calibrated: Mapping[str, BoundSamples | Samples] = quant.samples
+    calibrated: Mapping[str, Calibrated] = quant.samples
+    if not calibrated:
+        calibrated = {name: OwnWord.of(given.get(name)) for name in {DEFAULT, *given}}
     if DEFAULT in calibrated:
         names = {*calibrated, *given}
     else:
@@ -155,13 +179,13 @@ def settle(t: Settled, quant: QuantModel | Pulsar2Quant) -> list[dict[str, Any]]
     ]
 
 
-def not_calibrated(t: Settled, attribute: str, name: str, quant: QuantModel | Pulsar2Quant) -> AxError:
+def not_calibrated(t: Settled, attribute: str, name: str, quant: Compilable | Pulsar2Quant) -> AxError:
     """The error about an input's name that the quantised model's calibration does not know."""
     hint = f"the calibrated inputs are: {', '.join(quant.samples)}"
     return t.error(attribute, f"{attribute} names '{name}', which has no calibration set", hint=hint, code="AX115")
 
 
-def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamples | Samples) -> dict[str, Any]:
+def _settled(t: Settled, name: str, processor: Record | None, samples: Calibrated) -> dict[str, Any]:
     tensor_format, src_format = _formats(t, processor, samples)
     written = processor.as_dict() if processor else NEUTRAL
     # What says nothing is no parameter, so that its key is that of who never heard of it.
@@ -177,7 +201,7 @@ def _settled(t: Settled, name: str, processor: Record | None, samples: BoundSamp
     return written | settled | {"tensor_format": tensor_format, "src_format": src_format}
 
 
-def _layout(t: Settled, processor: Record | None, samples: BoundSamples | Samples) -> str:
+def _layout(t: Settled, processor: Record | None, samples: Calibrated) -> str:
     """The model's."""
     own = processor.tensor_layout if processor else _NCHW
     if samples.format == "Image" and (own, samples.tensor_layout) == (_NHWC, _NCHW):
@@ -186,9 +210,7 @@ def _layout(t: Settled, processor: Record | None, samples: BoundSamples | Sample
     return _NHWC if _NHWC in (own, samples.tensor_layout) else _NCHW
 
 
-def _normalisation(
-    t: Settled, processor: Record | None, samples: BoundSamples | Samples
-) -> tuple[list[float], list[float]]:
+def _normalisation(t: Settled, processor: Record | None, samples: Calibrated) -> tuple[list[float], list[float]]:
     """(mean, std) of what comes in: what is said here, else the calibration set's."""
     if processor is None:
         return list(samples.mean), list(samples.std)
@@ -204,7 +226,7 @@ def _normalisation(
     return list(mean), list(std)
 
 
-def _alike(mean: Sequence[float], std: Sequence[float], samples: BoundSamples | Samples) -> bool:
+def _alike(mean: Sequence[float], std: Sequence[float], samples: Calibrated) -> bool:
     """Whether that is what the calibration set is normalised by; one number stands for all channels."""
     sides = ((mean, samples.mean, 0.0), (std, samples.std, 1.0))
     return all(_all(own, theirs, neutral) == _all(theirs, own, neutral) for own, theirs, neutral in sides)
@@ -215,10 +237,10 @@ def _all(values: Sequence[float], others: Sequence[float], neutral: float) -> tu
     return found if len(found) > 1 else found * max(len(others), 1)
 
 
-def unlike(quant: QuantModel | Pulsar2Quant, settled: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def unlike(quant: Compilable | Pulsar2Quant, settled: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each processor that does something else to what comes in than calibration did to its samples: what that was,
     as parameters."""
-    calibrated: Mapping[str, BoundSamples | Samples] = quant.samples
+    calibrated: Mapping[str, Calibrated] = quant.samples
     found = []
     for entry in settled:
         samples = calibrated.get(entry["tensor_name"]) or calibrated.get(DEFAULT)
@@ -229,7 +251,7 @@ def unlike(quant: QuantModel | Pulsar2Quant, settled: list[dict[str, Any]]) -> l
     return found
 
 
-def _formats(t: Settled, processor: Record | None, samples: BoundSamples | Samples) -> tuple[str, str]:
+def _formats(t: Settled, processor: Record | None, samples: Calibrated) -> tuple[str, str]:
     """(the model's order of channels, the run-time input's)"""
     own = processor.tensor_format if processor else _AUTO
     if _AUTO not in (own, samples.tensor_format) and own != samples.tensor_format:

@@ -17,14 +17,16 @@ from typing import Any, TypeVar
 from axbuild.codes import USER_ERROR
 from axbuild.errors import AxError
 from axbuild.report.build_file import build_text, toml_text
+from axbuild.toolchain.pulsar2.checks import QUANTISED
 from axbuild.toolchain.pulsar2.message import Message
 from axbuild.toolchain.pulsar2.schema import BuildConfig
 from axbuild.toolchain.pulsar2.tables import BuildTable, tables
-from axbuild.workspace.attributes import did_you_mean
+from axbuild.workspace.attributes import Companions, did_you_mean
 from axbuild.workspace.disk import RealDisk
 from axbuild.workspace.workspace import NoWorkspace, Workspace
 
 from ._external_data import external_data_files
+from .quant_axmodel import quantised_files
 
 HIDDEN = ".axbuild"
 TARGET = "model"
@@ -55,12 +57,12 @@ class Links:
 
     found: dict[str, Path] = field(default_factory=dict)
 
-    def model(self, path: str) -> str:
-        """The model under its own name, its external data beside it."""
+    def model(self, path: str, belonging: Companions) -> str:
+        """The model under its own name, what belongs to it beside it."""
         file = _existing("input", path)
         if file.is_dir():
             raise NoInputError("input", f"{path}/*.onnx")
-        names = [file.name, *external_data_files(RealDisk(str(file.parent)), file.name)]
+        names = [file.name, *belonging(RealDisk(str(file.parent)), file.name)]
         self.found |= {f"inputs/model/{name}": file.parent / name for name in names}
         return f"inputs/model/{file.name}"
 
@@ -88,9 +90,10 @@ def _existing(what: str, path: str) -> Path:
 def linked(config: BuildConfig, links: Links) -> BuildConfig:
     """The configuration with its paths as they are in the workspace."""
     quant, compiler = config.quant, config.compiler
+    belonging = quantised_files if config.model_type == QUANTISED else external_data_files
     return replace(
         config,
-        input=links.model(str(config.input)),
+        input=links.model(str(config.input), belonging),
         quant=replace(
             _moved(quant, "input_sample_dir", "quant.input_sample_dir", links),
             input_configs=_each(quant.input_configs, "calibration_dataset", "calibration_dataset", links),

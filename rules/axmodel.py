@@ -13,7 +13,7 @@ from axbuild.workspace.rule import Bool, Int, Ints, Label, Labels, Settled, Stag
 
 from ._compilation import NAMES, Compilation
 from ._driving import compiled_by_pulsar2
-from ._nouns import AxModel, Pulsar2AxModel, Pulsar2Quant, QuantModel, Subgraphs
+from ._nouns import AxModel, Compilable, Pulsar2AxModel, Pulsar2Quant, QuantAxModel, QuantModel, Subgraphs
 from ._sub_configs import SubConfigs, check_parts, profiled, settled
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, folder, profile
 from .shapes import extra_shapes
@@ -37,7 +37,9 @@ class axmodel(Compilation, SubConfigs):
     example = "axmodel"
     gives = AxModel
 
-    quant = Label("The quantised model; or name `subgraphs`.", provides=(QuantModel, Pulsar2Quant), example=":quant")
+    quant = Label(
+        "The quantised model; or name `subgraphs`.", provides=(QuantModel, QuantAxModel, Pulsar2Quant), example=":quant"
+    )
     subgraphs = Labels(
         "Subgraphs compiled by targets of their own, one for each batch and shape.", provides=Subgraphs, example=[":b4"]
     )
@@ -79,7 +81,8 @@ class axmodel(Compilation, SubConfigs):
         plan.output("compiled.axmodel", fused)
         plan.output("quant/quant_axmodel.onnx", done.quant.model)
         plan.output("quant/quant_axmodel.json", done.quant.records)
-        plan.output("frontend/", done.quant.source.model)
+        if isinstance(done.quant, QuantModel):
+            plan.output("frontend/", done.quant.source.model)
         asked = profiled(t)
         for group, one in enumerate(columns):
             plan.output(f"{folder(group)}/", one.programs)
@@ -152,13 +155,18 @@ def _column(by_batch: dict[int, Subgraphs]) -> Subgraphs:
 
 
 def _check_fit(t: Settled, label: str, first: Subgraphs, other_label: str, other: Subgraphs) -> None:
-    if (other.quant.made or other.quant) != (first.quant.made or first.quant):
+    if _quantised(other.quant) != _quantised(first.quant):
         raise t.error("subgraphs", f"{label} and {other_label} are of different quantised models", code="AX115")
     mine, theirs = _comparable(first), _comparable(other)
     for key, value in mine.items():
         if value != theirs[key]:
             sentence = f"{key} is {shown(value)} in {label} and {shown(theirs[key])} in {other_label}"
             raise t.error("subgraphs", sentence, code="AX115")
+
+
+def _quantised(quant: Compilable) -> object:
+    """What is the same of one quantisation at every shape."""
+    return quant.made or quant if isinstance(quant, QuantModel) else quant
 
 
 def _comparable(subgraphs: Subgraphs) -> dict[str, Any]:

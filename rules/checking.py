@@ -20,10 +20,15 @@ FOLLOW = Stage("axbuild.toolchain.axmodel.follow:follow", float=True, outputs=("
 GIVEN = Stage("axbuild.toolchain.axmodel.given:given", float=True, outputs=("boundaries/", "outputs/"))
 SIMULATE_PARTS = Stage("axbuild.toolchain.axmodel.simulate_parts:simulate_parts", outputs=("outputs/",))
 ANSWERS = Stage("axbuild.toolchain.axmodel.answers:answers", expands=True)
+RANDOM_SAMPLES = Stage(
+    "axbuild.toolchain.axmodel.random_samples:random_samples", float=True, outputs=("samples/",), intermediate=True
+)
 COMPARE = Stage("axbuild.toolchain.axmodel.compare:compare", outputs=("verdict.json",))
 
 OUTPUTS, LAYERS = "CheckOutput", "CheckPerLayer"
 LEVELS = ("close", "equal", "cosine")
+RANDOM = 8
+"""samples that are made up where none are known, or as many as all batches together hold"""
 LEVEL_OF = {"rtol": "close", "atol": "close", "cosine": "cosine"}
 """limit -> the level that looks at it"""
 
@@ -69,9 +74,11 @@ def answered(
 
     data: what the compiled model takes in, or where the sub_config `start` is given, this part of it, instead of
     samples; sub_configs: those that are looked at, by their place, None for what is in none; the whole model where the
-    list is empty.
+    list is empty. Where neither data nor samples are known, they are made up.
     """
     samples, column = {} if data else bound, made.groups[group]
+    if not data and not samples:
+        data, start = _made_up(plan, made, f"random_{name}"), None
     return plan.expand(
         ANSWERS,
         name=f"{name}{behind(group)}",
@@ -90,6 +97,15 @@ def answered(
             "start": start,
         },
     ).result
+
+
+def _made_up(plan: Plan, made: AxModel, name: str) -> Artifact:
+    """What a compiled model takes in, at random."""
+    settings, column = made.settings, made.groups[0]
+    count = max(RANDOM, sum(settings.batches))
+    params = {"count": count, "input_processors": settings.input_processors}
+    model, partition = column.quant.model, column.partition
+    return plan.run(RANDOM_SAMPLES, name=name, model=model, partition=partition, params=params).only
 
 
 def fitted(

@@ -94,10 +94,14 @@ def baking(t: Settled) -> dict[str, Any]:
 
 def quantisation(t: Settled, asked: dict[str, Any]) -> dict[str, Any]:
     """The parameters of quantisation: patches, and what was asked for, where it is checked."""
-    patches = [{"op_name": entry.op_name, "attrs": entry.attrs} for entry in t.quant_op_processors]
     checked = asked if t.check else {"layer_configs": [], "highest_mix_precision": False}
     types = {name: checked[name] for name in ("layer_configs", "highest_mix_precision")}
-    return {**types, "check": t.check, "quant_op_processors": patches}
+    return {**types, "check": t.check, "quant_op_processors": op_patches(t)}
+
+
+def op_patches(t: Settled) -> list[dict[str, Any]]:
+    """The attribute `quant_op_processors` as parameters."""
+    return [{"op_name": entry.op_name, "attrs": entry.attrs} for entry in t.quant_op_processors]
 
 
 def selected(plan: Plan, model: FloatModel, asked: dict[str, Any]) -> Artifact | None:

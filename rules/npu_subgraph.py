@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import Int, Label, Settled, Shapes, Stage, rule
 
 from ._chips import CHIPS, chosen
 from ._compilation import OPTIONS, Compilation
-from ._nouns import Apart, CompileSettings, QuantModel, Subgraphs, ops_of
+from ._nouns import Apart, Compilable, CompileSettings, QuantAxModel, QuantModel, Subgraphs, ops_of
 from ._processors import settle, settle_outputs, unlike
 from .mixed_precision import selected
 from .shapes import Sizes, at_shapes, behind
 
 PREFLIGHT = Stage("axbuild.toolchain.npu.plan.preflight:preflight", outputs=("preflight.json",), named=ops_of("model"))
+PREFLIGHT_QUANTISED = Stage(
+    "axbuild.toolchain.npu.plan.preflight_quantised:preflight_quantised",
+    outputs=("preflight.json",),
+    named=ops_of("outline"),
+)
 PARTITION = Stage(
     "axbuild.toolchain.npu.plan.partition:partition",
     outputs=("partition/", "processing.json"),
@@ -37,7 +44,7 @@ class npu_subgraph(Compilation):
     example = "b4"
     gives = Subgraphs
 
-    quant = Label("The quantised model.", provides=QuantModel, required=True, example=":quant")
+    quant = Label("The quantised model.", provides=(QuantModel, QuantAxModel), required=True, example=":quant")
     batch = Int("Samples that one run of a subgraph takes.", low=1, high=LARGEST_BATCH, default=1, example=4)
     shapes = Shapes(
         "Shapes of the inputs, where they are not the model's own; scales and weights are those of its own.",
@@ -55,7 +62,7 @@ class npu_subgraph(Compilation):
 def compile_subgraphs(
     t: Settled,
     plan: Plan,
-    quant: QuantModel,
+    quant: Compilable,
     batches: tuple[int, ...],
     limit: int = 0,
     apart: Apart | None = None,
@@ -70,7 +77,7 @@ def compile_subgraphs(
     which of a target's shape groups that is.
     """
     chip, preset = chosen(t)
-    if quant.source.given is not None and not chip.quant_onnx:
+    if isinstance(quant, QuantModel) and quant.source.given is not None and not chip.quant_onnx:
         takers = ", ".join(name for name, other in CHIPS.items() if other.quant_onnx)
         sentence = f"a QuantONNX model cannot be compiled for {t.target_hardware}"
         raise t.error("target_hardware", sentence, hint=f"it can for {takers}", code="AX119")
@@ -86,22 +93,14 @@ def compile_subgraphs(
         "output_processors": settings.output_processors,
         "sub_configs": apart.sub_configs,
     }
-    written = [
-        {"tensor_name": p.tensor_name, "src_layout": p.src_layout}
-        | ({} if p.tensor_layout == "NCHW" else {"tensor_layout": p.tensor_layout})
-        for p in t.input_processors
-    ]
-    others = unlike(quant, settings.input_processors)
-    fused_alike = quant.source.given is None and not any(quant.asked.values())
-    early = target | {"declared": written, "settled": fused_alike} | ({"unlike": others} if others else {})
-    plan.preflight(PREFLIGHT, name=f"preflight{end}", model=quant.source.model, params=early)
-    if not group:
+    _preflight(t, plan, quant, target, end)
+    if not group and isinstance(quant, QuantModel):
         selected(plan, quant.source, quant.asked)  # told where the whole chain is asked for, too
     partition = plan.run(
         PARTITION,
         name=f"partition{end}",
         model=quant.model,
-        float_model=quant.source.model,
+        float_model=quant.operators,
         params=target | t.only("disable_ir_fix"),
     )["partition/"]
     compilation = {"chip": preset, "options": settings.options, "sub_options": apart.options}
@@ -110,6 +109,24 @@ def compile_subgraphs(
     wanted = compilation | {"batches": batches}
     split = plan.expand(SPLIT, name=f"split{end}", partition=partition, dynamic=dynamic, params=wanted)
     return Subgraphs(quant, partition, split.result, settings)
+
+
+def _preflight(t: Settled, plan: Plan, quant: Compilable, target: dict[str, Any], end: str) -> None:
+    """What a chip would refuse, or keep off its NPU. target: the parameters of partition; end: behind the name."""
+    written = [
+        {"tensor_name": p.tensor_name, "src_layout": p.src_layout}
+        | ({} if p.tensor_layout == "NCHW" else {"tensor_layout": p.tensor_layout})
+        for p in t.input_processors
+    ]
+    others = unlike(quant, target["input_processors"])
+    early = target | {"declared": written} | ({"unlike": others} if others else {})
+    name = f"preflight{end}"
+    if isinstance(quant, QuantAxModel):
+        params = early | {"settled": True}
+        plan.preflight(PREFLIGHT_QUANTISED, name=name, model=quant.model, outline=quant.operators, params=params)
+        return
+    fused_alike = quant.source.given is None and not any(quant.asked.values())
+    plan.preflight(PREFLIGHT, name=name, model=quant.source.model, params=early | {"settled": fused_alike})
 
 
 def profile(t: Settled, plan: Plan, done: Subgraphs, sub_configs: list[int | None], group: int = 0) -> None:

@@ -7,7 +7,7 @@ from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import Choice, Float, Int, Settled, Source, Stage, rule
 
 from ._analysis_data import analysed_samples
-from ._evaluation import declared_samples, measured_model
+from ._evaluation import declared_samples, measurable, measured_model
 from ._nouns import AxModel, BoundSamples, QuantModel
 from ._npu_backend import edges_on_npu
 from .precision_report import COMPARED, measured_edges
@@ -78,9 +78,11 @@ class precision_analysis:
             raise t.error("judge", "judge has no effect without a limit", hint=f"give one of {', '.join(_LIMITS)}")
         if t.size == 0:
             raise t.error("size", "size takes a number of samples, or -1 for all, got 0", code="AX106")
-        quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
+        quant = measurable(t)
         bound = analysed_samples(t, plan, quant)
-        edges = self._on_npu(t, plan, bound) if t.mode == NPU_BACKEND else measured_edges(plan, quant, bound, t.size)
+        edges = (
+            self._on_npu(t, plan, quant, bound) if t.mode == NPU_BACKEND else measured_edges(plan, quant, bound, t.size)
+        )
         shown = plan.run(ANALYSE, quantised=quant.model, edges=edges, params=t.only("method", "mode"))
         for name in ANALYSE.outputs:
             plan.output(name, shown[name])
@@ -90,8 +92,8 @@ class precision_analysis:
             plan.verdict(judged)
         return Verdict(judged.only)
 
-    def _on_npu(self, t: Settled, plan: Plan, bound: dict[str, BoundSamples]) -> Outputs:
+    def _on_npu(self, t: Settled, plan: Plan, quant: QuantModel, bound: dict[str, BoundSamples]) -> Outputs:
         if not isinstance(t.quant, AxModel):
             sentence = 'mode "NPUBackend" runs compiled programs, and quant names a quantised model'
             raise t.error("quant", sentence, hint="name the axmodel that was made from it", code="AX115")
-        return edges_on_npu(plan, t.quant, bound, t.method, t.size)
+        return edges_on_npu(plan, t.quant, quant, bound, t.method, t.size)

@@ -6,8 +6,8 @@ from axbuild.graph.plan import Outputs, Plan
 from axbuild.workspace.providers import Verdict
 from axbuild.workspace.rule import Float, Settled, Stage, String, rule
 
-from ._evaluation import declared_samples, evaluation_samples, measured_model
-from ._nouns import AxModel, BoundSamples, QuantModel
+from ._evaluation import declared_samples, evaluation_samples, measurable, measured_model
+from ._nouns import BoundSamples, QuantModel
 from .samples import input_data
 
 MEASURE = Stage("axbuild.toolchain.precision.measure:measure", float=True, outputs=("precision.json",))
@@ -51,7 +51,7 @@ class precision_check:
     logits = String("The output whose largest value is the answer; the model's only one where nothing is given.")
 
     def actions(self, t: Settled, plan: Plan) -> Verdict:
-        quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
+        quant = measurable(t)
         bound = evaluation_samples(t, plan, quant)
         measured = measured_precision(plan, quant, bound)
         if quant.state:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from axbuild.graph.plan import Outputs, Plan
 from axbuild.workspace.rule import Int, Settled, Stage, rule
 
-from ._evaluation import declared_samples, evaluation_samples, measured_model
-from ._nouns import AxModel, BoundSamples, PrecisionReport, QuantModel
+from ._evaluation import declared_samples, evaluation_samples, measurable, measured_model
+from ._nouns import BoundSamples, PrecisionReport, QuantModel
 from .precision_check import measured_precision
 from .samples import input_data
 
@@ -39,7 +39,7 @@ class precision_report:
     )
 
     def actions(self, t: Settled, plan: Plan) -> PrecisionReport:
-        quant: QuantModel = t.quant.quant if isinstance(t.quant, AxModel) else t.quant
+        quant = measurable(t)
         bound = evaluation_samples(t, plan, quant)
         measured = measured_precision(plan, quant, bound)
         edges = measured_edges(plan, quant, bound, COMPARED)

@@ -35,7 +35,7 @@ def bind(
     """Every set as tensors of its input, and what stands in the inputs of states before each sample; state: output ->
     the input that it is for the next sample."""
     states = tuple(state.values())
-    bound = {key: decode(plan, key, samples, model, states) for key, samples in chosen.items()}
+    bound = {key: decode(plan, key, samples, model.interface, states) for key, samples in chosen.items()}
     if not state:
         return bound
     trees = [samples.samples for samples in bound.values()]
@@ -48,12 +48,12 @@ def bind(
     }
 
 
-def decode(plan: Plan, key: str, samples: Samples, model: FloatModel, states: tuple[str, ...] = ()) -> BoundSamples:
+def decode(plan: Plan, key: str, samples: Samples, interface: Artifact, states: tuple[str, ...] = ()) -> BoundSamples:
     """A calibration set as tensors of the model input `key` ("DEFAULT": of every input but `states`); a large one in
     shards, so that samples that are added decode those alone that they fall into."""
     name = "" if key == DEFAULT else f"_{key}"
     params = decoding(key, samples, states)
-    source, interface = samples.source, model.interface
+    source = samples.source
     held: Artifact
     shards: Artifact
     if _most(samples) <= SHARD:

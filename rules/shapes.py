@@ -9,7 +9,7 @@ from axbuild.dataclass import replace
 from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import List, Settled, Shapes, Stage
 
-from ._nouns import BoundSamples, FloatModel, QuantModel, ops_of
+from ._nouns import BoundSamples, Compilable, FloatModel, QuantAxModel, QuantModel, ops_of
 from .samples import DECODE, decoding, input_name
 
 OPTIMIZE_AT = Stage(
@@ -46,8 +46,11 @@ def behind(group: int) -> str:
     return f"_shape_{group}" if group else ""
 
 
-def at_shapes(t: Settled, plan: Plan, quant: QuantModel, shapes: Sizes, group: int) -> QuantModel:
+def at_shapes(t: Settled, plan: Plan, quant: Compilable, shapes: Sizes, group: int) -> QuantModel:
     """The quantised model at other shapes, on the scales and weights it has; its samples are those of its own shape."""
+    if isinstance(quant, QuantAxModel):
+        sentence = "the model at other shapes is made from the float model, and here it is quantised already"
+        raise t.error("", sentence, hint="name a quant_model in `quant`, or leave the shapes out", code="AX591")
     made, front = quant.made, quant.made.model.front if quant.made else None
     if made is None or front is None:
         rule = "quant_model" if made is None else "float_model"
@@ -75,13 +78,13 @@ def at_shapes(t: Settled, plan: Plan, quant: QuantModel, shapes: Sizes, group: i
 
 
 def samples_at(
-    plan: Plan, bound: Mapping[str, BoundSamples], quant: QuantModel, group: int
+    plan: Plan, bound: Mapping[str, BoundSamples], quant: Compilable, group: int
 ) -> tuple[dict[str, BoundSamples], str]:
     """Samples of the model's own shape at those of a group, and what was done to them.
 
     quant: of the group. Pictures are decoded at its size; arrays have no other size than their own.
     """
-    states, interface = tuple(quant.state.values()), quant.source.interface
+    states, interface = tuple(quant.state.values() if isinstance(quant, QuantModel) else ()), quant.interface
     found: dict[str, BoundSamples] = {}
     done: list[str] = []
     for key, data in bound.items():

@@ -12,6 +12,7 @@ from axbuild.report.pulsar2_compiled import checks, compiled, fused, processed
 from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
 from axbuild.report.story import Chapter, Line, Products
 from axbuild.toolchain.pulsar2.calibration import DEFAULT
+from axbuild.toolchain.pulsar2.checks import QUANTISED
 from axbuild.toolchain.pulsar2.facts import model_facts, snapshot
 from axbuild.toolchain.pulsar2.processors import extra_shapes
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig, InputQuantConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from axbuild.report.story import Told
 
 OPTIMIZE, PATCH, DECODE, SMOOTH, KEEP, TUNED = "optimize", "patch", "decode", "smooth", "keep_pairs", "finish"
+READ = "read_quantised"
 QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
 ANALYSE = "analyse"
 
@@ -31,6 +33,7 @@ def chapters(config: BuildConfig) -> list[Chapter]:
     """Of a build of `config`, which is resolved: every field says what counts."""
     teller = _Teller(config)
     told = [
+        Chapter(READ, teller.read),
         Chapter(OPTIMIZE, teller.opening),
         Chapter(DECODE, teller.data),
         Chapter(OPTIMIZE, teller.model),
@@ -44,13 +47,15 @@ def chapters(config: BuildConfig) -> list[Chapter]:
         Chapter(COMPARE, checks),
         Chapter(COMPARE if is_checked(config) else FUSE, fused),
     ]
+    quantised, quant = config.model_type == QUANTISED, config.quant
     wanted = {
-        OPTIMIZE: config.model_type != "QuantAxModel",
-        DECODE: bool(config.quant.input_configs),
-        KEEP: bool(config.quant.enable_smooth_quant),
-        TUNED: any((config.quant.enable_adaround, config.quant.enable_lsq, config.quant.enable_brecq)),
-        QUANTIZE: config.model_type != "QuantAxModel",
-        ANALYSE: bool(config.quant.precision_analysis),
+        READ: quantised,
+        OPTIMIZE: not quantised,
+        DECODE: bool(quant.input_configs) and (not quantised or is_checked(config)),
+        KEEP: not quantised and bool(quant.enable_smooth_quant),
+        TUNED: not quantised and any((quant.enable_adaround, quant.enable_lsq, quant.enable_brecq)),
+        QUANTIZE: not quantised,
+        ANALYSE: bool(quant.precision_analysis),
         COMPARE: is_checked(config),
     }
     return [one for one in told if wanted.get(one.after, True)]
@@ -73,13 +78,30 @@ class _Teller:
             yield Line(f"change input shape to {shapes_of(shapes)}", "WARNING")
         for index, shapes in enumerate(shape_groups(config, list(interface["inputs"])), 1):
             yield Line(f"extra input shape, index: {index}, shape: {shapes_of(shapes)}")
+        yield from self._ends(interface["outputs"])
+
+    def _ends(self, outputs: Iterable[str]) -> Iterator[Line]:
+        """What is left to defaults at the model's ends."""
+        config = self.config
         named = {one.tensor_name for one in config.output_processors or ()}
-        left = [name for name in interface["outputs"] if not named & {name, DEFAULT}]
+        left = [name for name in outputs if not named & {name, DEFAULT}]
         if left:
             yield Line(f"apply default output processor configuration to {left}", "WARNING")
         if any(_same_colours(one) for one in config.input_processors or ()):
             because = "src_format is AutoColorSpace or src_format and tensor_format are the same"
             yield Line(f"ignore input csc config because of {because}", "WARNING")
+
+    def read(self, products: Products) -> Iterator[Told]:
+        """A model that is quantised already, and what its inputs' processors go by."""
+        config, interface = self.config, _interface(products)
+        yield from self._ends(interface["outputs"])
+        yield model_table(model_facts(Path(config.input or "")))
+        yield Line(f"load quantised model from [{config.input}]")
+        yield from _snapshots(products, READ)
+        for name in interface["inputs"]:
+            mean, std = _normalisation(config, name)
+            told = f"mean {mean}, std {std}" if mean or std else "neither mean nor std"
+            yield Line(f"normalisation of [{name}]: {told}, as the configuration says")
 
     def _patches(self, products: Products) -> Iterator[Line]:
         for one in self.config.op_processors or ():
@@ -108,7 +130,8 @@ class _Teller:
         rows = [(_selected(one), _precision(one)) for one in self.config.quant.layer_configs or ()]
         if rows:
             yield layer_table(rows)
-        yield Line(f"Transformer optimize level: {self.config.quant.transformer_opt_level}")
+        if self.config.model_type != QUANTISED:
+            yield Line(f"Transformer optimize level: {self.config.quant.transformer_opt_level}")
 
     def _data_rows(self, inputs: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         formats = {one.tensor_name: str(one.tensor_format) for one in self.config.input_processors or ()}
@@ -129,16 +152,8 @@ class _Teller:
         yield from _lines(products.text(products.ended(TUNED)[0], "finetune.log"))
 
     def quantised(self, products: Products) -> Iterator[Line]:
-        found = snapshot(products.json(products.ended(QUANTIZE)[0], "quant_axmodel.json"))
-        rows = {
-            "Num of Op": found.operators[0],
-            "Num of Quantized Op": found.operators[1],
-            "Num of Variable": found.variables[0],
-            "Num of Quantized Var": found.variables[1],
-        }
         yield Line("Calibration Progress(Phase 1)")
-        yield from _counted(" Network Snapshot ", rows)
-        yield from _counted(" Quantization Snapshot ", {"Num of Quant Config": found.records} | found.states)
+        yield from _snapshots(products, QUANTIZE)
         yield Line("Network Quantization Finished.")
         yield Line(f"quant.axmodel export success: [{self.out / 'quant/quant_axmodel.onnx'}]")
 
@@ -149,6 +164,31 @@ class _Teller:
         yield Line(f"save precision analysis graph to [{self.out / 'quant/debug/precision_analysis.mmd'}]")
 
 
+def _normalisation(config: BuildConfig, name: str) -> tuple[list[float], list[float]]:
+    """mean and std of an input by the configuration: what its processor says, else what its pictures are given."""
+    own = {one.tensor_name: one for one in config.input_processors or ()}
+    processor = own.get(name, own.get(DEFAULT))
+    mean, std = (processor.mean, processor.std) if processor else (None, None)
+    data = next((one for one in config.quant.input_configs or () if one.tensor_name in (name, DEFAULT)), None)
+    if data is not None and data.calibration_format == "Image":
+        mean = data.calibration_mean if mean is None else mean
+        std = data.calibration_std if std is None else std
+    return list(mean or ()), list(std or ())
+
+
+def _snapshots(products: Products, stage: str) -> Iterator[Line]:
+    """How much of the network is quantised, by the records that a stage gave."""
+    found = snapshot(products.json(products.ended(stage)[0], "quant_axmodel.json"))
+    rows = {
+        "Num of Op": found.operators[0],
+        "Num of Quantized Op": found.operators[1],
+        "Num of Variable": found.variables[0],
+        "Num of Quantized Var": found.variables[1],
+    }
+    yield from _counted(" Network Snapshot ", rows)
+    yield from _counted(" Quantization Snapshot ", {"Num of Quant Config": found.records} | found.states)
+
+
 def shape_groups(config: BuildConfig, inputs: list[str]) -> list[dict[str, tuple[int, ...]]]:
     """The further shape groups: in each, input -> shape."""
     only = {DEFAULT: inputs[0]} if len(inputs) == 1 else {}
@@ -156,8 +196,8 @@ def shape_groups(config: BuildConfig, inputs: list[str]) -> list[dict[str, tuple
 
 
 def _interface(products: Products) -> dict[str, dict[str, str]]:
-    """inputs and outputs of the float model, name -> shape; nothing of a model that had no front end."""
-    for event in products.ended(OPTIMIZE)[:1]:
+    """inputs and outputs of the model, name -> shape."""
+    for event in [*products.ended(OPTIMIZE), *products.ended(READ)][:1]:
         found = products.json(event, "interface.json")
         return {side: {one["name"]: shape_of(one["shape"]) for one in tensors} for side, tensors in found.items()}
     return {"inputs": {}, "outputs": {}}

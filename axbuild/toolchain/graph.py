@@ -46,6 +46,10 @@ SPELLED = "axbuild.spelled"
 """metadata of a node that the front end made of several: their operators, as a JSON list"""
 
 
+OUTLINE = "axbuild.outline"
+"""metadata of a quantised model: its float model without weights"""
+
+
 KEPT = "axbuild.kept"
 """metadata of a model that the front end is given: tensors that no rewrite may do away with, as a JSON list; of such a
 tensor while rewrites run"""

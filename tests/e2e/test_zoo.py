@@ -7,6 +7,7 @@ own, builds, and takes the edit back. The edits differ from one another, so the 
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import runpy
@@ -160,6 +161,52 @@ def test_simulator_and_quantised_model_differ_in_no_element(zoo: Zoo, model: str
         (simulated,) = simulator.run(None, {simulator.get_inputs()[0].name: picture})
         (expected,) = body.run(None, {body.get_inputs()[0].name: codes.transpose(0, 3, 1, 2)})
         np.testing.assert_array_equal(simulated, expected)
+
+
+PROCESSORS = """[
+    { tensor_name = "DEFAULT", tensor_format = "%s", src_format = "%s", src_dtype = "U8", src_layout = "NHWC"%s },
+]"""
+COMPILED = """
+[[axmodel]]
+name = "small"
+quant = ":quant"
+target_hardware = "AX620E"
+npu_mode = "NPU2"
+static_batch_sizes = [1, 2]
+input_processors = """
+FROM_FILE = """
+[[quant_axmodel]]
+name = "quant"
+src = "quant_axmodel.onnx"
+{compiled}
+[[check]]
+name = "equal"
+axmodel = ":small"
+level = "equal"
+"""
+
+
+@pytest.mark.parametrize(("model", "colours", "values"), [("mobilenet", "RGB", 3), ("digits", "GRAY", 1)])
+def test_a_quantised_model_is_compiled_from_its_file_to_the_same_bytes(
+    zoo: Zoo, model: str, colours: str, values: int
+) -> None:
+    """For a chip, a mode and batches that the file was not written for; what calibration said is said again."""
+    own, file = COMPILED + PROCESSORS % (colours, colours, ""), zoo.root / model / "BUILD.toml"
+    with zoo.edited(f"{model}/BUILD.toml", file.read_text(), file.read_text() + own):
+        zoo.build(f"//{model}:small")
+    folder, given = zoo.root / f"again_{model}", zoo.root / "axbuild-out" / model / "small"
+    folder.mkdir()
+    for name in ("quant_axmodel.onnx", "quant_axmodel.json"):
+        shutil.copyfile(given / "quant" / name, folder / name)
+    said = "".join(f", {name} = {[127.5] * values}" for name in ("mean", "std"))
+    compiled = COMPILED + PROCESSORS % (colours, colours, said)
+    (folder / "BUILD.toml").write_text(FROM_FILE.format(compiled=compiled))
+    outcome = zoo.build(f"//{folder.name}:small", f"//{folder.name}:equal")
+    assert {"optimize", "convert", "decode", "observe", "calibrate", "quantize"}.isdisjoint(outcome.executed)
+    again = zoo.root / "axbuild-out" / folder.name / "small"
+    assert (again / "compiled.axmodel").read_bytes() == (given / "compiled.axmodel").read_bytes()
+    verdict = json.loads((again.parent / "equal/verdict.json").read_text())
+    assert (verdict["passed"], "on 8 samples: equal bit for bit" in verdict["sentence"]) == (True, True)
 
 
 def test_the_guides_script_around_pulsar2_run_names_the_largest_scores_of_photographs(

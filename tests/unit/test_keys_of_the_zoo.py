@@ -99,7 +99,8 @@ ADOPTING = {f"axbuild.toolchain.qdq.{stage}:{stage}" for stage in ("adopt", "ado
 KEEPING = {"axbuild.toolchain.quant.keep:keep", "axbuild.toolchain.quant.select:select"}
 ROUNDING = {f"axbuild.toolchain.rounding.{stage}:{stage}" for stage in ("choose_ranges", "round_weights")}
 RESHAPING = {"axbuild.toolchain.shapes.quantize_at:quantize_at"}
-OTHERS = {*RESHAPING, *ROUNDING, *TUNING, *RAISING, *SMOOTHING, *SEARCHING, *ADOPTING, *KEEPING}
+PLANNING = {"axbuild.toolchain.npu.plan.preflight_quantised:preflight_quantised"}
+OTHERS = {*PLANNING, *RESHAPING, *ROUNDING, *TUNING, *RAISING, *SMOOTHING, *SEARCHING, *ADOPTING, *KEEPING}
 READERS_OF_OPS = {"watch", "calibrate", "quantize", "preflight", "partition", *OTHERS}
 
 

@@ -36,7 +36,8 @@ def laid_out(tmp_path, text):
     (tmp_path / "axbuild.toml").touch()
     (tmp_path / "BUILD.toml").write_text(text)
     empty = helper.make_model(helper.make_graph([], "g", [], []))
-    (tmp_path / "mobilenetv2.onnx").write_bytes(empty.SerializeToString())
+    for name in ("mobilenetv2.onnx", "quant_axmodel.onnx"):
+        (tmp_path / name).write_bytes(empty.SerializeToString())
     (tmp_path / "imagenet-32-images.tar").touch()
     data = {"tensor_name": "DEFAULT", "calibration_dataset": "imagenet-32-images.tar"}
     config = {"input": "mobilenetv2.onnx", "quant": {"input_configs": [data]}}

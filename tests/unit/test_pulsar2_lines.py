@@ -2,7 +2,9 @@
 
 import json
 
+import onnx
 import pytest
+from onnx import helper
 
 from axbuild.engine.records.events import ActionFinished, Diagnostic
 from axbuild.report.pulsar2_chapters import chapters
@@ -31,6 +33,15 @@ def report(macs, cycles):
     return {"macs": macs, "max_cycle": cycles, "stages": STAGES}
 
 
+@pytest.fixture(autouse=True)
+def model(tmp_path, monkeypatch):
+    """The file that a configuration names, where it names none."""
+    monkeypatch.chdir(tmp_path)
+    ports = [helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), "m.onnx")
+
+
 def told(config, *made, notes=()):
     """What a build says that made these: (stage, action, outputs, each a file's content)."""
     stored = {}
@@ -41,7 +52,7 @@ def told(config, *made, notes=()):
         return stored.setdefault(content, content)
 
     said = []
-    resolved = defaulted(parse_config(json.dumps({"output_dir": "out"} | config), "c.json"))
+    resolved = defaulted(parse_config(json.dumps({"output_dir": "out", "input": "m.onnx"} | config), "c.json"))
     story = Story(chapters(resolved), Products(lambda digest: stored[digest].encode()), said.append)
     for stage, sentence in notes:
         story(Diagnostic("//:m", stage, stage, "", sentence, True))
@@ -50,6 +61,9 @@ def told(config, *made, notes=()):
     return [f"{one.level} {one.text}".strip() for one in said if isinstance(one, Line)]
 
 
+RECORDS = {"conv": {"data": {"state": "ACTIVATED"}, "w": {"state": "BAKED"}}, "shape": {"prob": {"state": "SOI"}}}
+QUANTISED = {"interface.json": json.dumps(INTERFACE), "quant_axmodel.json": json.dumps(RECORDS)}
+TAKEN = ("read_quantised", "read_quantised", QUANTISED)
 OPTIMIZED = ("optimize", "optimize", {"interface.json": json.dumps(INTERFACE)})
 
 
@@ -93,7 +107,7 @@ def test_operators_before_and_behind_are_told_as_the_partition_has_them():
     """Whatever the configuration says, and not those of another partition, such as that of an analysis."""
     processor = {"tensor_name": "data", "src_dtype": "U8", "src_layout": "NHWC", "mean": [1, 2, 3]}
     config = {"input_processors": [processor], "model_type": "QuantAxModel"}
-    lines = told(config, planned({"inputs": [], "outputs": []}, "another"), PLANNED)
+    lines = told(config, TAKEN, planned({"inputs": [], "outputs": []}, "another"), PLANNED)
     start = lines.index("INFO preprocess tensor [data]")
     assert lines[start : lines.index("INFO tensor: prob, (1, 1000), FP32") + 2] == [
         "INFO preprocess tensor [data]",
@@ -109,8 +123,8 @@ def test_operators_before_and_behind_are_told_as_the_partition_has_them():
 
 def test_where_nothing_is_inserted_no_operator_is_told():
     bare = {"inputs": [{"name": "ids", "dtype": "INT32", "shape": [1, 52], "operators": []}], "outputs": []}
-    lines = told({"model_type": "QuantAxModel"}, planned(bare))
-    assert lines == ["INFO preprocess tensor [ids]", "INFO tensor: ids, (1, 52), S32"]
+    lines = told({"model_type": "QuantAxModel"}, TAKEN, planned(bare))
+    assert lines[-2:] == ["INFO preprocess tensor [ids]", "INFO tensor: ids, (1, 52), S32"]
 
 
 def compiled(*places):
@@ -127,7 +141,7 @@ def test_each_subgraph_is_told_with_its_cycles_and_a_part_with_a_check_of_its_ow
     parts = [{"start_tensor_names": ["op_37"], "end_tensor_names": ["op_5"], "check": 2}]
     config = {"model_type": "QuantAxModel", "compiler": {"sub_configs": parts}}
     verdict = ("compare", "compare_sub_config_0", {"verdict.json": json.dumps(VERDICT)})
-    lines = told(config, PLANNED, *compiled((0, 0, 1), (0, 1, 1), (0, 2, 1)), ("fuse", "fuse", {}), verdict)
+    lines = told(config, TAKEN, PLANNED, *compiled((0, 0, 1), (0, 1, 1), (0, 2, 1)), ("fuse", "fuse", {}), verdict)
     assert "INFO QuantAxModel macs: 300" in lines
     assert [line for line in lines if "GraphType" in line] == [
         f"INFO subgraph [{number}], group: 0, type: GraphType.NPU" for number in range(3)
@@ -142,9 +156,8 @@ def test_each_subgraph_is_told_with_its_cycles_and_a_part_with_a_check_of_its_ow
 
 
 def test_batches_and_shape_groups_are_named_and_multiply_accumulates_are_those_of_one_sample():
-    lines = told(
-        {"model_type": "QuantAxModel"}, PLANNED, *compiled((0, 0, 1), (0, 0, 2), (1, 0, 1)), ("fuse", "fuse", {})
-    )
+    made = (TAKEN, PLANNED, *compiled((0, 0, 1), (0, 0, 2), (1, 0, 1)), ("fuse", "fuse", {}))
+    lines = told({"model_type": "QuantAxModel"}, *made)
     assert "INFO QuantAxModel macs: 100" in lines
     assert "INFO subgraph [0], group: 1, type: GraphType.NPU" in lines
     assert lines[-2:] == ["WARNING graph [subgraph_npu_0] batchs [1, 2]", "INFO fuse 2 subgraph(s)"]
@@ -154,7 +167,7 @@ def test_a_failed_check_is_told_as_an_error():
     config = {"model_type": "QuantAxModel", "compiler": {"check": 1}}
     verdict = VERDICT | {"passed": False, "sentence": "op_5[0]: 1 is not 2"}
     made = ("compare", "compare", {"verdict.json": json.dumps(verdict)})
-    lines = told(config, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), made)
+    lines = told(config, TAKEN, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), made)
     assert lines[-3:-1] == ["ERROR check of [op_5], level equal", "ERROR op_5[0]: 1 is not 2"]
 
 
@@ -162,12 +175,13 @@ def test_what_fine_tuning_learnt_and_outliers_are_told_from_their_files():
     quant = {"enable_smooth_quant": True, "enable_adaround": True}
     log = "AX Adaround Reconstruction Running ...\n\n# Block [1 / 1]: [['a'] -> ['b']]\n"
     lines = told(
-        {"model_type": "QuantAxModel", "quant": quant},
+        {"quant": quant},
+        OPTIMIZED,
         ("smooth", "smooth", {"outliers.txt": "Ratio of outliers in tensor\n"}),
         ("keep_pairs", "keep_pairs", {"smooth_quant.log": "kept 1 of 2\n"}),
         ("finish", "finish", {"finetune.log": log}),
     )
-    assert lines == [
+    assert lines[-6:] == [
         "INFO Enable Smooth Quant, this pass is used for outlier activation.",
         "Ratio of outliers in tensor",
         "kept 1 of 2",
@@ -175,3 +189,39 @@ def test_what_fine_tuning_learnt_and_outliers_are_told_from_their_files():
         "",
         "# Block [1 / 1]: [['a'] -> ['b']]",
     ]
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({}, "normalisation of [data]: neither mean nor std, as the configuration says"),
+        (
+            {"input_processors": [{"tensor_name": "DEFAULT", "mean": [1], "std": [2]}]},
+            "normalisation of [data]: mean [1.0], std [2.0], as the configuration says",
+        ),
+        (
+            {"quant": {"input_configs": [PICTURES]}},
+            "normalisation of [data]: mean [1.0, 2.0, 3.0], std [], as the configuration says",
+        ),
+    ],
+)
+def test_of_a_quantised_model_its_records_are_counted_and_what_inputs_are_normalised_by_is_told(config, line):
+    lines = told(config | {"model_type": "QuantAxModel"}, TAKEN, PLANNED)
+    assert f"INFO {line}" in lines
+    at = lines.index("INFO load quantised model from [m.onnx]")
+    assert lines[at + 2 : at + 6] == [
+        f"{name:<30}[{count}]"
+        for name, count in (
+            ("Num of Op:", 2),
+            ("Num of Quantized Op:", 1),
+            ("Num of Variable:", 3),
+            ("Num of Quantized Var:", 2),
+        )
+    ]
+    assert "INFO preprocess tensor [data]" in lines  # what is not told of such a model is not waited for
+
+
+@pytest.mark.parametrize("switch", ["enable_smooth_quant", "enable_adaround"])
+def test_of_a_quantised_model_no_stage_of_quantisation_is_waited_for(switch):
+    config = {"model_type": "QuantAxModel", "quant": {switch: True, "input_configs": [PICTURES]}}
+    assert "INFO preprocess tensor [data]" in told(config, TAKEN, PLANNED)

@@ -48,6 +48,41 @@ def test_the_least_configuration_is_four_targets_with_nothing_beside_what_it_say
     }
 
 
+QUANTISED = {"model_type": "QuantAxModel", "input": "quant/quant_axmodel.onnx"}
+
+
+def test_a_model_that_is_quantised_already_has_no_float_model_and_keeps_its_data():
+    patches = [{"op_name": "MaxPool_3", "attrs": {"pads": [0, 0, 1, 1]}}]
+    config = {**QUANTISED, "input_shapes": "x:1x3x8x8", "quant_op_processors": patches, "compiler": {"check": 2}}
+    assert made(config) == {
+        "net_calib": {"rule": "calibration_set", "name": "net_calib", "src": "imgs.tar"},
+        "net_quant": {
+            "rule": "quant_axmodel",
+            "name": "net_quant",
+            "src": "quant/quant_axmodel.onnx",
+            "calibration": ":net_calib",
+            "input_shapes": {"x": [1, 3, 8, 8]},
+            "quant_op_processors": patches,
+        },
+        "net": {"rule": "axmodel", "name": "net", "quant": ":net_quant"},
+        "net_check": {"rule": "check", "name": "net_check", "axmodel": ":net", "level": "equal"},
+    }
+
+
+def test_a_quantised_model_needs_no_calibration_data():
+    rgb = {"tensor_name": "DEFAULT", "tensor_format": "RGB"}
+    found = made({**QUANTISED, "quant": {"input_configs": []}, "input_processors": [rgb]})
+    assert found["net_quant"] == {"rule": "quant_axmodel", "name": "net_quant", "src": QUANTISED["input"]}
+    assert found["net"]["input_processors"] == [rgb]
+    assert list(found) == ["net_quant", "net"]
+
+
+def test_what_was_decided_when_a_model_was_quantised_is_left_out():
+    said = {"calibration_method": "KL", "layer_configs": [{"op_type": "Add", "data_type": "U16"}], "check": 1}
+    front = {"op_processors": [{"op_name": "a", "attrs": {"axis": 1}}], "onnx_opt": {"model_check": True}}
+    assert made({**QUANTISED, **front, "quant": said}) == made(QUANTISED)
+
+
 @pytest.mark.parametrize(
     ("text", "shapes"),
     [
@@ -219,9 +254,17 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
             "of the kind here: enable_slice_mode and enable_tile_mode find such chains by themselves",
         ),
         (
-            {"model_type": "QuantAxModel"},
-            "error AX530: model_type QuantAxModel is not supported: a build begins with the float model or a QuantONNX "
-            "one, and takes quantisation from the cache where nothing that it rests on changed",
+            {"model_type": "QuantAxModel", "quant": {"precision_analysis": True}},
+            "error AX530: quant.precision_analysis compares with the float model, which a build from a QuantAxModel "
+            "does not have: analyse where it is quantised",
+        ),
+        (
+            {
+                "model_type": "QuantAxModel",
+                "input_processors": [{"tensor_name": "x", "src_extra_shapes": [{"shape": [1, 3, 16, 16]}]}],
+            },
+            "error AX530: input_processors[0].src_extra_shapes needs the float model, at whose further shapes the "
+            "quantised one is made: build with model_type ONNX",
         ),
         (
             {

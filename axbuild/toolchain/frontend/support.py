@@ -15,7 +15,7 @@ from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.frontend.nested import all_constants, all_graphs, all_nodes
 from axbuild.toolchain.frontend.to_float32 import FOREIGN
 from axbuild.toolchain.frontend.widen import WIDE
-from axbuild.toolchain.graph import OPSET, Array
+from axbuild.toolchain.graph import OPSET, OUTLINE, Array
 from axbuild.toolchain.named import NAMED, STAND_INS, UNDEFINED
 
 OLDEST_OPSET = 7
@@ -44,6 +44,7 @@ def require_supported(model: LightModel) -> None:
     """Raise UnsupportedModelError with everything that stands against the model."""
     nodes = list(all_nodes(model.proto))
     findings = [
+        *_quantised_already(model.proto),
         *_versions(model.proto),
         *_operators(model.proto, nodes, model.weights),
         *_types(model),
@@ -110,6 +111,14 @@ Meaning = tuple[list[str], list[tuple[Any, ...]], dict[str, tuple[Any, ...]]]
 
 Objection = tuple[str, str]
 """a sentence, and what to do about it"""
+
+
+def _quantised_already(model: ModelProto) -> Iterator[Objection]:
+    if any(entry.key == OUTLINE for entry in model.metadata_props):
+        yield (
+            "the model is quantised already, by an earlier build",
+            "a quantised model is the `src` of a quant_axmodel, or model_type QuantAxModel of `pulsar2 build`",
+        )
 
 
 def _versions(model: ModelProto) -> Iterator[Objection]:

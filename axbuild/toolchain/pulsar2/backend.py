@@ -9,16 +9,17 @@ from pathlib import Path
 from axbuild.errors import AxError, AxWarning, counted
 from axbuild.progress import tell
 from axbuild.toolchain.axmodel.fuse import FuseParams, join
-from axbuild.toolchain.graph import MODEL_FILE
 from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.chips.table import ChipFile
 from axbuild.toolchain.npu.compile import CompileParams, compile_subgraph
+from axbuild.toolchain.npu.plan.floats import LeftOutError
+from axbuild.toolchain.npu.plan.outlined import outlined
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
+from axbuild.toolchain.npu.plan.quantised import PlanError
 from axbuild.toolchain.npu.plan.record import NPU, Partition
 
 MODE = "NPU1"
-FRONTEND = "frontend"
-"""the folder beside that of the quantised model in which a build leaves the float model behind it"""
+_REFERENCE = "--mode Reference runs them too"
 
 
 class BackendError(AxError):
@@ -29,13 +30,16 @@ class BackendError(AxError):
 
 def compiled(model: Path, chip: ChipFile) -> bytes:
     """The compiled model of one batch, its inputs those of the quantised model. Raises BackendError where a node would
-    run on the CPU, or the float model is not found; ChipError; and what the stages raise."""
+    run on the CPU, or the model does not say what its operators are; ChipError; and what the stages raise."""
     preset = chip.preset(MODE)
-    floats = float_model(model)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        floats = _floats(model, folder / "outline")
         with warnings.catch_warnings(category=AxWarning, action="ignore"):
-            partition(model, floats, folder, params=PartitionParams(chip.support_in(MODE), ()))
+            try:
+                partition(model, floats, folder, params=PartitionParams(chip.support_in(MODE), ()))
+            except LeftOutError as error:
+                raise BackendError(error.sentence, hint=_REFERENCE) from error
             planned = Partition.read(folder / "partition")
             _require_no_cpu(planned)
             subgraphs = planned.at(NPU)
@@ -50,17 +54,13 @@ def compiled(model: Path, chip: ChipFile) -> bytes:
         return (folder / "compiled.axmodel").read_bytes()
 
 
-def float_model(model: Path) -> Path:
-    """The folder of the float model that a build wrote with a quantised one; raises BackendError."""
-    places = [model.resolve().parent.parent / FRONTEND, model.resolve().parent / FRONTEND]
-    for place in places:
-        if (place / MODEL_FILE).is_file():
-            return place
-    raise BackendError(
-        f"NPUBackend places operators by the float model that {model.name} came from, and there is no "
-        f"{places[0] / MODEL_FILE}",
-        hint="a build writes quant/ and frontend/ beside each other: run the model where it was built",
-    )
+def _floats(model: Path, folder: Path) -> Path:
+    """The float operators of a quantised model, in a new folder; raises BackendError."""
+    try:
+        return outlined(model, folder)
+    except PlanError as error:
+        sentence = f"NPUBackend cannot place the operators of {model.name}: {error.sentence}"
+        raise BackendError(sentence, hint="quantise the float model again") from error
 
 
 def _require_no_cpu(planned: Partition) -> None:
@@ -69,5 +69,5 @@ def _require_no_cpu(planned: Partition) -> None:
         raise BackendError(
             f"NPUBackend runs on the NPU alone, and {counted(len(planned.on_cpu), 'node')} would run on the CPU of "
             f"{planned.chip}: {listed}",
-            hint="--mode Reference runs them too",
+            hint=_REFERENCE,
         )

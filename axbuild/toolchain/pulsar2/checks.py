@@ -26,7 +26,13 @@ _NEEDS = (
     (_METHODS, ("finetune_epochs", "finetune_block_size", "finetune_batch_size", "finetune_lr")),
 )
 """fields of quant, and those that have an effect with one of them alone"""
-_KEPT_IN_QUANT_AXMODEL = ("input_configs", "precision_analysis", "check", "device", *_NEEDS[0][1])
+QUANTISED = "QuantAxModel"
+"""the model_type of a model that is quantised already"""
+_OF_QUANTISED = ("input_configs", "precision_analysis", *_NEEDS[0][1])
+"""fields of quant that count, or are refused, where the model is quantised already"""
+FRONT_END = ("op_processors", "const_processors")
+"""fields of the root that only a float model has a use for"""
+_QUANTISED_ALREADY = f"with model_type {QUANTISED}, which is quantised already"
 _QDQ_TARGETS = ("AX650", "M76H")
 
 
@@ -120,14 +126,26 @@ def check_quant(config: BuildConfig) -> Iterator[AxWarning]:
         raise ContradictionError(
             f"{' and '.join(methods)} are both set", quant, methods[1], "fine-tuning has one method"
         )
-    if config.model_type == "QuantAxModel":
-        for name, _, _ in quant.given():
-            if name not in _KEPT_IN_QUANT_AXMODEL and differs(quant, name):
-                yield idle(f"quant.{name}", "with model_type QuantAxModel, which is quantised already", quant)
-    for switches, fields in _NEEDS:
+    if config.model_type == QUANTISED:
+        yield from _quantised_already(config)
+    for switches, fields in _NEEDS[:1] if config.model_type == QUANTISED else _NEEDS:
         if not any(getattr(quant, name) for name in switches):
             for name in filter(lambda name: differs(quant, name), fields):
                 yield idle(f"quant.{name}", f"without {' or '.join(switches)}", quant)
+
+
+def _quantised_already(config: BuildConfig) -> Iterator[AxWarning]:
+    """What was decided when the model was quantised."""
+    quant, front = config.quant, config.onnx_opt
+    for name, _, _ in quant.given():
+        if name not in _OF_QUANTISED and differs(quant, name):
+            yield idle(f"quant.{name}", _QUANTISED_ALREADY, quant)
+    for name, _, _ in front.given():
+        if differs(front, name):
+            yield idle(f"onnx_opt.{name}", _QUANTISED_ALREADY, front)
+    for name in FRONT_END:
+        if getattr(config, name):
+            yield idle(name, _QUANTISED_ALREADY, config)
 
 
 def check_patches(config: BuildConfig) -> Iterator[AxWarning]:

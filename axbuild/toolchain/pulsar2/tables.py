@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from axbuild.toolchain.pulsar2.calibration import Calibration, calibration_of
+from axbuild.toolchain.pulsar2.checks import FRONT_END, QUANTISED
 from axbuild.toolchain.pulsar2.mapped import MappedFields
 from axbuild.toolchain.pulsar2.message import settings_of
 from axbuild.toolchain.pulsar2.processors import extra_shapes, input_processors, output_processors
@@ -56,9 +57,11 @@ _OF_AXMODEL = (
 OF_THE_COMMAND = ("output_dir", "output_name", "work_dir")
 """where the vendor's command puts what the targets give; no target has them, nor `debug`, one more file of it"""
 
-_NO_QUANT_AXMODEL = (
-    "QuantAxModel is not supported: a build begins with the float model or a QuantONNX one, and takes quantisation "
-    "from the cache where nothing that it rests on changed"
+_NO_PRECISION = (
+    "compares with the float model, which a build from a QuantAxModel does not have: analyse where it is quantised"
+)
+_NO_EXTRA_SHAPES = (
+    "needs the float model, at whose further shapes the quantised one is made: build with model_type ONNX"
 )
 _NO_PATTERNS = (
     "names operators to schedule together, and there is nothing of the kind here: enable_slice_mode and "
@@ -68,21 +71,16 @@ _NO_PATTERNS = (
 
 def tables(config: BuildConfig, name: str) -> list[BuildTable]:
     """The targets NAME_float, NAME_calib (NAME_calib_INPUT for each of several sets), NAME_quant, NAME (the axmodel),
-    NAME_check where the compiled model is checked, and NAME_precision where precision is analysed."""
+    NAME_check where the compiled model is checked, and NAME_precision where precision is analysed. Of a model that is
+    quantised already NAME_quant is a quant_axmodel, and there is no NAME_float."""
     root, quant, compiler = (
         MappedFields(config),
         MappedFields(config.quant, "quant"),
         MappedFields(config.compiler, "compiler"),
     )
-    if config.model_type == "QuantAxModel":
-        raise root.refusal("model_type", _NO_QUANT_AXMODEL)
-    calibration = calibration_of(config, quant, name)
-    found: list[BuildTable] = [
-        ("float_model", {"name": f"{name}_float"} | _float_model(config, root)),
-        *(("calibration_set", attributes) for attributes in calibration.sets),
-        ("quant_model", {"name": f"{name}_quant"} | _quant_model(config, root, quant, calibration, name)),
-        ("axmodel", {"name": name, "quant": f":{name}_quant"} | _axmodel(config, root, compiler, calibration)),
-    ]
+    quantised = config.model_type == QUANTISED
+    found, calibration = (_begun_quantised if quantised else _begun)(config, root, quant, name)
+    found.append(("axmodel", {"name": name, "quant": f":{name}_quant"} | _axmodel(config, root, compiler, calibration)))
     if config.compiler.check:
         own = checks(compiler, "level", "mode", "")
         found.append(("check", {"name": f"{name}_check", "axmodel": f":{name}"} | own))
@@ -95,6 +93,44 @@ def tables(config: BuildConfig, name: str) -> list[BuildTable]:
     for fields in (root, quant, compiler):
         fields.finish({"compiler_group_patterns": _NO_PATTERNS})
     return found
+
+
+def _begun(
+    config: BuildConfig, root: MappedFields, quant: MappedFields, name: str
+) -> tuple[list[BuildTable], Calibration]:
+    """A float model and its data, quantised."""
+    calibration = calibration_of(config, quant, name)
+    found: list[BuildTable] = [
+        ("float_model", {"name": f"{name}_float"} | _float_model(config, root)),
+        *(("calibration_set", attributes) for attributes in calibration.sets),
+        ("quant_model", {"name": f"{name}_quant"} | _quant_model(config, root, quant, calibration, name)),
+    ]
+    return found, calibration
+
+
+def _begun_quantised(
+    config: BuildConfig, root: MappedFields, quant: MappedFields, name: str
+) -> tuple[list[BuildTable], Calibration]:
+    """A model that is quantised already; its data where the configuration names it."""
+    if config.quant.precision_analysis:
+        raise quant.refusal("precision_analysis", _NO_PRECISION)
+    for number, entry in enumerate(config.input_processors or ()):
+        if entry.src_extra_shapes:
+            raise MappedFields(entry, f"input_processors[{number}]").refusal("src_extra_shapes", _NO_EXTRA_SHAPES)
+    named = config.quant.input_configs
+    calibration = calibration_of(config, quant, name) if named else Calibration([], {}, frozenset())
+    own = {"name": f"{name}_quant"} | root.copy(src="input")
+    if named:
+        own["calibration"] = calibration.labels
+    if shapes := root.take("input_shapes"):
+        own["input_shapes"] = shapes_of(shapes)
+    root.take("quant_op_processors")
+    if patches := config.quant_op_processors:
+        own["quant_op_processors"] = [MappedFields(entry).copy("op_name", "attrs") for entry in patches]
+    root.without_effect(("model_type", *FRONT_END))
+    quant.without_effect(name for name, _, _ in config.quant.given())  # as `checks` warns
+    sets = [("calibration_set", attributes) for attributes in calibration.sets]
+    return [*sets, ("quant_axmodel", own)], calibration
 
 
 def shapes_of(text: str) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ from axbuild.toolchain.graph import model_file
 from axbuild.toolchain.quant.check_types import require_types
 from axbuild.toolchain.quant.emit import model_with
 from axbuild.toolchain.quant.lowered import lowered
+from axbuild.toolchain.quant.outline import attach_outline
 from axbuild.toolchain.quant.patch import patch
 from axbuild.toolchain.quant.precision import LayerConfig, precisions
 from axbuild.toolchain.quant.records import records_of, write_records
@@ -36,7 +37,8 @@ def quantize(model: Path, scheme: Path, out: Path, *, params: QuantizeParams) ->
     Raises SchemeError where the scheme is damaged or belongs to another model, DataTypeError where `check` finds one,
     OpPatchError where a patch does not fit, GraphFault where what came out is not sound: a defect of the quantiser.
     """
-    graph = ir.load(model_file(model)).graph
+    loaded = ir.load(model_file(model))
+    graph = loaded.graph
     chosen = Scheme.read(scheme)
     parts = lowered(graph, chosen)
     if params.check:
@@ -46,5 +48,6 @@ def quantize(model: Path, scheme: Path, out: Path, *, params: QuantizeParams) ->
     if params.quant_op_processors:
         patch(quantised, params.quant_op_processors)
     verify(quantised)
-    (out / "quant_axmodel.onnx").write_bytes(quantised.SerializeToString(deterministic=True))
     write_records(records_of(parts, chosen), out / "quant_axmodel.json")
+    attach_outline(quantised, loaded)
+    (out / "quant_axmodel.onnx").write_bytes(quantised.SerializeToString(deterministic=True))

@@ -12,12 +12,10 @@ others; SOI is a shape or an index; FP32 stays a float.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -27,14 +25,8 @@ from axbuild.toolchain.kinds.codes import FP32, Edge, ElementType, Grid
 from axbuild.toolchain.ops.base import BakedWeight
 from axbuild.toolchain.ops.registry import op_of
 from axbuild.toolchain.quant.lowered import LoweredNode
+from axbuild.toolchain.quant.record_file import Record, record_hash
 from axbuild.toolchain.quant.scheme import Scheme
-
-Record = dict[str, Any]
-
-
-def record_hash(node: str, tensor: str) -> int:
-    """48 bits of a digest of the record's place: the same in every run."""
-    return int.from_bytes(hashlib.sha256(f"{node}\0{tensor}".encode()).digest()[:6], "big")
 
 
 def policy(*, per_channel: bool, symmetrical: bool) -> dict[str, bool]:

@@ -15,6 +15,9 @@ names of that fused node's nodes there, as a JSON list; of a float operator why 
 TENSOR = "axbuild.tensor"
 """metadata of a tensor: its name in the optimised model"""
 
+LEFT_OUT = "axbuild.left-out"
+"""where a weight of an outline says that its data is; no file is called so"""
+
 
 class PlainTypeError(AxError):
     """A tensor of the float model has an element type that no quantised model holds."""
@@ -25,6 +28,11 @@ class PlainTypeError(AxError):
 def shape_in(info: onnx.ValueInfoProto) -> Shape:
     """Static shape of a tensor; a dimension that depends on data is -1."""
     return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in info.type.tensor_type.shape.dim)
+
+
+def is_left_out(value: ir.Value) -> bool:
+    """Whether a constant of a float graph is a weight that its outline does not hold."""
+    return isinstance(value.const_value, ir.ExternalTensor) and str(value.const_value.location) == LEFT_OUT
 
 
 def plain_type(value: ir.Value) -> ElementType:

@@ -24,12 +24,14 @@ from axbuild.toolchain.quant.tensors import shape_in
 
 
 class GraphFault(AxError):
-    """A quantised model that is not sound; where the quantiser made it, a defect of the quantiser."""
+    """A quantised model that is not sound; where the quantiser made it, a defect of the quantiser. found: where and
+    what, for a sentence of another's."""
 
     code = "AX359"
 
     def __init__(self, node: str, sentence: str) -> None:
         super().__init__(f"The quantised model is not sound at '{node}': {sentence}.")
+        self.found = f"at '{node}': {sentence}"
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import onnx_ir as ir
 from onnx import helper, numpy_helper
 
 from axbuild.errors import AxError
-from axbuild.toolchain.graph import IR_VERSION, OPSET, Shape, constant_of, model_file, names_of
+from axbuild.toolchain.graph import IR_VERSION, OPSET, Array, Shape, constant_of, is_constant, model_file, names_of
 from axbuild.toolchain.kinds.codes import ElementType
 from axbuild.toolchain.named import opened
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA
-from axbuild.toolchain.quant.tensors import plain_type
+from axbuild.toolchain.quant.tensors import is_left_out, plain_type
 
 
 class FloatGraphError(AxError):
@@ -23,8 +23,14 @@ class FloatGraphError(AxError):
     code = "AX408"
 
 
+class LeftOutError(AxError):
+    """AX591: the CPU would need a weight of the float model, of which there is an outline alone."""
+
+    code = "AX591"
+
+
 class FloatGraph:
-    """optimized.onnx by names. order: of its operators; constants: names of its initialisers."""
+    """optimized.onnx, or the outline of it, by names. order: of its operators; constants: names of its initialisers."""
 
     def __init__(self, model: Path) -> None:
         """model: the front end's folder, or the file."""
@@ -32,7 +38,7 @@ class FloatGraph:
         self._nodes = {node.name or "": node for node in graph}
         values = (*graph.inputs, *(value for node in graph for value in node.outputs))
         self._values = {value.name or "": value for value in values}
-        self._constants = {name: value for name, value in graph.initializers.items() if constant_of(value) is not None}
+        self._constants = {name: value for name, value in graph.initializers.items() if is_constant(value)}
         self.order = list(self._nodes)
         self.constants = tuple(self._constants)
 
@@ -89,17 +95,30 @@ class FloatGraph:
         name: str,
     ) -> onnx.ModelProto:
         """A model of those operators alone, with their constants; what ONNX does not define is spelled out."""
-        needed = dict.fromkeys(name for node in operators for name in node.input if name in self._constants)
-        arrays = {key: constant_of(self._constants[key]) for key in needed}
+        arrays = {
+            key: self._array(key, node.name) for node in operators for key in node.input if key in self._constants
+        }
         graph = helper.make_graph(
             operators,
             name,
             [port(key, *form) for key, form in inputs.items()],
             [port(key, *form) for key, form in outputs.items()],
-            initializer=[numpy_helper.from_array(array, key) for key, array in arrays.items() if array is not None],
+            initializer=[numpy_helper.from_array(array, key) for key, array in arrays.items()],
         )
         opsets = [helper.make_opsetid("", OPSET)]
         return opened(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="axbuild"))
+
+    def _array(self, name: str, reader: str) -> Array:
+        """A constant that an operator reads; raises LeftOutError for a weight that is not known."""
+        if is_left_out(self._constants[name]):
+            raise LeftOutError(
+                f"operator '{reader}' runs on the CPU of this chip, and its float weights '{name}' are not in the "
+                "quantised model",
+                hint="build from the float model, which has them",
+            )
+        array = constant_of(self._constants[name])
+        assert array is not None, "it is a constant"
+        return array
 
 
 def port(name: str, kind: ElementType, shape: Shape) -> onnx.ValueInfoProto:

@@ -21,7 +21,6 @@ from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.chips.support import refusals
 from axbuild.toolchain.npu.lower.packing import Standing, shortage
 from axbuild.toolchain.npu.plan.record import CPU, NPU
-from axbuild.toolchain.ops.fused import taken_along
 from axbuild.toolchain.ops.host import REASONS, REWRITTEN
 from axbuild.toolchain.ops.registry import op_called, op_of
 
@@ -47,12 +46,14 @@ def judge(nodes: Sequence[ir.Node], chip: Support, formless: str = "", kinds: It
     """Where the fused node of these float nodes runs.
 
     formless: why it has no integer form, "" where it has one; kinds: what it is made of then, asked for as the last.
+    No weight's value is looked at: of a quantised model alone there is none.
     """
     if formless:
         return Judgement((formless,), _beyond_limit(nodes[0], formless) and nodes[0].op_type in chip.operators)
     if unsized := [reason for node in nodes for reason in _unsized(node)]:
         return Judgement(tuple(dict.fromkeys(unsized)))
-    along = taken_along(nodes[0])  # they are no operators of their own on the NPU
+    # What stands in front of the head is taken along by it, and is no operator of its own on the NPU.
+    along = {value.producer() for value in nodes[0].inputs if value is not None}
     broken = [sentence for node in nodes if node not in along for sentence in refusals(node, chip)]
     if not broken and chip.memory is not None:
         broken = [f"it needs {short}" for at in kinds if (short := shortage(at, chip.memory))]

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from axbuild.errors import AxNote, AxWarning
 from axbuild.toolchain.data.processors import InputProcessor
 from axbuild.toolchain.graph import Array, Shape, model_file, shape_of
-from axbuild.toolchain.kinds.codes import S8
+from axbuild.toolchain.kinds.codes import S8, ElementType
 from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.plan.flow import float_flow
 from axbuild.toolchain.npu.plan.placement import judge, way_back
@@ -86,15 +86,23 @@ def preflight(model: Path, out: Path, *, params: PreflightParams) -> None:
         asked = [name for one in params.sub_configs for name in (*one.start_tensor_names, *one.end_tensor_names)]
         parts_of(float_flow(graph, judged, asked, settled=params.settled), params.sub_configs)
     inputs = {value.name or "": (plain_type(value), shape_of(value)) for value in graph.inputs}
+    look_at_ends(inputs, {value.name or "": shape_of(value) for value in graph.outputs}, params)
+    record = {"chip": chip.name, "nodes": len(graph), "on_cpu": on_cpu}
+    (out / "preflight.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def look_at_ends(
+    inputs: dict[str, tuple[ElementType, Shape]], outputs: dict[str, Shape], params: PreflightParams
+) -> None:
+    """Warn of channels that come in another order, and say what a picture's processor spares its user; raises
+    ProcessorError where one does not fit its input or output. inputs: type and shape of each."""
     for source in sources_of(inputs, params.input_processors):
         for warning in _warnings(source, params.unlike):
             warnings.warn(warning, stacklevel=2)
         if params.declared and (source.image or source.inserted):
             warnings.warn(AxNote(_in_front(source)), stacklevel=2)
-    processors_of({value.name or "": shape_of(value) for value in graph.outputs}, params.output_processors)
+    processors_of(outputs, params.output_processors)
     _check_layouts({name: shape for name, (_, shape) in inputs.items()}, params.declared)
-    record = {"chip": chip.name, "nodes": len(graph), "on_cpu": on_cpu}
-    (out / "preflight.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _warnings(source: RuntimeInput, unlike: tuple[Calibrated, ...]) -> Iterator[AxWarning]:
