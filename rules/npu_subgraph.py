@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import Int, Label, Settled, Shapes, Stage, rule
 
@@ -95,14 +98,36 @@ def compile_subgraphs(
         name=f"partition{end}",
         model=quant.model,
         float_model=quant.source.model,
-        params=target | t.only("disable_ir_fix"),
+        params=target | t.only("disable_ir_fix") | _given(sub_disable_ir_fix=apart.as_written),
     )
     compilation = {"chip": preset, "options": settings.options, "sub_options": apart.options}
-    tried = compilation | {"limit": limit}
-    dynamic = [plan.run(DYNAMIC, name=f"dynamic_batches{end}", partition=partition, params=tried)] if limit else []
-    wanted = compilation | {"batches": batches}
+    dynamic = [
+        plan.run(DYNAMIC, name=f"dynamic_batches{of}{end}", partition=partition, params=compilation | asked)
+        for of, asked in _dynamic(limit, apart)
+    ]
+    wanted = compilation | {"batches": batches} | _given(sub_batches=apart.batches)
     split = plan.expand(SPLIT, name=f"split{end}", partition=partition, dynamic=dynamic, params=wanted)
     return Subgraphs(quant, partition.only, split.result, settings)
+
+
+def _given(**parameters: list[Any]) -> dict[str, Any]:
+    """Parameters that say something: an empty list is what a stage takes without one."""
+    return {name: value for name, value in parameters.items() if value}
+
+
+def _dynamic(limit: int, apart: Apart) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(end of the action's name, its parameters) of each question which batches pay: of the model with the parts that
+    are as it is, and of each part that has a largest batch of its own."""
+    if not apart.batches:
+        if limit:
+            yield "", {"limit": limit}
+        return
+    alike = [number for number, own in enumerate(apart.limits) if own == limit and not apart.batches[number]]
+    if limit:
+        yield "", {"limit": limit, "sub_configs": [None, *alike]}
+    for number, own in enumerate(apart.limits):
+        if own and own != limit:
+            yield f"_sub_config_{number}", {"limit": own, "sub_configs": [number]}
 
 
 def profile(t: Settled, plan: Plan, done: Subgraphs, sub_configs: list[int | None], group: int = 0) -> None:

@@ -152,6 +152,21 @@ def test_a_part_has_its_own_options_and_takes_what_it_says_nothing_of_from_the_m
     ]
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"static_batch_sizes": [1, 4]},
+        {"max_dynamic_batch_size": 4},
+        {"max_dynamic_batch_size": 0},
+        {"disable_ir_fix": True},
+        {"enable_data_soft_compression": False},
+    ],
+)
+def test_what_is_a_setting_of_the_whole_model_may_be_said_of_a_part(own):
+    part = {"start_tensor_names": ["a"], "end_tensor_names": ["b"]} | own
+    assert attributes("net", {"compiler": {"sub_configs": [part]}})["sub_configs"] == [part]
+
+
 def test_patches_keep_their_names_and_whole_numbers_their_form():
     found = attributes(
         "net_float",
@@ -220,15 +235,6 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
             {"output_processors": [{"tensor_name": "y", "tensor_layout": "NHWC"}]},
             "error AX530: output_processors[0].tensor_layout NHWC is not supported: outputs are the model's own; see "
             "dst_perm",
-        ),
-        (
-            {
-                "compiler": {
-                    "sub_configs": [{"start_tensor_names": ["a"], "end_tensor_names": ["b"], "static_batch_sizes": [2]}]
-                }
-            },
-            "error AX530: compiler.sub_configs[0].static_batch_sizes is one setting of the whole model here: it goes "
-            "into compiler",
         ),
     ],
 )

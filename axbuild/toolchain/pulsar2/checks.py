@@ -27,6 +27,7 @@ _NEEDS = (
 )
 """fields of quant, and those that have an effect with one of them alone"""
 _KEPT_IN_QUANT_AXMODEL = ("input_configs", "precision_analysis", "check", "device", *_NEEDS[0][1])
+_UNBATCHED = "without static_batch_sizes or max_dynamic_batch_size"
 _QDQ_TARGETS = ("AX650", "M76H")
 
 
@@ -152,9 +153,12 @@ def check_compiler(config: BuildConfig) -> Iterator[AxWarning]:
         *((f"compiler.sub_configs[{i}]", sub) for i, sub in enumerate(parts)),
     ):
         _check_options(options, path)
-    batched = any(options.static_batch_sizes or options.max_dynamic_batch_size for options in (compiler, *parts))
-    if compiler.disable_ir_fix and not batched:
-        yield idle("compiler.disable_ir_fix", "without static_batch_sizes or max_dynamic_batch_size", compiler)
+    batched = [bool(options.static_batch_sizes or options.max_dynamic_batch_size) for options in (compiler, *parts)]
+    if compiler.disable_ir_fix and not any(batched):
+        yield idle("compiler.disable_ir_fix", _UNBATCHED, compiler)
+    for number, sub in enumerate(compiler.sub_configs or ()):
+        if sub.disable_ir_fix and not batched[1 + number]:
+            yield idle(f"compiler.sub_configs[{number}].disable_ir_fix", _UNBATCHED, sub)
     levels = {options.check or 0 for options in (compiler, *parts)}
     for field, level in (("check_rtol", 1), ("check_atol", 1), ("check_cosine_simularity", 3)):
         if differs(compiler, field) and level not in levels:

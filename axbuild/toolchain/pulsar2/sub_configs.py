@@ -14,14 +14,19 @@ _LIMITS = {"rtol": (1, "check_rtol"), "atol": (1, "check_atol"), "cosine": (3, "
 """attribute -> the value of `check` that it belongs to, and the vendor's field"""
 _LIMIT_FIELDS = tuple(field for _, field in _LIMITS.values())
 CHECKING = ("check", "check_mode", *_LIMIT_FIELDS, "check_tensor_black_list", "input_sample_dir")
-_OF_PARTS = ("npu_perf", "ddr_bw_limit", "enable_slice_mode", "enable_tile_mode")
-_WHOLE = "is one setting of the whole model here: it goes into compiler"
-_OF_THE_WHOLE = (
+NO_PATTERNS = (
+    "names operators to schedule together, and there is nothing of the kind here: enable_slice_mode and "
+    "enable_tile_mode find such chains by themselves"
+)
+_OF_PARTS = (
     "static_batch_sizes",
     "max_dynamic_batch_size",
     "disable_ir_fix",
     "enable_data_soft_compression",
-    "compiler_group_patterns",
+    "npu_perf",
+    "ddr_bw_limit",
+    "enable_slice_mode",
+    "enable_tile_mode",
 )
 
 
@@ -50,6 +55,6 @@ def sub_configs(compiler: CompilerConfig) -> list[dict[str, Any]]:
         if any(fields.take(name) is not None for name in CHECKING):
             of_model = replace(compiler, input_sample_dir=None)  # which is for the whole model's inputs
             entry |= checks(MappedFields(inherited(message, of_model), path), "check", "check_mode", "check_")
-        fields.finish(dict.fromkeys(_OF_THE_WHOLE, _WHOLE))
+        fields.finish({"compiler_group_patterns": NO_PATTERNS})
         found.append(entry)
     return found

@@ -15,7 +15,7 @@ from axbuild.toolchain.pulsar2.mapped import MappedFields
 from axbuild.toolchain.pulsar2.message import settings_of
 from axbuild.toolchain.pulsar2.processors import extra_shapes, input_processors, output_processors
 from axbuild.toolchain.pulsar2.schema import BuildConfig
-from axbuild.toolchain.pulsar2.sub_configs import CHECKING, checks, sub_configs
+from axbuild.toolchain.pulsar2.sub_configs import CHECKING, NO_PATTERNS, checks, sub_configs
 
 BuildTable = tuple[str, dict[str, Any]]
 """rule, and attributes with `name` among them"""
@@ -60,10 +60,6 @@ _NO_QUANT_AXMODEL = (
     "QuantAxModel is not supported: a build begins with the float model or a QuantONNX one, and takes quantisation "
     "from the cache where nothing that it rests on changed"
 )
-_NO_PATTERNS = (
-    "names operators to schedule together, and there is nothing of the kind here: enable_slice_mode and "
-    "enable_tile_mode find such chains by themselves"
-)
 
 
 def tables(config: BuildConfig, name: str) -> list[BuildTable]:
@@ -93,7 +89,7 @@ def tables(config: BuildConfig, name: str) -> list[BuildTable]:
     quant.without_effect(("precision_analysis", *_ANALYSIS))
     root.without_effect(OF_THE_COMMAND)
     for fields in (root, quant, compiler):
-        fields.finish({"compiler_group_patterns": _NO_PATTERNS})
+        fields.finish({"compiler_group_patterns": NO_PATTERNS})
     return found
 
 

@@ -36,13 +36,19 @@ from axbuild.toolchain.npu.plan.subgraphs import SubgraphWriter
 
 @dataclass(frozen=True)
 class PartitionParams:
-    """disable_ir_fix: a Reshape whose shape begins with a number has one batch."""
+    """disable_ir_fix: a Reshape whose shape begins with a number has one batch; sub_disable_ir_fix: of each sub_config,
+    none where all are as the model's."""
 
     chip: Support
     input_processors: tuple[InputProcessor, ...]
     output_processors: tuple[OutputProcessor, ...] = ()
     disable_ir_fix: bool = False
     sub_configs: tuple[SubConfig, ...] = ()
+    sub_disable_ir_fix: tuple[bool, ...] = ()
+
+    def as_written(self, sub_config: int | None) -> bool:
+        own = self.sub_disable_ir_fix
+        return self.disable_ir_fix if sub_config is None or not own else own[sub_config]
 
 
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
@@ -64,10 +70,8 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     writer = SubgraphWriter(graph, floats, sources, judgements, folder)
     parts = parts_of(planned_flow(graph, floats, judgements), params.sub_configs) if params.sub_configs else ()
     for cut in cuts_of(graph, parts):
-        writer.take(cut)
-    done = Partition(
-        params.chip.name, *writer.borders(), writer.subgraphs, writer.single(as_written=params.disable_ir_fix)
-    )
+        writer.take(cut, as_written=params.as_written(cut.sub_config))
+    done = Partition(params.chip.name, *writer.borders(), writer.subgraphs, writer.single())
     _save(placed_model(graph), folder / PLACED)
     done.write(folder)
     _tell(done, graph, floats)

@@ -45,8 +45,8 @@ class SubgraphWriter:
     def subgraphs(self) -> tuple[PlannedSubgraph, ...]:
         return tuple(self.planned)
 
-    def take(self, cut: SubgraphCut) -> None:
-        """Write one subgraph's file."""
+    def take(self, cut: SubgraphCut, *, as_written: bool = False) -> None:
+        """Write one subgraph's file. as_written: shapes in its Reshapes stay what they are."""
         number = sum(subgraph.place == cut.place for subgraph in self.planned)
         name = f"subgraph_{cut.place.lower()}_{number}"
         layers: dict[str, str] = {}
@@ -58,7 +58,8 @@ class SubgraphWriter:
         (self.folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
         nodes, check = tuple(self._nodes(cut)), "equal" if cut.place == NPU else ""
         about = (name, cut.place, cut.inputs, cut.outputs, nodes, together, check)
-        self.planned.append(PlannedSubgraph(*about, sub_config=cut.sub_config, layers=layers))
+        single = self._as_written(cut) if as_written else ""
+        self.planned.append(PlannedSubgraph(*about, sub_config=cut.sub_config, layers=layers, single=single))
 
     def _runs_together(self, cut: SubgraphCut, model: onnx.ModelProto) -> bool:
         """Whether the NPU may run it on several samples at once."""
@@ -125,13 +126,16 @@ class SubgraphWriter:
         kind, shape = self._form(name)
         return BoundaryTensor(name, kind.dtype, shape, self.axes[name], self.steps.get(name, 0))
 
-    def single(self, *, as_written: bool = False) -> str:
-        """Why several samples cannot be answered together; "" where they can. as_written: shapes in Reshapes stay what
-        they are."""
-        counting = [node for node in self.floats.nodes(self.floats.order) if as_written and counts_samples(node)]
-        if counting:
-            shape = list(constant_integers(counting[0], 1, "shape") or ())
-            return f"Reshape '{counting[0].name}' makes the shape {shape}, of one batch, and disable_ir_fix keeps it"
+    def _as_written(self, cut: SubgraphCut) -> str:
+        """The first Reshape whose shape says how many samples there are; "" where none does."""
+        members = dict.fromkeys(name for node in cut.nodes for name in node.members)
+        for node in filter(counts_samples, self.floats.nodes(tuple(members))):
+            shape = list(constant_integers(node, 1, "shape") or ())
+            return f"Reshape '{node.name}' makes the shape {shape}, of one batch, and disable_ir_fix keeps it"
+        return ""
+
+    def single(self) -> str:
+        """Why several samples cannot be answered together; "" where they can."""
         writers = self.graph.writers()
         for name in self.graph.outputs:
             if self.axes[name] is None:
