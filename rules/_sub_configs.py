@@ -81,10 +81,10 @@ def settled(t: Settled, batches: tuple[int, ...], limit: int) -> Apart:
     ends = ("start_tensor_names", "end_tensor_names")
     for number, one in enumerate(t.sub_configs):
         if empty := [name for name in ends if not getattr(one, name)]:
-            raise t.error("sub_configs", f"sub_configs[{number}].{empty[0]} is empty", code="AX106")
+            raise t.error(where := f"sub_configs[{number}].{empty[0]}", f"{where} is empty", code="AX106")
         if not one.check and (odd := _given(t, number, "check_") or _given(t, number, "input_sample_dir")):
-            sentence = f"sub_configs[{number}].{odd} has no effect without check"
-            raise t.error("sub_configs", sentence, hint="check = 1, 2 or 3 compares this part")
+            where = f"sub_configs[{number}].{odd}"
+            raise t.error(where, f"{where} has no effect without check", hint="check = 1, 2 or 3 compares this part")
     asked = [_batches(t, number, one, (batches, limit)) for number, one in enumerate(t.sub_configs)]
     differs = any(own != (batches, limit) for own in asked)
     return Apart(
@@ -104,10 +104,10 @@ def _switched(t: Settled, name: str) -> list[bool]:
     return own if any(one != getattr(t, name) for one in own) else []
 
 
-def listed_batches(t: Settled, attribute: str, batches: tuple[int, ...], where: str = "") -> tuple[int, ...]:
-    """Batches in order; where: what they stand in, of a sub_config."""
+def listed_batches(t: Settled, where: str, batches: tuple[int, ...]) -> tuple[int, ...]:
+    """Batches in order. where: the attribute, or the place in one, that lists them."""
     if len(set(batches)) < len(batches):
-        raise t.error(attribute, f"{where}static_batch_sizes names a batch twice", code="AX106")
+        raise t.error(where, f"{where} names a batch twice", code="AX106")
     return tuple(sorted(batches))
 
 
@@ -116,9 +116,9 @@ def _batches(t: Settled, number: int, one: Record, model: tuple[tuple[int, ...],
     where = f"sub_configs[{number}]."
     if one.static_batch_sizes and one.max_dynamic_batch_size:
         sentence = f"{where}static_batch_sizes and {where}max_dynamic_batch_size exclude each other"
-        raise t.error("sub_configs", sentence, hint="leave one of them out", code="AX115")
+        raise t.error(f"{where}max_dynamic_batch_size", sentence, hint="leave one of them out", code="AX115")
     if one.static_batch_sizes:
-        return listed_batches(t, "sub_configs", one.static_batch_sizes, where), 0
+        return listed_batches(t, f"{where}static_batch_sizes", one.static_batch_sizes), 0
     if one.max_dynamic_batch_size:
         return (), one.max_dynamic_batch_size
     return model if one.max_dynamic_batch_size is None else (model[0] or (1,), 0)
@@ -137,7 +137,8 @@ def check_parts(t: Settled, plan: Plan, made: AxModel) -> None:
         return
     for group, about, samples in fitted(plan, made, made.quant.samples):
         for number, one in asked:
-            data = None if group else folder_of(t, "sub_configs", one.input_sample_dir)
+            where = f"sub_configs[{number}].input_sample_dir"
+            data = None if group else folder_of(t, where, one.input_sample_dir)
             answers = answered(
                 plan,
                 made,
@@ -158,10 +159,12 @@ def _comparison(t: Settled, number: int, one: Record, about: str) -> dict[str, A
     level = LEVELS[one.check - 1]
     for name, own in LEVEL_OF.items():
         if own != level and _given(t, number, f"check_{name}"):
-            sentence = f"sub_configs[{number}].check_{name} has no effect with check = {one.check}"
-            raise t.error("sub_configs", sentence, hint=f"it belongs to check = {LEVELS.index(own) + 1}")
+            where = f"sub_configs[{number}].check_{name}"
+            hint = f"it belongs to check = {LEVELS.index(own) + 1}"
+            raise t.error(where, f"{where} has no effect with check = {one.check}", hint=hint)
     if fault := fault_of(one.check_tensor_black_list):
-        raise t.error("sub_configs", f"sub_configs[{number}].check_tensor_black_list: {fault}", code="AX106")
+        where = f"sub_configs[{number}].check_tensor_black_list"
+        raise t.error(where, f"{where}: {fault}", code="AX106")
     limits = {name: getattr(one, f"check_{name}") for name in LEVEL_OF}
     part = ", ".join(filter(None, (about, f"sub_configs[{number}]")))
     return comparison(level, one.check_mode, limits, one.check_tensor_black_list, part)

@@ -73,10 +73,6 @@ def _whose(sub_configs: tuple[int | None, ...]) -> str:
     return "".join(f"sub_configs[{number}]: " for number in sub_configs if None not in sub_configs)
 
 
-def _whose(sub_configs: tuple[int | None, ...]) -> str:
-    return "".join(f"sub_configs[{number}]: " for number in sub_configs if None not in sub_configs)
-
-
 def _sentence(batches: list[int], tried: dict[int, int], limit: int) -> str:
     each = ", ".join(f"{cycles / batch:,.0f} at {batch}" for batch, cycles in tried.items())
     named = ", ".join(map(str, batches))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from axbuild.toolchain.pulsar2.enums import YUV
-from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
 
 _TAKEN_OVER = (
@@ -28,7 +28,7 @@ SOURCE_TYPES = ("FP32", "U8")
 """what a run-time input may be where the model takes floats"""
 
 
-def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict[str, Any]]:
+def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[PlacedTable]:
     """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is none."""
     found = []
     for number, message in enumerate(config.input_processors or ()):
@@ -69,7 +69,7 @@ def _lay_out(fields: MappedFields, entry: dict[str, Any]) -> None:
         raise fields.refusal("tensor_layout", "NHWC with src_layout NCHW is not supported: give src_layout NHWC too")
 
 
-def output_processors(config: BuildConfig) -> list[dict[str, Any]]:
+def output_processors(config: BuildConfig) -> list[PlacedTable]:
     found = []
     for number, message in enumerate(config.output_processors or ()):
         fields = MappedFields(message, f"output_processors[{number}]")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.merge import inherited
 from axbuild.toolchain.pulsar2.schema import CompilerConfig
 
@@ -30,21 +29,21 @@ _OF_PARTS = (
 )
 
 
-def checks(fields: MappedFields, level: str, mode: str, lead: str) -> dict[str, Any]:
+def checks(fields: MappedFields, level: str, mode: str, lead: str) -> PlacedTable:
     """What a comparison is told. level, mode: the attributes' names; lead: what those of the others begin with."""
     said = {name: fields.take(name) for name in CHECKING}
     number = said["check"] or 0
-    found = {level: _LEVELS[number - 1] if level == "level" else number, mode: said["check_mode"]}
+    fields_of = {level: "check"}
     if number:
-        found |= {f"{lead}{name}": said[field] for name, (of, field) in _LIMITS.items() if of == number}
-        found[f"{lead}tensor_black_list"] = said["check_tensor_black_list"]
-        found["input_sample_dir"] = said["input_sample_dir"]
-    else:
-        found.pop(mode)
-    return {name: value for name, value in found.items() if value is not None}
+        fields_of |= {mode: "check_mode"}
+        fields_of |= {f"{lead}{name}": field for name, (of, field) in _LIMITS.items() if of == number}
+        fields_of |= {f"{lead}tensor_black_list": "check_tensor_black_list", "input_sample_dir": "input_sample_dir"}
+    found = {level: _LEVELS[number - 1] if level == "level" else number}
+    found |= {name: said[field] for name, field in fields_of.items() if name != level and said[field] is not None}
+    return PlacedTable(found, fields.lines(**{name: fields_of[name] for name in found}))
 
 
-def sub_configs(compiler: CompilerConfig) -> list[dict[str, Any]]:
+def sub_configs(compiler: CompilerConfig) -> list[PlacedTable]:
     """Parts; one that says nothing of its check is left to the model's own, one that says something of it takes what it
     leaves out from there."""
     found = []
