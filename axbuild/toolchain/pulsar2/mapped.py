@@ -29,13 +29,13 @@ class PlacedTable(dict[str, Any]):
         super().__init__(values)
         self.lines = dict(lines)
 
-    def __or__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]
+    def __or__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]  # dict's joins any keys
         return PlacedTable({**self, **other}, self.lines | getattr(other, "lines", {}))
 
-    def __ror__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]
+    def __ror__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]  # dict's joins any keys
         return PlacedTable({**other, **self}, getattr(other, "lines", {}) | self.lines)
 
-    def __ior__(self, other: Any) -> PlacedTable:  # type: ignore[override, misc]
+    def __ior__(self, other: Any) -> PlacedTable:  # type: ignore[override, misc]  # as above
         self.lines |= getattr(other, "lines", {})
         self.update(other)
         return self
