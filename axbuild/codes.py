@@ -211,6 +211,8 @@ CODES: dict[str, tuple[int, str]] = {
     "AX584": (BUILD_FAILED, "Pulsar2 ended well and did not write what it should have"),
     "AX585": (BUILD_FAILED, "Pulsar2 warned of something (a warning)"),
     "AX586": (USER_ERROR, "a tool outside axbuild does not say its version"),
+    "AX595": (USER_ERROR, "a pattern of compiler_group_patterns that matches no operators (a warning)"),
+    "AX596": (USER_ERROR, "operators of compiler_group_patterns that cannot be scheduled as one chain (a warning)"),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
     "AX901": (TOOL_FAILED, "the disk of the cache is full"),
     "AX902": (TOOL_FAILED, "the cache cannot be written"),

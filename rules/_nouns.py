@@ -123,7 +123,8 @@ class Apart:
     their place, say themselves how they are compared.
 
     batches, limits: of each, as `compile_subgraphs` has the model's; as_written, compressed: disable_ir_fix and
-    enable_data_soft_compression of each. Each of these lists is empty where all parts are as the model is.
+    enable_data_soft_compression of each; patterns: its compiler_group_patterns. Each of these lists is empty where all
+    parts are as the model is.
     """
 
     sub_configs: list[dict[str, Any]] = field(default_factory=list, hash=False)
@@ -133,6 +134,7 @@ class Apart:
     limits: list[int] = field(default_factory=list, hash=False)
     as_written: list[bool] = field(default_factory=list, hash=False)
     compressed: list[bool] = field(default_factory=list, hash=False)
+    patterns: list[list[dict[str, Any]]] = field(default_factory=list, hash=False)
 
     @property
     def rest(self) -> list[int | None]:

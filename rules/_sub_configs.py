@@ -7,7 +7,7 @@ from typing import Any
 from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import Bool, Choice, Float, Int, Ints, Record, Records, Settled, Strings, attributes_of
 
-from ._compilation import OPTIONS, CompilerOptions
+from ._compilation import OPTIONS, PATTERNS, CompilerOptions, group_patterns, patterns_of
 from ._nouns import Apart, AxModel
 from .checking import (
     LAYERS,
@@ -50,6 +50,7 @@ class SubConfigEntry(INHERITED):  # type: ignore[valid-type, misc]  # a class ma
     ).optional()
     disable_ir_fix = Bool("Take the shapes in this part's Reshapes as they are at batches above 1, too.").optional()
     enable_data_soft_compression = Bool("Compress this part's parameters and programs in the file.").optional()
+    compiler_group_patterns = group_patterns().optional()
     check = Int(
         "How this part is compared: 0 not at all, 1 close, 2 bit for bit, 3 by cosine; as the axmodel's checks say "
         "where nothing is given.",
@@ -95,7 +96,18 @@ def settled(t: Settled, batches: tuple[int, ...], limit: int) -> Apart:
         [largest for _, largest in asked] if differs else [],
         _switched(t, "disable_ir_fix"),
         _switched(t, "enable_data_soft_compression"),
+        _patterns(t),
     )
+
+
+def _patterns(t: Settled) -> list[list[dict[str, Any]]]:
+    """Group patterns of each part; none where all are as the model's."""
+    model = list(t.plain(PATTERNS) or ())
+    own = [
+        patterns_of(t, f"sub_configs[{number}].{PATTERNS}", one.get(PATTERNS) or model)
+        for number, one in enumerate(t.plain("sub_configs") or ())
+    ]
+    return own if any(one != model for one in own) else []
 
 
 def _switched(t: Settled, name: str) -> list[bool]:

@@ -9,7 +9,7 @@ from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import Int, Label, Settled, Shapes, Stage, rule
 
 from ._chips import CHIPS, chosen
-from ._compilation import OPTIONS, Compilation
+from ._compilation import OPTIONS, PATTERNS, Compilation, patterns_of
 from ._nouns import Apart, CompileSettings, QuantModel, Subgraphs, ops_of
 from ._processors import settle, settle_outputs
 from .mixed_precision import selected
@@ -98,7 +98,13 @@ def compile_subgraphs(
         name=f"partition{end}",
         model=quant.model,
         float_model=quant.source.model,
-        params=target | t.only("disable_ir_fix") | _given(sub_disable_ir_fix=apart.as_written),
+        params=target
+        | t.only("disable_ir_fix")
+        | _given(
+            sub_disable_ir_fix=apart.as_written,
+            group_patterns=patterns_of(t, PATTERNS, t.plain(PATTERNS) or ()),
+            sub_group_patterns=apart.patterns,
+        ),
     )
     compilation = {"chip": preset, "options": settings.options, "sub_options": apart.options}
     dynamic = [

@@ -75,6 +75,30 @@ def test_a_part_with_batches_of_its_own_answers_as_samples_one_by_one(workspace)
     assert [line.split()[0] for line in packed] == ["subgraph_npu_1_b2_neu", "apart"]
 
 
+PATTERNS = """compiler_group_patterns = [
+  { nodes = [{ types = ["Conv"] }, { types = ["HardSwish"] }, { types = ["Conv"] }], type = "Slice" },
+  { nodes = [{ types = ["Conv"], properties = { group = 7 } }] },
+]
+"""
+
+
+def test_operators_that_a_pattern_finds_are_compiled_again_and_answer_the_same(workspace):
+    build = workspace.root / "m/BUILD.toml"
+    build.write_text(build.read_text().replace(", check = 1, check_rtol = 1e-5", ""))
+    before = {event["action"] for event in workspace.build("//m:axmodel").finished("executed")}
+    assert "split/compile_1_b1" in before
+    build.write_text(build.read_text().replace("sub_configs", PATTERNS + "sub_configs"))
+    done = workspace.build("//m:axmodel")
+    assert ran(done) == ["fuse", "partition", "split", "split/compile_1_b1"]
+    said = [event["sentence"] for event in done.events if event["event"] == "diagnostic" and event["code"] == "AX595"]
+    assert said == ["compiler_group_patterns[1] matches no operators"]
+    report = workspace.root / "axbuild-out/m/axmodel/compiler/subgraph_npu_1/b1/report.json"
+    assert [step["name"] for step in json.loads(report.read_text())["schedule"]] == ["start", "groups"]
+    check = workspace.run("test", "//m:check")
+    (verdict,) = [event for event in check.events if event["event"] == "test_result"]
+    assert (verdict["passed"], verdict["sentence"].endswith("equal bit for bit")) == (True, True)
+
+
 def ran(outcome: Outcome) -> list[str]:
     return sorted(event["action"] for event in outcome.finished("executed") if event["label"] == "//m:axmodel")
 

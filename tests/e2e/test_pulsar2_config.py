@@ -1,5 +1,6 @@
 """A package that a configuration of the vendor's stands for: what an edit of it runs, and that a no-op stays one."""
 
+import json
 import shutil
 
 import numpy as np
@@ -117,6 +118,32 @@ def test_what_is_said_of_one_package_stays_said_when_another_is_edited(zoo):
         assert told(zoo.build("//m:net", "//n:net"))[1] == both[:1]
     assert told(zoo.build("//n:net"))[1] == []
     shutil.rmtree(zoo.root / "n")
+    (zoo.root / "m/config.json").write_text(plain)
+
+
+PARTED = """"static_batch_sizes": [1, 3],
+    "compiler_group_patterns": [{"nodes": [{"types": ["Conv"]}, {"types": ["Add"]}]}, {"nodes": [{"types": ["Tanh"]}]}],
+    "sub_configs": [{
+      "start_tensor_names": ["DEFAULT"], "end_tensor_names": ["seen"], "max_dynamic_batch_size": 2,
+      "enable_data_soft_compression": true, "disable_ir_fix": true,
+      "compiler_group_patterns": [{"nodes": [{"types": ["Conv"]}, {"types": ["Relu"]}]}],
+    }],
+    "check_rtol\""""
+
+
+def test_a_part_has_batches_a_compression_and_patterns_of_its_own(zoo):
+    plain = (zoo.root / "m/config.json").read_text()
+    edit(zoo, '"check_rtol"', PARTED)
+    done = zoo.build("//m:net")
+    assert {"dynamic_batches_sub_config_0", "fuse"} <= {event["action"] for event in done.finished("executed")}
+    said = {event["code"]: event["sentence"] for event in done.events if event["event"] == "diagnostic"}
+    assert said["AX595"].startswith("compiler_group_patterns[1] matches no operators: the model has no Tanh there")
+    assert said["AX596"].startswith("sub_configs[0].compiler_group_patterns[0] ('first' to 'first') cannot run as one")
+    facts = json.loads(zoo.run("inspect", "axbuild-out/m/net/compiled.axmodel", "--json").out)
+    first, *others = [[program["batch"] for program in one["programs"]] for one in facts["subgraphs"]]
+    assert (first in ([1], [1, 2]), others) == (True, [[1, 3]])
+    assert facts["stored_bytes"].keys() == {"npu_params_apart", *(f"subgraph_npu_0_b{n}_neu" for n in first)}
+    assert zoo.run("test", "//m:net_check").code == 0
     (zoo.root / "m/config.json").write_text(plain)
 
 

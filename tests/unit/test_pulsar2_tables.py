@@ -152,6 +152,17 @@ def test_a_part_has_its_own_options_and_takes_what_it_says_nothing_of_from_the_m
     ]
 
 
+def test_patterns_of_operators_are_written_as_they_are():
+    patterns = [
+        {"nodes": [{"types": ["Conv"], "outputs": ["c"]}, {"inputs": ["c"], "properties": {"axis": 1}}]},
+        {"nodes": [{"outputs": ["t"]}, {}], "type": "Slice", "match_mode": "Tensor"},
+    ]
+    part = {"start_tensor_names": ["a"], "end_tensor_names": ["b"], "compiler_group_patterns": patterns[1:]}
+    found = attributes("net", {"compiler": {"compiler_group_patterns": patterns, "sub_configs": [part]}})
+    assert found["compiler_group_patterns"] == patterns
+    assert found["sub_configs"] == [part]
+
+
 @pytest.mark.parametrize(
     "own",
     [
@@ -211,11 +222,6 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (
-            {"compiler": {"compiler_group_patterns": [{"type": "Tile"}]}},
-            "error AX530: compiler.compiler_group_patterns names operators to schedule together, and there is nothing "
-            "of the kind here: enable_slice_mode and enable_tile_mode find such chains by themselves",
-        ),
         (
             {"input_processors": [{"tensor_name": "x", "tensor_layout": "NHWC"}]},
             "error AX530: input_processors[0].tensor_layout NHWC with src_layout NCHW is not supported: give "

@@ -129,6 +129,22 @@ def test_switches_of_a_part_are_told_to_the_stages_that_look_at_them(lay):
     assert "sub_disable_ir_fix" not in params(actions, "preflight")
 
 
+PATTERN = '{ nodes = [{ types = ["Conv"] }, { types = ["Relu"], properties = { axis = 1 } }], type = "Slice" }'
+SAID = {"nodes": [{"types": ["Conv"]}, {"types": ["Relu"], "properties": {"axis": 1}}], "type": "Slice"}
+
+
+def test_patterns_of_operators_are_told_to_the_partition_alone(lay):
+    actions = lay("", f"compiler_group_patterns = [{PATTERN}]\n")
+    assert params(actions, "partition")["group_patterns"] == [SAID]
+    assert "sub_group_patterns" not in params(actions, "partition")
+    assert not any("group" in name for name in params(actions, "split"))
+    own = lay(f", compiler_group_patterns = [{PATTERN}]")
+    assert params(own, "partition")["sub_group_patterns"] == [[SAID], []]
+    assert "group_patterns" not in params(own, "partition")
+    with pytest.raises(AxError, match=r"sub_configs\[0\].compiler_group_patterns\[0\].nodes is empty"):
+        lay(", compiler_group_patterns = [{ nodes = [] }]")
+
+
 def test_what_a_part_says_as_the_model_does_changes_no_parameter(lay):
     same = (
         ", static_batch_sizes = [2, 1], max_dynamic_batch_size = 0, disable_ir_fix = true, "

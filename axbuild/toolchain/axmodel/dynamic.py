@@ -66,7 +66,7 @@ def chosen(cycles: Callable[[int], int], limit: int) -> tuple[list[int], dict[in
 def _cycles(params: DynamicParams, subgraph: PlannedSubgraph, net: Net, batch: int) -> int:
     options = subgraph.own(params.options, params.sub_options)
     chip = chip_of(params.chip, options.ddr_bw_limit)
-    return laid_out(net, at_batch(net, batch), chip, batch, options).layout.cycles
+    return laid_out(net, at_batch(net, batch), chip, batch, options, subgraph.groups).layout.cycles
 
 
 def _whose(sub_configs: tuple[int | None, ...]) -> str:

@@ -15,7 +15,7 @@ from axbuild.toolchain.npu.plan.record import NPU, Partition, PlannedSubgraph
 
 MOST_NAMED = 5
 GAINED = ("trials", "cycles", "swap_bytes")
-WAYS = {"slice": "slice mode", "tile": "tile mode", "search": "searched"}
+WAYS = {"groups": "group patterns", "slice": "slice mode", "tile": "tile mode", "search": "searched"}
 
 
 def notes(columns: Sequence[Column], size: int, chip: str) -> Iterator[str]:

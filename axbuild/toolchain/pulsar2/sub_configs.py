@@ -6,17 +6,13 @@ from dataclasses import replace
 
 from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.merge import inherited
-from axbuild.toolchain.pulsar2.schema import CompilerConfig
+from axbuild.toolchain.pulsar2.schema import CompilerConfig, CompilerFields
 
 _LEVELS = ("close", "equal", "cosine")
 _LIMITS = {"rtol": (1, "check_rtol"), "atol": (1, "check_atol"), "cosine": (3, "check_cosine_simularity")}
 """attribute -> the value of `check` that it belongs to, and the vendor's field"""
 _LIMIT_FIELDS = tuple(field for _, field in _LIMITS.values())
 CHECKING = ("check", "check_mode", *_LIMIT_FIELDS, "check_tensor_black_list", "input_sample_dir")
-NO_PATTERNS = (
-    "names operators to schedule together, and there is nothing of the kind here: enable_slice_mode and "
-    "enable_tile_mode find such chains by themselves"
-)
 _OF_PARTS = (
     "static_batch_sizes",
     "max_dynamic_batch_size",
@@ -43,6 +39,16 @@ def checks(fields: MappedFields, level: str, mode: str, lead: str) -> PlacedTabl
     return PlacedTable(found, fields.lines(**{name: fields_of[name] for name in found}))
 
 
+def group_patterns(compiler: CompilerFields, path: str) -> list[PlacedTable]:
+    found = []
+    for number, pattern in enumerate(compiler.compiler_group_patterns or ()):
+        entry = MappedFields(pattern, f"{path}[{number}]").copy("type", "match_mode")
+        nodes = [MappedFields(node).copy("types", "inputs", "outputs", "properties") for node in pattern.nodes or ()]
+        entry.put("nodes", nodes)
+        found.append(entry)
+    return found
+
+
 def sub_configs(compiler: CompilerConfig) -> list[PlacedTable]:
     """Parts; one that says nothing of its check is left to the model's own, one that says something of it takes what it
     leaves out from there."""
@@ -54,6 +60,9 @@ def sub_configs(compiler: CompilerConfig) -> list[PlacedTable]:
         if any(fields.take(name) is not None for name in CHECKING):
             of_model = replace(compiler, input_sample_dir=None)  # which is for the whole model's inputs
             entry |= checks(MappedFields(inherited(message, of_model), path), "check", "check_mode", "check_")
-        fields.finish({"compiler_group_patterns": NO_PATTERNS})
+        fields.take("compiler_group_patterns")
+        if patterns := group_patterns(message, f"{path}.compiler_group_patterns"):
+            entry.put("compiler_group_patterns", patterns)
+        fields.finish({})
         found.append(entry)
     return found

@@ -16,7 +16,7 @@ from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.message import settings_of
 from axbuild.toolchain.pulsar2.processors import extra_shapes, input_processors, output_processors
 from axbuild.toolchain.pulsar2.schema import BuildConfig
-from axbuild.toolchain.pulsar2.sub_configs import CHECKING, NO_PATTERNS, checks, sub_configs
+from axbuild.toolchain.pulsar2.sub_configs import CHECKING, checks, group_patterns, sub_configs
 
 BuildTable = tuple[str, dict[str, Any]]
 """rule, and attributes with `name` among them"""
@@ -90,7 +90,7 @@ def tables(config: BuildConfig, name: str) -> list[BuildTable]:
     quant.without_effect(("precision_analysis", *_ANALYSIS))
     root.without_effect(OF_THE_COMMAND)
     for fields in (root, quant, compiler):
-        fields.finish({"compiler_group_patterns": NO_PATTERNS})
+        fields.finish({})
     return found
 
 
@@ -156,14 +156,17 @@ def _axmodel(config: BuildConfig, root: MappedFields, compiler: MappedFields, ca
     found = root.copy("target_hardware", "npu_mode") | compiler.copy(*_OF_AXMODEL)
     lists = ("input_processors", "output_processors")
     found |= PlacedTable({}, root.lines(**dict(zip(lists, lists, strict=True))))
-    found |= PlacedTable({}, compiler.lines(sub_configs="sub_configs"))
+    apart = ("compiler_group_patterns", "sub_configs")
+    found |= PlacedTable({}, compiler.lines(**dict(zip(apart, apart, strict=True))))
     for list_ in lists:
         root.take(list_)
-    compiler.take("sub_configs")
+    for list_ in apart:
+        compiler.take(list_)
     entries: dict[str, Sequence[Mapping[str, Any]]] = {
         "input_processors": input_processors(config, calibration.formats),
         "output_processors": output_processors(config),
         "src_extra_shapes": extra_shapes(config),
+        "compiler_group_patterns": group_patterns(config.compiler, "compiler.compiler_group_patterns"),
         "sub_configs": sub_configs(config.compiler),
     }
     for attribute, own in entries.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from axbuild.errors import AxError
+from axbuild.toolchain.npu.options import OpGroup
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
 FORMAT = "axbuild-partition/5"
@@ -53,7 +54,7 @@ class PlannedSubgraph:
     check: how simulation is held against the reference, "equal" or "" (the same file runs in both); sub_config: by its
     place in the list, the one that this subgraph was cut out for; layers: of the NPU, tensor inside its file -> name in
     the quantised model; single: why it takes one sample at a time, though several may run as one batch; "" where it
-    does not.
+    does not; groups: operators that compiler_group_patterns found.
     """
 
     name: str
@@ -66,6 +67,7 @@ class PlannedSubgraph:
     sub_config: int | None = None
     layers: dict[str, str] = field(default_factory=dict, hash=False)
     single: str = ""
+    groups: tuple[OpGroup, ...] = ()
 
     @property
     def file(self) -> str:

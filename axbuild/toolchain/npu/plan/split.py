@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,13 @@ def split(partition: Path, dynamic: list[Path], out: Path, *, params: SplitParam
     result: dict[str, str] = {}
     for number, subgraph in enumerate(planned.at(NPU)):
         options, batches = subgraph.own(params.options, params.sub_options), wanted.batches(subgraph)
+        groups = {"groups": [asdict(one) for one in subgraph.groups]} if subgraph.groups else {}
         for batch in sorted({subgraph.batch_of(batch) for batch in batches}):
             children.append(
                 {
                     "name": f"compile_{number}_b{batch}",
                     "stage": COMPILE,
-                    "params": {"chip": params.chip, "options": options, "batch": batch},
+                    "params": {"chip": params.chip, "options": options, "batch": batch} | groups,
                     "inputs": {"subgraph": f"input:partition/{subgraph.file}"},
                 }
             )

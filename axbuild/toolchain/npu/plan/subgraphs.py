@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import onnx
 from axbuild.toolchain.graph import Names, Shape, constant_integers
 from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.npu.net import net_of
+from axbuild.toolchain.npu.options import OpGroup
 from axbuild.toolchain.npu.plan import batches
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.canonical import canonical_model
 from axbuild.toolchain.npu.plan.floats import FloatGraph
+from axbuild.toolchain.npu.plan.groups import PatternMatch
 from axbuild.toolchain.npu.plan.placement import Judgement
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
@@ -45,8 +47,9 @@ class SubgraphWriter:
     def subgraphs(self) -> tuple[PlannedSubgraph, ...]:
         return tuple(self.planned)
 
-    def take(self, cut: SubgraphCut, *, as_written: bool = False) -> None:
-        """Write one subgraph's file. as_written: shapes in its Reshapes stay what they are."""
+    def take(self, cut: SubgraphCut, matches: Sequence[PatternMatch] = (), *, as_written: bool = False) -> None:
+        """Write one subgraph's file. matches: of patterns, those that lie in it; as_written: shapes in its Reshapes
+        stay what they are."""
         number = sum(subgraph.place == cut.place for subgraph in self.planned)
         name = f"subgraph_{cut.place.lower()}_{number}"
         layers: dict[str, str] = {}
@@ -59,7 +62,10 @@ class SubgraphWriter:
         nodes, check = tuple(self._nodes(cut)), "equal" if cut.place == NPU else ""
         about = (name, cut.place, cut.inputs, cut.outputs, nodes, together, check)
         single = self._as_written(cut) if as_written else ""
-        self.planned.append(PlannedSubgraph(*about, sub_config=cut.sub_config, layers=layers, single=single))
+        groups = tuple(_group(cut, layers, match) for match in matches)
+        self.planned.append(
+            PlannedSubgraph(*about, sub_config=cut.sub_config, layers=layers, single=single, groups=groups)
+        )
 
     def _runs_together(self, cut: SubgraphCut, model: onnx.ModelProto) -> bool:
         """Whether the NPU may run it on several samples at once."""
@@ -143,3 +149,12 @@ class SubgraphWriter:
                 size = "a size that depends on data" if not self._tensor(name).static else "no axis for samples"
                 return f"Output '{name}' of '{node.members[0] if node.members else node.name}' has {size}"
         return ""
+
+
+def _group(cut: SubgraphCut, layers: Mapping[str, str], match: PatternMatch) -> OpGroup:
+    """layers: as in PlannedSubgraph."""
+    own = {name: tensor for tensor, name in layers.items()}
+    own |= {name: f"output_{number}" for number, name in enumerate(cut.outputs)}
+    return OpGroup(
+        match.type, tuple(own[node.outputs[0]] for node in cut.nodes if node.site in match.sites), match.word
+    )
