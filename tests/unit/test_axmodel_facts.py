@@ -82,6 +82,14 @@ def test_each_mode_and_the_search_say_what_they_won_over_all_subgraphs():
     ]
 
 
+def test_what_groups_cost_is_told_as_it_is():
+    asked = [step("start", 2, 1000, 0), step("groups", 3, 1200, 64), step("slice", 1, 1200, 64)]
+    assert list(gains([asked])) == [
+        "group patterns: 1,000 -> 1,200 cycles, 0 -> 64 bytes swapped",
+        "slice mode: nothing better in 1 layout",
+    ]
+
+
 def test_what_was_not_tried_is_not_told():
     assert list(gains([[step("start", 1, 1000, 0)]])) == []
     assert list(gains([])) == []

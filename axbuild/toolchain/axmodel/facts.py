@@ -62,11 +62,14 @@ def gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
         (same[0]["name"], *(sum(step[key] for step in same) for key in GAINED)) for same in zip(*schedules, strict=True)
     ]
     for (_, _, cycles, swapped), (name, trials, fewer, less) in pairwise(steps):
-        if (fewer, less) == (cycles, swapped):
+        swap = f", {swapped:,} -> {less:,} bytes swapped" if swapped or less else ""
+        moved = f"{WAYS[name]}: {cycles:,} -> {fewer:,} cycles{swap}"
+        if name == "groups":
+            yield moved
+        elif (fewer, less) == (cycles, swapped):
             yield f"{WAYS[name]}: nothing better in {counted(trials, 'layout')}"
         else:
-            swap = f", {swapped:,} -> {less:,} bytes swapped" if swapped else ""
-            yield f"{WAYS[name]}: {cycles:,} -> {fewer:,} cycles{swap}, the best of {counted(trials, 'layout')}"
+            yield f"{moved}, the best of {counted(trials, 'layout')}"
 
 
 def parts(planned: Partition, programs: Path, batches: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
