@@ -96,9 +96,10 @@ def settle_outputs(t: Settled) -> list[dict[str, Any]]:
 def _once(t: Settled, attribute: str, entries: Iterable[Record]) -> dict[str, Record]:
     """Entry by tensor name; two for one are an error."""
     found: dict[str, Record] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
         if entry.tensor_name in found:
-            raise t.error(attribute, f"two {attribute} are for '{entry.tensor_name}'", code="AX115")
+            where = f"{attribute}[{number}].tensor_name"
+            raise t.error(where, f"two {attribute} are for '{entry.tensor_name}'", code="AX115")
         found[entry.tensor_name] = entry
     return found
 
@@ -145,7 +146,8 @@ def _formats(t: Settled, processor: Record | None, samples: BoundSamples | Sampl
     own = processor.tensor_format if processor else _AUTO
     if _AUTO not in (own, samples.tensor_format) and own != samples.tensor_format:
         sentence = f"tensor_format is {own} here and {samples.tensor_format} in the calibration set"
-        raise t.error("input_processors", sentence, hint="write it in the calibration set only", code="AX115")
+        hint = "write it in the calibration set only"
+        raise t.error(_at(t, processor, "tensor_format"), sentence, hint=hint, code="AX115")
     settled: str = samples.tensor_format if own == _AUTO else own
     source = processor.src_format if processor else _AUTO
     _check_conversion(t, processor, source)
@@ -153,8 +155,14 @@ def _formats(t: Settled, processor: Record | None, samples: BoundSamples | Sampl
         return settled, settled
     if source not in _YUV and {source, settled} != _REVERSED:
         sentence = f"src_format {source} with tensor_format {settled}: only YUV becomes another format"
-        raise t.error("input_processors", sentence, hint=f"feed {settled}, or leave src_format out", code="AX119")
+        hint = f"feed {settled}, or leave src_format out"
+        raise t.error(_at(t, processor, "src_format"), sentence, hint=hint, code="AX119")
     return settled, source
+
+
+def _at(t: Settled, processor: Record | None, field: str) -> str:
+    """The place of a processor's field among all."""
+    return f"input_processors[{t.input_processors.index(processor)}].{field}" if processor else "input_processors"
 
 
 def _check_conversion(t: Settled, processor: Record | None, source: str) -> None:
@@ -163,15 +171,17 @@ def _check_conversion(t: Settled, processor: Record | None, source: str) -> None
         return
     if source in _YUV and processor.csc_mode == _NO_CSC:
         hint = "csc_mode: FullRange for most cameras, LimitedRange for video streams, or Matrix"
-        raise t.error("input_processors", f"src_format {source} needs a csc_mode", hint=hint, code="AX115")
+        where = _at(t, processor, "src_format")
+        raise t.error(where, f"src_format {source} needs a csc_mode", hint=hint, code="AX115")
     if source not in _YUV and processor.csc_mode != _NO_CSC:
         sentence = f"csc_mode {processor.csc_mode} has no effect with src_format {source}, which is not converted"
-        raise t.error("input_processors", sentence)
+        raise t.error(_at(t, processor, "csc_mode"), sentence)
     if bool(processor.csc_mat) != (processor.csc_mode == _MATRIX):
         sentence = "csc_mat belongs to csc_mode Matrix, and Matrix needs it"
-        raise t.error("input_processors", sentence, code="AX115")
+        raise t.error(_at(t, processor, "csc_mode"), sentence, code="AX115")
     if processor.padding_constant_value and not processor.padding:
-        raise t.error("input_processors", "padding_constant_value has no effect without padding")
+        where = _at(t, processor, "padding_constant_value")
+        raise t.error(where, "padding_constant_value has no effect without padding")
 
 
 def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSamples | Samples) -> None:
@@ -187,4 +197,4 @@ def _agree(t: Settled, field: str, processor: Record | None, samples: BoundSampl
     else:
         hint = "write it in the calibration set only"
     sentence = f"{field} is {shown(own)} here and {shown(calibrated)} in the calibration set"
-    raise t.error("input_processors", sentence, hint=hint, code="AX115")
+    raise t.error(_at(t, processor, field), sentence, hint=hint, code="AX115")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
+from npu_world import CHIPS
 
 import axbuild
 from axbuild.toolchain.axmodel.compression import opened
 from axbuild.toolchain.axmodel.container import PARAMS, PARAMS_APART
+from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
 from axbuild.toolchain.axmodel.read import MalformedError, read
 from axbuild.toolchain.axmodel.runners import NpuRunner
 from axbuild.toolchain.axmodel.write import write
+from axbuild.toolchain.npu.chips.records import Nameplate
 from axbuild.toolchain.npu.plan.sub_configs import SubConfig
 from axbuild.toolchain.npu.program.decode import decode
 from chain_world import run_chain
@@ -106,3 +109,15 @@ def test_a_file_whose_program_names_the_other_constant_is_damaged(chain):
         attribute.s = attribute.s.replace(PARAMS_APART.encode(), PARAMS.encode())
     with pytest.raises(MalformedError, match="does not agree with the rest of the file"):
         read(damaged.SerializeToString())
+
+
+def test_a_part_that_alone_is_not_compressed_stands_apart_too(chain, session, tmp_path):
+    nameplate = Nameplate("AX650", CHIPS["AX650"].container, "NPU1")
+    params = FuseParams(nameplate, compressed=True, sub_compressed=(False, True))
+    fuse([chain.folder / "cut/partition"], [chain.folder / "programs"], tmp_path, params=params)
+    other = axbuild.InferenceSession(tmp_path / "compiled.axmodel")
+    plain = other.source.on_npu()[1]
+    assert [one.apart for one in other.source.on_npu()] == [False, True, False, False]
+    assert other.source.compressed == other.source.npu_blobs().keys() - {PARAMS_APART, *plain.blobs()}
+    feed = {"x": np.concatenate(SAMPLES[:3])}
+    assert np.array_equal(other.run(None, feed)[0], session.run(None, feed)[0])
