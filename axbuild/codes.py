@@ -216,6 +216,8 @@ CODES: dict[str, tuple[int, str]] = {
     "AX592": (USER_ERROR, "a compiled model is compared on random samples, since none are known (a warning)"),
     "AX593": (USER_ERROR, "a run-time input that is normalised otherwise than calibration's samples (a warning)"),
     "AX594": (USER_ERROR, "a run-time input whose type does not hold what calibration showed (a warning)"),
+    "AX595": (USER_ERROR, "a pattern of compiler_group_patterns that matches no operators (a warning)"),
+    "AX596": (USER_ERROR, "operators of compiler_group_patterns that cannot be scheduled as one chain (a warning)"),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
     "AX901": (TOOL_FAILED, "the disk of the cache is full"),
     "AX902": (TOOL_FAILED, "the cache cannot be written"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from axbuild.workspace.rule import Bool, Choice, Float, attributes_of
+from collections.abc import Iterable
+from typing import Any
+
+from axbuild.workspace.rule import Bool, Choice, Float, Records, Settled, Strings, Values, attributes_of
 
 from ._chips import CHIPS, MODES
 from ._processors import declared, declared_outputs
@@ -33,6 +36,41 @@ class CompilerOptions:
     )
 
 
+class GroupNodeEntry:
+    """An operator of a pattern."""
+
+    types = Strings("ONNX's types, of which it has one; any where none are named.")
+    inputs = Strings("Of `match_mode` Op names of the pattern's own, of Tensor the model's tensors that it reads.")
+    outputs = Strings("The same of what it writes; an operator that names another's output reads it.")
+    properties = Values("Attributes that it has, as the optimised model writes them.", text=True, default={})
+
+
+class GroupPatternEntry:
+    """Operators one behind the other: each reads what the one before it writes, where its inputs name no other."""
+
+    nodes = Records("The operators.", GroupNodeEntry, required=True)
+    type = Choice("Bands of columns, channels or samples, or of rows.", ("Tile", "Slice"), default="Tile")
+    match_mode = Choice("What names in `inputs` and `outputs` are.", ("Op", "Tensor"), default="Op")
+
+
+def group_patterns() -> Records:
+    """The attribute `compiler_group_patterns`."""
+    return Records(
+        "Operators to schedule as one chain wherever a pattern finds them; not a bit of what they compute changes.",
+        GroupPatternEntry,
+        vendor="compiler.compiler_group_patterns",
+        example=[{"nodes": [{"types": ["Conv"]}, {"types": ["Relu"]}, {"types": ["Conv"]}], "type": "Slice"}],
+    )
+
+
+def patterns_of(t: Settled, where: str, patterns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Parameters of the partition. where: the attribute, or the place in one, that holds them."""
+    for number, one in enumerate(patterns):
+        if not one["nodes"]:
+            raise t.error(f"{where}[{number}].nodes", f"{where}[{number}].nodes is empty", code="AX106")
+    return [dict(one) for one in patterns]
+
+
 class Compilation(CompilerOptions):
     """The attributes of every target that compiles."""
 
@@ -49,7 +87,9 @@ class Compilation(CompilerOptions):
         "Write where the time goes under compiler/debug/: trace.json, op_profile.csv, summary.json and profile.html.",
         vendor="compiler.npu_perf",
     )
+    compiler_group_patterns = group_patterns()
 
 
+PATTERNS = "compiler_group_patterns"
 OPTIONS = tuple(attributes_of(CompilerOptions))
 NAMES = tuple(attributes_of(Compilation))

@@ -147,11 +147,21 @@ class PrecisionReport:
 @dataclass(frozen=True)
 class Apart:
     """Parts of a model that are compiled apart: where each begins and ends, its compile options, and which of them, by
-    their place, say themselves how they are compared."""
+    their place, say themselves how they are compared.
+
+    batches, limits: of each, as `compile_subgraphs` has the model's; as_written, compressed: disable_ir_fix and
+    enable_data_soft_compression of each; patterns: its compiler_group_patterns. Each of these lists is empty where all
+    parts are as the model is.
+    """
 
     sub_configs: list[dict[str, Any]] = field(default_factory=list, hash=False)
     options: list[dict[str, Any]] = field(default_factory=list, hash=False)
     checked: tuple[int, ...] = ()
+    batches: list[tuple[int, ...]] = field(default_factory=list, hash=False)
+    limits: list[int] = field(default_factory=list, hash=False)
+    as_written: list[bool] = field(default_factory=list, hash=False)
+    compressed: list[bool] = field(default_factory=list, hash=False)
+    patterns: list[list[dict[str, Any]]] = field(default_factory=list, hash=False)
 
     @property
     def rest(self) -> list[int | None]:

@@ -150,9 +150,10 @@ def settle_outputs(t: Settled) -> list[dict[str, Any]]:
 def _once(t: Settled, attribute: str, entries: Iterable[Record]) -> dict[str, Record]:
     """Entry by tensor name; two for one are an error."""
     found: dict[str, Record] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
         if entry.tensor_name in found:
-            raise t.error(attribute, f"two {attribute} are for '{entry.tensor_name}'", code="AX115")
+            where = f"{attribute}[{number}].tensor_name"
+            raise t.error(where, f"two {attribute} are for '{entry.tensor_name}'", code="AX115")
         found[entry.tensor_name] = entry
     return found
 
@@ -206,7 +207,9 @@ def _layout(t: Settled, processor: Record | None, samples: Calibrated) -> str:
     own = processor.tensor_layout if processor else _NCHW
     if samples.format == "Image" and (own, samples.tensor_layout) == (_NHWC, _NCHW):
         sentence = "tensor_layout is NHWC here and NCHW in the calibration set"
-        raise t.error("input_processors", sentence, hint="write it in the calibration set", code="AX115")
+        raise t.error(
+            _at(t, processor, "tensor_layout"), sentence, hint="write it in the calibration set", code="AX115"
+        )
     return _NHWC if _NHWC in (own, samples.tensor_layout) else _NCHW
 
 
@@ -215,9 +218,9 @@ def _normalisation(t: Settled, processor: Record | None, samples: Calibrated) ->
     if processor is None:
         return list(samples.mean), list(samples.std)
     if any(value <= 0 for value in processor.std):
-        raise t.error("input_processors", "std takes numbers above 0", code="AX106")
+        raise t.error(_at(t, processor, "std"), "std takes numbers above 0", code="AX106")
     if processor.zeropoint and not processor.scale:
-        raise t.error("input_processors", "zeropoint has no effect without scale")
+        raise t.error(_at(t, processor, "zeropoint"), "zeropoint has no effect without scale")
     # Codes are no pictures: what pictures were calibrated with is not theirs.
     common = ((), ()) if processor.scale else (samples.mean, samples.std)
     mean, std = (own or other for own, other in zip((processor.mean, processor.std), common, strict=True))
@@ -256,7 +259,8 @@ def _formats(t: Settled, processor: Record | None, samples: Calibrated) -> tuple
     own = processor.tensor_format if processor else _AUTO
     if _AUTO not in (own, samples.tensor_format) and own != samples.tensor_format:
         sentence = f"tensor_format is {own} here and {samples.tensor_format} in the calibration set"
-        raise t.error("input_processors", sentence, hint="write it in the calibration set only", code="AX115")
+        hint = "write it in the calibration set only"
+        raise t.error(_at(t, processor, "tensor_format"), sentence, hint=hint, code="AX115")
     settled: str = samples.tensor_format if own == _AUTO else own
     source = processor.src_format if processor else _AUTO
     _check_conversion(t, processor, source)
@@ -264,8 +268,14 @@ def _formats(t: Settled, processor: Record | None, samples: Calibrated) -> tuple
         return settled, settled
     if source not in _YUV and {source, settled} != _REVERSED:
         sentence = f"src_format {source} with tensor_format {settled}: only YUV becomes another format"
-        raise t.error("input_processors", sentence, hint=f"feed {settled}, or leave src_format out", code="AX119")
+        hint = f"feed {settled}, or leave src_format out"
+        raise t.error(_at(t, processor, "src_format"), sentence, hint=hint, code="AX119")
     return settled, source
+
+
+def _at(t: Settled, processor: Record | None, field: str) -> str:
+    """The place of a processor's field among all."""
+    return f"input_processors[{t.input_processors.index(processor)}].{field}" if processor else "input_processors"
 
 
 def _check_conversion(t: Settled, processor: Record | None, source: str) -> None:
@@ -274,12 +284,14 @@ def _check_conversion(t: Settled, processor: Record | None, source: str) -> None
         return
     if source in _YUV and processor.csc_mode == _NO_CSC:
         hint = "csc_mode: FullRange for most cameras, LimitedRange for video streams, or Matrix"
-        raise t.error("input_processors", f"src_format {source} needs a csc_mode", hint=hint, code="AX115")
+        where = _at(t, processor, "src_format")
+        raise t.error(where, f"src_format {source} needs a csc_mode", hint=hint, code="AX115")
     if source not in _YUV and processor.csc_mode != _NO_CSC:
         sentence = f"csc_mode {processor.csc_mode} has no effect with src_format {source}, which is not converted"
-        raise t.error("input_processors", sentence)
+        raise t.error(_at(t, processor, "csc_mode"), sentence)
     if bool(processor.csc_mat) != (processor.csc_mode == _MATRIX):
         sentence = "csc_mat belongs to csc_mode Matrix, and Matrix needs it"
-        raise t.error("input_processors", sentence, code="AX115")
+        raise t.error(_at(t, processor, "csc_mode"), sentence, code="AX115")
     if processor.padding_constant_value and not processor.padding:
-        raise t.error("input_processors", "padding_constant_value has no effect without padding")
+        where = _at(t, processor, "padding_constant_value")
+        raise t.error(where, "padding_constant_value has no effect without padding")

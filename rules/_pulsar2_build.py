@@ -17,10 +17,7 @@ from axbuild.toolchain.pulsar2.read import read_config
 from axbuild.toolchain.pulsar2.settled import SettledConfig, settled
 
 from ._pulsar2_tree import place
-from ._pulsar2_workspace import Prepared, prepared, written
-
-EVENTS = "events.jsonl"
-"""in the hidden workspace: what happened in its last build"""
+from ._pulsar2_workspace import EVENTS, Prepared, prepared, written
 
 
 def build(arguments: tuple[str, ...]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +29,9 @@ from ._external_data import external_data_files
 from .quant_axmodel import quantised_files
 
 HIDDEN = ".axbuild"
+SETTINGS, BUILD, INPUTS = "axbuild.toml", "BUILD.toml", "inputs"
+EVENTS = "events.jsonl"
+"""in the hidden workspace: what happened in its last build"""
 TARGET = "model"
 """of the axmodel; the others have it in front"""
 
@@ -161,16 +164,46 @@ def cache_folder() -> Path:
 @contextmanager
 def written(workspace: Prepared) -> Iterator[list[int]]:
     """The workspace on disk. What it yields takes the build's exit code: where that says that the user's input cannot
-    be built, folders that were not there before go again."""
-    new = _first_missing(workspace.root)
+    be built, folders that were not there before go again, and what an earlier build had written stands there as it
+    did."""
+    new, before = _first_missing(workspace.root), _Before.of(workspace.root)
     code: list[int] = []
     try:
         with told_as_folder_errors(workspace.root):
             _write(workspace)
         yield code
     finally:
-        if new is not None and (not code or code[-1] == USER_ERROR):
-            shutil.rmtree(new, ignore_errors=True)
+        if not code or code[-1] == USER_ERROR:
+            if new is not None:
+                shutil.rmtree(new, ignore_errors=True)
+            else:
+                before.put_back()
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What a workspace held. files: name -> content, None where there was none; links: below `inputs`."""
+
+    root: Path
+    files: dict[str, bytes | None]
+    links: dict[str, Path]
+
+    @classmethod
+    def of(cls, root: Path) -> _Before:
+        with told_as_folder_errors(root):
+            names = (SETTINGS, BUILD, EVENTS)
+            files = {name: (root / name).read_bytes() if (root / name).is_file() else None for name in names}
+            found = (path for path in (root / INPUTS).rglob("*") if path.is_symlink())
+            return cls(root, files, {str(path.relative_to(root)): path.readlink() for path in found})
+
+    def put_back(self) -> None:
+        with told_as_folder_errors(self.root):
+            for name, content in self.files.items():
+                if content is None:
+                    (self.root / name).unlink(missing_ok=True)
+                elif (self.root / name).read_bytes() != content:
+                    (self.root / name).write_bytes(content)
+            _link(self.root, self.links)
 
 
 @contextmanager
@@ -191,10 +224,15 @@ def _write(workspace: Prepared) -> None:
     root = workspace.root
     root.mkdir(parents=True, exist_ok=True)
     settings = f"# Written by `pulsar2 build`.\n[cache]\ndir = {toml_text(str(workspace.cache))}\n"
-    _put(root / "axbuild.toml", settings)
-    _put(root / "BUILD.toml", build_text(workspace.tables))
-    shutil.rmtree(root / "inputs", ignore_errors=True)
-    for link, target in workspace.links.items():
+    _put(root / SETTINGS, settings)
+    _put(root / BUILD, build_text(workspace.tables))
+    _link(root, workspace.links)
+
+
+def _link(root: Path, links: Mapping[str, Path]) -> None:
+    """Have these links below `inputs`, and no others."""
+    shutil.rmtree(root / INPUTS, ignore_errors=True)
+    for link, target in links.items():
         (root / link).parent.mkdir(parents=True, exist_ok=True)
         (root / link).symlink_to(target)
 

@@ -14,7 +14,7 @@ from axbuild.workspace.rule import Bool, Int, Ints, Label, Labels, Settled, Stag
 from ._compilation import NAMES, Compilation
 from ._driving import compiled_by_pulsar2
 from ._nouns import AxModel, Compilable, Pulsar2AxModel, Pulsar2Quant, QuantAxModel, QuantModel, Subgraphs
-from ._sub_configs import SubConfigs, check_parts, profiled, settled
+from ._sub_configs import SubConfigs, check_parts, listed_batches, profiled, settled
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, folder, profile
 from .shapes import extra_shapes
 
@@ -71,11 +71,13 @@ class axmodel(Compilation, SubConfigs):
         chip = {"name": settings.target_hardware, "number": settings.chip_number, "npu_mode": settings.npu_mode}
         params = {
             "chip": chip,
-            "shown_batch": t.max_dynamic_batch_size,
+            "shown_batch": max([t.max_dynamic_batch_size, *settings.apart.limits]),
             "compressed": t.enable_data_soft_compression,
             "options": settings.options,
             "sub_options": settings.apart.options,
         }
+        if settings.apart.compressed:
+            params["sub_compressed"] = settings.apart.compressed
         partitions, programs = [one.partition for one in columns], [one.programs for one in columns]
         fused = plan.run(FUSE, partition=partitions, programs=programs, params=params)
         plan.output("compiled.axmodel", fused)
@@ -97,17 +99,16 @@ class axmodel(Compilation, SubConfigs):
         """Of each shape group, the model's own first."""
         if t.quant is None:
             raise t.error("", "this axmodel names neither 'quant' nor 'subgraphs'", code="AX107")
-        if len(set(t.static_batch_sizes)) < len(t.static_batch_sizes):
-            raise t.error("static_batch_sizes", "static_batch_sizes names a batch twice", code="AX106")
+        listed = listed_batches(t, "static_batch_sizes", t.static_batch_sizes)
         if t.max_dynamic_batch_size and t.static_batch_sizes:
             sentence = "static_batch_sizes and max_dynamic_batch_size exclude each other"
             raise t.error("max_dynamic_batch_size", sentence, hint="leave one of them out", code="AX115")
-        batches = () if t.max_dynamic_batch_size else tuple(sorted(t.static_batch_sizes)) or (1,)
+        batches = () if t.max_dynamic_batch_size else listed or (1,)
         for shapes in t.src_extra_shapes:
             if not shapes or t.src_extra_shapes.count(shapes) > 1:
                 fault = "has the same shapes twice" if shapes else "has a group that names no input"
                 raise t.error("src_extra_shapes", f"src_extra_shapes {fault}", code="AX106")
-        apart = settled(t)
+        apart = settled(t, batches, t.max_dynamic_batch_size)
         return tuple(
             compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size, apart, shapes=shapes, group=group)
             for group, shapes in enumerate(({}, *t.src_extra_shapes))

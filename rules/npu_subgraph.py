@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from axbuild.graph.plan import Plan
 from axbuild.workspace.rule import Int, Label, Settled, Shapes, Stage, rule
 
 from ._chips import CHIPS, chosen
-from ._compilation import OPTIONS, Compilation
+from ._compilation import OPTIONS, PATTERNS, Compilation, patterns_of
 from ._nouns import Apart, Compilable, CompileSettings, QuantAxModel, QuantModel, Subgraphs, ops_of
 from ._processors import settle, settle_outputs, unlike
 from .mixed_precision import selected
@@ -101,12 +102,20 @@ def compile_subgraphs(
         name=f"partition{end}",
         model=quant.model,
         float_model=quant.operators,
-        params=target | t.only("disable_ir_fix"),
+        params=target
+        | t.only("disable_ir_fix")
+        | _given(
+            sub_disable_ir_fix=apart.as_written,
+            group_patterns=patterns_of(t, PATTERNS, t.plain(PATTERNS) or ()),
+            sub_group_patterns=apart.patterns,
+        ),
     )["partition/"]
     compilation = {"chip": preset, "options": settings.options, "sub_options": apart.options}
-    tried = compilation | {"limit": limit}
-    dynamic = [plan.run(DYNAMIC, name=f"dynamic_batches{end}", partition=partition, params=tried)] if limit else []
-    wanted = compilation | {"batches": batches}
+    dynamic = [
+        plan.run(DYNAMIC, name=f"dynamic_batches{of}{end}", partition=partition, params=compilation | asked)
+        for of, asked in _dynamic(limit, apart)
+    ]
+    wanted = compilation | {"batches": batches} | _given(sub_batches=apart.batches)
     split = plan.expand(SPLIT, name=f"split{end}", partition=partition, dynamic=dynamic, params=wanted)
     return Subgraphs(quant, partition, split.result, settings)
 
@@ -127,6 +136,26 @@ def _preflight(t: Settled, plan: Plan, quant: Compilable, target: dict[str, Any]
         return
     fused_alike = quant.source.given is None and not any(quant.asked.values())
     plan.preflight(PREFLIGHT, name=name, model=quant.source.model, params=early | {"settled": fused_alike})
+
+
+def _given(**parameters: list[Any]) -> dict[str, Any]:
+    """Parameters that say something: an empty list is what a stage takes without one."""
+    return {name: value for name, value in parameters.items() if value}
+
+
+def _dynamic(limit: int, apart: Apart) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(end of the action's name, its parameters) of each question which batches pay: of the model with the parts that
+    are as it is, and of each part that has a largest batch of its own."""
+    if not apart.batches:
+        if limit:
+            yield "", {"limit": limit}
+        return
+    alike = [number for number, own in enumerate(apart.limits) if own == limit and not apart.batches[number]]
+    if limit:
+        yield "", {"limit": limit, "sub_configs": [None, *alike]}
+    for number, own in enumerate(apart.limits):
+        if own and own != limit:
+            yield f"_sub_config_{number}", {"limit": own, "sub_configs": [number]}
 
 
 def profile(t: Settled, plan: Plan, done: Subgraphs, sub_configs: list[int | None], group: int = 0) -> None:

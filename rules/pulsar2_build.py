@@ -3,6 +3,8 @@ out."""
 
 from __future__ import annotations
 
+import warnings
+
 from axbuild.workspace.rule import BuildTable, Choice, Settled, String, TextFile, rule
 from axbuild.workspace.verb import Argument, Verb
 
@@ -59,4 +61,7 @@ class pulsar2_build:
         from axbuild.toolchain.pulsar2.read import parse_config
 
         over = {key: t.plain(key) for key in OVER if t.plain(key)}
-        return expand(parse_config(text, t.config), over, t.label.rpartition(":")[2]).tables
+        found = expand(parse_config(text, t.config), over, t.label.rpartition(":")[2])
+        for warning in found.warnings:
+            warnings.warn(warning, stacklevel=1)
+        return found.tables

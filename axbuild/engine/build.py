@@ -247,6 +247,10 @@ class _Build:
         requested = [layout[label] for label in dict.fromkeys(chain.from_iterable(named.values()))]
         if self.part:
             self.part.named(named)
+            self.part.laid = set(layout)
+        for label in layout:
+            for code, sentence in graph.targets[label].warnings:
+                self.stream.emit(Diagnostic(label, "", "", code, sentence, False))
         if self.request.tests_only and not (requested or (self.part and self.part.has_rest)):
             raise NoTests(self.request.patterns)
         with self._world(store, workers) as world:

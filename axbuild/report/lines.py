@@ -69,7 +69,7 @@ class Lines:
             case ActionFinished() if not wanted.quiet:
                 yield from self._ended(event, board)
             case Diagnostic() if event.code and not wanted.quiet:
-                where = f"{event.label} {event.action}: " if event.label else ""
+                where = f"{event.label} {event.action}: " if event.action else ""
                 warning = f"warning {event.code}"
                 text = style.at_words(f"{where}{warning}: {event.sentence}")
                 yield text.replace(warning, style("yellow", warning), 1)

@@ -52,8 +52,8 @@ def _type(told: dict[str, Any]) -> str:
 def compiled(products: Products) -> Iterator[Line]:
     """Each subgraph's compilation; cycles are estimates of the reference NPU."""
     found = [(*_place(event.action), report) for event, report in each(products, COMPILE, "report.json")]
-    least = min((batch for _, _, batch, _ in found), default=1)
-    macs = sum(report["macs"] for group, _, batch, report in found if batch == least and not group)
+    of_one = {subgraph: report["macs"] // batch for group, subgraph, batch, report in found if not group}
+    macs = sum(of_one.values())
     yield Line(f"QuantAxModel macs: {macs:,}")
     for group, subgraph, batch, report in sorted(found, key=lambda row: row[:3]):
         yield Line(f"subgraph [{subgraph}], group: {group}, type: GraphType.NPU")

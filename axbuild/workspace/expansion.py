@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from xxhash import xxh3_128_digest
 
 from axbuild.dataclass import dataclass, field
-from axbuild.errors import AxError, Place
+from axbuild.errors import AxError, AxWarning, Place
 from axbuild.workspace.confined import Unwatched, confined
 from axbuild.workspace.disk import Disk
 from axbuild.workspace.ignore import Ignore
@@ -54,13 +58,18 @@ def found_text(rule: Rule, values: dict[str, object], texts: Texts, place: Place
         raise
 
 
-def expand(rule: Rule, t: Settled, text: str, place: Place) -> list[BuildTable]:
-    """The tables that a target stands for. place: of the target, which an error in the text names beside its own."""
+Told = list[list[str]]
+"""code and sentence of each warning"""
+
+
+def expand(rule: Rule, t: Settled, text: str, place: Place) -> tuple[list[BuildTable], Told]:
+    """The tables that a target stands for, and what the rule warns of. place: of the target, which an error in the text
+    names beside its own."""
     assert rule.expansion is not None
     file = Path(str(sys.modules[rule.module].__file__))
     try:
-        with confined(file.parent):
-            return rule.expansion.tables(t, text)
+        with confined(file.parent), _heard() as told:
+            return rule.expansion.tables(t, text), told
     except AxError as error:
         if error.place is None:
             error.place = place
@@ -72,9 +81,34 @@ def expand(rule: Rule, t: Settled, text: str, place: Place) -> list[BuildTable]:
         raise RuleFileFailed(f"rule {rule.name} failed for {t.label}: {what}", place=raised_in(file, error)) from error
 
 
+@contextmanager
+def _heard() -> Iterator[Told]:
+    """Takes in what is passed to `warnings.warn` as an AxWarning; others go where they would."""
+    told: Told = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AxWarning)
+        others = warnings.showwarning
+
+        def hear(message: Warning | str, *about: Any, **more: Any) -> None:
+            if isinstance(message, AxWarning):
+                told.append([message.code, message.sentence])
+            else:
+                others(message, *about, **more)
+
+        warnings.showwarning = hear
+        yield told
+
+
 def mention(error: AxError, place: Place) -> None:
     """Have an error in a text, or about what was made of it, name the table in the BUILD file, too."""
     error.hint = "; ".join(filter(None, (error.hint, f"it is asked for at {place}")))
+
+
+def line_of(lines: Mapping[str, int], attribute: str) -> int:
+    """The line of an attribute or of a place in one; of what that stands in, where it has none itself; 0 for none."""
+    while attribute not in lines and attribute:
+        attribute = attribute[: max(attribute.rfind("."), attribute.rfind("["), 0)]
+    return lines.get(attribute, 0)
 
 
 def field_place(file: str, text: str, vendor: str) -> Place | None:

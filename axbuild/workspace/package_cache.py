@@ -27,10 +27,12 @@ Row = list[Any]
 
 @dataclass(frozen=True)
 class KeptPackage:
-    """What a package came to. texts: path of each file beside it that counts -> digest of its bytes."""
+    """What a package came to. texts: path of each file beside it that counts -> digest of its bytes; told: target ->
+    (code, sentence) of each warning that is told with it."""
 
     rows: list[Row]
     texts: dict[str, bytes]
+    told: dict[str, list[list[str]]]
 
 
 def _code_fingerprint() -> bytes:
@@ -70,10 +72,10 @@ class PackageCache:
                 return None
         except Unreadable:
             return None
-        return KeptPackage(msgpack.unpackb(entry[1]), texts)
+        return KeptPackage(msgpack.unpackb(entry[1]), texts, entry[3])
 
     def put(self, package: str, text: bytes, kept: KeptPackage) -> None:
-        self._packages[package] = [xxh3_128_digest(text), msgpack.packb(kept.rows), kept.texts]
+        self._packages[package] = [xxh3_128_digest(text), msgpack.packb(kept.rows), kept.texts, kept.told]
         self._changed = True
 
     def save(self) -> None:

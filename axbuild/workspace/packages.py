@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from axbuild.dataclass import dataclass, field
 from axbuild.errors import AxError, Place
 from axbuild.workspace.attributes import WrongValue, did_you_mean, shown
 from axbuild.workspace.disk import BUILD_FILE, FILE, FOLDER, LINKED_FOLDER, Disk, join
-from axbuild.workspace.expansion import Texts, expand, field_place, found_text, mention
+from axbuild.workspace.expansion import Texts, Told, expand, field_place, found_text, line_of, mention
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.label import BadLabel, canonical, is_name
 from axbuild.workspace.package_cache import KeptPackage, PackageCache, Row
@@ -19,7 +20,7 @@ from axbuild.workspace.rule import Rule
 from axbuild.workspace.settings import FILE_NAME as SETTINGS_FILE
 from axbuild.workspace.settled import Settled
 from axbuild.workspace.sources import check_link
-from axbuild.workspace.toml_text import InvalidToml, Path, TomlText, place_in, read_text
+from axbuild.workspace.toml_text import InvalidToml, Path, TomlText, place_at, place_in, read_text
 
 
 class UnknownRule(AxError):
@@ -85,16 +86,16 @@ class NoPackage(AxError):
         super().__init__(f"there is no package //{package}: {join(package, BUILD_FILE)} does not exist", hint=hint)
 
 
-Header = tuple[str, int, str]
-"""the rule that a table is written under, its number among those, and the path of the file that the target was made of;
-"" where the table is the target's own"""
+Header = tuple[str, int, str, dict[str, int]]
+"""the rule that a table is written under, its number among those, the path of the file that the target was made of (""
+where the table is the target's own), and the lines there, as far as its rule told them (see `BuildTable`)"""
 
 
 @dataclass(frozen=True)
 class Target:
     """One table of a BUILD file: plain values by attribute (own ones first, then defaults) and its labels.
 
-    header: see `Header`."""
+    header: see `Header`. warnings: code and sentence of what is told of the file it was made of, when it is needed."""
 
     label: str
     package: str
@@ -103,6 +104,7 @@ class Target:
     values: dict[str, Any]
     own: int
     labels: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...] = ()
 
     def given(self) -> frozenset[str]:
         """The attributes that the table itself writes."""
@@ -203,14 +205,15 @@ class Packages:
             self._cache.save()
 
     def place(self, target: Target, attribute: str = "") -> Place:
-        """Where a target's attribute is written: its own line, that of the default it took, or its header; in the text
-        that it was made of, where that says it."""
+        """Where a target's attribute, or a place in it such as `sub_configs[1].check`, is written: its own line, that
+        of the default it took, or its header; in the text that it was made of, where that says it."""
         file = join(target.package, BUILD_FILE)
         text = read_text(self._disk, file)
         own: Path = target.header[:2]
+        whole, attribute = attribute, attribute.partition("[")[0]
         if target.header[2] and attribute in target.given():
             rule, build = self.rules[target.rule], TomlText.of(file, text)
-            if made := place_in_text(build, self._disk, rule, target.header, attribute):
+            if made := place_in_text(build, self._disk, rule, target.header, whole):
                 return made
         if not attribute or attribute in target.given():
             return place_in(file, text, (*own, attribute) if attribute else own)
@@ -227,14 +230,14 @@ class Packages:
             raw = self._disk.read(file)
             kept = self._cache.get(package, raw, self._disk) if self._cache else None
             if kept is not None:
-                return Package(_targets(package, kept.rows), texts=tuple(kept.texts))
+                return Package(_targets(package, kept.rows, kept.told), texts=tuple(kept.texts))
             _check_package_name(package, file)
             reader = self._parse(package, TomlText.of(file, read_text(self._disk, file)))
         except AxError as error:
             return Package({}, (error,), whole=False)
         if self._cache and not reader.faults:
-            self._cache.put(package, raw, KeptPackage(reader.rows, reader.texts.seen))
-        found, texts = _targets(package, reader.rows), tuple(reader.texts.seen)
+            self._cache.put(package, raw, KeptPackage(reader.rows, reader.texts.seen, reader.told))
+        found, texts = _targets(package, reader.rows, reader.told), tuple(reader.texts.seen)
         return Package(found, tuple(reader.faults), reader.broken, reader.whole, texts)
 
     def _parse(self, package: str, text: TomlText) -> _Reader:
@@ -250,20 +253,30 @@ class Packages:
         return found
 
 
-def _targets(package: str, rows: list[Row]) -> dict[str, Target]:
+def _targets(package: str, rows: list[Row], told: Mapping[str, Told]) -> dict[str, Target]:
+    """told: name of a target -> what is told with it."""
+    said = {name: tuple((code, sentence) for code, sentence in found) for name, found in told.items()}
     return {
-        name: Target(f"//{package}:{name}", package, rule, tuple(header), values, own, tuple(labels))
+        name: Target(
+            f"//{package}:{name}", package, rule, tuple(header), values, own, tuple(labels), said.get(name, ())
+        )
         for rule, header, name, values, own, labels in rows
     }
 
 
 def place_in_text(build: TomlText, disk: Disk, rule: Rule, header: Header, attribute: str) -> Place | None:
-    """Where the text that a target was made from says its attribute; None where the BUILD file does, or nobody."""
-    made_by, index, path = header
-    known = rule.attributes.get(attribute)
-    if not path or known is None or attribute in build.data[made_by][index]:
+    """Where the text that a target was made from says its attribute, or a place in it; None where the BUILD file does,
+    or nobody."""
+    made_by, index, path, lines = header
+    name = attribute.partition("[")[0]
+    known = rule.attributes.get(name)
+    if not path or known is None or name in build.data[made_by][index]:
         return None
-    return field_place(path, read_text(disk, path), known.vendor)
+    text = read_text(disk, path)
+    if lines:
+        line = line_of(lines, attribute)
+        return place_at(path, text, line) if line else None
+    return field_place(path, text, known.vendor)
 
 
 class _Reader:
@@ -278,6 +291,7 @@ class _Reader:
         self._rules, self._package, self._text = rules, texts.package, text
         self.texts = texts
         self.rows: list[Row] = []
+        self.told: dict[str, Told] = {}
         self.faults: list[AxError] = []
         self.broken: dict[str, int] = {}
         self.whole = True
@@ -301,7 +315,7 @@ class _Reader:
                 self.faults.append(UnknownRule(rule_name, self._rules, self._text.place((rule_name,))))
             else:
                 for index, table in enumerate(tables):
-                    self._table(rule, (rule_name, index, ""), table, seen)
+                    self._table(rule, (rule_name, index, "", {}), table, seen)
         self.rows = [row for row in self.rows if row[2] not in self.broken]
         for row in self.rows:
             self._name_the_rest(row)
@@ -335,14 +349,17 @@ class _Reader:
             plain = {key: attribute.default for key, attribute in rule.attributes.items()} | values
             plain[rule.expansion.text] = path
             t = Settled(label, plain, values, frozenset(list(values)[:own]), lambda key: place(key) if key else place())
-            tables = expand(rule, t, text, place())
+            tables, told = expand(rule, t, text, place())
         except AxError as error:
             self.whole = False
             self.broken.setdefault(name, len(self.faults))
             self.faults.append(error)
             return
+        if told and tables:
+            self.told[tables[0][1]["name"]] = told
         for made, attributes in tables:
-            self._table(self._rules[made], (*header[:2], path), attributes, seen)
+            lines: dict[str, int] = getattr(attributes, "lines", {})
+            self._table(self._rules[made], (*header[:2], path, lines), attributes, seen)
 
     def _name(self, rule: Rule, table: dict[str, Any], where: Path) -> str | None:
         name = table.get("name")
@@ -379,7 +396,8 @@ class _Reader:
     def _place(self, rule: Rule, header: Header, key: str = "") -> Place:
         where = header[:2]
         made = place_in_text(self._text, self.texts.disk, rule, header, key)
-        return made or self._text.place((*where, key) if key else where)
+        name = key.partition("[")[0]
+        return made or self._text.place((*where, name) if name else where)
 
     def _name_the_rest(self, row: Row) -> None:
         """Where an empty list stands for the package's targets of a kind, put their labels there."""
@@ -421,8 +439,14 @@ def _parse_defaults(
     return found, faults
 
 
+def _inside(error: WrongValue) -> str:
+    """The place in an attribute that an error is about, as in "[1].check takes"; "" where it is all of it."""
+    found = re.match(r"(\[\d+\]|\.\w+)*", error.sentence)
+    return found[0] if found else ""
+
+
 def _default_place(text: TomlText, rule: str, key: str) -> Place:
-    return text.place(("defaults", rule, key))
+    return text.place(("defaults", rule, key.partition("[")[0]))
 
 
 def _parse_table(
@@ -439,7 +463,7 @@ def _parse_table(
         try:
             values[key] = attribute.parse(item, package)
         except WrongValue as error:
-            faults.append(WrongAttribute(key, error, place(key)))
+            faults.append(WrongAttribute(key, error, place(f"{key}{_inside(error)}")))
         except BadLabel as error:
             error.place = place(key)
             faults.append(error)

@@ -65,7 +65,8 @@ __all__ = [
 
 
 BuildTable = tuple[str, dict[str, Any]]
-"""a table of a BUILD file: rule, and attributes with `name` among them"""
+"""a table of a BUILD file: rule, and attributes with `name` among them. A dict of attributes that has `lines` says with
+them where the text sets each: attribute, or a place in one as "sub_configs[1].check", -> line"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class TableMaking:
     """How a target becomes others.
 
     text: the attribute that names the file whose text they are made from. tables: called as `tables(t, text)` with
-    the attributes as written and that text. code: packages of Python whose modules it imports when it is called.
+    the attributes as written and that text; what it passes to `warnings.warn` as an AxWarning is told whenever the
+    first of the targets is needed. code: packages of Python whose modules it imports when it is called.
     """
 
     text: str

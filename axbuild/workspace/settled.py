@@ -55,5 +55,5 @@ class Settled:
         return {name: self._values[name] for name in names}
 
     def error(self, attribute: str, sentence: str, *, hint: str = "", code: str = "AX114") -> AxError:
-        """The error to raise about one attribute, with its file and line."""
+        """The error to raise about an attribute, or a place in it as `sub_configs[1].check`, with its file and line."""
         return NoEffect(sentence, place=self._place(attribute), hint=hint, code=code)

@@ -207,6 +207,32 @@ def test_what_cannot_be_built_exits_2_and_writes_nothing(project, built, argumen
     assert not (project.root / "bad").exists()
 
 
+def state_of(folder):
+    """Every file and link below a folder: content, or what it leads to."""
+    return {
+        str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"layer_name": "head"', '"layer_name": "haed"', "did you mean head"),
+        ('"check": 1', '"sub_configs": [{"start_tensor_names": ["x"], "end_tensor_names": ["?"]}]', "no tensor '?'"),
+    ],
+)
+def test_what_cannot_be_built_leaves_an_earlier_build_as_it_was(project, built, old, new, told):
+    (project.root / "wrong.json").write_text(CONFIG.replace(old, new).replace("samples.tar", "./samples.tar"))
+    before = state_of(project.root / "out")
+    assert {".axbuild/BUILD.toml", ".axbuild/inputs/model/net.onnx"} <= before.keys()
+    done = project.run("pulsar2", "build", "--config", "wrong.json", "--output_dir", "out")
+    assert done.code == 2, done.out + done.err
+    assert told in done.out + done.err
+    assert state_of(project.root / "out") == before
+
+
 def test_a_failed_check_exits_1_and_leaves_what_an_earlier_build_gave(project, built):
     flags = (*FLAGS, "--output_dir", "failing", "--compiler.check_tensor_black_list", ".*")
     done = project.run("pulsar2", "build", *flags)

@@ -76,9 +76,12 @@ def run_chain(
     rules=(),
     ocm_bytes=0,
     sub_configs=(),
+    sub_batches=(),
+    sub_compressed=(),
 ) -> Chain:
     """samples: input name -> arrays, pictures (uint8 HWC) for the inputs named in `images`; lacking: operators that the
-    chip's NPU is taken to have not; rules: of precision; ocm_bytes: on chip, 0 for the chip's own."""
+    chip's NPU is taken to have not; rules: of precision; ocm_bytes: on chip, 0 for the chip's own; sub_batches,
+    sub_compressed: of each sub_config, none where all are as the model's."""
     optimized(proto, folder / "float")
     model = folder / "float/out/optimized"
     folders = [_laid(folder, name, arrays) for name, arrays in samples.items()]
@@ -91,8 +94,9 @@ def run_chain(
     preset = replace(own_preset, ocm_bytes=ocm_bytes or own_preset.ocm_bytes)
     support = Support(CHIPS[chip].name, operators, preset.memory)
     partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors, sub_configs=sub_configs))
-    programs = _compiled(folder, batches, preset)
-    settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode))
+    programs = _compiled(folder, batches, preset, sub_batches)
+    nameplate = Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode)
+    settings = FuseParams(nameplate, sub_compressed=sub_compressed)
     fuse([folder / "cut/partition"], [programs], place(folder, "fused"), params=settings)
     _answers(quant, folder, folders, ReferenceParams(inputs, processors))
     for level in (CompareParams("equal"), CompareParams("close", rtol=1e-5), CompareParams("cosine", cosine=0.999)):
@@ -131,9 +135,9 @@ def _laid(folder: Path, name: str, arrays) -> Path:
     return folder / "samples" / name
 
 
-def _compiled(folder: Path, batches, preset: Preset) -> Path:
+def _compiled(folder: Path, batches, preset: Preset, sub_batches=()) -> Path:
     for subgraph in Partition.read(folder / "cut/partition").at(NPU):
-        for batch in batches:
+        for batch in subgraph.own(batches, sub_batches):
             out = folder / "programs" / subgraph.name / f"b{batch}"
             out.mkdir(parents=True)
             params = CompileParams(preset, subgraph.batch_of(batch))

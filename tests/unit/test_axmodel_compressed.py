@@ -59,7 +59,7 @@ def test_a_compressed_model_is_smaller_and_answers_the_same(files):
 
 def test_it_holds_the_same_and_is_the_same_bytes_each_time(files):
     plain, packed = (read(content) for content in files)
-    assert replace(packed, compressed=False) == plain
+    assert replace(packed, compressed=frozenset()) == plain
     assert write(packed) == files[1]
     assert SIZES.encode() not in files[0]
     assert packed.stored.keys() == {"npu_params", *(f"subgraph_npu_{n}_b{b}_neu" for n in (0, 1) for b in (1, 2, 4))}

@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import axbuild
 from axbuild.codes import exit_code_of
 from axbuild.toolchain.axmodel.read import MalformedError, read
-from axbuild.toolchain.axmodel.session import SessionError, split
+from axbuild.toolchain.axmodel.runs import split
+from axbuild.toolchain.axmodel.session import SessionError
 from axbuild.toolchain.axmodel.write import write
 from axmodel_world import SHAPE, build, expected
 

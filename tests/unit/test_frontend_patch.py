@@ -118,8 +118,10 @@ def test_values_come_from_files_of_three_forms(tmp_path, form, content):
 @pytest.mark.parametrize(
     ("op", "attrs", "sentence", "hint"),
     [
-        ("pool7", {"ceil_mode": 1}, "op_processors is for the operator 'pool7', and the model has none of that name",
+        ("pol6", {"ceil_mode": 1}, "op_processors is for the operator 'pol6', and the model has none of that name",
          "did you mean pool6?"),
+        ("pool7", {"ceil_mode": 1}, "op_processors is for the operator 'pool7', and the model has none of that name",
+         ""),
         ("pool6", {"ceil_mod": 1}, "op_processors sets 'ceil_mod' of 'pool6', and AveragePool of opset 18 has no such "
          "attribute", "did you mean ceil_mode?"),
         ("pool6", {"ceil_mode": 1.5}, "op_processors sets 'ceil_mode' of 'pool6' (AveragePool) to 1.5, and it takes a "

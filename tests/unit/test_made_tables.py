@@ -1,10 +1,12 @@
 """Tables that stand for others, made of the text of a file beside the BUILD file."""
 
 import json
+import warnings
 
 import pytest
 
-from axbuild.errors import AxError, Place
+from axbuild.engine.noop.meaning import fingerprints
+from axbuild.errors import AxError, AxWarning, Place
 from axbuild.workspace.disk import MemoryDisk
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.package_cache import PackageCache
@@ -170,6 +172,67 @@ def test_a_kept_package_is_forgotten_when_the_file_changed(tmp_path):
     assert loaded(CONFIG.replace("5", "6")) == (6, ("m/conf/net.json",))
     with pytest.raises(AxError, match="AX109"):
         loaded(None)
+
+
+class Placed(dict):
+    """Attributes with lines, as `BuildTable` says."""
+
+    def __init__(self, values, **lines):
+        super().__init__(values)
+        self.lines = lines
+
+
+@rule
+class pair:  # noqa: N801 - as users write it
+    """Two models of one file."""
+
+    config = TextFile("The file.", required=True)
+
+    def expand(self, t, text):
+        for word in text.split("\n"):
+            if word.startswith("odd"):
+                warnings.warn(AxWarning("AX999", f"{t.config}: {word}"), stacklevel=1)
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.startswith("size ")]
+        return [
+            ("model", Placed({"name": f"{t.label[-1]}{line[5]}", "src": "a", "size": int(line[5])}, size=number))
+            for number, line in lines
+        ]
+
+
+PAIR = {"model": model, "pair": pair}
+PAIRED = '[[pair]]\nname = "p"\nconfig = "p.txt"\n'
+
+
+def paired(text, cache=None):
+    return Packages(MemoryDisk({"m/BUILD.toml": PAIRED, "m/p.txt": text}), Ignore(), PAIR, {}, cache)
+
+
+def test_a_rule_that_knows_its_lines_tells_two_entries_apart():
+    known = paired("size 1\n\nsize 2\n")
+    first, second = known.targets("m").values()
+    assert [str(known.place(one, "size")) for one in (first, second)] == ["m/p.txt:1", "m/p.txt:3"]
+    assert str(known.place(second, "size[0].what")) == "m/p.txt:3"
+    assert str(known.place(second, "src")) == "m/BUILD.toml:1", "a line that it does not know is not guessed"
+
+
+def test_what_a_rule_warns_of_comes_with_the_first_target_from_the_cache_too(tmp_path):
+    def told(text):
+        cache = PackageCache(tmp_path / "packages.msgpack", "rules", {})
+        found = paired(text, cache)
+        said = {name: one.warnings for name, one in found.targets("m").items()}
+        found.save()
+        return said
+
+    expected = {"p1": (("AX999", "m/p.txt: odd one"), ("AX999", "m/p.txt: odd two")), "p2": ()}
+    assert told("size 1\nsize 2\nodd one\nodd two") == expected
+    assert told("size 1\nsize 2\nodd one\nodd two") == expected
+    assert told("size 1\nsize 2\n") == {"p1": (), "p2": ()}
+
+
+def test_a_warning_that_came_or_went_is_a_change_of_its_target():
+    plain, odd = (fingerprints(paired(f"size 1\n{line}").targets("m")) for line in ("", "odd"))
+    assert plain != odd
+    assert fingerprints(paired("size 1\nodd").targets("m")) == odd
 
 
 def test_an_editor_completes_the_table_like_any_other():

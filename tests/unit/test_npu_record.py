@@ -68,7 +68,7 @@ def twice(record):
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
-        (changed(format="axbuild-partition/1"), "is not of the format axbuild-partition/4"),
+        (changed(format="axbuild-partition/1"), "is not of the format axbuild-partition/5"),
         (changed(more=1), "expected the fields chip, inputs"),
         (at("inputs", 0, "shape", value=[1, "6"]), r"partition.json.inputs\[0\].shape\[1\]: '6' is of the wrong type"),
         (at("inputs", 0, "batch_axis", value=True), "batch_axis: True is of the wrong type"),

@@ -206,6 +206,21 @@ def test_a_mistake_has_its_line_in_the_configuration_and_names_the_table(package
     assert hint in message
 
 
+SECOND = """"calibration_std": [58, 58, 58],
+    }, {
+      "tensor_name": "y", "calibration_format": "Numpy",
+      "calibration_dataset": "../y.tar",
+    }]"""
+
+
+def test_a_mistake_in_the_second_entry_has_its_own_line(package):
+    message = faults(package, ('"calibration_std": [58, 58, 58],\n    }]', SECOND))
+    assert message.startswith("m/config.json:14: error AX110: '../y.tar' leaves the package //m")
+    twice = '"src_layout": "NHWC"},\n{"tensor_name": "y", "src_layout": "NHWC",\n"src_format": "GRAY"}]'
+    message = faults(package, ('"src_layout": "NHWC"}]', twice))
+    assert message.startswith("m/config.json:19: error AX119: src_format GRAY with tensor_format BGR")
+
+
 def test_a_configuration_that_is_not_there_is_an_error_with_place(package):
     (package / "config.json").rename(package / "config.yaml")
     with pytest.raises(AxError) as raised:

@@ -175,6 +175,15 @@ def test_a_sub_graph_inherits_what_it_leaves_unset() -> None:
     assert parts[0].start_tensor_names == ("a",)
 
 
+def test_a_sub_graph_that_lists_its_batches_has_not_the_models_dynamic_ones_nor_the_other_way_round() -> None:
+    ends = '"start_tensor_names": ["a"], "end_tensor_names": ["b"]'
+    listed = '{"compiler": {"max_dynamic_batch_size": 4, "sub_configs": [{%s, "static_batch_sizes": [1, 2]}]}}'
+    found = '{"compiler": {"static_batch_sizes": [1, 2], "sub_configs": [{%s, "max_dynamic_batch_size": 4}]}}'
+    both = [settings(file=file % ends).resolved.compiler for file in (listed, found)]
+    parts = [inherited(one.sub_configs[0], one) for one in both]
+    assert [(one.static_batch_sizes, one.max_dynamic_batch_size) for one in parts] == [((1, 2), None), (None, 4)]
+
+
 def test_what_a_build_went_by_is_read_back_as_the_same_and_settles_to_itself() -> None:
     file = '{"npu_mode": "NPU2", "quant": {"layer_configs": [{"op_type": "Add", "data_type": "U16"}]}}'
     resolved = settings("--quant.calibration_method", "MSE", "--compiler.check_rtol", "1e-4", file=file).resolved

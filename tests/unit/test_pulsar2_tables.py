@@ -204,6 +204,32 @@ def test_a_part_has_its_own_options_and_takes_what_it_says_nothing_of_from_the_m
     ]
 
 
+def test_patterns_of_operators_are_written_as_they_are():
+    patterns = [
+        {"nodes": [{"types": ["Conv"], "outputs": ["c"]}, {"inputs": ["c"], "properties": {"axis": 1}}]},
+        {"nodes": [{"outputs": ["t"]}, {}], "type": "Slice", "match_mode": "Tensor"},
+    ]
+    part = {"start_tensor_names": ["a"], "end_tensor_names": ["b"], "compiler_group_patterns": patterns[1:]}
+    found = attributes("net", {"compiler": {"compiler_group_patterns": patterns, "sub_configs": [part]}})
+    assert found["compiler_group_patterns"] == patterns
+    assert found["sub_configs"] == [part]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"static_batch_sizes": [1, 4]},
+        {"max_dynamic_batch_size": 4},
+        {"max_dynamic_batch_size": 0},
+        {"disable_ir_fix": True},
+        {"enable_data_soft_compression": False},
+    ],
+)
+def test_what_is_a_setting_of_the_whole_model_may_be_said_of_a_part(own):
+    part = {"start_tensor_names": ["a"], "end_tensor_names": ["b"]} | own
+    assert attributes("net", {"compiler": {"sub_configs": [part]}})["sub_configs"] == [part]
+
+
 def test_patches_keep_their_names_and_whole_numbers_their_form():
     found = attributes(
         "net_float",
@@ -249,11 +275,6 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
     ("config", "message"),
     [
         (
-            {"compiler": {"compiler_group_patterns": [{"type": "Tile"}]}},
-            "error AX530: compiler.compiler_group_patterns names operators to schedule together, and there is nothing "
-            "of the kind here: enable_slice_mode and enable_tile_mode find such chains by themselves",
-        ),
-        (
             {"model_type": "QuantAxModel", "quant": {"precision_analysis": True}},
             "error AX530: quant.precision_analysis compares with the float model, which a build from a QuantAxModel "
             "does not have: analyse where it is quantised",
@@ -265,15 +286,6 @@ def test_fine_tuning_is_told_its_settings_where_it_is_asked_for():
             },
             "error AX530: input_processors[0].src_extra_shapes needs the float model, at whose further shapes the "
             "quantised one is made: build with model_type ONNX",
-        ),
-        (
-            {
-                "compiler": {
-                    "sub_configs": [{"start_tensor_names": ["a"], "end_tensor_names": ["b"], "static_batch_sizes": [2]}]
-                }
-            },
-            "error AX530: compiler.sub_configs[0].static_batch_sizes is one setting of the whole model here: it goes "
-            "into compiler",
         ),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from npu_world import CHIPS
@@ -11,6 +13,7 @@ from axbuild.toolchain.npu.chips.records import Support
 from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
 from axbuild.toolchain.npu.plan.record import Partition
 from axbuild.toolchain.npu.plan.split import BatchError, SplitParams, split
+from axbuild.toolchain.npu.plan.sub_configs import SubConfig
 from chain_world import run_chain
 from frontend_world import model, node, normal
 
@@ -68,15 +71,36 @@ def test_disable_ir_fix_asks_nothing_of_a_shape_that_has_no_number_there(tmp_pat
     split_up(tmp_path, (1, 2))
 
 
-def split_up(folder, batches):
-    """The partition with disable_ir_fix, and the compilations that it takes."""
+def test_a_part_that_keeps_its_shapes_takes_one_sample_at_a_time_beside_others_on_several(tmp_path):
+    parts = (SubConfig(("c",), ("y",)),)
+    whole = {"disable_ir_fix": False, "sub_configs": parts, "sub_disable_ir_fix": (True,)}
+    run_chain(seed_net(), tmp_path, {"x": [normal(1, 3, 24, 24)]})
+    with pytest.raises(BatchError) as caught:
+        split_up(tmp_path, (1, 2), **whole)
+    assert caught.value.sentence.startswith(
+        "Reshape 'reshape_0' makes the shape [1, 96, 48], of one batch, and disable_"
+    )
+    assert caught.value.hint == "static_batch_sizes = [1] in sub_configs[0] gives that part one sample at a time"
+    done = json.loads(split_up(tmp_path, (1, 2), ((1,),), **whole).read_text())
+    assert [child["name"] for child in done["children"]] == ["compile_0_b1", "compile_0_b2", "compile_1_b1"]
+    assert {name.rpartition("/")[0] for name in done["result"]} == {
+        "subgraph_npu_0/b1",
+        "subgraph_npu_0/b2",
+        "subgraph_npu_1/b1",
+    }
+    split_up(tmp_path, (1, 2), **whole | {"disable_ir_fix": True, "sub_disable_ir_fix": (False,)})
+
+
+def split_up(folder, batches, sub_batches=(), **own):
+    """The partition with disable_ir_fix, and the compilations that it takes: expansion.json."""
     preset = CHIPS["AX650"].preset("NPU1")
     support = Support("AX650", CHIPS["AX650"].operators, preset.memory)
-    params = PartitionParams(support, (), disable_ir_fix=True)
-    out = folder / f"as_written_{len(batches)}"
+    params = PartitionParams(support, (), **{"disable_ir_fix": True} | own)
+    out = folder / f"as_written_{len(list(folder.iterdir()))}"
     out.mkdir()
     partition(folder / "quant/quant_axmodel.onnx", folder / "float/out/optimized", out, params=params)
-    split(out / "partition", [], out, params=SplitParams({}, {}, batches))
+    split(out / "partition", [], out, params=SplitParams({}, {}, batches, ({},) * len(sub_batches), sub_batches))
+    return out / "expansion.json"
 
 
 def seed_net():

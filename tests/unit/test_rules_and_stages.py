@@ -8,6 +8,7 @@ import typing
 
 import pytest
 
+from axbuild.engine.workers.params import params_of
 from axbuild.toolchain.npu.compile import compile_subgraph
 from rules_world import AXMODEL, CHAIN, CHECK, TWO_INPUTS, layer
 
@@ -20,6 +21,19 @@ def lay(tmp_path):
 RULES = 'layer_configs = [{ op_types = ["Add"], data_type = "U16" }]\n'
 LAYERS = TWO_INPUTS.replace('model = ":float"\n', 'model = ":float"\n' + RULES)
 EVERYTHING = LAYERS + AXMODEL + "input_processors = [{ tensor_name = 'b' }]\n" + CHECK
+PARTS = """compiler_group_patterns = [{ nodes = [{ types = ["Conv"], properties = { group = 1 } }], type = "Slice" }]
+[[axmodel.sub_configs]]
+start_tensor_names = ["a"]
+end_tensor_names = ["b"]
+static_batch_sizes = [2]
+disable_ir_fix = true
+enable_data_soft_compression = true
+compiler_group_patterns = [{ nodes = [{ inputs = ["a"] }], match_mode = "Tensor" }]
+[[axmodel.sub_configs]]
+start_tensor_names = ["b"]
+end_tensor_names = ["c"]
+max_dynamic_batch_size = 4
+"""
 ANALYSES = """
 [[precision_analysis]]
 name = "analysis"
@@ -41,13 +55,14 @@ EVERYTHING += ANALYSES
 
 
 def fits(value, annotation):
-    """Whether a plain parameter is what the worker can build `annotation` from."""
+    """Whether a plain parameter is what the worker can build `annotation` from; what has a default may be left out."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
-        needed = {one.name for one in dataclasses.fields(annotation) if one.default is dataclasses.MISSING}
-        needed -= {one.name for one in dataclasses.fields(annotation) if callable(one.default_factory)}
-        return needed <= value.keys() <= hints.keys() and all(fits(value[name], hints[name]) for name in value)
+        missing = dataclasses.MISSING
+        fields = dataclasses.fields(annotation)
+        needed = {one.name for one in fields if one.default is missing and one.default_factory is missing}
+        return needed <= value.keys() <= hints.keys() and all(fits(item, hints[name]) for name, item in value.items())
     if origin is types.UnionType:
         return any(fits(value, one) for one in arguments)
     if annotation is types.NoneType:
@@ -67,6 +82,14 @@ STAGES = (
     *("measure_edges", "analyse", "judge_rows", "wholly_npu", "take_apart", "float_values", "join", "simulate_parts"),
     *("simulate_layers", "measure_on_npu"),
 )
+
+
+@pytest.mark.parametrize("stage", ["preflight", "partition", "dynamic_batches_sub_config_1", "split", "fuse"])
+def test_a_stage_takes_what_is_said_of_parts(lay, stage):
+    (action,) = [one for (_, name), one in lay(CHAIN + AXMODEL + PARTS)[0].items() if name == stage]
+    function = getattr(importlib.import_module(action.stage.module), action.stage.function)
+    built = params_of(function, action.params)["params"]
+    assert fits(action.params, type(built))
 
 
 @pytest.mark.parametrize("stage", STAGES)

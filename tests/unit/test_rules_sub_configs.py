@@ -90,9 +90,83 @@ def test_data_that_the_compiled_model_takes_in_takes_the_place_of_samples(lay):
     assert (asked.inputs["samples"], asked.params["inputs"], asked.params["start"]) == ((), [], None)
 
 
+def test_a_part_has_batches_of_its_own(lay):
+    actions = lay(", static_batch_sizes = [4, 1]", "static_batch_sizes = [2, 1]\n")
+    assert params(actions, "split")["batches"] == [1, 2]
+    assert params(actions, "split")["sub_batches"] == [[1, 4], [1, 2]]
+    assert ("axmodel", "dynamic_batches") not in actions
+
+
+def test_batches_that_are_found_are_found_of_each_part_that_has_a_limit_of_its_own(lay):
+    actions = lay(", max_dynamic_batch_size = 8", "max_dynamic_batch_size = 4\n")
+    assert params(actions, "dynamic_batches")["limit"] == 4
+    assert params(actions, "dynamic_batches")["sub_configs"] == [None, 1]
+    own = params(actions, "dynamic_batches_sub_config_0")
+    assert (own["limit"], own["sub_configs"]) == (8, [0])
+    assert len(actions["axmodel", "split"].inputs["dynamic"]) == 2
+    assert (params(actions, "split")["batches"], params(actions, "split")["sub_batches"]) == ([], [[], []])
+    assert params(actions, "fuse")["shown_batch"] == 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "more", "listed", "asked"),
+    [
+        (", max_dynamic_batch_size = 4", "static_batch_sizes = [2]\n", [[], [2]], {"dynamic_batches_sub_config_0"}),
+        (", static_batch_sizes = [2]", "max_dynamic_batch_size = 4\n", [[2], []], {"dynamic_batches"}),
+        (", max_dynamic_batch_size = 0", "max_dynamic_batch_size = 4\n", [[1], []], {"dynamic_batches"}),
+    ],
+)
+def test_one_of_both_ways_to_batches_takes_the_place_of_the_model_s_other_one(lay, fields, more, listed, asked):
+    actions = lay(fields, more)
+    assert params(actions, "split")["sub_batches"] == listed
+    assert {name for _, name in actions if name.startswith("dynamic_batches")} == asked
+
+
+def test_switches_of_a_part_are_told_to_the_stages_that_look_at_them(lay):
+    actions = lay(", disable_ir_fix = true, enable_data_soft_compression = true")
+    assert params(actions, "partition")["sub_disable_ir_fix"] == [True, False]
+    assert params(actions, "fuse")["sub_compressed"] == [True, False]
+    assert "sub_disable_ir_fix" not in params(actions, "preflight")
+
+
+PATTERN = '{ nodes = [{ types = ["Conv"] }, { types = ["Relu"], properties = { axis = 1 } }], type = "Slice" }'
+SAID = {"nodes": [{"types": ["Conv"]}, {"types": ["Relu"], "properties": {"axis": 1}}], "type": "Slice"}
+
+
+def test_patterns_of_operators_are_told_to_the_partition_alone(lay):
+    actions = lay("", f"compiler_group_patterns = [{PATTERN}]\n")
+    assert params(actions, "partition")["group_patterns"] == [SAID]
+    assert "sub_group_patterns" not in params(actions, "partition")
+    assert not any("group" in name for name in params(actions, "split"))
+    own = lay(f", compiler_group_patterns = [{PATTERN}]")
+    assert params(own, "partition")["sub_group_patterns"] == [[SAID], []]
+    assert "group_patterns" not in params(own, "partition")
+    with pytest.raises(AxError, match=r"sub_configs\[0\].compiler_group_patterns\[0\].nodes is empty"):
+        lay(", compiler_group_patterns = [{ nodes = [] }]")
+
+
+def test_what_a_part_says_as_the_model_does_changes_no_parameter(lay):
+    same = (
+        ", static_batch_sizes = [2, 1], max_dynamic_batch_size = 0, disable_ir_fix = true, "
+        "enable_data_soft_compression = true, ddr_bw_limit = 3"
+    )
+    model = (
+        "static_batch_sizes = [1, 2]\ndisable_ir_fix = true\nenable_data_soft_compression = true\nddr_bw_limit = 3\n"
+    )
+    alike, plain = lay(same, model), lay("", model)
+    assert {name: one.params for name, one in alike.items()} == {name: one.params for name, one in plain.items()}
+    assert "sub_batches" not in params(plain, "split")
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
+        (
+            ", static_batch_sizes = [2], max_dynamic_batch_size = 4",
+            r"\[0\].static_batch_sizes and sub_configs\[0\].max_dynamic_batch_size exclude each other",
+        ),
+        (", static_batch_sizes = [2, 2]", r"sub_configs\[0\].static_batch_sizes names a batch twice"),
+        (", static_batch_sizes = [0]", r"static_batch_sizes takes a whole number from 1 to 1024, got 0"),
         (", sub_configs = []", "has no field 'sub_configs'"),
         (", check_rtol = 1", r"sub_configs\[0\].check_rtol has no effect without check"),
         (", check = 0, check_atol = 1", r"sub_configs\[0\].check_atol has no effect without check"),

@@ -206,7 +206,8 @@ def test_the_time_of_one_part_can_be_profiled_alone(chain, tmp_path):
 
 def test_a_build_tells_the_cycles_and_stages_of_each_subgraph(chain):
     planned = Partition.read(chain.folder / "cut/partition")
-    lines = list(parts(planned, chain.folder / "programs", 1))
+    batches = planned.compiled(chain.folder / "programs")
+    lines = list(parts(planned, chain.folder / "programs", batches))
     reports = [json.loads((chain.folder / f"programs/subgraph_npu_{n}/b1/report.json").read_text()) for n in range(3)]
     first, middle, _ = (f"{report['max_cycle']:,} cycles at batch 1; " for report in reports)
     assert lines[0].startswith(f"subgraph_npu_0: {first}2 operators in ")

@@ -77,5 +77,7 @@ def fingerprints(targets: Mapping[str, Target]) -> bytes:
 
 
 def _fingerprint(target: Target) -> bytes:
-    said = [target.rule, target.values, target.own, target.labels]
+    said: list[Any] = [target.rule, target.values, target.own, target.labels]
+    if target.warnings:
+        said.append(target.warnings)
     return bytes(xxhash.xxh3_128_digest(pack(said)))

@@ -26,8 +26,8 @@ class PartialBuild:
 
     dirty: the actions that a changed source can reach. relaid: labels that are laid out anew. goals: the requested
     targets of all, in order, once those of the part are known; `own`: those of the part; `former`: requested ones of
-    before that are of the part, or no more requested. ids: the part's actions, once it is built, and `gone` those that
-    nobody needs any more.
+    before that are of the part, or no more requested. laid: every label that the part laid out. ids: its actions, once
+    it is built, and `gone` those that nobody needs any more.
     """
 
     labels: tuple[str, ...]
@@ -40,6 +40,7 @@ class PartialBuild:
     goals: dict[str, None] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
     former: tuple[str, ...] = ()
+    laid: set[str] = field(default_factory=set)
     ids: frozenset[ActionId] = frozenset()
     gone: set[ActionId] = field(default_factory=set)
 
@@ -92,7 +93,12 @@ class PartialBuild:
     def diagnostics(self) -> list[list[Any]]:
         """Those of the rest, as they are stored."""
         own = self.ids | self.gone
-        return [one for one in self.graph.answer.diagnostics if (one[0], one[1]) not in own]
+        labels = self.laid | self.relaid | {label for label, _ in self.gone}
+        return [
+            one
+            for one in self.graph.answer.diagnostics
+            if (one[0], one[1]) not in own and (one[1] or one[0] not in labels)
+        ]
 
     def tests(self) -> list[list[Any]]:
         """Those of the rest, as they are stored."""

@@ -106,7 +106,8 @@ class ActionFinished:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A warning of a stage; `replayed` when it comes from a stored result."""
+    """A warning of a stage, or of what a target was made of, which no action says; `replayed` when it comes from a
+    stored result."""
 
     label: str
     action: str

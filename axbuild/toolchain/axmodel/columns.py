@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from axbuild.toolchain.npu.plan.record import Partition
 
 @dataclass(frozen=True)
 class Column:
-    """What one shape group is fused from."""
+    """What one shape group is fused from. batches: NPU subgraph -> those that it is compiled for, ascending."""
 
     number: int
     partition: Path
     programs: Path
     planned: Partition
-    batches: tuple[int, ...]
+    batches: Mapping[str, tuple[int, ...]]
 
     def digests(self) -> dict[str, str]:
         behind = f"_{self.number}" if self.number else ""

@@ -18,7 +18,9 @@ from axbuild.toolchain.npu.plan.record import CPU, NPU
 PRODUCER = "axbuild"
 BACKEND = "axref/1"
 VERSION = 1000
-PARAMS, DYN_PARAMS = "npu_params", "npu_dyn_params"
+PARAMS, PARAMS_APART, DYN_PARAMS = "npu_params", "npu_params_apart", "npu_dyn_params"
+"""the parameter constants: of all subgraphs, and of those that are compressed in the file where the others are not, or
+the other way round"""
 OPSET, IR_VERSION = 18, 10
 
 LAYOUTS = ("", "NHWC", "NCHW")
@@ -45,7 +47,8 @@ NOTE = "a program of axbuild's simulated reference NPU; not for real hardware"
 @dataclass(frozen=True)
 class NpuSubgraph:
     """inputs, outputs: tensor names in the order of the programs' ports; programs: batch -> encoded, linked program;
-    layers: tensor inside the programs -> its name in the quantised model."""
+    layers: tensor inside the programs -> its name in the quantised model; apart: whether its parameters are in the
+    second constant."""
 
     place: ClassVar[str] = NPU
     node_type: ClassVar[str] = "neu mode"
@@ -58,6 +61,12 @@ class NpuSubgraph:
     programs: dict[int, bytes] = field(hash=False)
     shape_group: int = 0
     layers: dict[str, str] = field(default_factory=dict, hash=False)
+    apart: bool = False
+
+    @property
+    def params_key(self) -> str:
+        """Name of the initialiser that its programs' parameters are in."""
+        return PARAMS_APART if self.apart else PARAMS
 
     def key(self, batch: int) -> str:
         """Name of the initialiser that holds the program of a batch."""
@@ -70,7 +79,7 @@ class NpuSubgraph:
     def info(self) -> dict[str, Any]:
         """`npu_graph_info`: which initialisers hold programs and parameters; they are no inputs of the node."""
         extra = [
-            {"name": "params", "type": "DotNeuInputConst", "const_data_key": PARAMS},
+            {"name": "params", "type": "DotNeuInputConst", "const_data_key": self.params_key},
             {"name": "dyn_params", "type": "DotNeuInputDynParam", "dyn_param_expr_key": DYN_PARAMS},
         ]
         units = [{"neu_key": self.key(batch), "batch": batch, "extra_inputs": extra} for batch in sorted(self.programs)]
@@ -118,11 +127,12 @@ class Container:
     """Everything in a compiled model.
 
     chip_number: what `extra_data` calls the chip, from its file; inner: tensors between subgraphs; subgraphs: in run
-    order; params: the parameter constant that all programs share; sources: name -> SHA-256 of what it was fused from;
+    order; params: the parameter constant that programs share; params_apart: the second one; sources: name -> SHA-256
+    of what it was fused from;
     names: tensor of a further shape group -> what the model calls it;
     shown_batch: what the file's shapes show, the largest of `batches` or, where these are dynamic, a larger one.
-    compressed: whether parameters and programs are compressed in the file; stored: of a file that was read, what is
-    compressed -> the bytes it takes there.
+    compressed: which initialisers are compressed in the file; stored: of a file that was read, each of these -> the
+    bytes it takes there.
     """
 
     target_hardware: str
@@ -135,9 +145,13 @@ class Container:
     params: bytes
     sources: dict[str, str] = field(hash=False)
     shown_batch: int = 1
-    compressed: bool = False
+    compressed: frozenset[str] = frozenset()
     stored: dict[str, int] = field(default_factory=dict, hash=False, compare=False)
     names: dict[str, str] = field(default_factory=dict, hash=False)
+    params_apart: bytes = b""
+
+    def params_of(self, subgraph: NpuSubgraph) -> bytes:
+        return self.params_apart if subgraph.apart else self.params
 
     def own_name(self, tensor: str) -> str:
         """What the model calls a tensor of the file."""
@@ -154,13 +168,18 @@ class Container:
         """Parameters and programs: what may be compressed."""
         blobs = {PARAMS: self.params}
         for subgraph in self.on_npu():
-            blobs |= subgraph.blobs()
+            blobs |= {subgraph.params_key: self.params_of(subgraph)} | subgraph.blobs()
         return blobs
 
     def batches(self) -> tuple[int, ...]:
-        """Batches that may run as one, ascending: of every NPU subgraph that takes several samples at once."""
-        several = [set(subgraph.programs) for subgraph in self.on_npu() if not subgraph.alone]
-        return tuple(sorted(set.intersection(*several))) if several else (1,)
+        """Batches that run as one, ascending: of all NPU subgraphs that take several samples at once."""
+        several = [subgraph.programs.keys() for subgraph in self.on_npu() if not subgraph.alone]
+        return tuple(sorted(set[int]().union(*several))) or (1,)
+
+    def rounds(self) -> tuple[int, ...]:
+        """How many samples have to come together so that every program of a subgraph takes part in their run: a number
+        for each list of batches that a subgraph has."""
+        return tuple(sorted({sum(subgraph.programs) for subgraph in self.on_npu() if not subgraph.alone})) or (1,)
 
     def shape_groups(self) -> tuple[int, ...]:
         return tuple(sorted({subgraph.shape_group for subgraph in self.subgraphs}))

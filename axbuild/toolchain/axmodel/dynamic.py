@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from axbuild.errors import AxNote
 from axbuild.progress import tell
@@ -20,18 +21,21 @@ from axbuild.toolchain.npu.plan.record import NPU, Partition, PlannedSubgraph
 
 @dataclass(frozen=True)
 class DynamicParams:
-    """limit: the largest batch that may be compiled; options, sub_options: as in SplitParams."""
+    """limit: the largest batch that may be compiled; options, sub_options: as in SplitParams; sub_configs: whose
+    subgraphs it is asked of, None for those in none; all where it is empty."""
 
     chip: Preset
     limit: int
     options: CompileOptions = field(default_factory=CompileOptions)
     sub_options: tuple[CompileOptions, ...] = ()
+    sub_configs: tuple[int | None, ...] = ()
 
 
 def dynamic_batches(partition: Path, out: Path, *, params: DynamicParams) -> None:
-    """Writes batches.json: those worth compiling, ascending, and the cycles of each that was tried."""
-    planned = Partition.read(partition)
-    subgraphs = [(item, net_of(read_model(partition / item.file))) for item in planned.at(NPU)]
+    """Writes batches.json: those worth compiling, ascending, the cycles of each that was tried, and which sub_configs
+    they are of, where they are not of all."""
+    asked = [item for item in Partition.read(partition).of(params.sub_configs) if item.place == NPU]
+    subgraphs = [(item, net_of(read_model(partition / item.file))) for item in asked]
 
     def cycles(batch: int) -> int:
         tell("batch", batch, params.limit)
@@ -39,9 +43,12 @@ def dynamic_batches(partition: Path, out: Path, *, params: DynamicParams) -> Non
         return sum(_cycles(params, item, net, size) * (batch // size) for item, size, net in sizes)
 
     batches, tried = chosen(cycles, params.limit)
-    record = {"batches": batches, "cycles": {str(batch): tried[batch] for batch in sorted(tried)}}
+    record: dict[str, Any] = {"batches": batches, "cycles": {str(batch): tried[batch] for batch in sorted(tried)}}
+    if params.sub_configs:
+        record["sub_configs"] = params.sub_configs
     (out / "batches.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    warnings.warn(AxNote(_sentence(batches, tried, params.limit)), stacklevel=1)
+    if subgraphs:
+        warnings.warn(AxNote(_whose(params.sub_configs) + _sentence(batches, tried, params.limit)), stacklevel=1)
 
 
 def chosen(cycles: Callable[[int], int], limit: int) -> tuple[list[int], dict[int, int]]:
@@ -59,7 +66,11 @@ def chosen(cycles: Callable[[int], int], limit: int) -> tuple[list[int], dict[in
 def _cycles(params: DynamicParams, subgraph: PlannedSubgraph, net: Net, batch: int) -> int:
     options = subgraph.own(params.options, params.sub_options)
     chip = chip_of(params.chip, options.ddr_bw_limit)
-    return laid_out(net, at_batch(net, batch), chip, batch, options).layout.cycles
+    return laid_out(net, at_batch(net, batch), chip, batch, options, subgraph.groups).layout.cycles
+
+
+def _whose(sub_configs: tuple[int | None, ...]) -> str:
+    return "".join(f"sub_configs[{number}]: " for number in sub_configs if None not in sub_configs)
 
 
 def _sentence(batches: list[int], tried: dict[int, int], limit: int) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from axbuild.errors import counted
 from axbuild.toolchain.axmodel.columns import Column
-from axbuild.toolchain.npu.plan.record import NPU, Partition
+from axbuild.toolchain.axmodel.runs import split
+from axbuild.toolchain.npu.plan.record import NPU, Partition, PlannedSubgraph
 
 MOST_NAMED = 5
 GAINED = ("trials", "cycles", "swap_bytes")
-WAYS = {"slice": "slice mode", "tile": "tile mode", "search": "searched"}
+WAYS = {"groups": "group patterns", "slice": "slice mode", "tile": "tile mode", "search": "searched"}
 
 
 def notes(columns: Sequence[Column], size: int, chip: str) -> Iterator[str]:
@@ -31,22 +32,28 @@ def _shapes(planned: Partition) -> str:
 
 def _of_column(column: Column) -> Iterator[str]:
     planned, programs = column.planned, column.programs
-    for batch in column.batches:
-        reports = [_report(programs / one.name / f"b{batch}") for one in planned.at(NPU)]
-        if reports:
-            cycles = sum(report["max_cycle"] for report in reports)
-            milliseconds = sum(report["max_cycle"] / report["clock_mhz"] / 1e3 for report in reports)
-            least = sum(report["least_cycles"] for report in reports)
-            macs = sum(report["macs"] for report in reports)
-            yield (
-                f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU for {macs:,} MACs; "
-                f"no schedule takes fewer cycles than {least:,}"
-            )
-            if not planned.parted:
-                yield from gains([report["schedule"] for report in reports])
+    for batch in sorted(set[int]().union(*column.batches.values())):
+        reports = [report for one in planned.at(NPU) for report in _runs(one, column, batch)]
+        cycles = sum(report["max_cycle"] for report in reports)
+        milliseconds = sum(report["max_cycle"] / report["clock_mhz"] / 1e3 for report in reports)
+        least = sum(report["least_cycles"] for report in reports)
+        macs = sum(report["macs"] for report in reports)
+        yield (
+            f"estimate at batch {batch}: {cycles:,} cycles, {milliseconds:.3g} ms on the NPU for {macs:,} MACs; "
+            f"no schedule takes fewer cycles than {least:,}"
+        )
+        if not planned.parted:
+            yield from gains([_report(programs / one.name / f"b{batch}")["schedule"] for one in planned.at(NPU)])
     if planned.parted:
-        yield from parts(planned, programs, column.batches[0])
+        yield from parts(planned, programs, column.batches)
     yield placement(planned)
+
+
+def _runs(one: PlannedSubgraph, column: Column, samples: int) -> list[dict[str, Any]]:
+    """Reports of the programs that a subgraph runs so many samples as, one after another."""
+    own = {one.batch_of(batch): batch for batch in column.batches[one.name]}
+    reports = {size: _report(column.programs / one.name / f"b{batch}") for size, batch in own.items()}
+    return [reports[size] for size in split(samples, tuple(own))]
 
 
 def gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
@@ -55,16 +62,20 @@ def gains(schedules: list[list[dict[str, Any]]]) -> Iterator[str]:
         (same[0]["name"], *(sum(step[key] for step in same) for key in GAINED)) for same in zip(*schedules, strict=True)
     ]
     for (_, _, cycles, swapped), (name, trials, fewer, less) in pairwise(steps):
-        if (fewer, less) == (cycles, swapped):
+        swap = f", {swapped:,} -> {less:,} bytes swapped" if swapped or less else ""
+        moved = f"{WAYS[name]}: {cycles:,} -> {fewer:,} cycles{swap}"
+        if name == "groups":
+            yield moved
+        elif (fewer, less) == (cycles, swapped):
             yield f"{WAYS[name]}: nothing better in {counted(trials, 'layout')}"
         else:
-            swap = f", {swapped:,} -> {less:,} bytes swapped" if swapped else ""
-            yield f"{WAYS[name]}: {cycles:,} -> {fewer:,} cycles{swap}, the best of {counted(trials, 'layout')}"
+            yield f"{moved}, the best of {counted(trials, 'layout')}"
 
 
-def parts(planned: Partition, programs: Path, batch: int) -> Iterator[str]:
-    """Lines of each subgraph, which may have options of its own."""
+def parts(planned: Partition, programs: Path, batches: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
+    """Lines of each subgraph at its smallest batch, which may have options of its own. batches: as in Column."""
     for one in planned.at(NPU)[:MOST_NAMED]:
+        batch = batches[one.name][0]
         report = _report(programs / one.name / f"b{batch}")
         stages = report["stages"]
         what = "" if one.sub_config is None else f" (sub_configs[{one.sub_config}])"

@@ -31,14 +31,20 @@ class FuseError(AxError):
 
 @dataclass(frozen=True)
 class FuseParams:
-    """shown_batch: what shapes in the file show, 0 for the largest that was compiled; compressed: parameters and
-    programs are, in the file; options, sub_options: as in SplitParams, none changes how programs are fused yet."""
+    """shown_batch: what shapes in the file show, where nothing larger was compiled; compressed: parameters and programs
+    are, in the file; sub_compressed: those of each sub_config, none where all are as the model's; options, sub_options:
+    as in SplitParams, none changes how programs are fused yet."""
 
     chip: Nameplate
     shown_batch: int = 0
     compressed: bool = False
     options: CompileOptions = field(default_factory=CompileOptions)
     sub_options: tuple[CompileOptions, ...] = ()
+    sub_compressed: tuple[bool, ...] = ()
+
+    def apart(self, planned: PlannedSubgraph) -> bool:
+        """Whether a subgraph is compressed where the model is not, or the other way round."""
+        return planned.own(self.compressed, self.sub_compressed) != self.compressed
 
 
 def fuse(partition: list[Path], programs: list[Path], out: Path, *, params: FuseParams) -> None:
@@ -63,7 +69,12 @@ def _columns(partition: list[Path], programs: list[Path]) -> list[Column]:
 def _write(columns: list[Column], params: FuseParams, out: Path) -> int:
     """Writes compiled.axmodel; its size in bytes."""
     names = Renaming(columns)
-    constants = Constants()
+    constants, others = Constants(), Constants()
+    subgraphs = tuple(
+        _subgraph(item, one, names, others if params.apart(item) else constants, apart=params.apart(item))
+        for one in columns
+        for item in one.planned.subgraphs
+    )
     container = Container(
         target_hardware=params.chip.name,
         chip_number=params.chip.number,
@@ -71,15 +82,22 @@ def _write(columns: list[Column], params: FuseParams, out: Path) -> int:
         inputs=tuple(names.tensor(tensor, one) for one in columns for tensor in one.planned.inputs),
         outputs=tuple(names.tensor(tensor, one) for one in columns for tensor in one.planned.outputs),
         inner=tuple(names.tensor(tensor, one) for one in columns for tensor in one.planned.inner),
-        subgraphs=tuple(_subgraph(item, one, names, constants) for one in columns for item in one.planned.subgraphs),
+        subgraphs=subgraphs,
         params=constants.content(),
+        params_apart=others.content(),
         sources={name: digest for one in columns for name, digest in one.digests().items()},
         names=names.own(),
-        compressed=params.compressed,
     )
-    content = write(replace(container, shown_batch=params.shown_batch or container.batches()[-1]))
+    packed = _packed(container, compressed=params.compressed)
+    content = write(replace(container, compressed=packed, shown_batch=max(params.shown_batch, container.batches()[-1])))
     (out / "compiled.axmodel").write_bytes(content)
     return len(content)
+
+
+def _packed(container: Container, *, compressed: bool) -> frozenset[str]:
+    """Initialisers that are compressed: those of subgraphs that are as the model says, or of the others."""
+    apart = {key for one in container.on_npu() if one.apart for key in (one.params_key, *one.blobs())}
+    return frozenset(container.npu_blobs().keys() - apart if compressed else apart)
 
 
 @dataclass
@@ -105,13 +123,15 @@ class Constants:
         return bytes(self.parts)
 
 
-def _subgraph(planned: PlannedSubgraph, column: Column, names: Renaming, constants: Constants) -> Subgraph:
+def _subgraph(
+    planned: PlannedSubgraph, column: Column, names: Renaming, constants: Constants, *, apart: bool
+) -> Subgraph:
     inputs, outputs = (tuple(names.of(name, column) for name in side) for side in (planned.inputs, planned.outputs))
     about = (names.of(planned.name, column), inputs, outputs)
     if planned.place == CPU:
         return CpuSubgraph(*about, (column.partition / planned.file).read_bytes(), column.number)
     linked: dict[int, bytes] = {}
-    for batch in column.batches:
+    for batch in column.batches[planned.name]:
         folder = column.programs / planned.name / f"b{batch}"
         program = decode((folder / "program.msgpack").read_bytes())
         if program.batch != planned.batch_of(batch) or len(program.inputs) != len(planned.inputs):
@@ -119,4 +139,4 @@ def _subgraph(planned: PlannedSubgraph, column: Column, names: Renaming, constan
         constants.take(program, (folder / "params.bin").read_bytes())
         linked[program.batch] = encode(link(program, constants.offsets))
     layers = {tensor: names.of(name, column) for tensor, name in planned.layers.items()}
-    return NpuSubgraph(*about, linked, column.number, layers)
+    return NpuSubgraph(*about, linked, column.number, layers, apart)

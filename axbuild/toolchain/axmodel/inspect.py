@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from axbuild.toolchain.axmodel import vendor
-from axbuild.toolchain.axmodel.container import BACKEND, META_BACKEND, NOTE, PARAMS, Container, NpuSubgraph
+from axbuild.toolchain.axmodel.container import (
+    BACKEND,
+    META_BACKEND,
+    NOTE,
+    PARAMS,
+    PARAMS_APART,
+    Container,
+    NpuSubgraph,
+)
 from axbuild.toolchain.axmodel.read import container_of, parsed
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
@@ -58,6 +66,7 @@ def facts(container: Container) -> dict[str, Any]:
             for subgraph in container.subgraphs
         ],
         "parameter_bytes": len(container.params),
+        "apart_parameter_bytes": len(container.params_apart),
         "stored_bytes": container.stored,
         "sources": container.sources,
     }
@@ -136,6 +145,8 @@ def _lines(found: dict[str, Any]) -> Iterable[str]:
         for program in subgraph["programs"]:
             yield f"{'':<11} {'':<4} {_taken(program)}"
     yield f"parameters  {_size(found['parameter_bytes'], found['stored_bytes'].get(PARAMS))}"
+    if found["apart_parameter_bytes"]:
+        yield f"  apart     {_size(found['apart_parameter_bytes'], found['stored_bytes'].get(PARAMS_APART))}"
     yield f"note        {found['note']}"
     for number, (name, digest) in enumerate(sorted(found["sources"].items())):
         yield f"{'' if number else 'made from':<11} {name} {digest}"

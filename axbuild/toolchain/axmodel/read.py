@@ -30,6 +30,7 @@ from axbuild.toolchain.axmodel.container import (
     META_SHOWN_BATCH,
     META_SOURCES,
     PARAMS,
+    PARAMS_APART,
     VERSION,
     Container,
     CpuSubgraph,
@@ -143,11 +144,11 @@ def _container(model: ModelProto, meta: dict[str, str]) -> Container:
         params=blobs[PARAMS],
         sources=sources,
         shown_batch=_number(meta.get(META_SHOWN_BATCH, "")),
-        compressed=META_COMPRESSED in meta,
+        compressed=frozenset(sizes),
         stored={name: len(stored[name]) for name in sizes},
         names=_names(_parsed(meta.get(META_NAMES, "{}"), META_NAMES), META_NAMES),
+        params_apart=blobs.get(PARAMS_APART, b""),
     )
-    _require(bool(bare.batches()), "its subgraphs have no batch in common")
     sound = max(bare.batches()) <= bare.shown_batch <= MAX_BATCH
     _require(sound, f"{META_SHOWN_BATCH} is {bare.shown_batch}")
     reader = _Tensors(bare.shown_batch, layouts, places)
@@ -176,7 +177,15 @@ def _subgraph(node: NodeProto, blobs: dict[str, bytes], layers: dict[str, dict[s
     about = (node.name, tuple(node.input), tuple(node.output))
     if kind is CpuSubgraph:
         return CpuSubgraph(*about, _blob(node, info.get("onnx_key"), blobs), group)
-    return NpuSubgraph(*about, _programs(node, info.get("dotneus"), blobs), group, layers.get(node.name, {}))
+    units = info.get("dotneus")
+    programs = _programs(node, units, blobs)
+    return NpuSubgraph(*about, programs, group, layers.get(node.name, {}), PARAMS_APART in blobs and _apart(units))
+
+
+def _apart(units: list[dict[str, Any]]) -> bool:
+    """Whether programs name the second parameter constant; what else they name is held against the whole later."""
+    named = units[0].get("extra_inputs")
+    return isinstance(named, list) and any(isinstance(one, dict) and PARAMS_APART in one.values() for one in named)
 
 
 def _programs(node: NodeProto, units: Any, blobs: dict[str, bytes]) -> dict[int, bytes]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from axbuild.toolchain.axmodel.container import Container, CpuSubgraph, NpuSubgraph, Subgraph
 from axbuild.toolchain.axmodel.cpu import CpuFile
+from axbuild.toolchain.axmodel.runs import in_batches, split
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.program.decode import decode
@@ -22,8 +23,8 @@ Sample = dict[str, Array]
 class Runner(Protocol):
     """One subgraph, ready to run any number of times."""
 
-    def run(self, samples: Sequence[Sample], batch: int, *, layers: bool = False) -> None:
-        """Add the outputs to each of up to `batch` samples; layers: and what is inside, where that can be seen."""
+    def run(self, samples: Sequence[Sample], *, layers: bool = False) -> None:
+        """Add the outputs to each of the samples; layers: and what is inside, where that can be seen."""
 
 
 def runner_of(container: Container, subgraph: Subgraph) -> Runner:
@@ -40,21 +41,22 @@ class CpuRunner:
         self._subgraph = subgraph
         self._file = CpuFile(subgraph.content, inputs, outputs, subgraph.name)
 
-    def run(self, samples: Sequence[Sample], batch: int, *, layers: bool = False) -> None:
+    def run(self, samples: Sequence[Sample], *, layers: bool = False) -> None:
         for sample in samples:
             found = self._file.run([sample[name] for name in self._subgraph.inputs])
             sample.update(zip(self._subgraph.outputs, found, strict=True))
 
 
 class NpuRunner:
-    """Samples side by side along axis 0, as many as the program of the batch takes; zeros fill it up."""
+    """Samples side by side along axis 0, as the largest batches that the subgraph has programs for; zeros fill up
+    one that is larger than what is left."""
 
     def __init__(self, container: Container, subgraph: NpuSubgraph) -> None:
         tensors = container.tensors()
         self._inputs, self._outputs = (
             tuple(tensors[name] for name in side) for side in (subgraph.inputs, subgraph.outputs)
         )
-        self._params = container.params
+        self._params = container.params_of(subgraph)
         self._layers = subgraph.layers
         self._machines: dict[int, Machine] = {}
         self._programs = {batch: self._decoded(subgraph, batch) for batch in subgraph.programs}
@@ -74,18 +76,13 @@ class NpuRunner:
     def clock_mhz(self) -> int:
         return next(iter(self._programs.values())).clock_mhz
 
-    def cycles(self, batch: int) -> int:
-        """Estimated cycles of a batch; of a subgraph whose samples run one by one, of all of them."""
-        size = self._size(batch)
-        return self._programs[size].max_cycle * (batch // size)
+    def cycles(self, samples: int) -> int:
+        """Estimated cycles of so many samples."""
+        return sum(self._programs[batch].max_cycle for batch in split(samples, tuple(self._programs)))
 
-    def _size(self, batch: int) -> int:
-        return batch if batch in self._programs else 1
-
-    def run(self, samples: Sequence[Sample], batch: int, *, layers: bool = False) -> None:
-        size = self._size(batch)
-        for start in range(0, len(samples), size):
-            self._run(samples[start : start + size], size, self._layers if layers else {})
+    def run(self, samples: Sequence[Sample], *, layers: bool = False) -> None:
+        for chunk, batch in in_batches(samples, tuple(self._programs)):
+            self._run(chunk, batch, self._layers if layers else {})
 
     def _run(self, samples: Sequence[Sample], size: int, layers: Mapping[str, str]) -> None:
         program = self._programs[size]

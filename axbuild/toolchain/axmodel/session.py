@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +83,8 @@ class InferenceSession:
         """Outputs in the order of `output_names`, or all of them.
 
         input_feed: name -> array of exactly the input's dtype; the batch (dimension 0, or the input's own batch axis)
-        may be any number, the same for all inputs: it runs as the largest compiled batches that fit, 9 with 1, 2, 4 as
-        4 + 4 + 1. shape_group: which of the model's sets of input shapes. Raises SessionError.
+        may be any number, the same for all inputs: each subgraph runs it as the largest of its compiled batches that
+        fit, 9 with 1, 2, 4 as 4 + 4 + 1. shape_group: which of the model's sets of input shapes. Raises SessionError.
         """
         group = self.group(shape_group)
         if isinstance(output_names, str) or not isinstance(input_feed, Mapping):
@@ -112,39 +112,20 @@ class InferenceSession:
         """(cycles, MHz) that the cost model says the NPU takes for so many samples; CPU subgraphs are not counted."""
         parts = [self._runners[part.name] for part in self.group(shape_group).on_npu()]
         runners = [part for part in parts if isinstance(part, NpuRunner)]
-        batches = self.group(shape_group).batches()
-        cycles = sum(part.cycles(batch) for part in runners for batch in split(samples, batches))
+        cycles = sum(part.cycles(samples) for part in runners)
         return cycles, max((part.clock_mhz for part in runners), default=1)
 
     def _answered(self, group: Container, samples: list[Sample], *, layers: bool = False) -> list[Sample]:
         with self._blas.limit(limits=1, user_api="blas"):
-            for chunk, batch in in_batches(samples, group.batches()):
-                self._run(group, chunk, batch, layers=layers)
+            self._run(group, samples, layers=layers)
         return samples
 
-    def _run(self, group: Container, samples: Sequence[Sample], batch: int, *, layers: bool) -> None:
+    def _run(self, group: Container, samples: Sequence[Sample], *, layers: bool) -> None:
         try:
             for subgraph in group.subgraphs:
-                self._runners[subgraph.name].run(samples, batch, layers=layers)
+                self._runners[subgraph.name].run(samples, layers=layers)
         except RangeError as error:
             raise SessionError(error.sentence) from None
-
-
-def split(samples: int, batches: Sequence[int]) -> list[int]:
-    """The compiled batches that `samples` run as, largest first; the smallest one also takes a rest below it."""
-    chosen: list[int] = []
-    for batch in sorted(batches, reverse=True):
-        chosen += [batch] * (samples // batch)
-        samples %= batch
-    return [*chosen, min(batches)] if samples else chosen
-
-
-def in_batches(samples: Sequence[Sample], batches: Sequence[int]) -> Iterator[tuple[Sequence[Sample], int]]:
-    """(those that run together, the batch they run as), in order, split as above."""
-    start = 0
-    for batch in split(len(samples), batches):
-        yield samples[start : start + batch], batch
-        start += batch
 
 
 def _content(model: str | Path | bytes) -> bytes:

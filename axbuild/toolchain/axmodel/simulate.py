@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import TypeVar
 
 from axbuild.progress import tell
 from axbuild.toolchain.axmodel import outputs
@@ -14,6 +17,8 @@ from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired
 from axbuild.toolchain.data.processors import InputProcessor, processor_of, source_input
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class SimulateParams:
 def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateParams) -> None:
     """`samples`: `samples/` trees, paired by file name. Writes outputs/<sample>.npz under the model's own names.
 
-    As many samples run at once as all compiled batches together hold, so that the program of each takes part.
+    As many samples run at once as all compiled batches of a subgraph together hold, so that the program of each takes
+    part; where subgraphs have different ones, by turns as many as those of each.
     """
     session = InferenceSession(axmodel.read_bytes())
     container = session.group(params.shape_group)
@@ -38,16 +44,23 @@ def simulate(axmodel: Path, samples: list[Path], out: Path, *, params: SimulateP
     folder.mkdir()
     # What cannot be joined runs by itself: such a model is compiled for no larger batch.
     alone = any(tensor.batch_axis is None for tensor in container.outputs)
-    together = 1 if alone else sum(container.batches())
-    for start in range(0, len(feeds), together):
+    for start, chunk in _chunks(feeds, (1,) if alone else container.rounds()):
         tell("sample", start + 1, len(feeds))
-        chunk = feeds[start : start + together]
         feed = {tensor.name: tensor.joined([one[tensor.name] for _, one in chunk]) for tensor in container.inputs}
         results = session.run(None, feed, params.shape_group)
         for number, (name, _) in enumerate(chunk):
             found = zip(container.outputs, results, strict=True)
             own = {container.own_name(tensor.name): tensor.sample(array, number) for tensor, array in found}
             outputs.save(folder, name, own)
+
+
+def _chunks(feeds: Sequence[T], sizes: Sequence[int]) -> Iterator[tuple[int, Sequence[T]]]:
+    """(place of the first, those that run at once); sizes: of chunks, by turns."""
+    start, turns = 0, cycle(sizes)
+    while start < len(feeds):
+        size = next(turns)
+        yield start, feeds[start : start + size]
+        start += size
 
 
 def source_feeds(container: Container, samples: list[Path], params: SimulateParams) -> list[tuple[str, Sample]]:

@@ -14,7 +14,6 @@ from axbuild.toolchain.axmodel import outputs
 from axbuild.toolchain.axmodel.container import Container, NpuSubgraph
 from axbuild.toolchain.axmodel.read import read
 from axbuild.toolchain.axmodel.runners import NpuRunner, Sample
-from axbuild.toolchain.axmodel.session import in_batches
 from axbuild.toolchain.axmodel.simulate import SimulateParams, source_feeds
 
 
@@ -32,7 +31,8 @@ def simulate_parts(
     """boundaries: those of `follow`, or of `given`, which hold the inputs too; `samples` as in `simulate`, none for
     the latter. Writes outputs/<sample>.npz, by the model's own names.
 
-    As many samples run at once as all compiled batches together hold, so that the program of each takes part.
+    As many samples run at once as all compiled batches of a subgraph together hold, so that the program of each takes
+    part.
     """
     container = read(axmodel.read_bytes()).group(params.shape_group)
     feeds = source_feeds(container, samples, params) if samples else [(n, {}) for n in outputs.samples(boundaries)]
@@ -62,6 +62,7 @@ def _own(sample: Sample, container: Container) -> Sample:
 
 def _answers(subgraph: NpuSubgraph, runner: NpuRunner, given: list[Sample], *, layers: bool) -> list[Sample]:
     """What a subgraph makes of each sample, without what it was given."""
-    for chunk, batch in in_batches(given, sorted(subgraph.programs)):
-        runner.run(chunk, batch, layers=layers)
+    together = sum(subgraph.programs)
+    for start in range(0, len(given), together):
+        runner.run(given[start : start + together], layers=layers)
     return [{key: one[key] for key in one if key not in subgraph.inputs} for one in given]

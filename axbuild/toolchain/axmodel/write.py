@@ -56,8 +56,8 @@ def write(container: Container) -> bytes:
     blobs = {PARAMS: container.params, DYN_PARAMS: b""}
     for subgraph in container.subgraphs:
         blobs |= subgraph.blobs()
-    if container.compressed:
-        blobs |= {key: compressed(blob) for key, blob in container.npu_blobs().items()}
+    blobs |= container.npu_blobs()
+    blobs |= {key: compressed(blobs[key]) for key in container.compressed}
     graph = helper.make_graph(
         [_node(subgraph, container, largest) for subgraph in container.subgraphs],
         "main",
@@ -82,7 +82,7 @@ def write(container: Container) -> bytes:
 
 def metadata(container: Container) -> dict[str, str]:
     """What stands in metadata_props; a reader makes it again and compares."""
-    sizes = {key: len(blob) for key, blob in container.npu_blobs().items()}
+    sizes = {key: len(blob) for key, blob in container.npu_blobs().items() if key in container.compressed}
     return {
         **({META_COMPRESSED: _json(sizes)} if container.compressed else {}),
         META_EXTRA: base64.b64encode(extra_data(container)).decode(),
@@ -117,7 +117,11 @@ def digest(container: Container) -> str:
         "shown_batch": container.shown_batch,
         "params": _sha(container.params),
         "sources": container.sources,
-    } | ({"names": container.names} if container.names else {})
+    }
+    if container.names:
+        record["names"] = container.names
+    if container.params_apart:
+        record["params_apart"] = _sha(container.params_apart)
     return _sha(_json(record).encode())
 
 
@@ -151,7 +155,7 @@ def _io(tensor: BoundaryTensor) -> bytes:
 
 
 def _unit(subgraph: NpuSubgraph) -> bytes:
-    params = wire.encode([(1, "params"), (3, PARAMS)])
+    params = wire.encode([(1, "params"), (3, subgraph.params_key)])
     dynamic = wire.encode([(1, "dyn_params"), (2, 2), (10, DYN_PARAMS)])
     units: wire.Message = [
         (10, wire.encode([(1, subgraph.key(batch)), (2, batch), (3, params), (3, dynamic)]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from axbuild.toolchain.frontend.light import LightModel, is_large
 from axbuild.toolchain.frontend.nested import graphs_of, reads_of
 from axbuild.toolchain.frontend.shapes import Stated, shown_shape, stated_shape
 from axbuild.toolchain.graph import Array, Shape
+from axbuild.toolchain.near import near_names
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class EndsError(AxError):
 def unknown(attribute: str, name: str, known: Iterable[str], what: str) -> EndsError:
     """The error for a name that the model does not have, with the nearest ones."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, 3)
+    near = near_names(name, known)
     few = list(known)[:5]
     hint = f"did you mean {_either(near)}?" if near else f"it has {', '.join(few)}" if few else ""
     return EndsError(f"{attribute} names '{name}', and the model has no {what} of that name", hint=hint)

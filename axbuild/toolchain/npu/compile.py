@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.layout.schedule import jobs_of
 from axbuild.toolchain.npu.layout.search import Chosen, Layout, LayoutStep, Workbench, choose
 from axbuild.toolchain.npu.net import Net, at_batch, net_of, read_model
-from axbuild.toolchain.npu.options import CompileOptions
+from axbuild.toolchain.npu.options import CompileOptions, OpGroup
 from axbuild.toolchain.npu.program.encode import encode
 from axbuild.toolchain.npu.program.figures import busy_cycles, ddr_traffic, job_counts, ocm_peak
 from axbuild.toolchain.npu.program.form import OCM, SWAP, Blob, Port, Program, Region
@@ -33,14 +34,18 @@ class CompileParams:
     chip: Preset
     batch: int = 1
     options: CompileOptions = field(default_factory=CompileOptions)
+    groups: tuple[OpGroup, ...] = ()
 
 
 def compile_subgraph(subgraph: Path, out: Path, *, params: CompileParams) -> None:
-    """Writes program.msgpack (symbolic: offsets are those of params.bin), params.bin and report.json."""
+    """Writes program.msgpack (symbolic: offsets are those of params.bin), params.bin and report.json. Warns of groups
+    that cannot run as a chain."""
     chip = chip_of(params.chip, params.options.ddr_bw_limit)
     one = net_of(read_model(subgraph))
     net = at_batch(one, params.batch)
-    found = laid_out(one, net, chip, params.batch, params.options)
+    found = laid_out(one, net, chip, params.batch, params.options, params.groups)
+    for warning in found.told:
+        warnings.warn(warning, stacklevel=1)
     program, constants = assemble(found.net, found.layout, chip, params.batch)
     (out / "program.msgpack").write_bytes(encode(program))
     (out / "params.bin").write_bytes(constants)
@@ -55,10 +60,13 @@ def compile_net(net: Net, chip: Chip, batch: int = 1, tiling: Tiling | None = No
     return assemble(net, bench.lay(Choices(tiling)) if tiling else bench.start(), chip, batch)
 
 
-def laid_out(one: Net, many: Net, chip: Chip, batch: int, options: CompileOptions) -> Chosen:
-    """The net at a batch, all samples together or the early operators one by one, whichever takes fewer cycles."""
-    cuts = cuts_of(many, chip) if batch > 1 else []
-    return choose([many, *(unrolled(one, many, cut, batch) for cut in cuts)], Material(chip), options)
+def laid_out(
+    one: Net, many: Net, chip: Chip, batch: int, options: CompileOptions, groups: tuple[OpGroup, ...] = ()
+) -> Chosen:
+    """The net at a batch, all samples together or the early operators one by one, whichever takes fewer cycles; with
+    groups, which are of all samples, together."""
+    cuts = cuts_of(many, chip) if batch > 1 and not groups else []
+    return choose([many, *(unrolled(one, many, cut, batch) for cut in cuts)], Material(chip), options, groups)
 
 
 def assemble(net: Net, layout: Layout, chip: Chip, batch: int) -> tuple[Program, bytes]:

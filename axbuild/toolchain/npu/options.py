@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class OpGroup:
+    """Operators that run as one chain. type: "Slice", in bands of rows, or "Tile", of columns, channels or samples;
+    outputs: what each makes, in the subgraph's file; word: what a warning calls them."""
+
+    type: str
+    outputs: tuple[str, ...]
+    word: str
+
+
+@dataclass(frozen=True)
 class CompileOptions:
     """Every option that the rules declare: one record, so that a new one is declared, added here and read, no more.
 

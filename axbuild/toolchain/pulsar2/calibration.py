@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputQuantConfig
 
 DEFAULT, AUTO = "DEFAULT", "AutoColorSpace"
@@ -24,7 +24,7 @@ class Calibration:
     """sets: a table each. labels: the one set, or the set of each input by name. formats: inputs whose colour order
     stands in their set; DEFAULT where that of every input does."""
 
-    sets: list[dict[str, Any]]
+    sets: list[PlacedTable]
     labels: str | dict[str, str]
     formats: frozenset[str | None]
 
@@ -73,7 +73,7 @@ def _target_names(stem: str, inputs: list[str]) -> list[str]:
     return names
 
 
-def _calibration_set(entry: InputQuantConfig, form: PictureForm) -> dict[str, Any]:
+def _calibration_set(entry: InputQuantConfig, form: PictureForm) -> PlacedTable:
     fields = MappedFields(entry, "quant.input_configs")
     fields.take("tensor_name")
     found = fields.copy(src="calibration_dataset", format="calibration_format", size="calibration_size")

@@ -33,6 +33,7 @@ _OF_QUANTISED = ("input_configs", "precision_analysis", *_NEEDS[0][1])
 FRONT_END = ("op_processors", "const_processors")
 """fields of the root that only a float model has a use for"""
 _QUANTISED_ALREADY = f"with model_type {QUANTISED}, which is quantised already"
+_UNBATCHED = "without static_batch_sizes or max_dynamic_batch_size"
 _QDQ_TARGETS = ("AX650", "M76H")
 
 
@@ -170,9 +171,12 @@ def check_compiler(config: BuildConfig) -> Iterator[AxWarning]:
         *((f"compiler.sub_configs[{i}]", sub) for i, sub in enumerate(parts)),
     ):
         _check_options(options, path)
-    batched = any(options.static_batch_sizes or options.max_dynamic_batch_size for options in (compiler, *parts))
-    if compiler.disable_ir_fix and not batched:
-        yield idle("compiler.disable_ir_fix", "without static_batch_sizes or max_dynamic_batch_size", compiler)
+    batched = [bool(options.static_batch_sizes or options.max_dynamic_batch_size) for options in (compiler, *parts)]
+    if compiler.disable_ir_fix and not any(batched):
+        yield idle("compiler.disable_ir_fix", _UNBATCHED, compiler)
+    for number, sub in enumerate(compiler.sub_configs or ()):
+        if sub.disable_ir_fix and not batched[1 + number]:
+            yield idle(f"compiler.sub_configs[{number}].disable_ir_fix", _UNBATCHED, sub)
     levels = {options.check or 0 for options in (compiler, *parts)}
     for field, level in (("check_rtol", 1), ("check_atol", 1), ("check_cosine_simularity", 3)):
         if differs(compiler, field) and level not in levels:

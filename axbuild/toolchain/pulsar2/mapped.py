@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from axbuild.errors import AxError, Place
@@ -16,6 +16,36 @@ class UnmappedFieldError(AxError):
 
     def __init__(self, field: str, reason: str, place: Place | None) -> None:
         super().__init__(f"{field} {reason}", place=place)
+
+
+class PlacedTable(dict[str, Any]):
+    """Attributes of a target with the lines that they are set on in the configuration's file; what joins two such
+    tables joins their lines.
+
+    lines: attribute, or a place in one as "sub_configs[1].check", "" for the whole -> line.
+    """
+
+    def __init__(self, values: Mapping[str, Any], lines: Mapping[str, int]) -> None:
+        super().__init__(values)
+        self.lines = dict(lines)
+
+    def __or__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]  # dict's joins any keys
+        return PlacedTable({**self, **other}, self.lines | getattr(other, "lines", {}))
+
+    def __ror__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]  # dict's joins any keys
+        return PlacedTable({**other, **self}, getattr(other, "lines", {}) | self.lines)
+
+    def __ior__(self, other: Any) -> PlacedTable:  # type: ignore[override, misc]  # as above
+        self.lines |= getattr(other, "lines", {})
+        self.update(other)
+        return self
+
+    def put(self, attribute: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """An attribute that is a list of tables."""
+        self[attribute] = entries
+        for number, entry in enumerate(entries):
+            for name, line in getattr(entry, "lines", {}).items():
+                self.lines[f"{attribute}[{number}]" + (f".{name}" if name else "")] = line
 
 
 class MappedFields:
@@ -35,11 +65,18 @@ class MappedFields:
         own = getattr(self.message, name)
         return settings_of(type(self.message))[name].default if own is None else own
 
-    def copy(self, *names: str, **renamed: str) -> dict[str, Any]:
+    def copy(self, *names: str, **renamed: str) -> PlacedTable:
         """The set fields of these names, in their order; renamed: an attribute's name -> the field's."""
         wanted = {name: name for name in names} | renamed
         taken = {attribute: self.take(field) for attribute, field in wanted.items()}
-        return {attribute: value for attribute, value in taken.items() if value is not None}
+        found = {attribute: value for attribute, value in taken.items() if value is not None}
+        return PlacedTable(found, self.lines(**{attribute: wanted[attribute] for attribute in found}))
+
+    def lines(self, **fields: str) -> dict[str, int]:
+        """The lines of fields, by the names given for them, and "" for that of the message."""
+        places = {"": "", **fields}
+        found = {name: self.message.places.get(field) for name, field in places.items()}
+        return {name: place.line for name, place in found.items() if place is not None and place.line}
 
     def without_effect(self, names: Iterable[str]) -> None:
         """Leave fields out that the vendor reads only where another one is set otherwise."""

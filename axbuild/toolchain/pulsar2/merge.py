@@ -8,6 +8,8 @@ from typing import Any
 from axbuild.toolchain.pulsar2.message import M, Nested, settings_of
 from axbuild.toolchain.pulsar2.schema import CompilerConfig, CompilerSubConfig
 
+_BATCHES = ("static_batch_sizes", "max_dynamic_batch_size")
+
 
 def merged(over: M, under: M) -> M:
     """What `over` sets, and of the rest what `under` sets; lists are taken whole."""
@@ -22,7 +24,9 @@ def merged(over: M, under: M) -> M:
 
 
 def inherited(sub: CompilerSubConfig, whole: CompilerConfig) -> CompilerSubConfig:
-    """A sub-graph's options with the whole model's where it sets none."""
+    """A sub-graph's options with the whole model's where it sets none; one that lists its batches, or lets them be
+    found, has not the other of the two from there."""
     shared = settings_of(CompilerSubConfig).keys() & settings_of(CompilerConfig).keys()
-    values: dict[str, Any] = {name: getattr(whole, name) for name in shared}
+    said = [name for name in _BATCHES if getattr(sub, name)]
+    values: dict[str, Any] = {name: getattr(whole, name) for name in shared if not (said and name in _BATCHES)}
     return merged(sub, CompilerSubConfig(**values, places=whole.places))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from typing import Any
 
 from axbuild.toolchain.pulsar2.enums import YUV
-from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
 
 _TAKEN_OVER = (
@@ -28,7 +27,7 @@ _TAKEN_OVER = (
 )
 
 
-def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict[str, Any]]:
+def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[PlacedTable]:
     """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is none."""
     found = []
     for number, message in enumerate(config.input_processors or ()):
@@ -59,7 +58,7 @@ def _idle(message: InputProcessorConfig) -> Iterator[str]:
         yield from ("scale", "zeropoint")
 
 
-def output_processors(config: BuildConfig) -> list[dict[str, Any]]:
+def output_processors(config: BuildConfig) -> list[PlacedTable]:
     found = []
     for number, message in enumerate(config.output_processors or ()):
         fields = MappedFields(message, f"output_processors[{number}]")

@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.merge import inherited
-from axbuild.toolchain.pulsar2.schema import CompilerConfig
+from axbuild.toolchain.pulsar2.schema import CompilerConfig, CompilerFields
 
 _LEVELS = ("close", "equal", "cosine")
 _LIMITS = {"rtol": (1, "check_rtol"), "atol": (1, "check_atol"), "cosine": (3, "check_cosine_simularity")}
 """attribute -> the value of `check` that it belongs to, and the vendor's field"""
 _LIMIT_FIELDS = tuple(field for _, field in _LIMITS.values())
 CHECKING = ("check", "check_mode", *_LIMIT_FIELDS, "check_tensor_black_list", "input_sample_dir")
-_OF_PARTS = ("npu_perf", "ddr_bw_limit", "enable_slice_mode", "enable_tile_mode")
-_WHOLE = "is one setting of the whole model here: it goes into compiler"
-_OF_THE_WHOLE = (
+_OF_PARTS = (
     "static_batch_sizes",
     "max_dynamic_batch_size",
     "disable_ir_fix",
     "enable_data_soft_compression",
-    "compiler_group_patterns",
+    "npu_perf",
+    "ddr_bw_limit",
+    "enable_slice_mode",
+    "enable_tile_mode",
 )
 
 
-def checks(fields: MappedFields, level: str, mode: str, lead: str) -> dict[str, Any]:
+def checks(fields: MappedFields, level: str, mode: str, lead: str) -> PlacedTable:
     """What a comparison is told. level, mode: the attributes' names; lead: what those of the others begin with."""
     said = {name: fields.take(name) for name in CHECKING}
     number = said["check"] or 0
-    found = {level: _LEVELS[number - 1] if level == "level" else number, mode: said["check_mode"]}
+    fields_of = {level: "check"}
     if number:
-        found |= {f"{lead}{name}": said[field] for name, (of, field) in _LIMITS.items() if of == number}
-        found[f"{lead}tensor_black_list"] = said["check_tensor_black_list"]
-        found["input_sample_dir"] = said["input_sample_dir"]
-    else:
-        found.pop(mode)
-    return {name: value for name, value in found.items() if value is not None}
+        fields_of |= {mode: "check_mode"}
+        fields_of |= {f"{lead}{name}": field for name, (of, field) in _LIMITS.items() if of == number}
+        fields_of |= {f"{lead}tensor_black_list": "check_tensor_black_list", "input_sample_dir": "input_sample_dir"}
+    found = {level: _LEVELS[number - 1] if level == "level" else number}
+    found |= {name: said[field] for name, field in fields_of.items() if name != level and said[field] is not None}
+    return PlacedTable(found, fields.lines(**{name: fields_of[name] for name in found}))
 
 
-def sub_configs(compiler: CompilerConfig) -> list[dict[str, Any]]:
+def group_patterns(compiler: CompilerFields, path: str) -> list[PlacedTable]:
+    found = []
+    for number, pattern in enumerate(compiler.compiler_group_patterns or ()):
+        entry = MappedFields(pattern, f"{path}[{number}]").copy("type", "match_mode")
+        nodes = [MappedFields(node).copy("types", "inputs", "outputs", "properties") for node in pattern.nodes or ()]
+        entry.put("nodes", nodes)
+        found.append(entry)
+    return found
+
+
+def sub_configs(compiler: CompilerConfig) -> list[PlacedTable]:
     """Parts; one that says nothing of its check is left to the model's own, one that says something of it takes what it
     leaves out from there."""
     found = []
@@ -50,6 +60,9 @@ def sub_configs(compiler: CompilerConfig) -> list[dict[str, Any]]:
         if any(fields.take(name) is not None for name in CHECKING):
             of_model = replace(compiler, input_sample_dir=None)  # which is for the whole model's inputs
             entry |= checks(MappedFields(inherited(message, of_model), path), "check", "check_mode", "check_")
-        fields.finish(dict.fromkeys(_OF_THE_WHOLE, _WHOLE))
+        fields.take("compiler_group_patterns")
+        if patterns := group_patterns(message, f"{path}.compiler_group_patterns"):
+            entry.put("compiler_group_patterns", patterns)
+        fields.finish({})
         found.append(entry)
     return found

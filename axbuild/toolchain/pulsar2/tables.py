@@ -8,15 +8,16 @@ A rule file calls this while a package loads, so it imports nothing but the conf
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from axbuild.toolchain.pulsar2.calibration import Calibration, calibration_of
 from axbuild.toolchain.pulsar2.checks import FRONT_END, QUANTISED
-from axbuild.toolchain.pulsar2.mapped import MappedFields
+from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.message import settings_of
 from axbuild.toolchain.pulsar2.processors import extra_shapes, input_processors, output_processors
 from axbuild.toolchain.pulsar2.schema import BuildConfig
-from axbuild.toolchain.pulsar2.sub_configs import CHECKING, checks, sub_configs
+from axbuild.toolchain.pulsar2.sub_configs import CHECKING, checks, group_patterns, sub_configs
 
 BuildTable = tuple[str, dict[str, Any]]
 """rule, and attributes with `name` among them"""
@@ -63,10 +64,6 @@ _NO_PRECISION = (
 _NO_EXTRA_SHAPES = (
     "needs the float model, at whose further shapes the quantised one is made: build with model_type ONNX"
 )
-_NO_PATTERNS = (
-    "names operators to schedule together, and there is nothing of the kind here: enable_slice_mode and "
-    "enable_tile_mode find such chains by themselves"
-)
 
 
 def tables(config: BuildConfig, name: str) -> list[BuildTable]:
@@ -91,7 +88,7 @@ def tables(config: BuildConfig, name: str) -> list[BuildTable]:
     quant.without_effect(("precision_analysis", *_ANALYSIS))
     root.without_effect(OF_THE_COMMAND)
     for fields in (root, quant, compiler):
-        fields.finish({"compiler_group_patterns": _NO_PATTERNS})
+        fields.finish({})
     return found
 
 
@@ -123,10 +120,8 @@ def _begun_quantised(
     if named:
         own["calibration"] = calibration.labels
     if shapes := root.take("input_shapes"):
-        own["input_shapes"] = shapes_of(shapes)
-    root.take("quant_op_processors")
-    if patches := config.quant_op_processors:
-        own["quant_op_processors"] = [MappedFields(entry).copy("op_name", "attrs") for entry in patches]
+        own |= PlacedTable({"input_shapes": shapes_of(shapes)}, root.lines(input_shapes="input_shapes"))
+    own |= _quant_patches(config, root)
     root.without_effect(("model_type", *FRONT_END))
     quant.without_effect(name for name, _, _ in config.quant.given())  # as `checks` warns
     sets = [("calibration_set", attributes) for attributes in calibration.sets]
@@ -139,19 +134,20 @@ def shapes_of(text: str) -> dict[str, list[int]]:
     return {name: [int(size) for size in sizes.split("x")] for name, _, sizes in entries}
 
 
-def _float_model(config: BuildConfig, root: MappedFields) -> dict[str, Any]:
+def _float_model(config: BuildConfig, root: MappedFields) -> PlacedTable:
     found = root.copy(src="input") | root.copy("model_type")
     if shapes := root.take("input_shapes"):
-        found["input_shapes"] = shapes_of(shapes)
+        found |= PlacedTable({"input_shapes": shapes_of(shapes)}, root.lines(input_shapes="input_shapes"))
     found |= MappedFields(config.onnx_opt, "onnx_opt").copy(*_OF_FLOAT)
     for list_, names in (("op_processors", ("op_name", "attrs")), ("const_processors", ("name", "data", "data_path"))):
         root.take(list_)
         if entries := [MappedFields(entry, list_).copy(*names) for entry in getattr(config, list_) or ()]:
-            found[list_] = [_whole(entry) for entry in entries]
+            found |= PlacedTable({}, root.lines(**{list_: list_}))
+            found.put(list_, [_whole(entry) for entry in entries])
     return found
 
 
-def _whole(entry: dict[str, Any]) -> dict[str, Any]:
+def _whole(entry: PlacedTable) -> PlacedTable:
     """A constant's values; whole ones without a point, as a shape is written."""
     if "data" in entry:
         entry["data"] = [int(item) if float(item).is_integer() else item for item in entry["data"]]
@@ -160,49 +156,65 @@ def _whole(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _quant_model(
     config: BuildConfig, root: MappedFields, quant: MappedFields, calibration: Calibration, name: str
-) -> dict[str, Any]:
-    found: dict[str, Any] = {"model": f":{name}_float", "calibration": calibration.labels}
+) -> PlacedTable:
+    lines = quant.lines(layer_configs="layer_configs")
+    found = PlacedTable({"model": f":{name}_float", "calibration": calibration.labels}, lines)
     found |= quant.copy(method="calibration_method")
     quant.take("layer_configs")
     if rules := config.quant.layer_configs:
-        found["layer_configs"] = [
-            MappedFields(entry, f"quant.layer_configs[{number}]").copy(*settings_of(type(entry)))
-            for number, entry in enumerate(rules)
-        ]
+        found.put(
+            "layer_configs",
+            [
+                MappedFields(entry, f"quant.layer_configs[{number}]").copy(*settings_of(type(entry)))
+                for number, entry in enumerate(rules)
+            ],
+        )
     found |= quant.copy(*_OF_QUANT)
     _only_with(quant, found, ("enable_smooth_quant",), _SMOOTH)
     found |= quant.copy(*_TUNERS)
     _only_with(quant, found, _TUNERS, _TUNING)
+    return found | _quant_patches(config, root)
+
+
+def _quant_patches(config: BuildConfig, root: MappedFields) -> PlacedTable:
+    found = PlacedTable({}, root.lines(quant_op_processors="quant_op_processors"))
     root.take("quant_op_processors")
     if patches := config.quant_op_processors:
-        found["quant_op_processors"] = [MappedFields(entry).copy("op_name", "attrs") for entry in patches]
+        found.put("quant_op_processors", [MappedFields(entry).copy("op_name", "attrs") for entry in patches])
     return found
 
 
-def _only_with(quant: MappedFields, found: dict[str, Any], switches: tuple[str, ...], names: tuple[str, ...]) -> None:
+def _only_with(quant: MappedFields, found: PlacedTable, switches: tuple[str, ...], names: tuple[str, ...]) -> None:
     """Copy fields that only count where a switch is on."""
     if any(quant.value(switch) for switch in switches):
         found |= quant.copy(*names)
     quant.without_effect(names)
 
 
-def _axmodel(
-    config: BuildConfig, root: MappedFields, compiler: MappedFields, calibration: Calibration
-) -> dict[str, Any]:
+def _axmodel(config: BuildConfig, root: MappedFields, compiler: MappedFields, calibration: Calibration) -> PlacedTable:
     found = root.copy("target_hardware", "npu_mode") | compiler.copy(*_OF_AXMODEL)
-    for list_ in ("input_processors", "output_processors"):
+    lists = ("input_processors", "output_processors")
+    found |= PlacedTable({}, root.lines(**dict(zip(lists, lists, strict=True))))
+    apart = ("compiler_group_patterns", "sub_configs")
+    found |= PlacedTable({}, compiler.lines(**dict(zip(apart, apart, strict=True))))
+    for list_ in lists:
         root.take(list_)
-    compiler.take("sub_configs")
-    lists = {
+    for list_ in apart:
+        compiler.take(list_)
+    entries: dict[str, Sequence[Mapping[str, Any]]] = {
         "input_processors": input_processors(config, calibration.formats),
         "output_processors": output_processors(config),
         "src_extra_shapes": extra_shapes(config),
+        "compiler_group_patterns": group_patterns(config.compiler, "compiler.compiler_group_patterns"),
         "sub_configs": sub_configs(config.compiler),
     }
-    return found | {attribute: value for attribute, value in lists.items() if value}
+    for attribute, own in entries.items():
+        if own:
+            found.put(attribute, own)
+    return found
 
 
-def _analysis(quant: MappedFields, name: str) -> dict[str, Any]:
+def _analysis(quant: MappedFields, name: str) -> PlacedTable:
     backend = quant.value("precision_analysis_mode") == "NPUBackend"
     renamed = dict(zip(("method", "mode", "input_sample_dir"), _ANALYSIS, strict=True))
     return {"quant": f":{name}" if backend else f":{name}_quant"} | quant.copy(**renamed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import onnx_ir as ir
 
 from axbuild.errors import AxError
 from axbuild.toolchain.graph import names_of, origins_of, spelling_of
+from axbuild.toolchain.near import did_you_mean
 
 WHOLE = "DEFAULT"
 """in both lists of tensor names: the whole model"""
@@ -174,6 +174,5 @@ def _no_tensor(graph: ir.Graph, name: str, known: Iterable[str]) -> NoReturn:
 
 
 def _nothing(what: str, name: str, known: Iterable[str], otherwise: str = "") -> NoReturn:
-    near = difflib.get_close_matches(name, list(dict.fromkeys(known)), 3)
-    hint = f"did you mean {', '.join(near)}?" if near else otherwise
+    hint = did_you_mean(name, dict.fromkeys(known)) or otherwise
     raise LayerConfigError(f"a layer rule is for {what}, and the model has none", hint=hint)

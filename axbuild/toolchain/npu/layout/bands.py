@@ -22,13 +22,13 @@ BANDS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80
 """how many bands a chain may run in; fewer move less on chip"""
 
 
-def run_chain(state: LayoutState, chain: OpChain) -> bool:
-    """Writes the operators of a chain down; False, and nothing is, where its windows do not fit on chip."""
+def run_chain(state: LayoutState, chain: OpChain) -> BandRun | None:
+    """Writes the operators of a chain down; None, and nothing is, where its windows do not fit on chip."""
     run = BandRun(state, chain)
     if not run.fit():
-        return False
+        return None
     run.write()
-    return True
+    return run
 
 
 class BandRun:
@@ -46,6 +46,12 @@ class BandRun:
         self.places |= {name: state.new_place(name) for name in made}
         self.tracks: dict[str, Track] = {}
         self.windows: dict[str, Rolling] = {}
+
+    @property
+    def is_banded(self) -> bool:
+        """Whether no operator has made all of its output in the first band, because the next one needs all of it."""
+        tracks = [self.tracks[task.op.output] for task in self.tasks]
+        return all(track.upto[0] < track.upto[-1] for track in tracks)
 
     # Room -----------------------------------------------------------------------------------------------------
 

@@ -71,11 +71,28 @@ class Chains:
         whole = OpChain(start, max([chain.stop, *(other.stop for other in met)]), chain.axis)
         return _sorted((*(c for c in chains if c not in met), whole)) if self.allows(whole) else None
 
+    def span(self, outputs: Iterable[str]) -> tuple[int, int]:
+        """From the first to behind the last of the operators that make these."""
+        positions = [self.makers[name] for name in outputs]
+        return min(positions), max(positions) + 1
+
+    def around(self, chain: OpChain, chains: Iterable[OpChain]) -> tuple[OpChain, ...]:
+        """`chain`, and those of the others that it does not meet."""
+        return _sorted((*(other for other in chains if not _meet(chain, other)), chain))
+
     def allows(self, chain: OpChain) -> bool:
+        return not self.fault(chain)
+
+    def fault(self, chain: OpChain, others: Iterable[OpChain] = ()) -> str:
+        """Why operators cannot run together, beside other chains that stay; "" where they can."""
         if chain.start < 0 or chain.stop > len(self.net.ops) or chain.stop - chain.start < 2:
-            return False
+            return "they are one operator of the NPU"
+        if any(_meet(chain, other) for other in others):
+            return "they lie among those of another group"
         ops = self.net.ops[chain.start : chain.stop]
-        return all(self._allows(op, chain.axis) for op in ops) and self._constants(ops) <= self._room
+        if odd := [op for op in ops if not self._allows(op, chain.axis)]:
+            return f"{odd[0].kind.op_type} among them does not run in such bands"
+        return "" if self._constants(ops) <= self._room else "their constants are too many to stay on chip"
 
     def _allows(self, op: Operator, axis: int) -> bool:
         shapes = self.net.shapes(op.inputs)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from axbuild.progress import tell
 from axbuild.toolchain.npu.layout.bands import run_chain
-from axbuild.toolchain.npu.layout.choices import Choices
+from axbuild.toolchain.npu.layout.choices import Choices, OpChain
 from axbuild.toolchain.npu.layout.draft import Draft
 from axbuild.toolchain.npu.layout.material import Material
 from axbuild.toolchain.npu.layout.moves import bring_near, make_room
@@ -32,13 +32,14 @@ from axbuild.toolchain.npu.program.form import Activation
 class Emission:
     """drafts in issue order; blobs: packed constants, each once; swap_bytes: what ddr_swap must hold.
 
-    activations: where the net's tensors can be seen.
+    activations: where the net's tensors can be seen; banded: the chains of which every operator runs in several bands.
     """
 
     drafts: list[Draft]
     blobs: list[bytes]
     swap_bytes: int
     activations: tuple[Activation, ...]
+    banded: tuple[OpChain, ...] = ()
 
 
 def emit(net: Net, material: Material, choices: Choices) -> Emission:
@@ -48,18 +49,20 @@ def emit(net: Net, material: Material, choices: Choices) -> Emission:
         settle_input(state, name)
     settle_wholes(state)
     chains = {chain.start: chain for chain in choices.chains}
+    banded: list[OpChain] = []
     position = 0
     while position < len(net.ops):
         tell("tiling op", position + 1, len(net.ops))
         state.prefetcher.ahead()
         chain = chains.get(position)
-        if chain and run_chain(state, chain):
+        if chain and (run := run_chain(state, chain)):
+            banded += [chain] if run.is_banded else []
             position = chain.stop
         else:
             _single(state, position, net.ops[position])
             position += 1
     blobs = list(state.constants.blobs)
-    return Emission(state.writer.drafts, blobs, state.memory.swap.peak, activations_of(state))
+    return Emission(state.writer.drafts, blobs, state.memory.swap.peak, activations_of(state), tuple(banded))
 
 
 def _single(state: LayoutState, position: int, op: Operator) -> None:

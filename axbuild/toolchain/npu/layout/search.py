@@ -7,11 +7,12 @@ at least as good as the start in both.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from axbuild.errors import AxWarning
 from axbuild.toolchain.npu.layout.allocate import OcmError
 from axbuild.toolchain.npu.layout.chains import ROWS, Chains, spilled
 from axbuild.toolchain.npu.layout.choices import Choices, OpChain
@@ -21,7 +22,7 @@ from axbuild.toolchain.npu.layout.neighbours import Neighbours
 from axbuild.toolchain.npu.layout.schedule import Scheduler, Slot
 from axbuild.toolchain.npu.layout.waits import waits
 from axbuild.toolchain.npu.net import Net
-from axbuild.toolchain.npu.options import CompileOptions
+from axbuild.toolchain.npu.options import CompileOptions, OpGroup
 
 LINKS = 16
 """chains that slice mode tries beyond what spills"""
@@ -32,6 +33,8 @@ OTHER_AXES = (2, 3, 0)
 TRIALS = {"fast": 0, "normal": 32, "high": 256}
 """layouts that an effort tries beside those of both modes"""
 SEED = 0
+SLICE = "Slice"
+"""the type of a group that runs in bands of rows"""
 
 Growth = Callable[[Iterable[str], tuple[OpChain, ...]], tuple[OpChain, ...]]
 """(tensors that spill, chains) -> more or longer chains"""
@@ -61,8 +64,8 @@ class Layout:
 
 @dataclass(frozen=True)
 class LayoutStep:
-    """What one way to make a layout better came to. name: "start", "slice", "tile" or "search"; trials: layouts that
-    it made; cycles, swap_bytes: of the best one until then."""
+    """What one way to make a layout better came to, or what it took to obey groups. name: "start", "groups", "slice",
+    "tile" or "search"; trials: layouts that it made; cycles, swap_bytes: of the one that was taken."""
 
     name: str
     trials: int
@@ -72,11 +75,12 @@ class LayoutStep:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The layout that was chosen, and how it was come by."""
+    """The layout that was chosen, and how it was come by; told: of groups that are no chains."""
 
     net: Net
     layout: Layout
     steps: tuple[LayoutStep, ...]
+    told: tuple[AxWarning, ...] = ()
 
 
 class Workbench:
@@ -87,6 +91,8 @@ class Workbench:
         self.material = material
         self.chains = Chains(net, material)
         self.trials = 0
+        self.asked: tuple[OpChain, ...] = ()
+        self.told: list[AxWarning] = []
 
     def lay(self, choices: Choices) -> Layout:
         """OcmError where an operator does not fit."""
@@ -97,6 +103,41 @@ class Workbench:
     def start(self) -> Layout:
         """Operator by operator; where maps spill, their makers together with their readers."""
         return self._grown(self.lay(Choices()), self.chains.pairs)
+
+    def grouped(self, best: Layout, groups: Sequence[OpGroup]) -> Layout:
+        """Each group as a chain, which every later layout keeps; of several axes along the one that takes the fewest
+        cycles. `told` says which cannot be."""
+        for group in groups:
+            start, stop = self.chains.span(group.outputs)
+            axes = (ROWS,) if group.type == SLICE else OTHER_AXES
+            chains = [OpChain(start, stop, axis) for axis in axes]
+            faults = [self.chains.fault(chain, self.asked) for chain in chains]
+            whole = [chain for chain, fault in zip(chains, faults, strict=True) if not fault]
+            found = [(laid, chain) for chain in whole if (laid := self._chained(best, chain))]
+            if found:
+                best, chain = min(found, key=lambda pair: (pair[0].cycles, pair[0].swap_bytes))
+                self.asked = (*self.asked, chain)
+            else:
+                fault = "no bands of theirs fit on chip, or one needs all of another's output" if whole else faults[0]
+                self.told.append(AxWarning("AX596", f"{group.word} cannot run as one chain: {fault}"))
+        return best
+
+    def _chained(self, best: Layout, chain: OpChain) -> Layout | None:
+        """With this chain in place of those that it meets; None where it, or what was asked for before, does not come
+        to bands."""
+        with suppress(OcmError):
+            laid = self.lay(replace(best.choices, chains=self.chains.around(chain, best.choices.chains)))
+            if self._keeps(laid, (*self.asked, chain)):
+                return laid
+        return None
+
+    @staticmethod
+    def _keeps(laid: Layout, asked: Iterable[OpChain]) -> bool:
+        """Whether what was asked for runs in bands, alone or in longer chains."""
+        return all(
+            any(c.axis == one.axis and c.start <= one.start and one.stop <= c.stop for c in laid.emission.banded)
+            for one in asked
+        )
 
     def sliced(self, best: Layout) -> Layout:
         """Longer chains: over everything that still spills, then where engines wait most."""
@@ -141,7 +182,7 @@ class Workbench:
         """The layout with these choices where it is better, else the best so far."""
         with suppress(OcmError):
             found = self.lay(choices)
-            if found.improves(best):
+            if found.improves(best) and self._keeps(found, self.asked):
                 return found
         return best
 
@@ -155,23 +196,27 @@ class Workbench:
                 laid = self.lay(replace(laid.choices, chains=chains))
             except OcmError:
                 break
-            best = laid if laid.improves(best) else best
+            best = laid if laid.improves(best) and self._keeps(laid, self.asked) else best
         return best
 
 
-def choose(nets: list[Net], material: Material, options: CompileOptions) -> Chosen:
-    """nets: ways to run the same batch; the first one fits, or OcmError is raised."""
+def choose(nets: list[Net], material: Material, options: CompileOptions, groups: Sequence[OpGroup] = ()) -> Chosen:
+    """nets: ways to run the same batch; the first one fits, or OcmError is raised. groups: of the first one."""
     bench, laid = _first(nets, material)
     steps = [LayoutStep("start", bench.trials, laid.cycles, laid.swap_bytes)]
-    for name, improve in _improvements(bench, options):
+    for name, improve in _improvements(bench, options, groups):
         before = bench.trials
         laid = improve(laid)
         steps.append(LayoutStep(name, bench.trials - before, laid.cycles, laid.swap_bytes))
-    return Chosen(bench.net, laid, tuple(steps))
+    return Chosen(bench.net, laid, tuple(steps), tuple(bench.told))
 
 
-def _improvements(bench: Workbench, options: CompileOptions) -> Iterator[tuple[str, Callable[[Layout], Layout]]]:
+def _improvements(
+    bench: Workbench, options: CompileOptions, groups: Sequence[OpGroup]
+) -> Iterator[tuple[str, Callable[[Layout], Layout]]]:
     """What was asked for, in the order in which it is tried; whoever searches wants both modes."""
+    if groups:
+        yield "groups", partial(bench.grouped, groups=groups)
     trials = TRIALS[options.effort]
     if options.enable_slice_mode or trials:
         yield "slice", bench.sliced

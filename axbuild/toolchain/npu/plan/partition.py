@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,26 +24,36 @@ from axbuild.toolchain.npu.plan.boundary import FROM_DATA
 from axbuild.toolchain.npu.plan.float_form import with_float_form
 from axbuild.toolchain.npu.plan.floats import FloatGraph, port
 from axbuild.toolchain.npu.plan.flow import planned_flow
+from axbuild.toolchain.npu.plan.groups import OpPattern, PatternMatch, PatternSearch, sites_of
 from axbuild.toolchain.npu.plan.inserted import PROCESSING, write_processing
 from axbuild.toolchain.npu.plan.placement import Judgement, judge
 from axbuild.toolchain.npu.plan.postprocess import OutputProcessor, with_outputs
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput, sources_of
 from axbuild.toolchain.npu.plan.quantised import PlanError, PlanGraph, PlanNode, ordered, read_graph
 from axbuild.toolchain.npu.plan.record import NPU, PLACED, Partition
-from axbuild.toolchain.npu.plan.stages import cuts_of
+from axbuild.toolchain.npu.plan.stages import SubgraphCut, cuts_of
 from axbuild.toolchain.npu.plan.sub_configs import SubConfig, parts_of
 from axbuild.toolchain.npu.plan.subgraphs import SubgraphWriter
 
 
 @dataclass(frozen=True)
 class PartitionParams:
-    """disable_ir_fix: a Reshape whose shape begins with a number has one batch."""
+    """disable_ir_fix: a Reshape whose shape begins with a number has one batch; sub_disable_ir_fix: of each sub_config,
+    none where all are as the model's; group_patterns, sub_group_patterns: of operators that run as one chain, in the
+    same way."""
 
     chip: Support
     input_processors: tuple[InputProcessor, ...]
     output_processors: tuple[OutputProcessor, ...] = ()
     disable_ir_fix: bool = False
     sub_configs: tuple[SubConfig, ...] = ()
+    sub_disable_ir_fix: tuple[bool, ...] = ()
+    group_patterns: tuple[OpPattern, ...] = ()
+    sub_group_patterns: tuple[tuple[OpPattern, ...], ...] = ()
+
+    def as_written(self, sub_config: int | None) -> bool:
+        own = self.sub_disable_ir_fix
+        return self.disable_ir_fix if sub_config is None or not own else own[sub_config]
 
 
 def partition(model: Path, float_model: Path, out: Path, *, params: PartitionParams) -> None:
@@ -65,15 +75,42 @@ def partition(model: Path, float_model: Path, out: Path, *, params: PartitionPar
     folder.mkdir()
     writer = SubgraphWriter(graph, floats, sources, judgements, folder)
     parts = parts_of(planned_flow(graph, floats, judgements), params.sub_configs) if params.sub_configs else ()
-    for cut in cuts_of(graph, parts):
-        writer.take(cut)
-    done = Partition(
-        params.chip.name, *writer.borders(), writer.subgraphs, writer.single(as_written=params.disable_ir_fix)
-    )
+    cuts = cuts_of(graph, parts)
+    matches = _matches(params, graph, floats, cuts)
+    for cut in cuts:
+        writer.take(cut, matches.get(id(cut), ()), as_written=params.as_written(cut.sub_config))
+    done = Partition(params.chip.name, *writer.borders(), writer.subgraphs, writer.single())
     _save(placed_model(graph), folder / PLACED)
     done.write(folder)
     write_processing(done, writer.inserted, behind, out / PROCESSING)
     _tell(done, graph, floats)
+
+
+def _matches(
+    params: PartitionParams, graph: PlanGraph, floats: FloatGraph, cuts: Sequence[SubgraphCut]
+) -> dict[int, list[PatternMatch]]:
+    """By the identity of the cut that they lie in; warns of what matches nothing, or lies in several."""
+    own = {number: one for number, one in enumerate(params.sub_group_patterns) if one != params.group_patterns}
+    told: list[AxWarning] = []
+    found: dict[int, list[PatternMatch]] = {}
+    members = sites_of(graph)
+    place_of = {node.site: cut for cut in cuts for node in cut.nodes if node.site}
+    for part, patterns in ((None, params.group_patterns), *own.items()):
+        lead = "" if part is None else f"sub_configs[{part}]."
+        asked = {
+            op: site
+            for op, site in members.items()
+            if site in place_of and (place_of[site].sub_config if place_of[site].sub_config in own else None) == part
+        }
+        for match in PatternSearch(floats, asked, lead).found(patterns, told):
+            around = {id(place_of[site]): place_of[site] for site in match.sites}
+            if len(around) > 1 or any(cut.place != NPU for cut in around.values()):
+                told.append(match.across())
+            else:
+                found.setdefault(next(iter(around)), []).append(match)
+    for warning in told:
+        warnings.warn(warning, stacklevel=2)
+    return found
 
 
 def judged(graph: PlanGraph, floats: FloatGraph, chip: Support) -> dict[str, Judgement]:

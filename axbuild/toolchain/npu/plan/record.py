@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from axbuild.errors import AxError
+from axbuild.toolchain.npu.options import OpGroup
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 
-FORMAT = "axbuild-partition/4"
+FORMAT = "axbuild-partition/5"
 RECORD, PLACED = "partition.json", "placed.onnx"
 NPU, CPU = "NPU", "CPU"
 
@@ -52,7 +53,8 @@ class PlannedSubgraph:
 
     check: how simulation is held against the reference, "equal" or "" (the same file runs in both); sub_config: by its
     place in the list, the one that this subgraph was cut out for; layers: of the NPU, tensor inside its file -> name in
-    the quantised model.
+    the quantised model; single: why it takes one sample at a time, though several may run as one batch; "" where it
+    does not; groups: operators that compiler_group_patterns found.
     """
 
     name: str
@@ -64,14 +66,17 @@ class PlannedSubgraph:
     check: str = ""
     sub_config: int | None = None
     layers: dict[str, str] = field(default_factory=dict, hash=False)
+    single: str = ""
+    groups: tuple[OpGroup, ...] = ()
 
     @property
     def file(self) -> str:
         return f"{self.name}.onnx"
 
     def own(self, common: T, of_sub_configs: Sequence[T]) -> T:
-        """What is said of this subgraph: by its sub_config, or of all that have none."""
-        return common if self.sub_config is None else of_sub_configs[self.sub_config]
+        """What is said of this subgraph: by its sub_config, or of all that have none. of_sub_configs: of each, or none
+        where all are as the model says."""
+        return common if self.sub_config is None or not of_sub_configs else of_sub_configs[self.sub_config]
 
     def batch_of(self, wanted: int) -> int:
         """Samples in one run of the program that is used where `wanted` come together."""
@@ -121,15 +126,18 @@ class Partition:
     def node_count(self) -> int:
         return sum(len(subgraph.nodes) for subgraph in self.subgraphs)
 
-    def compiled(self, programs: Path) -> tuple[int, ...]:
-        """The batches in a tree <subgraph>/b<N>/ of compilations, ascending; PartitionRecordError where subgraphs of
-        this partition have different ones, or none."""
-        found = {item.name: sorted(_batches(programs / item.name)) for item in self.at(NPU)}
-        first = next(iter(found.values()), [1])
-        for name, batches in found.items():
+    def compiled(self, programs: Path) -> dict[str, tuple[int, ...]]:
+        """NPU subgraph -> its batches in a tree <subgraph>/b<N>/ of compilations, ascending; PartitionRecordError where
+        one has none, or two that are in no sub_config, or in one, have different ones."""
+        found: dict[str, tuple[int, ...]] = {}
+        known: dict[int | None, tuple[int, ...]] = {}
+        for one in self.at(NPU):
+            found[one.name] = batches = tuple(sorted(_batches(programs / one.name)))
+            first = known.setdefault(one.sub_config, batches)
             if batches != first or not batches:
-                raise PartitionRecordError(f"{name} is compiled for the batches {batches}, and others for {first}")
-        return tuple(first)
+                own, others = list(batches), list(first)
+                raise PartitionRecordError(f"{one.name} is compiled for the batches {own}, and others for {others}")
+        return found
 
     def write(self, folder: Path) -> None:
         record = {"format": FORMAT} | dataclasses.asdict(self)

@@ -6,13 +6,13 @@ enters it, nothing but its end tensors leaves it, and nothing that leaves it com
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 
 from axbuild.errors import AxError
+from axbuild.toolchain.near import did_you_mean
 from axbuild.toolchain.npu.plan.flow import Flow, FlowNode
 from axbuild.toolchain.quant.selectors import WHOLE
 
@@ -101,8 +101,7 @@ class _Asked:
             raise self._inside(f"'{name}' lies inside", site)
         if writes := self.flow.writes_of(name):
             raise self._error(f"'{name}' is an operator and no tensor", f"it writes {_quoted(writes)}")
-        near = difflib.get_close_matches(name, list(self.flow.known), 3)
-        raise self._error(f"the model has no tensor '{name}'", f"did you mean {', '.join(near)}?" if near else "")
+        raise self._error(f"the model has no tensor '{name}'", did_you_mean(name, self.flow.known))
 
     def _require_npu(self, part: Sequence[FlowNode]) -> None:
         for step in part:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import onnx
 from axbuild.toolchain.graph import Names, Shape, constant_integers
 from axbuild.toolchain.kinds.codes import ElementType, type_of
 from axbuild.toolchain.npu.net import net_of
+from axbuild.toolchain.npu.options import OpGroup
 from axbuild.toolchain.npu.plan import batches
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.canonical import canonical_model
 from axbuild.toolchain.npu.plan.floats import FloatGraph
+from axbuild.toolchain.npu.plan.groups import PatternMatch
 from axbuild.toolchain.npu.plan.placement import Judgement
 from axbuild.toolchain.npu.plan.prelude import InsertedOp
 from axbuild.toolchain.npu.plan.preprocess import RuntimeInput
@@ -48,8 +50,9 @@ class SubgraphWriter:
     def subgraphs(self) -> tuple[PlannedSubgraph, ...]:
         return tuple(self.planned)
 
-    def take(self, cut: SubgraphCut) -> None:
-        """Write one subgraph's file."""
+    def take(self, cut: SubgraphCut, matches: Sequence[PatternMatch] = (), *, as_written: bool = False) -> None:
+        """Write one subgraph's file. matches: of patterns, those that lie in it; as_written: shapes in its Reshapes
+        stay what they are."""
         number = sum(subgraph.place == cut.place for subgraph in self.planned)
         name = f"subgraph_{cut.place.lower()}_{number}"
         layers: dict[str, str] = {}
@@ -62,7 +65,11 @@ class SubgraphWriter:
         (self.folder / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
         nodes, check = tuple(self._nodes(cut)), "equal" if cut.place == NPU else ""
         about = (name, cut.place, cut.inputs, cut.outputs, nodes, together, check)
-        self.planned.append(PlannedSubgraph(*about, sub_config=cut.sub_config, layers=layers))
+        single = self._as_written(cut) if as_written else ""
+        groups = tuple(_group(cut, layers, match) for match in matches)
+        self.planned.append(
+            PlannedSubgraph(*about, sub_config=cut.sub_config, layers=layers, single=single, groups=groups)
+        )
 
     def _runs_together(self, cut: SubgraphCut, model: onnx.ModelProto) -> bool:
         """Whether the NPU may run it on several samples at once."""
@@ -129,13 +136,16 @@ class SubgraphWriter:
         kind, shape = self._form(name)
         return BoundaryTensor(name, kind.dtype, shape, self.axes[name], self.steps.get(name, 0))
 
-    def single(self, *, as_written: bool = False) -> str:
-        """Why several samples cannot be answered together; "" where they can. as_written: shapes in Reshapes stay what
-        they are."""
-        counting = [node for node in self.floats.nodes(self.floats.order) if as_written and counts_samples(node)]
-        if counting:
-            shape = list(constant_integers(counting[0], 1, "shape") or ())
-            return f"Reshape '{counting[0].name}' makes the shape {shape}, of one batch, and disable_ir_fix keeps it"
+    def _as_written(self, cut: SubgraphCut) -> str:
+        """The first Reshape whose shape says how many samples there are; "" where none does."""
+        members = dict.fromkeys(name for node in cut.nodes for name in node.members)
+        for node in filter(counts_samples, self.floats.nodes(tuple(members))):
+            shape = list(constant_integers(node, 1, "shape") or ())
+            return f"Reshape '{node.name}' makes the shape {shape}, of one batch, and disable_ir_fix keeps it"
+        return ""
+
+    def single(self) -> str:
+        """Why several samples cannot be answered together; "" where they can."""
         writers = self.graph.writers()
         for name in self.graph.outputs:
             if self.axes[name] is None:
@@ -143,3 +153,12 @@ class SubgraphWriter:
                 size = "a size that depends on data" if not self._tensor(name).static else "no axis for samples"
                 return f"Output '{name}' of '{node.members[0] if node.members else node.name}' has {size}"
         return ""
+
+
+def _group(cut: SubgraphCut, layers: Mapping[str, str], match: PatternMatch) -> OpGroup:
+    """layers: as in PlannedSubgraph."""
+    own = {name: tensor for tensor, name in layers.items()}
+    own |= {name: f"output_{number}" for number, name in enumerate(cut.outputs)}
+    return OpGroup(
+        match.type, tuple(own[node.outputs[0]] for node in cut.nodes if node.site in match.sites), match.word
+    )

@@ -38,7 +38,7 @@ def profile(partition: Path, programs: Path, out: Path, *, params: ProfileParams
     op_profile.csv, summary.json and profile.html."""
     planned = Partition.read(partition)
     batches, parts = planned.compiled(programs), planned.of(params.sub_configs)
-    asked = [(subgraph, batch) for subgraph in parts if subgraph.place == NPU for batch in batches]
+    asked = [(subgraph, batch) for subgraph in parts if subgraph.place == NPU for batch in batches[subgraph.name]]
     for place, (subgraph, batch) in enumerate(asked):
         tell("program", place + 1, len(asked))
         options = subgraph.own(params.options, params.sub_options)
