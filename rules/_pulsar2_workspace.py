@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from axbuild.codes import USER_ERROR
 from axbuild.errors import AxError
 from axbuild.report.build_file import build_text, toml_text
+from axbuild.store.reading import StoreReader
 from axbuild.toolchain.pulsar2.message import Message
 from axbuild.toolchain.pulsar2.schema import BuildConfig
 from axbuild.toolchain.pulsar2.tables import BuildTable, tables
@@ -29,6 +30,8 @@ from ._external_data import external_data_files
 HIDDEN = ".axbuild"
 TARGET = "model"
 """of the axmodel; the others have it in front"""
+READ_FROM = "cache.read_from"
+"""the setting that is a path"""
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
 _GLOB = re.compile(r"[*?\[]")
@@ -114,13 +117,45 @@ def _moved(message: C, name: str, what: str, links: Links) -> C:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """cache: where results stand; read_from: another cache to take them from; settings: "section.key" -> value."""
+
+    cache: Path
+    read_from: Path | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The caches, which count whatever the environment says: its paths are relative to where the user is."""
+        beyond = {} if self.read_from is None else {READ_FROM: str(self.read_from)}
+        return {"cache.dir": str(self.cache)} | beyond
+
+    def text(self) -> str:
+        """As axbuild.toml has them."""
+        sections: dict[str, list[str]] = {}
+        for name, value in (self.settings | self.overrides).items():
+            section, _, key = name.partition(".")
+            sections.setdefault(section, []).append(f"{key} = {toml_text(value)}\n")
+        return "".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items())
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A workspace that nothing is written of yet."""
 
     root: Path
     tables: list[BuildTable]
     links: dict[str, Path]
-    cache: Path
+    around: Surroundings
+
+    @property
+    def cache(self) -> Path:
+        return self.around.cache
+
+    @property
+    def store(self) -> StoreReader:
+        """What its builds have made."""
+        return StoreReader(self.around.cache, self.around.read_from)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -140,19 +175,20 @@ def prepared(config: BuildConfig) -> Prepared:
     links = Links()
     found = tables(linked(config, links), TARGET)
     root = Path(config.work_dir or str(config.output_dir)) / HIDDEN
-    return Prepared(root.absolute(), found, links.found, cache_folder())
+    return Prepared(root.absolute(), found, links.found, surroundings())
 
 
-def cache_folder() -> Path:
-    """The cache of the workspace around the current folder; elsewhere one of the user's own."""
-    named = os.environ.get("AXBUILD_CACHE_DIR")
+def surroundings() -> Surroundings:
+    """Of the workspace around the current folder: its cache, and what else its axbuild.toml says of how builds run;
+    what it says of targets is the configuration's to say. Elsewhere a cache of the user's own."""
     try:
-        return Workspace.find(Path.cwd()).cache_dir
+        around = Workspace.find(Path.cwd())
     except NoWorkspace:
-        if named:
-            return Path(named).absolute()
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser().absolute() / "axbuild"
+        named = os.environ.get("AXBUILD_CACHE_DIR")
+        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Surroundings(Path(named or Path(home).expanduser() / "axbuild").absolute())
+    of_the_build = {key: value for key, value in around.settings.written.items() if not key.startswith("toolchain.")}
+    return Surroundings(around.cache_dir, around.read_from, of_the_build)
 
 
 @contextmanager
@@ -187,8 +223,7 @@ def _first_missing(folder: Path) -> Path | None:
 def _write(workspace: Prepared) -> None:
     root = workspace.root
     root.mkdir(parents=True, exist_ok=True)
-    settings = f"# Written by `pulsar2 build`.\n[cache]\ndir = {toml_text(str(workspace.cache))}\n"
-    _put(root / "axbuild.toml", settings)
+    _put(root / "axbuild.toml", f"# Written by `pulsar2 build`.\n{workspace.around.text()}")
     _put(root / "BUILD.toml", build_text(workspace.tables))
     shutil.rmtree(root / "inputs", ignore_errors=True)
     for link, target in workspace.links.items():
