@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axbuild.engine.records.events import ActionFinished
-from axbuild.report.pulsar2_compiled import checks, compiled, fused, processed
+from axbuild.errors import counted
+from axbuild.report.pulsar2_checked import checks
+from axbuild.report.pulsar2_compiled import compiled, fused, processed, transformed
 from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
 from axbuild.report.story import Chapter, Line, Products
 from axbuild.toolchain.pulsar2.calibration import DEFAULT
-from axbuild.toolchain.pulsar2.facts import model_facts, snapshot
+from axbuild.toolchain.pulsar2.facts import StateCounts, model_facts, snapshot
 from axbuild.toolchain.pulsar2.processors import extra_shapes
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig, InputQuantConfig
 from axbuild.toolchain.pulsar2.schema import shapes_of as shapes_in
@@ -20,9 +22,10 @@ from axbuild.toolchain.pulsar2.schema import shapes_of as shapes_in
 if TYPE_CHECKING:
     from axbuild.report.story import Told
 
-OPTIMIZE, PATCH, DECODE, SMOOTH, KEEP, TUNED = "optimize", "patch", "decode", "smooth", "keep_pairs", "finish"
+OPTIMIZE, PATCH, DECODE, SPREAD = "optimize", "patch", "decode", "spread"
+SMOOTH, KEEP, TUNED = "smooth", "keep_pairs", "finish"
 QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
-ANALYSE = "analyse"
+CALIBRATE, ANALYSE = "calibrate", "analyse"
 
 _PATCHED_OPERATOR = re.compile(r"set op '")
 
@@ -33,12 +36,14 @@ def chapters(config: BuildConfig) -> list[Chapter]:
     told = [
         Chapter(OPTIMIZE, teller.opening),
         Chapter(DECODE, teller.data),
+        Chapter(SPREAD, loaded),
         Chapter(OPTIMIZE, teller.model),
         Chapter(DECODE, teller.settings),
         Chapter(KEEP, teller.smoothed),
         Chapter(TUNED, teller.tuned),
         Chapter(QUANTIZE, teller.quantised),
         Chapter(ANALYSE, teller.analysed),
+        Chapter(PARTITION, transformed),
         Chapter(PARTITION, lambda products: processed(products, config)),
         Chapter(FUSE, compiled),
         Chapter(COMPARE, checks),
@@ -47,6 +52,7 @@ def chapters(config: BuildConfig) -> list[Chapter]:
     wanted = {
         OPTIMIZE: config.model_type != "QuantAxModel",
         DECODE: bool(config.quant.input_configs),
+        SPREAD: config.model_type != "QuantAxModel",
         KEEP: bool(config.quant.enable_smooth_quant),
         TUNED: any((config.quant.enable_adaround, config.quant.enable_lsq, config.quant.enable_brecq)),
         QUANTIZE: config.model_type != "QuantAxModel",
@@ -92,8 +98,6 @@ class _Teller:
     def data(self, products: Products) -> Iterator[Line]:
         for one in self.config.quant.input_configs or ():
             yield Line(f"extract [{one.calibration_dataset}] to [{self._dataset(one)}]...")
-        for count in _samples(products):
-            yield Line(f"{count} File(s) Loaded.")
 
     def _dataset(self, one: InputQuantConfig) -> Path:
         return self.out / "quant/dataset" / str(one.tensor_name)
@@ -136,11 +140,33 @@ class _Teller:
             "Num of Variable": found.variables[0],
             "Num of Quantized Var": found.variables[1],
         }
-        yield Line("Calibration Progress(Phase 1)")
+        yield from self._passes(products, found)
         yield from _counted(" Network Snapshot ", rows)
         yield from _counted(" Quantization Snapshot ", {"Num of Quant Config": found.records} | found.states)
         yield Line("Network Quantization Finished.")
+        if not self.config.quant.disable_quant_optimization:
+            yield Line("Do quant optimization")
         yield Line(f"quant.axmodel export success: [{self.out / 'quant/quant_axmodel.onnx'}]")
+
+    def _passes(self, products: Products, found: StateCounts) -> Iterator[Line]:
+        """What became of the statistics, under the vendor's names and in its order; the vendor's passes that have no
+        counterpart here are not named, and grids that a model brings with it go through none."""
+        quant, calibrated = self.config.quant, bool(products.ended(CALIBRATE))
+        named = {
+            "Set MixPrecision": bool(quant.layer_configs or quant.highest_mix_precision),
+            "Set LN Quant dtype Quant": quant.ln_scale_data_type not in (None, "FP32"),
+            "Runtime Calibration": calibrated,
+        }
+        yield from _running(named)
+        if calibrated:
+            yield Line(f"Calibration Progress(Phase 1): {counted(sum(_samples(products)[:1]), 'sample')}")
+        named = {
+            "Quantization Alignment": calibrated,
+            "Refine Scale": calibrated and not quant.disable_auto_refine_scale,
+            "Passive Parameter Quantization": "PASSIVE_BAKED" in found.states,
+            "Parameter Baking": "BAKED" in found.states,
+        }
+        yield from _running(named)
 
     def analysed(self, products: Products) -> Iterator[Line]:
         event = products.ended(ANALYSE)[0]
@@ -163,12 +189,19 @@ def _interface(products: Products) -> dict[str, dict[str, str]]:
     return {"inputs": {}, "outputs": {}}
 
 
+def loaded(products: Products) -> Iterator[Line]:
+    """What spreads the samples over observations has seen every data set."""
+    return (Line(f"{count} File(s) Loaded.") for count in _samples(products))
+
+
 def _samples(products: Products) -> list[int]:
-    """How many samples each data set gave."""
+    """How many samples each data set gave that calibrates."""
+    calibrating = {event.label for event in products.ended(SPREAD)}
     counts: dict[str, int] = {}
     for event in products.ended(DECODE):
-        of = event.action.partition("/")[0]
-        counts[of] = counts.get(of, 0) + len(_files(event, "samples/"))
+        if event.label in calibrating:
+            of = event.action.partition("/")[0]
+            counts[of] = counts.get(of, 0) + len(_files(event, "samples/"))
     return list(counts.values())
 
 
@@ -193,6 +226,10 @@ def _precision(one: Any) -> str:
     said += [f"weight {one.weight_data_type}"] if one.weight_data_type else []
     said += [f"output {one.output_data_type}"] if one.output_data_type else []
     return ", ".join(said)
+
+
+def _running(passes: dict[str, bool]) -> Iterator[Line]:
+    return (Line(f"AX {name} Pass Running ...", "") for name, runs in passes.items() if runs)
 
 
 def _lines(text: str) -> Iterator[Line]:
