@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from axbuild.engine.records.events import BuildFinished, Event
+from axbuild.errors import counted
 from axbuild.report.pulsar2_chapters import chapters
 from axbuild.report.pulsar2_screen import Screen
 from axbuild.report.story import Line, Products, Story
@@ -66,4 +67,4 @@ class _Counts:
             self.reused = event.counts["cached"] + event.counts["up_to_date"]
 
     def told(self) -> str:
-        return f"{self.ran} actions ran, {self.reused} reused"
+        return f"{counted(self.ran, 'action')} ran, {self.reused} reused"

@@ -30,6 +30,7 @@ _FOLDERS = {
     f"{TARGET}_float/model_check.json": "frontend/model_check.json",
     f"{TARGET}_check/": "compiler/debug/check/",
     f"{TARGET}_precision/": "quant/debug/",
+    f"{TARGET}_io/io/": "quant/debug/io/",
 }
 """outputs of the targets -> the vendor's place; the first that fits counts"""
 

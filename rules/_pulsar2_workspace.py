@@ -30,6 +30,7 @@ from ._external_data import external_data_files
 HIDDEN = ".axbuild"
 TARGET = "model"
 """of the axmodel; the others have it in front"""
+QUANT = f"{TARGET}_quant"
 READ_FROM = "cache.read_from"
 """the setting that is a path"""
 
@@ -160,7 +161,7 @@ class Prepared:
     @property
     def labels(self) -> tuple[str, ...]:
         """What is asked for: the compiled model, and every target with a verdict or a table of its own."""
-        wanted = {"axmodel", "check", "precision_analysis"}
+        wanted = {"axmodel", "check", "io_data", "precision_analysis"}
         checked = [one for rule, one in self.tables if rule == "float_model" and _hands_over(one)]
         named = [one["name"] for rule, one in self.tables if rule in wanted]
         return tuple(f"//:{name}" for name in (*named, *(one["name"] for one in checked)))
@@ -174,6 +175,8 @@ def prepared(config: BuildConfig) -> Prepared:
     """What a resolved configuration builds in, with every path looked at."""
     links = Links()
     found = tables(linked(config, links), TARGET)
+    if any(one["name"] == QUANT for _, one in found):
+        found.append(("io_data", {"name": f"{TARGET}_io", "quant": f":{QUANT}"}))
     root = Path(config.work_dir or str(config.output_dir)) / HIDDEN
     return Prepared(root.absolute(), found, links.found, surroundings())
 

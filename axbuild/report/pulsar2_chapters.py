@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OPTIMIZE, PATCH, DECODE, SPREAD = "optimize", "patch", "decode", "spread"
 SMOOTH, KEEP, TUNED = "smooth", "keep_pairs", "finish"
 QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
-CALIBRATE, ANALYSE = "calibrate", "analyse"
+CALIBRATE, IO_DATA, ANALYSE = "calibrate", "io_data", "analyse"
 
 _PATCHED_OPERATOR = re.compile(r"set op '")
 
@@ -42,6 +42,7 @@ def chapters(config: BuildConfig) -> list[Chapter]:
         Chapter(KEEP, teller.smoothed),
         Chapter(TUNED, teller.tuned),
         Chapter(QUANTIZE, teller.quantised),
+        Chapter(IO_DATA, teller.exported),
         Chapter(ANALYSE, teller.analysed),
         Chapter(PARTITION, transformed),
         Chapter(PARTITION, lambda products: processed(products, config)),
@@ -56,6 +57,7 @@ def chapters(config: BuildConfig) -> list[Chapter]:
         KEEP: bool(config.quant.enable_smooth_quant),
         TUNED: any((config.quant.enable_adaround, config.quant.enable_lsq, config.quant.enable_brecq)),
         QUANTIZE: config.model_type != "QuantAxModel",
+        IO_DATA: config.model_type != "QuantAxModel",
         ANALYSE: bool(config.quant.precision_analysis),
         COMPARE: is_checked(config),
     }
@@ -147,6 +149,9 @@ class _Teller:
         if not self.config.quant.disable_quant_optimization:
             yield Line("Do quant optimization")
         yield Line(f"quant.axmodel export success: [{self.out / 'quant/quant_axmodel.onnx'}]")
+
+    def exported(self, products: Products) -> Iterator[Line]:
+        yield Line(f"export io data to folder: [{self.out / 'quant/debug/io'}]")
 
     def _passes(self, products: Products, found: StateCounts) -> Iterator[Line]:
         """What became of the statistics, under the vendor's names and in its order; the vendor's passes that have no

@@ -21,13 +21,13 @@ def checks(products: Products) -> Iterator[Line]:
     }
     for event, verdict in each(products, COMPARE, "verdict.json"):
         yield Line("simulate npu graph and generate gt of npu graph")
-        boundary = Boundary(planned[group_of(event.action)])
+        border = PlannedBorder(planned[group_of(event.action)])
         part = _PART.match(event.action)
         for name, record in verdict["outputs"].items():
             passed = verdict["passed"] or _held(verdict, record)
-            what = f"npu graph [{boundary.maker(name, int(part[1]))}] " if part else ""
+            what = f"npu graph [{border.maker(name, int(part[1]))}] " if part else ""
             how = "successfully!" if passed else "failed"
-            said = f"check {what}[{name}]{boundary.form(name)} {how} (level {verdict['level']})"
+            said = f"check {what}[{name}]{border.form(name)} {how} (level {verdict['level']})"
             yield Line(said, "SUCCESS" if passed else "ERROR")
         yield Line(verdict["sentence"], "SUCCESS" if verdict["passed"] else "ERROR")
 
@@ -41,7 +41,7 @@ def _held(verdict: dict[str, Any], record: dict[str, Any]) -> bool:
     return not record.get("failing")
 
 
-class Boundary:
+class PlannedBorder:
     """The tensors between a partition's subgraphs and around them, of its record."""
 
     def __init__(self, partition: dict[str, Any]) -> None:
