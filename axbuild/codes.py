@@ -211,6 +211,10 @@ CODES: dict[str, tuple[int, str]] = {
     "AX584": (BUILD_FAILED, "Pulsar2 ended well and did not write what it should have"),
     "AX585": (BUILD_FAILED, "Pulsar2 warned of something (a warning)"),
     "AX586": (USER_ERROR, "a tool outside axbuild does not say its version"),
+    "AX598": (
+        USER_ERROR,
+        "an address where a configuration of the vendor's takes none, or of no known kind",
+    ),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
     "AX901": (TOOL_FAILED, "the disk of the cache is full"),
     "AX902": (TOOL_FAILED, "the cache cannot be written"),

@@ -17,10 +17,13 @@ from typing import Any, TypeVar
 from axbuild.codes import USER_ERROR
 from axbuild.errors import AxError
 from axbuild.report.build_file import build_text, toml_text
+from axbuild.store.fetch import shown
 from axbuild.store.reading import StoreReader
 from axbuild.toolchain.pulsar2.message import Message
 from axbuild.toolchain.pulsar2.schema import BuildConfig
 from axbuild.toolchain.pulsar2.tables import BuildTable, tables
+from axbuild.workspace.address import UnpinnedAddress, pinned, the_address
+from axbuild.workspace.artifact import Remote
 from axbuild.workspace.attributes import did_you_mean
 from axbuild.workspace.disk import RealDisk
 from axbuild.workspace.workspace import NoWorkspace, Workspace
@@ -35,6 +38,8 @@ READ_FROM = "cache.read_from"
 """the setting that is a path"""
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
+DATASET = "calibration_dataset"
+"""the one field that may be an address"""
 _GLOB = re.compile(r"[*?\[]")
 
 C = TypeVar("C", bound=Message)
@@ -53,6 +58,12 @@ class FolderError(AxError):
     code = "AX542"
 
 
+class AddressError(AxError):
+    """An address where a configuration takes none, or of a kind that nothing is fetched from."""
+
+    code = "AX598"
+
+
 @dataclass
 class Links:
     """link below the workspace -> what it leads to."""
@@ -69,9 +80,10 @@ class Links:
         return f"inputs/model/{file.name}"
 
     def data(self, what: str, path: str) -> str:
-        """A file, a folder or a glob; what is remote stays as it is."""
-        if _REMOTE.match(path):
-            return path
+        """A file, a folder or a glob."""
+        if is_address(path):
+            sentence = f"{what} takes files of this machine, and '{shown(path)}' is an address"
+            raise AddressError(sentence, hint=f"fetch it first; {DATASET} may be an address")
         where = f"inputs/{len(self.found)}"
         if _GLOB.search(path) and not Path(path).exists():
             literal = next(folder for folder in Path(path).parents if not _GLOB.search(str(folder)))
@@ -83,10 +95,29 @@ class Links:
         return link
 
 
+def pinned_address(path: str) -> Remote:
+    """The address that a data set is fetched from; raises AxError, in terms of the configuration."""
+    try:
+        found = the_address([path])
+        if found is None:
+            scheme = path.partition("://")[0]
+            raise AddressError(f"nothing is fetched from {scheme}://", hint="https://, http:// and s3:// addresses are")
+        return pinned(found, "")
+    except UnpinnedAddress as error:
+        hint = f"{shown(path)}#sha256=...: `curl -L ADDRESS | sha256sum` says what it is now"
+        raise AxError(f"{DATASET}: {error.sentence}", hint=hint, code=error.code) from None
+    except AxError as error:
+        raise AxError(f"{DATASET}: {error.sentence}", hint=error.hint, code=error.code) from None
+
+
 def _existing(what: str, path: str) -> Path:
     if not Path(path).exists():
         raise NoInputError(what, path)
     return Path(os.path.realpath(path)) if Path(path).is_dir() else Path(path).absolute()
+
+
+def is_address(path: str) -> bool:
+    return _REMOTE.match(path) is not None
 
 
 def linked(config: BuildConfig, links: Links) -> BuildConfig:
@@ -97,7 +128,7 @@ def linked(config: BuildConfig, links: Links) -> BuildConfig:
         input=links.model(str(config.input)),
         quant=replace(
             _moved(quant, "input_sample_dir", "quant.input_sample_dir", links),
-            input_configs=_each(quant.input_configs, "calibration_dataset", "calibration_dataset", links),
+            input_configs=_each(quant.input_configs, DATASET, DATASET, links),
         ),
         compiler=replace(
             _moved(compiler, "input_sample_dir", "compiler.input_sample_dir", links),
@@ -113,6 +144,9 @@ def _each(messages: tuple[C, ...] | None, name: str, what: str, links: Links) ->
 
 def _moved(message: C, name: str, what: str, links: Links) -> C:
     path = getattr(message, name)
+    if name == DATASET and path and is_address(path):
+        pinned_address(path)
+        return message
     changed: dict[str, Any] = {name: links.data(what, path)} if path else {}
     return replace(message, **changed)
 

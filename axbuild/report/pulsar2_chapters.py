@@ -13,6 +13,7 @@ from axbuild.report.pulsar2_checked import checks
 from axbuild.report.pulsar2_compiled import compiled, fused, processed, transformed
 from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
 from axbuild.report.story import Chapter, Line, Products
+from axbuild.store.fetch import shown
 from axbuild.toolchain.pulsar2.calibration import DEFAULT
 from axbuild.toolchain.pulsar2.facts import StateCounts, model_facts, snapshot
 from axbuild.toolchain.pulsar2.processors import extra_shapes
@@ -99,7 +100,7 @@ class _Teller:
 
     def data(self, products: Products) -> Iterator[Line]:
         for one in self.config.quant.input_configs or ():
-            yield Line(f"extract [{one.calibration_dataset}] to [{self._dataset(one)}]...")
+            yield Line(f"extract [{_without_secrets(str(one.calibration_dataset))}] to [{self._dataset(one)}]...")
 
     def _dataset(self, one: InputQuantConfig) -> Path:
         return self.out / "quant/dataset" / str(one.tensor_name)
@@ -197,6 +198,10 @@ def _interface(products: Products) -> dict[str, dict[str, str]]:
 def loaded(products: Products) -> Iterator[Line]:
     """What spreads the samples over observations has seen every data set."""
     return (Line(f"{count} File(s) Loaded.") for count in _samples(products))
+
+
+def _without_secrets(data: str) -> str:
+    return shown(data) if "://" in data else data
 
 
 def _samples(products: Products) -> list[int]:
