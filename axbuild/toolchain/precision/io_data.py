@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from axbuild.toolchain.data.inputs import InputData, refused_sample
+from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.file_names import file_names
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.precision.feeds import feeds
 from axbuild.toolchain.precision.side import Side
+from axbuild.toolchain.refused import refused_sample
 
 
 @dataclass(frozen=True)
