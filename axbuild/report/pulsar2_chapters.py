@@ -13,6 +13,7 @@ from axbuild.report.pulsar2_checked import checks
 from axbuild.report.pulsar2_compiled import compiled, fused, processed, transformed
 from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
 from axbuild.report.story import Chapter, Line, Products
+from axbuild.report.text_table import TextTable
 from axbuild.store.fetch import shown
 from axbuild.toolchain.pulsar2.calibration import DEFAULT
 from axbuild.toolchain.pulsar2.facts import StateCounts, model_facts, snapshot
@@ -174,9 +175,10 @@ class _Teller:
         }
         yield from _running(named)
 
-    def analysed(self, products: Products) -> Iterator[Line]:
+    def analysed(self, products: Products) -> Iterator[Told]:
         event = products.ended(ANALYSE)[0]
-        yield from _lines(products.text(event, "precision_analysis_table.txt"))
+        lines = products.text(event, "precision_analysis_table.txt").splitlines()
+        yield TextTable(tuple(lines), spare=("Type", "DType", "Shape", "Output Tensor"))
         yield Line(f"save precision analysis table to [{self.out / 'quant/debug/precision_analysis_table.txt'}]")
         yield Line(f"save precision analysis graph to [{self.out / 'quant/debug/precision_analysis.mmd'}]")
 

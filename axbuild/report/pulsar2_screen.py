@@ -14,7 +14,8 @@ from axbuild.errors import visible
 from axbuild.report.lines import Pace, fetched
 from axbuild.report.story import Line
 from axbuild.report.stream import CleanStream
-from axbuild.report.style import transferred, wants_colour
+from axbuild.report.style import Style, transferred, wants_colour
+from axbuild.report.text_table import TextTable
 
 if TYPE_CHECKING:
     from axbuild.report.story import Told
@@ -49,12 +50,15 @@ class Screen:
             color_system="auto" if wants_colour(out) else None,
         )
         self._bars = Bars(self._console) if terminal else None
-        self._fetched = Pace()
+        self._fetched, self._style = Pace(), Style(out)
 
     def say(self, told: Told) -> None:
         if isinstance(told, Line):
             lead = f"{told.level:<8}| " if told.level else ""
-            told = Text(lead + visible(told.text), style=_COLOURS.get(told.level, ""))
+            text = self._style.at_words(lead + visible(told.text))
+            told = Text(text, style=_COLOURS.get(told.level, ""))
+        elif isinstance(told, TextTable):
+            told = Text("\n".join(told.fitted(self._console.width if self._bars else None)))
         self._console.print(told, soft_wrap=isinstance(told, Text))
 
     def progress(self, event: Event) -> None:

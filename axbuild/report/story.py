@@ -19,6 +19,8 @@ from axbuild.store.faults import BlobLost
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from axbuild.report.text_table import TextTable
+
 MADE = ("executed", "cached", "up_to_date")
 
 
@@ -64,7 +66,7 @@ class Line:
 
 
 if TYPE_CHECKING:
-    Told = Line | RenderableType
+    Told = Line | TextTable | RenderableType
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Chapter:
 
 
 class Story:
-    """Tells chapters to `say`, and every warning as it comes; how far actions are goes to `progress`."""
+    """Tells chapters to `say`, and every warning as it comes; how far actions are goes to `progress`. A build in which
+    an action fails is told as far as it came without a gap."""
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class Story:
         self._left = list(chapters)
         self._products, self._say, self._progress = products, say, progress
         self._warned: set[tuple[str, str]] = set()
+        self._broken = False
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -98,7 +102,9 @@ class Story:
             case ActionFinished(status=status) if status in MADE:
                 self._products.take(event)
                 self._tell()
-            case BuildFinished():
+            case ActionFinished(status="failed"):
+                self._broken = True
+            case BuildFinished() if not self._broken:
                 self._tell(last=True)
         if not isinstance(event, ActionProgress) or event.total:
             self._progress(event)

@@ -57,6 +57,10 @@ def test_the_end_passes_over_what_the_build_does_not_come_to():
     assert told([ended("a"), END], CHAPTERS) == ["one", "three"]
 
 
+def test_of_a_build_that_breaks_nothing_is_told_beyond_the_gap():
+    assert told([ended("a"), ended("b", status="failed"), END], CHAPTERS) == ["one"]
+
+
 def test_products_are_read_by_stage_in_the_order_of_actions():
     def numbers(products):
         return [Line(str(found["n"])) for _, found in each(products, "a", "f")]
