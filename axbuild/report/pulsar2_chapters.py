@@ -34,7 +34,7 @@ _PATCHED_OPERATOR = re.compile(r"set op '")
 
 def chapters(config: BuildConfig) -> list[Chapter]:
     """Of a build of `config`, which is resolved: every field says what counts."""
-    teller = _Teller(config)
+    teller, groups = _Teller(config), 1 + len(extra_shapes(config))
     told = [
         Chapter(OPTIMIZE, teller.opening),
         Chapter(DECODE, teller.data),
@@ -43,13 +43,13 @@ def chapters(config: BuildConfig) -> list[Chapter]:
         Chapter(DECODE, teller.settings),
         Chapter(KEEP, teller.smoothed),
         Chapter(TUNED, teller.tuned),
-        Chapter(QUANTIZE, teller.quantised),
+        Chapter(QUANTIZE, teller.quantised, least=groups),
         Chapter(IO_DATA, teller.exported),
         Chapter(ANALYSE, teller.analysed),
-        Chapter(PARTITION, transformed),
+        Chapter(PARTITION, transformed, least=groups),
         Chapter(PARTITION, lambda products: processed(products, config)),
         Chapter(FUSE, compiled),
-        Chapter(COMPARE, checks),
+        Chapter(COMPARE, checks, at_end=True),
         Chapter(COMPARE if is_checked(config) else FUSE, fused),
     ]
     wanted = {

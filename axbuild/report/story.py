@@ -71,10 +71,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chapter:
-    """after: the stage whose action must have ended; telling: what is then said."""
+    """after: the stage of which `least` actions must have ended, or of which nobody can say how many there are, so
+    that it is told at the end of the build; telling: what is then said."""
 
     after: str
     telling: Callable[[Products], Iterable[Told]]
+    least: int = 1
+    at_end: bool = False
 
 
 class Story:
@@ -118,16 +121,17 @@ class Story:
     def _tell(self, *, last: bool = False) -> None:
         """What can be told now. last: and pass over what this build does not come to."""
         while self._left:
-            told = self._told(self._left[0])
+            told = self._told(self._left[0], last=last)
             if told is None and not last:
                 return
             for one in told or ():
                 self._say(one)
             del self._left[0]
 
-    def _told(self, chapter: Chapter) -> list[Told] | None:
+    def _told(self, chapter: Chapter, *, last: bool) -> list[Told] | None:
         """None where its time has not come, or what it reads is lost and being made again."""
-        if not self._products.ended(chapter.after):
+        ended = len(self._products.ended(chapter.after))
+        if not ended or (not last and (chapter.at_end or ended < chapter.least)):
             return None
         try:
             return list(chapter.telling(self._products))

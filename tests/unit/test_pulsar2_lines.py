@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from axbuild.engine.records.events import ActionFinished, Diagnostic
+from axbuild.engine.records.events import ActionFinished, BuildFinished, Diagnostic
 from axbuild.report.pulsar2_chapters import chapters
 from axbuild.report.story import Line, Products, Story
 from axbuild.toolchain.pulsar2.read import parse_config
@@ -49,8 +49,8 @@ def report(macs, cycles):
     return {"macs": macs, "max_cycle": cycles, "stages": STAGES, "busy_cycles": busy}
 
 
-def told(config, *made, notes=()):
-    """What a build says that made these: (stage, action, outputs, each a file's content)."""
+def told(config, *made, notes=(), over=False):
+    """What a build says that made these: (stage, action, outputs, each a file's content); over: and has ended."""
     stored = {}
 
     def kept(content):
@@ -65,6 +65,8 @@ def told(config, *made, notes=()):
         story(Diagnostic("//:m", stage, stage, "", sentence, True))
     for stage, action, outputs in made:
         story(ActionFinished("//:m", action, stage, stage, "", "up_to_date", "", 0.0, outputs=kept(outputs)))
+    if over:
+        story(BuildFinished(0, {}, 0.0, {}))
     return [f"{one.level} {one.text}".strip() for one in said if isinstance(one, Line)]
 
 
@@ -135,7 +137,7 @@ def test_each_subgraph_is_told_with_its_cycles_and_a_part_with_a_check_of_its_ow
     parts = [{"start_tensor_names": ["op_37"], "end_tensor_names": ["op_5"], "check": 2}]
     config = {"model_type": "QuantAxModel", "compiler": {"sub_configs": parts}}
     verdict = ("compare", "compare_sub_config_0", {"verdict.json": json.dumps(VERDICT)})
-    lines = told(config, PLANNED, *compiled((0, 0, 1), (0, 1, 1), (0, 2, 1)), ("fuse", "fuse", {}), verdict)
+    lines = told(config, PLANNED, *compiled((0, 0, 1), (0, 1, 1), (0, 2, 1)), ("fuse", "fuse", {}), verdict, over=True)
     assert "INFO group 0 compiler transformation" in lines
     assert "INFO group 0 QuantAxModel macs: 300" in lines
     assert [line for line in lines if "GraphType" in line] == [
@@ -168,6 +170,7 @@ def test_batches_and_shape_groups_are_named_and_multiply_accumulates_are_those_o
         further,
         *compiled((0, 0, 1), (0, 0, 2), (1, 0, 1)),
         ("fuse", "fuse", {}),
+        over=True,
     )
     assert [line for line in lines if "macs" in line or "GraphType" in line] == [
         "INFO group 0 QuantAxModel macs: 100",
@@ -176,6 +179,32 @@ def test_batches_and_shape_groups_are_named_and_multiply_accumulates_are_those_o
         "INFO subgraph [0], group: 1, type: GraphType.NPU",
     ]
     assert lines[-2:] == ["WARNING graph [subgraph_npu_0] batchs [1, 2]", "INFO fuse 2 subgraph(s)"]
+
+
+def test_checks_of_the_whole_and_of_parts_are_all_told_whichever_ends_first():
+    config = {"model_type": "QuantAxModel", "compiler": {"check": 2}}
+    part = ("compare", "compare_sub_config_0", {"verdict.json": json.dumps(VERDICT)})
+    rest = VERDICT | {"outputs": {"prob": {}}, "sentence": "the rest: equal bit for bit"}
+    whole = ("compare", "compare", {"verdict.json": json.dumps(rest)})
+    lines = told(config, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), part, whole, over=True)
+    assert [line for line in lines if line.startswith("SUCCESS")] == [
+        "SUCCESS check [prob], (1, 1000), float32 successfully! (level equal)",
+        "SUCCESS the rest: equal bit for bit",
+        "SUCCESS check npu graph [subgraph_npu_1] [op_5], (1, 56, 56, 144), uint8 successfully! (level equal)",
+        "SUCCESS sub_configs[0]: equal bit for bit",
+    ]
+
+
+def test_every_shape_group_is_told_when_all_are_planned():
+    processors = [{"tensor_name": "data", "src_extra_shapes": [{"shape": [1, 3, 384, 384]}]}]
+    config = {"model_type": "QuantAxModel", "input_processors": processors}
+    further = ("partition", "partition_shape_1", PLANNED[2])
+    assert not any("transformation" in line for line in told(config, further))
+    lines = told(config, further, PLANNED)
+    assert [line for line in lines if "transformation" in line] == [
+        "INFO group 0 compiler transformation",
+        "INFO group 1 compiler transformation",
+    ]
 
 
 FAILED = {"passed": False, "sentence": "why", "failing": 1}
@@ -212,7 +241,7 @@ FAILED = {"passed": False, "sentence": "why", "failing": 1}
 def test_a_failed_check_is_an_error_and_so_are_the_tensors_that_failed(verdict, told_of_each):
     config = {"model_type": "QuantAxModel", "compiler": {"check": 1}}
     made = ("compare", "compare", {"verdict.json": json.dumps(VERDICT | verdict)})
-    lines = told(config, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), made)
+    lines = told(config, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), made, over=True)
     assert [line for line in lines if " check [" in line] == told_of_each
     assert lines[-2:] == ["ERROR why", "INFO fuse 1 subgraph(s)"]
 
