@@ -24,7 +24,7 @@ from axbuild.toolchain.pulsar2.schema import shapes_of as shapes_in
 if TYPE_CHECKING:
     from axbuild.report.story import Told
 
-OPTIMIZE, PATCH, DECODE, SPREAD = "optimize", "patch", "decode", "spread"
+OPTIMIZE, PATCH, DECODE, SURVEY, SPREAD = "optimize", "patch", "decode", "survey", "spread"
 SMOOTH, KEEP, TUNED = "smooth", "keep_pairs", "finish"
 QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
 CALIBRATE, IO_DATA, ANALYSE = "calibrate", "io_data", "analyse"
@@ -199,7 +199,8 @@ def _interface(products: Products) -> dict[str, dict[str, str]]:
 
 def loaded(products: Products) -> Iterator[Line]:
     """What spreads the samples over observations has seen every data set."""
-    return (Line(f"{count} File(s) Loaded.") for count in _samples(products))
+    yield from (Line(f"{count} File(s) Loaded.") for count in _samples(products))
+    yield from map(Line, (*products.notes(DECODE), *products.notes(SURVEY)))
 
 
 def _without_secrets(data: str) -> str:

@@ -294,8 +294,15 @@ def test_files_are_counted_when_every_set_is_decoded_whichever_came_first():
     of_a = ("decode", "decode_a", {"samples/": {"0.npy": "a"}})
     of_b = ("decode", "deal_b/decode_0", {"samples/": {"0.npy": "b", "1.npy": "c"}})
     assert not any("Loaded" in line for line in told(config, OPTIMIZED, of_b))
-    lines = told(config, OPTIMIZED, of_b, of_a, ("spread", "spread", {}))
-    assert [line for line in lines if "Loaded" in line] == ["INFO 2 File(s) Loaded.", "INFO 1 File(s) Loaded."]
+    notes = [("decode", "input 'a': 1 sample; whole numbers"), ("survey", "input 'b': 2 samples; whole numbers")]
+    lines = told(config, OPTIMIZED, of_b, of_a, ("spread", "spread", {}), notes=notes)
+    begin = lines.index("INFO 2 File(s) Loaded.")
+    assert lines[begin : begin + 4] == [
+        "INFO 2 File(s) Loaded.",
+        "INFO 1 File(s) Loaded.",
+        "INFO input 'a': 1 sample; whole numbers",
+        "INFO input 'b': 2 samples; whole numbers",
+    ]
 
 
 def test_what_fine_tuning_learnt_and_outliers_are_told_from_their_files():
