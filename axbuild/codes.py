@@ -218,6 +218,10 @@ CODES: dict[str, tuple[int, str]] = {
     "AX594": (USER_ERROR, "a run-time input whose type does not hold what calibration showed (a warning)"),
     "AX595": (USER_ERROR, "a pattern of compiler_group_patterns that matches no operators (a warning)"),
     "AX596": (USER_ERROR, "operators of compiler_group_patterns that cannot be scheduled as one chain (a warning)"),
+    "AX598": (
+        USER_ERROR,
+        "an address where a configuration of the vendor's takes none, or of no known kind",
+    ),
     "AX900": (TOOL_FAILED, "axbuild itself failed; this is a defect to report"),
     "AX901": (TOOL_FAILED, "the disk of the cache is full"),
     "AX902": (TOOL_FAILED, "the cache cannot be written"),

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 from axbuild.engine.records.events import BuildFinished, Event
+from axbuild.errors import counted
 from axbuild.report.pulsar2_chapters import chapters
 from axbuild.report.pulsar2_screen import Screen
 from axbuild.report.story import Line, Products, Story
-from axbuild.store.blobs import Blobs
 from axbuild.toolchain.pulsar2.flags import help_text, parse_flags
 from axbuild.toolchain.pulsar2.read import read_config
 from axbuild.toolchain.pulsar2.settled import SettledConfig, settled
 
 from ._pulsar2_tree import place
-from ._pulsar2_workspace import EVENTS, Prepared, prepared, written
+from ._pulsar2_workspace import EVENTS, prepared, written
 
 
 def build(arguments: tuple[str, ...]) -> int:
@@ -38,11 +37,12 @@ def run_build(found: SettledConfig) -> int:
     for warning in found.warnings:
         screen.say(Line(f"{warning.code}: {warning.sentence}", "WARNING"))
     with written(workspace) as ended:
-        story = Story(chapters(resolved), Products(_Store(workspace).read), screen.say, screen.progress)
+        story = Story(chapters(resolved), Products(workspace.store.read), screen.say, screen.progress)
         options = Options(workspace.labels, quiet=True, result=False, events=str(workspace.root / EVENTS))
-        settings = {"cache.dir": str(workspace.cache)}
         try:
-            code = run("build", options, start=workspace.root, overrides=settings, listeners=(story, counts))
+            code = run(
+                "build", options, start=workspace.root, overrides=workspace.around.overrides, listeners=(story, counts)
+            )
         finally:
             screen.close()
         ended.append(code)
@@ -64,18 +64,4 @@ class _Counts:
             self.reused = event.counts["cached"] + event.counts["up_to_date"]
 
     def told(self) -> str:
-        return f"{self.ran} actions ran, {self.reused} reused"
-
-
-class _Store:
-    """What a running build has stored; opened when the first is asked for, since the build makes the folder."""
-
-    def __init__(self, workspace: Prepared) -> None:
-        self._cache = workspace.cache
-
-    @cached_property
-    def _blobs(self) -> Blobs:
-        return Blobs(self._cache / "cas", self._cache / "tmp", lambda code, sentence: None)
-
-    def read(self, digest: str) -> bytes:
-        return self._blobs.read_bytes(digest)
+        return f"{counted(self.ran, 'action')} ran, {self.reused} reused"

@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from axbuild.store.faults import BlobLost
 from axbuild.store.reflink import clone_or_copy, write_new
 from axbuild.toolchain.data.archives import Member, members
 from axbuild.toolchain.pulsar2.schema import BuildConfig
 from axbuild.toolchain.pulsar2.write import written
 from axbuild.workspace.glob import glob_regex
 
-from ._pulsar2_workspace import TARGET, Prepared, told_as_folder_errors
+from ._pulsar2_workspace import TARGET, Prepared, is_address, pinned_address, told_as_folder_errors
 
 MANIFEST = "placed.json"
 """in the hidden workspace: output_dir -> what stands there by us"""
@@ -30,6 +32,7 @@ _FOLDERS = {
     f"{TARGET}_float/model_check.json": "frontend/model_check.json",
     f"{TARGET}_check/": "compiler/debug/check/",
     f"{TARGET}_precision/": "quant/debug/",
+    f"{TARGET}_io/io/": "quant/debug/io/",
 }
 """outputs of the targets -> the vendor's place; the first that fits counts"""
 
@@ -72,7 +75,7 @@ def _datasets(config: BuildConfig, workspace: Prepared) -> Iterator[tuple[str, b
     """The calibration files that were used, the first ones by name."""
     for one, table in zip(config.quant.input_configs or (), _sets(workspace), strict=False):
         most = None if one.calibration_size in (None, -1) else one.calibration_size
-        with _files(workspace.root, table) as found:
+        with _fetched(workspace, table) if is_address(table) else _files(workspace.root, table) as found:
             for member in found[:most]:
                 yield f"quant/dataset/{one.tensor_name}/{member.name}", member.read()
 
@@ -82,12 +85,23 @@ def _sets(workspace: Prepared) -> Iterable[str]:
 
 
 @contextmanager
+def _fetched(workspace: Prepared, address: str) -> Iterator[list[Member]]:
+    """Of a data set that was fetched; none where another cache had it already decoded."""
+    source = pinned_address(address)
+    with TemporaryDirectory() as folder:
+        try:
+            Path(folder, source.name).write_bytes(workspace.store.read(source.digest))
+        except BlobLost:
+            yield []
+            return
+        with members(Path(folder)) as found:
+            yield found
+
+
+@contextmanager
 def _files(root: Path, source: str) -> Iterator[list[Member]]:
-    """Of a data set; none where it was fetched from elsewhere."""
+    """Of a data set of this machine."""
     first = root / Path(source).parts[0] / Path(source).parts[1]  # each has a folder of its own
-    if not first.is_dir():
-        yield []
-        return
     with members(first) as found:
         wanted = Path(source).relative_to(first.relative_to(root)).as_posix()
         pattern = re.compile(glob_regex(wanted))

@@ -17,10 +17,14 @@ from typing import Any, TypeVar
 from axbuild.codes import USER_ERROR
 from axbuild.errors import AxError
 from axbuild.report.build_file import build_text, toml_text
+from axbuild.store.fetch import shown
+from axbuild.store.reading import StoreReader
 from axbuild.toolchain.pulsar2.checks import QUANTISED
 from axbuild.toolchain.pulsar2.message import Message
 from axbuild.toolchain.pulsar2.schema import BuildConfig
 from axbuild.toolchain.pulsar2.tables import BuildTable, tables
+from axbuild.workspace.address import UnpinnedAddress, pinned, the_address
+from axbuild.workspace.artifact import Remote
 from axbuild.workspace.attributes import Companions, did_you_mean
 from axbuild.workspace.disk import RealDisk
 from axbuild.workspace.workspace import NoWorkspace, Workspace
@@ -34,8 +38,13 @@ EVENTS = "events.jsonl"
 """in the hidden workspace: what happened in its last build"""
 TARGET = "model"
 """of the axmodel; the others have it in front"""
+QUANT = f"{TARGET}_quant"
+READ_FROM = "cache.read_from"
+"""the setting that is a path"""
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
+DATASET = "calibration_dataset"
+"""the one field that may be an address"""
 _GLOB = re.compile(r"[*?\[]")
 
 C = TypeVar("C", bound=Message)
@@ -54,6 +63,12 @@ class FolderError(AxError):
     code = "AX542"
 
 
+class AddressError(AxError):
+    """An address where a configuration takes none, or of a kind that nothing is fetched from."""
+
+    code = "AX598"
+
+
 @dataclass
 class Links:
     """link below the workspace -> what it leads to."""
@@ -70,9 +85,10 @@ class Links:
         return f"inputs/model/{file.name}"
 
     def data(self, what: str, path: str) -> str:
-        """A file, a folder or a glob; what is remote stays as it is."""
-        if _REMOTE.match(path):
-            return path
+        """A file, a folder or a glob."""
+        if is_address(path):
+            sentence = f"{what} takes files of this machine, and '{shown(path)}' is an address"
+            raise AddressError(sentence, hint=f"fetch it first; {DATASET} may be an address")
         where = f"inputs/{len(self.found)}"
         if _GLOB.search(path) and not Path(path).exists():
             literal = next(folder for folder in Path(path).parents if not _GLOB.search(str(folder)))
@@ -84,10 +100,29 @@ class Links:
         return link
 
 
+def pinned_address(path: str) -> Remote:
+    """The address that a data set is fetched from; raises AxError, in terms of the configuration."""
+    try:
+        found = the_address([path])
+        if found is None:
+            scheme = path.partition("://")[0]
+            raise AddressError(f"nothing is fetched from {scheme}://", hint="https://, http:// and s3:// addresses are")
+        return pinned(found, "")
+    except UnpinnedAddress as error:
+        hint = f"{shown(path)}#sha256=...: `curl -L ADDRESS | sha256sum` says what it is now"
+        raise AxError(f"{DATASET}: {error.sentence}", hint=hint, code=error.code) from None
+    except AxError as error:
+        raise AxError(f"{DATASET}: {error.sentence}", hint=error.hint, code=error.code) from None
+
+
 def _existing(what: str, path: str) -> Path:
     if not Path(path).exists():
         raise NoInputError(what, path)
     return Path(os.path.realpath(path)) if Path(path).is_dir() else Path(path).absolute()
+
+
+def is_address(path: str) -> bool:
+    return _REMOTE.match(path) is not None
 
 
 def linked(config: BuildConfig, links: Links) -> BuildConfig:
@@ -99,7 +134,7 @@ def linked(config: BuildConfig, links: Links) -> BuildConfig:
         input=links.model(str(config.input), belonging),
         quant=replace(
             _moved(quant, "input_sample_dir", "quant.input_sample_dir", links),
-            input_configs=_each(quant.input_configs, "calibration_dataset", "calibration_dataset", links),
+            input_configs=_each(quant.input_configs, DATASET, DATASET, links),
         ),
         compiler=replace(
             _moved(compiler, "input_sample_dir", "compiler.input_sample_dir", links),
@@ -115,8 +150,34 @@ def _each(messages: tuple[C, ...] | None, name: str, what: str, links: Links) ->
 
 def _moved(message: C, name: str, what: str, links: Links) -> C:
     path = getattr(message, name)
+    if name == DATASET and path and is_address(path):
+        pinned_address(path)
+        return message
     changed: dict[str, Any] = {name: links.data(what, path)} if path else {}
     return replace(message, **changed)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """cache: where results stand; read_from: another cache to take them from; settings: "section.key" -> value."""
+
+    cache: Path
+    read_from: Path | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The caches, which count whatever the environment says: its paths are relative to where the user is."""
+        beyond = {} if self.read_from is None else {READ_FROM: str(self.read_from)}
+        return {"cache.dir": str(self.cache)} | beyond
+
+    def text(self) -> str:
+        """As axbuild.toml has them."""
+        sections: dict[str, list[str]] = {}
+        for name, value in (self.settings | self.overrides).items():
+            section, _, key = name.partition(".")
+            sections.setdefault(section, []).append(f"{key} = {toml_text(value)}\n")
+        return "".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items())
 
 
 @dataclass(frozen=True)
@@ -126,12 +187,21 @@ class Prepared:
     root: Path
     tables: list[BuildTable]
     links: dict[str, Path]
-    cache: Path
+    around: Surroundings
+
+    @property
+    def cache(self) -> Path:
+        return self.around.cache
+
+    @property
+    def store(self) -> StoreReader:
+        """What its builds have made."""
+        return StoreReader(self.around.cache, self.around.read_from)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """What is asked for: the compiled model, and every target with a verdict or a table of its own."""
-        wanted = {"axmodel", "check", "precision_analysis"}
+        wanted = {"axmodel", "check", "io_data", "precision_analysis"}
         checked = [one for rule, one in self.tables if rule == "float_model" and _hands_over(one)]
         named = [one["name"] for rule, one in self.tables if rule in wanted]
         return tuple(f"//:{name}" for name in (*named, *(one["name"] for one in checked)))
@@ -145,20 +215,23 @@ def prepared(config: BuildConfig) -> Prepared:
     """What a resolved configuration builds in, with every path looked at."""
     links = Links()
     found = tables(linked(config, links), TARGET)
+    if any(rule == "quant_model" for rule, _ in found):
+        found.append(("io_data", {"name": f"{TARGET}_io", "quant": f":{QUANT}"}))
     root = Path(config.work_dir or str(config.output_dir)) / HIDDEN
-    return Prepared(root.absolute(), found, links.found, cache_folder())
+    return Prepared(root.absolute(), found, links.found, surroundings())
 
 
-def cache_folder() -> Path:
-    """The cache of the workspace around the current folder; elsewhere one of the user's own."""
-    named = os.environ.get("AXBUILD_CACHE_DIR")
+def surroundings() -> Surroundings:
+    """Of the workspace around the current folder: its cache, and what else its axbuild.toml says of how builds run;
+    what it says of targets is the configuration's to say. Elsewhere a cache of the user's own."""
     try:
-        return Workspace.find(Path.cwd()).cache_dir
+        around = Workspace.find(Path.cwd())
     except NoWorkspace:
-        if named:
-            return Path(named).absolute()
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser().absolute() / "axbuild"
+        named = os.environ.get("AXBUILD_CACHE_DIR")
+        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Surroundings(Path(named or Path(home).expanduser() / "axbuild").absolute())
+    of_the_build = {key: value for key, value in around.settings.written.items() if not key.startswith("toolchain.")}
+    return Surroundings(around.cache_dir, around.read_from, of_the_build)
 
 
 @contextmanager
@@ -223,8 +296,7 @@ def _first_missing(folder: Path) -> Path | None:
 def _write(workspace: Prepared) -> None:
     root = workspace.root
     root.mkdir(parents=True, exist_ok=True)
-    settings = f"# Written by `pulsar2 build`.\n[cache]\ndir = {toml_text(str(workspace.cache))}\n"
-    _put(root / SETTINGS, settings)
+    _put(root / SETTINGS, f"# Written by `pulsar2 build`.\n{workspace.around.text()}")
     _put(root / BUILD, build_text(workspace.tables))
     _link(root, workspace.links)
 

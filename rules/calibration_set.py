@@ -27,7 +27,10 @@ class calibration_set:
         vendor="quant.input_configs.calibration_dataset",
         example="imagenet-32-images.tar",
     )
-    sha256 = String("SHA-256 of what an address gives: it is fetched once, and nothing else is ever taken for it.")
+    sha256 = String(
+        "SHA-256 of what an address gives, which may stand behind it instead (#sha256=...): it is fetched once, and "
+        "nothing else is ever taken for it."
+    )
     format = Choice(
         "Image: pictures, resized bilinearly to the model's input. What the others hold is taken as it is: Numpy, .npy "
         "arrays; Binary, .bin files with the bytes of one; NumpyObject, .npy files with a dict {input name: array} of "

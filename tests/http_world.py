@@ -60,6 +60,14 @@ class Server:
     def outside(self, request):
         self._redirect(request, "file:///etc/hostname")
 
+    def around(self, request):
+        self._redirect(request, f"{self.url}/around.tar")
+
+    def large(self, request):
+        request.send_response(200)
+        request.send_header("Content-Length", "100001")
+        request.end_headers()
+
     def cut(self, request):
         request.send_response(200)
         request.send_header("Content-Length", "1000")

@@ -32,6 +32,7 @@ from axbuild.engine.records.events import (
     Diagnostic,
     Event,
     EventStream,
+    Fetching,
     Listener,
     TargetConfigured,
     TestResult,
@@ -348,7 +349,7 @@ class _Build:
             "memory_gb": resources["memory_gb"] or machine_memory_gb(),
             "gpu": resources["gpu"],
         }
-        world.listener = self._how_far
+        world.listener, world.fetching = self._how_far, self._fetching
         return ActionScheduler(
             (action for target in layout.values() for action in target.actions),
             self.workspace.rules.stages,
@@ -361,6 +362,9 @@ class _Build:
 
     def _how_far(self, action: Action, progress: Progress) -> None:
         self.stream.emit(ActionProgress(*action.id, action.stage.function, self.stream.now(), **vars(progress)))
+
+    def _fetching(self, action: Action, address: str, done: int, total: int) -> None:
+        self.stream.emit(Fetching(*action.id, action.stage.function, address, done, total, self.stream.now()))
 
     def _configured(
         self, scheduler: ActionScheduler, goals: Sequence[Goal], layout: Mapping[str, TargetActions]

@@ -11,6 +11,7 @@ from axbuild.engine.records.events import (
     ActionStarted,
     BuildFinished,
     Event,
+    Fetching,
     TargetConfigured,
     TestResult,
 )
@@ -25,6 +26,7 @@ class Board:
     total: int = 0
     open_expansions: int = 0
     running: dict[tuple[str, str], ActionStarted] = field(default_factory=dict)
+    fetching: dict[tuple[str, str], Fetching] = field(default_factory=dict)
     how_far: dict[tuple[str, str], ActionProgress] = field(default_factory=dict)
     statuses: dict[tuple[str, str], str] = field(default_factory=dict)
     tests: Counter[bool] = field(default_factory=Counter)
@@ -34,7 +36,10 @@ class Board:
             case TargetConfigured():
                 self.total += event.actions
                 self.open_expansions += event.expansions
+            case Fetching():
+                self.fetching[event.label, event.action] = event
             case ActionStarted():
+                self.fetching.pop((event.label, event.action), None)
                 self.running[event.label, event.action] = event
             case ActionProgress():
                 self.how_far[event.label, event.action] = event
@@ -44,11 +49,13 @@ class Board:
                 self.tests[event.passed] += 1
             case BuildFinished():
                 self.running.clear()
+                self.fetching.clear()
 
     def _finished(self, event: ActionFinished) -> None:
         id_ = event.label, event.action
         self.running.pop(id_, None)
         self.how_far.pop(id_, None)
+        self.fetching.pop(id_, None)
         if EXPANSION in event.outputs and id_ not in self.statuses:
             self.total += event.children
             self.open_expansions += event.child_expansions - 1

@@ -13,6 +13,7 @@ from axbuild.engine.records.events import (
     BuildFinished,
     Diagnostic,
     Event,
+    Fetching,
     Heartbeat,
     LockAwaited,
     TestResult,
@@ -22,9 +23,10 @@ from axbuild.engine.records.made import Made
 from axbuild.errors import AxError
 from axbuild.report.board import Board
 from axbuild.report.shown import shown
-from axbuild.report.style import Style, clock, duration, quiet_pipes
+from axbuild.report.style import Style, clock, duration, quiet_pipes, transferred
 from axbuild.workspace.artifact import ActionId
 
+FETCHED_EVERY_SECONDS = 10.0
 MOST_RUNNING = 3
 """actions that a sign of life names"""
 
@@ -54,6 +56,7 @@ class Lines:
 
     def __init__(self, style: Style, wanted: Wanted = _ALL) -> None:
         self._style, self._wanted = style, wanted
+        self._fetched = Pace()
 
     def of(self, event: Event, board: Board) -> Iterator[str]:
         """The lines of an event; `board` has folded it already."""
@@ -73,6 +76,8 @@ class Lines:
                 warning = f"warning {event.code}"
                 text = style.at_words(f"{where}{warning}: {event.sentence}")
                 yield text.replace(warning, style("yellow", warning), 1)
+            case Fetching() if not wanted.quiet and self._fetched.due(event):
+                yield f"{_name(event)} {style('dim', fetched(event))}"
             case LockAwaited() if not wanted.quiet:
                 yield f"{_name(event)} {style('dim', _awaited(event))}"
             case Heartbeat() if not wanted.quiet:
@@ -147,7 +152,26 @@ def _awaited(event: LockAwaited) -> str:
     return f"waits for another build: {who}" if who else "waits for another build that makes it"
 
 
-def _name(event: ActionFinished | LockAwaited) -> str:
+class Pace:
+    """Of a file that is fetched, the first word and one every ten seconds."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    def due(self, event: Fetching) -> bool:
+        last = self._told.get(event.address)
+        if last is not None and (event.at - last < FETCHED_EVERY_SECONDS or event.done == event.total):
+            return False
+        self._told[event.address] = event.at
+        return True
+
+
+def fetched(event: Fetching) -> str:
+    """fetches s3://bucket/set.tar: 12.3 of 45.6 MB"""
+    return f"fetches {event.address}: {transferred(event.done, event.total)}"
+
+
+def _name(event: ActionFinished | Fetching | LockAwaited) -> str:
     return f"{event.label} {event.action}"
 
 

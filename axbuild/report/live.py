@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from axbuild.engine.records.events import ActionStarted, BuildFinished, Event, Heartbeat
+from axbuild.engine.records.events import ActionStarted, BuildFinished, Event, Fetching, Heartbeat
 from axbuild.engine.records.made import Made
 from axbuild.report.board import Board
 from axbuild.report.forecast import Forecast
-from axbuild.report.lines import Lines
+from axbuild.report.lines import Lines, fetched
 from axbuild.report.shown import shown
 from axbuild.report.stream import CleanStream
 from axbuild.report.style import Style, duration, wants_colour
@@ -55,8 +55,10 @@ class LiveRenderer:
         event = shown(event)
         self._board(event)
         self._forecast(event)
-        if isinstance(event, ActionStarted) and self._live is None:
+        if isinstance(event, ActionStarted | Fetching) and self._live is None:
             self._start()
+        if isinstance(event, Fetching):
+            return  # its row says it
         for line in self._lines.of(event, self._board):
             self._print(line)
         if isinstance(event, BuildFinished):
@@ -105,6 +107,10 @@ class LiveRenderer:
             text.append(f", {board.failed} failed", "red")
         left = self._forecast.seconds_left(board, now)
         text.append(f", {duration(now)}{f', about {_rough(left)} left' if left is not None else ''}", "dim")
+        for one in board.fetching.values():
+            text.append(f"\n            {one.label} ")
+            text.append(one.action, "cyan")
+            text.append(f"  {fetched(one)}", "dim")
         rows = sorted(board.running.values(), key=lambda event: event.at)
         shown = rows[: self._room()]
         for event in shown:

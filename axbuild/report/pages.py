@@ -31,6 +31,7 @@ ORDER = (
     "precision_check",
     "precision_report",
     "precision_analysis",
+    "io_data",
     "test_suite",
     "filegroup",
     "alias",

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axbuild.engine.records.events import ActionFinished
-from axbuild.report.pulsar2_compiled import checks, compiled, fused, processed
+from axbuild.errors import counted
+from axbuild.report.pulsar2_checked import checks
+from axbuild.report.pulsar2_compiled import compiled, fused, processed, transformed
 from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
 from axbuild.report.story import Chapter, Line, Products
+from axbuild.report.text_table import TextTable
+from axbuild.store.fetch import shown
 from axbuild.toolchain.pulsar2.calibration import DEFAULT
 from axbuild.toolchain.pulsar2.checks import QUANTISED
-from axbuild.toolchain.pulsar2.facts import model_facts, snapshot
+from axbuild.toolchain.pulsar2.facts import StateCounts, model_facts, snapshot
 from axbuild.toolchain.pulsar2.processors import extra_shapes
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig, InputQuantConfig
 from axbuild.toolchain.pulsar2.schema import shapes_of as shapes_in
@@ -21,40 +25,46 @@ from axbuild.toolchain.pulsar2.schema import shapes_of as shapes_in
 if TYPE_CHECKING:
     from axbuild.report.story import Told
 
-OPTIMIZE, PATCH, DECODE, SMOOTH, KEEP, TUNED = "optimize", "patch", "decode", "smooth", "keep_pairs", "finish"
-READ = "read_quantised"
+OPTIMIZE, PATCH, DECODE, SURVEY, SPREAD = "optimize", "patch", "decode", "survey", "spread"
+READ, SMOOTH, KEEP, TUNED = "read_quantised", "smooth", "keep_pairs", "finish"
 QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
-ANALYSE = "analyse"
+CALIBRATE, IO_DATA, ANALYSE = "calibrate", "io_data", "analyse"
 
 _PATCHED_OPERATOR = re.compile(r"set op '")
 
 
 def chapters(config: BuildConfig) -> list[Chapter]:
     """Of a build of `config`, which is resolved: every field says what counts."""
-    teller = _Teller(config)
+    teller, groups = _Teller(config), 1 + len(extra_shapes(config))
+    quantised, quant = config.model_type == QUANTISED, config.quant
     told = [
         Chapter(READ, teller.read),
         Chapter(OPTIMIZE, teller.opening),
         Chapter(DECODE, teller.data),
+        Chapter(SPREAD, loaded),
         Chapter(OPTIMIZE, teller.model),
         Chapter(DECODE, teller.settings),
         Chapter(KEEP, teller.smoothed),
         Chapter(TUNED, teller.tuned),
-        Chapter(QUANTIZE, teller.quantised),
+        Chapter(QUANTIZE, teller.quantised, least=groups),
+        Chapter(IO_DATA, teller.exported),
         Chapter(ANALYSE, teller.analysed),
-        Chapter(PARTITION, processed, PARTITION),
+        Chapter(PARTITION, transformed, least=groups),
+        Chapter(PARTITION, processed, action=PARTITION),
         Chapter(FUSE, compiled),
-        Chapter(COMPARE, checks),
+        *([Chapter(COMPARE, loaded)] if quantised and quant.input_configs else []),
+        Chapter(COMPARE, checks, at_end=True),
         Chapter(COMPARE if is_checked(config) else FUSE, fused),
     ]
-    quantised, quant = config.model_type == QUANTISED, config.quant
     wanted = {
         READ: quantised,
         OPTIMIZE: not quantised,
         DECODE: bool(quant.input_configs) and (not quantised or is_checked(config)),
+        SPREAD: not quantised,
         KEEP: not quantised and bool(quant.enable_smooth_quant),
         TUNED: not quantised and any((quant.enable_adaround, quant.enable_lsq, quant.enable_brecq)),
         QUANTIZE: not quantised,
+        IO_DATA: not quantised,
         ANALYSE: bool(quant.precision_analysis),
         COMPARE: is_checked(config),
     }
@@ -97,7 +107,7 @@ class _Teller:
         yield from self._ends(interface["outputs"])
         yield model_table(model_facts(Path(config.input or "")))
         yield Line(f"load quantised model from [{config.input}]")
-        yield from _snapshots(products, READ)
+        yield from _snapshots(_records(products, READ))
         for name in interface["inputs"]:
             mean, std = _normalisation(config, name)
             told = f"mean {mean}, std {std}" if mean or std else "neither mean nor std"
@@ -113,9 +123,7 @@ class _Teller:
 
     def data(self, products: Products) -> Iterator[Line]:
         for one in self.config.quant.input_configs or ():
-            yield Line(f"extract [{one.calibration_dataset}] to [{self._dataset(one)}]...")
-        for count in _samples(products):
-            yield Line(f"{count} File(s) Loaded.")
+            yield Line(f"extract [{_without_secrets(str(one.calibration_dataset))}] to [{self._dataset(one)}]...")
 
     def _dataset(self, one: InputQuantConfig) -> Path:
         return self.out / "quant/dataset" / str(one.tensor_name)
@@ -152,14 +160,41 @@ class _Teller:
         yield from _lines(products.text(products.ended(TUNED)[0], "finetune.log"))
 
     def quantised(self, products: Products) -> Iterator[Line]:
-        yield Line("Calibration Progress(Phase 1)")
-        yield from _snapshots(products, QUANTIZE)
+        found = _records(products, QUANTIZE)
+        yield from self._passes(products, found)
+        yield from _snapshots(found)
         yield Line("Network Quantization Finished.")
+        if not self.config.quant.disable_quant_optimization:
+            yield Line("Do quant optimization")
         yield Line(f"quant.axmodel export success: [{self.out / 'quant/quant_axmodel.onnx'}]")
 
-    def analysed(self, products: Products) -> Iterator[Line]:
+    def exported(self, products: Products) -> Iterator[Line]:
+        yield Line(f"export io data to folder: [{self.out / 'quant/debug/io'}]")
+
+    def _passes(self, products: Products, found: StateCounts) -> Iterator[Line]:
+        """What became of the statistics, under the vendor's names and in its order; the vendor's passes that have no
+        counterpart here are not named, and grids that a model brings with it go through none."""
+        quant, calibrated = self.config.quant, bool(products.ended(CALIBRATE))
+        named = {
+            "Set MixPrecision": bool(quant.layer_configs or quant.highest_mix_precision),
+            "Set LN Quant dtype Quant": quant.ln_scale_data_type not in (None, "FP32"),
+            "Runtime Calibration": calibrated,
+        }
+        yield from _running(named)
+        if calibrated:
+            yield Line(f"Calibration Progress(Phase 1): {counted(sum(_samples(products)[:1]), 'sample')}")
+        named = {
+            "Quantization Alignment": calibrated,
+            "Refine Scale": calibrated and not quant.disable_auto_refine_scale,
+            "Passive Parameter Quantization": "PASSIVE_BAKED" in found.states,
+            "Parameter Baking": "BAKED" in found.states,
+        }
+        yield from _running(named)
+
+    def analysed(self, products: Products) -> Iterator[Told]:
         event = products.ended(ANALYSE)[0]
-        yield from _lines(products.text(event, "precision_analysis_table.txt"))
+        lines = products.text(event, "precision_analysis_table.txt").splitlines()
+        yield TextTable(tuple(lines), spare=("Type", "DType", "Shape", "Output Tensor"))
         yield Line(f"save precision analysis table to [{self.out / 'quant/debug/precision_analysis_table.txt'}]")
         yield Line(f"save precision analysis graph to [{self.out / 'quant/debug/precision_analysis.mmd'}]")
 
@@ -176,9 +211,12 @@ def _normalisation(config: BuildConfig, name: str) -> tuple[list[float], list[fl
     return list(mean or ()), list(std or ())
 
 
-def _snapshots(products: Products, stage: str) -> Iterator[Line]:
-    """How much of the network is quantised, by the records that a stage gave."""
-    found = snapshot(products.json(products.ended(stage)[0], "quant_axmodel.json"))
+def _records(products: Products, stage: str) -> StateCounts:
+    return snapshot(products.json(products.ended(stage)[0], "quant_axmodel.json"))
+
+
+def _snapshots(found: StateCounts) -> Iterator[Line]:
+    """How much of the network is quantised."""
     rows = {
         "Num of Op": found.operators[0],
         "Num of Quantized Op": found.operators[1],
@@ -203,12 +241,24 @@ def _interface(products: Products) -> dict[str, dict[str, str]]:
     return {"inputs": {}, "outputs": {}}
 
 
+def loaded(products: Products) -> Iterator[Line]:
+    """Once every data set is there: what spreads samples over observations has seen all, as has a comparison."""
+    yield from (Line(f"{count} File(s) Loaded.") for count in _samples(products))
+    yield from map(Line, (*products.notes(DECODE), *products.notes(SURVEY)))
+
+
+def _without_secrets(data: str) -> str:
+    return shown(data) if "://" in data else data
+
+
 def _samples(products: Products) -> list[int]:
-    """How many samples each data set gave."""
+    """How many samples each data set gave that calibrates, or did."""
+    calibrating = {event.label for event in (*products.ended(SPREAD), *products.ended(READ))}
     counts: dict[str, int] = {}
     for event in products.ended(DECODE):
-        of = event.action.partition("/")[0]
-        counts[of] = counts.get(of, 0) + len(_files(event, "samples/"))
+        if event.label in calibrating:
+            of = event.action.partition("/")[0]
+            counts[of] = counts.get(of, 0) + len(_files(event, "samples/"))
     return list(counts.values())
 
 
@@ -233,6 +283,10 @@ def _precision(one: Any) -> str:
     said += [f"weight {one.weight_data_type}"] if one.weight_data_type else []
     said += [f"output {one.output_data_type}"] if one.output_data_type else []
     return ", ".join(said)
+
+
+def _running(passes: dict[str, bool]) -> Iterator[Line]:
+    return (Line(f"AX {name} Pass Running ...", "") for name, runs in passes.items() if runs)
 
 
 def _lines(text: str) -> Iterator[Line]:

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from axbuild.engine.records.events import ActionFinished, ActionProgress, ActionStarted, BuildFinished, Event
+from axbuild.engine.records.events import ActionFinished, ActionProgress, ActionStarted, BuildFinished, Event, Fetching
 from axbuild.errors import visible
+from axbuild.report.lines import Pace, fetched
 from axbuild.report.story import Line
 from axbuild.report.stream import CleanStream
-from axbuild.report.style import wants_colour
+from axbuild.report.style import Style, transferred, wants_colour
+from axbuild.report.text_table import TextTable
 
 if TYPE_CHECKING:
     from axbuild.report.story import Told
@@ -47,33 +49,66 @@ class Screen:
             emoji=False,
             color_system="auto" if wants_colour(out) else None,
         )
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=self._console, transient=True) if terminal else None
-        self._tasks: dict[tuple[str, str], TaskID] = {}
+        self._bars = Bars(self._console) if terminal else None
+        self._fetched, self._style = Pace(), Style(out)
 
     def say(self, told: Told) -> None:
         if isinstance(told, Line):
             lead = f"{told.level:<8}| " if told.level else ""
-            told = Text(lead + visible(told.text), style=_COLOURS.get(told.level, ""))
+            text = self._style.at_words(lead + visible(told.text))
+            told = Text(text, style=_COLOURS.get(told.level, ""))
+        elif isinstance(told, TextTable):
+            told = Text("\n".join(told.fitted(self._console.width if self._bars else None)))
         self._console.print(told, soft_wrap=isinstance(told, Text))
 
     def progress(self, event: Event) -> None:
-        if self._progress is None:
-            return
-        match event:
-            case ActionStarted(stage=stage) if stage in _BARS:
-                self._progress.start()
-                task = self._progress.add_task(_BARS[stage], total=None, far="")
-                self._tasks[event.label, event.action] = task
-            case ActionProgress() if (event.label, event.action) in self._tasks:
-                task = self._tasks[event.label, event.action]
-                far = f"{event.done} of {event.total}"
-                self._progress.update(task, completed=event.done, total=event.total, far=far)
-            case ActionFinished() if (event.label, event.action) in self._tasks:
-                self._progress.remove_task(self._tasks.pop((event.label, event.action)))
-            case BuildFinished():
-                self._progress.stop()
+        if self._bars is not None:
+            self._bars(event)
+        elif isinstance(event, Fetching) and self._fetched.due(event):
+            self.say(Line(fetched(event)))
 
     def close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._bars is not None:
+            self._bars.close()
+
+
+class Bars:
+    """One for each file that is fetched and each action that takes long; a fold over events."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Fetching():
+                self._begin(event, f"Fetching {event.address.rpartition('/')[2]}")
+                self._move(event, transferred(event.done, event.total))
+            case ActionStarted():
+                self._end(event)  # of what was fetched for it
+                if event.stage in _BARS:
+                    self._begin(event, _BARS[event.stage])
+            case ActionProgress():
+                self._move(event, f"{event.done} of {event.total}")
+            case ActionFinished():
+                self._end(event)
+            case BuildFinished():
+                self.close()
+
+    def close(self) -> None:
+        self._progress.stop()
+
+    def _begin(self, event: Fetching | ActionStarted, called: str) -> None:
+        id_ = (event.label, event.action)
+        if id_ not in self._tasks:
+            self._progress.start()
+            self._tasks[id_] = self._progress.add_task(visible(called), total=None, far="")
+
+    def _move(self, event: Fetching | ActionProgress, far: str) -> None:
+        if (task := self._tasks.get((event.label, event.action))) is not None:
+            self._progress.update(task, completed=event.done, total=event.total or None, far=far)
+
+    def _end(self, event: ActionStarted | ActionFinished) -> None:
+        if (task := self._tasks.pop((event.label, event.action), None)) is not None:
+            self._progress.remove_task(task)

@@ -14,7 +14,8 @@ from axbuild.toolchain.pulsar2.facts import ModelFacts
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    made = Table(title=title, box=box.ASCII2, title_style="", header_style="", show_lines=False)
+    named = any(heads)
+    made = Table(title=title, box=box.ASCII2, title_style="", header_style="", show_lines=False, show_header=named)
     for head in heads:
         made.add_column(head, overflow="fold")
     for row in rows:

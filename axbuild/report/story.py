@@ -19,6 +19,8 @@ from axbuild.store.faults import BlobLost
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from axbuild.report.text_table import TextTable
+
 MADE = ("executed", "cached", "up_to_date")
 
 
@@ -64,21 +66,25 @@ class Line:
 
 
 if TYPE_CHECKING:
-    Told = Line | RenderableType
+    Told = Line | TextTable | RenderableType
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """after: the stage whose action must have ended; telling: what is then said; action: its name, where others of the
-    stage will not do."""
+    """after: the stage of which `least` actions must have ended, or of which nobody can say how many there are, so
+    that it is told at the end of the build; action: the name of the one that must have, where others of the stage will
+    not do; telling: what is then said."""
 
     after: str
     telling: Callable[[Products], Iterable[Told]]
+    least: int = 1
+    at_end: bool = False
     action: str = ""
 
 
 class Story:
-    """Tells chapters to `say`, and every warning as it comes; how far actions are goes to `progress`."""
+    """Tells chapters to `say`, and every warning as it comes; how far actions are goes to `progress`. A build in which
+    an action fails is told as far as it came without a gap."""
 
     def __init__(
         self,
@@ -90,6 +96,7 @@ class Story:
         self._left = list(chapters)
         self._products, self._say, self._progress = products, say, progress
         self._warned: set[tuple[str, str]] = set()
+        self._broken = False
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -100,7 +107,9 @@ class Story:
             case ActionFinished(status=status) if status in MADE:
                 self._products.take(event)
                 self._tell()
-            case BuildFinished():
+            case ActionFinished(status="failed"):
+                self._broken = True
+            case BuildFinished() if not self._broken:
                 self._tell(last=True)
         if not isinstance(event, ActionProgress) or event.total:
             self._progress(event)
@@ -114,16 +123,17 @@ class Story:
     def _tell(self, *, last: bool = False) -> None:
         """What can be told now. last: and pass over what this build does not come to."""
         while self._left:
-            told = self._told(self._left[0])
+            told = self._told(self._left[0], last=last)
             if told is None and not last:
                 return
             for one in told or ():
                 self._say(one)
             del self._left[0]
 
-    def _told(self, chapter: Chapter) -> list[Told] | None:
+    def _told(self, chapter: Chapter, *, last: bool) -> list[Told] | None:
         """None where its time has not come, or what it reads is lost and being made again."""
-        if all(chapter.action not in ("", event.action) for event in self._products.ended(chapter.after)):
+        ended = [one for one in self._products.ended(chapter.after) if chapter.action in ("", one.action)]
+        if not ended or (not last and (chapter.at_end or len(ended) < chapter.least)):
             return None
         try:
             return list(chapter.telling(self._products))

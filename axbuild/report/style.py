@@ -64,6 +64,12 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60} s"
 
 
+def transferred(done: int, total: int) -> str:
+    """12.3 of 45.6 MB, 0.5 of 10.2 kB; 12.3 MB where the total is not known."""
+    one, unit = (1e6, "MB") if max(done, total) >= 1e6 else (1e3, "kB")
+    return f"{done / one:.1f} of {total / one:.1f} {unit}" if total else f"{done / one:.1f} {unit}"
+
+
 def clock(seconds: float) -> str:
     """Local date and time of seconds since 1970."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,14 @@ from axbuild.dataclass import dataclass
 from axbuild.errors import AxError
 from axbuild.store.blobs import Blobs
 
+Heard = Callable[[int, int], None]
+"""Takes (bytes that have come, bytes in all; 0 where the server does not say)."""
+
 _CHUNK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 23
+"""what is asked of s3 at once"""
+_TRIES = 2
+_TOLD_SECONDS = 0.25
 
 
 class ExtraMissing(AxError):
@@ -47,14 +54,24 @@ class FetchBounds:
     silence: float = 60.0
 
 
-def fetch(url: str, digest: str, folder: Path, blobs: Blobs, bounds: FetchBounds | None = None) -> None:
-    """Add the blob `digest` from http, https or s3; `folder`: where it lies until it is whole. Raises AxError."""
+def fetch(
+    url: str,
+    digest: str,
+    folder: Path,
+    blobs: Blobs,
+    bounds: FetchBounds | None = None,
+    heard: Heard = lambda done, total: None,
+) -> None:
+    """Add the blob `digest` from http, https or s3; `folder`: where it lies until it is whole. Raises AxError.
+
+    heard: called at the start, at the end, and a few times a second between.
+    """
     told = shown(url)
     part = folder / "fetched"
     found = hashlib.sha256()
     try:
         with part.open("wb") as file:
-            for chunk in _chunks(url, told, bounds or FetchBounds()):
+            for chunk in _chunks(url, told, bounds or FetchBounds(), heard):
                 found.update(chunk)
                 file.write(chunk)
         if found.hexdigest() != digest:
@@ -74,23 +91,42 @@ def shown(url: str) -> str:
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
-def _chunks(url: str, told: str, bounds: FetchBounds) -> Iterator[bytes]:
+def _chunks(url: str, told: str, bounds: FetchBounds, heard: Heard) -> Iterator[bytes]:
     """The bytes behind an address; raises NotFetched, whatever its library raises."""
     begin, size = time.monotonic(), 0
+    due = begin + _TOLD_SECONDS
     try:
         with _opened(url, bounds) as stream:
+            total = _total(stream)
+            if total > bounds.bytes:
+                raise NotFetched(f"{told} has {total:,} bytes, and at most {bounds.bytes:,} are fetched")
+            heard(0, total)
             while chunk := stream.read(_CHUNK_BYTES):
                 size += len(chunk)
+                now = time.monotonic()
                 if size > bounds.bytes:
-                    raise NotFetched(f"{told} is larger than {bounds.bytes} bytes")
-                if time.monotonic() - begin > bounds.seconds:
-                    raise NotFetched(f"{told} gave {size} bytes in {bounds.seconds:g} seconds and was not done")
+                    raise NotFetched(f"{told} is larger than {bounds.bytes:,} bytes, and no more are fetched")
+                if now - begin > bounds.seconds:
+                    raise NotFetched(f"{told} gave {size:,} bytes in {bounds.seconds:g} seconds and was not done")
+                if now > due:
+                    heard(size, total)
+                    due = now + _TOLD_SECONDS
                 yield chunk
+            if size < total:
+                raise NotFetched(f"{told} gave {size:,} of {total:,} bytes")
+            heard(size, size)
     except (AxError, MemoryError):
         raise
     # Its backends, and what these stand on, name no closed list of what they raise.
     except Exception as error:
-        raise NotFetched(f"{told} cannot be fetched: {_reason(error)}") from None
+        raise NotFetched(f"{told} cannot be fetched: {_reason(error)}", hint=_way_out(error)) from None
+
+
+def _total(stream: Any) -> int:
+    """How many bytes the server says there are; 0 where it does not."""
+    response = getattr(stream, "r", None)  # of http, whose stream is opened without asking for the size first
+    size = getattr(response, "content_length", None) if response is not None else stream.size
+    return size or 0
 
 
 def _opened(url: str, bounds: FetchBounds) -> Any:
@@ -102,8 +138,10 @@ def _opened(url: str, bounds: FetchBounds) -> Any:
     streamed: dict[str, Any] = {}
     try:
         if scheme == "s3":
-            config = {"connect_timeout": bounds.silence, "read_timeout": bounds.silence}
+            config = {"connect_timeout": bounds.silence, "read_timeout": bounds.silence, "retries": {"max_attempts": 1}}
             files = fsspec.filesystem("s3", config_kwargs=config, **options)
+            files.retries = _TRIES
+            streamed = {"block_size": _BLOCK_BYTES, "cache_type": "readahead"}
         else:
             import aiohttp
 
@@ -113,18 +151,54 @@ def _opened(url: str, bounds: FetchBounds) -> Any:
             files = fsspec.filesystem(scheme, block_size=0, client_kwargs=client, **options)
             streamed = {"size": 1}  # any size does: without one it is asked for first
     except ImportError:
-        needed = "s3fs" if scheme == "s3" else "aiohttp"
-        hint = "pip install 'axbuild[remote]'"
+        needed, extra = ("s3fs", "s3") if scheme == "s3" else ("aiohttp", "remote")
+        hint = f"pip install 'axbuild[{extra}]'"
         raise ExtraMissing(f"{scheme}:// addresses need {needed}, which is not installed", hint=hint) from None
     return files.open(url, "rb", **streamed)
+
+
+_CUT = "the connection ended before everything had come"
+_SILENT = "it was silent for too long"
+_NOBODY = "nobody answers there"
+_KEYLESS = "there are no credentials for it"
+_REASONS = {
+    "ClientPayloadError": _CUT,
+    "IncompleteReadError": _CUT,
+    "ResponseStreamingError": _CUT,
+    "ServerDisconnectedError": _CUT,
+    "NonHttpUrlRedirectClientError": "it leads on to what is neither http nor https",
+    "InvalidUrlRedirectClientError": "it leads on to what is no address",
+    "TooManyRedirects": "it leads on and on",
+    "ConnectTimeoutError": _SILENT,
+    "ReadTimeoutError": _SILENT,
+    "ClientConnectorCertificateError": "its certificate is not to be trusted",
+    "ClientConnectorDNSError": "there is no such host",
+    "ClientConnectorError": _NOBODY,
+    "EndpointConnectionError": _NOBODY,
+    "ConnectionClosedError": _CUT,
+    "NoCredentialsError": _KEYLESS,
+    "PartialCredentialsError": _KEYLESS,
+}
+"""what errors of the libraries mean, by their classes, which are imported with what raises them"""
 
 
 def _reason(error: Exception) -> str:
     """In words of ours: a library's own may repeat the address with its secrets."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
+    if isinstance(error, PermissionError):
+        return "access is denied"
     if isinstance(error, TimeoutError):
-        return "it was silent for too long"
+        return _SILENT
+    known = next((_REASONS[one.__name__] for one in type(error).__mro__ if one.__name__ in _REASONS), "")
+    if known:
+        return known
     if status := getattr(error, "status", 0):
         return f"the server answers {status}"
     return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _way_out(error: Exception) -> str:
+    if _reason(error) == _KEYLESS:
+        return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or FSSPEC_S3_ANON=true for a public bucket"
+    return ""

@@ -30,6 +30,7 @@ from axbuild.store.results import Results
 from axbuild.store.scratch import Scratches, remove_tree
 
 ROOT = "root"
+BLOBS = "cas"
 
 
 class ReadsFromItself(AxError):
@@ -72,12 +73,12 @@ class Store:
         if not (only_read and is_read_only(self.directory)):
             self._move_in(name)
         self.scratches = Scratches(self._temporary)
-        self.blobs = Blobs(self.directory / "cas", self._temporary, said, beyond and beyond / "cas")
+        self.blobs = Blobs(self.directory / BLOBS, self._temporary, said, beyond and beyond / BLOBS)
         self.results = Results(self.directory / "results", said, beyond and beyond / "results")
 
     def _move_in(self, name: str) -> None:
         with told_as_store_errors(self.directory):
-            for part in ("cas", "locks", "leases", "tmp", "workspaces"):
+            for part in (BLOBS, "locks", "leases", "tmp", "workspaces"):
                 _make(self.directory, part)
             self._lease.acquire()
             self._temporary = self.directory / "tmp" / name

@@ -10,6 +10,8 @@ from axbuild.workspace.artifact import Remote
 
 _ADDRESS = re.compile(r"(?:https?|s3)://(?P<host>[^/?#]*)(?P<path>[^?#]*)")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+_PIN = "#sha256="
+"""what may stand behind an address, which no server ever sees"""
 
 
 class UnpinnedAddress(AxError):
@@ -25,7 +27,8 @@ class BadAddress(AxError):
 
 
 def the_address(items: Sequence[str]) -> Remote | None:
-    """The one address that a source is, still to be pinned; None for paths. Raises BadAddress."""
+    """The one address that a source is, pinned by what stands behind it or still to be; None for paths. Raises
+    BadAddress."""
     found = [match for item in items if (match := _ADDRESS.match(item))]
     if not found:
         return None
@@ -40,16 +43,21 @@ def the_address(items: Sequence[str]) -> Remote | None:
         raise BadAddress(
             "an address names a host, and ends in the name of a file", hint="https://host/path/samples.tar"
         )
-    return Remote(name, items[0], "")
+    url, _, digest = items[0].partition(_PIN)
+    return Remote(name, url, digest)
 
 
 def pinned(address: Remote, sha256: str) -> Remote:
-    """The address of exactly those bytes. Raises UnpinnedAddress."""
-    if not sha256:
+    """The address of exactly those bytes; sha256: what is said beside it, "" where nothing is. Raises
+    UnpinnedAddress."""
+    if sha256 and address.digest and sha256 != address.digest:
+        raise UnpinnedAddress("sha256 says one digest, and another stands behind the address", hint="leave one out")
+    digest = sha256 or address.digest
+    if not digest:
         raise UnpinnedAddress(
             "an address needs the SHA-256 of what it gives",
-            hint='sha256 = "...": `curl -L ADDRESS | sha256sum` says what it is now',
+            hint='sha256 = "...", or `#sha256=...` behind it: `curl -L ADDRESS | sha256sum` says what it is now',
         )
-    if not DIGEST.fullmatch(sha256):
-        raise UnpinnedAddress(f"sha256 takes 64 hexadecimal digits in lower case, got '{sha256[:80]}'")
-    return Remote(address.name, address.url, sha256)
+    if not DIGEST.fullmatch(digest):
+        raise UnpinnedAddress(f"sha256 takes 64 hexadecimal digits in lower case, got '{digest[:80]}'")
+    return Remote(address.name, address.url, digest)

@@ -66,6 +66,7 @@ class Settings:
 
     toolchain: tool outside axbuild -> how it is called, "" where nothing says so.
     defaults: rule -> attribute -> TOML value, checked when the rules are known.
+    written: "section.key" -> what the file itself says, below environment and command line.
     """
 
     cache_dir: str
@@ -79,6 +80,7 @@ class Settings:
     optimize_memory_gb: float
     toolchain: dict[str, str]
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
 
 
 def read_settings(
@@ -89,7 +91,9 @@ def read_settings(
     values = {key: known.default for key, known in KNOWN.items()}
     defaults: dict[str, dict[str, Any]] = {}
     sections = {key: value for key, value in text.data.items() if key != "config"}
-    _apply(text, sections, (), values, defaults)
+    written: dict[str, Any] = {}
+    _apply(text, sections, (), written, defaults)
+    values |= written
     known_configs = _tables(text, text.data.get("config", {}), ("config",))
     for name in known_configs:
         chosen = _tables(text, known_configs[name], ("config", name))
@@ -112,6 +116,7 @@ def read_settings(
         optimize_memory_gb=values["resources.optimize_memory_gb"],
         toolchain={"pulsar2": values["toolchain.pulsar2"]},
         defaults=defaults,
+        written=written,
     )
 
 

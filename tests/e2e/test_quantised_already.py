@@ -208,7 +208,7 @@ def test_what_only_the_float_model_tells_is_refused_by_name(project, config, fla
         (("--compiler.check", "2"), "80 elements of 1 output on 8 samples: equal bit for bit"),
         (("--compiler.check", "2", "--compiler.check_mode", "CheckPerLayer"), "equal bit for bit"),
         (("--compiler.check", "1", "--compiler.input_sample_dir", "own"), "on 3 samples"),
-        (("--compiler.check", "3", "--compiler.max_dynamic_batch_size", "4"), "SUCCESS | check of [y], level cosine"),
+        (("--compiler.check", "3", "--compiler.max_dynamic_batch_size", "4"), "successfully! (level cosine)"),
     ],
 )
 def test_checks_compare_on_files_or_on_random_samples(project, flags, told):

@@ -104,7 +104,7 @@ def test_whole_numbers_come_in_as_another_type_and_pick_the_same_rows(project, p
     """As the vendor's example of a text model does it: int64 in the data and the model, S32 at run time."""
     done = build(project, src_dtype, "tokens.onnx", IDS, src_dtype=src_dtype)
     assert done.code == 0, done.out + done.err
-    assert "SUCCESS | check of [y]" in done.out
+    assert "SUCCESS | check [y]" in done.out
     assert f"tensor: ids, (1, 6), {src_dtype}" in done.out
     assert "op: op:pre_cast_1, AxCast, {'to': 'INT64'}" in done.out
     ids, answers = plain_tokens
@@ -179,7 +179,7 @@ def test_a_model_with_its_channels_last_is_calibrated_and_answers_as_its_twin(pr
     processor = {"src_dtype": "U8", "tensor_format": "BGR", "tensor_layout": "NHWC", "src_layout": src_layout}
     done = build(project, src_layout, "NHWC.onnx", NORMAL, **processor)
     assert done.code == 0, done.out + done.err
-    assert "SUCCESS | check of [y]" in done.out
+    assert "SUCCESS | check [y]" in done.out
     assert ("op:pre_transpose_1, AxTranspose, {'perm': [0, 2, 3, 1]}" in done.out) == (src_layout == "NCHW")
     planes, answers = first
     source = planes if src_layout == "NCHW" else np.ascontiguousarray(planes.transpose(0, 2, 3, 1))

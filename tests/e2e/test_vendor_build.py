@@ -1,5 +1,6 @@
 """`axbuild pulsar2 build` as a user types it: what it prints, the tree it leaves, what it runs again."""
 
+import io
 import json
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from tune_net import residual_net, samples_with_an_outlier
 
@@ -82,13 +84,23 @@ def test_every_stage_is_told_with_the_vendors_words_in_the_vendors_order(built):
         "Quant Config Table",
         "Layer Config Table",
         "Transformer optimize level: 0",
+        "AX Set MixPrecision Pass Running ...",
+        "AX Runtime Calibration Pass Running ...",
+        "Calibration Progress(Phase 1): 8 samples",
+        "AX Quantization Alignment Pass Running ...",
+        "AX Refine Scale Pass Running ...",
+        "AX Passive Parameter Quantization Pass Running ...",
+        "AX Parameter Baking Pass Running ...",
         "Network Snapshot",
         "Quantization Snapshot",
         "Network Quantization Finished.",
+        "Do quant optimization",
         "quant.axmodel export success: [out/quant/quant_axmodel.onnx]",
+        "export io data to folder: [out/quant/debug/io]",
+        "group 0 compiler transformation",
         "preprocess tensor [x]",
         "postprocess tensor [y]",
-        "QuantAxModel macs: 100,864",
+        "group 0 QuantAxModel macs: 100,864",
         "subgraph [0], group: 0, type: GraphType.NPU",
         "compile npu subgraph [0] b1",
         "tiling op...",
@@ -96,11 +108,11 @@ def test_every_stage_is_told_with_the_vendors_words_in_the_vendors_order(built):
         "add ddr swap...",
         "calc input dependencies...",
         "assign eu...",
-        "build jobs...",
         "max_cycle = ",
+        "build jobs...",
         "assemble model [0] [subgraph_npu_0] b1",
         "assemble model [0] [subgraph_npu_0] b2",
-        "SUCCESS | check of [y]",
+        "SUCCESS | check [y], (1, 10, 8, 8), float32 successfully! (level close)",
         "graph [subgraph_npu_0] batchs [1, 2]",
         "fuse 1 subgraph(s)",
     ]
@@ -136,12 +148,26 @@ def test_the_vendors_tree_is_left_in_output_dir(project, built):
         "quant/quant_axmodel.onnx",
         "quant/quant_axmodel.json",
         "quant/dataset/DEFAULT/0.npy",
+        "quant/debug/io/float/x.npy",
+        "quant/debug/io/float/y.npy",
+        "quant/debug/io/quant/x.npy",
+        "quant/debug/io/quant/y.npy",
         "compiler/debug/subgraph_npu_0/b1/trace.json",
         "compiler/debug/subgraph_npu_0/b2/report.json",
     } <= found
     assert len([name for name in found if name.startswith("quant/dataset/")]) == 8
     container = read((project.root / "out/compiled.axmodel").read_bytes())
     assert (container.npu_mode, container.batches()) == ("NPU1", (1, 2))
+
+
+def test_what_both_models_give_for_the_first_sample_stands_beside_them(project, built):
+    out = project.root / "out"
+    with tarfile.open(project.root / "samples.tar") as archive:
+        sample = np.load(io.BytesIO(archive.extractfile("0.npy").read()))
+    for side, model in (("float", "frontend/optimized.onnx"), ("quant", "quant/quant_axmodel.onnx")):
+        (answer,) = ort.InferenceSession(out / model).run(None, {"x": sample})
+        np.testing.assert_array_equal(np.load(out / f"quant/debug/io/{side}/x.npy"), sample)
+        np.testing.assert_allclose(np.load(out / f"quant/debug/io/{side}/y.npy"), answer, rtol=1e-6, atol=1e-6)
 
 
 def test_a_flag_counts_over_the_file_and_the_result_says_so(project, built):

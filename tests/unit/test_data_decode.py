@@ -224,7 +224,18 @@ def test_one_number_in_all_samples_as_the_segments_of_single_sentences_is_no_pad
     for number in range(2):
         (room.source / f"{number}.npy").write_bytes(npy(np.zeros((1, 4), np.int64)))
     said = told(room, DecodeParams("segments", "Numpy", 2, "AutoColorSpace"))
-    assert said == {"": "2 samples; the arrays hold 0 and no other number"}
+    assert said == {"": "input 'segments': 2 samples; the arrays hold 0 and no other number"}
+
+
+def test_what_is_odd_is_told_with_its_input_where_the_model_takes_others_and_the_set_is_its_own(room):
+    room.inputs, room.dtype = (("ids", [1, 16]), ("mask", [1, 16])), "int64"
+    (room.source / "0.npy").write_bytes(npy(np.array([[5] + [0] * 15])))
+    said = told(room, DecodeParams("ids", "Numpy", 2, "AutoColorSpace"))
+    assert list(said) == ["AX337", "AX388"]
+    assert said["AX337"] == "input 'ids': the set has 1 sample, fewer than size = 2"
+    assert said["AX388"].startswith("input 'ids': the arrays hold whole numbers from 0 to 5, ")
+    of_all = told(room, DecodeParams("", "Numpy", 2, "AutoColorSpace"))
+    assert of_all["AX337"] == "the set has 1 sample, fewer than size = 2"
 
 
 def test_a_text_that_is_called_a_picture_is_no_object_at_an_address(room):

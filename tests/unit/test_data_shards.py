@@ -90,13 +90,13 @@ def room(tmp_path):
     return made
 
 
-def dealt(room, tmp_path, size, mean=(), std=()):
+def dealt(room, tmp_path, size, mean=(), std=(), name=""):
     """The set by its shards: (expansion, folder with the samples, warnings)."""
     out = tmp_path / "dealt"
     out.mkdir()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AxWarning)
-        deal(room.source, out, params=DealParams(32, "", "Image", size, "RGB", mean, std))
+        deal(room.source, out, params=DealParams(32, name, "Image", size, "RGB", mean, std))
         expansion = json.loads((out / "expansion.json").read_text())
         *parts, last = expansion["children"]
         folder, surveys = tmp_path / "samples", []
@@ -113,10 +113,10 @@ def dealt(room, tmp_path, size, mean=(), std=()):
     return expansion, folder, [(item.category, str(item.message)) for item in caught]
 
 
-def at_once(room, size, mean=(), std=()):
+def at_once(room, size, mean=(), std=(), name=""):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AxWarning)
-        samples = room.run(DecodeParams("", "Image", size, "RGB", mean, std))
+        samples = room.run(DecodeParams(name, "Image", size, "RGB", mean, std))
     return samples, [(item.category, str(item.message)) for item in caught]
 
 
@@ -156,3 +156,12 @@ def test_an_archive_that_holds_few_is_decoded_in_one(tmp_path):
         "samples/": "child:decode/samples/",
         "shards.json": "child:decode/shards.json",
     }
+
+
+def test_the_warnings_of_shards_name_the_input_that_the_set_is_for(room, tmp_path):
+    room.inputs = (*room.inputs, ("other", [1]))
+    name = room.inputs[0][0]
+    _, told = at_once(room, 500, name=name)
+    _, _, told_apart = dealt(room, tmp_path, 500, name=name)
+    assert sorted(told_apart, key=str) == sorted(told, key=str)
+    assert any(f"warning AX337: input '{name}': the set has 90 samples" in text for _, text in told)

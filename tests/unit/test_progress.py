@@ -6,14 +6,24 @@ import math
 import os
 
 import pytest
+from rich.console import Console
 
 from axbuild import progress
-from axbuild.engine.records.events import ActionFinished, ActionProgress, ActionStarted, Heartbeat, from_line, to_line
+from axbuild.engine.records.events import (
+    ActionFinished,
+    ActionProgress,
+    ActionStarted,
+    Fetching,
+    Heartbeat,
+    from_line,
+    to_line,
+)
 from axbuild.engine.records.history import _line_of
 from axbuild.engine.workers.progress import BYTES, EVERY_SECONDS, Progress, Teller, progress_of, told_in
 from axbuild.report.board import Board
 from axbuild.report.lines import PlainRenderer
 from axbuild.report.live import LiveRenderer
+from axbuild.report.pulsar2_screen import Bars
 from stage_bench import Bench
 
 STAGES = """
@@ -205,3 +215,52 @@ def test_words_of_a_stage_cannot_move_the_cursor():
     assert out.getvalue().count("\n") == 1
     assert "\x1b" not in out.getvalue()
     assert "\\x1b[2J 1 of 2, a\\nb 1" in out.getvalue()
+
+
+def fetching(done, total, at):
+    return Fetching("//m:quant", "decode", "decode", "s3://bucket/set.tar", done, total, at)
+
+
+def test_a_file_on_its_way_has_a_line_when_it_begins_and_every_ten_seconds():
+    out = io.StringIO()
+    renderer = PlainRenderer(out)
+    seen = [(0, 0.5), (1_000_000, 1.0), (6_000_000, 10.6), (9_000_000, 11.0), (12_345_678, 12.0)]
+    for done, at in seen:
+        renderer(fetching(done, 12_345_678, at))
+    assert out.getvalue().splitlines() == [
+        "//m:quant decode fetches s3://bucket/set.tar: 0.0 of 12.3 MB",
+        "//m:quant decode fetches s3://bucket/set.tar: 6.0 of 12.3 MB",
+    ]
+
+
+def test_the_live_display_has_a_row_for_it_until_the_action_starts_or_fails():
+    renderer = LiveRenderer(io.StringIO())
+    renderer._board(fetching(500, 0, 1.0))
+    assert renderer._render().plain.endswith("//m:quant decode  fetches s3://bucket/set.tar: 0.5 kB")
+    renderer._board(ActionStarted("//m:quant", "decode", "decode", 2.0))
+    assert "fetches" not in renderer._render().plain
+    renderer._board(fetching(500, 0, 3.0))
+    renderer._board(ActionFinished("//m:quant", "decode", "decode", "", "", "failed", "", 3.0))
+    assert "fetches" not in renderer._render().plain
+
+
+def test_what_was_fetched_is_kept_in_no_record():
+    assert from_line(to_line(fetching(1, 2, 1.0))) == fetching(1, 2, 1.0)
+    assert _line_of(fetching(1, 2, 1.0)) == ""
+
+
+def test_bars_show_what_is_fetched_and_then_what_runs_and_go_with_it():
+    bars = Bars(Console(file=io.StringIO()))
+    bars(fetching(6_000_000, 12_000_000, 1.0))
+    (task,) = bars._progress.tasks
+    assert (task.description, task.completed, task.total) == ("Fetching set.tar", 6_000_000, 12_000_000)
+    assert task.fields["far"] == "6.0 of 12.0 MB"
+    bars(ActionStarted("//m:quant", "decode", "decode", 2.0))
+    assert bars._progress.tasks == []
+    bars(ActionStarted("//m:quant", "observe", "observe", 2.0))
+    bars(ActionProgress("//m:quant", "observe", "observe", 2.0, "sample", 3, 9))
+    (task,) = bars._progress.tasks
+    assert (task.description, task.fields["far"]) == ("Stastic Inf tensor", "3 of 9")
+    bars(ActionFinished("//m:quant", "observe", "observe", "", "", "executed", "", 3.0))
+    assert bars._progress.tasks == []
+    bars.close()

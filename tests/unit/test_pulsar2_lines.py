@@ -1,16 +1,19 @@
 """Lines of `pulsar2 build` that only some configurations give, from stored products."""
 
 import json
+from pathlib import Path
 
 import onnx
 import pytest
 from onnx import helper
 
-from axbuild.engine.records.events import ActionFinished, Diagnostic
+from axbuild.engine.records.events import ActionFinished, BuildFinished, Diagnostic
 from axbuild.report.pulsar2_chapters import chapters
 from axbuild.report.story import Line, Products, Story
 from axbuild.toolchain.pulsar2.read import parse_config
 from axbuild.toolchain.pulsar2.schema import defaulted
+
+NET = Path(__file__).parents[2] / "examples/zoo/digits/digits.onnx"
 
 INTERFACE = {
     "inputs": [{"name": "data", "shape": [1, 3, 224, 224], "dtype": "float32"}],
@@ -24,13 +27,36 @@ PROCESSING = {
     "inputs": [{"name": "data", **BYTES, "operators": [TURN | BYTES, NORM | REALS]}],
     "outputs": [{"name": "prob", "dtype": "FP32", "shape": [1, 1000], "operators": [LAST | BYTES]}],
 }
+SOURCE = {"name": "data", "shape": [1, 224, 224, 3], "dtype": "uint8"}
+INNER = {"name": "op_5", "shape": [1, 56, 56, 144], "dtype": "uint8"}
+
+
+def subgraph(number, sub_config, outputs):
+    layers = {"t1": f"inside_{number}"}
+    return {"name": f"subgraph_npu_{number}", "sub_config": sub_config, "outputs": outputs, "layers": layers}
+
+
+PARTITION = {
+    "inputs": [SOURCE],
+    "inner": [INNER],
+    "outputs": [{"name": "prob", "shape": [1, 1000], "dtype": "float32"}],
+    "subgraphs": [subgraph(0, None, ["op_37"]), subgraph(1, 0, ["op_5"]), subgraph(2, None, ["prob"])],
+}
 STAGES = {"operators": 5, "tiles": 6, "after_ddr_swap": 7, "jobs": 9, "dependencies": 8}
-VERDICT = {"passed": True, "level": "equal", "sentence": "sub_configs[0]: equal bit for bit", "outputs": {"op_5": {}}}
+VERDICT = {
+    "passed": True,
+    "level": "equal",
+    "sentence": "sub_configs[0]: equal bit for bit",
+    "outputs": {"op_5": {"elements": 2, "differing": 0}},
+    "failing": 0,
+    "worst": {"limit": 0.0},
+}
 PICTURES = {"tensor_name": "data", "calibration_dataset": "x.tar", "calibration_mean": [1, 2, 3]}
 
 
 def report(macs, cycles):
-    return {"macs": macs, "max_cycle": cycles, "stages": STAGES}
+    busy = {"conv0": 3, "conv1": 0, "sdma": 1}
+    return {"macs": macs, "max_cycle": cycles, "stages": STAGES, "busy_cycles": busy}
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +68,8 @@ def model(tmp_path, monkeypatch):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), "m.onnx")
 
 
-def told(config, *made, notes=()):
-    """What a build says that made these: (stage, action, outputs, each a file's content)."""
+def told(config, *made, notes=(), over=False):
+    """What a build says that made these: (stage, action, outputs, each a file's content); over: and has ended."""
     stored = {}
 
     def kept(content):
@@ -58,6 +84,8 @@ def told(config, *made, notes=()):
         story(Diagnostic("//:m", stage, stage, "", sentence, True))
     for stage, action, outputs in made:
         story(ActionFinished("//:m", action, stage, stage, "", "up_to_date", "", 0.0, outputs=kept(outputs)))
+    if over:
+        story(BuildFinished(0, {}, 0.0, {}))
     return [f"{one.level} {one.text}".strip() for one in said if isinstance(one, Line)]
 
 
@@ -68,7 +96,8 @@ OPTIMIZED = ("optimize", "optimize", {"interface.json": json.dumps(INTERFACE)})
 
 
 def planned(processing, action="partition"):
-    return "partition", action, {"partition/": {}, "processing.json": json.dumps(processing)}
+    files = {"partition/": {"partition.json": json.dumps(PARTITION)}, "processing.json": json.dumps(processing)}
+    return "partition", action, files
 
 
 PLANNED = planned(PROCESSING)
@@ -141,34 +170,175 @@ def test_each_subgraph_is_told_with_its_cycles_and_a_part_with_a_check_of_its_ow
     parts = [{"start_tensor_names": ["op_37"], "end_tensor_names": ["op_5"], "check": 2}]
     config = {"model_type": "QuantAxModel", "compiler": {"sub_configs": parts}}
     verdict = ("compare", "compare_sub_config_0", {"verdict.json": json.dumps(VERDICT)})
-    lines = told(config, TAKEN, PLANNED, *compiled((0, 0, 1), (0, 1, 1), (0, 2, 1)), ("fuse", "fuse", {}), verdict)
-    assert "INFO QuantAxModel macs: 300" in lines
+    lines = told(
+        config, TAKEN, PLANNED, *compiled((0, 0, 1), (0, 1, 1), (0, 2, 1)), ("fuse", "fuse", {}), verdict, over=True
+    )
+    assert "INFO group 0 compiler transformation" in lines
+    assert "INFO group 0 QuantAxModel macs: 300" in lines
     assert [line for line in lines if "GraphType" in line] == [
         f"INFO subgraph [{number}], group: 0, type: GraphType.NPU" for number in range(3)
     ]
     assert sum(line == "INFO max_cycle = 1,000 (an estimate of the reference NPU)" for line in lines) == 3
-    assert sum(line == "add ddr swap... 7" for line in lines) == 3
+    told_of_one = lines[lines.index("INFO compile npu subgraph [1] b1") :][:8]
+    assert told_of_one == [
+        "INFO compile npu subgraph [1] b1",
+        "tiling op... 5",
+        "build op... 6",
+        "add ddr swap... 7",
+        "calc input dependencies... 8",
+        "assign eu... 2 engines",
+        "INFO max_cycle = 1,000 (an estimate of the reference NPU)",
+        "build jobs... 9",
+    ]
     assert [line for line in lines if line.startswith("SUCCESS")] == [
-        "SUCCESS check of [op_5], level equal",
+        "SUCCESS check npu graph [subgraph_npu_1] [op_5], (1, 56, 56, 144), uint8 successfully! (level equal)",
         "SUCCESS sub_configs[0]: equal bit for bit",
     ]
     assert lines[-1] == "INFO fuse 3 subgraph(s)"
 
 
 def test_batches_and_shape_groups_are_named_and_multiply_accumulates_are_those_of_one_sample():
-    made = (TAKEN, PLANNED, *compiled((0, 0, 1), (0, 0, 2), (1, 0, 1)), ("fuse", "fuse", {}))
-    lines = told({"model_type": "QuantAxModel"}, *made)
-    assert "INFO QuantAxModel macs: 100" in lines
-    assert "INFO subgraph [0], group: 1, type: GraphType.NPU" in lines
+    further = ("partition", "partition_shape_1", PLANNED[2])
+    lines = told(
+        {"model_type": "QuantAxModel"},
+        TAKEN,
+        PLANNED,
+        further,
+        *compiled((0, 0, 1), (0, 0, 2), (1, 0, 1)),
+        ("fuse", "fuse", {}),
+        over=True,
+    )
+    assert [line for line in lines if "macs" in line or "GraphType" in line] == [
+        "INFO group 0 QuantAxModel macs: 100",
+        "INFO group 1 QuantAxModel macs: 100",
+        "INFO subgraph [0], group: 0, type: GraphType.NPU",
+        "INFO subgraph [0], group: 1, type: GraphType.NPU",
+    ]
     assert lines[-2:] == ["WARNING graph [subgraph_npu_0] batchs [1, 2]", "INFO fuse 2 subgraph(s)"]
 
 
-def test_a_failed_check_is_told_as_an_error():
+def test_checks_of_the_whole_and_of_parts_are_all_told_whichever_ends_first():
+    config = {"model_type": "QuantAxModel", "compiler": {"check": 2}}
+    part = ("compare", "compare_sub_config_0", {"verdict.json": json.dumps(VERDICT)})
+    rest = VERDICT | {"outputs": {"prob": {}}, "sentence": "the rest: equal bit for bit"}
+    whole = ("compare", "compare", {"verdict.json": json.dumps(rest)})
+    lines = told(config, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), part, whole, over=True)
+    assert [line for line in lines if line.startswith("SUCCESS")] == [
+        "SUCCESS check [prob], (1, 1000), float32 successfully! (level equal)",
+        "SUCCESS the rest: equal bit for bit",
+        "SUCCESS check npu graph [subgraph_npu_1] [op_5], (1, 56, 56, 144), uint8 successfully! (level equal)",
+        "SUCCESS sub_configs[0]: equal bit for bit",
+    ]
+
+
+def test_every_shape_group_is_told_when_all_are_planned():
+    processors = [{"tensor_name": "data", "src_extra_shapes": [{"shape": [1, 3, 384, 384]}]}]
+    config = {"model_type": "QuantAxModel", "input_processors": processors}
+    further = ("partition", "partition_shape_1", PLANNED[2])
+    assert not any("transformation" in line for line in told(config, TAKEN, further))
+    lines = told(config, TAKEN, further, PLANNED)
+    assert [line for line in lines if "transformation" in line] == [
+        "INFO group 0 compiler transformation",
+        "INFO group 1 compiler transformation",
+    ]
+
+
+FAILED = {"passed": False, "sentence": "why", "failing": 1}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told_of_each"),
+    [
+        (
+            FAILED | {"outputs": {"op_5": {"failing": 1}, "prob": {}}},
+            [
+                "ERROR check [op_5], (1, 56, 56, 144), uint8 failed (level equal)",
+                "SUCCESS check [prob], (1, 1000), float32 successfully! (level equal)",
+            ],
+        ),
+        (
+            FAILED
+            | {
+                "level": "cosine",
+                "worst": {"limit": 0.9},
+                "outputs": {"op_5": {"cosine": "nan"}, "prob": {"cosine": 0.95}},
+            },
+            [
+                "ERROR check [op_5], (1, 56, 56, 144), uint8 failed (level cosine)",
+                "SUCCESS check [prob], (1, 1000), float32 successfully! (level cosine)",
+            ],
+        ),
+        (  # a sample that ran on one side only is the fault of none
+            {"passed": False, "sentence": "why", "outputs": {"inside_0": {}}},
+            ["ERROR check [inside_0] failed (level equal)"],
+        ),
+    ],
+)
+def test_a_failed_check_is_an_error_and_so_are_the_tensors_that_failed(verdict, told_of_each):
     config = {"model_type": "QuantAxModel", "compiler": {"check": 1}}
-    verdict = VERDICT | {"passed": False, "sentence": "op_5[0]: 1 is not 2"}
-    made = ("compare", "compare", {"verdict.json": json.dumps(verdict)})
-    lines = told(config, TAKEN, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), made)
-    assert lines[-3:-1] == ["ERROR check of [op_5], level equal", "ERROR op_5[0]: 1 is not 2"]
+    made = ("compare", "compare", {"verdict.json": json.dumps(VERDICT | verdict)})
+    lines = told(config, TAKEN, PLANNED, *compiled((0, 0, 1)), ("fuse", "fuse", {}), made, over=True)
+    assert [line for line in lines if " check [" in line] == told_of_each
+    assert lines[-2:] == ["ERROR why", "INFO fuse 1 subgraph(s)"]
+
+
+RECORDS = {
+    "head": {
+        "w": {"state": "BAKED"},
+        "b": {"state": "PASSIVE_BAKED"},
+        "y": {"state": "ACTIVATED"},
+    },
+}
+ALL_PASSES = [
+    "AX Set MixPrecision Pass Running ...",
+    "AX Set LN Quant dtype Quant Pass Running ...",
+    "AX Runtime Calibration Pass Running ...",
+    "INFO Calibration Progress(Phase 1): 2 samples",
+    "AX Quantization Alignment Pass Running ...",
+    "AX Refine Scale Pass Running ...",
+    "AX Passive Parameter Quantization Pass Running ...",
+    "AX Parameter Baking Pass Running ...",
+    "INFO Do quant optimization",
+]
+
+
+@pytest.mark.parametrize(
+    ("quant", "records", "calibrated", "passes"),
+    [
+        ({"layer_configs": [{"op_type": "Add"}], "ln_scale_data_type": "S32"}, RECORDS, True, ALL_PASSES),
+        (
+            {"disable_auto_refine_scale": True, "disable_quant_optimization": True},
+            {"a": {"y": {"state": "ACTIVATED"}}},
+            True,
+            [ALL_PASSES[2], ALL_PASSES[3], ALL_PASSES[4]],
+        ),
+        ({}, RECORDS, False, [*ALL_PASSES[6:8], "INFO Do quant optimization"]),
+    ],
+    ids=["all", "few", "brought with the model"],
+)
+def test_passes_are_named_that_the_quantiser_went_through_and_no_others(quant, records, calibrated, passes):
+    samples = ("decode", "decode", {"samples/": {"0.npy": "a", "1.npy": "b"}})
+    made = [OPTIMIZED, samples, ("spread", "spread", {}), *([("calibrate", "calibrate", {})] if calibrated else [])]
+    quantised = ("quantize", "quantize", {"quant_axmodel.json": json.dumps(records)})
+    lines = told({"input": str(NET), "quant": {"input_configs": [PICTURES]} | quant}, *made, quantised)
+    assert [line for line in lines if "Running" in line or "Progress" in line or "optimization" in line] == passes
+
+
+def test_files_are_counted_when_every_set_is_decoded_whichever_came_first():
+    sets = [{"tensor_name": name, "calibration_dataset": f"{name}.tar"} for name in ("a", "b")]
+    config = {"input": str(NET), "quant": {"input_configs": sets}}
+    of_a = ("decode", "decode_a", {"samples/": {"0.npy": "a"}})
+    of_b = ("decode", "deal_b/decode_0", {"samples/": {"0.npy": "b", "1.npy": "c"}})
+    assert not any("Loaded" in line for line in told(config, OPTIMIZED, of_b))
+    notes = [("decode", "input 'a': 1 sample; whole numbers"), ("survey", "input 'b': 2 samples; whole numbers")]
+    lines = told(config, OPTIMIZED, of_b, of_a, ("spread", "spread", {}), notes=notes)
+    begin = lines.index("INFO 2 File(s) Loaded.")
+    assert lines[begin : begin + 4] == [
+        "INFO 2 File(s) Loaded.",
+        "INFO 1 File(s) Loaded.",
+        "INFO input 'a': 1 sample; whole numbers",
+        "INFO input 'b': 2 samples; whole numbers",
+    ]
 
 
 def test_what_fine_tuning_learnt_and_outliers_are_told_from_their_files():
@@ -177,6 +347,7 @@ def test_what_fine_tuning_learnt_and_outliers_are_told_from_their_files():
     lines = told(
         {"quant": quant},
         OPTIMIZED,
+        ("spread", "spread", {}),
         ("smooth", "smooth", {"outliers.txt": "Ratio of outliers in tensor\n"}),
         ("keep_pairs", "keep_pairs", {"smooth_quant.log": "kept 1 of 2\n"}),
         ("finish", "finish", {"finetune.log": log}),

@@ -5,12 +5,13 @@ import onnx
 import pytest
 from quantised import Net, float_run, loaded, write_samples
 
-from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, SampleRefusedError
+from axbuild.toolchain.data.inputs import InputData, SampleMismatchError
 from axbuild.toolchain.quant.observe import FloatPass, ObserveParams, observe, one_ahead
 from axbuild.toolchain.quant.observer import SampleNotFiniteError
 from axbuild.toolchain.quant.statistics import Statistics
 from axbuild.toolchain.quant.watch import WatchParams, watch, watched
 from axbuild.toolchain.quant.watched import WatchListError, read_watched
+from axbuild.toolchain.refused import SampleRefusedError
 
 
 def net() -> onnx.ModelProto:

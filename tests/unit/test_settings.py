@@ -30,6 +30,13 @@ def test_command_line_over_environment_over_configuration_over_file():
     assert settings(text, {"build.jobs": 4}, ["ci"], {"AXBUILD_BUILD_JOBS": "3"}).jobs == 4
 
 
+def test_what_the_file_itself_says_is_known_apart_from_what_stands_over_it():
+    text = "[build]\njobs = 1\n[resources]\ncpu = 2\n[config.ci.build]\njobs = 3\n[defaults.check]\nlevel = 'equal'\n"
+    found = settings(text, {"resources.gpu": 1}, ["ci"], {"AXBUILD_RESOURCES_CPU": "4"})
+    assert (found.jobs, found.resources["cpu"]) == (3, 4)
+    assert found.written == {"build.jobs": 1, "resources.cpu": 2}
+
+
 def test_the_environment_is_read_by_type():
     found = settings(environ={"AXBUILD_CACHE_DIR": "/var/ax", "AXBUILD_CACHE_SHARE_FLOAT": "true", "HOME": "/root"})
     assert (found.cache_dir, found.share_float) == ("/var/ax", True)

@@ -57,6 +57,20 @@ def test_the_end_passes_over_what_the_build_does_not_come_to():
     assert told([ended("a"), END], CHAPTERS) == ["one", "three"]
 
 
+def test_a_chapter_of_several_actions_waits_for_all_of_them_and_one_of_unknown_many_for_the_end():
+    two = [Chapter("a", say("both"), least=2), Chapter("b", say("then"))]
+    assert told([ended("a", "a_1"), ended("b")], two) == []
+    assert told([ended("a", "a_1"), ended("b"), ended("a", "a_2")], two) == ["both", "then"]
+    assert told([ended("a", "a_1"), ended("b"), END], two) == ["both", "then"]
+    many = [Chapter("a", lambda products: [Line(str(len(products.ended("a"))))], at_end=True)]
+    assert told([ended("a", "a_1"), ended("a", "a_2")], many) == []
+    assert told([ended("a", "a_1"), ended("a", "a_2"), END], many) == ["2"]
+
+
+def test_of_a_build_that_breaks_nothing_is_told_beyond_the_gap():
+    assert told([ended("a"), ended("b", status="failed"), END], CHAPTERS) == ["one"]
+
+
 def test_products_are_read_by_stage_in_the_order_of_actions():
     def numbers(products):
         return [Line(str(found["n"])) for _, found in each(products, "a", "f")]

@@ -79,6 +79,22 @@ class ActionProgress:
 
 
 @dataclass(frozen=True)
+class Fetching:
+    """A file is on its way from an address, for an action that starts when it is there: `done` of `total` bytes, of
+    which 0 are where the server does not say. address: as it may be shown. A few a second at most; the last one has
+    done == total, where all came.
+    """
+
+    label: str
+    action: str
+    stage: str
+    address: str
+    done: int
+    total: int
+    at: float
+
+
+@dataclass(frozen=True)
 class ActionFinished:
     """stage: the function's name; stage_id: the full reference. key: SHA-256 of the key record, "" if none was made.
 
@@ -181,6 +197,7 @@ Event = (
     | TargetConfigured
     | ActionStarted
     | ActionProgress
+    | Fetching
     | ActionFinished
     | Diagnostic
     | TestResult

@@ -29,6 +29,7 @@ from axbuild.engine.records.events import (
     Diagnostic,
     Event,
     EventWriter,
+    Fetching,
     Heartbeat,
     LockAwaited,
     TargetConfigured,
@@ -219,7 +220,7 @@ class History:
 def _line_of(event: Event) -> str:
     """The event as it is kept: fields at their default left out; "" for what is not kept."""
     match event:
-        case ActionStarted() | ActionProgress() | TargetConfigured() | LockAwaited() | Heartbeat():
+        case ActionStarted() | ActionProgress() | Fetching() | TargetConfigured() | LockAwaited() | Heartbeat():
             return ""
         case Diagnostic(replayed=True):
             return ""

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from axbuild.engine.workers.sandbox import FileInput, InputChanged, TreeInput, c
 from axbuild.errors import AxError, Place, lfs_hint
 from axbuild.graph.actions import Action
 from axbuild.store.faults import BlobLost
-from axbuild.store.fetch import fetch
+from axbuild.store.fetch import fetch, shown
 from axbuild.store.result import ActionResult
 from axbuild.store.scratch import remove_tree
 from axbuild.store.statcache import StatCache
@@ -89,7 +90,8 @@ class _Started:
 class LocalWorld:
     """Sources below `root`; results in `store`, of which `state` remembers what this workspace last had.
 
-    listener: hears within `wait` how far an action is.
+    listener: hears within `wait` how far an action is; fetching: within `start`, how much of a file has come from an
+    address, (action, address as it may be shown, bytes so far, bytes in all or 0).
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class LocalWorld:
         self.root, self.store, self.state, self.stat = root, store, state, stat
         self.code, self._workers, self._share_float = code, workers, share_float
         self.listener: Callable[[Action, Progress], None] = lambda _action, _progress: None
+        self.fetching: Callable[[Action, str, int, int], None] = lambda _action, _address, _done, _total: None
         workers.listener = self._told
         self._bounds, self._external = bounds, external
         self._maps: dict[str, Mapping[str, str]] = {}
@@ -220,7 +223,7 @@ class LocalWorld:
             for role, content in inputs.items()
         }
         try:
-            self._fetch(inputs, scratch)
+            self._fetch(action, inputs, scratch)
             paths = prepare(scratch, given, self.store.blobs, self.stat)
         except BaseException as error:
             remove_tree(scratch)
@@ -244,13 +247,14 @@ class LocalWorld:
         )
         self._workers.submit(run, alone=again)
 
-    def _fetch(self, inputs: Inputs, scratch: Path) -> None:
+    def _fetch(self, action: Action, inputs: Inputs, scratch: Path) -> None:
         """Bring in what is known by its digest and address alone, and what the store does not hold yet."""
         for content in inputs.values():
             for item in content if isinstance(content, list) else [content]:
                 for file in files_of(item):
                     if file.url and not self.store.blobs.has(file.digest):
-                        fetch(file.url, file.digest, scratch / "tmp", self.store.blobs)
+                        heard = partial(self.fetching, action, shown(file.url))
+                        fetch(file.url, file.digest, scratch / "tmp", self.store.blobs, heard=heard)
 
     def _given(self, content: Content) -> FileInput | TreeInput:
         if isinstance(content, File):

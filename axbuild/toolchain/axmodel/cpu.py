@@ -64,7 +64,7 @@ class CpuFile:
         """The outputs for one sample, in the file's order; raises CpuRunError."""
         try:
             if self._session is None:
-                self._session = ort.open_session(self._content, level="basic")
+                self._session = ort.bare_session(self._content, level="basic")
             found = self._session.run(None, dict(zip(self._names, inputs, strict=True)))
         except ort.FAILURES as error:
             raise CpuRunError(f"onnxruntime does not run {self.name}: {in_words(str(error))}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from axbuild.toolchain.data import arrays, images
 from axbuild.toolchain.data.colour import YUV
 from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.data.processors import source_input
+from axbuild.toolchain.file_names import file_name
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
@@ -150,11 +150,6 @@ def files_in(folder: Path, inputs: Sequence[BoundaryTensor]) -> dict[str, list[S
     if missing := [tensor for tensor in inputs if not found[tensor.name]]:
         raise SessionError(f"there are no samples for the input '{missing[0].name}'; expected {_expected(inputs)}")
     return found
-
-
-def file_name(tensor: str) -> str:
-    """What the file of a tensor is called, without its suffix."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", tensor)
 
 
 def _expected(inputs: Sequence[BoundaryTensor]) -> str:

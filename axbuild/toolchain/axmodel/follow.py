@@ -22,6 +22,7 @@ from axbuild.toolchain.npu.net import net_of, read_model
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.floats import port
 from axbuild.toolchain.npu.plan.record import CPU, PLACED, Partition, PlannedSubgraph
+from axbuild.toolchain.refused import refused_sample
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def follow(partition: Path, samples: list[Path], out: Path, *, params: FollowPar
     parts = {item.name: _part(item, planned, placed, partition, inside) for item in planned.subgraphs}
     course = Course(planned.subgraphs, parts, params.subgraphs)
     for name, values in feeds_of([tensor.name for tensor in planned.inputs], samples, params):
-        course.save(out, name, course.made(values), {})
+        with refused_sample(name):
+            made = course.made(values)
+        course.save(out, name, made, {})
 
 
 def _inside(planned: Partition, placed: onnx.ModelProto) -> dict[str, BoundaryTensor]:

@@ -23,6 +23,7 @@ from axbuild.toolchain.npu.net import net_of, read_model
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.plan.floats import port
 from axbuild.toolchain.npu.plan.record import CPU, Partition, PlannedSubgraph
+from axbuild.toolchain.refused import refused_sample
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ def given(partition: Path, data: Path, out: Path, *, params: GivenParams) -> Non
     feed = Feed(files_in(data, starts))
     for place, (name, values) in enumerate(feed):
         tell("sample", place + 1, feed.count)
-        course.save(out, name, course.made(values), values)
+        with refused_sample(name):
+            made = course.made(values)
+        course.save(out, name, made, values)
 
 
 def _part(subgraph: PlannedSubgraph, planned: Partition, folder: Path, *, layers: bool) -> RunPart:

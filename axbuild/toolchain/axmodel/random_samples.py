@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.errors import AxWarning, counted
-from axbuild.toolchain.axmodel.feed import file_name
 from axbuild.toolchain.axmodel.random_array import generator, random_array
 from axbuild.toolchain.data.processors import InputProcessor, processor_of
+from axbuild.toolchain.file_names import file_name
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import Grid
 from axbuild.toolchain.npu.net import read_model

@@ -11,10 +11,11 @@ from axbuild.errors import AxError
 from axbuild.progress import tell
 from axbuild.toolchain import ort
 from axbuild.toolchain.axmodel import outputs
-from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired, refused_sample
+from axbuild.toolchain.data.inputs import InputData, bind, load_sample, paired
 from axbuild.toolchain.data.processors import InputProcessor, processor_of, seen_input
 from axbuild.toolchain.door import in_words
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.refused import refused_sample
 
 
 class ReferenceRunError(AxError):

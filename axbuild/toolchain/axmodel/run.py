@@ -15,10 +15,11 @@ import numpy as np
 
 from axbuild.errors import counted
 from axbuild.progress import tell
-from axbuild.toolchain.axmodel.feed import Feed, file_name, files_of
+from axbuild.toolchain.axmodel.feed import Feed, files_of
 from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.axmodel.runs import split
 from axbuild.toolchain.axmodel.session import InferenceSession, SessionError
+from axbuild.toolchain.file_names import file_name
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor

@@ -54,6 +54,7 @@ def _parts(folders: list[str], params: DealParams) -> dict[str, Any]:
     names = {folder: f"decode_{bits_of(folder)}" for folder in folders}
     alone = _asked(params) | {"size": -1, "mean": [], "std": [], "part": True}
     told = {"shards": folders, "size": params.size, "mean": params.mean, "std": params.std}
+    told |= {"input": params.input} if params.input else {}
     surveys = {"surveys": [f"child:{name}/survey.json" for name in names.values()]}
     return {
         "children": [

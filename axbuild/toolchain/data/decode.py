@@ -68,7 +68,7 @@ def decode(source: Path, interface: Path, out: Path, *, params: DecodeParams) ->
             save_sample(folder / f"{name}.npy", decoded.pixels)
     survey.write(out / "survey.json")
     write_shards({"": list(survey.digests)}, out / "shards.json")
-    for warning in () if params.part else survey.told(params.size, params.mean, params.std):
+    for warning in () if params.part else survey.told(params.size, params.mean, params.std, params.input):
         warnings.warn(warning, stacklevel=1)
 
 

@@ -105,9 +105,16 @@ class Survey:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise SurveyError(f"the survey of the samples is damaged: {type(error).__name__}") from None
 
-    def told(self, size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Iterator[AxWarning]:
+    def told(
+        self, size: int, mean: tuple[float, ...], std: tuple[float, ...], for_input: str = ""
+    ) -> Iterator[AxWarning]:
         """size: how many samples were asked for, -1 for all. mean, std: a value a channel, empty where nothing is
-        normalised."""
+        normalised. for_input: whose the set is, "" of all inputs; said where the model has others."""
+        lead = f"input '{for_input}': " if for_input and not self.alone else ""
+        for one in self._told(size, mean, std):
+            yield AxWarning(one.code, lead + one.sentence) if one.code else AxNote(lead + one.sentence)
+
+    def _told(self, size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Iterator[AxWarning]:
         count = len(self.digests)
         if size > count:
             yield AxWarning("AX337", f"the set has {counted(count, 'sample')}, fewer than size = {size}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from axbuild.errors import AxError, counted
-from axbuild.toolchain.door import door
 from axbuild.toolchain.graph import Array
 
 MAX_HEADER = 2**22
@@ -23,20 +21,6 @@ class SampleMismatchError(AxError):
     """A sample that does not fit the input it is meant for, or that has no partner of the same name."""
 
     code = "AX330"
-
-
-class SampleRefusedError(AxError):
-    """A sample on which the float model cannot be computed, as one whose id no row of a table has."""
-
-    code = "AX389"
-
-
-@contextmanager
-def refused_sample(name: str) -> Iterator[None]:
-    """Where onnxruntime runs the model on a sample: what it raises is a SampleRefusedError."""
-    hint = "whole numbers must be within the table that they pick rows from"
-    with door(lambda said: SampleRefusedError(f"the model cannot be computed on sample '{name}': {said}", hint=hint)):
-        yield
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from axbuild.toolchain.data.shards import write_shards
 
 @dataclass(frozen=True)
 class SurveyParams:
-    """shards: the folder of each survey; size, mean, std: as in DecodeParams."""
+    """shards: the folder of each survey; size, mean, std, input: as in DecodeParams."""
 
     shards: tuple[str, ...]
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    input: str = ""
 
 
 def survey(surveys: list[Path], out: Path, *, params: SurveyParams) -> None:
@@ -25,5 +26,5 @@ def survey(surveys: list[Path], out: Path, *, params: SurveyParams) -> None:
     parts = [Survey.read(path) for path in surveys]
     shards = {folder: list(part.digests) for folder, part in zip(params.shards, parts, strict=True)}
     write_shards(shards, out / "shards.json")
-    for warning in Survey.together(parts).told(params.size, params.mean, params.std):
+    for warning in Survey.together(parts).told(params.size, params.mean, params.std, params.input):
         warnings.warn(warning, stacklevel=1)

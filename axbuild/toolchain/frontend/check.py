@@ -153,7 +153,7 @@ def run(model: LightModel, inputs: Tensors, names: Iterable[str] = ()) -> Tensor
 def _values(model: LightModel, inputs: Tensors, names: Iterable[str]) -> dict[str, ort.Value]:
     content = _with_outputs(model.proto, sorted(set(names)))
     with door(lambda said: NotRunnableError(f"onnxruntime does not run the model: {_at_node(said)}", hint=_LOOK)):
-        session = ort.open_session(content, level="off", arena=False)
+        session = ort.bare_session(content, level="off", arena=False)
         given = {**inputs, **model.weights}
         feeds = {item.name: ort.Value.ortvalue_from_numpy(given[item.name]) for item in session.get_inputs()}
         outputs = [value.name for value in session.get_outputs()]

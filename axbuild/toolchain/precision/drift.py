@@ -16,6 +16,7 @@ from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
 from axbuild.toolchain.graph import Array, model_file
 from axbuild.toolchain.likeness import snr_db, sums_of
 from axbuild.toolchain.quant.unroll import zeros
+from axbuild.toolchain.refused import refused_sample
 
 Energies = list[list[float] | None]
 """[signal, noise] of each step; None where a value is not finite"""
@@ -40,12 +41,13 @@ def drift(model: Path, quantised: Path, samples: list[Path], out: Path, *, param
     sources = bind(params.inputs, [name for name in runs[0].inputs if name not in params.state.values()])
     rows = paired(samples, params.inputs)
     found: dict[str, Energies] = {name: [] for name in runs[0].outputs}
-    for place, (_, files) in enumerate(rows):
+    for place, (name, files) in enumerate(rows):
         tell("step", place + 1, len(rows))
         feeds = feed_of(files, sources)
-        exact, coded = (run.step(feeds) for run in runs)
-        for name, energies in found.items():
-            sums = sums_of(exact[name], coded[name])
+        with refused_sample(name):
+            exact, coded = (run.step(feeds) for run in runs)
+        for output, energies in found.items():
+            sums = sums_of(exact[output], coded[output])
             energies.append(None if sums is None else [sums.aa, sums.dd])
     text = json.dumps({"steps": len(rows), "outputs": found}, indent=1, sort_keys=True, allow_nan=False)
     (out / "drift.json").write_text(text + "\n", encoding="utf-8")

@@ -20,6 +20,7 @@ from axbuild.toolchain.precision.channels import ChannelSums
 from axbuild.toolchain.precision.feeds import feeds
 from axbuild.toolchain.precision.measured import Measured, SideBySide, write
 from axbuild.toolchain.precision.side import Side, UnmeasuredError
+from axbuild.toolchain.refused import refused_sample
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def measure(
     rows: list[Measured] = []
     channels = {name: ChannelSums(shape) for name, shape in exact_side.shapes().items()}
     for sample, feed in feeds(exact_side.inputs, samples, params.inputs):
-        exact, coded = exact_side.run(names, feed), coded_side.run(names, feed)
+        with refused_sample(sample):
+            exact, coded = exact_side.run(names, feed), coded_side.run(names, feed)
         for name in names:
             rows.append(_measured(sample, name, exact[name], coded[name]))
             channels[name].add(exact[name], coded[name])

@@ -11,6 +11,7 @@ from axbuild.toolchain.data.inputs import InputData
 from axbuild.toolchain.precision.edges import EdgeMeter, ExposedModels
 from axbuild.toolchain.precision.feeds import feeds, first
 from axbuild.toolchain.precision.measured_edges import MeasuredEdges
+from axbuild.toolchain.refused import refused_sample
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ def measure_edges(model: Path, quantised: Path, samples: list[Path], out: Path, 
     """model: the front end's folder; quantised: quant_axmodel.onnx. Writes edges.json, of the first `size` samples."""
     models = ExposedModels(model, onnx.load(quantised))
     meter = EdgeMeter(models)
-    for _, feed in first(params.size, feeds(models.inputs, samples, params.inputs)):
-        meter.add(feed)
+    for sample, feed in first(params.size, feeds(models.inputs, samples, params.inputs)):
+        with refused_sample(sample):
+            meter.add(feed)
     MeasuredEdges(meter.samples, meter.rows()).write(out)

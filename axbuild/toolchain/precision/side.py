@@ -23,11 +23,11 @@ class Side:
     """A session of the float or of the quantised model."""
 
     def __init__(self, which: str, content: bytes, level: str, data: Path | None = None) -> None:
-        self.which = which
         try:
             self.session = ort.open_session(content, level=level, data=data, arena=False)
         except ort.FAILURES as error:
-            raise self._failed("open", error) from None
+            said = in_words(str(error))
+            raise UnmeasuredError(f"onnxruntime does not open the {which} model: {said}") from None
 
     @staticmethod
     def of_float(model: Path) -> Side:
@@ -48,10 +48,4 @@ class Side:
         return {port.name: port.shape for port in self.session.get_outputs()}
 
     def run(self, names: list[str], feed: Mapping[str, Array]) -> Tensors:
-        try:
-            return dict(zip(names, self.session.run(names, dict(feed)), strict=True))
-        except ort.FAILURES as error:
-            raise self._failed("run", error) from None
-
-    def _failed(self, verb: str, error: Exception) -> UnmeasuredError:
-        return UnmeasuredError(f"onnxruntime does not {verb} the {self.which} model: {in_words(str(error))}")
+        return dict(zip(names, self.session.run(names, feed), strict=True))

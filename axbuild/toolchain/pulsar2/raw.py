@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.errors import AxError
-from axbuild.toolchain.axmodel.feed import RAW, file_name
+from axbuild.toolchain.axmodel.feed import RAW
+from axbuild.toolchain.file_names import file_name
 from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.codes import BOOL
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor

@@ -117,7 +117,7 @@ class OnnxRun:
             _show_inner(model)
             content = model.SerializeToString()
         with door(self._error):
-            self._session = ort.open_session(content, level=level, data=file.resolve().parent)
+            self._session = ort.bare_session(content, level=level, data=file.resolve().parent)
         wanted = {item.name for item in self._session.get_inputs()}
         self.inputs = [_tensor(info, file.name) for info in model.graph.input if info.name in wanted]
         self.names = [item.name for item in self._session.get_outputs() if item.type.startswith("tensor(")]

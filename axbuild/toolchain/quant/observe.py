@@ -27,12 +27,12 @@ from axbuild.toolchain.data.inputs import (
     bind,
     load_sample,
     paired,
-    refused_sample,
     tensor_input,
 )
 from axbuild.toolchain.graph import Array, Shape, model_file
 from axbuild.toolchain.quant.observer import Observer, TensorObserver
 from axbuild.toolchain.quant.watched import read_watched
+from axbuild.toolchain.refused import refused_sample
 
 Feeds = dict[str, Array]
 

@@ -17,6 +17,7 @@ from axbuild.progress import tell
 from axbuild.toolchain import ort
 from axbuild.toolchain.data.inputs import InputData, bind, feed_of, paired
 from axbuild.toolchain.graph import Array, model_file
+from axbuild.toolchain.refused import refused_sample
 
 
 class StatePairError(AxError):
@@ -50,7 +51,8 @@ def unroll(model: Path, samples: list[Path], out: Path, *, params: UnrollParams)
             target.mkdir(parents=True, exist_ok=True)
             np.save(target / f"{name}.npy", state)
         feeds = feed_of(files, sources)
-        made: list[Array] = session.run(list(params.state), feeds | states)
+        with refused_sample(name):
+            made: list[Array] = session.run(list(params.state), feeds | states)
         states = dict(zip(params.state.values(), made, strict=True))
 
 

@@ -21,7 +21,7 @@ from axbuild.toolchain.graph import (
     shape_of,
     text,
 )
-from axbuild.toolchain.ort import open_session
+from axbuild.toolchain.ort import bare_session
 from axbuild.toolchain.rewrites.rewrite import NoMatch
 
 OPERANDS = ("roi", "scales", "sizes")
@@ -91,5 +91,5 @@ def _evaluated(x: Array, settings: Mapping[str, Any], constants: Mapping[str, Ar
         [numpy_helper.from_array(array, name) for name, array in given.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    y: Array = open_session(model.SerializeToString()).run(None, {"x": np.ascontiguousarray(x)})[0]
+    y: Array = bare_session(model.SerializeToString()).run(None, {"x": np.ascontiguousarray(x)})[0]
     return y
