@@ -7,6 +7,7 @@ from axbuild.workspace.rule import BuildTable, Choice, Settled, String, TextFile
 from axbuild.workspace.verb import Argument, Verb
 
 from ._chips import CHIPS, MODES
+from ._driving import PULSAR2, toolchain_attribute
 
 OVER = ("input", "target_hardware", "npu_mode")
 """attributes that stand over the configuration's fields of the same names"""
@@ -54,9 +55,20 @@ class pulsar2_build:
         example="NPU1",
     )
 
+    toolchain = toolchain_attribute()
+
     def expand(self, t: Settled, text: str) -> list[BuildTable]:
         from axbuild.toolchain.pulsar2.expand import expand
         from axbuild.toolchain.pulsar2.read import parse_config
 
         over = {key: t.plain(key) for key in OVER if t.plain(key)}
-        return expand(parse_config(text, t.config), over, t.label.rpartition(":")[2]).tables
+        name = t.label.rpartition(":")[2]
+        found = expand(parse_config(text, t.config), over, name).tables
+        return [_driven(one, name) for one in found] if t.toolchain == PULSAR2 else found
+
+
+def _driven(table: BuildTable, name: str) -> BuildTable:
+    """The table where a real Pulsar2 quantises, which does so for a chip: that of the axmodel `name`."""
+    rule_name, attributes = table
+    own = {"quant_model": {"toolchain": PULSAR2}, "precision_analysis": {"quant": f":{name}"}}
+    return rule_name, attributes | own.get(rule_name, {})

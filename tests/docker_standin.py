@@ -9,6 +9,7 @@ the container's commands are those in FOLDER. As docker's daemon does, it lets t
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import subprocess
@@ -30,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     for flag in ("--rm", "--interactive"):
         parser.add_argument(flag, action="store_true")
-    for option in ("--network", "--user", "--workdir", "--entrypoint"):
+    for option in ("--network", "--user", "--workdir", "--entrypoint", "--gpus"):
         parser.add_argument(option)
     for option in ("--env", "--mount"):
         parser.add_argument(option, action="append", default=[])
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     asked = parser.parse_args(rest)
     assert asked.image == image
-    mounts = [dict(part.partition("=")[::2] for part in mount.split(",")) for mount in asked.mount]
+    mounts = [dict(part.partition("=")[::2] for part in next(csv.reader([mount]))) for mount in asked.mount]
     places = {mount["target"]: mount["source"] for mount in mounts}
     record = vars(asked) | {"mount": mounts}
     if CONFIG in places:
