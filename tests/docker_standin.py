@@ -1,9 +1,10 @@
 """Stands in for docker's client, for images of the stand-in of Pulsar2; it contains nothing.
 
-    python docker_standin.py FOLDER image inspect ... | run ...
+    python docker_standin.py FOLDER image inspect ... | info ... | run ...
 
-Each `run` becomes a line of FOLDER/calls.jsonl. FOLDER/image is the digest of the only image there is, called vendor:5;
-the container's commands are those in FOLDER. As docker's daemon does, it lets them live on when the client is killed.
+Each `run` becomes a line of FOLDER/calls.jsonl. FOLDER/image is the digest of the only image there is, called vendor:5,
+and FOLDER/daemon, where it is there, names the folder of the daemon's data; the container's commands are those in
+FOLDER. As docker's daemon does, it lets them live on when the client is killed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ def main() -> int:
             print(f"Error: No such image: {rest[-1]}", file=sys.stderr)
             return 1
         print(image)
+        return 0
+    if command == "info":
+        print(Path(folder, "daemon").read_text() if Path(folder, "daemon").exists() else "/")
         return 0
     parser = argparse.ArgumentParser()
     for flag in ("--rm", "--interactive"):

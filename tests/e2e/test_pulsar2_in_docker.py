@@ -121,6 +121,14 @@ def test_a_container_sees_its_inputs_alone_and_writes_one_folder_as_the_caller(f
         assert call["arguments"][-4:] == ["pulsar2", "build", "--config", "/axbuild/config.json"]
 
 
+def test_files_of_a_daemon_that_the_caller_runs_are_those_of_its_root(docked, first):
+    (docked.docker / "daemon").write_text(str(docked.docker))  # which is the caller's
+    with docked.zoo.edited("m/BUILD.toml", "ddr_bw_limit = 4.0", "ddr_bw_limit = 3.0"):
+        docked.zoo.build("//m:axmodel")
+    (docked.docker / "daemon").unlink()
+    assert [call["user"] for call in docked.calls()] == ["0:0"]
+
+
 def test_settings_of_targets_are_the_vendors_with_paths_of_the_container(first):
     quantised, compiled = [call["config"] for call in first]
     data = {

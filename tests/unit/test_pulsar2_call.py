@@ -59,9 +59,10 @@ REFUSED = [
 ]
 
 
+@pytest.mark.parametrize("status", [125, 126])
 @pytest.mark.parametrize(("said", "device", "sentence"), REFUSED)
-def test_a_container_that_docker_does_not_start_is_told_in_docker_s_words(scratch, said, device, sentence):
-    docker = ["sh", "-c", f"echo {said!r}; echo; echo \"Run 'docker run --help' for more information\"; exit 125"]
+def test_a_container_that_docker_does_not_start_is_told_in_docker_s_words(scratch, said, device, sentence, status):
+    docker = ["sh", "-c", f"echo {said!r}; echo; echo \"Run 'docker run --help' for more information\"; exit {status}"]
     call = {"argv": docker, "image": "sha256:5", "user": "1:1", "environment": {}}
     with pytest.raises(NoContainerError) as caught:
         Pulsar2Run(call, scratch / "out", device).build(BuildConfig())

@@ -25,7 +25,7 @@ from axbuild.toolchain.pulsar2.write import written
 TOLD_LINES = 3
 """of the log, behind an error that says nothing else"""
 _NOT_STARTED = 125
-"""how `docker run` ends when the daemon refuses"""
+"""how `docker run` ends when the daemon refuses; what the daemon says begins with docker's name in any case"""
 _INSIDE = "/axbuild"
 _WITH_CALLER = (
     'exec 3<&0; "$@" </dev/null & child=$!; { cat; kill -9 $child; } <&3 >/dev/null 2>&1 & exec 3<&-; wait $child'
@@ -133,7 +133,8 @@ class Pulsar2Run:
                 last.append(line)
                 _hear(log, line)
             status = process.wait()
-        if status == _NOT_STARTED and tool.image and not log.stages:
+        refused = status == _NOT_STARTED or any(line.startswith("docker: ") for line in last)
+        if status and refused and tool.image and not log.stages:
             raise NoContainerError(self._gpu, last)
         if status:
             raise Pulsar2FailedError(status, log, last)
