@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.made_up import made_up
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 from axbuild.toolchain.pulsar2.raw import OutputError, write_raw
 
@@ -30,18 +31,11 @@ def fill_with_random(folder: Path, inputs: Mapping[str, BoundaryTensor], count: 
 
 
 def _made(inputs: Mapping[str, BoundaryTensor], count: int, label: str) -> dict[str, Array]:
-    return {name: random_array(tensor, count, f"{label}\n{tensor.name}") for name, tensor in inputs.items()}
+    return {name: _random(tensor, count, f"{label}\n{tensor.name}") for name, tensor in inputs.items()}
 
 
-def random_array(tensor: BoundaryTensor, count: int, key: str) -> Array:
-    """Reals from the standard normal distribution; of 8 and 16 bits every value of the type; wider integers 0 or 1,
-    which ids, masks and positions all take. A size that the model leaves open is 1."""
+def _random(tensor: BoundaryTensor, count: int, key: str) -> Array:
+    """A size that the model leaves open is 1."""
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8]))
     shape = tuple(1 if size == FROM_DATA else size for size in tensor.at_batch(count))
-    dtype = np.dtype(tensor.dtype)
-    if dtype.kind == "f":
-        return rng.standard_normal(shape).astype(dtype)
-    if dtype.kind == "b" or dtype.itemsize > 2:
-        return rng.integers(0, 2, shape).astype(dtype)
-    info = np.iinfo(dtype)
-    return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+    return made_up(rng, tensor.dtype, shape)
