@@ -11,7 +11,7 @@ from axbuild.engine.records.events import ActionFinished
 from axbuild.report.pulsar2_compiled import checks, compiled, fused, processed
 from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table, shape_of, shapes_of
 from axbuild.report.story import Chapter, Line, Products
-from axbuild.toolchain.pulsar2.calibration import DEFAULT
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.pulsar2.facts import model_facts, snapshot
 from axbuild.toolchain.pulsar2.processors import extra_shapes
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig, InputQuantConfig

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from axbuild.errors import AxError, counted
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.data.processors import InputProcessor, processor_of
 from axbuild.toolchain.graph import Array, Shape
 from axbuild.toolchain.kinds.border import Dequantize, Normalize
@@ -184,7 +185,7 @@ def sources_of(
 ) -> list[RuntimeInput]:
     """The run-time form of each of a model's inputs (name -> type, shape); raises ProcessorError where none fits."""
     for processor in processors:
-        if processor.tensor_name not in ("DEFAULT", *inputs):
+        if processor.tensor_name not in (DEFAULT, *inputs):
             raise ProcessorError(
                 f"A calibration set or an input processor is for '{processor.tensor_name}', which is no input of the "
                 "model that a node reads.",
