@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
-from onnx import helper
 
-from net_workspace import net_workspace
-from pulsar2_world import standin
+from pulsar2_world import relu_workspace, standin
 
 CONFIG = {
     "input": "net.onnx",
@@ -32,12 +29,9 @@ RAN = ["pulsar2_analyse", "pulsar2_check", "pulsar2_compile", "pulsar2_quantise"
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
-    ports = [helper.make_tensor_value_info(name, 1, [1, 3, 8, 8]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:])
     root = tmp_path_factory.mktemp("config_driven") / "ws"
-    zoo = net_workspace(root, DRIVEN, helper.make_model(graph), [np.zeros((1, 3, 8, 8), np.float32)] * 2)
+    zoo = relu_workspace(root, DRIVEN, json.dumps(standin("--light")))
     (root / "m/config.json").write_text(json.dumps(CONFIG))
-    (root / "axbuild.toml").write_text(f"[toolchain]\npulsar2 = {json.dumps(standin('--light'))}\n")
     return zoo
 
 

@@ -11,32 +11,18 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import helper
 
-from net_workspace import AXMODEL, net_workspace
+from net_workspace import AXMODEL, QUANT
+from pulsar2_world import relu_workspace
 from zoo_workspace import REPOSITORY
 
 DIGEST = "sha256:" + "5" * 64
 BUILD = (
-    """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-input_shapes = { x = [1, 3, 8, 8] }
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = 2
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = { x = ":calib" }
+    QUANT.replace('src = "net.onnx"', 'src = "net.onnx"\ninput_shapes = { x = [1, 3, 8, 8] }')
+    .replace("size = -1", "size = 2")
+    .replace('calibration = ":calib"', 'calibration = { x = ":calib" }')
+    + """
 method = "MSE"
 layer_configs = [{ op_types = ["Relu"], data_type = "U16" }]
 toolchain = "pulsar2"
@@ -66,11 +52,7 @@ class Docked:
     """A workspace whose Pulsar2 is an image, and the folder of its docker."""
 
     def __init__(self, root: Path) -> None:
-        ports = [helper.make_tensor_value_info(name, 1, [1, 3, 8, 8]) for name in "xy"]
-        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:])
-        net: onnx.ModelProto = helper.make_model(graph)
-        self.zoo = net_workspace(root / "ws", BUILD, net, [np.zeros((1, 3, 8, 8), np.float32)] * 2)
-        (self.zoo.root / "axbuild.toml").write_text('[toolchain]\npulsar2 = "docker:vendor:5"\n')
+        self.zoo = relu_workspace(root / "ws", BUILD, '"docker:vendor:5"')
         self.docker = root / "docker"
         self.docker.mkdir()
         (self.docker / "image").write_text(DIGEST)
