@@ -77,6 +77,11 @@ class Build:
         else:
             self.compile(here(self.config["input"]))
 
+    @property
+    def order(self) -> str:
+        """Of channels, in calibration as at run time."""
+        return next(iter(self.config.get("input_processors", ())), {}).get("tensor_format", "BGR")
+
     def stage(self, name: str) -> None:
         if name == self._fails:
             raise Failed(f"\x1b[31mop [conv_1] of type Conv\x1b[0m is not supported in {name}")
@@ -147,7 +152,7 @@ class Build:
         optimize(model.parent, self.room("float"), params=OptimizeParams())
         graph, data = self.out / "float/optimized", self.room("data")
         data.joinpath(archive.name).symlink_to(archive.resolve())
-        how = DecodeParams("", entry["calibration_format"], entry["calibration_size"], "BGR", mean, std)
+        how = DecodeParams("", entry["calibration_format"], entry["calibration_size"], self.order, mean, std)
         decode(data, self.out / "float/interface.json", self.room("decoded"), params=how)
         watch(graph, self.room("watched"), params=WatchParams())
         inputs = ObserveParams((InputData("", entry["calibration_format"], mean, std),))
@@ -178,7 +183,7 @@ class Build:
             kept.extractall(graph)
         one = next(iter(self.config.get("input_processors", ())), {})
         plain = InputProcessor(
-            one.get("tensor_name", "DEFAULT"), "BGR", "BGR", one.get("src_dtype", "FP32"),
+            one.get("tensor_name", "DEFAULT"), self.order, self.order, one.get("src_dtype", "FP32"),
             one.get("src_layout", "NCHW"), tuple(one.get("mean", ())), tuple(one.get("std", ())),
         )  # fmt: skip
         partition(quant, graph, self.room("cut"), params=PartitionParams(chip.support_in(mode), (plain,)))
