@@ -15,6 +15,7 @@ from axbuild.workspace.rule import DEFAULT, Attribute, Choice, Settled, Stage
 from ._chips import chosen
 from ._nouns import FrontEnd, Pulsar2AxModel, Pulsar2Compilation, Pulsar2Quant, Samples
 from ._processors import NEUTRAL, not_calibrated, settle
+from ._sub_configs import profiled
 from .checking import folder_of
 from .shapes import Sizes, check_groups
 
@@ -86,7 +87,7 @@ def compiled_by_pulsar2(
     plan.output("compiled.axmodel", compiled["compiled.axmodel"])
     for folder in ("quant/", "frontend/"):
         plan.output(folder, quantised[folder])
-    if t.npu_perf:
+    if profiled(t):
         plan.output("compiler/", compiled["compiler/"])
     hand_over_logs(plan, quantisation=quantised, compilation=compiled)
     return Pulsar2AxModel(compiled["compiled.axmodel"], quant, quantised["quant/"], settings, asked)

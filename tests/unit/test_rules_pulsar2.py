@@ -181,6 +181,12 @@ def test_a_check_is_a_compilation_with_one_on_calibration_data_or_a_folder(lay, 
     assert own["check", "pulsar2_check"].params["places"] == ["compiler.input_sample_dir"]
 
 
+@pytest.mark.parametrize("where", ["npu_perf = true\n", SUB_CONFIG.replace("}]", ", npu_perf = true }]")])
+def test_profiles_are_handed_over_where_the_model_or_a_part_asks_for_them(lay, where):
+    assert "compiler/" in lay(DRIVEN + AXMODEL + where)[1]["axmodel"].outputs
+    assert "compiler/" not in lay(DRIVEN + AXMODEL + SUB_CONFIG)[1]["axmodel"].outputs
+
+
 def test_an_analysis_is_a_quantisation_with_one(lay):
     actions, targets = lay(DRIVEN + AXMODEL + ANALYSIS + 'method = "EndToEnd"\n')
     analysis, quantised = (actions[name] for name in (("analysis", "pulsar2_analyse"), ("axmodel", "pulsar2_quantise")))
