@@ -41,8 +41,8 @@ zoo: $(VENV)/base.stamp
 test: $(VENV)/dev.stamp fetch
 	$(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-# Traces and pages in a real browser, which `make test` does without.
-browser:
+# Traces, pages and graphs in a real browser, which `make test` does without.
+browser: fetch
 	@test -n "$(CHROMIUM)" || { echo "$(NO_CHROMIUM)" >&2; exit 1; }
 	@$(MAKE) --no-print-directory $(VENV)/browser.stamp
 	CHROMIUM="$(CHROMIUM)" $(RUN) -m pytest tests/browser

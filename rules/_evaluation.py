@@ -12,11 +12,11 @@ from .samples import bind, decode, form_of
 from .samples import input_data as input_data  # rules of a workspace's own import it from here
 
 
-def measured_model() -> Label:
-    """The attribute `quant` of rules that measure."""
+def measured_model(*also: type) -> Label:
+    """The attribute `quant` of rules that measure. also: what else such a rule takes."""
     return Label(
         "The quantised model, or an axmodel made from it.",
-        provides=(QuantModel, AxModel),
+        provides=(QuantModel, AxModel, *also),
         required=True,
         example=":quant",
     )

@@ -14,10 +14,13 @@ from axbuild.workspace.stage import NamedCode
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """What the front end made a float model from, to make it again at other shapes. params: of `optimize_at`."""
+    """What the front end made a float model from, to make it again at other shapes. params: of `optimize_at`; whole:
+    the file's folder, of a QDQ model before it is taken apart; asked: what only a real Pulsar2 is told of it."""
 
     source: Artifact
     params: dict[str, Any] = field(hash=False)
+    whole: Artifact
+    asked: dict[str, Any] = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -123,18 +126,35 @@ Compilable = QuantModel | QuantAxModel
 @dataclass(frozen=True)
 class Pulsar2Quant:
     """A quantisation that a real Pulsar2 does when an axmodel asks for it, since its chip is part of the question.
-    config: the vendor's settings but for the chip, without paths."""
+    config: the vendor's settings but for the chip, without paths; device: where it fine-tunes; shapes: of inputs, as
+    far as the float model's target says them."""
 
     source: Artifact
     samples: dict[str, Samples] = field(hash=False)
     config: dict[str, Any] = field(hash=False)
+    device: str
+    shapes: dict[str, tuple[int, ...]] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Pulsar2Compilation:
+    """The vendor's settings of a compilation, without paths; data: what is checked on, by where its path stands in
+    them, as "compiler.sub_configs.0.input_sample_dir"."""
+
+    config: dict[str, Any] = field(hash=False)
+    data: dict[str, Artifact] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Pulsar2AxModel:
-    """A container that a real Pulsar2 compiled, which axbuild can neither open nor simulate."""
+    """A container that a real Pulsar2 compiled, which axbuild can neither open nor simulate, and what it was made of,
+    to be made again with a look at it. quantisation: the vendor's settings, without paths."""
 
     axmodel: Artifact
+    quant: Pulsar2Quant
+    quantised: Artifact
+    quantisation: dict[str, Any] = field(hash=False)
+    compilation: Pulsar2Compilation
 
 
 @dataclass(frozen=True)

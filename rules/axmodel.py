@@ -16,7 +16,7 @@ from ._driving import compiled_by_pulsar2
 from ._nouns import AxModel, Compilable, Pulsar2AxModel, Pulsar2Quant, QuantAxModel, QuantModel, Subgraphs
 from ._sub_configs import SubConfigs, check_parts, listed_batches, profiled, settled
 from .npu_subgraph import LARGEST_BATCH, compile_subgraphs, folder, profile
-from .shapes import extra_shapes
+from .shapes import check_groups, extra_shapes
 
 FUSE = Stage("axbuild.toolchain.axmodel.fuse:fuse", outputs=("compiled.axmodel",))
 
@@ -104,14 +104,11 @@ class axmodel(Compilation, SubConfigs):
             sentence = "static_batch_sizes and max_dynamic_batch_size exclude each other"
             raise t.error("max_dynamic_batch_size", sentence, hint="leave one of them out", code="AX115")
         batches = () if t.max_dynamic_batch_size else listed or (1,)
-        for shapes in t.src_extra_shapes:
-            if not shapes or t.src_extra_shapes.count(shapes) > 1:
-                fault = "has the same shapes twice" if shapes else "has a group that names no input"
-                raise t.error("src_extra_shapes", f"src_extra_shapes {fault}", code="AX106")
+        groups = check_groups(t)
         apart = settled(t, batches, t.max_dynamic_batch_size)
         return tuple(
             compile_subgraphs(t, plan, t.quant, batches, t.max_dynamic_batch_size, apart, shapes=shapes, group=group)
-            for group, shapes in enumerate(({}, *t.src_extra_shapes))
+            for group, shapes in enumerate(({}, *groups))
         )
 
     def _given(self, t: Settled) -> tuple[Subgraphs, ...]:

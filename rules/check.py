@@ -5,10 +5,11 @@ from __future__ import annotations
 from axbuild.graph.plan import Plan
 from axbuild.workspace.attributes import shown
 from axbuild.workspace.providers import Verdict
-from axbuild.workspace.rule import Choice, Float, Label, Settled, Strings, rule
+from axbuild.workspace.rule import Choice, Float, Label, Settled, Strings, attributes_of, rule
 
 from ._evaluation import declared_samples, evaluation_samples
-from ._nouns import AxModel
+from ._judged_by_pulsar2 import checked_by_pulsar2
+from ._nouns import AxModel, Pulsar2AxModel
 from .checking import (
     LAYERS,
     LEVEL_OF,
@@ -36,7 +37,7 @@ class check:
     example = "check"
     gives = Verdict
 
-    axmodel = Label("The axmodel.", provides=AxModel, required=True, example=":axmodel")
+    axmodel = Label("The axmodel.", provides=(AxModel, Pulsar2AxModel), required=True, example=":axmodel")
     level = Choice(
         "close: |a - b| <= atol + rtol |b|. equal: bit for bit. cosine: cosine of each output at least `cosine`.",
         LEVELS,
@@ -70,6 +71,8 @@ class check:
                 raise t.error(name, f"{name} has no effect with level {shown(t.level)}", hint=hint)
         if fault := fault_of(t.tensor_black_list):
             raise t.error("tensor_black_list", fault, code="AX106")
+        if isinstance(t.axmodel, Pulsar2AxModel):
+            return checked_by_pulsar2(t, plan, t.axmodel, attributes_of(type(self)))
         data = folder_of(t, "input_sample_dir", t.input_sample_dir)
         if data and t.samples:
             raise t.error("samples", "samples have no effect beside input_sample_dir")

@@ -98,9 +98,10 @@ class float_model(Patching):
     )
 
     def actions(self, t: Settled, plan: Plan) -> FloatModel:
-        source, given = patched(t, plan, _model_folder(t)), None
+        whole = patched(t, plan, _model_folder(t))
+        source, given = whole, None
         if t.model_type == "QuantONNX":
-            separated = plan.run(SEPARATE, model=source)
+            separated = plan.run(SEPARATE, model=whole)
             source, given = separated["separated/"], separated["given.msgpack"]
         ends, switches = t.only(*ENDS), t.only("disable_onnx_optimization", "disable_transformation_check")
         if t.enable_onnxsim:
@@ -118,7 +119,8 @@ class float_model(Patching):
                 plan.verdict(compared["verdict.json"])
             if t.save_tensors_data:
                 plan.output("tensors/", compared["tensors/"])
-        front = FrontEnd(source, {"front": ends | switches} | t.only("enable_onnxsim"))
+        asked = t.only("model_type", "model_check", "save_tensors_data")
+        front = FrontEnd(source, {"front": ends | switches} | t.only("enable_onnxsim"), whole, asked)
         return FloatModel(done["optimized/"], done["interface.json"], given, front)
 
 

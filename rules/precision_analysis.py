@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from axbuild.graph.plan import Outputs, Plan
 from axbuild.workspace.providers import Verdict
-from axbuild.workspace.rule import Choice, Float, Int, Settled, Source, Stage, rule
+from axbuild.workspace.rule import Choice, Float, Int, Settled, Source, Stage, attributes_of, rule
 
 from ._analysis_data import analysed_samples
 from ._evaluation import declared_samples, measurable, measured_model
-from ._nouns import AxModel, BoundSamples, QuantModel
+from ._judged_by_pulsar2 import analysed_by_pulsar2
+from ._nouns import AxModel, BoundSamples, Pulsar2AxModel, Pulsar2Quant, QuantModel
 from ._npu_backend import edges_on_npu
 from .precision_report import COMPARED, measured_edges
 
@@ -34,7 +35,7 @@ class precision_analysis:
     example = "analysis"
     gives = Verdict
 
-    quant = measured_model()
+    quant = measured_model(Pulsar2AxModel, Pulsar2Quant)
     method = Choice(
         "PerLayer: each operator gets the float model's values. EndToEnd: the quantised model runs through.",
         ("PerLayer", "EndToEnd"),
@@ -73,6 +74,8 @@ class precision_analysis:
     max_step = Float("Largest error of any element, in quantisation steps of its tensor.", low=0, example=16.0)
 
     def actions(self, t: Settled, plan: Plan) -> Verdict:
+        if isinstance(t.quant, Pulsar2AxModel | Pulsar2Quant):
+            return analysed_by_pulsar2(t, plan, t.quant, attributes_of(type(self)))
         limits = t.only(*_LIMITS)
         if t.given("judge") and all(limit is None for limit in limits.values()):
             raise t.error("judge", "judge has no effect without a limit", hint=f"give one of {', '.join(_LIMITS)}")

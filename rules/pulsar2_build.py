@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import warnings
 
+from axbuild.workspace.attributes import shown
 from axbuild.workspace.rule import BuildTable, Choice, Settled, String, TextFile, rule
 from axbuild.workspace.verb import Argument, Verb
 
 from ._chips import CHIPS, MODES
+from ._driving import AXBUILD, PULSAR2, toolchain_attribute
 
 OVER = ("input", "target_hardware", "npu_mode")
 """attributes that stand over the configuration's fields of the same names"""
@@ -56,12 +58,28 @@ class pulsar2_build:
         example="NPU1",
     )
 
+    toolchain = toolchain_attribute()
+
     def expand(self, t: Settled, text: str) -> list[BuildTable]:
         from axbuild.toolchain.pulsar2.expand import expand
         from axbuild.toolchain.pulsar2.read import parse_config
 
         over = {key: t.plain(key) for key in OVER if t.plain(key)}
-        found = expand(parse_config(text, t.config), over, t.label.rpartition(":")[2])
+        name = t.label.rpartition(":")[2]
+        found = expand(parse_config(text, t.config), over, name)
         for warning in found.warnings:
             warnings.warn(warning, stacklevel=1)
-        return found.tables
+        if t.toolchain != PULSAR2:
+            return found.tables
+        if not any(rule_name == "quant_model" for rule_name, _ in found.tables):
+            sentence = "a real Pulsar2 does not take the quantised models of axbuild, and model_type is QuantAxModel"
+            hint = f"toolchain = {shown(AXBUILD)}, or the float model with model_type ONNX"
+            raise t.error("toolchain", sentence, hint=hint, code="AX583")
+        return [_driven(one, name) for one in found.tables]
+
+
+def _driven(table: BuildTable, name: str) -> BuildTable:
+    """The table where a real Pulsar2 quantises, which does so for a chip: that of the axmodel `name`."""
+    rule_name, attributes = table
+    own = {"quant_model": {"toolchain": PULSAR2}, "precision_analysis": {"quant": f":{name}"}}
+    return rule_name, attributes | own.get(rule_name, {})

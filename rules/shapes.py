@@ -41,6 +41,16 @@ def extra_shapes() -> List:
     )
 
 
+def check_groups(t: Settled) -> tuple[Sizes, ...]:
+    """The further shape groups, no two of them the same."""
+    groups: tuple[Sizes, ...] = tuple(t.src_extra_shapes)
+    for shapes in groups:
+        if not shapes or groups.count(shapes) > 1:
+            fault = "has the same shapes twice" if shapes else "has a group that names no input"
+            raise t.error("src_extra_shapes", f"src_extra_shapes {fault}", code="AX106")
+    return groups
+
+
 def behind(group: int) -> str:
     """What stands behind the names of a shape group's actions: nothing for the model's own shape."""
     return f"_shape_{group}" if group else ""

@@ -1,10 +1,10 @@
 """Stands in for the vendor's `pulsar2`: `build --config FILE` and `version`, printing what the vendor prints.
 
-    python pulsar2_standin.py [--says VERSION] [--light] [--fails STAGE] [--waits FILE] build | version ...
+    python pulsar2_standin.py [--says VERSION] [--light] [--mute] [--fails STAGE] [--waits FILE] build | version ...
 
-It computes by our own stages. --light: files of the right names alone. --fails: ends with an error at the line that
-begins the stage. --waits: writes its process's number to FILE and sleeps. STANDIN_MOUNTS, as JSON, says where a path
-inside a container is outside, for a docker that contains nothing.
+It computes by our own stages. --light: files of the right names alone. --mute: says nothing of further shapes and of
+checks. --fails: ends with an error at the line that begins the stage. --waits: writes its process's number to FILE and
+sleeps. STANDIN_MOUNTS, as JSON, says where a path inside a container is outside, for a docker that contains nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--says", default="5.1")
     parser.add_argument("--light", action="store_true")
+    parser.add_argument("--mute", action="store_true")
     parser.add_argument("--fails", choices=STAGES)
     parser.add_argument("--waits", type=Path)
     parser.add_argument("command", choices=("build", "version"))
@@ -38,7 +39,7 @@ def main() -> int:
         asked.waits.write_text(str(os.getpid()))
         time.sleep(300)
     try:
-        Build(asked.fails, asked.light).run(here(asked.config))
+        Build(asked.fails, asked.light, asked.mute).run(here(asked.config))
     except Failed as failed:
         log("ERROR", f"{failed}")
         return 1
@@ -63,18 +64,23 @@ def here(path: Path | str) -> Path:
 
 
 class Build:
-    def __init__(self, fails: str | None, light: bool) -> None:
-        self._fails, self._light = fails, light
+    def __init__(self, fails: str | None, light: bool, mute: bool) -> None:
+        self._fails, self._light, self._mute = fails, light, mute
 
     def run(self, file: Path) -> None:
         self.config = json.loads(file.read_text())
         self.out = here(self.config["output_dir"])
         self.name = self.config.get("output_name", "compiled.axmodel")
-        if self.config.get("model_type", "ONNX") == "ONNX":
+        if self.config.get("model_type", "ONNX") != "QuantAxModel":
             self.quantise(here(self.config["input"]))
             self.compile(self.out / "quant/quant_axmodel.onnx")
         else:
             self.compile(here(self.config["input"]))
+
+    @property
+    def order(self) -> str:
+        """Of channels, in calibration as at run time."""
+        return next(iter(self.config.get("input_processors", ())), {}).get("tensor_format", "BGR")
 
     def stage(self, name: str) -> None:
         if name == self._fails:
@@ -99,12 +105,17 @@ class Build:
                 (self.out / name).write_text(f"{name} {datetime.now()}")
         else:
             self._quantise(model, entries[0], archives[0])
+        if self.config["quant"].get("precision_analysis"):
+            (self.out / "quant/debug").mkdir()
+            for name in ("precision_analysis_table.txt", "precision_analysis.mmd"):
+                (self.out / "quant/debug" / name).write_text("Quant Precision")
         log("INFO", "Network Quantization Finished.")
         log("INFO", "quant.axmodel export success:")
 
     def compile(self, quant: Path) -> None:
         print("Building native ━━━━━━━━━━ 100% 0:00:00")
         asked = self.config.get("compiler", {}).get("static_batch_sizes") or [1]
+        self._shapes()
         log("INFO", "compile npu subgraph [0]")
         print("tiling op...   ━━━━━━━━━━ 8/8 0:00:00")
         self.stage("compilation")
@@ -114,9 +125,19 @@ class Build:
         else:
             report = self._compile(quant, asked)
         log("INFO", f"QuantAxModel macs: {report['macs']:,}")
+        if self.config.get("compiler", {}).get("check") and not self._mute:
+            log("SUCCESS", "check npu graph [subgraph_npu_0_b1] [y], (1, 4, 8, 8), uint8 successfully!")
         log("INFO", f"max_cycle = {report['max_cycle']:,}")
         log("WARNING", f"graph [subgraph_npu_0] batchs {asked}")
         log("INFO", "fuse 1 subgraph(s)")
+
+    def _shapes(self) -> None:
+        """As the vendor tells of them; nothing is compiled at any."""
+        entries = self.config.get("input_processors", ())
+        counts = {len(entry.get("src_extra_shapes", ())) for entry in entries}
+        for index in range(max(counts, default=0)) if not self._mute else ():
+            shapes = {entry["tensor_name"]: tuple(entry["src_extra_shapes"][index]["shape"]) for entry in entries}
+            log("INFO", f"extra input shape, index: {index + 1}, shape: {shapes}")
 
     def _quantise(self, model: Path, entry: dict, archive: Path) -> None:
         from axbuild.toolchain.data.decode import DecodeParams, decode
@@ -131,7 +152,7 @@ class Build:
         optimize(model.parent, self.room("float"), params=OptimizeParams())
         graph, data = self.out / "float/optimized", self.room("data")
         data.joinpath(archive.name).symlink_to(archive.resolve())
-        how = DecodeParams("", entry["calibration_format"], entry["calibration_size"], "BGR", mean, std)
+        how = DecodeParams("", entry["calibration_format"], entry["calibration_size"], self.order, mean, std)
         decode(data, self.out / "float/interface.json", self.room("decoded"), params=how)
         watch(graph, self.room("watched"), params=WatchParams())
         inputs = ObserveParams((InputData("", entry["calibration_format"], mean, std),))
@@ -162,7 +183,7 @@ class Build:
             kept.extractall(graph)
         one = next(iter(self.config.get("input_processors", ())), {})
         plain = InputProcessor(
-            one.get("tensor_name", "DEFAULT"), "BGR", "BGR", one.get("src_dtype", "FP32"),
+            one.get("tensor_name", "DEFAULT"), self.order, self.order, one.get("src_dtype", "FP32"),
             one.get("src_layout", "NCHW"), tuple(one.get("mean", ())), tuple(one.get("std", ())),
         )  # fmt: skip
         partition(quant, graph, self.room("cut"), params=PartitionParams(chip.support_in(mode), (plain,)))

@@ -15,7 +15,7 @@ from axbuild.report.pulsar2_tables import layer_table, model_table, quant_table,
 from axbuild.report.story import Chapter, Line, Products
 from axbuild.report.text_table import TextTable
 from axbuild.store.fetch import shown
-from axbuild.toolchain.pulsar2.calibration import DEFAULT
+from axbuild.toolchain.by_name import DEFAULT, said_of
 from axbuild.toolchain.pulsar2.checks import QUANTISED
 from axbuild.toolchain.pulsar2.facts import StateCounts, model_facts, snapshot
 from axbuild.toolchain.pulsar2.processors import extra_shapes
@@ -201,10 +201,9 @@ class _Teller:
 
 def _normalisation(config: BuildConfig, name: str) -> tuple[list[float], list[float]]:
     """mean and std of an input by the configuration: what its processor says, else what its pictures are given."""
-    own = {one.tensor_name: one for one in config.input_processors or ()}
-    processor = own.get(name, own.get(DEFAULT))
+    processor = said_of(name, {str(one.tensor_name): one for one in config.input_processors or ()})
     mean, std = (processor.mean, processor.std) if processor else (None, None)
-    data = next((one for one in config.quant.input_configs or () if one.tensor_name in (name, DEFAULT)), None)
+    data = said_of(name, {str(one.tensor_name): one for one in config.quant.input_configs or ()})
     if data is not None and data.calibration_format == "Image":
         mean = data.calibration_mean if mean is None else mean
         std = data.calibration_std if std is None else std

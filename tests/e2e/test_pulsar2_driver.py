@@ -4,8 +4,6 @@ another."""
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 
 import numpy as np
 import pytest
@@ -13,9 +11,8 @@ from onnx import helper, numpy_helper
 
 from axbuild import InferenceSession
 from net_workspace import QUANT, net_workspace
-from zoo_workspace import REPOSITORY
+from pulsar2_world import standin
 
-STANDIN = REPOSITORY / "tests/pulsar2_standin.py"
 BUILD = (
     QUANT
     + """
@@ -37,11 +34,6 @@ pulsar2 = {command}
 [defaults.quant_model]
 toolchain = "pulsar2"
 """
-
-
-def standin(*options: str) -> str:
-    paths = f"{REPOSITORY}:{REPOSITORY / 'tests'}"
-    return shlex.join(["env", f"PYTHONPATH={paths}", sys.executable, str(STANDIN), *options])
 
 
 def net():

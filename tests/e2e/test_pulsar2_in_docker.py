@@ -11,32 +11,18 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import helper
 
-from net_workspace import AXMODEL, net_workspace
+from net_workspace import AXMODEL, QUANT
+from pulsar2_world import relu_workspace
 from zoo_workspace import REPOSITORY
 
 DIGEST = "sha256:" + "5" * 64
 BUILD = (
-    """
-[[float_model]]
-name = "float"
-src = "net.onnx"
-input_shapes = { x = [1, 3, 8, 8] }
-
-[[calibration_set]]
-name = "calib"
-src = "samples"
-format = "Numpy"
-size = 2
-
-[[quant_model]]
-name = "quant"
-model = ":float"
-calibration = { x = ":calib" }
+    QUANT.replace('src = "net.onnx"', 'src = "net.onnx"\ninput_shapes = { x = [1, 3, 8, 8] }')
+    .replace("size = -1", "size = 2")
+    .replace('calibration = ":calib"', 'calibration = { x = ":calib" }')
+    + """
 method = "MSE"
 layer_configs = [{ op_types = ["Relu"], data_type = "U16" }]
 toolchain = "pulsar2"
@@ -48,20 +34,25 @@ npu_mode = "NPU2"
 static_batch_sizes = [1, 2]
 ddr_bw_limit = 4.0
 output_processors = [{ dst_perm = [0, 2, 3, 1] }]
-sub_configs = [{ start_tensor_names = ["a"], end_tensor_names = ["b"], check = 3, check_cosine = 0.9 }]
+
+[[axmodel.sub_configs]]
+start_tensor_names = ["a"]
+end_tensor_names = ["b"]
+check = 3
+check_cosine = 0.9
+input_sample_dir = "samples"
 """
 )
+
+
+GIVEN = (["dataset0.tar", "model", "config.json"], ["quant", "samples0", "dataset1.tar", "config.json"])
 
 
 class Docked:
     """A workspace whose Pulsar2 is an image, and the folder of its docker."""
 
     def __init__(self, root: Path) -> None:
-        ports = [helper.make_tensor_value_info(name, 1, [1, 3, 8, 8]) for name in "xy"]
-        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:])
-        net: onnx.ModelProto = helper.make_model(graph)
-        self.zoo = net_workspace(root / "ws", BUILD, net, [np.zeros((1, 3, 8, 8), np.float32)] * 2)
-        (self.zoo.root / "axbuild.toml").write_text('[toolchain]\npulsar2 = "docker:vendor:5"\n')
+        self.zoo = relu_workspace(root / "ws", BUILD, '"docker:vendor:5"')
         self.docker = root / "docker"
         self.docker.mkdir()
         (self.docker / "image").write_text(DIGEST)
@@ -92,7 +83,7 @@ class Docked:
 
 @pytest.fixture(scope="module")
 def docked(tmp_path_factory):
-    docked = Docked(tmp_path_factory.mktemp("docked"))
+    docked = Docked(tmp_path_factory.mktemp('docked, "once"'))
     docked.zoo.build("//m:axmodel")
     return docked
 
@@ -103,7 +94,7 @@ def first(docked):
 
 
 def test_a_container_sees_its_inputs_alone_and_writes_one_folder_as_the_caller(first):
-    for call, given in zip(first, (["dataset0.tar", "model", "config.json"], ["quant", "config.json"]), strict=True):
+    for call, given in zip(first, GIVEN, strict=True):
         assert (call["rm"], call["network"]) == (True, "none")
         assert call["user"] == f"{os.getuid()}:{os.getgid()}"
         writable = [mount["target"] for mount in call["mount"] if "readonly" not in mount]
@@ -112,8 +103,22 @@ def test_a_container_sees_its_inputs_alone_and_writes_one_folder_as_the_caller(f
         assert call["arguments"][-4:] == ["pulsar2", "build", "--config", "/axbuild/config.json"]
 
 
+def test_files_of_a_daemon_that_the_caller_runs_are_those_of_its_root(docked, first):
+    (docked.docker / "daemon").write_text(str(docked.docker))  # which is the caller's
+    with docked.zoo.edited("m/BUILD.toml", "ddr_bw_limit = 4.0", "ddr_bw_limit = 3.0"):
+        docked.zoo.build("//m:axmodel")
+    (docked.docker / "daemon").unlink()
+    assert [call["user"] for call in docked.calls()] == ["0:0"]
+
+
 def test_settings_of_targets_are_the_vendors_with_paths_of_the_container(first):
     quantised, compiled = [call["config"] for call in first]
+    data = {
+        "tensor_name": "x",
+        "calibration_dataset": "/axbuild/dataset0.tar",
+        "calibration_format": "Numpy",
+        "calibration_size": 2,
+    }
     assert quantised == {
         "input": "/axbuild/model/model.onnx",
         "output_dir": "/axbuild/output",
@@ -122,19 +127,18 @@ def test_settings_of_targets_are_the_vendors_with_paths_of_the_container(first):
         "npu_mode": "NPU1",
         "input_shapes": "x:1x3x8x8",
         "quant": {
-            "input_configs": [
-                {
-                    "tensor_name": "x",
-                    "calibration_dataset": "/axbuild/dataset0.tar",
-                    "calibration_format": "Numpy",
-                    "calibration_size": 2,
-                }
-            ],
+            "input_configs": [data],
             "layer_configs": [{"data_type": "U16", "op_types": ["Relu"]}],
             "calibration_method": "MSE",
         },
     }
-    part = {"check": 3, "check_cosine_simularity": 0.9, "start_tensor_names": ["a"], "end_tensor_names": ["b"]}
+    part = {
+        "check": 3,
+        "check_cosine_simularity": 0.9,
+        "input_sample_dir": "/axbuild/samples0",
+        "start_tensor_names": ["a"],
+        "end_tensor_names": ["b"],
+    }
     assert compiled == {
         "input": "/axbuild/quant/quant_axmodel.onnx",
         "output_dir": "/axbuild/output",
@@ -144,6 +148,7 @@ def test_settings_of_targets_are_the_vendors_with_paths_of_the_container(first):
         "npu_mode": "NPU2",
         "input_processors": [{"tensor_name": "x"}],
         "output_processors": [{"tensor_name": "DEFAULT", "dst_perm": [0, 2, 3, 1]}],
+        "quant": {"input_configs": [data | {"calibration_dataset": "/axbuild/dataset1.tar"}]},
         "compiler": {"static_batch_sizes": [1, 2], "ddr_bw_limit": 4.0, "sub_configs": [part]},
     }
 
@@ -215,6 +220,92 @@ def test_a_build_that_is_stopped_ends_the_container_and_leaves_nothing(docked, f
     assert build.returncode == 130
     assert wait_for(lambda: not Path("/proc", pid, "cwd").exists())
     assert docked.left_in_scratch == []
+
+
+MORE = """
+[[check]]
+name = "check"
+axmodel = ":axmodel"
+level = "equal"
+
+[[precision_analysis]]
+name = "analysis"
+quant = ":axmodel"
+"""
+
+
+@pytest.fixture
+def judged(docked, first):
+    """A BUILD file with a check and an analysis as well."""
+    file = docked.zoo.root / "m/BUILD.toml"
+    file.write_text(BUILD + MORE)
+    yield docked
+    file.write_text(BUILD)
+
+
+def test_a_check_and_an_analysis_are_pulsar2s_own_and_run_apart_from_the_compilation(judged):
+    out = judged.zoo.build("//m:check", "//m:analysis")
+    apart = ["pulsar2_preflight", "pulsar2_analyse", "pulsar2_preflight", "pulsar2_check"]
+    assert sorted(out.executed) == sorted(apart)
+    configs = {call["config"]["model_type"]: call["config"] for call in judged.calls()}
+    assert configs["QuantAxModel"]["compiler"]["check"] == 2
+    assert configs["ONNX"]["quant"]["precision_analysis"] is True
+    verdict = json.loads((judged.zoo.root / "axbuild-out/m/check/verdict.json").read_text())
+    assert verdict == {"passed": True, "sentence": "Pulsar2 compared 1 tensor"}
+    tables = judged.zoo.root / "axbuild-out/m/analysis/debug"
+    assert sorted(file.name for file in tables.iterdir()) == ["precision_analysis.mmd", "precision_analysis_table.txt"]
+    with judged.zoo.edited("m/BUILD.toml", 'level = "equal"', 'level = "close"'):
+        assert judged.zoo.build("//m:check").executed == ["pulsar2_preflight", "pulsar2_check"]
+    judged.calls()
+
+
+def test_a_check_that_pulsar2_is_silent_about_does_not_pass(judged):
+    judged.pulsar2("--mute")
+    try:
+        with judged.zoo.edited("m/BUILD.toml", 'level = "equal"', 'level = "cosine"'):
+            outcome = judged.zoo.run("test", "//m:check")
+    finally:
+        judged.pulsar2()
+    assert outcome.code == 1
+    assert "Pulsar2 told of no comparison" in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_further_shapes_are_told_and_missed_where_the_log_does_not_speak_of_them(docked, first, mute):
+    shapes = f"ddr_bw_limit = {4.5 + mute}\nsrc_extra_shapes = [{{ x = [1, 3, 9, 9] }}]"
+    docked.pulsar2(*(["--mute"] if mute else []))
+    with docked.zoo.edited("m/BUILD.toml", "ddr_bw_limit = 4.0", shapes):
+        outcome = docked.zoo.build("//m:axmodel")
+    docked.pulsar2()
+    assert outcome.executed == ["pulsar2_preflight", "pulsar2_compile"]
+    assert ("1 further shapes were asked for, and Pulsar2's log speaks of 0" in outcome.err) == mute
+    report = json.loads((docked.zoo.root / "axbuild-out/m/axmodel/pulsar2/compilation.json").read_text())
+    assert report["extra_shapes"] == ({} if mute else {"1": "{'x': (1, 3, 9, 9)}"})
+    docked.calls()
+
+
+def test_fine_tuning_gets_the_gpu_it_asks_for_and_another_of_the_kind_reruns_nothing(docked, first):
+    tuned = 'method = "MSE"\nenable_adaround = true\ndevice = "cuda:3"'
+    with docked.zoo.edited("m/BUILD.toml", 'method = "MSE"', tuned):
+        docked.zoo.build("//m:axmodel")
+        quantised, compiled = docked.calls()
+        assert (quantised["gpus"], compiled["gpus"]) == ("device=3", None)
+        assert quantised["config"]["quant"]["device"] == "cuda:0"
+        with docked.zoo.edited("m/BUILD.toml", "cuda:3", "cuda:1"):
+            assert docked.zoo.build("//m:axmodel").executed == []
+        with docked.zoo.edited("m/BUILD.toml", "cuda:3", "cpu"):
+            assert "pulsar2_quantise" in docked.zoo.build("//m:axmodel").executed
+    docked.calls()
+
+
+def test_a_quantised_onnx_is_given_as_it_is(docked, first):
+    with (
+        docked.zoo.edited("m/BUILD.toml", 'src = "net.onnx"', 'src = "net.onnx"\nmodel_type = "QuantONNX"'),
+        docked.zoo.edited("m/BUILD.toml", 'target_hardware = "AX620E"', 'target_hardware = "AX650"'),
+    ):
+        executed = docked.zoo.build("//m:axmodel").executed
+    assert "pulsar2_quantise" in executed
+    assert docked.calls()[0]["config"]["model_type"] == "QuantONNX"
 
 
 def wait_for(found, seconds=30.0):

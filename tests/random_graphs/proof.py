@@ -62,7 +62,7 @@ def proven(seed: int, place: tuple[str, str] = ("AX650", "NPU1"), *, mixed: bool
     result = quantised(model, feeds, rules=random_rules(model, seed) if mixed else ())
     floats = (*_floats(model, result), *_too_large(result, place))
     expected = [result.run_oracle(feed) for feed in feeds] if not floats else []
-    witnesses = _witnesses(model, result, feeds, place) if not floats else {}
+    witnesses = witnesses_of(model, result, feeds, place) if not floats else {}
     differing = {
         witness: sum(unlike(*pair) for rows in zip(found, expected, strict=True) for pair in zip(*rows, strict=True))
         for witness, found in witnesses.items()
@@ -117,7 +117,7 @@ def _shaken(model: onnx.ModelProto, feed: Feeds, seed: int) -> list[list[np.ndar
     return [float_run(model, near) for near in (feed, *shaken)]
 
 
-def _witnesses(
+def witnesses_of(
     model: onnx.ModelProto, result: Quantised, feeds: list[Feeds], place: tuple[str, str]
 ) -> dict[str, Rows]:
     """Who else says what the outputs are: the bodies at both levels, the simulated chip alone and in batches."""
@@ -125,7 +125,8 @@ def _witnesses(
     session = compiled(model, result, *place, batches=(1, 2))
     rows["simulated chip"] = [session.run(None, feed) for feed in feeds]
     together = session.run(None, {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]})
-    parts = [np.split(array, len(feeds)) for array in together]
+    axes = [tensor.batch_axis or 0 for tensor in session.group(0).outputs]  # behind a Reshape it may be any
+    parts = [np.split(array, len(feeds), axis) for array, axis in zip(together, axes, strict=True)]
     rows["simulated chip, in batches"] = [list(row) for row in zip(*parts, strict=True)]
     return rows
 

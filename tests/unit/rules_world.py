@@ -9,6 +9,7 @@ from onnx import helper
 from axbuild.graph.layout import lay_out
 from axbuild.graph.targets import load
 from axbuild.workspace.workspace import Workspace
+from net_workspace import AXMODEL as AXMODEL
 
 CHAIN = """
 [[float_model]]
@@ -26,11 +27,6 @@ std = [127.5, 127.5, 127.0]
 name = "quant"
 model = ":float"
 calibration = ":calib"
-"""
-AXMODEL = """
-[[axmodel]]
-name = "axmodel"
-quant = ":quant"
 """
 CHECK = """
 [[check]]

@@ -190,8 +190,10 @@ def test_the_graph_is_a_mermaid_flowchart_in_the_colours_of_similarity():
         row("d", None, reads=("c/codes",)),
     ]
     assert flowchart("T", rows).splitlines() == [
+        "---",
+        'title: "T, by cosine: green from 0.999, yellow from 0.99, red below"',
+        "---",
         "flowchart TD",
-        "  %% T; by cosine: good from 0.999, fair from 0.99, poor below",
         '  in0(["x"])',
         '  n0["a<br/>AxQuantizedConv<br/>0.99950"]:::good',
         '  n1["b<br/>AxQuantizedConv<br/>0.99500"]:::fair',
@@ -210,7 +212,7 @@ def test_the_graph_is_a_mermaid_flowchart_in_the_colours_of_similarity():
 
 EVIL = '1. "]:::x\n  click n0 "javascript:0" %%{init}%% <script> | end é\x1b[31m'
 STATEMENT = re.compile(
-    r'flowchart TD|  %% [^\n]*|  in\d+\(\["[\w.:/#;-]*"\]\)|  n\d+\["[\w.:/#;<>-]*"\]:::(good|fair|poor)'
+    r'---|title: "[\w., :]*"|flowchart TD|  in\d+\(\["[\w./#;<>-]*"\]\)|  n\d+\["[\w./#;<>-]*"\]:::(good|fair|poor)'
     r"|  (n|in)\d+ --> n\d+|  classDef (good|fair|poor) fill:#\w+,stroke:#\w+,color:#\w+",
     re.ASCII,
 )
@@ -221,12 +223,42 @@ def test_names_from_models_are_text_in_graph_and_table():
     rows = [row(EVIL, reads=(EVIL,))]
     lines = flowchart("T", rows).splitlines()
     assert [line for line in lines if not STATEMENT.fullmatch(line)] == []
-    assert lines[3].count("<") == 2, "the two line breaks of the label"
-    encoded = lines[3].partition('["')[2].partition("<br/>")[0]
+    encoded, *others = lines[5].partition('["')[2].rsplit("<br/>", 2)
+    assert others[0] == "AxQuantizedConv"
+    encoded = encoded.replace("<br/>", "")  # where a long name goes on in another line
+    assert "<" not in encoded
     assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), encoded) == EVIL
     (line,) = table_of("T", rows)[4:-1]
     assert "\\n  click" in line
     assert "\\x1b[31m" in line
+
+
+LONG = "backbone/stages.2/blocks.3/pointwise_projection_of_the_attention_block/output"
+
+
+def test_what_mermaid_would_draw_as_a_formula_or_a_picture_stays_text():
+    label = flowchart("T", [row("$$x$$ fa:fa-car a:b")]).splitlines()[4]
+    assert label.startswith('  n0["#36;#8203;#36;x#36;#8203;#36;#32;fa#58;#8203;fa-car#32;a#58;b<br/>')
+
+
+def test_a_long_name_is_broken_between_its_folders_and_else_between_words():
+    label = flowchart("T", [row(LONG)]).splitlines()[4]
+    assert label.partition('["')[2].split("<br/>")[:-2] == [
+        "backbone/stages.2/blocks.3/", "pointwise_projection_of_the_", "attention_block/output",
+    ]  # fmt: skip
+
+
+def test_a_graph_that_mermaid_does_not_draw_unless_told_says_what_to_tell_it():
+    rows = [
+        row(f"r{number}", reads=[f"r{one}/codes" for one in range(max(number - 2, 0), number)]) for number in range(260)
+    ]
+    assert not any("%%" in line for line in flowchart("T", rows[:200]).splitlines())
+    lines = flowchart("T", rows).splitlines()
+    text = "\n".join(lines[:-1])
+    assert lines[-1] == (
+        f"  %% too large for mermaid as it comes: initialize it with maxTextSize {2 * len(text)}, maxEdges 517"
+    )
+    assert "maxEdges 0" in flowchart("T", [row("a" * 60_000)])
 
 
 def test_the_graph_of_a_net_is_one(world):

@@ -385,7 +385,11 @@ def with_function(model):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"no model", "subgraph_cpu_0 is no ONNX file"),
+        (b"no model", "subgraph_cpu_0 is no ONNX file: its 8 bytes do not parse as ONNX"),
+        (
+            absolute().SerializeToString().replace(b"abs", b"a\xffs"),
+            "subgraph_cpu_0 is damaged: a name in it is not text",
+        ),
         (absolute("Evil", domain="com.example"), "subgraph_cpu_0 imports other domains"),
         (absolute(shape=(1, 2, 3, 3)), "its input 'real' is not 'real'"),
         (outside(absolute()), "the data of 'w' lies outside the file"),

@@ -41,8 +41,19 @@ def test_figures_are_numbers_by_subgraph():
         "macs": 280_262_480,
         "max_cycle": {"1": [81_026, 90_000]},
         "batches": {"subgraph_npu_0": [1, 2]},
+        "extra_shapes": {},
         "warnings": [],
     }
+
+
+def test_further_shapes_are_kept_by_group_and_macs_are_those_of_the_models_own():
+    log = heard(
+        f"{AT}INFO     | yamain.build:build:1 - extra input shape, index: 1, shape: {{'data': (1, 3, 384, 384)}}",
+        f"{AT}INFO     | yamain.command.build:build:1 - group 0 QuantAxModel macs: 300,774,272",
+        f"{AT}INFO     | yamain.command.build:build:1 - group 1 QuantAxModel macs: 900,000,000",
+    )
+    assert log.stages == ["building the NPU's graph"]
+    assert (log.macs, log.extra_shapes) == (300_774_272, {"1": "{'data': (1, 3, 384, 384)}"})
 
 
 def test_a_newer_line_of_macs_is_read_as_well():

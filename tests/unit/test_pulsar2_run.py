@@ -10,6 +10,9 @@ import pytest
 
 import axbuild
 from axbuild.errors import AxWarning
+from axbuild.toolchain.axmodel import read
+from axbuild.toolchain.frontend.parsed import parsed
+from axbuild.toolchain.pulsar2 import run_model
 from axmodel_world import SHAPE, expected
 from frontend_world import model, node
 from raw_world import OTHER, models, net, reals, run, tree, write
@@ -45,6 +48,21 @@ def test_a_float_model_gives_what_onnxruntime_gives(made):
     write("in/in_put.bin", reals())
     run("net.onnx")
     assert tree("out") == answers(session("net.onnx"), {"in:put": reals()})
+
+
+@pytest.mark.parametrize("sort", ["pictures", "quantised"])
+def test_a_model_is_parsed_once(made, monkeypatch, sort):
+    times = []
+
+    def counted(content):
+        times.append(len(content))
+        return parsed(content)
+
+    for reader in (run_model, read):
+        monkeypatch.setattr(reader, "onnx_in" if reader is read else "parsed", counted)
+    file = getattr(made, sort)
+    run(file, random_input=True)
+    assert times == [file.stat().st_size]
 
 
 def test_a_quantised_model_gives_its_definition_and_the_backend_the_same_bits(made):

@@ -105,8 +105,19 @@ def _in_docker(name: str, image: str) -> ExternalTool:
     # By its digest: a name that is given to another image meanwhile changes nothing.
     ask = [docker, "run", "--rm", "--network", "none", "--entrypoint", name, digest, "version"]
     version = _answer(name, ask, surroundings)
-    call = {"argv": [docker], "image": digest, "user": f"{os.getuid()}:{os.getgid()}", "environment": told}
+    call = {"argv": [docker], "image": digest, "user": _caller_inside(name, docker, surroundings), "environment": told}
     return ExternalTool(f"{version}, {digest}", call)
+
+
+def _caller_inside(name: str, docker: str, surroundings: Mapping[str, str]) -> str:
+    """Whose files of a container belong to the caller: his own number, but its root under a daemon that he runs himself
+    without privileges, which has its data in a folder of his."""
+    asked = _run(name, [docker, "info", "--format", "{{.DockerRootDir}}"], surroundings)
+    try:
+        owner = Path(asked.stdout.strip() or "/").stat().st_uid
+    except OSError:  # of a daemon that does not show it
+        owner = 0
+    return "0:0" if owner == os.getuid() else f"{os.getuid()}:{os.getgid()}"
 
 
 def _answer(name: str, command: Sequence[str], surroundings: Mapping[str, str]) -> str:

@@ -34,7 +34,7 @@ def analyse(quantised: Path, edges: Path, out: Path, *, params: AnalyseParams) -
     title = analysis.title_of(params.method, params.mode)
     lines = table_of(title, rows)
     (out / TABLE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (out / GRAPH).write_text(flowchart(title, rows), encoding="utf-8")
+    (out / GRAPH).write_text(flowchart(f"{params.method} {params.mode}", rows), encoding="utf-8")
     analysis.write(params.method, params.mode, measured.samples, rows, out)
     for line in lines:
         warnings.warn(AxNote(line), stacklevel=1)

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
 
 from axbuild.errors import AxError
 from axbuild.toolchain import ort
 from axbuild.toolchain.door import in_words
-from axbuild.toolchain.frontend.text import broken_text
+from axbuild.toolchain.frontend.parsed import NotOnnxError, parsed
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_numbered
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
@@ -39,7 +38,10 @@ class CpuFile:
         self, content: bytes, inputs: Sequence[BoundaryTensor], outputs: Sequence[BoundaryTensor], name: str
     ) -> None:
         """Raises CpuFileError."""
-        model = _parsed(content, name)
+        try:
+            model = parsed(content)
+        except NotOnnxError as error:
+            raise CpuFileError(error.sentence(name, "no ONNX file"), hint=error.hint) from None
         graph = model.graph
         _require(not model.functions and len(graph.node) <= MAX_NODES, f"{name} is no plain graph")
         _require(all(entry.domain in ("", "ai.onnx") for entry in model.opset_import), f"{name} imports other domains")
@@ -72,16 +74,6 @@ class CpuFile:
             if not tensor.fits(array):
                 raise CpuRunError(f"{self.name} gives '{tensor.name}' as {array.dtype} {list(array.shape)}")
         return list(found)
-
-
-def _parsed(content: bytes, name: str) -> onnx.ModelProto:
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(content)
-    except DecodeError:
-        raise CpuFileError(f"{name} is no ONNX file") from None
-    _require(not broken_text(model), f"{name} holds text that is none")
-    return model
 
 
 def _require(sound: bool, sentence: str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 
 from axbuild.toolchain.graph import Array
+from axbuild.toolchain.made_up import made_up
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 
 
@@ -16,14 +17,6 @@ def generator(key: str) -> np.random.Generator:
 
 
 def random_array(tensor: BoundaryTensor, count: int, key: str) -> Array:
-    """Reals from the standard normal distribution; of 8 and 16 bits every value of the type; wider integers 0 or 1,
-    which ids, masks and positions all take. A size that the model leaves open is 1."""
-    rng = generator(key)
+    """As `made_up`; a size that the model leaves open is 1."""
     shape = tuple(1 if size == FROM_DATA else size for size in tensor.at_batch(count))
-    dtype = np.dtype(tensor.dtype)
-    if dtype.kind == "f":
-        return rng.standard_normal(shape).astype(dtype)
-    if dtype.kind == "b" or dtype.itemsize > 2:
-        return rng.integers(0, 2, shape).astype(dtype)
-    info = np.iinfo(dtype)
-    return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+    return made_up(generator(key), tensor.dtype, shape)

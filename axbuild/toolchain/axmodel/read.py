@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
-from axbuild.errors import AxError, lfs_hint
+from axbuild.errors import AxError
 from axbuild.toolchain.axmodel import wire
 from axbuild.toolchain.axmodel.compression import opened
 from axbuild.toolchain.axmodel.container import (
@@ -38,7 +37,8 @@ from axbuild.toolchain.axmodel.container import (
     Subgraph,
 )
 from axbuild.toolchain.axmodel.write import metadata, outputs_info
-from axbuild.toolchain.frontend.text import broken_text
+from axbuild.toolchain.frontend.parsed import NotOnnxError
+from axbuild.toolchain.frontend.parsed import parsed as onnx_in
 from axbuild.toolchain.kinds.codes import border_type_numbered
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
 from axbuild.toolchain.quant.tensors import shape_in
@@ -68,15 +68,10 @@ def read(content: bytes, name: str = "the file") -> Container:
 
 def parsed(content: bytes, name: str) -> ModelProto:
     """The ONNX model in `content`, of whatever toolchain; raises MalformedError."""
-    model = ModelProto()
     try:
-        model.ParseFromString(content)
-    except DecodeError:
-        sentence = f"{name} is not an axmodel: its {len(content)} bytes do not parse as ONNX"
-        raise MalformedError(sentence, hint=lfs_hint(content)) from None
-    if field := broken_text(model):
-        raise MalformedError(f"{name} is damaged: a {field} in it is not text")
-    return model
+        return onnx_in(content)
+    except NotOnnxError as error:
+        raise MalformedError(error.sentence(name, "not an axmodel"), hint=error.hint) from None
 
 
 def container_of(model: ModelProto, name: str) -> Container:

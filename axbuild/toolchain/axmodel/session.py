@@ -43,12 +43,13 @@ class InferenceSession:
     >>> outputs = session.run(None, {"input": array})
     """
 
-    def __init__(self, model: str | Path | bytes) -> None:
-        """`model`: a file, or its bytes. Raises MalformedError or ForeignError (AX480, AX481), SessionError."""
-        name = "the model" if isinstance(model, bytes) else Path(model).name
+    def __init__(self, model: str | Path | bytes | Container, name: str = "") -> None:
+        """`model`: a file, its bytes, or what was read of it; name: what it is called in errors, its file's own where
+        nothing is given. Raises MalformedError or ForeignError (AX480, AX481), SessionError."""
+        name = name or ("the model" if isinstance(model, bytes | Container) else Path(model).name)
         # Numpy's BLAS takes every core for products as small as tiles, and is ten times slower for it.
         self._blas = ThreadpoolController()
-        self._container = read(_content(model), name)
+        self._container = model if isinstance(model, Container) else read(_content(model), name)
         self._groups = {number: self._container.group(number) for number in self._container.shape_groups()}
         try:
             self._runners = {item.name: runner_of(self._container, item) for item in self._container.subgraphs}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from axbuild.toolchain.by_name import said_of
 from axbuild.toolchain.data.colour import NO_CSC, YUV, Conversion, YuvFormat, conversion
 from axbuild.toolchain.data.frame import Frame
 from axbuild.toolchain.data.inputs import InputData, SampleMismatchError, own_array, tensor_input
@@ -126,8 +127,7 @@ class InputProcessor:
 
 def processor_of(name: str, processors: tuple[InputProcessor, ...]) -> InputProcessor | None:
     """The entry for an input, or the "DEFAULT" one."""
-    by_name = {item.tensor_name: item for item in processors}
-    return by_name.get(name, by_name.get("DEFAULT"))
+    return said_of(name, {item.tensor_name: item for item in processors})
 
 
 def seen_input(sample: Array, data: InputData, processor: InputProcessor | None) -> Array:

@@ -15,12 +15,15 @@ from axbuild.toolchain import ort
 from axbuild.toolchain.door import door, in_words
 from axbuild.toolchain.frontend.light import LightModel
 from axbuild.toolchain.graph import OPSET, Array
+from axbuild.toolchain.made_up import made_up
 from axbuild.toolchain.masks import HIDDEN
 from axbuild.toolchain.rewrites.rewrite import Match, Rounding
 
 SEED = 20
 DRAWS = 8
 _WHOLE_NUMBERS = (TensorProto.INT32, TensorProto.INT64)
+_DTYPES: dict[int, type] = {TensorProto.INT32: np.int32, TensorProto.INT64: np.int64, TensorProto.BOOL: np.bool_}
+"""of inputs that are no reals"""
 Tensors = dict[str, Array]
 
 FLOAT_EPSILON = float(np.finfo(np.float32).eps)
@@ -136,12 +139,7 @@ def _flags(graph: GraphProto) -> set[str]:
 
 def _random(value: ValueInfoProto, below: int, rng: np.random.Generator) -> Array:
     shape = [item.dim_value for item in value.type.tensor_type.shape.dim]
-    match value.type.tensor_type.elem_type:
-        case TensorProto.INT32 | TensorProto.INT64 as kind:
-            return rng.integers(below, size=shape, dtype=np.int32 if kind == TensorProto.INT32 else np.int64)
-        case TensorProto.BOOL:
-            return rng.integers(2, size=shape, dtype=np.int8).astype(np.bool_)
-    return rng.standard_normal(shape, dtype=np.float32)
+    return made_up(rng, _DTYPES.get(value.type.tensor_type.elem_type, np.float32), shape, below)
 
 
 def run(model: LightModel, inputs: Tensors, names: Iterable[str] = ()) -> Tensors:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputQuantConfig
 
-DEFAULT, AUTO = "DEFAULT", "AutoColorSpace"
+AUTO = "AutoColorSpace"
 
 
 class PictureForm(NamedTuple):

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
-from axbuild.errors import AxError, lfs_hint, other_file
+from axbuild.errors import AxError, other_file
 from axbuild.toolchain import ort
 from axbuild.toolchain.axmodel.container import META_BACKEND
 from axbuild.toolchain.axmodel.runners import Sample
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.axmodel.vendor import is_vendors
 from axbuild.toolchain.door import door
-from axbuild.toolchain.frontend.text import broken_text
+from axbuild.toolchain.frontend.parsed import NotOnnxError, parsed
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.base import DOMAIN
 from axbuild.toolchain.npu.plan.boundary import FROM_DATA, BoundaryTensor
@@ -45,25 +44,21 @@ class RunModel(Protocol):
         """Each of `names`, all samples of it in one array."""
 
 
-def sort_of(content: bytes, name: str) -> str:
-    """COMPILED, QUANTISED or FLOAT; raises RunModelError where the file `name` holds no ONNX model."""
-    model = _parsed(content, name)
+def sort_of(model: ModelProto) -> str:
+    """COMPILED, QUANTISED or FLOAT."""
     if any(entry.key == META_BACKEND for entry in model.metadata_props) or is_vendors(model):
         return COMPILED
     return QUANTISED if any(node.domain == DOMAIN for node in model.graph.node) else FLOAT
 
 
-def _parsed(content: bytes, name: str) -> ModelProto:
+def model_in(content: bytes, name: str) -> ModelProto:
+    """The model of the file `name`; raises RunModelError where that holds none."""
     if other := other_file(content):
         raise RunModelError(f"{name} {other[0]}", hint=other[1])
-    model = ModelProto()
     try:
-        model.ParseFromString(content)
-    except DecodeError:
-        sentence = f"{name} is no model, or it is cut off: its {len(content):,} bytes do not parse as ONNX"
-        raise RunModelError(sentence, hint=lfs_hint(content)) from None
-    if field := broken_text(model):
-        raise RunModelError(f"{name} is damaged: a {field} in it is not text")
+        model = parsed(content)
+    except NotOnnxError as error:
+        raise RunModelError(error.sentence(name, "no model, or it is cut off"), hint=error.hint) from None
     if not model.graph.node:
         raise RunModelError(f"{name} is no model: it holds no graph with nodes")
     return model
@@ -106,13 +101,12 @@ class OnnxRun:
 
     count = 1
 
-    def __init__(self, file: Path, *, layers: bool) -> None:
-        """layers: answer with what each node makes, too. Raises RunModelError where onnxruntime does not take it."""
+    def __init__(self, file: Path, content: bytes, model: ModelProto, *, layers: bool) -> None:
+        """content, model: of the file, beside which its data are. layers: answer with what each node makes, too; the
+        model is then changed. Raises RunModelError where onnxruntime does not take it."""
         self._name = file.name
-        content = file.read_bytes()
-        model = _parsed(content, file.name)
         # A quantised model is run as it is written; a float one as every float pass of ours runs it.
-        level = "off" if any(node.domain == DOMAIN for node in model.graph.node) else "basic"
+        level = "off" if sort_of(model) == QUANTISED else "basic"
         if layers:
             _show_inner(model)
             content = model.SerializeToString()

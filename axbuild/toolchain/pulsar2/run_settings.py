@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from axbuild.errors import AxError, AxWarning
+from axbuild.toolchain.axmodel.read import container_of
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.npu.chips.table import ChipFile
 from axbuild.toolchain.pulsar2.backend import compiled
-from axbuild.toolchain.pulsar2.run_model import COMPILED, QUANTISED, CompiledRun, OnnxRun, RunModel, sort_of
+from axbuild.toolchain.pulsar2.run_model import COMPILED, QUANTISED, CompiledRun, OnnxRun, RunModel, model_in, sort_of
 from axbuild.toolchain.pulsar2.run_schema import NPU_BACKEND, RunConfig
 
 NO_EFFECT = "AX576"
@@ -32,17 +33,18 @@ def opened(asked: RunConfig, chips: Mapping[str, ChipFile]) -> RunModel:
         content = file.read_bytes()
     except OSError as error:
         raise RunSettingError(f"the model {file} cannot be read: {error.strerror}") from None
-    sort = sort_of(content, file.name)
+    model = model_in(content, file.name)
+    sort = sort_of(model)
     layers = bool(asked.enable_perlayer_output)
     if sort == COMPILED:
-        session = InferenceSession(file)
+        session = InferenceSession(container_of(model, file.name), file.name)
         _check_compiled(asked, session.source.target_hardware, chips)
         return CompiledRun(session, asked.group_index or 0, asked.batch_size or 0, layers=layers)
     _check_single(asked, sort)
     if sort == QUANTISED and asked.mode == NPU_BACKEND:
         session = InferenceSession(compiled(file, _chip(asked, chips)))
         return CompiledRun(session, 0, 1, layers=layers)
-    return OnnxRun(file, layers=layers)
+    return OnnxRun(file, content, model, layers=layers)
 
 
 def required(asked: RunConfig, name: str) -> Path:

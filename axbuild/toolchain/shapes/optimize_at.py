@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import onnx_ir as ir
 
 from axbuild.errors import counted
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.frontend.ends import WHOLE
 from axbuild.toolchain.frontend.load import load
 from axbuild.toolchain.frontend.optimize import OptimizeParams, simplify, write
@@ -18,8 +19,6 @@ from axbuild.toolchain.graph import Shape, model_file, shape_of
 from axbuild.toolchain.near import nearest
 from axbuild.toolchain.shapes.alike import require_alike
 from axbuild.toolchain.shapes.place import ExtraShapeError, at, shown
-
-DEFAULT = "DEFAULT"
 
 
 @dataclass(frozen=True)

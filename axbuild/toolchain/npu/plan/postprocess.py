@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from axbuild.toolchain.by_name import DEFAULT, said_of
 from axbuild.toolchain.graph import Shape
 from axbuild.toolchain.kinds.codes import U8, Edge, Grid, type_of
 from axbuild.toolchain.kinds.mover import Reshape, Transpose
@@ -15,8 +16,6 @@ from axbuild.toolchain.near import did_you_mean
 from axbuild.toolchain.npu.plan.prelude import InsertedOp
 from axbuild.toolchain.npu.plan.preprocess import ProcessorError
 from axbuild.toolchain.npu.plan.quantised import PlanGraph, PlanNode
-
-DEFAULT = "DEFAULT"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def processors_of(outputs: Mapping[str, Shape], processors: Sequence[OutputProce
             )
     if DEFAULT in own and outputs.keys() <= own.keys():
         raise ProcessorError('The output processor "DEFAULT" has no effect: every output has its own.')
-    found = {name: own[key] for name in outputs if (key := name if name in own else DEFAULT) in own}
+    found = {name: one for name in outputs if (one := said_of(name, own))}
     for name, processor in found.items():
         _check(name, outputs[name], processor)
     return {name: one for name, one in found.items() if one.dst_perm or one.output_dtype != "FP32"}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from axbuild.errors import AxError, counted
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.data.colour import YuvFormat
 from axbuild.toolchain.data.processors import InputProcessor, processor_of
 from axbuild.toolchain.graph import Array, Shape
@@ -300,7 +301,7 @@ def sources_of(
 ) -> list[RuntimeInput]:
     """The run-time form of each of a model's inputs (name -> type, shape); raises ProcessorError where none fits."""
     for processor in processors:
-        if processor.tensor_name not in ("DEFAULT", *inputs):
+        if processor.tensor_name not in (DEFAULT, *inputs):
             raise ProcessorError(
                 f"A calibration set or an input processor is for '{processor.tensor_name}', which is no input of the "
                 "model that a node reads.",

@@ -24,6 +24,8 @@ from axbuild.toolchain.pulsar2.write import written
 
 TOLD_LINES = 3
 """of the log, behind an error that says nothing else"""
+_NOT_STARTED = 125
+"""how `docker run` ends when the daemon refuses; what the daemon says begins with docker's name in any case"""
 _INSIDE = "/axbuild"
 _WITH_CALLER = (
     'exec 3<&0; "$@" </dev/null & child=$!; { cat; kill -9 $child; } <&3 >/dev/null 2>&1 & exec 3<&-; wait $child'
@@ -40,6 +42,18 @@ class Pulsar2FailedError(AxError):
         said = f": {log.reason}" if log.reason else ""
         hint = "" if said else " / ".join(visible(line.strip()) for line in last if line.strip())
         super().__init__(f"Pulsar2 {how}{at}{said}", hint=hint)
+
+
+class NoContainerError(AxError):
+    """A container that docker did not begin."""
+
+    code = "AX587"
+
+    def __init__(self, gpu: str, last: Iterable[str]) -> None:
+        said = [line.strip() for line in last if line.strip() and "docker run --help" not in line]
+        why = f": {visible(said[-1].removeprefix('docker: '))}" if said else ""
+        hint = f"fine-tuning on cuda:{gpu} takes a GPU of that number, and the NVIDIA container toolkit" if gpu else ""
+        super().__init__(f"docker does not start a container for Pulsar2{why}", hint=hint)
 
 
 class Pulsar2MissesError(AxError):
@@ -64,10 +78,11 @@ class Pulsar2Run:
     """One run, in the folder of a stage whose outputs go to `out`; `made` is where Pulsar2 writes.
 
     Only what was given is to be seen in a container. Paths in a configuration are those that `give` returned.
+    device: "cpu", or "cuda:N" for the GPU that Pulsar2 is to see, which is then cuda:0 for it, as it sees no other.
     """
 
-    def __init__(self, call: Mapping[str, Any], out: Path) -> None:
-        self._tool, self._out = Pulsar2(**call), out
+    def __init__(self, call: Mapping[str, Any], out: Path, device: str = "cpu") -> None:
+        self._tool, self._out, self._gpu = Pulsar2(**call), out, device.partition(":")[2]
         self._room = out.parent / "tmp"
         self.made = self._room / "output"
         self.made.mkdir(parents=True)
@@ -78,8 +93,14 @@ class Pulsar2Run:
         self._given[name] = path
         return f"{_INSIDE}/{name}" if self._tool.image else os.path.relpath(path, self.made)
 
-    def build(self, config: BuildConfig) -> None:
-        """Run `pulsar2 build`. The log is out/log.txt, its figures out/report.json; raises Pulsar2FailedError."""
+    @property
+    def packed(self) -> Path:
+        """Where archives of calibration sets are made."""
+        return self._room / "packed"
+
+    def build(self, config: BuildConfig) -> Log:
+        """Run `pulsar2 build`. The log is out/log.txt, its figures out/report.json; raises Pulsar2FailedError and
+        NoContainerError."""
         output = f"{_INSIDE}/output" if self._tool.image else "."
         file = self._room / "config.json"
         file.write_text(written(replace(config, output_dir=output)), encoding="utf-8")
@@ -87,6 +108,7 @@ class Pulsar2Run:
         (self._out / "report.json").write_text(json.dumps(log.record(), indent=2) + "\n", encoding="utf-8")
         for line in log.warnings:
             warnings.warn(AxWarning("AX585", f"Pulsar2: {line}"), stacklevel=2)
+        return log
 
     def _run(self, arguments: list[str]) -> Log:
         log, last = Log(), deque[str](maxlen=TOLD_LINES)
@@ -96,7 +118,7 @@ class Pulsar2Run:
             subprocess.Popen(
                 self._contained(arguments) if tool.image else [*tool.argv, *arguments],
                 cwd=self.made,
-                env=os.environ | tool.environment,
+                env=os.environ | tool.environment | self._sees,
                 stdin=subprocess.PIPE if tool.image else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -111,14 +133,23 @@ class Pulsar2Run:
                 last.append(line)
                 _hear(log, line)
             status = process.wait()
+        refused = status == _NOT_STARTED or any(line.startswith("docker: ") for line in last)
+        if status and refused and tool.image and not log.stages:
+            raise NoContainerError(self._gpu, last)
         if status:
             raise Pulsar2FailedError(status, log, last)
         return log
+
+    @property
+    def _sees(self) -> dict[str, str]:
+        """Of the GPUs, for a command of this machine."""
+        return {"CUDA_VISIBLE_DEVICES": self._gpu} if self._gpu and not self._tool.image else {}
 
     def _contained(self, arguments: list[str]) -> list[str]:
         mounts = [_mount(path, name, ",readonly") for name, path in self._given.items()]
         return [
             *(*self._tool.argv, "run", "--rm", "--interactive", "--network", "none", "--user", self._tool.user),
+            *(("--gpus", f"device={self._gpu}") if self._gpu else ()),
             *("--env", "HOME=/tmp", "--workdir", f"{_INSIDE}/output", "--entrypoint", "sh"),
             *(word for mount in (*mounts, _mount(self.made, "output")) for word in ("--mount", mount)),
             *(self._tool.image, "-c", _WITH_CALLER, "sh", "pulsar2", *arguments),
@@ -133,4 +164,5 @@ def _hear(log: Log, line: str) -> None:
 
 
 def _mount(path: Path, name: str, more: str = "") -> str:
-    return f"type=bind,source={path.resolve()},target={_INSIDE}/{name}{more}"
+    source = f"source={path.resolve()}".replace('"', '""')  # docker reads it as a line of CSV
+    return f'type=bind,"{source}",target={_INSIDE}/{name}{more}'

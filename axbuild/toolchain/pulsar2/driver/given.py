@@ -4,33 +4,54 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from axbuild.errors import AxError
 from axbuild.toolchain.pulsar2.config_text import ConfigText
+from axbuild.toolchain.pulsar2.driver.call import Pulsar2Run
 from axbuild.toolchain.pulsar2.message import read_message
 from axbuild.toolchain.pulsar2.relaxed_json import read_json
 from axbuild.toolchain.pulsar2.schema import BuildConfig
 
+_SET = ".calibration_dataset"
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 
 
-def typed(config: dict[str, Any], datasets: Sequence[str] = ()) -> BuildConfig:
+def typed(config: dict[str, Any], paths: Mapping[str, str]) -> BuildConfig:
     """The settings that a rule put together, each checked as in a file of the user's own, but for its line.
 
-    datasets: what calibration sets are called where Pulsar2 runs, one for each of `quant.input_configs`.
+    paths: what data is called where Pulsar2 runs, by its place: keys and numbers with points between them.
     """
     settings = deepcopy(config)
-    for number, path in enumerate(datasets):
-        settings["quant"]["input_configs"][number]["calibration_dataset"] = path
+    for place, path in paths.items():
+        _put(settings, place, path)
     try:
         return read_message(BuildConfig, read_json(ConfigText("config.json", "JSON", json.dumps(settings))))
     except AxError as error:
         error.place = None
         raise
+
+
+def _put(settings: Any, place: str, path: str) -> None:
+    *way, last = place.split(".")
+    for step in way:
+        settings = settings[int(step) if isinstance(settings, list) else step]
+    settings[last] = path
+
+
+def given(run: Pulsar2Run, data: Sequence[Path], places: Sequence[str]) -> dict[str, str]:
+    """`data` as Pulsar2 is to read it, by its place: calibration sets as archives, the rest as it is."""
+    paths = {}
+    for number, (folder, place) in enumerate(zip(data, places, strict=True)):
+        if place.endswith(_SET):
+            file = archive_of(folder, run.packed)
+            paths[place] = run.give(f"dataset{number}{kind_of(file)}", file)
+        else:
+            paths[place] = run.give(f"samples{number}", folder)
+    return paths
 
 
 def archive_of(data: Path, room: Path) -> Path:

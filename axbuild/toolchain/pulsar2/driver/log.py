@@ -15,7 +15,7 @@ STAGES = {
     "quantisation": ("Quant Config Table", "Transformer optimize level", "AX "),
     "calibration": ("Calibration Progress",),
     "export of the quantised model": ("Network Quantization Finished", "quant.axmodel export success"),
-    "building the NPU's graph": ("Building native", "QuantAxModel macs"),
+    "building the NPU's graph": ("Building native", "QuantAxModel macs", "group 0 QuantAxModel macs"),
     "compilation": ("compile npu subgraph", "tiling op", "build op", "max_cycle"),
     "assembly": ("assemble model", "assembel model", "fuse "),
 }
@@ -25,20 +25,26 @@ _COUNT = "0123456789 "
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _RECORD = re.compile(r"^[\d-]{10} [\d:.]{8,} \| (?P<level>[A-Z]+) +\| (?P<where>[^ ]+) - (?P<said>.*)$")
 _RAISED = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): .*")
-_MACS = re.compile(r"\bQuantAxModel macs: ([\d,]+)")
+_MACS = re.compile(r"(?:\bgroup (\d+) )?\bQuantAxModel macs: ([\d,]+)")
 _CYCLES = re.compile(r"\bmax_cycle = ([\d,]+)")
+_SHAPE = re.compile(r"\bextra input shape, index: (\d+), shape: (.*)$")
+_CHECKED = re.compile(r"\bcheck npu graph .* successfully")
 _COMPILED = re.compile(r"\bcompile npu subgraph \[(\d+)\]")
 _BATCHES = re.compile(r"\bgraph \[(\w+)\] batchs \[([\d, ]*)\]")
 
 
 @dataclass
 class Log:
-    """What was heard so far. macs: of the model; cycles: by the subgraph they were told of; batches: by subgraph."""
+    """What was heard so far. macs: of the model at its own shape; cycles: by the subgraph they were told of; batches:
+    by subgraph; extra_shapes: in the vendor's words, by the number of the group; compared: tensors that a check found
+    right."""
 
     stages: list[str] = field(default_factory=list)
     macs: int | None = None
     cycles: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     batches: dict[str, list[int]] = field(default_factory=dict)
+    extra_shapes: dict[str, str] = field(default_factory=dict)
+    compared: int = 0
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     raised: str = ""
@@ -73,10 +79,13 @@ class Log:
     def _count(self, said: str) -> None:
         if found := _COMPILED.search(said):
             self.subgraph = found[1]
-        if found := _MACS.search(said):
-            self.macs = _number(found[1])
+        if (found := _MACS.search(said)) and (found[1] or "0") == "0":
+            self.macs = _number(found[2])
         if found := _CYCLES.search(said):
             self.cycles[self.subgraph].append(_number(found[1]))
+        if found := _SHAPE.search(said):
+            self.extra_shapes[found[1]] = visible(found[2])
+        self.compared += bool(_CHECKED.search(said))
         if found := _BATCHES.search(said):
             self.batches[found[1]] = [int(batch) for batch in found[2].split(",") if batch.strip()]
 
@@ -92,6 +101,7 @@ class Log:
             "macs": self.macs,
             "max_cycle": dict(self.cycles),
             "batches": self.batches,
+            "extra_shapes": self.extra_shapes,
             "warnings": self.warnings,
         }
 

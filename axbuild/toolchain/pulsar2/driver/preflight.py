@@ -28,12 +28,14 @@ class Pulsar2PreflightParams:
 
 def pulsar2_preflight(out: Path, *, params: Pulsar2PreflightParams) -> None:
     """Write quantisation.json and compilation.json, warning of what has no effect in them; raises what is wrong."""
-    sets = len(params.quantisation["quant"]["input_configs"])
     told: set[str] = set()
     for sentence in params.unlike:
         warnings.warn(AxWarning("AX593", sentence), stacklevel=1)
     for name in ("quantisation", "compilation"):
-        config = typed(getattr(params, name), [_STANDING_IN] * sets if name == "quantisation" else ())
+        asked: dict[str, Any] = getattr(params, name)
+        sets = len(asked.get("quant", {}).get("input_configs", ()))
+        places = [f"quant.input_configs.{number}.calibration_dataset" for number in range(sets)]
+        config = typed(asked, dict.fromkeys(places, _STANDING_IN))
         done = settled(None, replace(config, input=_STANDING_IN, output_dir=_STANDING_IN))
         (out / f"{name}.json").write_text(written(done.config), encoding="utf-8")
         for warning in done.warnings:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from axbuild.toolchain.pulsar2.driver.call import Pulsar2MissesError, Pulsar2Run
-from axbuild.toolchain.pulsar2.driver.given import archive_of, kind_of, typed
+from axbuild.toolchain.pulsar2.driver.given import given, typed
 
 QUANT_MODEL = "quant_axmodel.onnx"
 _KEPT = ("quant_axmodel.*", "debug/*.txt", "debug/*.mmd")
@@ -18,27 +18,31 @@ _KEPT = ("quant_axmodel.*", "debug/*.txt", "debug/*.mmd")
 
 @dataclass(frozen=True)
 class Pulsar2QuantParams:
-    """config: the vendor's settings, without paths."""
+    """config: the vendor's settings, without paths; places: of the data's."""
 
     config: dict[str, Any]
+    places: tuple[str, ...]
 
 
 def pulsar2_quantise(
-    model: Path, datasets: list[Path], out: Path, *, params: Pulsar2QuantParams, call: Mapping[str, Any]
+    model: Path, data: list[Path], out: Path, *, params: Pulsar2QuantParams, call: Mapping[str, Any], device: str
 ) -> None:
-    """model: the folder of one ONNX file and its data; datasets: the calibration sets of config.quant.input_configs."""
-    run = Pulsar2Run(call, out)
-    archives = [archive_of(data, out.parent / "tmp/packed") for data in datasets]
-    paths = [run.give(f"dataset{number}{kind_of(file)}", file) for number, file in enumerate(archives)]
-    config = typed(params.config, paths)
-    run.build(replace(config, input=f"{run.give('model', model)}/{next(model.glob('*.onnx')).name}"))
+    """model: the folder of one ONNX file and its data; data: the calibration sets."""
+    run = Pulsar2Run(call, out, device)
+    build_from_float(run, model, data, params)
     if not (run.made / "quant" / QUANT_MODEL).is_file():
         raise Pulsar2MissesError(f"quant/{QUANT_MODEL}")
-    _keep(run.made / "quant", out / "quant", _KEPT)
-    _keep(run.made / "frontend", out / "frontend", ("*",))
+    keep(run.made / "quant", out / "quant", _KEPT)
+    keep(run.made / "frontend", out / "frontend", ("*",))
 
 
-def _keep(made: Path, kept: Path, patterns: tuple[str, ...]) -> None:
+def build_from_float(run: Pulsar2Run, model: Path, data: list[Path], params: Pulsar2QuantParams) -> None:
+    """Run a build that begins with the model in the folder `model`."""
+    config = typed(params.config, given(run, data, params.places))
+    run.build(replace(config, input=f"{run.give('model', model)}/{next(model.glob('*.onnx')).name}"))
+
+
+def keep(made: Path, kept: Path, patterns: tuple[str, ...]) -> None:
     kept.mkdir()
     for path in sorted(path for pattern in patterns for path in made.glob(pattern) if path.is_file()):
         place = kept / path.relative_to(made)
