@@ -91,7 +91,7 @@ def run_chain(
     preset = replace(own_preset, ocm_bytes=ocm_bytes or own_preset.ocm_bytes)
     support = Support(CHIPS[chip].name, operators, preset.memory)
     partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors, sub_configs=sub_configs))
-    programs = _compiled(folder, batches, preset)
+    programs = compiled_programs(folder, batches, preset)
     settings = FuseParams(Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode))
     fuse([folder / "cut/partition"], [programs], place(folder, "fused"), params=settings)
     _answers(quant, folder, folders, ReferenceParams(inputs, processors))
@@ -131,7 +131,7 @@ def _laid(folder: Path, name: str, arrays) -> Path:
     return folder / "samples" / name
 
 
-def _compiled(folder: Path, batches, preset: Preset) -> Path:
+def compiled_programs(folder: Path, batches, preset: Preset) -> Path:
     for subgraph in Partition.read(folder / "cut/partition").at(NPU):
         for batch in batches:
             out = folder / "programs" / subgraph.name / f"b{batch}"
