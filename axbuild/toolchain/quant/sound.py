@@ -132,7 +132,8 @@ def _equal(one: onnx.TensorProto, other: onnx.TensorProto) -> bool:
 
 
 def _note(holder: onnx.NodeProto | onnx.ValueInfoProto, key: str, otherwise: str = "") -> str:
-    return {entry.key: entry.value for entry in holder.metadata_props}.get(key, otherwise)
+    notes: dict[str, str] = {entry.key: entry.value for entry in holder.metadata_props}
+    return notes.get(key, otherwise)
 
 
 def require_records(
