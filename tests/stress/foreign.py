@@ -27,23 +27,34 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 import onnx
 from mutants import mutated, mutated_model
+from npu_world import CHIPS
 from onnx import helper
 
 from axbuild.store.faults import RefusedRow
 from axbuild.store.result import ActionResult, result_of
 from axbuild.store.rows import value_of
+from axbuild.toolchain.axmodel import outputs
+from axbuild.toolchain.axmodel.feed import Feed, files_in
+from axbuild.toolchain.axmodel.fuse import FuseParams, fuse
+from axbuild.toolchain.axmodel.given import GivenParams, given
 from axbuild.toolchain.axmodel.inspect import inspect
+from axbuild.toolchain.axmodel.random_samples import RandomSamplesParams, random_samples
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.data.archives import members
 from axbuild.toolchain.data.arrays import decode_array
 from axbuild.toolchain.frontend.model_check import ModelCheckParams, model_check
 from axbuild.toolchain.frontend.optimize import OptimizeParams, optimize
 from axbuild.toolchain.graph import MODEL_FILE
+from axbuild.toolchain.npu.chips.records import Nameplate
+from axbuild.toolchain.npu.plan.partition import PartitionParams, partition
+from axbuild.toolchain.npu.plan.preflight import PreflightParams
+from axbuild.toolchain.npu.plan.preflight_quantised import preflight_quantised
+from axbuild.toolchain.quant.read_quantised import ReadQuantisedParams, read_quantised
 from axbuild.workspace.disk import MemoryDisk
 from axbuild.workspace.ignore import Ignore
 from axbuild.workspace.packages import Packages
 from axbuild.workspace.rulepack import load_rules, standard_module
-from chain_world import run_chain
+from chain_world import compiled_programs, place, run_chain
 from frontend_world import model, node, normal
 
 SHAPE = (1, 3, 4, 4)
@@ -242,6 +253,44 @@ def answers(file: Path) -> tuple[dict[str, Any], list[bytes]]:
     return {key: fact for key, fact in facts.items() if key not in of_the_file}, [one.tobytes() for one in outputs]
 
 
+@cache
+def quantised() -> tuple[bytes, bytes]:
+    """The network quantised, and the records of how."""
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = run_chain(network(), Path(folder), {"x": SAMPLES}).folder / "quant"
+        return (made / "quant_axmodel.onnx").read_bytes(), (made / "quant_axmodel.json").read_bytes()
+
+
+def reader_of_quantised_models() -> Reader:
+    """As a build with model_type QuantAxModel: looked over, compiled, and checked on random samples."""
+    records, chip = quantised()[1], CHIPS["AX650"]
+
+    def read(data: bytes, folder: Path) -> None:
+        source = place(folder, "given")
+        (source / "quant_axmodel.onnx").write_bytes(data)
+        (source / "quant_axmodel.json").write_bytes(records)
+        read_quantised(source, place(folder, "quant"), params=ReadQuantisedParams())
+        quant, outline = folder / "quant/quant_axmodel.onnx", folder / "quant/outline"
+        support = chip.support_in("NPU1")
+        preflight_quantised(quant, outline, folder, params=PreflightParams(support))
+        partition(quant, outline, place(folder, "cut"), params=PartitionParams(support, ()))
+        cut = folder / "cut/partition"
+        programs = compiled_programs(folder, (1,), chip.preset("NPU1"))
+        nameplate = FuseParams(Nameplate(chip.name, chip.container, "NPU1"))
+        fuse([cut], [programs], place(folder, "fused"), params=nameplate)
+        random_samples(quant, cut, folder, params=RandomSamplesParams(2))
+        given(cut, folder / "samples", place(folder, "reference"), params=GivenParams())
+        session = InferenceSession(folder / "fused/compiled.axmodel")
+        for name, sample in Feed(files_in(folder / "samples", session.source.inputs)):
+            expected = outputs.load(folder / "reference/boundaries", name)
+            for tensor, array in zip(session.source.outputs, session.run(None, sample), strict=True):
+                if not np.array_equal(array, expected[tensor.name], equal_nan=True):
+                    raise WrongAnswer(f"the simulated NPU gives another '{tensor.name}' than the bodies")
+
+    return read
+
+
 @dataclass(frozen=True)
 class Foreign:
     """make: a whole one; reader: what reads it, once set up; mutant: how it is damaged."""
@@ -258,5 +307,6 @@ KINDS = {
     "BUILD.toml": Foreign(lambda: BUILD, reader_of_build_files),
     "result row": Foreign(row, lambda: read_row),
     "onnx": Foreign(lambda: float_model()[0], reader_of_float_models, mutated_model),
+    "quant_axmodel": Foreign(lambda: quantised()[0], reader_of_quantised_models, mutated_model),
     "axmodel": Foreign(compiled, reader_of_compiled_models, mutated_model),
 }

@@ -94,7 +94,7 @@ def run_chain(
     preset = replace(own_preset, ocm_bytes=ocm_bytes or own_preset.ocm_bytes)
     support = Support(CHIPS[chip].name, operators, preset.memory)
     partition(quant, model, place(folder, "cut"), params=PartitionParams(support, processors, sub_configs=sub_configs))
-    programs = _compiled(folder, batches, preset, sub_batches)
+    programs = compiled_programs(folder, batches, preset, sub_batches)
     nameplate = Nameplate(CHIPS[chip].name, CHIPS[chip].container, mode)
     settings = FuseParams(nameplate, sub_compressed=sub_compressed)
     fuse([folder / "cut/partition"], [programs], place(folder, "fused"), params=settings)
@@ -135,7 +135,7 @@ def _laid(folder: Path, name: str, arrays) -> Path:
     return folder / "samples" / name
 
 
-def _compiled(folder: Path, batches, preset: Preset, sub_batches=()) -> Path:
+def compiled_programs(folder: Path, batches, preset: Preset, sub_batches=()) -> Path:
     for subgraph in Partition.read(folder / "cut/partition").at(NPU):
         for batch in subgraph.own(batches, sub_batches):
             out = folder / "programs" / subgraph.name / f"b{batch}"

@@ -286,6 +286,7 @@ BROKEN = {
     _outline(_outline_of_another_float_operator): "the float operator is another one in the outline",
     _outline(_outline_of_another_tensor): "it stands for the tensor 't', and the outline has none",
     _note("[1]"): "its note axbuild.nodes is no list of names",
+    _note(""): "its note axbuild.nodes is no list of names",
     _note("["): "its note axbuild.nodes is no list of names",
     _note("[" * 100_000): "its note axbuild.nodes is no list of names",
     _note("[]"): "do not agree",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import onnx
 from onnx import helper, numpy_helper
 
+from axbuild.toolchain.graph import ORIGINS, SPELLED
 from axbuild.toolchain.kinds.base import DOMAIN
 from axbuild.toolchain.kinds.codes import Edge, Grid
 from axbuild.toolchain.kinds.registry import model_around
@@ -55,6 +56,9 @@ def require_own_operators(model: onnx.ModelProto, outline: onnx.ModelProto) -> N
     """
     onnx.checker.check_model(outline)
     graph, plan = model.graph, outline.graph
+    for holder in (*graph.node, *plan.node, *plan.input, *plan.value_info, *plan.output):
+        for key in (ORIGINS, SPELLED):
+            _names(holder, key)
     for mine, theirs in ((graph.input, list(plan.input)[: len(graph.input)]), (graph.output, plan.output)):
         if _ports(mine) != _ports(theirs):
             raise GraphFault("outline", "its inputs and outputs are not the model's")
@@ -93,14 +97,20 @@ def _ports(values: Iterable[onnx.ValueInfoProto]) -> list[tuple[str, bytes]]:
 
 def _members(node: onnx.NodeProto) -> list[str]:
     """The operators of the float model that it stands for: none at a border."""
+    found = _names(node, NODES)
+    if bool(found) != bool(_note(node, SITE)):
+        raise GraphFault(node.name, f"its notes {NODES} and {SITE} do not agree")
+    return found
+
+
+def _names(holder: onnx.NodeProto | onnx.ValueInfoProto, key: str) -> list[str]:
+    """A note that is a list of names; none where there is no such note."""
     try:
-        found = json.loads(_note(node, NODES) or "[]")
+        found = json.loads(_note(holder, key, "[]"))
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise GraphFault(node.name, f"its note {NODES} is no list of names")
-    if bool(found) != bool(_note(node, SITE)):
-        raise GraphFault(node.name, f"its notes {NODES} and {SITE} do not agree")
+        raise GraphFault(holder.name, f"its note {key} is no list of names")
     return found
 
 
@@ -121,8 +131,9 @@ def _equal(one: onnx.TensorProto, other: onnx.TensorProto) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def _note(holder: onnx.NodeProto | onnx.ValueInfoProto, key: str) -> str:
-    return next((entry.value for entry in holder.metadata_props if entry.key == key), "")
+def _note(holder: onnx.NodeProto | onnx.ValueInfoProto, key: str, otherwise: str = "") -> str:
+    notes: dict[str, str] = {entry.key: entry.value for entry in holder.metadata_props}
+    return notes.get(key, otherwise)
 
 
 def require_records(
