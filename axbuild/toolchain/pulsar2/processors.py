@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Any
 
+from axbuild.toolchain.pulsar2.calibration import DEFAULT
 from axbuild.toolchain.pulsar2.enums import YUV
 from axbuild.toolchain.pulsar2.mapped import MappedFields
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
@@ -29,7 +30,8 @@ SOURCE_TYPES = ("FP32", "U8")
 
 
 def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict[str, Any]]:
-    """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is none."""
+    """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is
+    none, but for an input that no set is for, which is to be looked for."""
     found = []
     for number, message in enumerate(config.input_processors or ()):
         fields = MappedFields(message, f"input_processors[{number}]")
@@ -46,7 +48,7 @@ def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[dict
             )
         fields.take("src_extra_shapes")
         fields.finish({})
-        if len(entry) > 1:
+        if len(entry) > 1 or message.tensor_name not in {DEFAULT, *formats}:
             found.append(entry)
     return found
 
@@ -76,7 +78,7 @@ def output_processors(config: BuildConfig) -> list[dict[str, Any]]:
         entry = fields.copy("tensor_name", "dst_perm", "output_dtype")
         if fields.take("tensor_layout") == "NHWC":
             raise fields.refusal("tensor_layout", "NHWC is not supported: outputs are the model's own; see dst_perm")
-        if len(entry) > 1:
+        if len(entry) > 1 or message.tensor_name != DEFAULT:
             found.append(entry)
     return found
 
