@@ -24,6 +24,7 @@ OPTIMIZE, PATCH, DECODE, SMOOTH, KEEP, TUNED = "optimize", "patch", "decode", "s
 QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
 ANALYSE = "analyse"
 
+_PATCHED_CONSTANT = re.compile(r"(update data of const tensor) '(.*)' to \[(.*)\]", re.DOTALL)
 _PATCHED_OPERATOR = re.compile(r"set op '")
 
 
@@ -87,7 +88,7 @@ class _Teller:
                 yield Line(f"set op [{one.op_name}] attr [{name}] to {value}")
         for note in products.notes(PATCH):
             if not _PATCHED_OPERATOR.match(note):
-                yield Line(note, "WARNING")
+                yield Line(_PATCHED_CONSTANT.sub(r"\1 [\2], (\3)", note), "WARNING")
 
     def data(self, products: Products) -> Iterator[Line]:
         for one in self.config.quant.input_configs or ():
