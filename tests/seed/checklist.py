@@ -1,4 +1,4 @@
-"""Rows and frames of the vendor's build guide, the tests that show them, and the page that a run of the tests writes."""
+"""Rows and frames of the vendor's build guide, the tests that show them, and the page that a run of these writes."""
 
 from __future__ import annotations
 
