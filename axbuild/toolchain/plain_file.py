@@ -12,3 +12,12 @@ def read_plain(path: Path, most: int = -1) -> bytes:
         raise OSError(EINVAL, "it is a pipe, a socket or a device, and no plain file")
     with path.open("rb") as file:
         return file.read(most)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path leads to something; one that no file system takes leads to nothing."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True

@@ -281,6 +281,7 @@ def package(told: str, *, build: str = "", **settings: object) -> Mistake:
     return Mistake(told, make, ("build", "//p:m"))
 
 
+RUN_ON = "run good/compiled.axmodel --input {}"
 WORKSPACE = {
     "an attribute that is not": package(
         "p/BUILD.toml:4: error AX104: pulsar2_build has no", build='npu_mod = "NPU1"\n'
@@ -306,7 +307,15 @@ WORKSPACE = {
     ),
 }
 
-IMPORTS = {
+VERBS = {
+    "inspect of nothing": asked("Missing argument 'FILE'", "inspect"),
+    "inspect of a pipe": asked("error AX258: f.axmodel is a pipe", "inspect f.axmodel", pipe("f.axmodel")),
+    "inspect of a device": asked("error AX258: /dev/zero is a pipe, a socket or a device", "inspect /dev/zero"),
+    "run of nothing": asked("Missing argument 'MODEL'", "run"),
+    "run of a name too long": asked("error AX260: there is no file 'nnn", f"run {LONG}"),
+    "run on a name too long": asked("there is no such file or folder", f"run good/compiled.axmodel --input {LONG}"),
+    "run on a pipe": asked("error AX482: there is no file or folder f.bin", RUN_ON.format("f.bin"), pipe("f.bin")),
+    "run on bytes of another size": asked("error AX482: ", RUN_ON.format("short.bin"), written("short.bin", "12")),
     "import of nothing": asked("Missing argument 'CONFIG'", "import"),
     "import of what is not": asked("'none.json' does not exist", "import none.json"),
     "import of a pipe": asked("error AX520: cannot read c.json: it is a pipe", "import c.json", pipe("c.json")),

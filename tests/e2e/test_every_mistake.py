@@ -15,7 +15,7 @@ import pytest
 
 from bad_configs import FILES, SETTINGS
 from bad_data import ARCHIVES, ARRAYS, PICTURES
-from bad_flags import COMMANDS, IMPORTS, PATHS, RUNS, WORKSPACE
+from bad_flags import COMMANDS, PATHS, RUNS, VERBS, WORKSPACE
 from bad_models import MODELS
 from bad_world import BUILD, Mistake, start, tree
 from command_mould import Mould, mould
@@ -26,7 +26,7 @@ GROUPS = {
     "path": PATHS,
     "run": RUNS,
     "workspace": WORKSPACE,
-    "import": IMPORTS,
+    "verb": VERBS,
     "file": FILES,
     "setting": SETTINGS,
     "archive": ARCHIVES,
@@ -48,7 +48,7 @@ OVER_A_GOOD_ONE = (
 AS_PROCESSES = (
     "command: a flag that is not",
     "run: a model cut off",
-    "import: import of nothing",
+    "verb: import of nothing",
     "archive: a link in a zip",
 )
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
