@@ -47,7 +47,7 @@ CODES: dict[str, tuple[int, str]] = {
     "AX253": (USER_ERROR, "a query expression that cannot be read"),
     "AX254": (USER_ERROR, "no build of the target is on record"),
     "AX255": (USER_ERROR, "no such rule to show"),
-    "AX258": (USER_ERROR, "an option of `inspect` names no chip or shape, or is not for such a file"),
+    "AX258": (USER_ERROR, "an option of `inspect` is not for such a file or names no chip or shape, or it is a pipe"),
     "AX259": (USER_ERROR, "`freeze` was given nothing that it can freeze"),
     "AX260": (USER_ERROR, "`run` was given no model that it can run, or an option without effect"),
     "AX257": (USER_ERROR, "no such build on record"),

@@ -16,7 +16,8 @@ class CompilerOptions:
 
     ddr_bw_limit = Float(
         "Limit of the DDR bandwidth that is planned with, in GB/s; 0 is none.",
-        low=0,
+        low=0.001,
+        also=0,
         default=0,
         vendor="compiler.ddr_bw_limit",
     )

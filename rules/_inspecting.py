@@ -53,6 +53,8 @@ def inspect(file: Path, json: bool, chip: str, **ends: tuple[str, ...]) -> int |
     given = {name: texts for name, texts in ends.items() if texts}
     if file.suffix == ".onnx":
         return _float_model(file, json, chip, {name: ENDS[name](texts) for name, texts in given.items()})
+    if not file.is_file():
+        raise InspectArgumentError(f"{file} is a pipe, a socket or a device, and no plain file")
     if chip or given:
         raise InspectArgumentError(f"every option but --json is for float models, and {file.name} is none by its name")
     _compiled(file, json)

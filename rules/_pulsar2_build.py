@@ -15,6 +15,8 @@ from axbuild.toolchain.pulsar2.flags import help_text, parse_flags
 from axbuild.toolchain.pulsar2.read import read_config
 from axbuild.toolchain.pulsar2.settled import SettledConfig, settled
 
+from ._pulsar2_paths import refuse_paths
+from ._pulsar2_told import Retold
 from ._pulsar2_tree import place
 from ._pulsar2_workspace import EVENTS, prepared, written
 
@@ -25,7 +27,9 @@ def build(arguments: tuple[str, ...]) -> int:
         print(help_text("pulsar2 build"), end="")
         return 0
     file = read_config(Path(line.config)) if line.config else None
-    return run_build(settled(file, line.settings))
+    found = settled(file, line.settings)
+    refuse_paths(found.config, line.config or "")
+    return run_build(found)
 
 
 def run_build(found: SettledConfig) -> int:
@@ -41,13 +45,18 @@ def run_build(found: SettledConfig) -> int:
         options = Options(workspace.labels, quiet=True, result=False, events=str(workspace.root / EVENTS))
         try:
             code = run(
-                "build", options, start=workspace.root, overrides=workspace.around.overrides, listeners=(story, counts)
+                "build",
+                options,
+                start=workspace.root,
+                overrides=workspace.around.overrides,
+                listeners=(story, counts),
+                retold=Retold(found.config, workspace),
             )
         finally:
             screen.close()
-        ended.append(code)
         if code == 0:
             place(resolved, workspace)
+        ended.append(code)
     if code == 0:
         file = Path(str(resolved.output_dir)) / str(resolved.output_name)
         screen.say(Line(f"[{file}] is built: {counts.told()}, {time.perf_counter() - began:.1f} s"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from axbuild import progress
 from axbuild.errors import AxError
 from axbuild.graph.targets import load
+from axbuild.toolchain.plain_file import is_there
 from axbuild.workspace.label import split
 from axbuild.workspace.workspace import Workspace
 
@@ -40,7 +41,7 @@ def run(
         if isinstance(built, int):
             return built
         file = built
-    elif not file.is_file():
+    elif not (is_there(file) and file.is_file()):
         hint = "a target is written //package:name or :name"
         raise RunArgumentError(f"there is no file '{model}'", hint=hint)
     from axbuild.toolchain.axmodel.run import Asked

@@ -121,9 +121,11 @@ WRITTEN = {
 """how onnxruntime is asked to quantise -> its settings"""
 
 
-def written_by_onnxruntime(model: onnx.ModelProto, samples: Sequence[Feeds], how: str) -> onnx.ModelProto:
-    """The QDQ model that onnxruntime's static quantisation makes."""
-    settings = dict(WRITTEN[how])
+def written_by_onnxruntime(
+    model: onnx.ModelProto, samples: Sequence[Feeds], how: str, **more: object
+) -> onnx.ModelProto:
+    """The QDQ model that onnxruntime's static quantisation makes; more: settings of its own."""
+    settings = WRITTEN[how] | more
     symmetric = settings.pop("symmetric", True)
     with tempfile.TemporaryDirectory() as name:
         settings.setdefault("activation_type", QuantType.QUInt8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -86,11 +86,13 @@ def run(
     start: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     listeners: Sequence[Listener] = (),
+    retold: Callable[[AxError], AxError] | None = None,
 ) -> int:
     """One build with its display, of which `found` is what its snapshot says; the exit code. ahead: as in `build`.
 
     start: the folder whose workspace is built, where that is not the one around the current folder; overrides: settings
-    that count whatever its files and the environment say; listeners: more of them, which hear after the display.
+    that count whatever its files and the environment say; listeners: more of them, which hear after the display;
+    retold: what is printed in place of an error of the workspace.
     """
     found = None if options.dry_run else found
     reports = {"--events": options.events, "--junit": options.junit, "--profile": options.profile}
@@ -109,7 +111,7 @@ def run(
         part=part_of(found) if found else None,
         workspace=found.edits.workspace if found and found.edits else None,
     )
-    summary = Summary(whole=options.verbose)
+    summary = Summary(whole=options.verbose, retold=retold)
     with ExitStack() as stack, _terminated_as_interrupt():
         renderer = _renderer(options, request.start)
         stack.callback(renderer.close)

@@ -78,6 +78,8 @@ def _parameter(one: Argument) -> click.Parameter:
     if one.is_option:
         names = [one.name, one.role]
         return click.Option(names, type=_TYPES[one.kind], default=one.default, multiple=one.many, help=one.about)
-    many, required = -1 if one.many or one.kind == "rest" else 1, one.default is None
+    many = -1 if one.many or one.kind == "rest" else 1
     typed = _TYPES.get(one.kind, click.STRING)
-    return click.Argument([one.role], type=typed, default=one.default, nargs=many, required=required)
+    if one.default is None:  # which click would take for a value that stands in where none is given
+        return click.Argument([one.role], type=typed, nargs=many, required=True)
+    return click.Argument([one.role], type=typed, default=one.default, nargs=many)

@@ -30,6 +30,7 @@ READ, SMOOTH, KEEP, TUNED = "read_quantised", "smooth", "keep_pairs", "finish"
 QUANTIZE, PARTITION, FUSE, COMPARE = "quantize", "partition", "fuse", "compare"
 CALIBRATE, IO_DATA, ANALYSE = "calibrate", "io_data", "analyse"
 
+_PATCHED_CONSTANT = re.compile(r"(update data of const tensor) '(.*)' to \[(.*)\]", re.DOTALL)
 _PATCHED_OPERATOR = re.compile(r"set op '")
 
 
@@ -119,7 +120,7 @@ class _Teller:
                 yield Line(f"set op [{one.op_name}] attr [{name}] to {value}")
         for note in products.notes(PATCH):
             if not _PATCHED_OPERATOR.match(note):
-                yield Line(note, "WARNING")
+                yield Line(_PATCHED_CONSTANT.sub(r"\1 [\2], (\3)", note), "WARNING")
 
     def data(self, products: Products) -> Iterator[Line]:
         for one in self.config.quant.input_configs or ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO, TypeVar
 
 from axbuild.codes import INTERRUPTED
@@ -37,11 +37,14 @@ _PATH_SECONDS, _SHARE = 0.5, 0.05
 class Summary:
     """Folds a build; `text` for people, `record` for `--json`. whole: cut nothing short.
 
-    base: the way from where the user stands to the workspace's root, for the paths that people see.
+    retold: what people read in place of an error. base: the way from where the user stands to the workspace's root, for
+    the paths that people see.
     """
 
-    def __init__(self, *, whole: bool = False, base: str = "") -> None:
-        self._whole = whole
+    def __init__(
+        self, *, whole: bool = False, base: str = "", retold: Callable[[AxError], AxError] | None = None
+    ) -> None:
+        self._whole, self._retold = whole, retold
         self.base = base
         self.warnings = 0
         self.notes: defaultdict[str, list[str]] = defaultdict(list)
@@ -138,7 +141,8 @@ class Summary:
     def errors_text(self) -> Iterator[str]:
         """The errors that no line has told yet; of many the first, which are the most useful ones."""
         errors = self.untold()
-        yield from map(str, self._some(errors, MOST_ERRORS))
+        told = self._some(errors, MOST_ERRORS)
+        yield from map(str, map(self._retold, told) if self._retold else told)
         if len(errors) > MOST_ERRORS and not self._whole:
             yield f"and {counted(len(errors) - MOST_ERRORS, 'more mistake')}, which --verbose tells too"
 

@@ -175,15 +175,23 @@ class Int(Scalar):
 
 
 class Float(Scalar):
-    """A finite number; `low` and `high` are the smallest and largest allowed."""
+    """A finite number; `low` and `high` are the smallest and largest allowed, `also` is one more."""
 
     expects = "a number"
     types = (int, float)
     json_type = "number"
 
-    def __init__(self, about: str, *, low: float | None = None, high: float | None = None, **common: Any) -> None:
+    def __init__(
+        self,
+        about: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        also: float | None = None,
+        **common: Any,
+    ) -> None:
         super().__init__(about, **common)
-        self.low, self.high = low, high
+        self.low, self.high, self.also = low, high, also
         # 0 and 0.0 are two texts in a key: whatever is written, a float it is.
         self.default = None if self.default is None else float(self.default)
 
@@ -191,16 +199,20 @@ class Float(Scalar):
         number = float(super().parse(value, package))
         if not abs(number) < float("inf"):
             raise self.wrong(value)
+        if number == self.also:
+            return number
         if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             raise self.wrong(value)
         return number
 
     @property
     def takes(self) -> str:
-        return self.expects + _range(self.low, self.high)
+        said = self.expects + _range(self.low, self.high)
+        return said if self.also is None else f"{said}, or {self.also:g}"
 
     def schema(self) -> Schema:
-        return {"type": "number"} | _bounds(self.low, self.high)
+        bounded = {"type": "number"} | _bounds(self.low, self.high)
+        return bounded if self.also is None else {"anyOf": [bounded, {"const": self.also}]}
 
 
 def _range(low: float | None, high: float | None) -> str:

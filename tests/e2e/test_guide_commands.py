@@ -33,7 +33,7 @@ CONFIGS = {
 SIZE = 224
 
 
-def mobile_net() -> onnx.ModelProto:
+def mobile_net(size: int = SIZE) -> onnx.ModelProto:
     """Small, with the operators and tensors that the guide's configs name."""
     rng = np.random.default_rng(0)
     weights: list[onnx.TensorProto] = []
@@ -55,7 +55,7 @@ def mobile_net() -> onnx.ModelProto:
         helper.make_node("GlobalAveragePool", ["six"], ["pooled"], "pool"),
         helper.make_node("Flatten", ["pooled"], ["output"], "flat"),
     ]
-    inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, SIZE, SIZE])]
+    inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, size, size])]
     outputs = [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 10])]
     graph = helper.make_graph(nodes, "mobile", inputs, outputs, weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -47,6 +47,42 @@ def test_healthy_models_are_said_to_lose_no_channel(zoo: Zoo) -> None:
     assert "AX361" not in zoo.build("//mobilenet:quant", "//digits:quant").err
 
 
+def lowest_cosine(zoo: Zoo, target: str) -> float:
+    """Of the logits over all samples and of each class by itself, from the sums that a precision check leaves."""
+    found = json.loads((zoo.root / f"axbuild-out/mobilenet/{target}/precision.json").read_text())
+    sums = [row["sums"] for row in found["rows"]]
+    ab, aa, bb = (sum(one[name] for one in sums) for name in ("ab", "aa", "bb"))
+    return min(ab / (aa * bb) ** 0.5, *found["channels"]["logits"])
+
+
+def test_the_mixed_precision_that_the_tool_proposed_keeps_three_nines_of_the_logits(zoo: Zoo) -> None:
+    """On pictures that neither calibrated nor chose; 8 bits alone do not."""
+    zoo.build("//mobilenet:mixed_precision", "//mobilenet:precision")
+    assert lowest_cosine(zoo, "mixed_precision") >= 0.999 > lowest_cosine(zoo, "precision")
+
+
+ANALYSIS = """
+[[precision_analysis]]
+name = "rows"
+quant = ":quant"
+method = "PerLayer"
+size = 4
+"""
+
+
+def test_operators_of_the_whole_net_are_as_near_as_in_the_vendors_table(zoo: Zoo) -> None:
+    """Of its 65 rows 17 are below 0.999 and 4 below 0.99, and the logits at 0.99990."""
+    with zoo.edited(BUILD_FILE, "[[keras_model]]", f"{ANALYSIS}\n[[keras_model]]"):
+        zoo.build("//mobilenet:rows")
+    rows = json.loads((zoo.root / "axbuild-out/mobilenet/rows/precision_analysis.json").read_text())["rows"]
+    cosines = [row["cosine"] for row in rows]
+    below_three_nines, below_two = (sum(cosine < limit for cosine in cosines) for limit in (0.999, 0.99))
+    assert len(cosines) == 65
+    assert below_three_nines <= 17
+    assert below_two <= 4
+    assert [row["cosine"] > 0.9999 for row in rows if row["output"]] == [True]
+
+
 def test_a_changed_tolerance_executes_only_the_comparison(zoo: Zoo) -> None:
     with zoo.edited(BUILD_FILE, "rtol = 1e-5", "rtol = 1e-4"):
         assert zoo.build(*MOBILENET).executed == ["compare"]

@@ -1,4 +1,4 @@
-"""The rows of the vendor's build guide, the tests that show them, and the page that a whole run of the tests writes."""
+"""Rows and frames of the vendor's build guide, the tests that show them, and the page that a run of these writes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ def shown_by() -> dict[str, list[str]]:
     return found
 
 
+def printed() -> list[tuple[int, str, str]]:
+    """(line, what, test) of every frame of the guide, by line."""
+    said = tomllib.loads((HERE / "printed.toml").read_text(encoding="utf-8"))
+    commands = tomllib.loads((HERE / "commands.toml").read_text(encoding="utf-8"))
+    found = [(int(line), what, test) for line, (what, test) in said["frames"].items()]
+    found += [(int(line), f"`{text}`", said["commands"]) for line, text in commands.items()]
+    for file in (HERE / "configs").glob("*.json"):
+        line, _, name = file.stem.partition("_")
+        found.append((int(line), f"config: {name.replace('_', ' ')}", said["configs"]))
+    return sorted(found)
+
+
 def exists(test: str) -> bool:
     file, _, name = test.partition("::")
     path = TOP / file
@@ -51,7 +63,14 @@ def page(outcomes: Mapping[str, str]) -> str:
             by = "<br>".join(f"`{test}`" for test in named) or "nothing yet"
             lines.append(f"| {row} | {what} | {_result(named, outcomes)} | {by} |")
         parts.append("\n".join([*lines, ""]))
+    parts.append(_frames(outcomes))
     return "\n".join(parts)
+
+
+def _frames(outcomes: Mapping[str, str]) -> str:
+    lines = ["## What the guide prints", "", "| line | what | result | shown by |", "| --- | --- | --- | --- |"]
+    lines += [f"| {line} | {what} | {_result([test], outcomes)} | `{test}` |" for line, what, test in printed()]
+    return "\n".join([*lines, ""])
 
 
 def _result(named: list[str], outcomes: Mapping[str, str]) -> str:
@@ -61,5 +80,11 @@ def _result(named: list[str], outcomes: Mapping[str, str]) -> str:
     return "passed" if ends == {"passed"} else ", ".join(sorted(ends - {"passed"}))
 
 
+def named() -> dict[str, None]:
+    """Every test that the page names, once."""
+    tests = [test for tests in shown_by().values() for test in tests]
+    return dict.fromkeys(tests + [test for _, _, test in printed()])
+
+
 if __name__ == "__main__":
-    print(*dict.fromkeys(test for tests in shown_by().values() for test in tests))
+    print(*named())

@@ -120,7 +120,7 @@ PLANNED = planned(PROCESSING)
         ),
         (
             {"const_processors": [{"name": "reshape_0_shape", "data": [-1, 96, 48]}]},
-            "WARNING update data of const tensor 'reshape_0_shape' to [-1, 96, 48], S64",
+            "WARNING update data of const tensor [reshape_0_shape], (-1, 96, 48), S64",
         ),
         ({}, "WARNING apply default output processor configuration to ['prob']"),
     ],

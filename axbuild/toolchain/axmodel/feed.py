@@ -19,6 +19,7 @@ from axbuild.toolchain.graph import Array
 from axbuild.toolchain.kinds.codes import type_of_dtype
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor
 from axbuild.toolchain.npu.program.form import bytes_of
+from axbuild.toolchain.plain_file import is_there
 
 RAW = ".bin"
 
@@ -160,9 +161,9 @@ def _split(text: str, known: Mapping[str, BoundaryTensor]) -> tuple[str, Path]:
     name, sign, path = text.partition("=")
     if sign and name in known:
         return name, Path(path)
-    if Path(text).exists() and len(known) == 1:
+    if is_there(Path(text)) and len(known) == 1:
         return next(iter(known)), Path(text)
-    if Path(text).exists():
+    if is_there(Path(text)):
         raise SessionError(f"--input {text} says not for which input it is; the model has {', '.join(known)}")
     if sign:
         require_known(name, known, "input")

@@ -16,6 +16,7 @@ from axbuild.toolchain.axmodel.runners import NpuRunner, Sample, runner_of
 from axbuild.toolchain.graph import Array
 from axbuild.toolchain.near import nearest
 from axbuild.toolchain.npu.plan.boundary import BoundaryTensor, RangeError
+from axbuild.toolchain.plain_file import read_plain
 
 _ONNX_NAMES = {"float32": "float"}
 
@@ -133,7 +134,7 @@ def _content(model: str | Path | bytes) -> bytes:
     if isinstance(model, bytes):
         return model
     try:
-        return Path(model).read_bytes()
+        return read_plain(Path(model))
     except OSError as error:
         raise SessionError(f"{model} cannot be read: {error.strerror}") from None
 

@@ -167,11 +167,13 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile) -> None:
         self.stream = stream
+        self.latest = b""
 
     def read(self, size: int = -1, /) -> bytes:
         if size < 0 or size > MAX_READ:
             raise tarfile.ReadError(f"a header asks for {size} bytes")
-        return self.stream.read(size)
+        self.latest = self.stream.read(size)
+        return self.latest
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         return self.stream.seek(offset, whence)
@@ -196,7 +198,23 @@ def _of_tar(archive: Path, stack: ExitStack) -> list[Member]:
             name = rules.accept(info.name, info.size, plain=plain, folder=info.isdir())
             if plain:
                 found.append(Member(name, info.size, _tar_reader(archive.name, stream, info), archive.name))
+        _refuse_cut(archive.name, stream.latest, opened.offset)
     return found
+
+
+def _refuse_cut(archive: str, block: bytes, end: int) -> None:
+    """Raise BrokenArchiveError where the list of members ends at something else than a block of zeros: `tarfile` takes
+    a header that is cut off or damaged behind the first one for the end, and leaves out what follows.
+
+    block: what was read at byte `end`, behind the last member.
+    """
+    if len(block) < tarfile.BLOCKSIZE:
+        raise BrokenArchiveError(
+            f"{archive} is cut off: the block of zeros that ends a tar archive is not there",
+            hint="copy or pack it again; what is missing cannot be told",
+        )
+    if any(block):
+        raise BrokenArchiveError(f"{archive} is damaged: what stands at byte {end} begins no member")
 
 
 def _tar_reader(archive: str, bounded: _Bounded, info: tarfile.TarInfo) -> Callable[[], bytes]:

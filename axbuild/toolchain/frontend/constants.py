@@ -38,7 +38,7 @@ def values_of(name: str, data: Any, form: str, content: bytes) -> GivenValues:
     if form == "bin":
         return GivenValues("its .bin file", raw=content)
     if form == "npy":
-        shape, fortran, dtype, rest = arrays.header(content, f"the .npy file for '{name}'")
+        shape, fortran, dtype, rest = arrays.header(content, f"data_path of {name}")
         if len(rest) != dtype.itemsize * int(np.prod(shape, dtype=np.int64)):
             raise PatchError(f"the .npy file for the constant '{name}' is cut off, or goes on behind its array")
         array = np.frombuffer(rest, dtype).reshape(shape, order="F" if fortran else "C")

@@ -10,14 +10,18 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
-from axbuild.errors import AxWarning
+from axbuild.errors import HIDDEN, AxWarning
 from axbuild.toolchain.pulsar2 import enums
 from axbuild.toolchain.pulsar2.contradiction import ContradictionError, differs, idle, refuse_twins
 from axbuild.toolchain.pulsar2.merge import inherited
-from axbuild.toolchain.pulsar2.message import Message
+from axbuild.toolchain.pulsar2.message import Message, MissingSettingError
 from axbuild.toolchain.pulsar2.processor_checks import check_input_processors, check_output_processors
 from axbuild.toolchain.pulsar2.schema import BuildConfig, CompilerFields, LayerPrecisionConfig
 
+LONGEST_NAME = 200
+"""bytes of a file's name; file systems take 255, and a file that is being written has a longer one"""
+OTHER_PRODUCTS = ("build_context.json", "frontend", "quant", "compiler", ".axbuild")
+"""what a build writes into output_dir beside the compiled model"""
 _FORMS = (".bin", ".npy", ".txt")
 _METHODS = ("enable_adaround", "enable_brecq", "enable_lsq")
 _NEEDS = (
@@ -52,9 +56,15 @@ def check_target(config: BuildConfig) -> Iterator[AxWarning]:
 
 def check_names(config: BuildConfig) -> Iterator[AxWarning]:
     name = config.output_name
-    if name is not None and (PurePath(name).name != name or name in ("", "..")):
+    if name is not None and (PurePath(name).name != name or name in ("", "..") or HIDDEN.search(name)):
         sentence = f"output_name '{name}' is no file's name"
         raise ContradictionError(sentence, config, "output_name", "the folder is output_dir")
+    if name and len(name.encode()) > LONGEST_NAME:
+        sentence = f"output_name has {len(name.encode())} bytes, and a file's name at most {LONGEST_NAME}"
+        raise ContradictionError(sentence, config, "output_name")
+    if name in OTHER_PRODUCTS:
+        sentence = f"output_name '{name}' is what a build calls another product of its own"
+        raise ContradictionError(sentence, config, "output_name", f"it also writes {', '.join(OTHER_PRODUCTS)}")
     shapes = [entry.rpartition(":")[0] for entry in (config.input_shapes or "").split(";") if entry]
     if twice := [shape for shape in shapes if shapes.count(shape) > 1]:
         raise ContradictionError(f"input_shapes has two shapes for '{twice[0]}'", config, "input_shapes")
@@ -66,6 +76,9 @@ def check_calibration(config: BuildConfig) -> Iterator[AxWarning]:
     refuse_twins("quant.input_configs", "tensor_name", entries)
     for index, entry in enumerate(entries):
         path = f"quant.input_configs[{index}]"
+        if not entry.calibration_dataset:
+            place = entry.places.get("calibration_dataset")
+            raise MissingSettingError(f"{path} needs 'calibration_dataset', and its text is empty", place=place)
         mean, std = entry.calibration_mean or (), entry.calibration_std or ()
         if mean and std and len(mean) != len(std):
             sentence = f"{path} has {len(mean)} calibration_mean and {len(std)} calibration_std"

@@ -22,6 +22,9 @@ _TOKEN = re.compile(
 _DEEP_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{DEEPEST}}}""")
 """a key of so many parts, whose every part Python's reader would look at for every other"""
 
+_LONG = re.compile(r"(?<!\w)\d[\d_]{4300}")
+"""a number of more digits than Python reads"""
+
 
 def read_toml(source: ConfigText) -> Marked:
     if found := _DEEP_KEY.search(source.text):
@@ -35,6 +38,8 @@ def read_toml(source: ConfigText) -> Marked:
     except RecursionError:
         raise source.too_deep(Place(source.name)) from None
     except ValueError as error:  # of numbers and dates that Python cannot hold
+        if found := _LONG.search(source.text):
+            raise source.invalid("a number has more than 4,300 digits", source.at(found.start())) from None
         raise source.invalid(str(error)) from None
     return _TomlMarks(source).marked(data, ())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.pulsar2.enums import YUV
 from axbuild.toolchain.pulsar2.mapped import MappedFields, PlacedTable
 from axbuild.toolchain.pulsar2.schema import BuildConfig, InputProcessorConfig
@@ -28,7 +29,8 @@ _TAKEN_OVER = (
 
 
 def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[PlacedTable]:
-    """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is none."""
+    """formats: inputs whose tensor_format stands in their calibration set. An entry that says nothing else is
+    none, but for an input that no set is for, which is to be looked for."""
     found = []
     for number, message in enumerate(config.input_processors or ()):
         fields = MappedFields(message, f"input_processors[{number}]")
@@ -39,7 +41,7 @@ def input_processors(config: BuildConfig, formats: Set[str | None]) -> list[Plac
             entry.pop(name, None)
         fields.take("src_extra_shapes")
         fields.finish({})
-        if len(entry) > 1:
+        if len(entry) > 1 or message.tensor_name not in {DEFAULT, *formats}:
             found.append(entry)
     return found
 
@@ -64,7 +66,7 @@ def output_processors(config: BuildConfig) -> list[PlacedTable]:
         fields = MappedFields(message, f"output_processors[{number}]")
         entry = fields.copy("tensor_name", "dst_perm", "output_dtype")
         fields.take("tensor_layout")  # says what the model has; the order at run time is dst_perm's
-        if len(entry) > 1:
+        if len(entry) > 1 or message.tensor_name != DEFAULT:
             found.append(entry)
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from axbuild.errors import Place
+from axbuild.toolchain.plain_file import read_plain
 from axbuild.toolchain.pulsar2.config_text import LARGEST_BYTES, ConfigFileError, ConfigText
 from axbuild.toolchain.pulsar2.declared import hint_for
 from axbuild.toolchain.pulsar2.marked import Marked, meant
@@ -25,8 +26,7 @@ def read_config(path: Path, message: Any = BuildConfig) -> Any:
     """Raises ConfigFileError, SetTwiceError, UnknownFieldError, BadSettingError, each with its line."""
     form_of(path.name)
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = read_plain(path, LARGEST_BYTES + 1)
     except OSError as error:
         raise ConfigFileError(f"cannot read {path}: {error.strerror}") from None
     if len(data) > LARGEST_BYTES:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from axbuild.errors import HIDDEN, AxError, Place
+from axbuild.toolchain.plain_file import read_plain
 
 WHOLE = "."
 """the label of the one run without a list, whose files lie in the folders themselves"""
@@ -49,7 +50,7 @@ def runs_of(list_file: Path | None, input_dir: Path, output_dir: Path) -> list[O
 
 def _lines(list_file: Path) -> list[str]:
     try:
-        return list_file.read_text(encoding="utf-8-sig").split("\n")
+        return read_plain(list_file).decode("utf-8-sig").replace("\r\n", "\n").split("\n")
     except OSError as error:
         raise RunListError(f"the list {list_file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

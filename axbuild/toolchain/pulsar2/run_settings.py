@@ -10,6 +10,7 @@ from axbuild.errors import AxError, AxWarning
 from axbuild.toolchain.axmodel.read import container_of
 from axbuild.toolchain.axmodel.session import InferenceSession
 from axbuild.toolchain.npu.chips.table import ChipFile
+from axbuild.toolchain.plain_file import read_plain
 from axbuild.toolchain.pulsar2.backend import compiled
 from axbuild.toolchain.pulsar2.run_model import COMPILED, QUANTISED, CompiledRun, OnnxRun, RunModel, model_in, sort_of
 from axbuild.toolchain.pulsar2.run_schema import NPU_BACKEND, RunConfig
@@ -30,7 +31,7 @@ def opened(asked: RunConfig, chips: Mapping[str, ChipFile]) -> RunModel:
     """
     file = required(asked, "model")
     try:
-        content = file.read_bytes()
+        content = read_plain(file)
     except OSError as error:
         raise RunSettingError(f"the model {file} cannot be read: {error.strerror}") from None
     model = model_in(content, file.name)

@@ -283,7 +283,11 @@ class CompilerFields(Message):
         Whole(low=0), 2, "Compile 1, 2, 4 ... up to it while that pays; 0 is off.", default=0, flag=True
     )
     ddr_bw_limit: float | None = setting(
-        Number(low=0), 12, "Bandwidth to DDR in GB/s that is simulated; 0 is no limit.", default=0.0, flag=True
+        Number(low=0.001, also=0),
+        12,
+        "Bandwidth to DDR in GB/s that is simulated; 0 is no limit.",
+        default=0.0,
+        flag=True,
     )
     disable_ir_fix: bool | None = _toggle(3, "Leave the shapes of Reshape alone when batches are compiled.")
     check: int | None = setting(
