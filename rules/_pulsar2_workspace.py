@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from axbuild.codes import USER_ERROR
-from axbuild.errors import AxError
+from axbuild.errors import AxError, Place
 from axbuild.report.build_file import build_text, toml_text
 from axbuild.store.fetch import shown
 from axbuild.store.reading import StoreReader
@@ -126,12 +126,14 @@ def is_address(path: str) -> bool:
 
 
 def linked(config: BuildConfig, links: Links) -> BuildConfig:
-    """The configuration with its paths as they are in the workspace."""
+    """The configuration with its paths as they are in the workspace; an error about one stands where it is set."""
     quant, compiler = config.quant, config.compiler
     belonging = quantised_files if config.model_type == QUANTISED else external_data_files
+    with _placed(config.places.get("input")):
+        model = links.model(str(config.input), belonging)
     return replace(
         config,
-        input=links.model(str(config.input), belonging),
+        input=model,
         quant=replace(
             _moved(quant, "input_sample_dir", "quant.input_sample_dir", links),
             input_configs=_each(quant.input_configs, DATASET, DATASET, links),
@@ -150,11 +152,26 @@ def _each(messages: tuple[C, ...] | None, name: str, what: str, links: Links) ->
 
 def _moved(message: C, name: str, what: str, links: Links) -> C:
     path = getattr(message, name)
-    if name == DATASET and path and is_address(path):
-        pinned_address(path)
+    if not path:
         return message
-    changed: dict[str, Any] = {name: links.data(what, path)} if path else {}
+    place = message.places.get(name)
+    if place and is_address(path):
+        place = place._replace(text="")  # where a secret may stand
+    with _placed(place):
+        if name == DATASET and is_address(path):
+            pinned_address(path)
+            return message
+        changed: dict[str, Any] = {name: links.data(what, path)}
     return replace(message, **changed)
+
+
+@contextmanager
+def _placed(place: Place | None) -> Iterator[None]:
+    try:
+        yield
+    except AxError as error:
+        error.place = error.place or place
+        raise
 
 
 @dataclass(frozen=True)

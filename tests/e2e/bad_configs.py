@@ -130,9 +130,11 @@ SETTINGS = {
     ),
     "data that is not": settings("error AX541: calibration_dataset: there is no 'none.tar'", "none.tar"),
     "data behind an unknown door": settings(
-        "config.json:7: error AX109: there is no 'gopher://x/y.tar'", "gopher://x/y.tar"
+        "config.json:7: error AX598: calibration_dataset: nothing is fetched from gopher://", "gopher://x/y.tar"
     ),
-    "data by no digest": settings("error AX383: an address needs the SHA-256", "https://127.0.0.1:9/x.tar"),
+    "data by no digest": settings(
+        "config.json:7: error AX383: calibration_dataset: an address needs the SHA-256", "https://127.0.0.1:9/x.tar"
+    ),
     "a glob of nothing": settings("config.json:7: error AX111: no file matches 'samples/*.xyz'", "samples/*.xyz"),
     "data for an input that is not": settings(
         "error AX407: //:model preflight: A calibration set or an input processor is for 'nope'", tensor="nope"
@@ -216,9 +218,7 @@ SETTINGS = {
     "an input that is not": settings(
         "an input processor is for 'nope', which is no input", input_processors=[{"tensor_name": "nope"}]
     ),
-    "means of arrays": taken(
-        "config.json:12: error AX115: mean is [1.0, 2.0] here and [] in the calibration set", mean=[1, 2], std=[1, 1]
-    ),
+    "means of two channels of three": taken("Input 'x': mean has 2 values", mean=[1, 2], std=[1, 1]),
     "YUV for grey": taken(
         "src_format YUV420SP becomes BGR or RGB", src_format="YUV420SP", csc_mode="FullRange", tensor_format="GRAY"
     ),
@@ -236,7 +236,7 @@ SETTINGS = {
         compiler={"sub_configs": [{"start_tensor_names": ["a"], "end_tensor_names": ["b"]}]},
     ),
     "patterns": settings(
-        "config.json:13: error AX530: compiler.compiler_group_patterns names operators",
+        "config.json:13: error AX106: compiler_group_patterns[0].nodes is empty",
         compiler={"compiler_group_patterns": [{"nodes": []}]},
     ),
 }

@@ -324,8 +324,8 @@ VERBS = {
     "import into no folder": asked("error AX531: none/B cannot be written", "import config.json --output none/B"),
     "import by no name": asked("error AX531: 'a/b' is no name of a target", "import config.json --name a/b"),
     "import of what no target has": asked(
-        "error AX530: compiler.compiler_group_patterns names operators",
+        "error AX530: quant.precision_analysis compares with the float model",
         "import config.json --output B",
-        configured(compiler={"compiler_group_patterns": [{"nodes": []}]}),
+        configured(model_type="QuantAxModel", quant={"precision_analysis": True}),
     ),
 }

@@ -65,7 +65,7 @@ LINES = {
     "1460_sub_configs": (
         *(f"subgraph [{number}], group: 0, type: GraphType.NPU" for number in range(3)),
         "compile npu subgraph [1]",
-        "SUCCESS | check of [op_5:AxQuantizedConv_out]",
+        "SUCCESS | check npu graph [subgraph_npu_1] [op_5:AxQuantizedConv_out]",
     ),
     "1520_transformer": ("Transformer optimize level: 2",),
     "1683_adaround": (
