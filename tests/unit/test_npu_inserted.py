@@ -115,7 +115,13 @@ UNLIKE = Calibrated("x", "Image", MEAN, STD)
         ),
         (
             replace(SEED, mean=(1.0,), std=(), pictures=False), replace(UNLIKE, mean=(), std=()), "AX593",
-            "Input 'x' takes (x - 1) / 1 at run time, and calibration took x as it comes: the compiled model answers "
+            "Input 'x' takes x - 1 at run time, and calibration took x as it comes: the compiled model answers "
+            "wrongly, unless what it is fed makes up for that; without mean and std in input_processors it takes "
+            "calibration's",
+        ),
+        (
+            replace(SEED, **IDENTITY, pictures=False), replace(UNLIKE, mean=(0.0,), std=(255.0,)), "AX593",
+            "Input 'x' takes x as it comes at run time, and calibration took x / 255: the compiled model answers "
             "wrongly, unless what it is fed makes up for that; without mean and std in input_processors it takes "
             "calibration's",
         ),

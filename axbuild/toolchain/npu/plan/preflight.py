@@ -147,7 +147,9 @@ def _computed(normal: tuple[Array, Array] | None) -> str:
         return "x as it comes"
     mean, std = (shortest(values) for values in normal)
     moved = f"x + {-mean[0]:g}" if mean[0] < 0 and len({*mean}) == 1 else f"x - {_number(mean)}"
-    return f"({moved}) / {_number(std)}"
+    if all(one == 1 for one in std):
+        return moved
+    return f"({moved}) / {_number(std)}" if any(mean) else f"x / {_number(std)}"
 
 
 def _number(values: list[float]) -> str:
