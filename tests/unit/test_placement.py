@@ -114,6 +114,24 @@ def test_neighbours_on_the_cpu_hand_on_reals_and_share_a_subgraph(tmp_path):
     assert op_types(folder / "placed.onnx")[:2] == ["AxQuantizeLinear", "AxQuantizeLinear"]
 
 
+@pytest.mark.filterwarnings("ignore::axbuild.errors.AxWarning")
+@pytest.mark.parametrize("op", ["Relu", "Sigmoid"])
+def test_a_power_of_several_exponents_runs_on_the_cpu_whatever_it_stands_behind(tmp_path, op):
+    rng = np.random.default_rng(0)
+    exponents = rng.choice([1.0, 2.0, 3.0], (1, 3, 6, 6)).astype(np.float32)
+    graph = model(
+        [node(op, ["x"], ["r"], name="first"), node("Pow", ["r", "e"], ["y"], name="power")],
+        {"e": exponents},
+        inputs=(("x", [1, 3, 6, 6]),),
+    )
+    samples = {"x": [rng.standard_normal((1, 3, 6, 6), dtype=np.float32) for _ in range(3)]}
+    chain = run_chain(graph, tmp_path, samples)
+    assert chain.verdict()["passed"] is True
+    agree(chain)
+    planned = Partition.read(tmp_path / "cut/partition")
+    assert [one.name for one in planned.at(CPU)[0].nodes] == ["power"]
+
+
 def test_a_model_of_which_nothing_runs_on_the_npu_is_refused(tmp_path):
     with pytest.raises(PlanError) as caught:
         built(tmp_path, ("MaxPool", "Add", "Conv"))

@@ -27,7 +27,9 @@ class ActivationOp(Op):
         """f"""
         raise NotImplementedError
 
-    def follows(self, node: ir.Node) -> Follow:
+    def follows(self, node: ir.Node) -> Follow | None:
+        if any(self.refusals(node)):
+            return None  # it may have no curve
         return Follow(function=Function(self.onnx, self.curve(node)))
 
     def island(self, node: ir.Node) -> Kind | None:
