@@ -8,7 +8,6 @@ from pathlib import Path
 
 from axbuild.engine.records.events import BuildFinished, Event
 from axbuild.errors import counted
-from axbuild.report.pulsar2_chapters import chapters
 from axbuild.report.pulsar2_screen import Screen
 from axbuild.report.story import Line, Products, Story
 from axbuild.toolchain.pulsar2.flags import help_text, parse_flags
@@ -34,6 +33,7 @@ def build(arguments: tuple[str, ...]) -> int:
 
 def run_build(found: SettledConfig) -> int:
     from axbuild.cli.running import Options, run
+    from axbuild.report.pulsar2_chapters import chapters  # which reads models: slow to load, not needed for a mistake
 
     began, workspace = time.perf_counter(), prepared(found.config)
     resolved = replace(found.resolved, work_dir=found.config.work_dir)  # so that it follows another output_dir
