@@ -50,7 +50,7 @@ def run_build(found: SettledConfig) -> int:
                 start=workspace.root,
                 overrides=workspace.around.overrides,
                 listeners=(story, counts),
-                retold=Retold(found.config, workspace),
+                retold=Retold(workspace),
             )
         finally:
             screen.close()

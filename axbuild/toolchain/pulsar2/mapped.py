@@ -19,24 +19,29 @@ class UnmappedFieldError(AxError):
 
 
 class PlacedTable(dict[str, Any]):
-    """Attributes of a target with the lines that they are set on in the configuration's file; what joins two such
-    tables joins their lines.
+    """Attributes of a target with where they are set, in the configuration's file or by a flag; what joins two such
+    tables joins their places.
 
-    lines: attribute, or a place in one as "sub_configs[1].check", "" for the whole -> line.
+    places: attribute, or one within it as "sub_configs[1].check", "" for the whole -> place.
     """
 
-    def __init__(self, values: Mapping[str, Any], lines: Mapping[str, int]) -> None:
+    def __init__(self, values: Mapping[str, Any], places: Mapping[str, Place]) -> None:
         super().__init__(values)
-        self.lines = dict(lines)
+        self.places = dict(places)
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """The lines of those that stand in a file, as BuildTable has them."""
+        return {name: place.line for name, place in self.places.items() if place.line}
 
     def __or__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]  # dict's joins any keys
-        return PlacedTable({**self, **other}, self.lines | getattr(other, "lines", {}))
+        return PlacedTable({**self, **other}, self.places | getattr(other, "places", {}))
 
     def __ror__(self, other: Mapping[str, Any]) -> PlacedTable:  # type: ignore[override]  # dict's joins any keys
-        return PlacedTable({**other, **self}, getattr(other, "lines", {}) | self.lines)
+        return PlacedTable({**other, **self}, getattr(other, "places", {}) | self.places)
 
     def __ior__(self, other: Any) -> PlacedTable:  # type: ignore[override, misc]  # as above
-        self.lines |= getattr(other, "lines", {})
+        self.places |= getattr(other, "places", {})
         self.update(other)
         return self
 
@@ -44,8 +49,8 @@ class PlacedTable(dict[str, Any]):
         """An attribute that is a list of tables."""
         self[attribute] = entries
         for number, entry in enumerate(entries):
-            for name, line in getattr(entry, "lines", {}).items():
-                self.lines[f"{attribute}[{number}]" + (f".{name}" if name else "")] = line
+            for name, place in getattr(entry, "places", {}).items():
+                self.places[f"{attribute}[{number}]" + (f".{name}" if name else "")] = place
 
 
 class MappedFields:
@@ -70,13 +75,12 @@ class MappedFields:
         wanted = {name: name for name in names} | renamed
         taken = {attribute: self.take(field) for attribute, field in wanted.items()}
         found = {attribute: value for attribute, value in taken.items() if value is not None}
-        return PlacedTable(found, self.lines(**{attribute: wanted[attribute] for attribute in found}))
+        return PlacedTable(found, self.places(**{attribute: wanted[attribute] for attribute in found}))
 
-    def lines(self, **fields: str) -> dict[str, int]:
-        """The lines of fields, by the names given for them, and "" for that of the message."""
-        places = {"": "", **fields}
-        found = {name: self.message.places.get(field) for name, field in places.items()}
-        return {name: place.line for name, place in found.items() if place is not None and place.line}
+    def places(self, **fields: str) -> dict[str, Place]:
+        """Where fields are set, by the names given for them, and "" for the message."""
+        found = {name: self.message.places.get(field) for name, field in {"": "", **fields}.items()}
+        return {name: place for name, place in found.items() if place is not None}
 
     def without_effect(self, names: Iterable[str]) -> None:
         """Leave fields out that the vendor reads only where another one is set otherwise."""

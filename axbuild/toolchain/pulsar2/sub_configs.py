@@ -36,7 +36,7 @@ def checks(fields: MappedFields, level: str, mode: str, lead: str) -> PlacedTabl
         fields_of |= {f"{lead}tensor_black_list": "check_tensor_black_list", "input_sample_dir": "input_sample_dir"}
     found = {level: _LEVELS[number - 1] if level == "level" else number}
     found |= {name: said[field] for name, field in fields_of.items() if name != level and said[field] is not None}
-    return PlacedTable(found, fields.lines(**{name: fields_of[name] for name in found}))
+    return PlacedTable(found, fields.places(**{name: fields_of[name] for name in found}))
 
 
 def group_patterns(compiler: CompilerFields, path: str) -> list[PlacedTable]:

@@ -120,7 +120,7 @@ def _begun_quantised(
     if named:
         own["calibration"] = calibration.labels
     if shapes := root.take("input_shapes"):
-        own |= PlacedTable({"input_shapes": shapes_of(shapes)}, root.lines(input_shapes="input_shapes"))
+        own |= PlacedTable({"input_shapes": shapes_of(shapes)}, root.places(input_shapes="input_shapes"))
     own |= _quant_patches(config, root)
     root.without_effect(("model_type", *FRONT_END))
     quant.without_effect(name for name, _, _ in config.quant.given())  # as `checks` warns
@@ -137,12 +137,12 @@ def shapes_of(text: str) -> dict[str, list[int]]:
 def _float_model(config: BuildConfig, root: MappedFields) -> PlacedTable:
     found = root.copy(src="input") | root.copy("model_type")
     if shapes := root.take("input_shapes"):
-        found |= PlacedTable({"input_shapes": shapes_of(shapes)}, root.lines(input_shapes="input_shapes"))
+        found |= PlacedTable({"input_shapes": shapes_of(shapes)}, root.places(input_shapes="input_shapes"))
     found |= MappedFields(config.onnx_opt, "onnx_opt").copy(*_OF_FLOAT)
     for list_, names in (("op_processors", ("op_name", "attrs")), ("const_processors", ("name", "data", "data_path"))):
         root.take(list_)
         if entries := [MappedFields(entry, list_).copy(*names) for entry in getattr(config, list_) or ()]:
-            found |= PlacedTable({}, root.lines(**{list_: list_}))
+            found |= PlacedTable({}, root.places(**{list_: list_}))
             found.put(list_, [_whole(entry) for entry in entries])
     return found
 
@@ -157,8 +157,8 @@ def _whole(entry: PlacedTable) -> PlacedTable:
 def _quant_model(
     config: BuildConfig, root: MappedFields, quant: MappedFields, calibration: Calibration, name: str
 ) -> PlacedTable:
-    lines = quant.lines(layer_configs="layer_configs")
-    found = PlacedTable({"model": f":{name}_float", "calibration": calibration.labels}, lines)
+    places = quant.places(layer_configs="layer_configs")
+    found = PlacedTable({"model": f":{name}_float", "calibration": calibration.labels}, places)
     found |= quant.copy(method="calibration_method")
     quant.take("layer_configs")
     if rules := config.quant.layer_configs:
@@ -177,7 +177,7 @@ def _quant_model(
 
 
 def _quant_patches(config: BuildConfig, root: MappedFields) -> PlacedTable:
-    found = PlacedTable({}, root.lines(quant_op_processors="quant_op_processors"))
+    found = PlacedTable({}, root.places(quant_op_processors="quant_op_processors"))
     root.take("quant_op_processors")
     if patches := config.quant_op_processors:
         found.put("quant_op_processors", [MappedFields(entry).copy("op_name", "attrs") for entry in patches])
@@ -194,9 +194,9 @@ def _only_with(quant: MappedFields, found: PlacedTable, switches: tuple[str, ...
 def _axmodel(config: BuildConfig, root: MappedFields, compiler: MappedFields, calibration: Calibration) -> PlacedTable:
     found = root.copy("target_hardware", "npu_mode") | compiler.copy(*_OF_AXMODEL)
     lists = ("input_processors", "output_processors")
-    found |= PlacedTable({}, root.lines(**dict(zip(lists, lists, strict=True))))
+    found |= PlacedTable({}, root.places(**dict(zip(lists, lists, strict=True))))
     apart = ("compiler_group_patterns", "sub_configs")
-    found |= PlacedTable({}, compiler.lines(**dict(zip(apart, apart, strict=True))))
+    found |= PlacedTable({}, compiler.places(**dict(zip(apart, apart, strict=True))))
     for list_ in lists:
         root.take(list_)
     for list_ in apart:
