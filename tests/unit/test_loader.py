@@ -178,7 +178,7 @@ def test_a_file_that_is_not_utf8_is_named():
 
 
 def test_what_the_system_refuses_to_show_is_named(tmp_path, monkeypatch):
-    def refuse(path, *mode):
+    def refuse(path, *mode, **how):
         raise PermissionError(13, "Permission denied", path)
 
     disk = RealDisk(str(tmp_path))

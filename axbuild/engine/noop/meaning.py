@@ -19,8 +19,9 @@ from axbuild.workspace.packages import Packages, Target
 from axbuild.workspace.settings import Settings
 from axbuild.workspace.workspace import Workspace
 
-_BESIDE = {"jobs", "resources", "cache_size_gb", "cache_max_age_days"}
-"""settings that say how a build is done, and nothing of what it gives"""
+_BESIDE = {"jobs", "resources", "cache_size_gb", "cache_max_age_days", "written"}
+"""settings that say how a build is done, and nothing of what it gives; and what the file says, which the others hold as
+far as it counts"""
 
 
 def young(seen: Seen) -> int:
