@@ -25,9 +25,8 @@ def analysed_samples(t: Settled, plan: Plan, quant: QuantModel) -> dict[str, Bou
     return bind(plan, quant.source, chosen, quant.state)
 
 
-def _form(calibrated: BoundSamples) -> tuple[Any, ...]:
-    """What a set of that form is, of all samples there are."""
-    one = calibrated
+def _form(one: BoundSamples) -> tuple[Any, ...]:
+    """What a set of the form of this one is, of all samples there are."""
     return one.format, -1, one.tensor_format, one.mean, one.std, one.tensor_layout
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from errno import ENOENT, ENOTDIR
 from pathlib import Path
 
@@ -10,11 +10,26 @@ from axbuild.errors import AxError
 from axbuild.toolchain.pulsar2.checks import OTHER_PRODUCTS
 from axbuild.toolchain.pulsar2.marked import shortened
 from axbuild.toolchain.pulsar2.schema import BuildConfig
+from axbuild.workspace.attributes import Companions
 
-from ._pulsar2_workspace import FolderError
+from ._pulsar2_workspace import FolderError, Links, linked
 
 _ABSENT = (ENOENT, ENOTDIR)
 """of a path that is not there, which is told with the names that are"""
+
+
+@dataclass
+class NamedPaths(Links):
+    """(field, path) of every input that is named; paths stay as they are."""
+
+    given: list[tuple[str, str]] = field(default_factory=list)
+
+    def model(self, path: str, belonging: Companions) -> str:
+        return self.data("input", path)
+
+    def data(self, what: str, path: str) -> str:
+        self.given.append((what, path))
+        return path
 
 
 class UnreadableInputError(AxError):
@@ -27,7 +42,9 @@ class UnreadableInputError(AxError):
 def refuse_paths(config: BuildConfig, config_file: str = "") -> None:
     """Raise UnreadableInputError of what cannot be looked at, and FolderError of an output_dir where the products have
     no place, or where one would overwrite what it is built from."""
-    given = [("--config", config_file), *_inputs(config)]
+    named = NamedPaths()
+    linked(config, named)
+    given = [("--config", config_file), *named.given]
     for what, path in given:
         _refuse_input(what, path)
     for what, folder in (("output_dir", config.output_dir), ("work_dir", config.work_dir)):
@@ -48,19 +65,6 @@ def refuse_paths(config: BuildConfig, config_file: str = "") -> None:
             raise FolderError(f"{own} is a folder, and a file is to be written there")
         if not name.endswith(".json") and own.exists() and not own.is_dir():
             raise FolderError(f"{own} is a file, and products are to be written below a folder of that name")
-
-
-def _inputs(config: BuildConfig) -> Iterator[tuple[str, str]]:
-    """(field, path) of every input that is named."""
-    yield "input", str(config.input or "")
-    for one in config.quant.input_configs or ():
-        yield "calibration_dataset", str(one.calibration_dataset or "")
-    yield "quant.input_sample_dir", config.quant.input_sample_dir or ""
-    yield "compiler.input_sample_dir", config.compiler.input_sample_dir or ""
-    for part in config.compiler.sub_configs or ():
-        yield "compiler.sub_configs.input_sample_dir", part.input_sample_dir or ""
-    for constant in config.const_processors or ():
-        yield "const_processors.data_path", constant.data_path or ""
 
 
 def _refuse_input(what: str, path: str) -> None:

@@ -21,7 +21,6 @@ class Retold:
 
     def __init__(self, workspace: Prepared) -> None:
         self._tables, self._links = workspace.tables, workspace.links
-        self._lines = build_text(workspace.tables).split("\n")
 
     def __call__(self, error: AxError) -> AxError:
         place = error.place
@@ -31,7 +30,7 @@ class Retold:
 
     def _place(self, line: int) -> Place | None:
         """Of the attribute that a line is of, or of its table; None where neither is set by anybody."""
-        before = self._lines[:line]
+        before = build_text(self._tables).split("\n")[:line]
         table = sum(_TABLE.match(text) is not None for text in before) - 1
         key = next((found[1] for text in reversed(before) if (found := _KEY.match(text) or _TABLE.match(text))), "")
         places: dict[str, Place] = getattr(self._tables[table][1], "places", {})

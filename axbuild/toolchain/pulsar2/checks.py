@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePath
 
 from axbuild.errors import HIDDEN, AxWarning
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.pulsar2 import enums
 from axbuild.toolchain.pulsar2.contradiction import ContradictionError, differs, idle, refuse_twins
 from axbuild.toolchain.pulsar2.merge import inherited
@@ -84,7 +85,7 @@ def check_calibration(config: BuildConfig) -> Iterator[AxWarning]:
             sentence = f"{path} has {len(mean)} calibration_mean and {len(std)} calibration_std"
             raise ContradictionError(sentence, entry, "calibration_std")
         form = entry.calibration_format or "Image"
-        if form == "NumpyObject" and entry.tensor_name != "DEFAULT":
+        if form == "NumpyObject" and entry.tensor_name != DEFAULT:
             sentence = f"{path} is NumpyObject for '{entry.tensor_name}', and its samples hold all inputs"
             raise ContradictionError(sentence, entry, "tensor_name", 'write "tensor_name": "DEFAULT"')
         if form != "Image":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from axbuild.errors import AxWarning
+from axbuild.toolchain.by_name import DEFAULT
 from axbuild.toolchain.pulsar2 import enums
 from axbuild.toolchain.pulsar2.contradiction import ContradictionError, differs, idle, refuse_twins, told
 from axbuild.toolchain.pulsar2.marked import shown
@@ -109,6 +110,6 @@ def check_output_processors(config: BuildConfig) -> Iterator[AxWarning]:
         if entry.tensor_layout == "NHWC":
             reason = "here: an output keeps the model's order of axes, but for dst_perm"
             yield idle(f"output_processors[{index}].tensor_layout", reason, entry)
-    if entries and all(entry.tensor_name != "DEFAULT" for entry in entries):
+    if entries and all(entry.tensor_name != DEFAULT for entry in entries):
         sentence = "outputs without an entry of output_processors keep their axes and leave in FP32"
         yield told("AX528", sentence, config, "output_processors")
